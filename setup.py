@@ -1,0 +1,62 @@
+"""Packaging of tfgan2. The settings of the tools (pytest, ruff, mypy) stand in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+# Read, not imported: the package must not be needed in order to build it.
+VERSION = re.search(
+    r'^__version__ = "(.+)"$', (HERE / "tfgan2" / "__init__.py").read_text(encoding="utf-8"), re.M
+).group(1)
+
+TEST = ["pytest>=8", "pytest-xdist>=3.6"]
+
+setup(
+    name="tfgan2",
+    version=VERSION,
+    description="Train image GANs in TensorFlow and put the generator on a phone",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    packages=find_packages(include=["tfgan2", "tfgan2.*"]),
+    package_data={"tfgan2": ["py.typed"]},
+    python_requires=">=3.10",
+    install_requires=[
+        # 2.21 is the first release whose Keras, NumPy 2 and protobuf go together with tf2onnx 1.17
+        # and ai-edge-litert 2; everything here was measured on it.
+        "tensorflow>=2.21",
+        "tensorflow-datasets>=4.9.9",
+        "tensorboard>=2.20",  # TensorFlow 2.21 no longer brings it along
+        "tf2onnx>=1.17",  # earlier ones fail with NumPy 2
+        "onnx>=1.17",
+        "onnxruntime>=1.20",
+        "ai-edge-litert>=2.0",
+        "numpy>=2.0",
+        "pillow>=10.1",
+        "scikit-learn>=1.4",
+        "scikit-image>=0.24",
+        "matplotlib>=3.8",
+        "typer>=0.15",
+        "rich>=13.7",
+        "griffelib>=2.0",
+        "filelock>=3.12",
+    ],
+    extras_require={
+        "gpu": ["tensorflow[and-cuda]>=2.21"],
+        "test": TEST,
+        "dev": [*TEST, "ruff>=0.8", "mypy>=1.13", "pre-commit>=4"],
+    },
+    entry_points={"console_scripts": ["tfgan2 = tfgan2.cli:main"]},
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Processing",
+    ],
+)

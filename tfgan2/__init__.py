@@ -1,0 +1,26 @@
+"""Image GANs in TensorFlow, from a dataset's name to a verified file on a phone.
+
+Importing this package imports no TensorFlow; what needs it is loaded when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfgan2.data import load_dataset
+    from tfgan2.registry import create
+
+__version__ = "0.1.0"
+
+# name -> module that defines it
+_LAZY = {"create": "tfgan2.registry", "load_dataset": "tfgan2.data"}
+
+__all__ = ["__version__", "create", "load_dataset"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'tfgan2' has no attribute {name!r}")

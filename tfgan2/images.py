@@ -1,0 +1,148 @@
+"""From arrays in [-1, 1] to picture files. NumPy and Pillow only: the runtime uses it, too."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tfgan2.errors import UserError
+from tfgan2.files import written_atomically
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """[-1, 1] to 0…255, rounded to nearest; values outside are clipped. Any shape."""
+    return np.clip(np.rint((images.astype(np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
+
+
+def to_picture(image: np.ndarray) -> Image.Image:
+    """One image, uint8, shape (H, W, C), as a Pillow image: C of 1 is grey, 3 RGB, 4 RGBA.
+
+    Any other C is shown as its channels side by side, in grey.
+    """
+    channels = image.shape[-1]
+    if channels == 1:
+        return Image.fromarray(image[..., 0])
+    if channels in (3, 4):
+        return Image.fromarray(image)
+    return Image.fromarray(np.concatenate([image[..., c] for c in range(channels)], axis=1))
+
+
+def grid(images: np.ndarray, *, columns: int | None = None, padding: int = 2) -> np.ndarray:
+    """Images side by side, row by row.
+
+    Args:
+        images: uint8, shape (N, H, W, C), N >= 1.
+        columns: default: as square as possible, wider rather than taller.
+        padding: white pixels between the images and around them.
+
+    Returns:
+        uint8, shape (rows * (H + padding) + padding, columns * (W + padding) + padding, C). Cells
+        left over are white.
+    """
+    count, height, width, channels = images.shape
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    canvas = np.full(
+        (rows * (height + padding) + padding, columns * (width + padding) + padding, channels),
+        255,
+        np.uint8,
+    )
+    for index, image in enumerate(images):
+        top = padding + index // columns * (height + padding)
+        left = padding + index % columns * (width + padding)
+        canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+def enlarged(picture: Image.Image, factor: int) -> Image.Image:
+    """Each pixel `factor` times as large, edges kept sharp."""
+    if factor == 1:
+        return picture
+    size = (picture.width * factor, picture.height * factor)
+    return picture.resize(size, Image.Resampling.NEAREST)
+
+
+def scale_for(size: int) -> int:
+    """How much to enlarge images of this size so that a person sees them: to 56 pixels or so."""
+    return max(1, round(56 / size))
+
+
+def save_grid(path: Path, images: np.ndarray, *, columns: int | None = None) -> None:
+    """Writes images, in [-1, 1], shape (N, H, W, C), as one PNG; small ones are enlarged."""
+    scale = scale_for(images.shape[1])
+    picture = to_picture(grid(to_uint8(images), columns=columns, padding=1 if scale > 1 else 2))
+    with written_atomically(path) as partial:
+        enlarged(picture, scale).save(partial, format="PNG")
+
+
+def save_gif(path: Path, images: np.ndarray, *, frames_per_second: int = 20) -> None:
+    """Writes images, in [-1, 1], shape (N, H, W, C), as an endless animation."""
+    scale = 2 * scale_for(images.shape[1])
+    frames = [enlarged(to_picture(image), scale) for image in to_uint8(images)]
+    with written_atomically(path) as partial:
+        frames[0].save(
+            partial,
+            format="GIF",
+            save_all=True,
+            append_images=frames[1:],
+            duration=round(1000 / frames_per_second),
+            loop=0,
+        )
+
+
+def check_output(out: Path) -> None:
+    """Raises a UserError unless `save_samples` could write there; writes nothing."""
+    if out.suffix.lower() not in ("", ".png", ".npz", ".gif"):
+        raise UserError(f"cannot write {out.name!r}: give a .png, .gif or .npz, or a folder")
+    if out.suffix and out.is_dir():
+        raise UserError(f"{out} is a folder; give a file's name")
+    if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} exists and is not an empty folder; choose another --out")
+
+
+def save_samples(
+    out: Path,
+    images: np.ndarray,
+    *,
+    latents: np.ndarray,
+    labels: np.ndarray | None = None,
+    columns: int | None = None,
+) -> None:
+    """Writes samples as the name of `out` asks for.
+
+    Args:
+        out: `.png`: one grid; `.gif`: an animation; `.npz`: arrays `images` (uint8), `latents` and,
+            where there are any, `labels`; no suffix: a folder of single PNGs.
+        images: in [-1, 1], shape (N, H, W, C).
+        latents: what they were made from, shape (N, dim).
+        labels: shape (N,), or None.
+        columns: of the grid.
+
+    Raises:
+        UserError: the name ends otherwise, or a non-empty folder stands there.
+        OSError: the disk refuses.
+    """
+    check_output(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    suffix = out.suffix.lower()
+    if suffix == ".png":
+        save_grid(out, images, columns=columns)
+    elif suffix == ".gif":
+        save_gif(out, images)
+    elif suffix == ".npz":
+        arrays = {"images": to_uint8(images), "latents": latents}
+        if labels is not None:
+            arrays["labels"] = labels
+        with written_atomically(out) as partial:
+            np.savez_compressed(partial, allow_pickle=False, **arrays)
+    else:
+        with written_atomically(out) as partial:
+            partial.mkdir()
+            digits = max(5, len(str(len(images) - 1)))
+            for index, image in enumerate(to_uint8(images)):
+                to_picture(image).save(partial / f"{index:0{digits}d}.png")
+
+
