@@ -1,0 +1,231 @@
+"""The training loop: any model whose `train_step(batch)` returns a dict of scalars."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+
+from tfgan2 import images, registry, runs
+from tfgan2.errors import TrainingDivergedError, UserError
+from tfgan2.training import checkpoints, stats
+from tfgan2.training.interruption import Interruption
+from tfgan2.training.progress import Display
+
+if TYPE_CHECKING:
+    from tfgan2.data import ImageDataset
+    from tfgan2.models.base import GenerativeModel
+
+
+@contextlib.contextmanager
+def precision(policy: str) -> Iterator[None]:
+    """Layers made in the block compute with this policy of Keras, for example mixed_float16."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def build_model(config: runs.RunConfig) -> GenerativeModel:
+    """The run's model, compiled, with fresh weights."""
+    with precision(config.training.precision):
+        model = registry.create(config.flavour, **config.hyperparameters)
+        model.compile()
+    return model
+
+
+def make_deterministic() -> None:
+    """Asks for bitwise repeatable kernels where that is not so anyway.
+
+    On the CPU it is. On a GPU it costs speed; without it a resumed run would only come close.
+    """
+    if tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.enable_op_determinism()
+
+
+class Trainer:
+    """Trains a run to its end, from its newest checkpoint where there is one."""
+
+    def __init__(
+        self,
+        run: Path,
+        config: runs.RunConfig,
+        model: GenerativeModel,
+        dataset: ImageDataset,
+        display: Display,
+    ) -> None:
+        """Prepares.
+
+        Args:
+            run: the run directory; `config.json` stands in it.
+            config: what is in there.
+            model: compiled.
+            dataset: the images that `config` describes.
+            display: shows the progress.
+        """
+        self.run = run
+        self.config = config
+        self.options = config.training
+        self.model = model
+        self.dataset = dataset
+        self.display = display
+        self.images_per_step = self.options.batch_size * model.batches_per_step
+        self.latents = model.draw_latents(self.options.sample_count, seed=self.options.seed)
+        self.step = 0
+        self.averages = stats.Averages()
+        self.seconds = 0.0  # spent in steps since the run began, compiling left out
+        self._timed_images = 0  # since the last line
+        self._timed_seconds = 0.0
+
+    def train(self) -> int | None:
+        """Trains until all steps are done or a signal comes; then a checkpoint stands.
+
+        Returns:
+            The number of the signal, or None.
+
+        Raises:
+            TrainingDivergedError: a loss or a weight is no longer finite.
+            UserError: the disk refuses, or the run is being trained already.
+        """
+        try:
+            with runs.locked(self.run):
+                checkpoints.remove_partial(self.run)
+                self._restore()
+                if self.step >= self.options.steps:
+                    return None
+                writer = stats.StatsWriter(self.run, self.step)
+                try:
+                    return self._train(writer)
+                finally:
+                    writer.close()
+        except OSError as error:
+            raise UserError(
+                f"cannot write to {error.filename or self.run}: {error.strerror or error}"
+            ) from error
+
+    def _restore(self) -> None:
+        checkpoint = checkpoints.newest(self.run, lambda text: self.display.say(f"warning: {text}"))
+        if checkpoint is None:
+            return
+        checkpoints.restore(checkpoint, self.model.state())
+        self.step = checkpoint.step
+        self.averages = stats.Averages(checkpoint.extra["averages"])
+        self.seconds = checkpoint.extra["seconds"]
+
+    def _train(self, writer: stats.StatsWriter) -> int | None:
+        options = self.options
+        batches = self.dataset.batches(
+            self.images_per_step, seed=options.seed, start=self.step * self.images_per_step
+        )
+        if not (self.run / "reals.png").exists():
+            self._save_reals(batches)
+        step_function = self._step_function()
+        iterator = iter(batches)
+        first, saved = self.step + 1, self.step
+        with Interruption() as interruption, self.display.training(self.step, options.steps):
+            while self.step < options.steps and interruption.signal is None:
+                started = time.perf_counter()
+                metrics = {k: float(v) for k, v in step_function(next(iterator)).items()}
+                elapsed = time.perf_counter() - started
+                self.step += 1
+                self._check(metrics)
+                self.averages.add(metrics)
+                if self.step > first:  # the first one compiles
+                    self.seconds += elapsed
+                    self._timed_seconds += elapsed
+                    self._timed_images += self.images_per_step
+                self.display.step(self.step, metrics, self._speed())
+                last = self.step == options.steps
+                if last or self.step % options.log_every == 0:
+                    self._log(writer)
+                if last or self.step % options.sample_every == 0:
+                    self._show(writer)
+                if last or self.step % options.checkpoint_every == 0:
+                    self._save(writer)
+                    saved = self.step
+            if saved < self.step:
+                self._save(writer)
+            return interruption.signal
+
+    def _step_function(self) -> Any:
+        strategy = tf.distribute.get_strategy()
+        one_device = strategy.num_replicas_in_sync == 1
+        # XLA cannot place variables on several devices.
+        update = tf.function(
+            self.model.train_step, jit_compile=self.options.xla and one_device or None
+        )
+
+        @tf.function
+        def step(batch: Any) -> dict[str, tf.Tensor]:
+            metrics = strategy.run(update, args=(batch,))
+            return {
+                name: strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
+                for name, value in metrics.items()
+            }
+
+        return step
+
+    def _speed(self) -> float:
+        return self._timed_images / self._timed_seconds if self._timed_seconds else 0.0
+
+    def _check(self, metrics: dict[str, float]) -> None:
+        for name, value in metrics.items():
+            if not math.isfinite(value):
+                raise self._diverged(f"{name} became {value} at step {self.step}")
+
+    def _diverged(self, what: str) -> TrainingDivergedError:
+        good = checkpoints.paths(self.run)
+        kept = f"the last good checkpoint is {good[0]}" if good else "there is no checkpoint yet"
+        return TrainingDivergedError(
+            f"{what}; stopped, {kept}. Lower learning rates or another --seed may help"
+        )
+
+    def _log(self, writer: stats.StatsWriter) -> None:
+        line = {
+            "step": self.step,
+            "images": self.step * self.images_per_step,
+            "seconds": round(self.seconds, 3),
+            "images_per_second": round(self._speed(), 2),
+            **self.averages.take(),
+        }
+        self._timed_images, self._timed_seconds = 0, 0.0
+        writer.line(line)
+        self.display.line(line, self.options.steps)
+
+    def _show(self, writer: stats.StatsWriter) -> None:
+        path = self.run / "samples" / f"step-{self.step:07d}.png"
+        path.parent.mkdir(exist_ok=True)
+        images.save_grid(path, self.model.generate(self.latents))
+        writer.picture(self.step, path)
+        stats.draw_losses(self.run)
+
+    def _save(self, writer: stats.StatsWriter) -> None:
+        writer.sync()
+        extra = {"averages": self.averages.state(), "seconds": self.seconds}
+        try:
+            checkpoints.save(
+                self.run,
+                self.step,
+                self.model.state(),
+                extra,
+                keep=self.options.keep_checkpoints,
+            )
+        except FloatingPointError as error:
+            raise self._diverged(f"{error} is not finite after step {self.step}") from error
+
+    def _save_reals(self, batches: tf.data.Dataset) -> None:
+        found: list[Any] = []
+        for batch in batches:
+            found.extend((batch[0] if isinstance(batch, tuple) else batch).numpy())
+            if len(found) >= self.options.sample_count:
+                break
+        count = min(self.options.sample_count, self.dataset.num_images)
+        images.save_grid(self.run / "reals.png", tf.stack(found[:count]).numpy())

@@ -1,0 +1,122 @@
+"""What a person sees while a run trains: a bar in a terminal, lines in a log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+class Display:
+    """Shows the progress of a run; also that of loading data, through `loading`."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(soft_wrap=True, highlight=False)
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._loading: TaskID | None = None
+        self._shown = -1
+
+    def say(self, text: str) -> None:
+        """A line of its own, above the bar where there is one."""
+        self.console.print(text, markup=False)
+
+    # --- loading data ----------------------------------------------------------------------------
+
+    def loading(self, text: str, done: int, total: int) -> None:
+        """Progress of loading; for `load_dataset(progress=...)`."""
+        if not self.console.is_terminal:
+            tenth = done * 10 // max(total, 1)
+            if total > 5000 and tenth > self._shown:
+                self._shown = tenth
+                self.say(f"{text}: {done:,} of {total:,}")
+            return
+        if self._bar is None:
+            self._start()
+        assert self._bar is not None
+        if self._loading is None:
+            self._loading = self._bar.add_task(text, total=total, facts="")
+        self._bar.update(self._loading, description=text, completed=done, total=total)
+
+    def loaded(self) -> None:
+        """Loading has ended: its bar goes."""
+        self._shown = -1
+        if self._bar is not None:
+            self._bar.stop()
+        self._bar = self._loading = None
+
+    # --- training --------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[facts]}"),
+            console=self.console,
+            transient=True,
+        )
+        self._bar.start()
+
+    def training(self, done: int, total: int) -> Display:
+        """To be used in a `with`: the bar stands from here to the end of the block."""
+        if self.console.is_terminal:
+            self._start()
+            assert self._bar is not None
+            self._task = self._bar.add_task("compiling", total=total, completed=done, facts="")
+        else:
+            self.say("compiling the training step")
+        return self
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        self._bar = self._task = None
+
+    def step(self, step: int, metrics: Mapping[str, float], images_per_second: float) -> None:
+        """After every step: moves the bar."""
+        if self._bar is None or self._task is None:
+            return
+        facts = " ".join(f"{_short(k)} {v:.3f}" for k, v in metrics.items() if k.endswith("loss"))
+        facts += f" {images_per_second:,.0f} img/s" if images_per_second else ""
+        self._bar.update(self._task, description="training", completed=step, facts=facts)
+
+    def line(self, line: Mapping[str, Any], total: int) -> None:
+        """After every log interval: a line where there is no terminal."""
+        if self._bar is not None:
+            return
+        speed = line["images_per_second"]
+        images = line["images"] // line["step"] * (total - line["step"])
+        facts = " ".join(f"{_short(k)} {v:.3f}" for k, v in line.items() if k.endswith("loss"))
+        left = f" | {_duration(images / speed)} left" if speed else ""
+        self.say(f"step {line['step']}/{total} | {facts} | {speed:,.0f} images/s{left}")
+
+
+def _short(name: str) -> str:
+    """generator_loss -> generator."""
+    return name.removesuffix("_loss").replace("_", " ")
