@@ -1,9 +1,9 @@
 """An exported file becomes images again: NumPy and onnxruntime or LiteRT, no TensorFlow.
 
-    from tfgan2 import runtime
+from tfgan2 import runtime
 
-    generator = runtime.load("generator.onnx")
-    images, latents, labels = generator.generate(16, seed=7)
+generator = runtime.load("generator.onnx")
+images, latents, labels = generator.generate(16, seed=7)
 """
 
 from __future__ import annotations

@@ -108,7 +108,9 @@ def unseal(path: Path, content: bytes, model_format: str) -> dict[str, Any]:
             "use the tfgan2 that exported it, or export again"
         )
     if not isinstance(size, int) or hashlib.sha256(content[:size]).hexdigest() != digest:
-        raise UserError(f"{path} is damaged or was changed: the model in it is not the exported one")
+        raise UserError(
+            f"{path} is damaged or was changed: the model in it is not the exported one"
+        )
     return metadata
 
 

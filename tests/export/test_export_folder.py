@@ -1,0 +1,122 @@
+"""The export folder: what stays, what goes, what is never touched."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tfgan2 import export
+from tfgan2.errors import UserError
+from tfgan2.export import export_generator
+from tfgan2.runtime.container import sha256_of
+
+
+@pytest.fixture
+def folder(plain, tmp_path):
+    """A copy of `plain`'s folder to work on."""
+    return Path(shutil.copytree(plain.folder, tmp_path / "export"))
+
+
+ABOUT = {"flavour": "dcgan", "dataset": "digits", "step": 7}
+
+
+def listed(folder):
+    return [
+        item["file"] for item in json.loads((folder / "metadata.json").read_text())["artefacts"]
+    ]
+
+
+def check_consistent(folder):
+    """Every artefact is described, with its own sha256, and nothing else stands there."""
+    artefacts = json.loads((folder / "metadata.json").read_text())["artefacts"]
+    assert {item["file"]: item["sha256"] for item in artefacts} == {
+        path.name: sha256_of(path) for path in folder.iterdir() if path.name != "metadata.json"
+    }
+
+
+def test_same_weights_add_to_what_is_there(plain, folder):
+    before = sha256_of(folder / "generator.onnx")
+    export_generator(
+        plain.generator, folder, formats=["tflite"], precisions=["float16"], about=ABOUT
+    )
+    assert listed(folder) == [
+        "saved_model",
+        "generator.tflite",
+        "generator.float16.tflite",
+        "generator.onnx",
+    ]
+    assert sha256_of(folder / "generator.onnx") == before
+    check_consistent(folder)
+
+
+def test_other_weights_leave_nothing_stale(make_generator, folder):
+    old = json.loads((folder / "metadata.json").read_text())
+    export_generator(make_generator(seed=3), folder, formats=["onnx"], about=ABOUT)
+    new = json.loads((folder / "metadata.json").read_text())
+    assert new["weights_sha256"] != old["weights_sha256"]
+    assert listed(folder) == ["generator.onnx"]
+    check_consistent(folder)
+
+
+def test_another_description_counts_as_stale(plain, folder):
+    export_generator(plain.generator, folder, formats=["onnx"], about={**ABOUT, "step": 8})
+    assert listed(folder) == ["generator.onnx"]
+    check_consistent(folder)
+
+
+def test_a_damaged_artefact_does_not_stay(plain, folder):
+    with (folder / "generator.tflite").open("ab") as file:
+        file.write(b"x")
+    export_generator(plain.generator, folder, formats=["onnx"], about=ABOUT)
+    assert listed(folder) == ["saved_model", "generator.onnx"]
+    check_consistent(folder)
+
+
+def test_a_failed_export_changes_nothing(make_generator, folder, monkeypatch):
+    from tfgan2.export import onnx_file
+
+    before = sha256_of(folder)
+    monkeypatch.setattr(onnx_file, "convert", lambda *_: b"")
+    with pytest.raises(UserError):
+        export_generator(make_generator(seed=3), folder, formats=["saved_model", "onnx"])
+    assert sha256_of(folder) == before
+
+
+def test_breaking_off_while_files_are_moved_describes_nothing_false(
+    make_generator, folder, monkeypatch
+):
+    real = export.written_atomically
+
+    def breaks_at_onnx(path):
+        if path.name == "generator.onnx":
+            raise KeyboardInterrupt
+        return real(path)
+
+    monkeypatch.setattr(export, "written_atomically", breaks_at_onnx)
+    with pytest.raises(KeyboardInterrupt):
+        export_generator(make_generator(seed=3), folder, formats=["saved_model", "onnx"])
+    assert listed(folder) == []
+    assert not list(folder.glob(".partial*"))
+
+
+def test_other_peoples_files_are_left_alone(plain, tmp_path):
+    (tmp_path / "generator.onnx").write_text("mine")
+    for formats in (["onnx"], ["saved_model"]):
+        with pytest.raises(UserError, match=r"generator\.onnx exists .* choose another folder"):
+            export_generator(plain.generator, tmp_path, formats=formats)
+    (tmp_path / "generator.onnx").rename(tmp_path / "notes.txt")
+    (tmp_path / "metadata.json").write_text('{"mine": true}')
+    with pytest.raises(UserError, match=r"metadata\.json exists"):
+        export_generator(plain.generator, tmp_path, formats=["onnx"])
+    (tmp_path / "metadata.json").unlink()
+    export_generator(plain.generator, tmp_path, formats=["onnx"])
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_out_is_a_file(plain, tmp_path):
+    (tmp_path / "x").write_text("")
+    with pytest.raises(UserError, match="is a file: give a folder"):
+        export_generator(plain.generator, tmp_path / "x")

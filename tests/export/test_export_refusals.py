@@ -1,0 +1,224 @@
+"""What cannot be exported, and that a refusal leaves nothing behind."""
+
+from __future__ import annotations
+
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfgan2.errors import UserError
+from tfgan2.export import (
+    PRECISIONS,
+    ExportError,
+    check_request,
+    export_generator,
+    onnx_file,
+    tflite,
+)
+from tfgan2.export.subject import make_subject
+
+
+class FixedNoise(keras.layers.Layer):
+    """Random by its operator, yet the same at each call."""
+
+    def call(self, x):
+        return x + tf.random.stateless_normal(tf.shape(x), seed=[1, 2])
+
+
+class FreshNoise(keras.layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.seed = keras.random.SeedGenerator(1)
+
+    def call(self, x):
+        return x + keras.random.normal(keras.ops.shape(x), seed=self.seed)
+
+
+def bicubic():
+    return keras.layers.UpSampling2D(interpolation="bicubic")
+
+
+def one_line(error: pytest.ExceptionInfo) -> str:
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+@pytest.mark.parametrize(
+    ("formats", "precisions", "batch", "message"),
+    [
+        (["onx"], ["float32"], None, "unknown format 'onx': did you mean 'onnx'?"),
+        (["tflite"], ["int9"], None, "unknown precision 'int9': did you mean 'int8'"),
+        (["onnx"], ["float16"], None, "precision float16 is for tflite only, onnx is float32"),
+        (["onnx", "saved_model"], ["int8"], None, "onnx and saved_model are float32"),
+        (["onnx"], ["float32"], 0, "batch must be at least 1, not 0"),
+        ([], ["float32"], None, "no format given"),
+        (["tflite"], [], None, "no precision given"),
+    ],
+)
+def test_impossible_requests(formats, precisions, batch, message):
+    with pytest.raises(UserError, match=re.escape(message)) as error:
+        check_request(formats, precisions, batch)
+    one_line(error)
+
+
+def test_request_in_order_without_repetition():
+    assert check_request(["onnx", "tflite", "onnx"], ["int8", "float32", "int8"]) == [
+        ("tflite", "float32"),
+        ("tflite", "int8"),
+        ("onnx", "float32"),
+    ]
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_select_tf_ops_are_refused_by_name(make_generator, tmp_path, precision):
+    out = tmp_path / "export"
+    with pytest.raises(ExportError, match="ResizeBicubic") as error:
+        export_generator(make_generator(extra=bicubic), out, precisions=[precision])
+    one_line(error)
+    # The SavedModel was made before TFLite failed: it must not stay either.
+    assert not out.exists()
+
+
+def test_select_tf_ops_are_no_matter_for_onnx(make_generator, tmp_path):
+    (artifact,) = export_generator(make_generator(extra=bicubic), tmp_path, formats=["onnx"])
+    assert artifact.max_difference < 1e-4
+
+
+def test_a_random_operator_is_refused_by_name(make_generator, tmp_path):
+    generator = make_generator(extra=FixedNoise)
+    for model_format in ("tflite", "onnx"):
+        with pytest.raises(ExportError, match="StatelessRandom") as error:
+            export_generator(generator, tmp_path, formats=[model_format])
+        one_line(error)
+    assert not list(tmp_path.iterdir())
+
+
+def test_random_numbers_inside_are_refused(make_generator, tmp_path):
+    with pytest.raises(ExportError, match="make its noise an input"):
+        export_generator(make_generator(extra=FreshNoise), tmp_path / "export")
+
+
+def test_a_diverged_generator_is_refused(make_generator, tmp_path):
+    generator = make_generator()
+    generator.layers[1].kernel.assign(generator.layers[1].kernel * float("nan"))
+    with pytest.raises(ExportError, match="not finite"):
+        export_generator(generator, tmp_path / "export")
+    assert not (tmp_path / "export").exists()
+
+
+@pytest.mark.parametrize(
+    ("converter", "model_format", "precision"),
+    [(tflite, "tflite", "float32"), (onnx_file, "onnx", "float32"), (tflite, "tflite", "int8")],
+)
+@pytest.mark.parametrize("wrong", ["other weights", "nan", "garbage"])
+def test_a_wrong_file_is_not_kept(
+    plain, make_generator, monkeypatch, tmp_path, converter, model_format, precision, wrong
+):
+    if wrong == "other weights" and precision == "int8":
+        pytest.skip("int8 differs by design: it reports the difference")
+    other = make_generator(seed=5)
+    if wrong == "nan":
+        other.layers[1].kernel.assign(other.layers[1].kernel * float("nan"))
+    subject = make_subject(other, "normal", ())
+
+    def onnx_of_other(_, batch):
+        return real(subject, batch)
+
+    def tflite_of_other(saved_model, *rest):
+        from tfgan2.export import saved_model as writer
+
+        path = saved_model.with_name("other")
+        writer.write(subject, path, 1)
+        return real(path, "float32", subject, 1, 0)
+
+    real = converter.convert
+    replacement = onnx_of_other if model_format == "onnx" else tflite_of_other
+    if wrong == "garbage":
+        replacement = lambda *_: b"no model at all"  # noqa: E731
+    monkeypatch.setattr(converter, "convert", replacement)
+    message = {
+        "other weights": "differ from those of Keras",
+        "nan": "not finite",
+        "garbage": "cannot be run",
+    }[wrong]
+    with pytest.raises(ExportError, match=message) as error:
+        export_generator(
+            plain.generator, tmp_path / "export", formats=[model_format], precisions=[precision]
+        )
+    assert "generator." in one_line(error)
+    assert ".partial" not in one_line(error)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_inputs_that_no_file_describes(tmp_path):
+    z, wrong = keras.Input((8,), name="z"), keras.Input((8,), name="noise")
+    dense, shape = keras.layers.Dense(4), keras.layers.Reshape((2, 2, 1))
+    cases = [
+        (keras.Model(wrong, shape(dense(wrong))), "must be z, or z and label, not noise"),
+        (keras.Model(z, dense(z)), "shape \\(height, width, channels\\)"),
+    ]
+    label = keras.Input((), name="label", dtype="int32")
+    embedded = keras.layers.Add()([dense(z), keras.layers.Embedding(3, 4)(label)])
+    cases.append((keras.Model([z, label], shape(embedded)), "needs the names of its classes"))
+    square = keras.Input((2, 4), name="z")
+    flat = keras.layers.Flatten()(square)
+    cases.append((keras.Model(square, shape(keras.layers.Dense(4)(flat))), "the input z must be"))
+    for generator, message in cases:
+        with pytest.raises(UserError, match=message) as error:
+            export_generator(generator, tmp_path / "export")
+        one_line(error)
+
+
+def test_missing_operators_in_the_converters_words():
+    message = "error: \nTF Select ops: ResizeBicubic, Foo\nTF Custom ops: Bar\nDetails:\n\ttf.Foo"
+    assert tflite.missing_operators(message) == ["Bar", "Foo", "ResizeBicubic"]
+    assert tflite.missing_operators("'tf.Conv2D' op is neither a custom op nor a flex op") == [
+        "Conv2D"
+    ]
+    assert tflite.missing_operators("out of memory") == []
+
+
+def test_nothing_but_progress_is_printed(plain, tmp_path, capfd):
+    export_generator(
+        plain.generator, tmp_path / "export", precisions=["float32", "int8"], progress=print
+    )
+    printed = capfd.readouterr()
+    assert printed.err == ""
+    assert printed.out.splitlines() == [
+        "preparing the generator",
+        "writing and verifying saved_model",
+        "writing and verifying generator.tflite",
+        "writing and verifying generator.int8.tflite",
+        "writing and verifying generator.onnx",
+    ]
+
+
+def test_the_global_policy_survives_a_failed_rebuild(make_generator, monkeypatch):
+    from tfgan2.export.subject import in_float32
+
+    generator = make_generator(policy="mixed_float16")
+
+    def fail(*args, **kwargs):
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(keras.models, "clone_model", fail)
+    with pytest.raises(RuntimeError):
+        in_float32(generator)
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_tolerance_is_what_float32_promises():
+    from tfgan2.export.verify import compare
+
+    reference = np.zeros((2, 4, 4, 1), np.float32)
+    near, far = reference + 9e-5, reference + 1.1e-4
+    assert compare(near, reference, name="x", tolerance=1e-4).max_difference < 1e-4
+    with pytest.raises(ExportError, match="differ"):
+        compare(far, reference, name="x", tolerance=1e-4)
+    grey = compare(reference + 0.1, reference, name="x", tolerance=None)
+    assert grey.picture_difference == 12  # 128 to 140
+    assert grey.mean_difference == pytest.approx(0.1)

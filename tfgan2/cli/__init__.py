@@ -1,0 +1,88 @@
+"""The command line. One file per command, thin: parse, call, print.
+
+Nothing here imports TensorFlow before a command needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from tfgan2.cli import datasets, export, fit, generate, info, models, sample
+from tfgan2.errors import TrainingDivergedError, UserError
+
+app = typer.Typer(
+    name="tfgan2",
+    help="Train image GANs in TensorFlow and put the generator on a phone.",
+    epilog="Start with: tfgan2 fit dcgan --dataset digits",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("fit")(fit.fit)
+app.command("sample")(sample.sample)
+app.command("export")(export.export)
+app.command("generate")(generate.generate)
+app.command("models")(models.models)
+app.command("datasets")(datasets.datasets)
+app.command("info")(info.info)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from tfgan2 import __version__
+
+        print(f"tfgan2 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks and TensorFlow's own messages.")
+    ] = False,
+) -> None:
+    if debug:
+        os.environ["TFGAN2_DEBUG"] = "1"
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Runs a command.
+
+    Args:
+        arguments: default: those of this process.
+
+    Returns:
+        The exit code: 0; 1 training diverged; 2 the user can mend it; 130 or 143 interrupted.
+    """
+    try:
+        result = app(arguments, standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except (UserError, TrainingDivergedError) as error:
+        if os.environ.get("TFGAN2_DEBUG"):
+            raise
+        return _fail(str(error), 2 if isinstance(error, UserError) else 1)
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail("interrupted", 130)
+    except Exception as error:
+        # Typer's own errors about the command's words; their class depends on Typer's version.
+        if isinstance(error, typer.BadParameter.__mro__[2]) and hasattr(error, "format_message"):
+            return _fail(error.format_message(), 2)
+        raise
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run())

@@ -1,0 +1,20 @@
+"""tfgan2 datasets"""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from tfgan2.data import CATALOGUE
+
+
+def datasets() -> None:
+    """List the datasets."""
+    table = Table("name", "what it is", "shape", "images", "from", box=None, header_style="bold")
+    for name, entry in CATALOGUE.items():
+        shape = "x".join(map(str, entry.image_shape)) if entry.image_shape else "any"
+        images = f"{entry.num_images:,}" if entry.num_images else ""
+        table.add_row(name, entry.summary, shape, images, entry.source)
+    console = Console(highlight=False)
+    console.print(table)
+    console.print("\nAny other image dataset of tensorflow-datasets works by its name, too.")

@@ -1,0 +1,94 @@
+"""`tfgan2 export`: a run's generator as SavedModel, TFLite and ONNX, each verified."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tfgan2.export import FORMATS, PRECISIONS, Artifact, check_request, export_generator
+
+
+def export(
+    run: Annotated[
+        Path, typer.Argument(help="A run's folder, for example runs/00003-dcgan-mnist.")
+    ],
+    format: Annotated[
+        list[str] | None,
+        typer.Option(help=f"{', '.join(FORMATS)}; repeat it for several.", show_default="all"),
+    ] = None,
+    precision: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"Of TFLite: {', '.join(PRECISIONS)}; repeat it for several.",
+            show_default="float32",
+        ),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(help="A fixed batch size.", show_default="1 for TFLite, else free"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to.", show_default="RUN/export")] = None,
+) -> None:
+    """Export the generator of a run and verify each file against Keras."""
+    formats, precisions = format or FORMATS, precision or ("float32",)
+    check_request(formats, precisions, batch)  # before TensorFlow takes its seconds
+    from tfgan2 import runs
+    from tfgan2.cli import tensorflow
+
+    runs.RunConfig.read(run)  # a wrong folder is told before TensorFlow is loaded
+    tensorflow.load()
+    model, about = runs.load_model(run)
+    artifacts = export_generator(
+        model.sampling_generator,
+        out or run / "export",
+        formats=formats,
+        precisions=precisions,
+        batch=batch,
+        latent_distribution=model.latent_distribution,
+        class_names=about.get("class_names") or (),
+        about={key: value for key, value in about.items() if key != "class_names"},
+        progress=print,
+    )
+    _show(artifacts)
+
+
+def _show(artifacts: Sequence[Artifact]) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        # A pipe has no width; Rich assumes 80 columns and would cut names off.
+        console = Console(highlight=False, width=120)
+    table = Table()
+    table.add_column("file", no_wrap=True, min_width=max(len(a.path.name) for a in artifacts))
+    for title in ("MB", "max difference", "ms per image"):
+        table.add_column(title, justify="right")
+    for artifact in artifacts:
+        table.add_row(
+            artifact.path.name,
+            f"{artifact.bytes / 1e6:.2f}",
+            f"{artifact.max_difference:.1e}",
+            f"{artifact.milliseconds_per_image:.2f}",
+        )
+    console.print(table)
+    # Not through Rich: it would wrap what people copy.
+    print(f"Described in {artifacts[0].path.parent / 'metadata.json'}. Next:")
+    for command in _next_commands(artifacts):
+        print(f"  {command}")
+
+
+def _next_commands(artifacts: Sequence[Artifact]) -> list[str]:
+    commands = []
+    for suffix in (".onnx", ".tflite"):
+        files = [artifact.path for artifact in artifacts if artifact.path.suffix == suffix]
+        if files:
+            out = f"{suffix.removeprefix('.')}.png"
+            commands.append(f"tfgan2 generate {shlex.quote(str(files[0]))} --count 16 --out {out}")
+    if not commands:
+        folder = shlex.quote(str(artifacts[0].path))
+        commands.append(f"saved_model_cli show --dir {folder} --all")
+    return commands

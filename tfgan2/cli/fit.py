@@ -1,0 +1,374 @@
+"""tfgan2 fit"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tfgan2 import hyperparameters, registry, runs
+from tfgan2.errors import UserError
+
+if TYPE_CHECKING:
+    from tfgan2.data import ImageDataset
+    from tfgan2.models.base import GenerativeModel
+    from tfgan2.training.progress import Display
+
+
+class Precision(str, Enum):
+    float32 = "float32"
+    mixed_bfloat16 = "mixed_bfloat16"
+    mixed_float16 = "mixed_float16"
+
+
+class Cache(str, Enum):
+    auto = "auto"
+    memory = "memory"
+    stream = "stream"
+
+
+DATA, TRAINING, OUTPUT = "Data", "Training", "Run directory"
+
+
+def fit(
+    flavour: Annotated[
+        str | None, typer.Argument(help="What to train; `tfgan2 models` lists the flavours.")
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="Its name, or folder:PATH; `tfgan2 datasets` lists them.", rich_help_panel=DATA
+        ),
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Crop to a square, resize to this.", rich_help_panel=DATA)
+    ] = None,
+    channels: Annotated[
+        int | None,
+        typer.Option(help="1 grey, 3 colour, 4 with transparency.", rich_help_panel=DATA),
+    ] = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only these classes, by name or number; repeat it or use commas.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Of tensorflow-datasets, for example train+test.", rich_help_panel=DATA
+        ),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where tensorflow-datasets keeps its data.", rich_help_panel=DATA),
+    ] = None,
+    cache: Annotated[
+        Cache,
+        typer.Option(help="Keep the images in memory, or stream them.", rich_help_panel=DATA),
+    ] = Cache.auto,
+    skip_unreadable: Annotated[
+        bool,
+        typer.Option(
+            "--skip-unreadable", help="Leave out files that cannot be read.", rich_help_panel=DATA
+        ),
+    ] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A hyperparameter; `tfgan2 info FLAVOUR` lists them. Repeatable.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Updates of the generator; default 5000.", rich_help_panel=TRAINING),
+    ] = None,
+    epochs: Annotated[
+        float | None,
+        typer.Option(help="Instead of --steps: passes over the data.", rich_help_panel=TRAINING),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images per update; default 64.", rich_help_panel=TRAINING)
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Of weights, noise and data order.", rich_help_panel=TRAINING),
+    ] = None,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="Of the computation; default float32.", rich_help_panel=TRAINING),
+    ] = None,
+    xla: Annotated[
+        bool | None,
+        typer.Option(
+            "--xla/--no-xla",
+            help="Compile the step with XLA; default on one device.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The run directory; default runs/00000-FLAVOUR-DATASET.", rich_help_panel=OUTPUT
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Go on with this run; --steps or --epochs may extend it.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    log_every: Annotated[
+        int | None,
+        typer.Option(help="Steps between statistics; default 50.", rich_help_panel=OUTPUT),
+    ] = None,
+    sample_every: Annotated[
+        int | None,
+        typer.Option(help="Steps between sample grids; default 250.", rich_help_panel=OUTPUT),
+    ] = None,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(help="Steps between checkpoints; default 500.", rich_help_panel=OUTPUT),
+    ] = None,
+    keep_checkpoints: Annotated[
+        int | None,
+        typer.Option(help="How many of the newest stay; default 3.", rich_help_panel=OUTPUT),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Show configuration, network sizes and a batch's shape; train nothing.",
+        ),
+    ] = False,
+) -> None:
+    """Train a flavour on a dataset, or go on with a run."""
+    if steps is not None and epochs is not None:
+        raise UserError("give --steps or --epochs, not both")
+    if epochs is not None and epochs <= 0:
+        raise UserError("--epochs must be above 0")
+    given = {
+        "batch_size": batch_size,
+        "seed": seed,
+        "precision": precision.value if precision else None,
+        "xla": xla,
+        "log_every": log_every,
+        "sample_every": sample_every,
+        "checkpoint_every": checkpoint_every,
+        "keep_checkpoints": keep_checkpoints,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    if resume is not None:
+        data = (dataset, image_size, channels, classes, split, data_dir, settings, out)
+        if flavour or any(value is not None for value in data) or given:
+            raise UserError(
+                "--resume takes everything from the run; besides it only --steps or --epochs"
+            )
+        _resume(resume, steps, epochs, dry_run)
+        return
+    if flavour is None:
+        raise UserError("say what to train, for example `tfgan2 fit dcgan --dataset digits`")
+    registry.find(flavour)
+    if dataset is None:
+        raise UserError(
+            "say what to train on, for example --dataset digits; `tfgan2 datasets` lists more"
+        )
+    values = hyperparameters.parse_settings(flavour, settings or [])
+    training = runs.TrainingOptions(**given)
+    if steps is not None:
+        training.steps = steps
+    training.check()
+    if out is not None:
+        runs.check_new(out)
+    data_options = runs.DataOptions(
+        name=_absolute(dataset),
+        image_size=image_size,
+        channels=channels,
+        classes=[c.strip() for item in classes for c in item.split(",")] if classes else None,
+        split=split,
+        data_dir=str(data_dir.expanduser().absolute()) if data_dir else None,
+        cache=cache.value,
+        skip_unreadable=skip_unreadable,
+    )
+    run = out or runs.propose(Path("runs"), flavour, dataset)
+    config = runs.RunConfig(flavour, {**values, "seed": training.seed}, data_options, training)
+    _start(run, config, epochs, dry_run, new=True)
+
+
+def _absolute(dataset: str) -> str:
+    """A folder by its absolute path, so that a run resumes from anywhere."""
+    kind, colon, path = dataset.partition(":")
+    return f"folder:{Path(path).expanduser().absolute()}" if kind == "folder" and colon else dataset
+
+
+def _resume(run: Path, steps: int | None, epochs: float | None, dry_run: bool) -> None:
+    config = runs.RunConfig.read(run)
+    if steps is not None:
+        if steps < config.training.steps:
+            raise UserError(
+                f"{run} is planned for {config.training.steps} steps: give --steps more than that"
+            )
+        config.training.steps = steps
+    _start(run, config, epochs, dry_run, new=False)
+
+
+def _start(
+    run: Path, config: runs.RunConfig, epochs: float | None, dry_run: bool, *, new: bool
+) -> None:
+    from tfgan2.training.progress import Display
+
+    display = Display()
+    devices = _tensorflow(display)
+    from tfgan2.training.loop import build_model
+
+    dataset = _load_data(config.data, display)
+    _check_same_data(config, dataset)
+    config.dataset = {
+        "image_shape": list(dataset.image_shape),
+        "num_images": dataset.num_images,
+        "class_names": list(dataset.class_names),
+        "fingerprint": dataset.fingerprint,
+        "skipped": list(dataset.skipped),
+    }
+    now = runs.versions()
+    if config.versions and config.versions != now:
+        display.say(
+            f"warning: this run was made with {config.versions}, this is {now}: "
+            "the weights may come out different in the last digits"
+        )
+    config.versions = now
+    config.hyperparameters["image_shape"] = list(dataset.image_shape)
+    model = build_model(config)
+    config.hyperparameters = model.get_config()
+    images_per_step = config.training.batch_size * model.batches_per_step
+    if epochs is not None:
+        needed = -(-epochs * dataset.num_images // images_per_step)
+        config.training.steps = max(1 if new else config.training.steps, int(needed))
+    batch = next(iter(dataset.batches(images_per_step, seed=config.training.seed)))
+    _describe(run, config, dataset, model, devices, display)
+    if dry_run:
+        _show_dry_run(config, model, batch, display)
+        return
+    _make(run, config)
+    _train(run, config, model, dataset, display)
+
+
+def _tensorflow(display: Display) -> str:
+    from tfgan2.cli import tensorflow
+
+    display.say("loading TensorFlow")
+    devices = tensorflow.load()
+    from tfgan2.training.loop import make_deterministic
+
+    make_deterministic()
+    return devices
+
+
+def _load_data(options: runs.DataOptions, display: Display) -> ImageDataset:
+    from tfgan2.data import load_dataset
+
+    asked = asdict(options)
+    try:
+        dataset = load_dataset(asked.pop("name"), **asked, progress=display.loading)
+    finally:
+        display.loaded()
+    if dataset.skipped:
+        display.say(
+            f"left out {len(dataset.skipped):,} unreadable files, the first: {dataset.skipped[0]}"
+        )
+    return dataset
+
+
+def _check_same_data(config: runs.RunConfig, dataset: ImageDataset) -> None:
+    """A resumed run must meet the data that it was started with."""
+    before = config.dataset
+    if before and before["fingerprint"] != dataset.fingerprint:
+        raise UserError(
+            f"the dataset {config.data.name} has changed since the run began: it had "
+            f"{before['num_images']:,} images, now {dataset.num_images:,}; start a new run"
+        )
+
+
+def _describe(
+    run: Path,
+    config: runs.RunConfig,
+    dataset: ImageDataset,
+    model: GenerativeModel,
+    devices: str,
+    display: Display,
+) -> None:
+    shape = "x".join(map(str, dataset.image_shape))
+    kept = "in memory" if dataset.in_memory else "streamed"
+    sizes = ", ".join(f"{k} {v.count_params():,}" for k, v in model.networks().items())
+    display.say(f"data: {config.data.name}, {dataset.num_images:,} images of {shape}, {kept}")
+    display.say(f"model: {config.flavour}, weights: {sizes}")
+    training = config.training
+    display.say(
+        f"training: {training.steps:,} steps of {training.batch_size} images, "
+        f"{training.precision}, on {devices}"
+    )
+    display.say(f"run: {run}")
+
+
+def _show_dry_run(
+    config: runs.RunConfig, model: GenerativeModel, batch: Any, display: Display
+) -> None:
+    display.say(config.to_json().rstrip())
+    for name, network in model.networks().items():
+        megabytes = network.count_params() * 4 / 1e6
+        display.say(
+            f"{name}: {network.input_shape} -> {network.output_shape}, "
+            f"{network.count_params():,} weights, {megabytes:.1f} MB in float32"
+        )
+    parts = batch if isinstance(batch, tuple) else (batch,)
+    for name, part in zip(("images", "labels"), parts, strict=False):
+        low, high = part.numpy().min(), part.numpy().max()
+        display.say(f"a batch's {name}: {part.dtype.name} {tuple(part.shape)}, {low:g} to {high:g}")
+    display.say("dry run: nothing was written")
+
+
+def _make(run: Path, config: runs.RunConfig) -> None:
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        config.write(run)
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {error.filename or run}: {error.strerror or error}"
+        ) from error
+
+
+def _train(
+    run: Path,
+    config: runs.RunConfig,
+    model: GenerativeModel,
+    dataset: ImageDataset,
+    display: Display,
+) -> None:
+    from tfgan2.training.loop import Trainer
+
+    trainer = Trainer(run, config, model, dataset, display)
+    signal = trainer.train()
+    quoted = shlex.quote(str(run))
+    if signal is not None:
+        display.say(
+            f"saved at step {trainer.step} of {config.training.steps}; go on with:\n"
+            f"  tfgan2 fit --resume {quoted}"
+        )
+        raise typer.Exit(128 + signal)
+    grids = sorted((run / "samples").glob("*.png"))
+    display.say(f"done: {trainer.step:,} steps, {trainer.seconds:,.0f} s")
+    if grids:
+        display.say(f"samples: {grids[-1]}")
+    display.say(
+        f"next:\n  tfgan2 sample {quoted} --count 64 --out grid.png\n  tfgan2 export {quoted}"
+    )

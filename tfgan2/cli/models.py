@@ -1,0 +1,18 @@
+"""tfgan2 models"""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from tfgan2 import registry
+
+
+def models() -> None:
+    """List the flavours."""
+    table = Table("name", "what it is", "paper", box=None, header_style="bold")
+    for name, flavour in registry.flavours().items():
+        table.add_row(name, flavour.summary, flavour.paper)
+    console = Console(highlight=False)
+    console.print(table)
+    console.print("\n`tfgan2 info NAME` shows one; `tfgan2 fit NAME --dataset digits` trains it.")

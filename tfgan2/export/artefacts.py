@@ -1,0 +1,193 @@
+"""Makes artefacts one by one: convert, describe, write, read back, verify."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfgan2 import __version__, runtime
+from tfgan2.export import Artifact, ExportError, saved_model, verify
+from tfgan2.export.subject import Subject, check_deterministic, make_subject
+from tfgan2.runtime.backends import first_line
+from tfgan2.runtime.container import FORMAT_VERSION, METADATA_FILE, seal, sha256_of
+from tfgan2.runtime.quiet import quiet
+
+# Where the SavedModel format leaves room for files of one's own.
+SAVED_MODEL_EXTRA = "assets.extra"
+
+
+class Workshop:
+    """Makes the artefacts of one generator.
+
+    Attributes:
+        description: the metadata that all of them share.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        about: Mapping[str, Any],
+        seed: int,
+        inputs: dict[str, np.ndarray],
+        reference: np.ndarray,
+    ) -> None:
+        self.subject = subject
+        self.seed = seed
+        self.inputs = inputs
+        self.reference = reference
+        described, outputs = subject.describe(None)
+        self.description: dict[str, Any] = {
+            "tfgan2_format": FORMAT_VERSION,
+            "inputs": described,
+            "outputs": outputs,
+            "latent": {"distribution": subject.latent_distribution, "dim": subject.latent_dim},
+            "class_names": list(subject.class_names),
+            # Through JSON once, so that it equals what an earlier metadata.json holds of it.
+            "about": json.loads(json.dumps(dict(about), default=_plain)),
+            "weights_sha256": subject.weights_sha256(),
+            "versions": versions(),
+        }
+
+    def make(self, path: Path, model_format: str, precision: str, batch: int | None) -> Artifact:
+        """Makes an artefact and verifies it.
+
+        Args:
+            path: where to; nothing stands there.
+            model_format: "saved_model", "tflite" or "onnx".
+            precision: of TFLite; "float32" for the others.
+            batch: a fixed batch size; None: the format's default.
+
+        Raises:
+            ExportError: the conversion is not possible, or the verification failed.
+        """
+        if model_format == "tflite":
+            batch = batch or 1
+        inputs, outputs = self.subject.describe(batch)
+        metadata = {
+            **self.description,
+            "inputs": inputs,
+            "outputs": outputs,
+            "format": model_format,
+            "precision": precision,
+            "batch": batch,
+        }
+        with quiet():
+            if model_format == "saved_model":
+                self._write_saved_model(path, metadata)
+            else:
+                if model_format == "onnx":
+                    model = self._onnx(batch)
+                else:
+                    model = self._tflite(path, precision, batch or 1)
+                path.write_bytes(seal(model, metadata, model_format))
+            generator, images = self._run(path, metadata)
+            comparison = verify.compare(
+                images,
+                self.reference,
+                name=path.name,
+                tolerance=verify.FLOAT32_TOLERANCE if precision == "float32" else None,
+            )
+            milliseconds = verify.milliseconds_per_image(generator, self.inputs)
+        return Artifact(
+            path=path,
+            format=model_format,
+            precision=precision,
+            batch=batch,
+            bytes=size_of(path),
+            sha256=sha256_of(path),
+            milliseconds_per_image=milliseconds,
+            inputs=tuple(inputs),
+            outputs=tuple(outputs),
+            **asdict(comparison),
+        )
+
+    def _run(self, path: Path, metadata: dict[str, Any]) -> tuple[runtime.Generator, np.ndarray]:
+        """The artefact as it stands, read back by the code that users run it with, and its images.
+
+        Raises:
+            ExportError: it cannot be read or run.
+        """
+        try:
+            if path.is_dir():
+                generator = runtime.Generator(saved_model.SavedModel(path), metadata)
+            else:
+                generator = runtime.load(path)
+            return generator, generator(self.inputs["z"], self.inputs.get("label"))
+        # Whatever the libraries raise: a file that cannot be run must not be kept.
+        except Exception as error:
+            reason = first_line(error).replace(str(path), "it")
+            raise ExportError(f"{path.name} was not kept, it cannot be run: {reason}") from error
+
+    def _write_saved_model(self, path: Path, metadata: dict[str, Any]) -> None:
+        saved_model.write(self.subject, path, metadata["batch"])
+        (path / SAVED_MODEL_EXTRA).mkdir()
+        (path / SAVED_MODEL_EXTRA / METADATA_FILE).write_text(
+            json.dumps(metadata, indent=1, ensure_ascii=False), encoding="utf-8"
+        )
+
+    def _tflite(self, path: Path, precision: str, batch: int) -> bytes:
+        from tfgan2.export import tflite
+
+        # Beside the artefacts, one for all precisions: the staging folder goes in the end.
+        source = path.parent / f"batch-{batch}"
+        if not source.exists():
+            saved_model.write(self.subject, source, batch)
+        return tflite.convert(source, precision, self.subject, batch, self.seed)
+
+    def _onnx(self, batch: int | None) -> bytes:
+        from tfgan2.export import onnx_file
+
+        return onnx_file.convert(self.subject, batch)
+
+
+def open_workshop(
+    generator: keras.Model,
+    *,
+    latent_distribution: str,
+    class_names: tuple[str, ...],
+    about: Mapping[str, Any],
+    seed: int,
+) -> Workshop:
+    """Prepares a generator for export; the arguments are those of `export_generator`.
+
+    Raises:
+        ExportError: its images are not finite, or differ from call to call.
+        UserError: inputs or outputs that no format describes.
+    """
+    with quiet():
+        subject = make_subject(generator, latent_distribution, class_names)
+        # Another seed than the calibration's: a file must not be judged by what it was fitted to.
+        inputs = subject.draw(verify.LATENTS, seed + 1)
+        reference = check_deterministic(subject, inputs)
+        return Workshop(subject, about, seed, inputs, reference)
+
+
+def versions() -> dict[str, str | None]:
+    """What the artefacts were made with."""
+    packages = ("tensorflow", "keras", "tf2onnx", "onnxruntime", "ai-edge-litert")
+    found: dict[str, str | None] = {"tfgan2": __version__}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # tensorflow-cpu and the like
+            found[package] = None
+    return found
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    if path.is_dir():
+        return sum(item.stat().st_size for item in path.rglob("*") if item.is_file())
+    return path.stat().st_size
+
+
+def _plain(value: Any) -> Any:
+    """What JSON does not know: NumPy's numbers as numbers, the rest as text."""
+    return value.item() if isinstance(value, np.generic) else str(value)

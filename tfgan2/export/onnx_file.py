@@ -1,0 +1,61 @@
+"""ONNX: traced and converted by tf2onnx."""
+
+from __future__ import annotations
+
+import onnx
+import tensorflow as tf
+import tf2onnx
+
+from tfgan2.export import ExportError
+from tfgan2.export.subject import Subject
+
+OPSET = 17  # tf2onnx refuses 19 and later
+
+
+def convert(subject: Subject, batch: int | None) -> bytes:
+    """Converts the generator.
+
+    Args:
+        subject: what to convert.
+        batch: a fixed batch size; None leaves the dimension free, under the name "batch".
+
+    Returns:
+        The ONNX model.
+
+    Raises:
+        ExportError: ONNX has no operator for something; the message names it.
+    """
+    signature = subject.signature(batch)
+    function = tf.function(subject.function(), input_signature=signature, autograph=False)
+    model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+    # tf2onnx logs what it cannot convert, and leaves TensorFlow's node in the graph.
+    strange = sorted(
+        {
+            node.op_type
+            for node in model.graph.node
+            if not onnx.defs.has(node.op_type, node.domain or "")
+        }
+    )
+    if strange:
+        raise ExportError(
+            f"ONNX has no operator for {', '.join(strange)}: change the layer, or leave out "
+            "--format onnx"
+        )
+    inputs, outputs = subject.describe(batch)
+    shapes = {item["name"]: item["shape"] for item in [*inputs, *outputs]}
+    for tensor in [*model.graph.input, *model.graph.output]:
+        _set_shape(tensor, shapes[tensor.name])
+    model.graph.name = "generator"
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def _set_shape(tensor: onnx.ValueInfoProto, shape: list[int | None]) -> None:
+    """Replaces what tf2onnx inferred: "unk__78" for the batch, at times for the whole shape."""
+    tensor.type.tensor_type.shape.ClearField("dim")
+    for size in shape:
+        dimension = tensor.type.tensor_type.shape.dim.add()
+        if size is None:
+            dimension.dim_param = "batch"
+        else:
+            dimension.dim_value = size
