@@ -11,9 +11,9 @@ from tfgan2.errors import UserError
 
 
 def test_unknown_flavour_offers_close_names() -> None:
-    with pytest.raises(UserError, match="unknown flavour 'dcgna': did you mean 'dcgan'"):
+    with pytest.raises(UserError, match=r"unknown flavour 'dcgna': did you mean 'dcgan'"):
         registry.find("dcgna")
-    with pytest.raises(UserError, match="choose from .*dcgan"):
+    with pytest.raises(UserError, match=r"choose from .*dcgan"):
         registry.find("zzzzzz")
 
 

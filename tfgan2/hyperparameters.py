@@ -163,7 +163,7 @@ def parse_settings(name: str, settings: Iterable[str]) -> dict[str, Any]:
         Arguments for the flavour's constructor.
 
     Raises:
-        UserError: no "=", an unknown key (the closest ones are offered), or a value of a wrong type.
+        UserError: no "=", an unknown key (the closest are offered), or a value of a wrong type.
     """
     known = hyperparameters(name)
     values = {}

@@ -144,5 +144,3 @@ def save_samples(
             digits = max(5, len(str(len(images) - 1)))
             for index, image in enumerate(to_uint8(images)):
                 to_picture(image).save(partial / f"{index:0{digits}d}.png")
-
-

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from tfgan2.errors import unknown
@@ -73,5 +75,5 @@ def walk(latents: np.ndarray, steps: int) -> np.ndarray:
         float32, shape ((n - 1) * steps + 1, dim); the last station closes the walk.
     """
     weights = np.arange(steps) / steps
-    legs = [slerp(a, b, weights) for a, b in zip(latents[:-1], latents[1:], strict=True)]
+    legs = [slerp(a, b, weights) for a, b in itertools.pairwise(latents)]
     return np.concatenate([*legs, latents[-1:].astype(np.float32)])

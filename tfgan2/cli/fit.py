@@ -60,9 +60,7 @@ def fit(
     ] = None,
     split: Annotated[
         str | None,
-        typer.Option(
-            help="Of tensorflow-datasets, for example train+test.", rich_help_panel=DATA
-        ),
+        typer.Option(help="Of tensorflow-datasets, for example train+test.", rich_help_panel=DATA),
     ] = None,
     data_dir: Annotated[
         Path | None,
@@ -157,7 +155,7 @@ def fit(
         raise UserError("give --steps or --epochs, not both")
     if epochs is not None and epochs <= 0:
         raise UserError("--epochs must be above 0")
-    given = {
+    given: dict[str, Any] = {
         "batch_size": batch_size,
         "seed": seed,
         "precision": precision.value if precision else None,

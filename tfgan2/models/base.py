@@ -65,8 +65,13 @@ def make_optimizer(
         check_range("beta_1", beta_1, 0.0, 1.0)
         check_range("beta_2", beta_2, 0.0, 1.0)
         settings |= {"beta_1": beta_1, "beta_2": beta_2}
-    kinds = {"adamw": keras.optimizers.AdamW, "rmsprop": keras.optimizers.RMSprop}
-    return kinds.get(name, getattr(keras.optimizers, name.capitalize(), None))(**settings)
+    kinds = {
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
+        "rmsprop": keras.optimizers.RMSprop,
+        "sgd": keras.optimizers.SGD,
+    }
+    return kinds[name](**settings)
 
 
 class GenerativeModel(keras.Model):
@@ -131,7 +136,8 @@ class GenerativeModel(keras.Model):
             if base is keras.Model:
                 break
             if "__init__" in vars(base):
-                for parameter in list(inspect.signature(base.__init__).parameters.values())[1:]:
+                signature = inspect.signature(vars(base)["__init__"])
+                for parameter in list(signature.parameters.values())[1:]:
                     if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
                         names[parameter.name] = None
         return list(names)
@@ -394,9 +400,7 @@ class AdversarialModel(GenerativeModel):
     def discriminator_loss(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
         """What the discriminator minimises: cross entropy with smoothed or noisy labels."""
         if not self.label_noise:
-            return losses.minimax_discriminator_loss(
-                real_logits, fake_logits, self.label_smoothing
-            )
+            return losses.minimax_discriminator_loss(real_logits, fake_logits, self.label_smoothing)
 
         def noise(stream: str, logits: tf.Tensor) -> tf.Tensor:
             seed = self.noise_seed(stream)
@@ -476,7 +480,5 @@ class AdversarialModel(GenerativeModel):
             return
         step = tf.cast(self.step.value, tf.float32)
         decay = tf.minimum(self.ema_decay, (1.0 + step) / (10.0 + step))
-        for average, value in zip(
-            self.ema_generator.weights, self.generator.weights, strict=True
-        ):
+        for average, value in zip(self.ema_generator.weights, self.generator.weights, strict=True):
             average.assign(average + (1.0 - decay) * (value - average))

@@ -84,7 +84,7 @@ class DCGAN(AdversarialModel):
             UserError: an image shape or a value that is not possible.
         """
         check_choice("design", design, _DESIGNS)
-        own = {
+        own: dict[str, Any] = {
             "latent_dim": latent_dim,
             "width": width,
             "generator_optimizer": generator_optimizer,
@@ -95,24 +95,24 @@ class DCGAN(AdversarialModel):
             "label_noise": label_noise,
         }
         own = {k: _DESIGNS[design][k] if value is None else value for k, value in own.items()}
-        width = own.pop("width")
+        chosen_width: int = own.pop("width")
         super().__init__(image_shape, **own, **shared)
+        self.width = chosen_width
         networks.check_square(self.image_shape)
-        check_range("width", width, 1)
+        check_range("width", self.width, 1)
         check_range("max_width", max_width, 1)
         check_range("dropout", dropout, 0.0, 0.99)
         self.design = design
-        self.width = width
         self.max_width = max_width
         self.dropout = dropout
         shape, latents, seed = self.image_shape, self.latent_dim, 2 * self.seed
         if design == "strided":
             self.set_networks(
-                networks.strided_generator(shape, latents, width, max_width, seed),
-                networks.strided_discriminator(shape, width, max_width, seed + 1),
+                networks.strided_generator(shape, latents, self.width, max_width, seed),
+                networks.strided_discriminator(shape, self.width, max_width, seed + 1),
             )
         else:
             self.set_networks(
-                networks.tutorial_generator(shape, latents, width, seed),
-                networks.tutorial_discriminator(shape, width, dropout, seed + 1),
+                networks.tutorial_generator(shape, latents, self.width, seed),
+                networks.tutorial_discriminator(shape, self.width, dropout, seed + 1),
             )

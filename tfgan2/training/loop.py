@@ -159,9 +159,7 @@ class Trainer:
         strategy = tf.distribute.get_strategy()
         one_device = strategy.num_replicas_in_sync == 1
         # XLA cannot place variables on several devices.
-        update = tf.function(
-            self.model.train_step, jit_compile=self.options.xla and one_device or None
-        )
+        update = tf.function(self.model.train_step, jit_compile=self.options.xla and one_device)
 
         @tf.function
         def step(batch: Any) -> dict[str, tf.Tensor]:

@@ -79,9 +79,7 @@ class StatsWriter:
         if step:
             # Tells TensorBoard to forget what an interrupted process wrote beyond this step.
             start = SessionLog(status=SessionLog.SessionStatus.START)
-            self._events.add_event(
-                Event(wall_time=time.time(), step=step + 1, session_log=start)
-            )
+            self._events.add_event(Event(wall_time=time.time(), step=step + 1, session_log=start))
 
     def line(self, line: Mapping[str, Any]) -> None:
         """Appends a line; it is on its way to the disk when this returns."""

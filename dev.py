@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""Sets everything up in a virtual environment of its own, then runs one thing.
+
+    python3 dev.py demo    train DCGAN on handwritten digits, draw a grid, export and verify
+    python3 dev.py test    run the tests
+
+Needs Python 3.10 or newer and nothing else. The environment is .venv beside this file, or
+$TFGAN2_VENV.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+VENV = Path(os.environ.get("TFGAN2_VENV", HERE / ".venv"))
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+
+
+def run(*words: str) -> None:
+    """Shows a command, runs it here, and leaves with its exit code if it fails."""
+    print(f"$ {' '.join(words)}", flush=True)
+    code = subprocess.call([str(BIN / words[0]), *words[1:]], cwd=HERE)
+    if code:
+        sys.exit(code)
+
+
+def install(extra: str = "") -> None:
+    if not BIN.exists():
+        print(f"$ {sys.executable} -m venv {VENV}", flush=True)
+        subprocess.check_call([sys.executable, "-m", "venv", str(VENV)])
+    print("installing; TensorFlow is large, this takes a minute or two", flush=True)
+    run("python", "-m", "pip", "install", "--quiet", "--editable", f".{extra}")
+
+
+def demo() -> None:
+    install()
+    out = "runs/digits"
+    if (HERE / out).exists():
+        sys.exit(f"{out} exists: remove it, or go on with it: {BIN / 'tfgan2'} fit --resume {out}")
+    run(
+        *("tfgan2", "fit", "dcgan", "--dataset", "digits", "--steps", "2000"),
+        *("--set", "latent_dim=32", "--set", "label_smoothing=0.1", "--seed", "1", "--out", out),
+    )
+    run("tfgan2", "sample", out, "--count", "64", "--out", f"{out}/grid.png")
+    run("tfgan2", "export", out)
+    run(
+        *("tfgan2", "generate", f"{out}/export/generator.onnx"),
+        *("--count", "16", "--out", f"{out}/onnx.png"),
+    )
+    print(f"\nlook at {out}/grid.png; the verified exports are in {out}/export")
+
+
+def test() -> None:
+    install("[test]")
+    run("python", "-m", "pytest")
+
+
+def main() -> None:
+    commands = {"demo": demo, "test": test}
+    if len(sys.argv) != 2 or sys.argv[1] not in commands:
+        sys.exit(__doc__)
+    commands[sys.argv[1]]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tfgan2.errors import UserError
+from tfgan2.training import checkpoints
+
+
+def variables(value: float = 1.0) -> dict[str, keras.Variable]:
+    return {
+        "net/000/kernel": keras.Variable(np.full((3, 4), value, np.float32)),
+        "net/001/count": keras.Variable(np.array(int(value), np.int64), dtype="int64"),
+    }
+
+
+def save(run: Path, step: int, keep: int = 3) -> Path:
+    return checkpoints.save(run, step, variables(step), {}, keep=keep)
+
+
+def test_restored_bitwise_with_extra(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    saved = {"x": keras.Variable(rng.normal(size=(5, 5)).astype(np.float32))}
+    checkpoints.save(tmp_path, 7, saved, {"sums": {"loss": 0.1 + 0.2}}, keep=1)
+    found = checkpoints.newest(tmp_path)
+    assert found is not None and found.step == 7
+    assert found.extra["sums"]["loss"] == 0.1 + 0.2
+    target = {"x": keras.Variable(np.zeros((5, 5), np.float32))}
+    checkpoints.restore(found, target)
+    assert np.asarray(target["x"]).tobytes() == np.asarray(saved["x"]).tobytes()
+
+
+def test_the_newest_are_kept(tmp_path: Path) -> None:
+    for step in (2, 4, 10, 6):
+        save(tmp_path, step, keep=2)
+    assert [path.name for path in checkpoints.paths(tmp_path)] == [
+        "step-0000010.npz",
+        "step-0000006.npz",
+    ]
+
+
+def test_none_where_there_is_none(tmp_path: Path) -> None:
+    assert checkpoints.newest(tmp_path) is None
+
+
+@pytest.mark.parametrize("damage", ["empty", "half", "flipped", "zeroed"])
+def test_a_damaged_newest_is_reported_and_the_one_before_used(tmp_path: Path, damage: str) -> None:
+    save(tmp_path, 1)
+    newest = save(tmp_path, 2)
+    content = bytearray(newest.read_bytes())
+    middle = content.index(np.full(4, 2, np.float32).tobytes())
+    if damage == "empty":
+        content = bytearray()
+    elif damage == "half":
+        content = content[: len(content) // 2]
+    elif damage == "flipped":
+        content[middle] ^= 1
+    else:
+        content[middle : middle + 8] = bytes(8)
+    newest.write_bytes(content)
+    told: list[str] = []
+    found = checkpoints.newest(tmp_path, told.append)
+    assert found is not None and found.step == 1
+    assert len(told) == 1 and str(newest) in told[0] and "damaged" in told[0]
+    newest.write_bytes(b"")
+    checkpoints.paths(tmp_path)[1].write_bytes(b"")
+    with pytest.raises(UserError, match=r"all 2 checkpoints .* are damaged"):
+        checkpoints.newest(tmp_path, told.append)
+
+
+def test_a_checkpoint_of_another_model_changes_nothing(tmp_path: Path) -> None:
+    save(tmp_path, 5)
+    found = checkpoints.newest(tmp_path)
+    assert found is not None
+    target = variables(0.0)
+    target["net/001/count"] = keras.Variable(np.zeros((2,), np.float32))
+    with pytest.raises(UserError, match="another model"):
+        checkpoints.restore(found, target)
+    assert (np.asarray(target["net/000/kernel"]) == 0).all()
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    broken = keras.Variable(np.array([1.0, np.nan], np.float32))
+    with pytest.raises(FloatingPointError, match="net/000/kernel"):
+        checkpoints.save(tmp_path, 2, {"net/000/kernel": broken}, {}, keep=3)
+    assert [path.name for path in checkpoints.paths(tmp_path)] == ["step-0000001.npz"]
+
+
+def test_a_full_disk_leaves_the_old_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path, 1)
+
+    def full(file: object, **arrays: object) -> None:
+        Path(str(file)).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space left"):
+        save(tmp_path, 2)
+    assert [path.name for path in checkpoints.folder(tmp_path).iterdir()] == ["step-0000001.npz"]
