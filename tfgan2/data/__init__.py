@@ -1,0 +1,96 @@
+"""From a dataset's name to batches of images in [-1, 1]. Imports no TensorFlow until it loads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tfgan2.data.catalogue import CATALOGUE, DatasetInfo
+from tfgan2.data.dataset import Cache, ImageDataset, Progress, Request
+from tfgan2.errors import UserError
+
+__all__ = ["CATALOGUE", "DatasetInfo", "ImageDataset", "load_dataset"]
+
+CHANNELS = (1, 3, 4)
+SIZES = (4, 1024)
+
+
+def load_dataset(
+    name: str,
+    *,
+    image_size: int | None = None,
+    channels: int | None = None,
+    classes: Sequence[str] | None = None,
+    split: str | None = None,
+    data_dir: str | Path | None = None,
+    cache: Cache = "auto",
+    skip_unreadable: bool = False,
+    progress: Progress | None = None,
+) -> ImageDataset:
+    """Loads images by name.
+
+    Args:
+        name: "digits" or "faces", which are built in; "folder:PATH"; or a dataset of
+            tensorflow-datasets, such as "cifar10" or "emnist/letters".
+        image_size: edge of the square images, 4…1024. Default: 16 for digits, 24 for faces, 64 for
+            folders, else the dataset's own if its images are square, all of one size and no larger
+            than 128, else 64.
+        channels: 1 grey, 3 RGB, 4 RGBA. Default: as the images are; for folders 1 if all are grey,
+            else 3.
+        classes: names or numbers of the classes to keep, in the order of their new labels.
+        split: for tensorflow-datasets only, "train" by default; "train[:80%]" and "train+test" are
+            possible, too.
+        data_dir: where tensorflow-datasets keeps its files; other datasets do not use it.
+        cache: "memory" holds all images, "stream" reads them while training in constant memory,
+            "auto" holds up to 1 GiB of them.
+        skip_unreadable: leave out files of a folder that cannot be read, instead of raising.
+        progress: called now and then with what is being done, how much of it is done, and of how
+            much.
+
+    Returns:
+        The dataset, checked: every file of a folder was decoded once.
+
+    Raises:
+        UserError: an option that is not possible, an unknown name, data that cannot be downloaded
+            or read.
+    """
+    request = Request(
+        name=name,
+        image_size=image_size,
+        channels=channels,
+        classes=None if classes is None else tuple(str(item) for item in classes),
+        split=split,
+        data_dir=None if data_dir is None else Path(data_dir).expanduser(),
+        cache=cache,
+        skip_unreadable=skip_unreadable,
+        progress=progress or (lambda text, done, total: None),
+    )
+    _check(request)
+    if name.startswith("folder:"):
+        from tfgan2.data import folder
+
+        return folder.load(request)
+    if name in ("digits", "faces"):
+        from tfgan2.data import embedded
+
+        return embedded.load(request)
+    from tfgan2.data import records
+
+    return records.load(request)
+
+
+def _check(request: Request) -> None:
+    size, (smallest, largest) = request.image_size, SIZES
+    if size is not None and (type(size) is not int or not smallest <= size <= largest):
+        raise UserError(
+            f"image size {size} is not possible: give a whole number from {smallest} to {largest}"
+        )
+    if request.channels not in (None, *CHANNELS):
+        raise UserError(
+            f"{request.channels} channels are not possible: give 1 (grey), 3 (RGB) or 4 (RGBA)"
+        )
+    if request.cache not in ("auto", "memory", "stream"):
+        raise UserError(f"unknown cache {request.cache!r}: choose from auto, memory, stream")
+    own = request.name.startswith("folder:") or request.name in ("digits", "faces")
+    if own and request.split is not None:
+        raise UserError(f"dataset {request.name!r} has no splits: leave --split out")

@@ -1,0 +1,429 @@
+"""Datasets of tensorflow-datasets (tfds), which keeps them as files of encoded records."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfgan2.data.catalogue import CATALOGUE
+from tfgan2.data.dataset import (
+    ImageDataset,
+    MemorySource,
+    Request,
+    Source,
+    choose_classes,
+    cpu_count,
+)
+from tfgan2.data.pictures import UnreadablePictureError, read_picture
+from tfgan2.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+DEFAULT_SPLIT = "train"
+DEFAULT_SIZE = 64
+LARGEST_NATIVE_SIZE = 128
+SHUFFLE_BYTES = 2**27
+"""Encoded bytes that the shuffle buffer of a streamed dataset may hold."""
+
+_DOWNLOAD_RETRIES = 4
+_READ_BUFFER = 2**20
+_LOOKED_AT = 64
+
+
+def load(request: Request) -> ImageDataset:
+    """Loads a dataset of tensorflow-datasets; downloads it where it is not prepared yet.
+
+    Raises:
+        UserError: an unknown name, configuration, split or class, a dataset without images, one
+            that cannot be downloaded or read.
+    """
+    with _quiet():
+        builder = _builder(request)
+        records = _Records(request.name, builder, request.split or DEFAULT_SPLIT)
+        records.check()
+        names, labels = choose_classes(request.classes, records.class_names, name=request.name)
+        if request.classes is not None:
+            records.keep(labels)
+        size, channels = _shape(request, records.image)
+        shape = (size, size, channels)
+        num_images = records.count(request)
+        if not num_images:
+            raise UserError(
+                f"{records} holds no such images: choose another split or other classes"
+            )
+        source: Source
+        in_memory = request.fits_memory(num_images, shape)
+        if in_memory:
+            source = _to_memory(records, num_images, shape, request)
+        else:
+            source = RecordSource(records, num_images, shape)
+    return ImageDataset(
+        source,
+        name=request.name,
+        image_shape=shape,
+        class_names=names,
+        content=[builder.info.full_name, records.split, in_memory],
+    )
+
+
+# --- finding and preparing -----------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps tfds's own progress bars, advice and warnings off the terminal."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.utils import tqdm_utils
+
+    bars = getattr(tqdm_utils, "_active", True)  # tfds has a switch, but does not tell its position
+    levels = {name: logging.getLogger(name).level for name in ("absl", "urllib3")}
+    try:
+        tfds.display_progress_bar(False)
+        for name in levels:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        tfds.display_progress_bar(bars)
+
+
+def _builder(request: Request) -> Any:
+    """The tfds builder, prepared."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core import read_only_builder
+
+    name, data_dir = request.name, request.data_dir
+    if data_dir is not None and not data_dir.is_dir():
+        raise UserError(
+            f"--data-dir {str(data_dir)!r} is not an existing folder: give the one that holds the "
+            "prepared datasets, or make it"
+        )
+    if "." in name.split("/") or ".." in name.split("/") or name.startswith(("/", "~")):
+        raise UserError(f"unknown dataset {name!r}: for a folder give 'folder:{name}'")
+    base = re.split("[/:]", name)[0]
+    # Files that lie there first: they may be the user's own, unknown to tfds, or an older version.
+    # Community datasets are never looked up: that needs a network, and hangs without one.
+    with contextlib.suppress(tfds.core.DatasetNotFoundError, ValueError, RuntimeError):
+        return read_only_builder.builder_from_files(name, data_dir=data_dir)
+    known = tfds.list_builders(with_community_datasets=False)
+    if base not in known:
+        offered = [*(n for n in CATALOGUE if ":" not in n), *known]
+        hint = "`tfgan2 datasets` lists some; for a folder of your own give folder:PATH"
+        raise unknown("dataset", name, dict.fromkeys(offered), hint=hint)
+    config = name.partition("/")[2].partition(":")[0]
+    configs = tfds.builder_cls(base).builder_configs
+    if config and config not in configs:
+        if not configs:
+            raise UserError(f"dataset {base!r} has no configurations: give it as {base!r}")
+        raise unknown(f"configuration of {base!r}", config, configs)
+    try:
+        builder = tfds.builder(name, data_dir=data_dir, try_gcs=False)
+    except Exception as error:  # whatever a dataset's own code raises
+        raise UserError(f"dataset {name!r} cannot be set up: {_short(error)}") from error
+    _image_feature(name, builder.info.features)  # before downloading what cannot be used
+    request.progress(f"downloading and preparing {name}", 0, 1)
+    try:
+        with _few_retries():
+            builder.download_and_prepare()
+    except Exception as error:  # the network, the disk, a missing package, a manual download, …
+        where = str(data_dir) if data_dir else "DIR"
+        raise UserError(
+            f"dataset {name!r} could not be downloaded: {_short(error)}; prepare it where there is "
+            'a network with `python -c "import tensorflow_datasets as tfds; '
+            f"tfds.load('{name}', data_dir='{where}')\"`, copy the folder here and give "
+            f"--data-dir {where}"
+        ) from error
+    request.progress(f"downloading and preparing {name}", 1, 1)
+    return builder
+
+
+@contextlib.contextmanager
+def _few_retries() -> Iterator[None]:
+    """Without a network, the ten tries of tfds take more than three minutes."""
+    from tensorflow_datasets.core.download import downloader
+
+    before = getattr(downloader, "MAX_RETRIES", None)
+    if before is None:
+        yield
+        return
+    downloader.MAX_RETRIES = _DOWNLOAD_RETRIES
+    try:
+        yield
+    finally:
+        downloader.MAX_RETRIES = before
+
+
+def _short(error: Exception) -> str:
+    """An error as a part of one line."""
+    text = " ".join(str(error).split())
+    unreachable = re.search(r"host='([^']+)'.*(NameResolution|NewConnection|Timeout)", text)
+    if unreachable:
+        return f"{unreachable[1]} cannot be reached"
+    text = text or type(error).__name__
+    return text if len(text) <= 200 else text[:199] + "…"
+
+
+# --- what a record holds -------------------------------------------------------------------------
+
+
+def _image_feature(name: str, features: Any) -> str:
+    """The key of the images: "image", or that of the only ones."""
+    import tensorflow_datasets as tfds
+
+    found = {}
+    if isinstance(features, tfds.features.FeaturesDict):
+        found = {k: f for k, f in features.items() if isinstance(f, tfds.features.Image)}
+    key = "image" if "image" in found else next(iter(found)) if len(found) == 1 else None
+    if key is None:
+        kinds = f"images under several names ({', '.join(sorted(found))})" if found else "no images"
+        raise UserError(
+            f"dataset {name!r} holds {kinds}: choose one that has its images as 'image'"
+        )
+    kind = np.dtype(found[key].np_dtype)
+    if kind not in (np.uint8, np.uint16):
+        raise UserError(
+            f"the images of dataset {name!r} are of {kind}: choose one with uint8 or uint16"
+        )
+    return key
+
+
+def _label_feature(features: Any) -> str | None:
+    """The key of the labels: "label", or that of the only ones."""
+    import tensorflow_datasets as tfds
+
+    found = [k for k, f in features.items() if isinstance(f, tfds.features.ClassLabel)]
+    if "label" in found:
+        return "label"
+    return found[0] if len(found) == 1 else None
+
+
+def _shape(request: Request, image: Any) -> tuple[int, int]:
+    """Edge and channels of the images: as asked for, or as they are."""
+    height, width, channels = image.shape
+    size = request.image_size
+    if size is None:
+        native = height is not None and height == width and height <= LARGEST_NATIVE_SIZE
+        size = height if native else DEFAULT_SIZE
+    return size, request.channels or (channels if channels in (1, 3, 4) else 3)
+
+
+class _Records:
+    """One split: encoded images with labels, or -1 where there are none."""
+
+    def __init__(self, name: str, builder: Any, split: str) -> None:
+        self.name = name
+        self.split = split
+        self._builder = builder
+        features = builder.info.features
+        self._image_key = _image_feature(name, features)
+        self._label_key = _label_feature(features)
+        self.image = features[self._image_key]
+        self._new_labels: np.ndarray | None = None
+
+    def __str__(self) -> str:
+        return f"split {self.split!r} of dataset {self.name!r}"
+
+    def check(self) -> None:
+        """Looks whether the split exists and at its first records.
+
+        Raises:
+            UserError: it does not, or its files cannot be read.
+        """
+        splits = self._builder.info.splits
+        try:
+            self._all = int(splits[self.split].num_examples)
+        except Exception as error:  # tfds raises several types for a split that is wrong
+            there = ", ".join(splits)
+            raise UserError(
+                f"unknown split {self.split!r} of dataset {self.name!r}: choose from {there}; "
+                "parts as in 'train[:80%]' and sums as in 'train+test' are possible, too"
+            ) from error
+        with _readable(self):
+            first = list(self.encoded().take(_LOOKED_AT).as_numpy_iterator())
+        self.mean_bytes = int(np.mean([len(image) for image, _ in first])) if first else 1
+        # Splits without labels, for example stl10's "unlabelled", have -1 everywhere.
+        if any(label < 0 for _, label in first):
+            self._label_key = None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        if self._label_key is None:
+            return ()
+        return tuple(self._builder.info.features[self._label_key].names)
+
+    def keep(self, new_labels: np.ndarray) -> None:
+        """Leaves out the records for whose label `new_labels` has -1, and relabels the others."""
+        self._new_labels = new_labels
+
+    def count(self, request: Request) -> int:
+        """How many records are kept."""
+        if self._new_labels is None:
+            return self._all
+        request.progress(f"counting images of {self.name}", 0, self._all)
+        with _readable(self):
+            ones = self.encoded().map(lambda image, label: np.int64(1))
+            return int(ones.reduce(np.int64(0), lambda total, one: total + one))
+
+    def encoded(self, file_seed: Any = None) -> tf.data.Dataset:
+        """Encoded images and int32 labels of the records kept, once, in the order of the files.
+
+        Args:
+            file_seed: an integer or a tensor; the order of the files is shuffled with it.
+        """
+        import tensorflow as tf
+        import tensorflow_datasets as tfds
+
+        wanted = {self._image_key: True}
+        if self._label_key is not None:
+            wanted[self._label_key] = True
+        records = self._builder.as_dataset(
+            split=self.split,
+            shuffle_files=file_seed is not None,
+            decoders=tfds.decode.PartialDecoding(
+                wanted, decoders={self._image_key: tfds.decode.SkipDecoding()}
+            ),
+            read_config=tfds.ReadConfig(
+                shuffle_seed=file_seed,
+                shuffle_reshuffle_each_iteration=False,
+                try_autocache=False,
+                assert_cardinality=False,
+                enable_ordering_guard=False,
+                interleave_cycle_length=4,
+                override_buffer_size=_READ_BUFFER,
+            ),
+        )
+
+        def pair(record: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+            label = -1 if self._label_key is None else record[self._label_key]
+            return record[self._image_key], tf.cast(label, tf.int32)
+
+        records = records.map(pair)
+        if self._new_labels is None:
+            return records
+        table = tf.constant(self._new_labels)
+        return records.filter(lambda image, label: table[label] >= 0).map(
+            lambda image, label: (image, table[label])
+        )
+
+    def decoder(self, shape: tuple[int, int, int]) -> Callable[[tf.Tensor], tf.Tensor]:
+        """A function of an encoded image that gives it as uint8 of that shape."""
+        import tensorflow as tf
+
+        if tuple(self.image.shape) == shape and np.dtype(self.image.np_dtype) == np.uint8:
+            return self.image.decode_example  # nothing to cut or scale: TensorFlow is faster
+
+        def read(content: bytes) -> np.ndarray:
+            try:
+                return read_picture(content, size=shape[0], channels=shape[2])
+            except UnreadablePictureError as error:
+                raise UserError(f"an image of {self} cannot be read: {error}") from error
+
+        def decode(content: tf.Tensor) -> tf.Tensor:
+            image = tf.numpy_function(read, [content], tf.uint8, stateful=False)
+            image.set_shape(shape)
+            return image
+
+        return decode
+
+    @property
+    def labelled(self) -> bool:
+        return self._label_key is not None
+
+
+@contextlib.contextmanager
+def _readable(records: _Records) -> Iterator[None]:
+    """Says so in one line if the prepared files are broken or missing."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise UserError(
+            f"{records} cannot be read: {_short(error)}; remove its folder and prepare it again"
+        ) from error
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def _to_memory(
+    records: _Records, num_images: int, shape: tuple[int, int, int], request: Request
+) -> MemorySource:
+    decode = records.decoder(shape)
+    images = np.empty((num_images, *shape), np.uint8)
+    labels = np.empty(num_images, np.int32)
+    batches = (
+        records.encoded()
+        .map(
+            lambda image, label: (decode(image), label),
+            num_parallel_calls=cpu_count(),
+            deterministic=True,
+        )
+        .batch(512)
+        .prefetch(2)
+    )
+    done = 0
+    with _readable(records):
+        for some_images, some_labels in batches.as_numpy_iterator():
+            end = done + len(some_images)
+            images[done:end], labels[done:end] = some_images, some_labels
+            done = end
+            request.progress(f"reading {records.name}", done, num_images)
+    return MemorySource(images, labels if records.labelled else None)
+
+
+@dataclass
+class RecordSource:
+    """Records, read and decoded while they are asked for.
+
+    They can only be read one after the other, so that an epoch's order is that of the shuffled
+    files, passed through a shuffle buffer of `SHUFFLE_BYTES`.
+    """
+
+    records: _Records
+    num_images: int
+    image_shape: tuple[int, int, int]
+    in_memory = False
+
+    @cached_property
+    def _buffered(self) -> int:
+        return max(1, min(self.num_images, SHUFFLE_BYTES // max(1, self.records.mean_bytes)))
+
+    def batches(self, batch_size: int, *, seed: int, start: int) -> tf.data.Dataset:
+        import tensorflow as tf
+
+        decode = self.records.decoder(self.image_shape)
+        first_epoch, offset = divmod(start, self.num_images)
+
+        @tf.autograph.experimental.do_not_convert
+        def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+            # A tf.data shuffle mixes the global seed in: here it is that of this function alone, so
+            # that the order is the same whatever `tf.random.set_seed` was called with before.
+            tf.random.set_seed(1)
+            key = tf.stack([tf.constant(seed & 0x7FFFFFFFFFFFFFFF, tf.int64), epoch])
+            seeds = tf.random.stateless_uniform([2], key, 1, tf.int64.max, tf.int64)
+            shuffled = self.records.encoded(file_seed=seeds[0]).shuffle(
+                self._buffered, seed=seeds[1], reshuffle_each_iteration=False
+            )
+            return shuffled.skip(tf.where(epoch == first_epoch, tf.cast(offset, tf.int64), 0))
+
+        def finish(image: tf.Tensor, label: tf.Tensor) -> Any:
+            return (decode(image), label) if self.records.labelled else decode(image)
+
+        return (
+            tf.data.Dataset.counter(first_epoch)
+            .flat_map(one_epoch)
+            .map(finish, num_parallel_calls=cpu_count(), deterministic=True)
+            .batch(batch_size, drop_remainder=True)
+        )
