@@ -139,6 +139,7 @@ class ImageDataset:
         return (
             self._source.batches(batch_size, seed=seed, start=start)
             .map(normalised, num_parallel_calls=cpu_count(), deterministic=True)
+            .apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
             .prefetch(2)
             .with_options(options)
         )
@@ -253,7 +254,9 @@ def _some(names: Sequence[str]) -> str:
 
 
 def cpu_count() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """How many processors to use: those of this process, 16 at most.
+
+    As many batches are under way at a time, and take memory.
+    """
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(available or 1, 16)

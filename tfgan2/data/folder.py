@@ -22,6 +22,7 @@ from tfgan2.data.dataset import (
     shuffled_indices,
 )
 from tfgan2.data.pictures import UnreadablePictureError, is_grey, read_picture, suffixes
+from tfgan2.data.python_op import images_from_python
 from tfgan2.errors import UserError
 
 if TYPE_CHECKING:
@@ -107,22 +108,15 @@ class FileSource:
     def batches(self, batch_size: int, *, seed: int, start: int) -> tf.data.Dataset:
         import tensorflow as tf
 
-        def gather(indices: tf.Tensor) -> Any:
+        def read(indices: tf.Tensor) -> Any:
             paths = tf.gather(self._paths, indices)
-            return (paths,) if self._labels is None else (paths, tf.gather(self._labels, indices))
+            images = images_from_python(self._decode, paths, self._shape)
+            if self._labels is None:
+                return images
+            return images, tf.gather(self._labels, indices)
 
-        def decode(path: tf.Tensor, *label: tf.Tensor) -> Any:
-            # Stateless, or TensorFlow's op determinism would decode one image at a time.
-            image = tf.numpy_function(self._decode, [path], tf.uint8, stateful=False)
-            image.set_shape(self._shape)
-            return (image, *label) if label else image
-
-        return (
-            shuffled_indices(self.num_images, batch_size, seed=seed, start=start)
-            .map(gather)
-            .unbatch()
-            .map(decode, num_parallel_calls=cpu_count(), deterministic=True)
-            .batch(batch_size, drop_remainder=True)
+        return shuffled_indices(self.num_images, batch_size, seed=seed, start=start).map(
+            read, num_parallel_calls=cpu_count(), deterministic=True
         )
 
     def _decode(self, path: bytes) -> np.ndarray:

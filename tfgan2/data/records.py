@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from tfgan2.data.dataset import (
     cpu_count,
 )
 from tfgan2.data.pictures import UnreadablePictureError, read_picture
+from tfgan2.data.python_op import images_from_python
 from tfgan2.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def load(request: Request) -> ImageDataset:
         num_images = records.count(request)
         if not num_images:
             raise UserError(
-                f"{records} holds no such images: choose another split or other classes"
+                f"{records} holds no images of these classes: choose others"
             )
         source: Source
         in_memory = request.fits_memory(num_images, shape)
@@ -136,7 +137,11 @@ def _builder(request: Request) -> Any:
     try:
         with _few_retries():
             builder.download_and_prepare()
-    except Exception as error:  # the network, the disk, a missing package, a manual download, …
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"preparing dataset {name!r} needs the Python package {error.name!r}: install it"
+        ) from error
+    except Exception as error:  # the network, the disk, a download that must be made by hand, …
         where = str(data_dir) if data_dir else "DIR"
         raise UserError(
             f"dataset {name!r} could not be downloaded: {_short(error)}; prepare it where there is "
@@ -249,6 +254,8 @@ class _Records:
                 f"unknown split {self.split!r} of dataset {self.name!r}: choose from {there}; "
                 "parts as in 'train[:80%]' and sums as in 'train+test' are possible, too"
             ) from error
+        if not self._all:
+            raise UserError(f"{self} holds no images: choose another split")
         with _readable(self):
             first = list(self.encoded().take(_LOOKED_AT).as_numpy_iterator())
         self.mean_bytes = int(np.mean([len(image) for image, _ in first])) if first else 1
@@ -316,12 +323,15 @@ class _Records:
             lambda image, label: (image, table[label])
         )
 
-    def decoder(self, shape: tuple[int, int, int]) -> Callable[[tf.Tensor], tf.Tensor]:
-        """A function of an encoded image that gives it as uint8 of that shape."""
-        import tensorflow as tf
-
-        if tuple(self.image.shape) == shape and np.dtype(self.image.np_dtype) == np.uint8:
-            return self.image.decode_example  # nothing to cut or scale: TensorFlow is faster
+    def decoded(
+        self,
+        encoded: tf.data.Dataset,
+        shape: tuple[int, int, int],
+        batch_size: int,
+        *,
+        drop_remainder: bool,
+    ) -> tf.data.Dataset:
+        """Batches of uint8 images of that shape and int32 labels, from what `encoded` gave."""
 
         def read(content: bytes) -> np.ndarray:
             try:
@@ -329,12 +339,17 @@ class _Records:
             except UnreadablePictureError as error:
                 raise UserError(f"an image of {self} cannot be read: {error}") from error
 
-        def decode(content: tf.Tensor) -> tf.Tensor:
-            image = tf.numpy_function(read, [content], tf.uint8, stateful=False)
-            image.set_shape(shape)
-            return image
+        def decode_one(image: tf.Tensor, label: tf.Tensor) -> Any:
+            return self.image.decode_example(image), label
 
-        return decode
+        def decode_batch(images: tf.Tensor, labels: tf.Tensor) -> Any:
+            return images_from_python(read, images, shape), labels
+
+        how = {"num_parallel_calls": cpu_count(), "deterministic": True}
+        if tuple(self.image.shape) == shape and np.dtype(self.image.np_dtype) == np.uint8:
+            # Nothing to cut or scale: TensorFlow's own decoders are faster.
+            return encoded.map(decode_one, **how).batch(batch_size, drop_remainder)
+        return encoded.batch(batch_size, drop_remainder).map(decode_batch, **how)
 
     @property
     def labelled(self) -> bool:
@@ -360,19 +375,9 @@ def _readable(records: _Records) -> Iterator[None]:
 def _to_memory(
     records: _Records, num_images: int, shape: tuple[int, int, int], request: Request
 ) -> MemorySource:
-    decode = records.decoder(shape)
     images = np.empty((num_images, *shape), np.uint8)
     labels = np.empty(num_images, np.int32)
-    batches = (
-        records.encoded()
-        .map(
-            lambda image, label: (decode(image), label),
-            num_parallel_calls=cpu_count(),
-            deterministic=True,
-        )
-        .batch(512)
-        .prefetch(2)
-    )
+    batches = records.decoded(records.encoded(), shape, 256, drop_remainder=False).prefetch(2)
     done = 0
     with _readable(records):
         for some_images, some_labels in batches.as_numpy_iterator():
@@ -403,7 +408,6 @@ class RecordSource:
     def batches(self, batch_size: int, *, seed: int, start: int) -> tf.data.Dataset:
         import tensorflow as tf
 
-        decode = self.records.decoder(self.image_shape)
         first_epoch, offset = divmod(start, self.num_images)
 
         @tf.autograph.experimental.do_not_convert
@@ -418,12 +422,6 @@ class RecordSource:
             )
             return shuffled.skip(tf.where(epoch == first_epoch, tf.cast(offset, tf.int64), 0))
 
-        def finish(image: tf.Tensor, label: tf.Tensor) -> Any:
-            return (decode(image), label) if self.records.labelled else decode(image)
-
-        return (
-            tf.data.Dataset.counter(first_epoch)
-            .flat_map(one_epoch)
-            .map(finish, num_parallel_calls=cpu_count(), deterministic=True)
-            .batch(batch_size, drop_remainder=True)
-        )
+        encoded = tf.data.Dataset.counter(first_epoch).flat_map(one_epoch)
+        batches = self.records.decoded(encoded, self.image_shape, batch_size, drop_remainder=True)
+        return batches if self.records.labelled else batches.map(lambda images, labels: images)

@@ -1,13 +1,15 @@
 """The convolutional networks of Radford et al. 2015, and those of the well-known tutorial.
 
 Any square size works: going down, a strided convolution maps a size n to ceil(n / 2); going up, the
-same sizes are passed in reverse, and where one is odd the last row and column are cropped.
+same sizes are passed in reverse, and where one is odd the last row and column are cropped. Small
+images, which few halvings bring down, get 3x3 convolutions without a stride at the smallest size:
+with fewer than three layers of features a network of this kind draws strokes, but no whole digits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, pairwise
 
 import keras
 from keras import layers
@@ -24,6 +26,16 @@ def sizes_down(size: int, smallest: int) -> list[int]:
     while sizes[-1] > smallest:
         sizes.append(-(-sizes[-1] // 2))
     return sizes
+
+
+def strided_sizes(size: int) -> list[int]:
+    """The sizes that the strided design passes through: halved to 4…7, at least three layers.
+
+    Two equal neighbours stand for a convolution without a stride. Examples: strided_sizes(64) is
+    [64, 32, 16, 8, 4], strided_sizes(28) is [28, 14, 7, 7].
+    """
+    sizes = sizes_down(size, 7)
+    return sizes + sizes[-1:] * (4 - len(sizes))
 
 
 def check_square(image_shape: tuple[int, int, int], low: int = 8, high: int = 128) -> int:
@@ -69,7 +81,7 @@ def strided_generator(
     Returns:
         A functional model from "z", (latent_dim,), to images in [-1, 1], float32.
     """
-    sizes = sizes_down(image_shape[0], 7)
+    sizes = strided_sizes(image_shape[0])
     widths = [min(width * 2**level, max_width) for level in range(len(sizes) - 1)]
     kernels = _kernels(seed)
     z = x = keras.Input((latent_dim,), name="z")
@@ -78,10 +90,11 @@ def strided_generator(
     x = layers.Reshape((base, base, depth))(x)
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x))
     for size, channels in zip(sizes[-2:0:-1], widths[-2::-1], strict=True):
-        x = layers.Conv2DTranspose(
-            channels, 4, 2, "same", use_bias=False, kernel_initializer=next(kernels)
-        )(x)
-        x = _crop_to(x, size)
+        settings = {"use_bias": False, "kernel_initializer": next(kernels), "padding": "same"}
+        if x.shape[1] == size:
+            x = layers.Conv2D(channels, 3, **settings)(x)
+        else:
+            x = _crop_to(layers.Conv2DTranspose(channels, 4, 2, **settings)(x), size)
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x))
     x = layers.Conv2DTranspose(image_shape[-1], 4, 2, "same", kernel_initializer=next(kernels))(x)
     x = _crop_to(x, sizes[0])
@@ -105,10 +118,17 @@ def strided_discriminator(
     """
     kernels = _kernels(seed)
     image = x = keras.Input(image_shape, name="image")
-    for level in range(len(sizes_down(image_shape[0], 7)) - 1):
+    sizes = strided_sizes(image_shape[0])
+    for level, (size, smaller) in enumerate(pairwise(sizes)):
         channels = min(width * 2**level, max_width)
+        kernel, stride = (3, 1) if size == smaller else (4, 2)
         x = layers.Conv2D(
-            channels, 4, 2, "same", use_bias=level == 0, kernel_initializer=next(kernels)
+            channels,
+            kernel,
+            stride,
+            "same",
+            use_bias=level == 0,
+            kernel_initializer=next(kernels),
         )(x)
         if level:
             x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
