@@ -153,7 +153,8 @@ class MemorySource:
     def __init__(self, images: np.ndarray, labels: np.ndarray | None) -> None:
         """
         Args:
-            images: uint8, shape (N, H, W, C).
+            images: uint8, shape (N, H, W, C); must not change any more. Not copied if it was made
+                by `empty_images`.
             labels: shape (N,), or None.
         """
         import tensorflow as tf
@@ -162,7 +163,10 @@ class MemorySource:
         # Captured by the pipeline as a tensor, never as a constant of its graph, which may not
         # exceed 2 GB. On the CPU, since that is where pipelines run.
         with tf.device("/CPU:0"):
-            self._images = tf.constant(images)
+            if _is_aligned(images):  # shared: `tf.constant` takes three times the memory meanwhile
+                self._images = tf.experimental.dlpack.from_dlpack(images.__dlpack__())
+            else:
+                self._images = tf.constant(images)
             self._labels = None if labels is None else tf.constant(labels, tf.int32)
 
     def batches(self, batch_size: int, *, seed: int, start: int) -> tf.data.Dataset:
@@ -179,6 +183,21 @@ class MemorySource:
         )
 
 
+_ALIGNMENT = 64
+
+
+def empty_images(shape: tuple[int, int, int, int]) -> np.ndarray:
+    """An uninitialised uint8 array that TensorFlow can use as it lies."""
+    buffer = np.empty(int(np.prod(shape)) + _ALIGNMENT, np.uint8)
+    begin = -buffer.ctypes.data % _ALIGNMENT
+    return buffer[begin : begin + int(np.prod(shape))].reshape(shape)
+
+
+def _is_aligned(images: np.ndarray) -> bool:
+    flags = images.flags
+    return flags.c_contiguous and flags.writeable and images.ctypes.data % _ALIGNMENT == 0
+
+
 def shuffled_indices(count: int, batch_size: int, *, seed: int, start: int = 0) -> tf.data.Dataset:
     """Endless batches of indices into `count` samples: each epoch another permutation.
 
@@ -189,25 +208,38 @@ def shuffled_indices(count: int, batch_size: int, *, seed: int, start: int = 0) 
     """
     import tensorflow as tf
 
-    low, high = seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF
-
     def indices(first: tf.Tensor) -> tf.Tensor:
         positions = first + tf.range(batch_size, dtype=tf.int64)
-        key = [
-            tf.fill([batch_size], tf.constant(low, tf.uint32)),
-            tf.fill([batch_size], tf.constant(high, tf.uint32)),
-            tf.cast(positions // count, tf.uint32),
-        ]
-        # More rounds than the default of 4: with those, neighbours stay neighbours a quarter more
-        # often than chance would have it (measured with 1,000 samples, 200 epochs).
+        key = _mixed(tf.cast(positions // count, tf.uint64) + _mixed(seed % 2**64))
+        other = tf.cast(_mixed(key), tf.uint32)
+        # More rounds than the default of 4: with those, neighbours stay neighbours a fifth more
+        # often than chance would have it (measured with 100 samples, 2,000 epochs).
         return tf.raw_ops.RandomIndexShuffle(
             index=positions % count,
-            seed=tf.stack(key, axis=1),
+            seed=tf.concat([tf.bitcast(key, tf.uint32), other[:, None]], axis=1),
             max_index=tf.fill([batch_size], tf.constant(count - 1, tf.int64)),
             rounds=8,
         )
 
     return tf.data.Dataset.counter(start, batch_size).map(indices)
+
+
+def _mixed(bits: tf.Tensor | int) -> tf.Tensor:
+    """The step of SplitMix64 (Steele et al. 2014): near numbers become far ones; uint64.
+
+    Keys that differ in a few bits only, such as plain epochs, give permutations that favour some
+    places over others: measured with 100 samples, a place's share was off by 60 % on average.
+    """
+    import tensorflow as tf
+
+    def constant(value: int) -> tf.Tensor:
+        return tf.constant(value, tf.uint64)
+
+    bits = tf.convert_to_tensor(bits, tf.uint64) + constant(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, constant(shift)))
+        bits *= constant(factor)
+    return tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, constant(31)))
 
 
 def choose_classes(

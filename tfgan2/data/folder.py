@@ -19,6 +19,7 @@ from tfgan2.data.dataset import (
     Source,
     choose_classes,
     cpu_count,
+    empty_images,
     shuffled_indices,
 )
 from tfgan2.data.pictures import UnreadablePictureError, is_grey, read_picture, suffixes
@@ -210,7 +211,7 @@ def _check(
             return error
 
     text = "reading pictures" if to_memory else "checking pictures"
-    images = np.empty((len(paths), *shape), np.uint8) if to_memory else None
+    images = empty_images((len(paths), *shape)) if to_memory else None
     good = np.empty(len(paths), np.int64)
     count = 0
     skipped: list[str] = []

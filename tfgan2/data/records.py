@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import logging
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfgan2.data.catalogue import CATALOGUE
 from tfgan2.data.dataset import (
     ImageDataset,
     MemorySource,
@@ -21,10 +17,12 @@ from tfgan2.data.dataset import (
     Source,
     choose_classes,
     cpu_count,
+    empty_images,
 )
 from tfgan2.data.pictures import UnreadablePictureError, read_picture
+from tfgan2.data.preparing import image_feature, prepared_builder, quiet, short
 from tfgan2.data.python_op import images_from_python
-from tfgan2.errors import UserError, unknown
+from tfgan2.errors import UserError
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -35,7 +33,6 @@ LARGEST_NATIVE_SIZE = 128
 SHUFFLE_BYTES = 2**27
 """Encoded bytes that the shuffle buffer of a streamed dataset may hold."""
 
-_DOWNLOAD_RETRIES = 4
 _READ_BUFFER = 2**20
 _LOOKED_AT = 64
 
@@ -47,8 +44,8 @@ def load(request: Request) -> ImageDataset:
         UserError: an unknown name, configuration, split or class, a dataset without images, one
             that cannot be downloaded or read.
     """
-    with _quiet():
-        builder = _builder(request)
+    with quiet():
+        builder = prepared_builder(request)
         records = _Records(request.name, builder, request.split or DEFAULT_SPLIT)
         records.check()
         names, labels = choose_classes(request.classes, records.class_names, name=request.name)
@@ -58,9 +55,7 @@ def load(request: Request) -> ImageDataset:
         shape = (size, size, channels)
         num_images = records.count(request)
         if not num_images:
-            raise UserError(
-                f"{records} holds no images of these classes: choose others"
-            )
+            raise UserError(f"{records} holds no images of these classes: choose others")
         source: Source
         in_memory = request.fits_memory(num_images, shape)
         if in_memory:
@@ -76,131 +71,7 @@ def load(request: Request) -> ImageDataset:
     )
 
 
-# --- finding and preparing -----------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps tfds's own progress bars, advice and warnings off the terminal."""
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.utils import tqdm_utils
-
-    bars = getattr(tqdm_utils, "_active", True)  # tfds has a switch, but does not tell its position
-    levels = {name: logging.getLogger(name).level for name in ("absl", "urllib3")}
-    try:
-        tfds.display_progress_bar(False)
-        for name in levels:
-            logging.getLogger(name).setLevel(logging.ERROR)
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
-        tfds.display_progress_bar(bars)
-
-
-def _builder(request: Request) -> Any:
-    """The tfds builder, prepared."""
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.core import read_only_builder
-
-    name, data_dir = request.name, request.data_dir
-    if data_dir is not None and not data_dir.is_dir():
-        raise UserError(
-            f"--data-dir {str(data_dir)!r} is not an existing folder: give the one that holds the "
-            "prepared datasets, or make it"
-        )
-    if "." in name.split("/") or ".." in name.split("/") or name.startswith(("/", "~")):
-        raise UserError(f"unknown dataset {name!r}: for a folder give 'folder:{name}'")
-    base = re.split("[/:]", name)[0]
-    # Files that lie there first: they may be the user's own, unknown to tfds, or an older version.
-    # Community datasets are never looked up: that needs a network, and hangs without one.
-    with contextlib.suppress(tfds.core.DatasetNotFoundError, ValueError, RuntimeError):
-        return read_only_builder.builder_from_files(name, data_dir=data_dir)
-    known = tfds.list_builders(with_community_datasets=False)
-    if base not in known:
-        offered = [*(n for n in CATALOGUE if ":" not in n), *known]
-        hint = "`tfgan2 datasets` lists some; for a folder of your own give folder:PATH"
-        raise unknown("dataset", name, dict.fromkeys(offered), hint=hint)
-    config = name.partition("/")[2].partition(":")[0]
-    configs = tfds.builder_cls(base).builder_configs
-    if config and config not in configs:
-        if not configs:
-            raise UserError(f"dataset {base!r} has no configurations: give it as {base!r}")
-        raise unknown(f"configuration of {base!r}", config, configs)
-    try:
-        builder = tfds.builder(name, data_dir=data_dir, try_gcs=False)
-    except Exception as error:  # whatever a dataset's own code raises
-        raise UserError(f"dataset {name!r} cannot be set up: {_short(error)}") from error
-    _image_feature(name, builder.info.features)  # before downloading what cannot be used
-    request.progress(f"downloading and preparing {name}", 0, 1)
-    try:
-        with _few_retries():
-            builder.download_and_prepare()
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"preparing dataset {name!r} needs the Python package {error.name!r}: install it"
-        ) from error
-    except Exception as error:  # the network, the disk, a download that must be made by hand, …
-        where = str(data_dir) if data_dir else "DIR"
-        raise UserError(
-            f"dataset {name!r} could not be downloaded: {_short(error)}; prepare it where there is "
-            'a network with `python -c "import tensorflow_datasets as tfds; '
-            f"tfds.load('{name}', data_dir='{where}')\"`, copy the folder here and give "
-            f"--data-dir {where}"
-        ) from error
-    request.progress(f"downloading and preparing {name}", 1, 1)
-    return builder
-
-
-@contextlib.contextmanager
-def _few_retries() -> Iterator[None]:
-    """Without a network, the ten tries of tfds take more than three minutes."""
-    from tensorflow_datasets.core.download import downloader
-
-    before = getattr(downloader, "MAX_RETRIES", None)
-    if before is None:
-        yield
-        return
-    downloader.MAX_RETRIES = _DOWNLOAD_RETRIES
-    try:
-        yield
-    finally:
-        downloader.MAX_RETRIES = before
-
-
-def _short(error: Exception) -> str:
-    """An error as a part of one line."""
-    text = " ".join(str(error).split())
-    unreachable = re.search(r"host='([^']+)'.*(NameResolution|NewConnection|Timeout)", text)
-    if unreachable:
-        return f"{unreachable[1]} cannot be reached"
-    text = text or type(error).__name__
-    return text if len(text) <= 200 else text[:199] + "…"
-
-
 # --- what a record holds -------------------------------------------------------------------------
-
-
-def _image_feature(name: str, features: Any) -> str:
-    """The key of the images: "image", or that of the only ones."""
-    import tensorflow_datasets as tfds
-
-    found = {}
-    if isinstance(features, tfds.features.FeaturesDict):
-        found = {k: f for k, f in features.items() if isinstance(f, tfds.features.Image)}
-    key = "image" if "image" in found else next(iter(found)) if len(found) == 1 else None
-    if key is None:
-        kinds = f"images under several names ({', '.join(sorted(found))})" if found else "no images"
-        raise UserError(
-            f"dataset {name!r} holds {kinds}: choose one that has its images as 'image'"
-        )
-    kind = np.dtype(found[key].np_dtype)
-    if kind not in (np.uint8, np.uint16):
-        raise UserError(
-            f"the images of dataset {name!r} are of {kind}: choose one with uint8 or uint16"
-        )
-    return key
 
 
 def _label_feature(features: Any) -> str | None:
@@ -231,7 +102,7 @@ class _Records:
         self.split = split
         self._builder = builder
         features = builder.info.features
-        self._image_key = _image_feature(name, features)
+        self._image_key = image_feature(name, features)
         self._label_key = _label_feature(features)
         self.image = features[self._image_key]
         self._new_labels: np.ndarray | None = None
@@ -365,7 +236,7 @@ def _readable(records: _Records) -> Iterator[None]:
         yield
     except tf.errors.OpError as error:
         raise UserError(
-            f"{records} cannot be read: {_short(error)}; remove its folder and prepare it again"
+            f"{records} cannot be read: {short(error)}; remove its folder and prepare it again"
         ) from error
 
 
@@ -375,7 +246,7 @@ def _readable(records: _Records) -> Iterator[None]:
 def _to_memory(
     records: _Records, num_images: int, shape: tuple[int, int, int], request: Request
 ) -> MemorySource:
-    images = np.empty((num_images, *shape), np.uint8)
+    images = empty_images((num_images, *shape))
     labels = np.empty(num_images, np.int32)
     batches = records.decoded(records.encoded(), shape, 256, drop_remainder=False).prefetch(2)
     done = 0

@@ -38,6 +38,14 @@ def strided_sizes(size: int) -> list[int]:
     return sizes + sizes[-1:] * (4 - len(sizes))
 
 
+def strided_widths(sizes: list[int], width: int, max_width: int) -> list[int]:
+    """Channels of each layer of features: they double wherever the size halves."""
+    widths = [width]
+    for size, smaller in pairwise(sizes[1:]):
+        widths.append(min(widths[-1] * (2 if smaller < size else 1), max_width))
+    return widths
+
+
 def check_square(image_shape: tuple[int, int, int], low: int = 8, high: int = 128) -> int:
     """The size of a square image shape.
 
@@ -82,7 +90,7 @@ def strided_generator(
         A functional model from "z", (latent_dim,), to images in [-1, 1], float32.
     """
     sizes = strided_sizes(image_shape[0])
-    widths = [min(width * 2**level, max_width) for level in range(len(sizes) - 1)]
+    widths = strided_widths(sizes, width, max_width)
     kernels = _kernels(seed)
     z = x = keras.Input((latent_dim,), name="z")
     base, depth = sizes[-1], widths[-1]
@@ -119,8 +127,8 @@ def strided_discriminator(
     kernels = _kernels(seed)
     image = x = keras.Input(image_shape, name="image")
     sizes = strided_sizes(image_shape[0])
-    for level, (size, smaller) in enumerate(pairwise(sizes)):
-        channels = min(width * 2**level, max_width)
+    widths = strided_widths(sizes, width, max_width)
+    for level, (channels, (size, smaller)) in enumerate(zip(widths, pairwise(sizes), strict=True)):
         kernel, stride = (3, 1) if size == smaller else (4, 2)
         x = layers.Conv2D(
             channels,

@@ -1,0 +1,195 @@
+"""The command line as a user meets it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import fit_small
+from PIL import Image
+
+from tfgan2 import cli, runs
+
+
+@pytest.mark.parametrize("words", ["--help", "models", "datasets", "info dcgan", "fit --help"])
+def test_quick_commands_import_no_tensorflow(words: str) -> None:
+    code = (
+        "import sys; from tfgan2 import cli\n"
+        f"code = cli.run({words.split()!r})\n"
+        "heavy = {'tensorflow', 'keras', 'tensorflow_datasets', 'sklearn', 'matplotlib'}\n"
+        "sys.exit(code or ', '.join(heavy & set(sys.modules)))"
+    )
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        seconds.append(time.perf_counter() - started)
+        assert done.returncode == 0, done.stderr
+        assert len(done.stdout) > 100
+    assert min(seconds) < 0.8  # 0.3 to 0.4 s on a quiet machine; this one may be busy
+
+
+def test_models_and_info_show_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["models"]) == 0
+    assert "dcgan" in capsys.readouterr().out
+    assert cli.run(["info", "dcgan"]) == 0
+    out = capsys.readouterr().out
+    assert "1511.06434" in out and "label_smoothing" in out and "ema_decay" in out
+    assert cli.run(["datasets"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in ("digits", "faces", "mnist", "cifar10", "folder:"))
+
+
+def test_dry_run_shows_everything_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = "fit dcgan --dataset digits --dry-run --epochs 2 --batch-size 100 --set width=8"
+    assert cli.run(words.split()) == 0
+    out = capsys.readouterr().out
+    assert '"generator_learning_rate": 0.0002' in out
+    assert '"steps": 36' in out  # two passes over 1,797 images in batches of 100
+    assert "generator: (None, 100) -> (None, 16, 16, 1)" in out
+    assert "images: float32 (100, 16, 16, 1)" in out
+    assert not list(tmp_path.iterdir())
+
+
+WRONG = {
+    "flavour": ("fit dcgann --dataset digits", "unknown flavour 'dcgann': did you mean 'dcgan'?"),
+    "no flavour": ("fit", "say what to train"),
+    "no dataset": ("fit dcgan", "say what to train on"),
+    "dataset": ("fit dcgan --dataset digit", "did you mean 'digits'"),
+    "class": ("fit dcgan --dataset digits --classes 11", "unknown class '11'"),
+    "hyperparameter": ("fit dcgan --dataset digits --set widht=2", "did you mean 'width'"),
+    "value": ("fit dcgan --dataset digits --set width=wide", "must be a whole number"),
+    "impossible value": ("fit dcgan --dataset digits --set d_steps=0", "d_steps must be at least"),
+    "option": ("fit dcgan --dataset digits --bach-size 4", "--batch-size"),
+    "choice": ("fit dcgan --dataset digits --precision float8", "mixed_float16"),
+    "steps and epochs": ("fit dcgan --dataset digits --steps 1 --epochs 1", "not both"),
+    "no steps": ("fit dcgan --dataset digits --steps 0", "--steps must be at least 1"),
+    "epochs": ("fit dcgan --dataset digits --epochs 0", "--epochs must be above 0"),
+    "seed": ("fit dcgan --dataset digits --seed -1", "--seed must be from 0"),
+    "image size": ("fit dcgan --dataset digits --image-size 200", "from 8 to 128"),
+    "batch": ("fit dcgan --dataset faces --batch-size 128", "--batch-size 100 or less"),
+    "folder": ("fit dcgan --dataset folder:{tmp}/none", "{tmp}/none"),
+    "empty folder": ("fit dcgan --dataset folder:{tmp}/empty", "{tmp}/empty"),
+    "data dir": ("fit dcgan --dataset cifar10 --data-dir {tmp}/none", "{tmp}/none"),
+    "out": ("fit dcgan --dataset digits --out {tmp}/full", "exists and is not empty"),
+    "out is a file": ("fit dcgan --dataset digits --out {tmp}/full/x", "is a file"),
+    "unwritable": ("fit dcgan --dataset digits --out {tmp}/full/x/y --steps 1", "cannot write to"),
+    "resume none": ("fit --resume {tmp}/none", "no such run directory"),
+    "resume no run": ("fit --resume {tmp}/full", "is not a run directory"),
+    "resume with options": ("fit --resume {tmp}/full --seed 3", "--resume takes everything"),
+    "sample no run": ("sample {tmp}/full", "is not a run directory"),
+    "sample nothing": ("sample {tmp}/full --count 0", "--count must be at least 1"),
+    "sample to jpg": ("sample {tmp}/full --out a.jpg", ".png, .gif or .npz"),
+    "export no run": ("export {tmp}/full", "is not a run directory"),
+    "generate none": ("generate {tmp}/none.onnx", "{tmp}/none.onnx"),
+    "command": ("fitt", "No such command"),
+}
+
+
+@pytest.mark.parametrize(("words", "message"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_one_line_with_code_2(
+    words: str,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    (tmp_path / "empty").mkdir()
+    assert cli.run(words.format(tmp=tmp_path).split()) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1
+    assert message.format(tmp=tmp_path) in error
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
+    assert left == ["empty", "full", "full/x"]
+
+
+def test_run_directories_are_numbered(tmp_path: Path) -> None:
+    assert runs.propose(tmp_path / "runs", "dcgan", "digits").name == "00000-dcgan-digits"
+    (tmp_path / "00007-dcgan-x").mkdir()
+    assert runs.propose(tmp_path, "dcgan", "folder:/a/my faces").name == "00008-dcgan-my-faces"
+
+
+def test_changed_data_is_not_resumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    for index in range(20):
+        Image.new("L", (9, 9), index * 12).save(images / f"{index}.png")
+    run = tmp_path / "run"
+    words = f"fit dcgan --dataset folder:{images} --image-size 8 --set width=2 --no-xla"
+    assert cli.run(f"{words} --batch-size 8 --steps 2 --out {run}".split()) == 0
+    (images / "3.png").unlink()
+    assert cli.run(f"fit --resume {run} --steps 4".split()) == 2
+    assert "has changed since the run began: it had 20 images, now 19" in capsys.readouterr().err
+
+
+def test_sample_grid_folder_arrays_and_seed(finished_run: Path, tmp_path: Path) -> None:
+    def sample(out: str, *more: str) -> None:
+        assert cli.run(["sample", str(finished_run), "--out", str(tmp_path / out), *more]) == 0
+
+    sample("a.npz", "--count", "70", "--seed", "5")
+    sample("b.npz", "--count", "3", "--seed", "5")
+    sample("c.npz", "--count", "3", "--seed", "6")
+    a, b, c = (np.load(tmp_path / f"{name}.npz") for name in "abc")
+    assert a["images"].shape == (70, 16, 16, 1) and a["latents"].shape == (70, 8)
+    # A batch of another size may round the last bit differently.
+    difference = a["images"][:3].astype(int) - b["images"]
+    assert np.abs(difference).max() <= 1
+    assert not np.array_equal(b["images"], c["images"])
+    sample("folder", "--count", "3")
+    assert len(list((tmp_path / "folder").iterdir())) == 3
+    sample("one.png", "--count", "9")
+    sample("two.png", "--count", "9")
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+
+
+def test_interpolation_as_grid_and_gif(finished_run: Path, tmp_path: Path) -> None:
+    words = ["sample", str(finished_run), "--interpolate", "--count", "3", "--frames", "5"]
+    assert cli.run([*words, "--out", str(tmp_path / "walk.gif")]) == 0
+    with Image.open(tmp_path / "walk.gif") as picture:
+        assert picture.n_frames == 11
+    assert cli.run([*words, "--out", str(tmp_path / "walk.png")]) == 0
+    with Image.open(tmp_path / "walk.png") as picture:
+        assert picture.width > 2 * picture.height  # two legs of five
+    assert cli.run([*words, "--out", str(tmp_path / "walk.npz")]) == 0
+    latents = np.load(tmp_path / "walk.npz")["latents"]
+    stations = np.linalg.norm(latents[[0, 5, 10]], axis=1)
+    assert (np.linalg.norm(latents, axis=1) >= stations.min() * 0.9).all()
+
+
+def test_the_whole_path_gives_the_same_images(finished_run: Path, tmp_path: Path) -> None:
+    """sample, and generate from both exported files, with one seed."""
+    out = tmp_path / "export"
+    assert cli.run(["export", str(finished_run), "--out", str(out)]) == 0
+    made = {}
+    for name in ("generator.onnx", "generator.tflite"):
+        target = tmp_path / f"{name}.npz"
+        words = ["generate", str(out / name), "--count", "16", "--seed", "4"]
+        assert cli.run([*words, "--out", str(target)]) == 0
+        made[name] = np.load(target)["images"].astype(int)
+    target = tmp_path / "keras.npz"
+    words = ["sample", str(finished_run), "--count", "16", "--seed", "4", "--out", str(target)]
+    assert cli.run(words) == 0
+    keras = np.load(target)["images"].astype(int)
+    assert keras.std() > 0
+    for images in made.values():
+        assert np.abs(images - keras).max() <= 1
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_trains_and_exports(precision: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert fit_small(run, f"--precision {precision}", steps=3) == 0
+    assert cli.run(["export", str(run), "--format", "tflite"]) == 0
+    assert (run / "export" / "generator.tflite").stat().st_size > 1000

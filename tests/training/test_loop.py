@@ -1,0 +1,233 @@
+"""A run from start to end, interrupted, resumed, diverging; in this process where possible."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import SMALL, fit_small
+from PIL import Image
+
+from tfgan2 import cli
+from tfgan2.training import checkpoints, loop, stats
+
+ROOT = Path(__file__).parents[2]
+
+
+def without_times(run: Path) -> list[dict]:
+    return [{k: v for k, v in x.items() if k not in stats.TIMES} for x in stats.read(run)]
+
+
+def assert_same_end(first: Path, second: Path) -> None:
+    ours, theirs = checkpoints.newest(first), checkpoints.newest(second)
+    assert ours is not None and theirs is not None and ours.step == theirs.step
+    assert ours.arrays.keys() == theirs.arrays.keys() and len(ours.arrays) > 50
+    for name, array in ours.arrays.items():
+        assert array.tobytes() == theirs.arrays[name].tobytes(), name
+    assert without_times(first) == without_times(second)
+
+
+def test_run_directory(finished_run: Path) -> None:
+    names = {path.name.split(".")[0] for path in finished_run.iterdir()}
+    assert names >= {"config", "stats", "losses", "reals", "samples", "checkpoints", "events"}
+    assert [path.name for path in sorted((finished_run / "samples").iterdir())] == [
+        "step-0000004.png",
+        "step-0000006.png",
+    ]
+    with Image.open(finished_run / "reals.png") as reals:
+        assert reals.size[0] > 400
+    lines = stats.read(finished_run)
+    assert [line["step"] for line in lines] == [2, 4, 6]
+    assert [line["images"] for line in lines] == [32, 64, 96]
+    assert lines[-1].keys() >= {"seconds", "images_per_second", "generator_loss", "real_score"}
+    config = json.loads((finished_run / "config.json").read_text())
+    assert config["hyperparameters"]["width"] == 4
+    assert config["hyperparameters"]["generator_learning_rate"] == 2e-4  # resolved
+    assert config["dataset"]["num_images"] == 1797
+    assert config["versions"].keys() >= {"tensorflow", "keras", "tfgan2"}
+
+
+def test_resumed_in_the_middle_ends_the_same(finished_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    # Planned for 3 steps, then extended: the checkpoint lies within a log interval.
+    assert fit_small(run, steps=3) == 0
+    assert cli.run(["fit", "--resume", str(run), "--steps", "6"]) == 0
+    # The 3-step run's last line is of its own.
+    ours = [line for line in without_times(run) if line["step"] != 3]
+    theirs = without_times(finished_run)
+    assert ours[0] == theirs[0] and ours[-1] == theirs[-1]
+    a, b = checkpoints.newest(run), checkpoints.newest(finished_run)
+    assert a is not None and b is not None
+    assert all(a.arrays[name].tobytes() == b.arrays[name].tobytes() for name in b.arrays)
+
+
+def test_a_damaged_newest_checkpoint_costs_only_steps(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert fit_small(run) == 0
+    newest = checkpoints.paths(run)[0]
+    newest.write_bytes(newest.read_bytes()[:-100])
+    (newest.parent / ".step-0000008.partial-1.npz").write_bytes(b"half")
+    capsys.readouterr()
+    assert cli.run(["fit", "--resume", str(run)]) == 0
+    printed = capsys.readouterr()
+    assert f"warning: checkpoint {newest} is damaged" in printed.out
+    assert_same_end(run, finished_run)
+    assert not list(newest.parent.glob(".*partial*"))
+
+
+def test_resuming_a_finished_run_says_so(
+    finished_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (finished_run / "stats.jsonl").read_bytes()
+    assert cli.run(["fit", "--resume", str(finished_run)]) == 0
+    assert "done: 6 steps" in capsys.readouterr().out
+    assert (finished_run / "stats.jsonl").read_bytes() == before
+
+
+def test_streamed_run_equals_the_one_in_memory(finished_run: Path, tmp_path: Path) -> None:
+    """A folder, streamed: resumed from a checkpoint it ends as if it had not been."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    for index in range(40):
+        pixels = rng.integers(0, 256, (12, 12), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{index}.png")
+    words = f"fit dcgan --dataset folder:{tmp_path}/images --image-size 8 {SMALL} --log-every 2"
+    ends = []
+    for name, cache, interrupted in (("a", "stream", False), ("b", "stream", True)):
+        run = tmp_path / name
+        steps = "3" if interrupted else "6"
+        start = [*words.split(), "--cache", cache, "--steps", steps, "--out", str(run)]
+        assert cli.run(start) == 0
+        if interrupted:
+            assert cli.run(["fit", "--resume", str(run), "--steps", "6"]) == 0
+        end = checkpoints.newest(run)
+        assert end is not None
+        ends.append(end.arrays)
+    assert all(ends[0][name].tobytes() == ends[1][name].tobytes() for name in ends[0])
+
+
+def test_first_non_finite_loss_stops_and_keeps_the_last_good_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make = loop.Trainer._step_function
+
+    def poisoned(self: loop.Trainer) -> object:
+        step = make(self)
+
+        def wrapped(batch: object) -> dict:
+            metrics = step(batch)
+            return {**metrics, "generator_loss": np.nan} if self.step == 4 else metrics
+
+        return wrapped
+
+    monkeypatch.setattr(loop.Trainer, "_step_function", poisoned)
+    run = tmp_path / "run"
+    assert fit_small(run) == 1
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "generator_loss became nan at step 5" in message
+    assert "step-0000004.npz" in message
+    newest = checkpoints.newest(run)
+    assert newest is not None and newest.step == 4
+    assert [line["step"] for line in stats.read(run)] == [2, 4]
+
+
+def test_a_learning_rate_that_explodes_never_saves_broken_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    code = fit_small(
+        run,
+        "--set generator_optimizer=sgd --set generator_learning_rate=1e38 "
+        "--set discriminator_optimizer=sgd --set discriminator_learning_rate=1e38",
+        steps=30,
+    )
+    assert code == 1
+    assert "stopped" in capsys.readouterr().err
+    for path in checkpoints.paths(run):
+        arrays = checkpoints.read(path).arrays
+        assert all(np.isfinite(array).all() for array in arrays.values())
+
+
+def test_a_full_disk_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(path: Path, **arrays: object) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(np, "savez", full)
+    assert fit_small(tmp_path / "run") == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: cannot write to") and "No space left" in error
+    assert "\n" not in error
+    assert not checkpoints.paths(tmp_path / "run")
+
+
+def start(run: Path, *more: str) -> subprocess.Popen[str]:
+    words = f"fit dcgan --dataset digits {SMALL} --log-every 5 --checkpoint-every 20".split()
+    code = "from tfgan2.cli import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *words, *more, "--out", str(run)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+
+
+def wait_for_line(run: Path, process: subprocess.Popen[str], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not stats.read(run):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_saves_and_leaves_with_the_command_that_resumes(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    run = tmp_path / "run"
+    process = start(run, "--steps", "100000", "--checkpoint-every", "100000")
+    wait_for_line(run, process)
+    os.kill(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    newest = checkpoints.newest(run)
+    assert newest is not None and newest.step >= 5
+    assert f"saved at step {newest.step} of 100000" in out
+    assert f"tfgan2 fit --resume {run}" in out
+
+
+def test_a_second_process_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    process = start(run, "--steps", "100000")
+    try:
+        wait_for_line(run, process)
+        assert cli.run(["fit", "--resume", str(run)]) == 2
+        assert "another process is training" in capsys.readouterr().err
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    """A shorter version of the benchmark of the same name."""
+    words = "--kills 2 --steps 150 --shortest 4 -- --set width=4 --batch-size 16"
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "kill_resume.py"), *words.split()],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 kills" in done.stdout and "bitwise equal" in done.stdout
