@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import fit_small
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from tfgan2 import cli, runs
 
@@ -21,16 +21,18 @@ def test_quick_commands_import_no_tensorflow(words: str) -> None:
         "import sys; from tfgan2 import cli\n"
         f"code = cli.run({words.split()!r})\n"
         "heavy = {'tensorflow', 'keras', 'tensorflow_datasets', 'sklearn', 'matplotlib'}\n"
-        "sys.exit(code or ', '.join(heavy & set(sys.modules)))"
+        "sys.exit(code or ', '.join(heavy & set(sys.modules)) or None)"
     )
     seconds = []
     for _ in range(3):
-        started = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        seconds.append(time.perf_counter() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # Processor time: other work on the machine does not count.
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert done.returncode == 0, done.stderr
         assert len(done.stdout) > 100
-    assert min(seconds) < 0.8  # 0.3 to 0.4 s on a quiet machine; this one may be busy
+    assert min(seconds) < 0.5
 
 
 def test_models_and_info_show_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,9 +121,7 @@ def test_run_directories_are_numbered(tmp_path: Path) -> None:
     assert runs.propose(tmp_path, "dcgan", "folder:/a/my faces").name == "00008-dcgan-my-faces"
 
 
-def test_changed_data_is_not_resumed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_changed_data_is_not_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = tmp_path / "images"
     images.mkdir()
     for index in range(20):
@@ -158,7 +158,9 @@ def test_interpolation_as_grid_and_gif(finished_run: Path, tmp_path: Path) -> No
     words = ["sample", str(finished_run), "--interpolate", "--count", "3", "--frames", "5"]
     assert cli.run([*words, "--out", str(tmp_path / "walk.gif")]) == 0
     with Image.open(tmp_path / "walk.gif") as picture:
-        assert picture.n_frames == 11
+        # Pillow joins equal frames and shows the one longer.
+        shown = sum(frame.info["duration"] for frame in ImageSequence.Iterator(picture))
+    assert shown == 11 * 50
     assert cli.run([*words, "--out", str(tmp_path / "walk.png")]) == 0
     with Image.open(tmp_path / "walk.png") as picture:
         assert picture.width > 2 * picture.height  # two legs of five

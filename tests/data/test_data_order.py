@@ -10,7 +10,13 @@ import pytest
 import tensorflow as tf
 
 from tfgan2.data import CATALOGUE, load_dataset
-from tfgan2.data.dataset import ImageDataset, MemorySource, choose_classes, shuffled_indices
+from tfgan2.data.dataset import (
+    ImageDataset,
+    MemorySource,
+    choose_classes,
+    empty_images,
+    shuffled_indices,
+)
 from tfgan2.errors import UserError
 
 COUNT = 10
@@ -89,6 +95,15 @@ def test_what_a_batch_is() -> None:
     unlabelled = numbered(labels=False).batches(4)
     assert unlabelled.element_spec == tf.TensorSpec((4, 4, 4, 1), tf.float32)
     assert unlabelled.cardinality() == tf.data.INFINITE_CARDINALITY
+
+
+def test_images_are_not_copied() -> None:
+    images = empty_images((3, 4, 4, 1))
+    images[:] = 7
+    source = MemorySource(images, None)
+    images[:] = 9  # not allowed; shows here that the memory is shared
+    batch = next(iter(source.batches(3, seed=0, start=0)))
+    assert set(batch.numpy().ravel()) == {9}
 
 
 def test_the_range() -> None:

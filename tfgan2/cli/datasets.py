@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.table import Table
-
-from tfgan2.data import CATALOGUE
-
 
 def datasets() -> None:
     """List the datasets."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from tfgan2.data import CATALOGUE
+
     table = Table("name", "what it is", "shape", "images", "from", box=None, header_style="bold")
     for name, entry in CATALOGUE.items():
         shape = "x".join(map(str, entry.image_shape)) if entry.image_shape else "any"

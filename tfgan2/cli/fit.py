@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tfgan2 import hyperparameters, registry, runs
+from tfgan2 import registry, runs
 from tfgan2.errors import UserError
 
 if TYPE_CHECKING:
@@ -181,6 +181,8 @@ def fit(
         raise UserError(
             "say what to train on, for example --dataset digits; `tfgan2 datasets` lists more"
         )
+    from tfgan2 import hyperparameters
+
     values = hyperparameters.parse_settings(flavour, settings or [])
     training = runs.TrainingOptions(**given)
     if steps is not None:

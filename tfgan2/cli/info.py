@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-
-from tfgan2 import hyperparameters, registry
 
 
 def info(
     name: Annotated[str, typer.Argument(help="A flavour; `tfgan2 models` lists them.")],
 ) -> None:
     """Show a flavour: its paper and its hyperparameters."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from tfgan2 import hyperparameters, registry
+
     flavour = registry.find(name)
     table = Table("--set", "default", "what it does", box=None, header_style="bold")
     for item in hyperparameters.hyperparameters(name).values():

@@ -136,6 +136,8 @@ class ImageDataset:
 
         options = tf.data.Options()
         options.deterministic = True
+        # To rewrite the pipeline's graph is to copy the tensors in it: all images, once more.
+        options.experimental_optimization.apply_default_optimizations = False
         return (
             self._source.batches(batch_size, seed=seed, start=start)
             .map(normalised, num_parallel_calls=cpu_count(), deterministic=True)
