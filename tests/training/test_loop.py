@@ -171,6 +171,31 @@ def test_a_full_disk_is_one_line(
     assert not checkpoints.paths(tmp_path / "run")
 
 
+def test_a_file_that_vanishes_is_one_line_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "images").mkdir()
+    for index in range(200):
+        Image.new("L", (8, 8), index).save(tmp_path / "images" / f"{index}.png")
+    show = loop.Display.step
+
+    def then_remove(self: loop.Display, step: int, *more: object) -> None:
+        show(self, step, *more)  # type: ignore[arg-type]
+        if step == 2:
+            for path in (tmp_path / "images").iterdir():
+                path.unlink()
+
+    monkeypatch.setattr(loop.Display, "step", then_remove)
+    run = tmp_path / "run"
+    words = f"fit dcgan --dataset folder:{tmp_path}/images --image-size 8 --cache stream {SMALL}"
+    assert cli.run([*words.split(), "--steps", "100", "--out", str(run)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "no more data could be read: cannot read" in error
+    assert ".png" in error and "node" not in error
+    newest = checkpoints.newest(run)
+    assert newest is not None and f"after step {newest.step}," in error
+
+
 def start(run: Path, *more: str) -> subprocess.Popen[str]:
     words = f"fit dcgan --dataset digits {SMALL} --log-every 5 --checkpoint-every 20".split()
     code = "from tfgan2.cli import main; main()"

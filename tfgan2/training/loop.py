@@ -132,8 +132,9 @@ class Trainer:
         first, saved = self.step + 1, self.step
         with Interruption() as interruption, self.display.training(self.step, options.steps):
             while self.step < options.steps and interruption.signal is None:
+                batch = self._next(iterator, writer)
                 started = time.perf_counter()
-                metrics = {k: float(v) for k, v in step_function(next(iterator)).items()}
+                metrics = {k: float(v) for k, v in step_function(batch).items()}
                 elapsed = time.perf_counter() - started
                 self.step += 1
                 self._check(metrics)
@@ -154,6 +155,19 @@ class Trainer:
             if saved < self.step:
                 self._save(writer)
             return interruption.signal
+
+    def _next(self, iterator: Iterator[Any], writer: stats.StatsWriter) -> Any:
+        try:
+            return next(iterator)
+        except tf.errors.OpError as error:  # a file vanished or broke since it was checked
+            if self.step:
+                self._save(writer)
+            # TensorFlow puts its own words around those of the Python code that failed.
+            first = error.message.strip().splitlines()[0]
+            cause = first.rpartition("UserError: ")[2]
+            raise UserError(
+                f"after step {self.step}, which is saved, no more data could be read: {cause}"
+            ) from error
 
     def _step_function(self) -> Any:
         strategy = tf.distribute.get_strategy()
