@@ -29,11 +29,20 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-c", "from tfgan2.cli import main; main()", "fit", *words]
 
 
-def finish(words: list[str]) -> float:
-    """Runs to the end; returns the seconds."""
+def finish(words: list[str], run: Path) -> tuple[float, float]:
+    """Runs to the end; returns the seconds until the first statistics, and those after."""
     started = time.monotonic()
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-    return time.monotonic() - started
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    trains = None
+    while process.poll() is None:
+        if trains is None and stats.read(run):
+            trains = time.monotonic()
+        time.sleep(0.05)
+    if process.returncode:
+        sys.exit(f"failed: {' '.join(words)}")
+    end = time.monotonic()
+    trains = trains or end
+    return trains - started, end - trains
 
 
 def kill(words: list[str], seconds: float, run: Path) -> bool:
@@ -76,7 +85,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--shortest", type=float, default=1.0, help="seconds before a kill")
+    parser.add_argument("--shortest", type=float, default=3.0, help="seconds before a kill")
     parser.add_argument("fit", nargs="*", help="further options of `tfgan2 fit`, after --")
     options = parser.parse_args()
     moments = random.Random(options.seed)
@@ -84,19 +93,21 @@ def main() -> int:
         whole, killed = Path(folder, "whole"), Path(folder, "killed")
         words = ["dcgan", "--dataset", "digits", "--steps", str(options.steps)]
         words += ["--checkpoint-every", "20", *options.fit]
-        seconds = finish(command(*words, "--out", str(whole)))
-        print(f"uninterrupted: {seconds:.1f} s", flush=True)
+        loading, training = finish(command(*words, "--out", str(whole)), whole)
+        print(f"uninterrupted: {loading:.1f} s of loading, {training:.1f} s of training", flush=True)
+        # So that loading, compiling and training are all hit, and the run outlives all kills.
+        longest = loading + 1.4 * training / (options.kills + 1)
         kills = 0
         start = command(*words, "--out", str(killed))
         while kills < options.kills:
             resume = command("--resume", str(killed))
             # A kill may come before the run directory stands.
             now = resume if (killed / "config.json").exists() else start
-            if not kill(now, moments.uniform(options.shortest, 0.6 * seconds), killed):
+            if not kill(now, moments.uniform(options.shortest, longest), killed):
                 print("the run ended before all kills were done: give more --steps")
                 break
             kills += 1
-        finish(command("--resume", str(killed)))
+        finish(command("--resume", str(killed)), killed)
         found = difference(whole, killed)
         arrays = len(checkpoints.newest(whole).arrays)  # type: ignore[union-attr]
         lines = len(stats.read(whole))

@@ -247,7 +247,7 @@ def test_a_second_process_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     """A shorter version of the benchmark of the same name."""
-    words = "--kills 2 --steps 150 --shortest 4 -- --set width=4 --batch-size 16"
+    words = "--kills 2 --steps 1000 --shortest 5 -- --set width=4 --batch-size 16"
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "kill_resume.py"), *words.split()],
         capture_output=True,

@@ -65,13 +65,14 @@ def _show(artifacts: Sequence[Artifact]) -> None:
         console = Console(highlight=False, width=120)
     table = Table()
     table.add_column("file", no_wrap=True, min_width=max(len(a.path.name) for a in artifacts))
-    for title in ("MB", "max difference", "ms per image"):
+    for title in ("MB", "max difference", "picture", "ms per image"):
         table.add_column(title, justify="right")
     for artifact in artifacts:
         table.add_row(
             artifact.path.name,
             f"{artifact.bytes / 1e6:.2f}",
             f"{artifact.max_difference:.1e}",
+            f"{artifact.picture_difference:.2f}/255",
             f"{artifact.milliseconds_per_image:.2f}",
         )
     console.print(table)
