@@ -94,7 +94,9 @@ def main() -> int:
         words = ["dcgan", "--dataset", "digits", "--steps", str(options.steps)]
         words += ["--checkpoint-every", "20", *options.fit]
         loading, training = finish(command(*words, "--out", str(whole)), whole)
-        print(f"uninterrupted: {loading:.1f} s of loading, {training:.1f} s of training", flush=True)
+        print(
+            f"uninterrupted: {loading:.1f} s of loading, {training:.1f} s of training", flush=True
+        )
         # So that loading, compiling and training are all hit, and the run outlives all kills.
         longest = loading + 1.4 * training / (options.kills + 1)
         kills = 0
