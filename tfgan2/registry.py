@@ -1,8 +1,7 @@
 """The flavours by name. Imports no TensorFlow until a flavour's class is asked for.
 
 A flavour of this package is one line in `FLAVOURS`. Another package adds its own by an entry point
-in the group `tfgan2.flavours`, name -> "module:Class"; its summary and paper are read from the
-class attributes of the same names when they are needed.
+in the group `tfgan2.flavours`, name -> "module:Class".
 """
 
 from __future__ import annotations
