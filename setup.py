@@ -49,7 +49,8 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.21"],
         "test": TEST,
-        "dev": [*TEST, "ruff>=0.8", "mypy>=1.13", "pre-commit>=4"],
+        # Bounded: another release formats and complains differently.
+        "dev": [*TEST, "ruff>=0.17,<0.18", "mypy>=2.4,<3", "pre-commit>=4"],
     },
     entry_points={"console_scripts": ["tfgan2 = tfgan2.cli:main"]},
     classifiers=[
