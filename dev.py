@@ -33,7 +33,7 @@ def install(extra: str = "") -> None:
         print(f"$ {sys.executable} -m venv {VENV}", flush=True)
         subprocess.check_call([sys.executable, "-m", "venv", str(VENV)])
     print("installing; TensorFlow is large, this takes a minute or two", flush=True)
-    # The pip that Python 3.10 brings along searches for many minutes where a current one needs seconds.
+    # The pip of Python 3.10 searches for many minutes where a current one needs seconds.
     run("python", "-m", "pip", "install", "--quiet", "--upgrade", "pip")
     run("python", "-m", "pip", "install", "--quiet", "--editable", f".{extra}")
 
