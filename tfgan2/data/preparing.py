@@ -25,15 +25,16 @@ def quiet() -> Iterator[None]:
     from tensorflow_datasets.core.utils import tqdm_utils
 
     bars = getattr(tqdm_utils, "_active", True)  # tfds has a switch, but does not tell its position
-    levels = {name: logging.getLogger(name).level for name in ("absl", "urllib3")}
+    absl = logging.getLogger("absl")
+    level = absl.level
+    # Not set back: the threads of a failed download outlive it, and go on with their warnings.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     try:
         tfds.display_progress_bar(False)
-        for name in levels:
-            logging.getLogger(name).setLevel(logging.ERROR)
+        absl.setLevel(logging.ERROR)
         yield
     finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
+        absl.setLevel(level)
         tfds.display_progress_bar(bars)
 
 
