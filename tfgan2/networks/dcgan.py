@@ -2,8 +2,8 @@
 
 Any square size works: going down, a strided convolution maps a size n to ceil(n / 2); going up, the
 same sizes are passed in reverse, and where one is odd the last row and column are cropped. Small
-images, which few halvings bring down, get 3x3 convolutions without a stride at the smallest size:
-with fewer than three layers of features a network of this kind draws strokes, but no whole digits.
+images, which few halvings bring down, get 3x3 convolutions without a stride at the smallest size,
+since fewer than three layers of features draw whole digits less well.
 """
 
 from __future__ import annotations
