@@ -13,6 +13,11 @@ class UserError(ValueError):
     """
 
 
+def cannot_write(path: object, error: OSError) -> UserError:
+    """The error for a disk that refuses: full, read-only, no permission."""
+    return UserError(f"cannot write to {error.filename or path}: {error.strerror or error}")
+
+
 class TrainingDivergedError(RuntimeError):
     """A loss is no longer finite; the message names the step and the last good checkpoint.
 

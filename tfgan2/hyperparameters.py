@@ -91,16 +91,16 @@ def _read_class(path: str) -> griffe.Class | None:
 
 def _chain(flavour: registry.Flavour) -> Iterator[griffe.Class]:
     """The flavour's class and its bases, as far as they have a say in the constructor."""
-    path: str | None = f"{flavour.module}.{flavour.class_name}"
-    while path:
+    path = f"{flavour.module}.{flavour.class_name}"
+    while True:
         cls = _read_class(path)
         if cls is None:
             return
         yield cls
-        first, _, rest = str(cls.bases[0]).partition(".") if cls.bases else ("", "", "")
-        path = ".".join(filter(None, [cls.module.imports.get(first, cls.module.path), rest]))
-        if first in cls.module.members and first not in cls.module.imports:
-            path = f"{cls.module.path}.{first}"
+        if not cls.bases:
+            return
+        first, dot, rest = str(cls.bases[0]).partition(".")
+        path = cls.module.imports.get(first, f"{cls.module.path}.{first}") + dot + rest
         if path.partition(".")[0] in ("keras", "tensorflow"):  # finding them would import them
             return
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tfgan2 import registry, runs
-from tfgan2.errors import UserError
+from tfgan2.errors import UserError, cannot_write
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
@@ -342,9 +342,7 @@ def _make(run: Path, config: runs.RunConfig) -> None:
         run.mkdir(parents=True, exist_ok=True)
         config.write(run)
     except OSError as error:
-        raise UserError(
-            f"cannot write to {error.filename or run}: {error.strerror or error}"
-        ) from error
+        raise cannot_write(run, error) from error
 
 
 def _train(

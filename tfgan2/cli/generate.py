@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from tfgan2 import runtime
-from tfgan2.errors import UserError
+from tfgan2.errors import UserError, cannot_write
 from tfgan2.images import check_output, save_samples
 
 DEFAULT_COUNT = 16
@@ -54,7 +54,7 @@ def generate(
     try:
         save_samples(out, images, latents=drawn, labels=labels, columns=columns)
     except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror or error}") from error
+        raise cannot_write(out, error) from error
     noun = "image" if len(images) == 1 else "images"
     print(f"{out}: {len(images)} {noun}, {milliseconds:.2f} ms per image")
 

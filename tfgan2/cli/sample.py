@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tfgan2.errors import UserError
+from tfgan2.errors import UserError, cannot_write
 
 
 def sample(
@@ -58,5 +58,5 @@ def sample(
     try:
         images.save_samples(out, made, latents=latents, columns=columns)
     except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror or error}") from error
+        raise cannot_write(out, error) from error
     print(f"{out}: {len(made)} images of {about['flavour']} at step {about['step']}, seed {seed}")

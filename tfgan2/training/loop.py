@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from tfgan2 import images, registry, runs
-from tfgan2.errors import TrainingDivergedError, UserError
+from tfgan2.errors import TrainingDivergedError, UserError, cannot_write
 from tfgan2.training import checkpoints, stats
 from tfgan2.training.interruption import Interruption
 from tfgan2.training.progress import Display
@@ -107,9 +107,7 @@ class Trainer:
                 finally:
                     writer.close()
         except OSError as error:
-            raise UserError(
-                f"cannot write to {error.filename or self.run}: {error.strerror or error}"
-            ) from error
+            raise cannot_write(self.run, error) from error
 
     def _restore(self) -> None:
         checkpoint = checkpoints.newest(self.run, lambda text: self.display.say(f"warning: {text}"))
@@ -165,8 +163,9 @@ class Trainer:
             # TensorFlow puts its own words around those of the Python code that failed.
             first = error.message.strip().splitlines()[0]
             cause = first.rpartition("UserError: ")[2]
+            saved = ", which is saved" if self.step else ""
             raise UserError(
-                f"after step {self.step}, which is saved, no more data could be read: {cause}"
+                f"after step {self.step}{saved}, no more data could be read: {cause}"
             ) from error
 
     def _step_function(self) -> Any:
