@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -70,3 +72,137 @@ def test_names_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not an empty folder"):
         images.save_samples(tmp_path / "full", **samples())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
+
+
+# --- points --------------------------------------------------------------------------------------
+
+
+def points(*rows: tuple[float, float]) -> dict[str, np.ndarray]:
+    made = np.array(rows, np.float32).reshape(-1, 1, 1, 2)
+    return {"images": made, "latents": np.zeros((len(made), 4), np.float32)}
+
+
+def drawn(path: Path) -> np.ndarray:
+    """A scatter plot's pixels, as signed integers."""
+    with Image.open(path) as picture:
+        assert picture.format == "PNG"
+        return np.asarray(picture.convert("RGB")).astype(int)
+
+
+def blobs(pixels: np.ndarray, blue: bool) -> list[tuple[float, float]]:
+    """Centres (x, y), from below, of the patches in the samples' blue or the data's grey."""
+    from skimage.measure import label, regionprops
+
+    red, green, blue_values = np.moveaxis(pixels, -1, 0)
+    if blue:
+        mask = blue_values - red > 60
+    else:
+        mask = (abs(red - 199) < 4) & (red == green) & (red == blue_values)
+    regions = [region for region in regionprops(label(mask)) if region.area > 15]
+    return sorted((region.centroid[1], -region.centroid[0]) for region in regions)
+
+
+def test_what_points_are() -> None:
+    assert images.is_points((1, 1, 2))
+    assert images.is_points((64, 1, 1, 2))
+    assert images.is_points([None, 1, 1, 2])
+    for shape in ((8, 8, 2), (1, 1, 1), (1, 1, 3), (2, 1, 2), (1, 2), (2,), ()):
+        assert not images.is_points(shape)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1, 1e4])
+def test_points_become_a_scatter_plot(scale: float, tmp_path: Path) -> None:
+    made = points((0, 0), (3 * scale, 0), (0, 2 * scale))
+    images.save_grid(tmp_path / "a.png", made["images"], columns=2)
+    pixels = drawn(tmp_path / "a.png")
+    assert pixels.shape == (600, 600, 3)
+    assert pixels.mean() > 240  # light
+    origin, top, right = sorted(blobs(pixels, blue=True), key=lambda c: (round(c[0]), c[1]))
+    assert abs(top[0] - origin[0]) < 1 and abs(right[1] - origin[1]) < 1
+    across, up = right[0] - origin[0], top[1] - origin[1]
+    assert abs(across / up - 1.5) < 0.02  # both axes have one scale
+    assert 400 < across < 600  # the data fill the picture
+    assert min(min(x, -y) for x, y in (origin, top, right)) > 5
+
+
+def test_reals_lie_beneath(tmp_path: Path) -> None:
+    made, reals = points((1, 0), (-1, 0)), points((1, 0), (0, 1), (0, -1))["images"]
+    images.save_grid(tmp_path / "a.png", made["images"], reals=reals)
+    pixels = drawn(tmp_path / "a.png")[30:]  # below the legend
+    assert len(blobs(pixels, blue=True)) == 2
+    (x, high), (same_x, low) = sorted(blobs(pixels, blue=False), key=lambda c: -c[1])
+    assert abs(x - same_x) < 1 and high > low  # the third is hidden by a sample
+    images.save_grid(tmp_path / "b.png", made["images"])
+    assert not np.array_equal(drawn(tmp_path / "a.png"), drawn(tmp_path / "b.png"))
+
+
+def test_reals_are_for_points_alone(tmp_path: Path) -> None:
+    made = samples()["images"]
+    images.save_grid(tmp_path / "a.png", made)
+    images.save_grid(tmp_path / "b.png", made, reals=made[:1])
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("rows", "seen"),
+    [
+        ([(5, 5)], 1),
+        ([(5, 5), (5, 5)], 1),
+        ([(np.nan, 0), (1, 1), (np.inf, 2), (3, 3)], 2),
+        ([(np.nan, np.nan)], 0),
+    ],
+)
+def test_odd_points(rows: list, seen: int, tmp_path: Path) -> None:
+    images.save_grid(tmp_path / "a.png", points(*rows)["images"])
+    assert len(blobs(drawn(tmp_path / "a.png"), blue=True)) == seen
+
+
+def test_npz_of_points(tmp_path: Path) -> None:
+    made = points((300.25, -7), (0.1, 0))
+    images.save_samples(tmp_path / "a.npz", **made, labels=np.array([1, 2]))
+    with np.load(tmp_path / "a.npz") as archive:
+        assert sorted(archive) == ["labels", "latents", "points"]
+        assert archive["points"].dtype == np.float32
+        np.testing.assert_array_equal(archive["points"], made["images"].reshape(2, 2))
+
+
+def test_png_of_points(tmp_path: Path) -> None:
+    images.save_samples(tmp_path / "new" / "a.png", **points((0, 0), (1, 1)), columns=1)
+    assert len(blobs(drawn(tmp_path / "new" / "a.png"), blue=True)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a.gif", "points cannot be animated: give a .png or .npz"),
+        ("a.GIF", "points cannot be animated: give a .png or .npz"),
+        ("folder", "points make no pictures one by one: give a .png or .npz"),
+    ],
+)
+def test_what_points_cannot_become(name: str, message: str, tmp_path: Path) -> None:
+    out = tmp_path / "new" / name
+    with pytest.raises(UserError, match=message):
+        images.save_samples(out, **points((0, 0)))
+    for shape in ((1, 1, 2), (64, 1, 1, 2)):
+        with pytest.raises(UserError, match=message):
+            images.check_output(out, shape)
+    images.check_output(out)
+    images.check_output(out, (8, 8, 1))
+    images.check_output(out.with_suffix(".png"), (1, 1, 2))
+    images.check_output(out.with_suffix(".npz"), (1, 1, 2))
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(UserError, match="points cannot be animated"):
+        images.save_gif(tmp_path / "a.gif", points((0, 0))["images"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_matplotlib_waits_for_points(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, sys, numpy as np\n"
+        "from tfgan2 import images\n"
+        "images.save_grid(pathlib.Path(sys.argv[1]), np.zeros((1, 8, 8, 1)))\n"
+        "assert not {'matplotlib', 'tensorflow'} & set(sys.modules)\n"
+        "images.save_grid(pathlib.Path(sys.argv[1]), np.zeros((1, 1, 1, 2)))\n"
+        "assert 'tensorflow' not in sys.modules and 'matplotlib.pyplot' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.png")], check=True)

@@ -1,8 +1,13 @@
-"""From arrays in [-1, 1] to picture files. NumPy and Pillow only: the runtime uses it, too."""
+"""From arrays in [-1, 1] to picture files. NumPy and Pillow only: the runtime uses it, too.
+
+Points, which are images of one pixel with x and y as its channels, are drawn as a scatter plot.
+Matplotlib is imported for that alone.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +15,11 @@ from PIL import Image
 
 from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
+
+
+def is_points(shape: Sequence[int | None]) -> bool:
+    """Whether arrays of this shape, (1, 1, 2) at its end, are points in the plane, no pictures."""
+    return tuple(shape[-3:]) == (1, 1, 2)
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -70,16 +80,72 @@ def scale_for(size: int) -> int:
     return max(1, round(56 / size))
 
 
-def save_grid(path: Path, images: np.ndarray, *, columns: int | None = None) -> None:
-    """Writes images, in [-1, 1], shape (N, H, W, C), as one PNG; small ones are enlarged."""
+def save_grid(
+    path: Path,
+    images: np.ndarray,
+    *,
+    columns: int | None = None,
+    reals: np.ndarray | None = None,
+) -> None:
+    """Writes images as one PNG.
+
+    Args:
+        path: its name.
+        images: in [-1, 1], shape (N, H, W, C); small ones are enlarged. Or points in any range,
+            shape (N, 1, 1, 2), which make a scatter plot.
+        columns: of the grid; points have none.
+        reals: for points only: those of the data, shape (M, 1, 1, 2), drawn in grey beneath.
+    """
+    if is_points(images.shape):
+        _save_scatter(path, images, reals)
+        return
     scale = scale_for(images.shape[1])
     picture = to_picture(grid(to_uint8(images), columns=columns, padding=1 if scale > 1 else 2))
     with written_atomically(path) as partial:
         enlarged(picture, scale).save(partial, format="PNG")
 
 
+def _save_scatter(path: Path, points: np.ndarray, reals: np.ndarray | None) -> None:
+    """Writes points, shape (N, 1, 1, 2), as a square PNG that shows all that are finite."""
+    from matplotlib.figure import Figure
+
+    layers = [] if reals is None else [("data", reals.reshape(-1, 2), "0.78", 1.0)]
+    layers.append(("samples", points.reshape(-1, 2), "tab:blue", 0.5))
+    everything = np.concatenate([layer for _, layer, _, _ in layers]).astype(np.float64)
+    everything = everything[np.isfinite(everything).all(axis=1)]
+    if not len(everything):
+        everything = np.zeros((1, 2))
+    low, high = everything.min(axis=0), everything.max(axis=0)
+    reach = 0.55 * float((high - low).max()) or 1.0  # from the centre, with a margin of a tenth
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    axes = figure.subplots()
+    for label, layer, colour, opacity in layers:
+        # Few dots are drawn larger, or they would hardly be seen.
+        size = float(np.clip(6000 / max(1, len(layer)), 4, 25))
+        x, y = layer.T
+        axes.scatter(x, y, s=size, color=colour, alpha=opacity, linewidths=0, label=label)
+    x, y = (low + high) / 2
+    axes.set(xlim=(x - reach, x + reach), ylim=(y - reach, y + reach), aspect="equal")
+    axes.set_axisbelow(True)
+    axes.grid(color="0.93")
+    axes.tick_params(colors="0.4", length=0)
+    axes.spines[:].set_visible(False)
+    if reals is not None:
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, markerscale=2.5
+        )
+    with written_atomically(path) as partial:
+        figure.savefig(partial, format="png", dpi=100)
+
+
 def save_gif(path: Path, images: np.ndarray, *, frames_per_second: int = 20) -> None:
-    """Writes images, in [-1, 1], shape (N, H, W, C), as an endless animation."""
+    """Writes images, in [-1, 1], shape (N, H, W, C), as an endless animation.
+
+    Raises:
+        UserError: they are points.
+    """
+    if is_points(images.shape):
+        raise UserError(_NO_ANIMATION)
     scale = 2 * scale_for(images.shape[1])
     frames = [enlarged(to_picture(image), scale) for image in to_uint8(images)]
     with written_atomically(path) as partial:
@@ -93,14 +159,28 @@ def save_gif(path: Path, images: np.ndarray, *, frames_per_second: int = 20) -> 
         )
 
 
-def check_output(out: Path) -> None:
-    """Raises a UserError unless `save_samples` could write there; writes nothing."""
+_NO_ANIMATION = "points cannot be animated: give a .png or .npz"
+
+
+def check_output(out: Path, shape: Sequence[int | None] | None = None) -> None:
+    """Raises a UserError unless `save_samples` could write there; writes nothing.
+
+    Args:
+        out: as for `save_samples`.
+        shape: of the images, or of one, if it is known: points are refused where they make no
+            sense.
+    """
     if out.suffix.lower() not in ("", ".png", ".npz", ".gif"):
         raise UserError(f"cannot write {out.name!r}: give a .png, .gif or .npz, or a folder")
     if out.suffix and out.is_dir():
         raise UserError(f"{out} is a folder; give a file's name")
     if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} exists and is not an empty folder; choose another --out")
+    if shape is not None and is_points(shape):
+        if out.suffix.lower() == ".gif":
+            raise UserError(_NO_ANIMATION)
+        if not out.suffix:
+            raise UserError("points make no pictures one by one: give a .png or .npz")
 
 
 def save_samples(
@@ -115,17 +195,20 @@ def save_samples(
 
     Args:
         out: `.png`: one grid; `.gif`: an animation; `.npz`: arrays `images` (uint8), `latents` and,
-            where there are any, `labels`; no suffix: a folder of single PNGs.
-        images: in [-1, 1], shape (N, H, W, C).
+            where there are any, `labels`; no suffix: a folder of single PNGs. Of points, a `.png`
+            is a scatter plot, and a `.npz` has `points` (float32, shape (N, 2)) in place of
+            `images`.
+        images: in [-1, 1], shape (N, H, W, C), or points in any range, shape (N, 1, 1, 2).
         latents: what they were made from, shape (N, dim).
         labels: shape (N,), or None.
         columns: of the grid.
 
     Raises:
-        UserError: the name ends otherwise, or a non-empty folder stands there.
+        UserError: the name ends otherwise, a non-empty folder stands there, or points are to become
+            an animation or a folder.
         OSError: the disk refuses.
     """
-    check_output(out)
+    check_output(out, images.shape)
     out.parent.mkdir(parents=True, exist_ok=True)
     suffix = out.suffix.lower()
     if suffix == ".png":
@@ -133,7 +216,10 @@ def save_samples(
     elif suffix == ".gif":
         save_gif(out, images)
     elif suffix == ".npz":
-        arrays = {"images": to_uint8(images), "latents": latents}
+        if is_points(images.shape):
+            arrays = {"points": images.reshape(-1, 2).astype(np.float32), "latents": latents}
+        else:
+            arrays = {"images": to_uint8(images), "latents": latents}
         if labels is not None:
             arrays["labels"] = labels
         with written_atomically(out) as partial:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 
-from tfgan2.errors import unknown
+from tfgan2.errors import UserError, unknown
 
 DISTRIBUTIONS = ("normal", "uniform")
 
@@ -36,6 +37,25 @@ def draw_latents(
     if distribution == "uniform":
         return rng.random((count, dim), dtype=np.float32) * 2 - 1
     raise unknown("latent distribution", distribution, DISTRIBUTIONS)
+
+
+def read_latents(path: Path) -> np.ndarray:
+    """Latents from a .npy file, one per row.
+
+    Raises:
+        UserError: there is no such file, or it holds something else.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} does not exist")
+    try:
+        latents = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        latents = None
+    if not isinstance(latents, np.ndarray):
+        raise UserError(f"{path} is no whole .npy file of numbers")
+    if latents.ndim < 1 or not len(latents):
+        raise UserError(f"{path} holds no latents")
+    return latents
 
 
 def slerp(start: np.ndarray, end: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""Losses of the adversarial game: pure functions of logits.
+"""Losses of the adversarial game: pure functions of logits, and the divergence of latents.
 
-Logits may have any shape: (B,), (B, 1), or patches (B, H, W, 1). Every function returns a float32
-scalar, the mean over all elements, whatever the precision of its inputs.
+Logits may have any shape: (B,), (B, 1), or patches (B, H, W, 1). Every function of them returns a
+float32 scalar, the mean over all elements, whatever the precision of its inputs.
 """
 
 from __future__ import annotations
@@ -53,3 +53,156 @@ def non_saturating_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
         A float32 scalar.
     """
     return sigmoid_cross_entropy(fake_logits, 1.0)
+
+
+def minimax_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
+    """mean log(1 - D(G(z))), never positive: the generator's side of Goodfellow et al. 2014.
+
+    Its gradient vanishes where D is sure that the samples are generated.
+
+    Args:
+        fake_logits: D's logits on generated samples.
+
+    Returns:
+        A float32 scalar.
+    """
+    return -sigmoid_cross_entropy(fake_logits, 0.0)
+
+
+def least_squares_discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+    """mean (D(x) - 1)² / 2 + mean D(G(z))² / 2, Mao et al. 2016 with a = 0 and b = 1.
+
+    Args:
+        real_logits: D's outputs on real samples, without a sigmoid.
+        fake_logits: D's outputs on generated samples.
+
+    Returns:
+        A float32 scalar, the sum of the two means.
+    """
+    real_logits = tf.cast(real_logits, tf.float32)
+    fake_logits = tf.cast(fake_logits, tf.float32)
+    real_term = 0.5 * tf.reduce_mean(tf.square(real_logits - 1.0))
+    return real_term + 0.5 * tf.reduce_mean(tf.square(fake_logits))
+
+
+def least_squares_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
+    """mean (D(G(z)) - 1)² / 2, Mao et al. 2016 with c = 1.
+
+    Args:
+        fake_logits: D's outputs on generated samples, without a sigmoid.
+
+    Returns:
+        A float32 scalar.
+    """
+    return 0.5 * tf.reduce_mean(tf.square(tf.cast(fake_logits, tf.float32) - 1.0))
+
+
+def wasserstein_discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+    """mean D(G(z)) - mean D(x), Arjovsky et al. 2017; D must be kept Lipschitz by other means.
+
+    Args:
+        real_logits: the critic's outputs on real samples.
+        fake_logits: the critic's outputs on generated samples.
+
+    Returns:
+        A float32 scalar.
+    """
+    real_logits = tf.cast(real_logits, tf.float32)
+    fake_logits = tf.cast(fake_logits, tf.float32)
+    return tf.reduce_mean(fake_logits) - tf.reduce_mean(real_logits)
+
+
+def wasserstein_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
+    """-mean D(G(z)), Arjovsky et al. 2017.
+
+    Args:
+        fake_logits: the critic's outputs on generated samples.
+
+    Returns:
+        A float32 scalar.
+    """
+    return -tf.reduce_mean(tf.cast(fake_logits, tf.float32))
+
+
+def hinge_discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+    """mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))), Lim and Ye 2017, Miyato et al. 2018.
+
+    Args:
+        real_logits: D's logits on real samples.
+        fake_logits: D's logits on generated samples.
+
+    Returns:
+        A float32 scalar, the sum of the two means.
+    """
+    real_logits = tf.cast(real_logits, tf.float32)
+    fake_logits = tf.cast(fake_logits, tf.float32)
+    real_term = tf.reduce_mean(tf.nn.relu(1.0 - real_logits))
+    return real_term + tf.reduce_mean(tf.nn.relu(1.0 + fake_logits))
+
+
+def hinge_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
+    """-mean D(G(z)): the generator's side of the hinge loss, Lim and Ye 2017.
+
+    Args:
+        fake_logits: D's logits on generated samples.
+
+    Returns:
+        A float32 scalar.
+    """
+    return -tf.reduce_mean(tf.cast(fake_logits, tf.float32))
+
+
+def relativistic_average_discriminator_loss(
+    real_logits: tf.Tensor, fake_logits: tf.Tensor
+) -> tf.Tensor:
+    """Real samples shall look more real than the average generated one, and the other way round.
+
+    Jolicoeur-Martineau 2018. The averages are over all elements, patches included, and carry
+    gradients.
+
+    Args:
+        real_logits: D's logits on real samples.
+        fake_logits: D's logits on generated samples.
+
+    Returns:
+        A float32 scalar, the sum (not the mean) of the two cross entropies.
+    """
+    real_logits = tf.cast(real_logits, tf.float32)
+    fake_logits = tf.cast(fake_logits, tf.float32)
+    return sigmoid_cross_entropy(
+        real_logits - tf.reduce_mean(fake_logits), 1.0
+    ) + sigmoid_cross_entropy(fake_logits - tf.reduce_mean(real_logits), 0.0)
+
+
+def relativistic_average_generator_loss(
+    real_logits: tf.Tensor, fake_logits: tf.Tensor
+) -> tf.Tensor:
+    """`relativistic_average_discriminator_loss` with the two kinds swapped.
+
+    Jolicoeur-Martineau 2018. The generator needs the real logits too.
+
+    Args:
+        real_logits: D's logits on real samples.
+        fake_logits: D's logits on generated samples.
+
+    Returns:
+        A float32 scalar, the sum (not the mean) of the two cross entropies.
+    """
+    return relativistic_average_discriminator_loss(fake_logits, real_logits)
+
+
+def kl_divergence(mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
+    """KL(N(mean, exp(log_var)) || N(0, I)), Kingma and Welling 2013.
+
+    Args:
+        mean: shape (B, ...), any floating type.
+        log_var: the logarithm of the variances, the same shape; at most 88, or its exponential
+            leaves float32.
+
+    Returns:
+        A float32 scalar, summed over all axes but the first and averaged over that one.
+    """
+    mean = tf.cast(mean, tf.float32)
+    log_var = tf.cast(log_var, tf.float32)
+    terms = 0.5 * (tf.exp(log_var) + tf.square(mean) - 1.0 - log_var)
+    return tf.reduce_mean(tf.reduce_sum(terms, axis=list(range(1, len(terms.shape)))))

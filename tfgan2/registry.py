@@ -44,10 +44,65 @@ class Flavour:
 
 
 FLAVOURS: dict[str, Flavour] = {
+    "gan": Flavour(
+        "tfgan2.models.gan:GAN",
+        "the first GAN: fully connected, minimax or non-saturating",
+        "Goodfellow et al. 2014, arXiv:1406.2661",
+    ),
     "dcgan": Flavour(
         "tfgan2.models.dcgan:DCGAN",
         "deep convolutional GAN: strided convolutions and batch norm",
         "Radford et al. 2015, arXiv:1511.06434",
+    ),
+    "cgan": Flavour(
+        "tfgan2.models.cgan:CGAN",
+        "conditional GAN: both players are told the class",
+        "Mirza and Osindero 2014, arXiv:1411.1784",
+    ),
+    "acgan": Flavour(
+        "tfgan2.models.acgan:ACGAN",
+        "auxiliary classifier GAN: the discriminator also names the class",
+        "Odena et al. 2016, arXiv:1610.09585",
+    ),
+    "infogan": Flavour(
+        "tfgan2.models.infogan:InfoGAN",
+        "finds codes of its own, a category and continuous ones, without labels",
+        "Chen et al. 2016, arXiv:1606.03657",
+    ),
+    "lsgan": Flavour(
+        "tfgan2.models.lsgan:LSGAN",
+        "least squares in place of cross entropy",
+        "Mao et al. 2016, arXiv:1611.04076",
+    ),
+    "wgan": Flavour(
+        "tfgan2.models.wgan:WGAN",
+        "Wasserstein GAN: a critic with clipped weights",
+        "Arjovsky et al. 2017, arXiv:1701.07875",
+    ),
+    "wgan-gp": Flavour(
+        "tfgan2.models.wgan_gp:WGANGP",
+        "Wasserstein GAN with gradient penalty",
+        "Gulrajani et al. 2017, arXiv:1704.00028",
+    ),
+    "dragan": Flavour(
+        "tfgan2.models.dragan:DRAGAN",
+        "gradient penalty around the data",
+        "Kodali et al. 2017, arXiv:1705.07215",
+    ),
+    "began": Flavour(
+        "tfgan2.models.began:BEGAN",
+        "the discriminator is an autoencoder, held at an equilibrium",
+        "Berthelot et al. 2017, arXiv:1703.10717",
+    ),
+    "sngan": Flavour(
+        "tfgan2.models.sngan:SNGAN",
+        "spectral normalisation and hinge loss, plain CNN or ResNet",
+        "Miyato et al. 2018, arXiv:1802.05957",
+    ),
+    "vae": Flavour(
+        "tfgan2.models.vae:VAE",
+        "variational autoencoder: Bernoulli or Gaussian likelihood",
+        "Kingma and Welling 2013, arXiv:1312.6114",
     ),
 }
 

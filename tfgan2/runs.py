@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -190,6 +190,13 @@ def locked(run: Path) -> Iterator[None]:
         lock.release()
 
 
+def label_names(model: GenerativeModel, class_names: Sequence[str]) -> list[str]:
+    """The names of the labels that a generator takes: of the classes, or of codes of its own."""
+    if len(class_names) == model.num_labels:
+        return list(class_names)
+    return [str(number) for number in range(model.num_labels)]
+
+
 def load_model(run: Path) -> tuple[GenerativeModel, dict[str, Any]]:
     """A run's model with the weights of its newest good checkpoint, in float32.
 
@@ -197,8 +204,8 @@ def load_model(run: Path) -> tuple[GenerativeModel, dict[str, Any]]:
         run: the run directory.
 
     Returns:
-        The model, not compiled, and what is known about it: flavour, dataset, class_names, step,
-        seed.
+        The model, not compiled, and what is known about it: flavour, dataset, class_names (of the
+        generator's labels, empty if it takes none), step, seed.
 
     Raises:
         UserError: not a run, or no checkpoint that can be read.
@@ -215,7 +222,7 @@ def load_model(run: Path) -> tuple[GenerativeModel, dict[str, Any]]:
     return model, {
         "flavour": config.flavour,
         "dataset": config.data.name,
-        "class_names": config.dataset.get("class_names", []),
+        "class_names": label_names(model, config.dataset.get("class_names", [])),
         "step": checkpoint.step,
         "seed": config.training.seed,
     }

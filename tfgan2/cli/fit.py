@@ -248,6 +248,12 @@ def _start(
         )
     config.versions = now
     config.hyperparameters["image_shape"] = list(dataset.image_shape)
+    if "num_classes" in registry.load_class(config.flavour).hyperparameter_names():
+        if not dataset.class_names:
+            raise UserError(
+                f"{config.flavour} needs a dataset with labels, {config.data.name} has none"
+            )
+        config.hyperparameters["num_classes"] = len(dataset.class_names)
     model = build_model(config)
     config.hyperparameters = model.get_config()
     images_per_step = config.training.batch_size * model.batches_per_step

@@ -6,12 +6,13 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from tfgan2 import runtime
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.images import check_output, save_samples
+from tfgan2.labels import label_columns
+from tfgan2.latents import read_latents
 
 DEFAULT_COUNT = 16
 
@@ -19,7 +20,7 @@ DEFAULT_COUNT = 16
 def generate(
     file: Annotated[Path, typer.Argument(help="A .onnx or .tflite file of `tfgan2 export`.")],
     count: Annotated[
-        int | None, typer.Option(help="How many images.", show_default=str(DEFAULT_COUNT))
+        int | None, typer.Option(help="How many images; default 16, or 8 of each class.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the latents; as in `tfgan2 sample`.")] = 0,
     out: Annotated[Path, typer.Option(help="A .png grid, .gif, .npz, or a folder of PNGs.")] = Path(
@@ -27,7 +28,7 @@ def generate(
     ),
     label: Annotated[
         list[str] | None,
-        typer.Option(help="A class by name or number; repeat it to cycle through several."),
+        typer.Option(help="A class by name or number; repeatable: they take turns."),
     ] = None,
     latents: Annotated[
         Path | None,
@@ -40,13 +41,15 @@ def generate(
     if latents is not None and count is not None:
         raise UserError("give either --count or --latents: the file says how many")
     generator = runtime.load(file)
+    if columns is None:
+        columns = label_columns(len(label or generator.class_names))
     if latents is None:
+        if count is None:
+            count = 8 * columns if columns else DEFAULT_COUNT
         start = time.perf_counter()
-        images, drawn, labels = generator.generate(
-            DEFAULT_COUNT if count is None else count, seed=seed, label=label
-        )
+        images, drawn, labels = generator.generate(count, seed=seed, label=label)
     else:
-        drawn = _read_latents(latents)
+        drawn = read_latents(latents)
         labels = generator.labels(len(drawn), label)
         start = time.perf_counter()
         images = generator(drawn, labels)
@@ -57,17 +60,3 @@ def generate(
         raise cannot_write(out, error) from error
     noun = "image" if len(images) == 1 else "images"
     print(f"{out}: {len(images)} {noun}, {milliseconds:.2f} ms per image")
-
-
-def _read_latents(path: Path) -> np.ndarray:
-    if not path.is_file():
-        raise UserError(f"{path} does not exist")
-    try:
-        latents = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        latents = None
-    if not isinstance(latents, np.ndarray):
-        raise UserError(f"{path} is no whole .npy file of numbers")
-    if latents.ndim < 1 or not len(latents):
-        raise UserError(f"{path} holds no latents")
-    return latents

@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 
+from tfgan2 import images, runs
 from tfgan2.errors import UserError, cannot_write
+from tfgan2.labels import choose_labels, grid_count, label_columns
+from tfgan2.latents import read_latents, walk
+
+if TYPE_CHECKING:
+    from tfgan2.models.base import GenerativeModel
+
+POINTS = 2500
 
 
 def sample(
     run: Annotated[Path, typer.Argument(help="The run directory.")],
     count: Annotated[
         int | None,
-        typer.Option(help="Images; with --interpolate: stations. Default 64, and 8."),
+        typer.Option(
+            help="Images; with --interpolate: stations. Default 64 or so, points 2500, stations 8."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="A class by name or number; repeatable: they take turns."),
+    ] = None,
+    latents: Annotated[
+        Path | None,
+        typer.Option(help="A .npy of shape (count, latent_dim), in place of --count and --seed."),
+    ] = None,
     out: Annotated[
         Path, typer.Option(help=".png: a grid; .gif; .npz: arrays; else a folder of PNGs.")
     ] = Path("samples.png"),
-    columns: Annotated[int | None, typer.Option(help="Of the grid; default: square.")] = None,
+    columns: Annotated[
+        int | None, typer.Option(help="Of the grid; default: one per class, or square.")
+    ] = None,
     interpolate: Annotated[
         bool, typer.Option("--interpolate", help="Walk from latents to latents along arcs.")
     ] = False,
@@ -30,33 +51,79 @@ def sample(
     ] = None,
 ) -> None:
     """Make images from a run's newest checkpoint."""
-    from tfgan2 import images, runs
-    from tfgan2.latents import walk
-
-    count = count if count is not None else 8 if interpolate else 64
     frames = frames if frames is not None else 24 if out.suffix.lower() == ".gif" else 10
-    if count < (2 if interpolate else 1):
+    if latents is not None and count is not None:
+        raise UserError("give either --count or --latents: the file says how many")
+    if count is not None and count < (2 if interpolate else 1):
         raise UserError(f"--count must be at least {2 if interpolate else 1}")
     if frames < 2 or (columns is not None and columns < 1):
         raise UserError("--frames must be at least 2" if frames < 2 else "--columns is below 1")
     if seed < 0:
         raise UserError("--seed must not be negative")
-    images.check_output(out)
-    runs.RunConfig.read(run)  # a wrong folder is told before TensorFlow is loaded
+    given = None if latents is None else read_latents(latents)
+    if interpolate and given is not None and len(given) < 2:
+        raise UserError(f"{latents} holds one latent: a walk needs at least 2")
+    config = runs.RunConfig.read(run)  # a wrong folder is told before TensorFlow is loaded
+    shape = config.dataset.get("image_shape")
+    images.check_output(out, shape)
+    points = shape is not None and images.is_points(shape)
 
     from tfgan2.cli import tensorflow
 
     tensorflow.load()
     model, about = runs.load_model(run)
-    latents = model.draw_latents(count, seed=seed)
+    if count is None:
+        count = 8 if interpolate else POINTS if points else grid_count(model.num_labels)
+    names = about["class_names"]
+    if given is None:
+        given = model.draw_latents(count, seed=seed)
     if interpolate:
-        latents = walk(latents, frames)
+        given = walk(given, frames)
         if out.suffix.lower() == ".png" and columns is None:
             # One leg a row; the last station has no row of its own to end.
-            latents, columns = latents[:-1], frames
-    made = model.generate(latents)
+            given, columns = given[:-1], frames
+        # A walk keeps to one class: a step from class to class is none.
+        label = label or names[:1]
+        if len(label) > 1:
+            raise UserError("--interpolate takes one --label")
+    labels = choose_labels(len(given), label, names)
+    if columns is None and labels is not None:
+        columns = label_columns(len(label or names))
+    made = model.generate(given, labels)
     try:
-        images.save_samples(out, made, latents=latents, columns=columns)
+        images.save_samples(out, made, latents=given, labels=labels, columns=columns)
+        beside = _save_views(out, model, config) if out.suffix.lower() == ".png" else []
     except OSError as error:
         raise cannot_write(out, error) from error
-    print(f"{out}: {len(made)} images of {about['flavour']} at step {about['step']}, seed {seed}")
+    origin = f"seed {seed}" if latents is None else f"latents of {latents}"
+    what = "points" if points else "images"
+    print(f"{out}: {len(made)} {what} of {about['flavour']} at step {about['step']}, {origin}")
+    for path in beside:
+        print(f"{path}: {path.stem.removeprefix(out.stem + '-')}")
+
+
+def _save_views(out: Path, model: GenerativeModel, config: runs.RunConfig) -> list[Path]:
+    """Writes what else the flavour shows beside the samples; returns the files."""
+    reals = _reals(config) if model.views_need_reals else None
+    paths = []
+    for name, view in model.views(reals).items():
+        paths.append(out.with_name(f"{out.stem}-{name}.png"))
+        images.save_grid(paths[-1], view.images, columns=view.columns)
+    return paths
+
+
+def _reals(config: runs.RunConfig) -> np.ndarray | None:
+    """Some of the run's real images; None where they are gone."""
+    from dataclasses import asdict
+
+    from tfgan2.data import load_dataset
+
+    asked = asdict(config.data)
+    try:
+        dataset = load_dataset(asked.pop("name"), **asked)
+    except UserError as error:
+        print(f"no reconstructions: {error}")
+        return None
+    count = min(config.training.sample_count, dataset.num_images)
+    batch = next(iter(dataset.batches(count, seed=config.training.seed)))
+    return (batch[0] if isinstance(batch, tuple) else batch).numpy()

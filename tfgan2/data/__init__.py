@@ -13,6 +13,7 @@ __all__ = ["CATALOGUE", "DatasetInfo", "ImageDataset", "load_dataset"]
 
 CHANNELS = (1, 3, 4)
 SIZES = (4, 1024)
+POINTS = ("ring8", "grid25")
 
 
 def load_dataset(
@@ -30,19 +31,21 @@ def load_dataset(
     """Loads images by name.
 
     Args:
-        name: "digits" or "faces", which are built in; "folder:PATH"; or a dataset of
-            tensorflow-datasets, such as "cifar10" or "emnist/letters".
-        image_size: edge of the square images, 4…1024. Default: 16 for digits, 24 for faces, 64 for
-            folders, else the dataset's own if its images are square, all of one size and no larger
-            than 128, else 64.
-        channels: 1 grey, 3 RGB, 4 RGBA. Default: as the images are; for folders 1 if all are grey,
-            else 3.
+        name: "digits", "faces", or the points "ring8" and "grid25", which are built in;
+            "stacked_mnist"; "folder:PATH"; or a dataset of tensorflow-datasets, such as "cifar10"
+            or "emnist/letters".
+        image_size: edge of the square images, 4…1024; not for points. Default: 16 for digits, 24
+            for faces, 64 for folders, else the dataset's own if its images are square, all of one
+            size and no larger than 128, else 64.
+        channels: 1 grey, 3 RGB, 4 RGBA; not for points. Default: as the images are; for folders 1
+            if all are grey, else 3. Stacked_mnist has 3.
         classes: names or numbers of the classes to keep, in the order of their new labels.
-        split: for tensorflow-datasets only, "train" by default; "train[:80%]" and "train+test" are
-            possible, too.
-        data_dir: where tensorflow-datasets keeps its files; other datasets do not use it.
+        split: for tensorflow-datasets and stacked_mnist only, "train" by default; "train[:80%]" and
+            "train+test" are possible, too.
+        data_dir: where tensorflow-datasets keeps its files, those of mnist for stacked_mnist
+            included; other datasets do not use it.
         cache: "memory" holds all images, "stream" reads them while training in constant memory,
-            "auto" holds up to 1 GiB of them.
+            "auto" holds up to 1 GiB of them. What is built in and stacked_mnist are always held.
         skip_unreadable: leave out files of a folder that cannot be read, instead of raising.
         progress: called now and then with what is being done, how much of it is done, and of how
             much.
@@ -74,12 +77,27 @@ def load_dataset(
         from tfgan2.data import embedded
 
         return embedded.load(request)
+    if name in POINTS:
+        from tfgan2.data import points
+
+        return points.load(request)
+    if name == "stacked_mnist":
+        from tfgan2.data import stacked
+
+        return stacked.load(request)
     from tfgan2.data import records
 
     return records.load(request)
 
 
 def _check(request: Request) -> None:
+    if request.name in POINTS:
+        unfit = {"--image-size": request.image_size, "--channels": request.channels}
+        for option, value in unfit.items():
+            if value is not None:
+                raise UserError(
+                    f"dataset {request.name!r} holds points, not pictures: leave {option} out"
+                )
     size, (smallest, largest) = request.image_size, SIZES
     if size is not None and (type(size) is not int or not smallest <= size <= largest):
         raise UserError(
@@ -91,6 +109,6 @@ def _check(request: Request) -> None:
         )
     if request.cache not in ("auto", "memory", "stream"):
         raise UserError(f"unknown cache {request.cache!r}: choose from auto, memory, stream")
-    own = request.name.startswith("folder:") or request.name in ("digits", "faces")
+    own = request.name.startswith("folder:") or request.name in ("digits", "faces", *POINTS)
     if own and request.split is not None:
         raise UserError(f"dataset {request.name!r} has no splits: leave --split out")

@@ -27,10 +27,15 @@ class DatasetInfo:
 CATALOGUE: dict[str, DatasetInfo] = {
     "digits": DatasetInfo("handwritten digits, tiny", (8, 8, 1), 1797, 10, "built in"),
     "faces": DatasetInfo("grey faces, very few", (25, 25, 1), 100, 0, "built in"),
+    "ring8": DatasetInfo("points: 8 Gaussians on a circle", (1, 1, 2), 100_000, 8, "built in"),
+    "grid25": DatasetInfo("points: 25 Gaussians on a grid", (1, 1, 2), 100_000, 25, "built in"),
     "folder:PATH": DatasetInfo(
         "pictures in a folder; its subfolders are the classes", None, None, 0, "your files"
     ),
     "mnist": DatasetInfo("handwritten digits", (28, 28, 1), 60_000, 10),
+    "stacked_mnist": DatasetInfo(
+        "three digits of mnist as red, green and blue", (28, 28, 3), 128_000, 1000
+    ),
     "fashion_mnist": DatasetInfo("clothes", (28, 28, 1), 60_000, 10),
     "kmnist": DatasetInfo("cursive Japanese characters", (28, 28, 1), 60_000, 10),
     "emnist/letters": DatasetInfo("handwritten letters", (28, 28, 1), 88_800, 37),

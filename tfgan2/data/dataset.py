@@ -54,7 +54,8 @@ class Source(Protocol):
     def batches(self, batch_size: int, *, seed: int, start: int) -> tf.data.Dataset:
         """Endless batches as those of `ImageDataset`, but of uint8 images, with or without labels.
 
-        The static shape is (batch_size, H, W, C). Every epoch is a permutation that depends on
+        Float32 is for what is no picture, such as points: it is passed on as it is. The static
+        shape is (batch_size, H, W, C). Every epoch is a permutation that depends on
         (seed, epoch) alone; the first batch begins at the sample number `start`.
         """
 
@@ -111,8 +112,9 @@ class ImageDataset:
                 decoded.
 
         Returns:
-            Float32 images in [-1, 1] of static shape (batch_size, H, W, C); where there are
-            labels, a tuple of such images and their int32 labels, shape (batch_size,).
+            Float32 images in [-1, 1] of static shape (batch_size, H, W, C), or points in their own
+            coordinates, (batch_size, 1, 1, 2); where there are labels, a tuple of such images and
+            their int32 labels, shape (batch_size,).
 
         Raises:
             UserError: the batch is larger than the dataset, or smaller than 1.
@@ -131,7 +133,8 @@ class ImageDataset:
             raise ValueError(f"start must be at least 0, not {start}")
 
         def normalised(images: tf.Tensor, labels: tf.Tensor | None = None) -> Any:
-            images = tf.cast(images, tf.float32) / 127.5 - 1.0
+            if images.dtype == tf.uint8:
+                images = tf.cast(images, tf.float32) / 127.5 - 1.0
             return images if labels is None else (images, labels)
 
         options = tf.data.Options()
@@ -155,21 +158,13 @@ class MemorySource:
     def __init__(self, images: np.ndarray, labels: np.ndarray | None) -> None:
         """
         Args:
-            images: uint8, shape (N, H, W, C); must not change any more. Not copied if it was made
-                by `empty_images`.
+            images: uint8 or float32, shape (N, H, W, C); must not change any more. Not copied if it
+                was made by `empty_images`.
             labels: shape (N,), or None.
         """
-        import tensorflow as tf
-
         self.num_images = len(images)
-        # Captured by the pipeline as a tensor, never as a constant of its graph, which may not
-        # exceed 2 GB. On the CPU, since that is where pipelines run.
-        with tf.device("/CPU:0"):
-            if _is_aligned(images):  # shared: `tf.constant` takes three times the memory meanwhile
-                self._images = tf.experimental.dlpack.from_dlpack(images.__dlpack__())
-            else:
-                self._images = tf.constant(images)
-            self._labels = None if labels is None else tf.constant(labels, tf.int32)
+        self._images = held(images)
+        self._labels = None if labels is None else held(labels.astype(np.int32))
 
     def batches(self, batch_size: int, *, seed: int, start: int) -> tf.data.Dataset:
         import tensorflow as tf
@@ -188,16 +183,31 @@ class MemorySource:
 _ALIGNMENT = 64
 
 
-def empty_images(shape: tuple[int, int, int, int]) -> np.ndarray:
-    """An uninitialised uint8 array that TensorFlow can use as it lies."""
-    buffer = np.empty(int(np.prod(shape)) + _ALIGNMENT, np.uint8)
+def empty_images(shape: tuple[int, int, int, int], dtype: type = np.uint8) -> np.ndarray:
+    """An uninitialised array that TensorFlow can use as it lies."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    buffer = np.empty(size + _ALIGNMENT, np.uint8)
     begin = -buffer.ctypes.data % _ALIGNMENT
-    return buffer[begin : begin + int(np.prod(shape))].reshape(shape)
+    return buffer[begin : begin + size].view(dtype).reshape(shape)
 
 
-def _is_aligned(images: np.ndarray) -> bool:
-    flags = images.flags
-    return flags.c_contiguous and flags.writeable and images.ctypes.data % _ALIGNMENT == 0
+def held(array: np.ndarray) -> tf.Tensor:
+    """An array as a tensor for pipelines to capture; it must not change any more.
+
+    Captured as a tensor, never as a constant of the pipeline's graph, which may not exceed 2 GB. On
+    the CPU, since that is where pipelines run.
+    """
+    import tensorflow as tf
+
+    with tf.device("/CPU:0"):
+        if _is_aligned(array):  # shared: `tf.constant` takes three times the memory meanwhile
+            return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+        return tf.constant(array)
+
+
+def _is_aligned(array: np.ndarray) -> bool:
+    flags = array.flags
+    return flags.c_contiguous and flags.writeable and array.ctypes.data % _ALIGNMENT == 0
 
 
 def shuffled_indices(count: int, batch_size: int, *, seed: int, start: int = 0) -> tf.data.Dataset:

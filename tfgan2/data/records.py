@@ -45,21 +45,11 @@ def load(request: Request) -> ImageDataset:
             that cannot be downloaded or read.
     """
     with quiet():
-        builder = prepared_builder(request)
-        records = _Records(request.name, builder, request.split or DEFAULT_SPLIT)
-        records.check()
-        names, labels = choose_classes(request.classes, records.class_names, name=request.name)
-        if request.classes is not None:
-            records.keep(labels)
-        size, channels = _shape(request, records.image)
-        shape = (size, size, channels)
-        num_images = records.count(request)
-        if not num_images:
-            raise UserError(f"{records} holds no images of these classes: choose others")
+        records, names, shape, num_images = _chosen(request)
         source: Source
         in_memory = request.fits_memory(num_images, shape)
         if in_memory:
-            source = _to_memory(records, num_images, shape, request)
+            source = MemorySource(*_to_arrays(records, num_images, shape, request))
         else:
             source = RecordSource(records, num_images, shape)
     return ImageDataset(
@@ -67,8 +57,47 @@ def load(request: Request) -> ImageDataset:
         name=request.name,
         image_shape=shape,
         class_names=names,
-        content=[builder.info.full_name, records.split, in_memory],
+        content=[*records.content, in_memory],
     )
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """The images of a dataset, for others to be made of them.
+
+    Attributes:
+        images: uint8, shape (N, H, W, C).
+        labels: int32, shape (N,), or None.
+        class_names: in the order of the labels.
+        content: tells them from others, fit for JSON.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    class_names: tuple[str, ...]
+    content: list[str]
+
+
+def load_arrays(request: Request) -> Arrays:
+    """As `load`, always into memory, and in the order of the files."""
+    with quiet():
+        records, names, shape, num_images = _chosen(request)
+        images, labels = _to_arrays(records, num_images, shape, request)
+    return Arrays(images, labels, names, records.content)
+
+
+def _chosen(request: Request) -> tuple[_Records, tuple[str, ...], tuple[int, int, int], int]:
+    """The records asked for, the names of their classes, the images' shape and their number."""
+    records = _Records(request.name, prepared_builder(request), request.split or DEFAULT_SPLIT)
+    records.check()
+    names, labels = choose_classes(request.classes, records.class_names, name=request.name)
+    if request.classes is not None:
+        records.keep(labels)
+    size, channels = _shape(request, records.image)
+    num_images = records.count(request)
+    if not num_images:
+        raise UserError(f"{records} holds no images of these classes: choose others")
+    return records, names, (size, size, channels), num_images
 
 
 # --- what a record holds -------------------------------------------------------------------------
@@ -133,6 +162,11 @@ class _Records:
         # Splits without labels, for example stl10's "unlabelled", have -1 everywhere.
         if any(label < 0 for _, label in first):
             self._label_key = None
+
+    @property
+    def content(self) -> list[str]:
+        """What tells these records from others: name with version, and split."""
+        return [self._builder.info.full_name, self.split]
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -243,9 +277,9 @@ def _readable(records: _Records) -> Iterator[None]:
 # --- reading -------------------------------------------------------------------------------------
 
 
-def _to_memory(
+def _to_arrays(
     records: _Records, num_images: int, shape: tuple[int, int, int], request: Request
-) -> MemorySource:
+) -> tuple[np.ndarray, np.ndarray | None]:
     images = empty_images((num_images, *shape))
     labels = np.empty(num_images, np.int32)
     batches = records.decoded(records.encoded(), shape, 256, drop_remainder=False).prefetch(2)
@@ -256,7 +290,7 @@ def _to_memory(
             images[done:end], labels[done:end] = some_images, some_labels
             done = end
             request.progress(f"reading {records.name}", done, num_images)
-    return MemorySource(images, labels if records.labelled else None)
+    return images, labels if records.labelled else None
 
 
 @dataclass

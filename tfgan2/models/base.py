@@ -1,8 +1,7 @@
 """What flavours share.
 
-`GenerativeModel` is what the training loop, checkpoints, sampling and export ask of a flavour.
-`AdversarialModel` adds the game of two players as most papers play it; a flavour overrides the
-networks and losses, or `train_step` where its game differs.
+`GenerativeModel` is what the training loop, checkpoints, sampling and export ask of a flavour. What
+adversarial flavours share besides stands in `adversarial.py`.
 """
 
 from __future__ import annotations
@@ -10,13 +9,13 @@ from __future__ import annotations
 import inspect
 import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgan2 import losses
 from tfgan2.errors import UserError, unknown
 from tfgan2.latents import draw_latents
 
@@ -35,6 +34,19 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
     names = tuple(choices)
     if value not in names:
         raise UserError(f"{name} must be one of {', '.join(names)}, not {value!r}")
+
+
+@dataclass(frozen=True)
+class View:
+    """A picture that a flavour shows besides its samples.
+
+    Attributes:
+        images: float32 in [-1, 1], shape (N, height, width, channels).
+        columns: of the grid.
+    """
+
+    images: np.ndarray
+    columns: int
 
 
 def make_optimizer(
@@ -82,12 +94,16 @@ class GenerativeModel(keras.Model):
     where it keeps an average of the weights, `ema_generator`.
 
     Attributes:
-        generator: a functional Keras model with an input "z", float32, shape (latent_dim,), that
-            returns images, float32 in [-1, 1], shape (height, width, channels).
+        generator: a functional Keras model with an input "z", float32, shape (latent_dim,), and if
+            `num_labels` is not 0 an input "label", int32, shape (), that returns images, float32
+            in [-1, 1], shape (height, width, channels). Points, (1, 1, 2), are not bounded.
         ema_generator: the same network with averaged weights, or None.
         batches_per_step: how many batches of fresh samples one `train_step` takes, joined along the
             first axis.
         latent_distribution: see `tfgan2.latents`.
+        num_labels: how many labels the generator tells apart, 0 for an unconditional one. A flavour
+            whose labels are the dataset's classes has a hyperparameter `num_classes`.
+        views_need_reals: whether `views` shows something of real images.
     """
 
     generator: keras.Model
@@ -95,6 +111,8 @@ class GenerativeModel(keras.Model):
     batches_per_step: int = 1
     latent_distribution: str = "normal"
     latent_dim: int
+    num_labels: int = 0
+    views_need_reals: bool = False
 
     def __init__(self, image_shape: tuple[int, int, int], *, seed: int = 0) -> None:
         """Keeps the image shape and the seed.
@@ -197,28 +215,65 @@ class GenerativeModel(keras.Model):
             count, self.latent_dim, seed=seed, distribution=self.latent_distribution
         )
 
-    def generate(self, latents: np.ndarray | tf.Tensor, *, batch_size: int = 64) -> np.ndarray:
+    def draw_labels(self, count: int) -> np.ndarray | None:
+        """All labels in turn, int32, shape (count,); None for an unconditional generator."""
+        if not self.num_labels:
+            return None
+        return np.resize(np.arange(self.num_labels, dtype=np.int32), count)
+
+    def generate(
+        self,
+        latents: np.ndarray | tf.Tensor,
+        labels: np.ndarray | None = None,
+        *,
+        batch_size: int = 64,
+    ) -> np.ndarray:
         """Makes images in inference mode, with the averaged weights where there are any.
 
         Args:
             latents: shape (N, latent_dim); `draw_latents` makes some.
+            labels: whole numbers from 0 to num_labels - 1, shape (N,); default: all in turn.
             batch_size: how many images at a time.
 
         Returns:
-            float32 in [-1, 1], shape (N, height, width, channels).
+            float32 in [-1, 1], shape (N, height, width, channels); points are not bounded.
 
         Raises:
-            UserError: latents of another shape.
+            UserError: latents or labels of another shape, or labels out of range.
         """
         latents = np.asarray(latents, np.float32)
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim or not len(latents):
             raise UserError(
                 f"latents must have shape (count, {self.latent_dim}), not {latents.shape}"
             )
-        chunks = np.split(latents, range(batch_size, len(latents), batch_size))
-        return np.concatenate(
-            [self.sampling_generator(chunk, training=False).numpy() for chunk in chunks]
-        )
+        inputs = [latents]
+        if labels is not None and not self.num_labels:
+            raise UserError("this generator takes no labels: it is unconditional")
+        if self.num_labels:
+            inputs.append(self._checked_labels(labels, len(latents)))
+        made = []
+        for start in range(0, len(latents), batch_size):
+            chunk = [array[start : start + batch_size] for array in inputs]
+            fed = chunk if self.num_labels else chunk[0]
+            made.append(self.sampling_generator(fed, training=False).numpy())
+        return np.concatenate(made)
+
+    def _checked_labels(self, labels: np.ndarray | None, count: int) -> np.ndarray:
+        labels = np.asarray(self.draw_labels(count) if labels is None else labels)
+        if labels.shape != (count,) or labels.dtype.kind not in "iu":
+            raise UserError(f"labels must be whole numbers of shape ({count},)")
+        if labels.min() < 0 or labels.max() >= self.num_labels:
+            raise UserError(f"labels must be from 0 to {self.num_labels - 1}")
+        return labels.astype(np.int32)
+
+    def views(self, reals: np.ndarray | None = None) -> dict[str, View]:
+        """Further pictures of what the model has learned, by name; the same for the same weights.
+
+        Args:
+            reals: real images, float32 in [-1, 1], shape (N, height, width, channels), or None
+                where none are at hand.
+        """
+        return {}
 
     def optimizers_by_name(self) -> dict[str, keras.optimizers.Optimizer]:
         """The optimizers of a compiled model, by a name for checkpoints and logs."""
@@ -254,231 +309,21 @@ class GenerativeModel(keras.Model):
         """The networks by name, for showing their sizes."""
         return {"generator": self.generator}
 
-
-class AdversarialModel(GenerativeModel):
-    """A generator against a discriminator, each with an optimizer of its own.
-
-    A subclass calls `set_networks` at the end of its constructor, and overrides `generator_loss`
-    and `discriminator_loss` where they differ from the non-saturating game.
-    """
-
-    discriminator: keras.Model
-
-    def __init__(
-        self,
-        image_shape: tuple[int, int, int],
-        *,
-        latent_dim: int = 100,
-        generator_optimizer: str = "adam",
-        discriminator_optimizer: str = "adam",
-        generator_learning_rate: float = 2e-4,
-        discriminator_learning_rate: float = 2e-4,
-        beta_1: float = 0.5,
-        beta_2: float = 0.999,
-        clipvalue: float = 0.0,
-        d_steps: int = 1,
-        label_smoothing: float = 0.0,
-        label_noise: float = 0.0,
-        ema_decay: float = 0.999,
-        seed: int = 0,
-    ) -> None:
-        """Keeps what all adversarial flavours have in common.
-
-        Args:
-            image_shape: (height, width, channels).
-            latent_dim: length of the latents.
-            generator_optimizer: adam, adamw, rmsprop or sgd.
-            discriminator_optimizer: adam, adamw, rmsprop or sgd.
-            generator_learning_rate: of the generator's optimizer.
-            discriminator_learning_rate: of the discriminator's optimizer.
-            beta_1: decay of Adam's first moment, both players.
-            beta_2: decay of Adam's second moment, both players.
-            clipvalue: clip gradients to [-clipvalue, clipvalue], both players; 0 clips nothing.
-            d_steps: discriminator updates per generator update, each on fresh real samples.
-            label_smoothing: the discriminator's target for real samples is 1 - label_smoothing.
-            label_noise: targets are moved towards each other by U(0, label_noise), per sample.
-            ema_decay: of the moving average of the generator's weights that samples and exports
-                come from; it starts lower, (1 + step) / (10 + step); 0 keeps no average.
-            seed: of the initial weights and of all noise.
-        """
-        super().__init__(image_shape, seed=seed)
-        check_range("latent_dim", latent_dim, 1)
-        check_range("d_steps", d_steps, 1)
-        check_range("label_smoothing", label_smoothing, 0.0, 1.0)
-        check_range("label_noise", label_noise, 0.0, 1.0)
-        check_range("ema_decay", ema_decay, 0.0, 1.0)
-        self.latent_dim = latent_dim
-        self.generator_optimizer_name = generator_optimizer
-        self.discriminator_optimizer_name = discriminator_optimizer
-        self.generator_learning_rate = generator_learning_rate
-        self.discriminator_learning_rate = discriminator_learning_rate
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.clipvalue = clipvalue
-        self.d_steps = d_steps
-        self.label_smoothing = label_smoothing
-        self.label_noise = label_noise
-        self.ema_decay = ema_decay
-        self.batches_per_step = d_steps
-        for player in ("generator", "discriminator"):
-            self._default_optimizer(player)  # so that a wrong value is told before training
-
-    def hyperparameter(self, name: str) -> Any:
-        # After `compile` the attribute without "_name" is the optimizer itself.
-        return getattr(self, f"{name}_name" if name.endswith("_optimizer") else name)
-
-    def set_networks(self, generator: keras.Model, discriminator: keras.Model) -> None:
-        """Takes the two networks, and makes the averaged copy of the generator."""
-        self.generator = generator
-        self.discriminator = discriminator
-        if self.ema_decay:
-            self.ema_generator = keras.models.clone_model(generator)
-            self.ema_generator.set_weights(generator.get_weights())
-            self.ema_generator.trainable = False
-
-    def networks(self) -> dict[str, keras.Model]:
-        return {"generator": self.generator, "discriminator": self.discriminator}
-
     # --- optimizers ------------------------------------------------------------------------------
 
-    def _default_optimizer(self, player: str) -> keras.optimizers.Optimizer:
-        return make_optimizer(
-            getattr(self, f"{player}_optimizer_name"),
-            getattr(self, f"{player}_learning_rate"),
-            beta_1=self.beta_1,
-            beta_2=self.beta_2,
-            clipvalue=self.clipvalue,
-        )
-
-    def compile(
-        self,
-        generator_optimizer: keras.optimizers.Optimizer | str | None = None,
-        discriminator_optimizer: keras.optimizers.Optimizer | str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Takes the players' optimizers; like `tf.keras.Model.compile` otherwise.
-
-        Args:
-            generator_optimizer: an optimizer of Keras or its name; default: what the
-                hyperparameters say, which are the paper's.
-            discriminator_optimizer: likewise.
-            **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`.
-        """
-        super().compile(optimizer=None, **kwargs)
-        self.generator_optimizer = self._prepared(
-            generator_optimizer or self._default_optimizer("generator"),
-            self.generator.trainable_variables,
-        )
-        self.discriminator_optimizer = self._prepared(
-            discriminator_optimizer or self._default_optimizer("discriminator"),
-            self.discriminator.trainable_variables,
-        )
-
-    def _prepared(
+    def prepared(
         self, optimizer: keras.optimizers.Optimizer | str, variables: list[keras.Variable]
     ) -> keras.optimizers.Optimizer:
+        """An optimizer ready for `train_step`: built, and scaling losses in float16."""
         optimizer = keras.optimizers.get(optimizer)
         half = self.dtype_policy.compute_dtype == "float16"
         if half and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-            # Keras would wrap `self.optimizer` alone, which is none of the two.
+            # Keras would wrap `self.optimizer` alone, and a flavour may have two.
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         optimizer.build(variables)  # before the first trace, or several replicas fail
         return optimizer
-
-    def optimizers_by_name(self) -> dict[str, keras.optimizers.Optimizer]:
-        return {
-            "generator_optimizer": self.generator_optimizer,
-            "discriminator_optimizer": self.discriminator_optimizer,
-        }
-
-    # --- the game --------------------------------------------------------------------------------
-
-    def generator_loss(self, fake_logits: tf.Tensor) -> tf.Tensor:
-        """What the generator minimises: -mean log D(G(z)). A float32 scalar."""
-        return losses.non_saturating_generator_loss(fake_logits)
-
-    def discriminator_loss(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
-        """What the discriminator minimises: cross entropy with smoothed or noisy labels."""
-        if not self.label_noise:
-            return losses.minimax_discriminator_loss(real_logits, fake_logits, self.label_smoothing)
-
-        def noise(stream: str, logits: tf.Tensor) -> tf.Tensor:
-            seed = self.noise_seed(stream)
-            return tf.random.stateless_uniform(tf.shape(logits), seed, 0.0, self.label_noise)
-
-        real_targets = 1.0 - self.label_smoothing - noise("real labels", real_logits)
-        fake_targets = noise("fake labels", fake_logits)
-        return losses.sigmoid_cross_entropy(
-            real_logits, real_targets
-        ) + losses.sigmoid_cross_entropy(fake_logits, fake_targets)
-
-    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """`d_steps` updates of the discriminator, each on fresh samples, then one of the generator.
-
-        Args:
-            batch: images, float32 in [-1, 1], shape (d_steps * B, height, width, channels), or a
-                tuple of them and their labels, which this game does not use.
-
-        Returns:
-            Float32 scalars: the losses of the last updates, and the mean probability "real" that
-            the discriminator gave to real and to generated images.
-        """
-        images = batch[0] if isinstance(batch, tuple | list) else batch
-        count = tf.shape(images)[0] // self.d_steps
-        count = count if images.shape[0] is None else images.shape[0] // self.d_steps
-        for index in range(self.d_steps - 1):
-            real = images[index * count : (index + 1) * count]
-            fake = self.generator(self.random_latents(count, f"latents {index}"), training=True)
-            self.discriminator_step(real, tf.stop_gradient(fake))
-        real = images[(self.d_steps - 1) * count : self.d_steps * count]
-        with tf.GradientTape() as tape:
-            fake = self.generator(self.random_latents(count, "latents"), training=True)
-            with tape.stop_recording():
-                # The last update of D sees the very images that G is then judged on: a forward pass
-                # of G saved.
-                metrics = self.discriminator_step(real, tf.stop_gradient(fake))
-            loss = self.generator_loss(self.discriminator(fake, training=True))
-            scaled = self.scaled(loss, self.generator_optimizer)
-        variables = self.generator.trainable_variables
-        self.generator_optimizer.apply(tape.gradient(scaled, variables), variables)
-        self.update_ema()
-        self.step.assign_add(1)
-        return {"generator_loss": loss, **metrics}
-
-    def discriminator_step(self, real: tf.Tensor, fake: tf.Tensor) -> dict[str, tf.Tensor]:
-        """One update of the discriminator.
-
-        Args:
-            real: images, shape (B, height, width, channels).
-            fake: generated ones, the same shape, without a gradient.
-
-        Returns:
-            Float32 scalars: "discriminator_loss", "real_score" and "fake_score".
-        """
-        with tf.GradientTape() as tape:
-            # Two passes, not one over both: batch norm must see the two kinds apart.
-            real_logits = self.discriminator(real, training=True)
-            fake_logits = self.discriminator(fake, training=True)
-            loss = self.discriminator_loss(real_logits, fake_logits)
-            scaled = self.scaled(loss, self.discriminator_optimizer)
-        variables = self.discriminator.trainable_variables
-        self.discriminator_optimizer.apply(tape.gradient(scaled, variables), variables)
-        return {
-            "discriminator_loss": loss,
-            "real_score": tf.reduce_mean(tf.sigmoid(real_logits)),
-            "fake_score": tf.reduce_mean(tf.sigmoid(fake_logits)),
-        }
 
     def scaled(self, loss: tf.Tensor, optimizer: keras.optimizers.Optimizer) -> tf.Tensor:
         """The loss as its gradient must be taken: Keras adds up the gradients of all replicas."""
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         return optimizer.scale_loss(loss / replicas if replicas > 1 else loss)
-
-    def update_ema(self) -> None:
-        """Moves the averaged generator towards the current one, batch statistics included."""
-        if self.ema_generator is None:
-            return
-        step = tf.cast(self.step.value, tf.float32)
-        decay = tf.minimum(self.ema_decay, (1.0 + step) / (10.0 + step))
-        for average, value in zip(self.ema_generator.weights, self.generator.weights, strict=True):
-            average.assign(average + (1.0 - decay) * (value - average))

@@ -1,1 +1,193 @@
-"""Generators and discriminators that several flavours share."""
+"""Generators and discriminators by the name of their architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+from keras import layers
+
+from tfgan2.images import is_points
+from tfgan2.networks import dcgan, mlp, resnet
+from tfgan2.networks.parts import Kernels, check_square, features_and_heads, seed_spectral
+
+# The default width of each: units or channels.
+WIDTHS = {"mlp": 512, "dcgan": 64, "resnet": 128, "tutorial": 128}
+POINTS_WIDTH = 128
+LABEL_EMBEDDING = 50
+
+
+def choose(network: str, image_shape: tuple[int, int, int]) -> str:
+    """The architecture for images of a shape: the one asked for, and "mlp" for points.
+
+    Raises:
+        UserError: images that it cannot make.
+    """
+    if is_points(image_shape):
+        return "mlp"
+    if network != "mlp":
+        check_square(image_shape)
+    return network
+
+
+def default_width(network: str, image_shape: tuple[int, int, int]) -> int:
+    return POINTS_WIDTH if is_points(image_shape) else WIDTHS[network]
+
+
+def make_image(
+    network: str,
+    x: keras.KerasTensor,
+    image_shape: tuple[int, int, int],
+    *,
+    width: int,
+    max_width: int,
+    kernels: Kernels,
+) -> keras.KerasTensor:
+    """The values from which a last activation makes the image: float, shape `image_shape`."""
+    if network == "mlp":
+        return mlp.generator(x, image_shape, width=width, kernels=kernels)
+    if network == "resnet":
+        return resnet.generator(x, image_shape, width=width, kernels=kernels)
+    if network == "tutorial":
+        return dcgan.tutorial_generator(x, image_shape, width=width, kernels=kernels)
+    return dcgan.strided_generator(
+        x, image_shape, width=width, max_width=max_width, kernels=kernels
+    )
+
+
+def see_image(
+    network: str,
+    x: keras.KerasTensor,
+    *,
+    width: int,
+    max_width: int,
+    norm: str,
+    use_spectral: bool = False,
+    dropout: float = 0.0,
+    kernels: Kernels,
+) -> keras.KerasTensor:
+    """Features of an image: float, shape (n,)."""
+    settings = {
+        "width": width,
+        "norm": norm,
+        "use_spectral": use_spectral,
+        "dropout": dropout,
+        "kernels": kernels,
+    }
+    if network == "mlp":
+        return mlp.features(x, **settings)
+    if network == "resnet":
+        return resnet.features(x, **settings)
+    if network == "tutorial":
+        return dcgan.tutorial_features(x, **settings)
+    return dcgan.strided_features(x, max_width=max_width, **settings)
+
+
+def generator(
+    network: str,
+    image_shape: tuple[int, int, int],
+    latent_dim: int,
+    *,
+    width: int,
+    max_width: int,
+    seed: int,
+    num_labels: int = 0,
+) -> keras.Model:
+    """A generator.
+
+    Args:
+        network: "mlp", "dcgan", "resnet" or "tutorial".
+        image_shape: (height, width, channels).
+        latent_dim: length of the latents.
+        width: units or channels; see the architecture.
+        max_width: most channels of a layer; "dcgan" only.
+        seed: of the initial weights.
+        num_labels: how many labels it tells apart; 0: it takes none.
+
+    Returns:
+        A functional model from "z", float32, shape (latent_dim,), and with labels "label", int32,
+        shape (), to "image", float32, in [-1, 1]; points are not bounded.
+    """
+    kernels = Kernels(seed)
+    inputs = x = keras.Input((latent_dim,), name="z")
+    if num_labels:
+        label = keras.Input((), dtype="int32", name="label")
+        inputs = [x, label]
+        embedding = layers.Embedding(num_labels, LABEL_EMBEDDING, kernels.normal(1.0))
+        x = layers.Concatenate()([x, embedding(label)])
+    x = make_image(network, x, image_shape, width=width, max_width=max_width, kernels=kernels)
+    last = "linear" if is_points(image_shape) else "tanh"
+    image = layers.Activation(last, dtype="float32", name="image")(x)
+    return keras.Model(inputs, image, name="generator")
+
+
+def discriminator(
+    network: str,
+    image_shape: tuple[int, int, int],
+    *,
+    width: int,
+    max_width: int,
+    seed: int,
+    norm: str = "batch",
+    use_spectral: bool = False,
+    dropout: float = 0.0,
+    num_labels: int = 0,
+    packing: int = 1,
+    heads: Mapping[str, int] | None = None,
+    head_width: int = 0,
+) -> keras.Model:
+    """A discriminator.
+
+    Args:
+        network: "mlp", "dcgan", "resnet" or "tutorial".
+        image_shape: (height, width, channels) of one image.
+        width: units or channels; see the architecture.
+        max_width: most channels of a layer; "dcgan" only.
+        seed: of the initial weights and of the dropout.
+        norm: "none", "batch" or "layer".
+        use_spectral: hold all kernels to a spectral norm of 1.
+        dropout: share of the units dropped: after every layer of "mlp", before the last of others.
+        num_labels: how many labels it is told apart from; 0: it is told none.
+        packing: how many images it judges together, joined along the channels.
+        heads: further outputs: name -> units.
+        head_width: units of a hidden layer that the heads share; 0: none.
+
+    Returns:
+        A functional model from "image", (height, width, packing * channels), and with labels
+        "label", int32, shape (packing,), to logits, float32, shape (1,), or with heads to a dict
+        of "logits" and the heads, float32.
+    """
+    kernels = Kernels(seed)
+    height, breadth, channels = image_shape
+    inputs = x = keras.Input((height, breadth, channels * packing), name="image")
+    if num_labels:
+        label = keras.Input((packing,), dtype="int32", name="label")
+        inputs = [x, label]
+        # Joined as the architecture takes it: as further features, or as further channels.
+        size = LABEL_EMBEDDING if network == "mlp" else height * breadth
+        embedded = layers.Embedding(num_labels, size, kernels.normal(1.0))(label)
+        if network == "mlp":
+            x = layers.Concatenate()([layers.Flatten()(x), layers.Flatten()(embedded)])
+        else:
+            maps = layers.Reshape((packing, height, breadth))(embedded)
+            x = layers.Concatenate()([x, layers.Permute((2, 3, 1))(maps)])
+    features = see_image(
+        network,
+        x,
+        width=width,
+        max_width=max_width,
+        norm=norm,
+        use_spectral=use_spectral,
+        dropout=dropout,
+        kernels=kernels,
+    )
+    model = features_and_heads(
+        inputs,
+        features,
+        kernels,
+        use_spectral=use_spectral,
+        heads=dict(heads or {}),
+        head_width=head_width,
+    )
+    seed_spectral(model, kernels)
+    return model

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from tfgan2.errors import UserError, unknown
+from tfgan2.errors import UserError
+from tfgan2.labels import choose_labels
 from tfgan2.latents import draw_latents
 from tfgan2.runtime.backends import Backend, LiteRT, OnnxRuntime
 from tfgan2.runtime.container import METADATA_FILE, SUFFIXES, unseal
@@ -126,21 +127,7 @@ class Generator:
         Raises:
             UserError: an unknown label, or one for an unconditional generator.
         """
-        chosen = [label] if isinstance(label, str | int) else list(label or [])
-        if not self.conditional:
-            if chosen:
-                raise UserError("this generator takes no labels: it is unconditional")
-            return None
-        numbers = [self._number(item) for item in chosen] or range(len(self.class_names))
-        return np.resize(np.asarray(numbers, np.int32), count)
-
-    def _number(self, label: str | int) -> int:
-        if label in self.class_names:
-            return self.class_names.index(str(label))
-        # A class may itself be called "7", so names come first.
-        if str(label).isdecimal() and int(label) < len(self.class_names):
-            return int(label)
-        raise unknown("label", str(label), self.class_names)
+        return choose_labels(count, label, self.class_names if self.conditional else ())
 
     def _checked_latents(self, latents: np.ndarray) -> np.ndarray:
         latents = np.asarray(latents)

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfgan2 import images, registry, runs
 from tfgan2.errors import TrainingDivergedError, UserError, cannot_write
+from tfgan2.labels import grid_count, label_columns
 from tfgan2.training import checkpoints, stats
 from tfgan2.training.interruption import Interruption
 from tfgan2.training.progress import Display
@@ -21,6 +23,9 @@ from tfgan2.training.progress import Display
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
     from tfgan2.models.base import GenerativeModel
+
+
+POINTS = 2500  # samples in a scatter plot
 
 
 @contextlib.contextmanager
@@ -78,7 +83,14 @@ class Trainer:
         self.dataset = dataset
         self.display = display
         self.images_per_step = self.options.batch_size * model.batches_per_step
-        self.latents = model.draw_latents(self.options.sample_count, seed=self.options.seed)
+        self.columns = label_columns(model.num_labels)
+        count = self.options.sample_count
+        count = (
+            max(count, POINTS)
+            if images.is_points(model.image_shape)
+            else grid_count(model.num_labels, count)
+        )
+        self.latents = model.draw_latents(count, seed=self.options.seed)
         self.step = 0
         self.averages = stats.Averages()
         self.seconds = 0.0  # spent in steps since the run began, compiling left out
@@ -123,8 +135,9 @@ class Trainer:
         batches = self.dataset.batches(
             self.images_per_step, seed=options.seed, start=self.step * self.images_per_step
         )
+        self.reals = self._first_reals()
         if not (self.run / "reals.png").exists():
-            self._save_reals(batches)
+            images.save_grid(self.run / "reals.png", self.reals)
         step_function = self._step_function()
         iterator = iter(batches)
         first, saved = self.step + 1, self.step
@@ -214,8 +227,13 @@ class Trainer:
     def _show(self, writer: stats.StatsWriter) -> None:
         path = self.run / "samples" / f"step-{self.step:07d}.png"
         path.parent.mkdir(exist_ok=True)
-        images.save_grid(path, self.model.generate(self.latents))
+        made = self.model.generate(self.latents)
+        images.save_grid(path, made, columns=self.columns, reals=self.reals)
         writer.picture(self.step, path)
+        for name, view in self.model.views(self.reals).items():
+            beside = path.parent / name / path.name
+            beside.parent.mkdir(exist_ok=True)
+            images.save_grid(beside, view.images, columns=view.columns)
         stats.draw_losses(self.run)
 
     def _save(self, writer: stats.StatsWriter) -> None:
@@ -232,11 +250,10 @@ class Trainer:
         except FloatingPointError as error:
             raise self._diverged(f"{error} is not finite after step {self.step}") from error
 
-    def _save_reals(self, batches: tf.data.Dataset) -> None:
-        found: list[Any] = []
-        for batch in batches:
-            found.extend((batch[0] if isinstance(batch, tuple) else batch).numpy())
-            if len(found) >= self.options.sample_count:
-                break
-        count = min(self.options.sample_count, self.dataset.num_images)
-        images.save_grid(self.run / "reals.png", tf.stack(found[:count]).numpy())
+    def _first_reals(self) -> np.ndarray:
+        """Some real images, always the same ones of a dataset."""
+        points = images.is_points(self.dataset.image_shape)
+        count = POINTS if points else self.options.sample_count
+        count = min(count, self.dataset.num_images)
+        batch = next(iter(self.dataset.batches(count, seed=self.options.seed)))
+        return (batch[0] if isinstance(batch, tuple) else batch).numpy()

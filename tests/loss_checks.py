@@ -1,0 +1,91 @@
+"""One set of checks for every loss and penalty: golden value, dtype, shapes, extreme inputs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Case:
+    """A function under test, what it takes and what it must return.
+
+    Attributes:
+        function: a public function.
+        inputs: exact in float16.
+        expected: its value at them.
+        options: keyword arguments.
+        shapes: the value is the same with the inputs in any of these.
+        extremes: a magnitude for every input at which all must stay finite; one for all of them.
+        learned: how many inputs get gradients, the first ones; None: all.
+    """
+
+    function: Callable[..., tf.Tensor]
+    inputs: tuple[np.ndarray, ...]
+    expected: float
+    options: dict[str, Any] = field(default_factory=dict)
+    shapes: tuple[tuple[int, ...], ...] = ((4,), (4, 1), (1, 2, 2, 1))
+    extremes: tuple[float, ...] = (1e4,)
+    learned: int | None = None
+
+    def value(self, *inputs: Any) -> tf.Tensor:
+        return self.function(*inputs, **self.options)
+
+    def reshaped(self, shape: tuple[int, ...]) -> list[np.ndarray]:
+        return [item.reshape(shape) for item in self.inputs]
+
+    def first(self, dtype: tf.DType = tf.float32) -> list[tf.Tensor]:
+        """The inputs in the first of the shapes."""
+        return [tf.constant(item, dtype) for item in self.reshaped(self.shapes[0])]
+
+    def extreme(self, sign: float | None) -> list[np.ndarray]:
+        """The inputs at the extremes, all of one sign or of their own ones."""
+        extremes = self.extremes * (len(self.inputs) // len(self.extremes))
+        inputs = self.reshaped(self.shapes[0])
+        signs = [np.sign(item) if sign is None else np.full_like(item, sign) for item in inputs]
+        return [item * size for item, size in zip(signs, extremes, strict=True)]
+
+
+def check_golden_value_in_any_shape(case: Case) -> None:
+    for shape in case.shapes:
+        value = case.value(*(tf.constant(item) for item in case.reshaped(shape)))
+        assert value.shape == ()
+        assert float(value) == pytest.approx(case.expected, abs=1e-5)
+
+
+def check_float16_in_float32_out(case: Case) -> None:
+    value = case.value(*case.first(tf.float16))
+    assert value.dtype == tf.float32
+    assert float(value) == pytest.approx(case.expected, abs=1e-5)
+
+
+def check_gradients_are_finite_at_extremes(case: Case, sign: float | None) -> None:
+    """Where all inputs have one sign a gradient may vanish, as that of a satisfied hinge does."""
+    variables = [tf.Variable(item, dtype=tf.float32) for item in case.extreme(sign)]
+    with tf.GradientTape() as tape:
+        value = case.value(*variables)
+    assert np.isfinite(float(value))
+    for gradient in tape.gradient(value, variables[: case.learned]):
+        assert np.isfinite(gradient.numpy()).all()
+        assert sign is not None or np.abs(gradient.numpy()).max() > 0
+
+
+def check_compiled_value(case: Case) -> None:
+    value = tf.function(case.value, jit_compile=True)(*case.first())
+    assert float(value) == pytest.approx(case.expected, abs=1e-5)
+
+
+def check_every_function_has_a_case(module: ModuleType, cases: Iterable[Case]) -> None:
+    public = {
+        name
+        for name, item in vars(module).items()
+        if inspect.isfunction(item) and item.__module__ == module.__name__ and name[0] != "_"
+    }
+    assert public == {case.function.__name__ for case in cases}

@@ -1,0 +1,119 @@
+"""Points in the plane around known modes: what a GAN misses of them can be counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfgan2.data.dataset import ImageDataset, MemorySource, Request, choose_classes, empty_images
+from tfgan2.errors import unknown
+
+NUM_POINTS = 100_000
+GOOD_DISTANCE = 3.0
+"""Standard deviations from its mode up to which a point is good."""
+
+_STDS = {"ring8": 0.01, "grid25": 0.05}
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well points fit the modes.
+
+    Attributes:
+        modes_found: modes with at least one good point.
+        good: share of the points that are good, 0…1.
+    """
+
+    modes_found: int
+    good: float
+
+
+def modes(name: str) -> np.ndarray:
+    """Where the centres of the Gaussians are (Srivastava et al. 2017, Lin et al. 2018).
+
+    Args:
+        name: "ring8": on the unit circle, from (1, 0) on, anticlockwise; "grid25": -4, -2, 0, 2, 4
+            in both directions, row by row from (-4, -4) on.
+
+    Returns:
+        float32, shape (M, 2).
+
+    Raises:
+        UserError: an unknown name.
+    """
+    if name not in _STDS:
+        raise unknown("set of points", name, _STDS)
+    if name == "ring8":
+        angles = np.arange(8) * np.pi / 4
+        centres = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    else:
+        steps = np.arange(-4, 5, 2)
+        centres = np.stack([np.tile(steps, 5), np.repeat(steps, 5)], axis=1)
+    return centres.astype(np.float32)
+
+
+def std(name: str) -> float:
+    """The standard deviation of each Gaussian, the same in both directions.
+
+    Raises:
+        UserError: an unknown name.
+    """
+    if name not in _STDS:
+        raise unknown("set of points", name, _STDS)
+    return _STDS[name]
+
+
+def quality(points: np.ndarray, name: str) -> Quality:
+    """Judges points as Srivastava et al. 2017 do: good is up to 3 stds from the nearest mode.
+
+    Args:
+        points: shape (N, 2) or (N, 1, 1, 2), N >= 1. Values that are not finite are never good.
+        name: "ring8" or "grid25".
+
+    Raises:
+        UserError: an unknown name.
+        ValueError: another shape, or no points.
+    """
+    if points.shape[1:] not in ((2,), (1, 1, 2)) or not len(points):
+        raise ValueError(f"points must be of shape (N, 2) or (N, 1, 1, 2), not {points.shape}")
+    flat = points.reshape(-1, 1, 2).astype(np.float64)
+    distances = np.linalg.norm(flat - modes(name), axis=2)
+    nearest = distances.argmin(axis=1)
+    good = distances[np.arange(len(flat)), nearest] <= GOOD_DISTANCE * std(name)
+    return Quality(len(np.unique(nearest[good])), float(good.mean()))
+
+
+def load(request: Request) -> ImageDataset:
+    """Loads "ring8" or "grid25": images of one pixel with x and y as its channels, not scaled.
+
+    Raises:
+        UserError: the classes do not exist.
+    """
+    points, labels = _drawn(request.name)
+    names, relabelled = choose_classes(
+        request.classes, [str(mode) for mode in range(labels.max() + 1)], name=request.name
+    )
+    labels = relabelled[labels]
+    points, labels = points[labels >= 0], labels[labels >= 0]
+    images = empty_images((len(points), 1, 1, 2), np.float32)
+    images[:, 0, 0] = points
+    request.progress(f"drawing {request.name}", len(images), len(images))
+    return ImageDataset(
+        MemorySource(images, labels),
+        name=request.name,
+        image_shape=(1, 1, 2),
+        class_names=names,
+        content=request.name,
+    )
+
+
+def _drawn(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Float32 (100000, 2), and the mode of each: equally many of all modes, one after the other."""
+    centres = modes(name)
+    labels = np.repeat(np.arange(len(centres)), NUM_POINTS // len(centres))
+    # RandomState, since NumPy promises that its draws stay the same; those of newer generators may
+    # change with the version.
+    noise = np.random.RandomState(_SEED).standard_normal((NUM_POINTS, 2))
+    return (centres[labels] + std(name) * noise).astype(np.float32), labels

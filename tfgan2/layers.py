@@ -1,0 +1,182 @@
+"""Layers that Keras does not have."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfgan2.errors import UserError
+
+_TRANSPOSED = (
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
+_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+
+
+@keras.saving.register_keras_serializable(package="tfgan2")
+class WeightNormalization(keras.layers.Wrapper):
+    """Weight normalisation (Salimans & Kingma 2016, arXiv:1602.07868) of another layer.
+
+    The layer computes with the kernel g * v / ||v||, one length g per output channel, where v is
+    the layer's own kernel variable. The norm goes over all axes but that of the output channels:
+    the last one, of transposed convolutions the second last, of depthwise ones the last two
+    together. Gradients reach g and v; the computed kernel is stored nowhere.
+
+    At first g = ||v||, so that the layer does what it would do alone. With `data_init`, the first
+    call in training sets g and the layer's bias, if it has one, so that each output channel, before
+    the activation, has standard deviation 1 and mean 0 over that batch. A call in inference never
+    does: it would change a model that is only looked at, and stand in every export. Whether it is
+    the first is asked inside of the graph, so compiled and resumed training do the same; several
+    replicas take the moments of their batches together. Only building needs a place outside of a
+    compiled function: g's first value is computed from another variable.
+
+    The dtype of the wrapper is that of its layer's variables, and half precision is widened: under
+    mixed policies g, v and the norm are float32. The layer's own policy decides what it computes
+    in, and its activation is applied as ever. A kernel regulariser of the layer acts on v.
+
+    Attributes:
+        layer: the wrapped layer.
+        g: the lengths, shape (output channels,), trainable.
+        initialized: 0.0, or 1.0 after the data-dependent initialisation; not trainable. A float,
+            since moving averages are taken of all weights.
+    """
+
+    def __init__(
+        self, layer: keras.layers.Layer, data_init: bool = True, **kwargs: Any
+    ) -> None:
+        """Wraps a layer.
+
+        Args:
+            layer: has one kernel: Dense, Conv1D to Conv3D, their transposed or depthwise kinds.
+            data_init: whether the first call in training sets g and the bias.
+            **kwargs: of `keras.layers.Layer`; `dtype` is not taken from here, but from the layer.
+
+        Raises:
+            UserError: the layer has an activity regulariser, which would not be counted.
+        """
+        # Without autocast g and v are read as they are stored, under a mixed policy as well.
+        kwargs |= {"dtype": getattr(layer, "variable_dtype", None), "autocast": False}
+        super().__init__(layer, **kwargs)
+        if layer.activity_regularizer is not None:
+            raise UserError("give activity_regularizer to WeightNormalization, not to its layer")
+        self.data_init = data_init
+
+    def build(self, input_shape: Any = None) -> None:
+        """Builds the layer, and g from the initial v.
+
+        Raises:
+            UserError: the layer has no kernel.
+        """
+        super().build(input_shape)
+        kernel = getattr(self.layer, "kernel", None)
+        if not isinstance(kernel, keras.Variable):
+            kind = type(self.layer).__name__
+            raise UserError(f"WeightNormalization needs a layer with a kernel, not {kind}")
+        rank = len(kernel.shape)
+        channels = {rank - 1}
+        if isinstance(self.layer, _TRANSPOSED):
+            channels = {rank - 2}
+        elif isinstance(self.layer, _DEPTHWISE):
+            channels = {rank - 2, rank - 1}
+        self._norm_axes = [axis for axis in range(rank) if axis not in channels]
+        self._g_shape = [size if axis in channels else 1 for axis, size in enumerate(kernel.shape)]
+        # A function, since the kernel may get its own value only later.
+        self.g = self.add_weight(
+            name="g",
+            shape=(tf.TensorShape(self._g_shape).num_elements(),),
+            initializer=lambda shape, dtype: tf.cast(tf.reshape(self._norm(), shape), dtype),
+        )
+        self.initialized = self.add_weight(
+            name="initialized", shape=(), dtype="float32", initializer="zeros", trainable=False
+        )
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """What the layer makes of the inputs with the normalised kernel."""
+        if training and self.data_init:
+            self._initialize(tf.stop_gradient(inputs))
+        g = tf.reshape(_wide(self.g.value), self._g_shape)
+        return self._layer_with(inputs, [(self.layer.kernel, g * self._direction())])
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return self.layer.compute_output_shape(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "data_init": self.data_init}
+
+    def _norm(self) -> tf.Tensor:
+        """||v||, at least float32, with axes of size 1 for those summed over."""
+        squares = _wide(self.layer.kernel.value) ** 2
+        return tf.sqrt(tf.reduce_sum(squares, self._norm_axes, keepdims=True))
+
+    def _direction(self) -> tf.Tensor:
+        """v / ||v||, at least float32."""
+        return tf.nn.l2_normalize(_wide(self.layer.kernel.value), axis=self._norm_axes)
+
+    def _layer_with(
+        self, inputs: tf.Tensor, values: list[tuple[keras.Variable, tf.Tensor]]
+    ) -> tf.Tensor:
+        """The layer's outputs where some of its variables have other values."""
+        # All variables: a scope around this one, which may have values for them, is hidden.
+        current = [(variable, variable.value) for variable in self.layer.variables]
+        with keras.StatelessScope(current + values, initialize_variables=False):
+            return self.layer(inputs)
+
+    def _initialize(self, inputs: tf.Tensor) -> None:
+        """Sets g and the bias from the inputs, unless that was done before."""
+        bias = getattr(self.layer, "bias", None)
+        done = self.initialized.value > 0
+        count = self.g.shape[0]
+
+        def moments() -> tuple[tf.Tensor, tf.Tensor]:
+            values = [(self.layer.kernel, self._direction())]
+            if bias is not None:
+                values.append((bias, tf.zeros(bias.shape, bias.dtype)))
+            with _without_activation(self.layer):
+                outputs = _wide(self._layer_with(inputs, values))
+            first = getattr(self.layer, "data_format", None) == "channels_first"
+            channel = 1 if first else outputs.shape.rank - 1
+            axes = [axis for axis in range(outputs.shape.rank) if axis != channel]
+            mean, variance = tf.nn.moments(outputs, axes)
+            return tf.reshape(mean, (count,)), tf.reshape(variance, (count,))
+
+        def nothing() -> tuple[tf.Tensor, tf.Tensor]:
+            zeros = tf.zeros((count,), _wide(self.g.value).dtype)
+            return zeros, zeros
+
+        mean, variance = tf.cond(done, nothing, moments)
+        context = tf.distribute.get_replica_context()
+        if context is not None and context.num_replicas_in_sync > 1:
+            # Every replica must set the same. Out here: replicas cannot meet inside of a cond.
+            own = [mean, variance + mean**2]
+            mean, square = context.all_reduce(tf.distribute.ReduceOp.MEAN, own)
+            variance = tf.maximum(square - mean**2, 0.0)
+        scale = tf.math.rsqrt(variance + 1e-10)
+        for variable, value in ((self.g, scale), (bias, -mean * scale)):
+            if variable is not None:
+                value = tf.cast(value, variable.dtype)
+                variable.assign(tf.where(done, variable.value, value))
+        self.initialized.assign(1.0)
+
+
+def _wide(values: tf.Tensor) -> tf.Tensor:
+    """Half precision becomes float32."""
+    values = tf.convert_to_tensor(values)
+    return tf.cast(values, tf.float32) if values.dtype.size < 4 else values
+
+
+@contextlib.contextmanager
+def _without_activation(layer: keras.layers.Layer) -> Iterator[None]:
+    activation = getattr(layer, "activation", None)
+    if activation is not None:
+        layer.activation = None
+    try:
+        yield
+    finally:
+        if activation is not None:
+            layer.activation = activation

@@ -1,0 +1,121 @@
+"""BEGAN: boundary equilibrium generative adversarial networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from tfgan2.images import is_points
+from tfgan2.models.adversarial import AdversarialModel, Batch, Metrics, Samples
+from tfgan2.models.base import check_range
+from tfgan2.networks import autoencoder
+from tfgan2.networks.parts import Kernels, check_square
+
+
+class BEGAN(AdversarialModel):
+    """The GAN of Berthelot, Schumm and Metz 2017 (arXiv:1703.10717).
+
+    The discriminator is an autoencoder, L(x) the mean absolute error of its reconstruction. It
+    minimises L(x) - k L(G(z)), the generator L(G(z)). After each step
+    k += lambda (gamma L(x) - L(G(z))), within [0, 1], which keeps L(G(z)) at gamma L(x): a small
+    gamma gives sharp images, a large one varied images. The statistics show k and the measure of
+    convergence M = L(x) + |gamma L(x) - L(G(z))|, which falls while the images get better.
+    """
+
+    latent_distribution = "uniform"
+    logits_are_log_odds = False
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        *,
+        latent_dim: int = 64,
+        width: int = 32,
+        gamma: float = 0.5,
+        lambda_k: float = 0.001,
+        generator_learning_rate: float = 1e-4,
+        discriminator_learning_rate: float = 1e-4,
+        **shared: Any,
+    ) -> None:
+        """Builds the networks.
+
+        Args:
+            image_shape: (height, width, channels).
+            latent_dim: length of the latents, U(-1, 1), and of the autoencoder's codes.
+            width: channels; the paper has 64 and more for images of 64x64 and more.
+            gamma: the ratio of L(G(z)) to L(x) that is kept.
+            lambda_k: how fast k follows.
+            generator_learning_rate: of the generator's optimizer.
+            discriminator_learning_rate: of the discriminator's optimizer.
+            **shared: see `AdversarialModel`.
+
+        Raises:
+            UserError: a value that is not possible.
+        """
+        super().__init__(
+            image_shape,
+            latent_dim=latent_dim,
+            generator_learning_rate=generator_learning_rate,
+            discriminator_learning_rate=discriminator_learning_rate,
+            **shared,
+        )
+        check_range("width", width, 1)
+        check_range("gamma", gamma, 0.0, 1.0)
+        check_range("lambda_k", lambda_k, 0.0)
+        self.width = width
+        self.gamma = gamma
+        self.lambda_k = lambda_k
+        self.k = self.add_weight(
+            name="k", shape=(), initializer="zeros", dtype="float32", trainable=False
+        )
+        self.set_networks(self._generator(), self._autoencoder())
+
+    def _generator(self) -> keras.Model:
+        points = is_points(self.image_shape)
+        if not points:
+            check_square(self.image_shape)
+        z = keras.Input((self.latent_dim,), name="z")
+        kernels = Kernels(2 * self.seed)
+        x = autoencoder.decoder(z, self.image_shape, width=self.width, kernels=kernels)
+        last = "linear" if points else "tanh"
+        return keras.Model(z, layers.Activation(last, dtype="float32", name="image")(x))
+
+    def _autoencoder(self) -> keras.Model:
+        height, breadth, channels = self.image_shape
+        shape = (height, breadth, channels * self.packing)
+        image = keras.Input(shape, name="image")
+        kernels = Kernels(2 * self.seed + 1)
+        x = autoencoder.encoder(image, self.latent_dim, width=self.width, kernels=kernels)
+        x = autoencoder.decoder(x, shape, width=self.width, kernels=kernels)
+        return keras.Model(image, layers.Activation("linear", dtype="float32")(x))
+
+    def judge(self, samples: Samples) -> tf.Tensor:
+        """L of each sample, float32, shape (B,)."""
+        errors = tf.abs(samples.images - self.discriminator(samples.images, training=True))
+        return tf.reduce_mean(errors, axis=(1, 2, 3))
+
+    def discriminator_objective(
+        self, real: Samples, fake: Samples, stream: str
+    ) -> tuple[tf.Tensor, Metrics]:
+        real_errors, fake_errors = self.judge(real), self.judge(fake)
+        taken_real, taken_fake = self.mixed_up(real_errors, fake_errors, stream)
+        loss = tf.reduce_mean(taken_real) - self.k.value * tf.reduce_mean(taken_fake)
+        return loss, {"real_error": tf.reduce_mean(real_errors)}
+
+    def generator_loss(self, fake_logits: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_mean(fake_logits)
+
+    def train_step(self, batch: Batch) -> Metrics:
+        """The step of `AdversarialModel`, then k moves towards the equilibrium.
+
+        Returns:
+            Float32 scalars, with "k" and "convergence", the paper's M.
+        """
+        metrics = super().train_step(batch)
+        balance = self.gamma * metrics["real_error"] - metrics["generator_loss"]
+        self.k.assign(tf.clip_by_value(self.k.value + self.lambda_k * balance, 0.0, 1.0))
+        convergence = metrics["real_error"] + tf.abs(balance)
+        return {**metrics, "k": tf.convert_to_tensor(self.k.value), "convergence": convergence}
