@@ -35,7 +35,9 @@ def found_shifts(images: np.ndarray, moved: np.ndarray, furthest: int) -> list[t
     found = []
     steps = range(-furthest, furthest + 1)
     for before, after in zip(images, moved, strict=True):
-        (one,) = [(d, r) for d in steps for r in steps if np.array_equal(shift(before, d, r), after)]
+        (one,) = [
+            (d, r) for d in steps for r in steps if np.array_equal(shift(before, d, r), after)
+        ]
         found.append(one)
     return found
 

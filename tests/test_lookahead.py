@@ -54,15 +54,15 @@ def test_trajectory_against_numpy(optimizer, by_hand, period: int, ratio: float,
         lookahead.update(steps.value())
 
     fast, slow = START.astype(np.float64), START.astype(np.float64)
-    step = by_hand(0.1)
+    step = by_hand(0.1)  # in float64: the bias correction of Adam loses digits in float32
     for count in range(1, 13):
         train()
         fast = fast - step(3.0 * fast)
         if count % period == 0:
             slow = slow + ratio * (fast - slow)
             fast = slow
-        np.testing.assert_allclose(variable.numpy(), fast, rtol=1e-4, atol=1e-6)
-        np.testing.assert_allclose(lookahead.variables[0].numpy(), slow, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(variable.numpy(), fast, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(lookahead.variables[0].numpy(), slow, rtol=1e-4, atol=1e-5)
 
 
 def distance_after(steps: int, period: int | None) -> float:

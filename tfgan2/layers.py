@@ -47,9 +47,7 @@ class WeightNormalization(keras.layers.Wrapper):
             since moving averages are taken of all weights.
     """
 
-    def __init__(
-        self, layer: keras.layers.Layer, data_init: bool = True, **kwargs: Any
-    ) -> None:
+    def __init__(self, layer: keras.layers.Layer, data_init: bool = True, **kwargs: Any) -> None:
         """Wraps a layer.
 
         Args:
@@ -105,6 +103,10 @@ class WeightNormalization(keras.layers.Wrapper):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return self.layer.compute_output_shape(input_shape)
+
+    def compute_output_spec(self, inputs: Any, training: bool = False) -> Any:
+        # Keras would take this layer's dtype for that of the outputs.
+        return self.layer.compute_output_spec(inputs)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "data_init": self.data_init}

@@ -247,6 +247,7 @@ class AdversarialModel(GenerativeModel):
 
     def after_discriminator_step(self) -> None:
         """Called after every update of the discriminator."""
+        return
 
     def fake_labels(self, real: Samples, count: int, stream: str) -> tf.Tensor | None:
         """The labels to generate with: those of the real samples, int32, shape (count,)."""
