@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfgan2 import augment as policies
 from tfgan2.errors import UserError
+from tfgan2.lookahead import Lookahead
 from tfgan2.models.base import (
     Batch,
     GenerativeModel,
@@ -152,8 +153,6 @@ class AdversarialModel(GenerativeModel):
             self.ema_generator.set_weights(generator.get_weights())
             self.ema_generator.trainable = False
         if self.lookahead:
-            from tfgan2.lookahead import Lookahead
-
             players = [*generator.trainable_variables, *discriminator.trainable_variables]
             self.slow = Lookahead(players, self.lookahead)
 
