@@ -54,7 +54,7 @@ def test_settings_are_parsed_by_type() -> None:
         ("widht=3", "unknown hyperparameter of dcgan 'widht': did you mean 'width'"),
         ("width=wide", "width must be a whole number, not 'wide'"),
         ("width", "--set takes key=value, not 'width'"),
-        ("design=stridded", "unknown value of design 'stridded': did you mean 'strided'"),
+        ("network=dcgann", "unknown value of network 'dcgann': did you mean 'dcgan'"),
         ("seed=3", "unknown hyperparameter"),
     ],
 )

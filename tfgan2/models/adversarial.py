@@ -37,7 +37,7 @@ class Samples(NamedTuple):
 
     images: tf.Tensor
     labels: tf.Tensor | None = None
-    latents: tf.Tensor | None = None
+    latents: Any = None
 
 
 class AdversarialModel(GenerativeModel):

@@ -65,7 +65,7 @@ class ArchitectureModel(AdversarialModel):
             **discriminator: what the flavour wants of its discriminator, see
                 `tfgan2.networks.discriminator`: norm, use_spectral, num_labels, heads.
         """
-        sizes = {"width": self.width, "max_width": self.max_width}
+        sizes: dict[str, Any] = {"width": self.width, "max_width": self.max_width}
         generator = networks.generator(
             self.network,
             self.image_shape,

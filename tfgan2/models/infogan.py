@@ -130,6 +130,8 @@ class InfoGAN(CrossEntropyModel):
             rows = np.repeat(self.draw_latents(8, seed=2), TRAVERSAL, axis=0)
             # Beyond what training saw, as in the paper: what a code means shows clearer there.
             rows[:, index - self.codes] = np.tile(np.linspace(-2, 2, TRAVERSAL), 8)
-            labels = np.repeat(self.draw_labels(8), TRAVERSAL) if self.categories else None
+            labels = self.draw_labels(8)
+            if labels is not None:
+                labels = np.repeat(labels, TRAVERSAL)
             found[f"code-{index + 1}"] = View(self.generate(rows, labels), TRAVERSAL)
         return found

@@ -51,7 +51,7 @@ class SNGAN(ArchitectureModel):
         Raises:
             UserError: a value that is not possible.
         """
-        own = {"d_steps": d_steps, "beta_1": beta_1, "beta_2": beta_2}
+        own: dict[str, Any] = {"d_steps": d_steps, "beta_1": beta_1, "beta_2": beta_2}
         design = _RESNET if network == "resnet" else _CNN
         own = {key: design[key] if value is None else value for key, value in own.items()}
         super().__init__(image_shape, network=network, **own, **shared)

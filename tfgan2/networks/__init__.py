@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 from keras import layers
@@ -67,7 +68,7 @@ def see_image(
     kernels: Kernels,
 ) -> keras.KerasTensor:
     """Features of an image: float, shape (n,)."""
-    settings = {
+    settings: dict[str, Any] = {
         "width": width,
         "norm": norm,
         "use_spectral": use_spectral,
