@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
+from tfgan2.images import is_points
 from tfgan2.models.adversarial import Samples
 from tfgan2.models.base import check_range
 from tfgan2.models.cross_entropy import CrossEntropyModel
@@ -27,7 +28,7 @@ class CGAN(CrossEntropyModel):
         *,
         num_classes: int,
         network: Literal["mlp", "dcgan", "resnet", "tutorial"] = "mlp",
-        dropout: float = 0.3,
+        dropout: float | None = None,
         **shared: Any,
     ) -> None:
         """Builds the networks.
@@ -36,12 +37,15 @@ class CGAN(CrossEntropyModel):
             image_shape: (height, width, channels).
             num_classes: of the dataset.
             network: architecture of both players: mlp (the paper's kind), dcgan, resnet, tutorial.
-            dropout: share of the discriminator's features dropped, after every layer of mlp.
+            dropout: share of the discriminator's features dropped, after every layer of mlp; 0.3,
+                points 0.
             **shared: see `CrossEntropyModel`.
 
         Raises:
             UserError: a value that is not possible.
         """
+        if dropout is None:
+            dropout = 0.0 if is_points(image_shape) else 0.3
         super().__init__(image_shape, network=network, dropout=dropout, **shared)
         check_range("num_classes", num_classes, 1)
         self.num_classes = self.num_labels = num_classes

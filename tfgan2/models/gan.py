@@ -7,6 +7,7 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from tfgan2 import losses
+from tfgan2.images import is_points
 from tfgan2.models.base import check_choice
 from tfgan2.models.cross_entropy import CrossEntropyModel
 
@@ -28,7 +29,7 @@ class GAN(CrossEntropyModel):
         *,
         loss: Literal["non_saturating", "minimax"] = "non_saturating",
         network: Literal["mlp", "dcgan", "resnet", "tutorial"] = "mlp",
-        dropout: float = 0.3,
+        dropout: float | None = None,
         **shared: Any,
     ) -> None:
         """Builds the networks.
@@ -37,12 +38,15 @@ class GAN(CrossEntropyModel):
             image_shape: (height, width, channels).
             loss: the generator's; non_saturating is -log D(G(z)), minimax is log(1 - D(G(z))).
             network: architecture of both players: mlp (the paper's kind), dcgan, resnet, tutorial.
-            dropout: share of the discriminator's features dropped, after every layer of mlp.
+            dropout: share of the discriminator's features dropped, after every layer of mlp; 0.3,
+                points 0.
             **shared: see `CrossEntropyModel`.
 
         Raises:
             UserError: a value that is not possible.
         """
+        if dropout is None:
+            dropout = 0.0 if is_points(image_shape) else 0.3
         super().__init__(image_shape, network=network, dropout=dropout, **shared)
         check_choice("loss", loss, ("non_saturating", "minimax"))
         self.loss_name = loss

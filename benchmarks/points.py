@@ -1,0 +1,159 @@
+"""Which flavours find all modes of ring8 and grid25, and how good are their samples?
+
+python benchmarks/points.py --out docs/results/points
+
+Five seeds per flavour, 2,500 samples each; a sample is good within three standard deviations of its
+mode, and a mode is found if it has a good sample. A cell, that is a flavour on one of the two, is
+kept when it is finished (`OUT/ring8-gan.json`), so the table can be made in several sittings;
+`--jobs 2` works on two cells at a time. `--table` prints the table of what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import mean
+
+DATA = ("ring8", "grid25")
+SEEDS = 5
+SAMPLES = 2_500
+RATES = "generator_learning_rate=1e-3 discriminator_learning_rate=1e-3"
+# Flavour, and what it is given besides latent_dim=2; a word more names a variant.
+ROWS = {
+    "gan": ("gan", RATES),
+    "gan, minimax": ("gan", f"{RATES} loss=minimax"),
+    "gan, packing 2": ("gan", f"{RATES} packing=2"),
+    "gan, packing 4": ("gan", f"{RATES} packing=4"),
+    "dcgan": ("dcgan", RATES),
+    "cgan": ("cgan", RATES),
+    "acgan": ("acgan", RATES),
+    "infogan": ("infogan", f"{RATES} codes=1"),
+    "lsgan": ("lsgan", RATES),
+    "wgan": ("wgan", f"{RATES} clip=0.1"),
+    "wgan-gp": ("wgan-gp", f"{RATES} penalty_weight=0.1 beta_1=0.5"),
+    "dragan": ("dragan", f"{RATES} penalty_weight=0.1"),
+    "began": ("began", RATES),
+    "sngan": ("sngan", RATES),
+    "vae": ("vae", ""),
+}
+STEPS = 12_000
+FEWER = {"wgan": 4_000, "wgan-gp": 4_000}  # with five critic steps each
+# Lin et al. 2018 (PacGAN), tables 1 and 2: modes of 8 and of 25, share of good samples.
+PUBLISHED = {
+    "published: GAN": (6.3, 0.98, 17.3, 0.948),
+    "published: PacGAN2": (7.9, 0.956, 23.8, 0.913),
+    "published: PacGAN4": (7.8, 0.959, 24.8, 0.936),
+}
+
+
+def command(row: str, data: str, seed: int) -> list[str]:
+    """What `tfgan2` is told."""
+    flavour, settings = ROWS[row]
+    words = ["fit", flavour, "--dataset", data, "--steps", str(FEWER.get(flavour, STEPS))]
+    words += ["--batch-size", "256", "--no-xla", "--seed", str(seed)]
+    for setting in ["latent_dim=2", *settings.split()]:
+        words += ["--set", setting]
+    return words
+
+
+def cell(row: str, data: str) -> dict[str, object]:
+    """Trains a row's flavour with every seed; in this process, one after the other."""
+    import numpy as np
+
+    from tfgan2 import cli
+    from tfgan2.data.points import quality
+
+    found = []
+    start = time.perf_counter()
+    for seed in range(SEEDS):
+        with tempfile.TemporaryDirectory() as folder:
+            run, npz = Path(folder) / "run", Path(folder) / "samples.npz"
+            rare = ["--log-every", "1000", "--sample-every", "100000"]
+            if cli.run([*command(row, data, seed), *rare, "--out", str(run)]):
+                sys.exit(f"{row} on {data}, seed {seed}: training failed")
+            words = ["sample", run, "--count", SAMPLES, "--seed", seed, "--out", npz]
+            if cli.run([str(word) for word in words]):
+                sys.exit(f"{row} on {data}, seed {seed}: sampling failed")
+            result = quality(np.load(npz)["points"], data)
+            found.append({"modes": result.modes_found, "good": round(result.good, 4)})
+    return {
+        "row": row,
+        "data": data,
+        "command": " ".join(["tfgan2", *command(row, data, 0)]),
+        "seconds": round((time.perf_counter() - start) / SEEDS),
+        "modes": mean(item["modes"] for item in found),
+        "good": round(mean(item["good"] for item in found), 4),
+        "seeds": found,
+    }
+
+
+def path_of(out: Path, row: str, data: str) -> Path:
+    return out / f"{data}-{row.replace(', ', '-').replace(' ', '')}.json"
+
+
+def table(out: Path) -> str:
+    """The finished cells beside the published rows, as a table in Markdown."""
+    lines = [
+        "| | ring8 modes | ring8 good | grid25 modes | grid25 good | seconds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in ROWS:
+        paths = [path_of(out, row, data) for data in DATA]
+        if not all(path.exists() for path in paths):
+            continue
+        ring, grid = (json.loads(path.read_text()) for path in paths)
+        lines.append(
+            f"| `{row}` | {ring['modes']:.1f} | {ring['good']:.1%} | {grid['modes']:.1f} "
+            f"| {grid['good']:.1%} | {(ring['seconds'] + grid['seconds']) / 2:.0f} |"
+        )
+    for row, (ring_modes, ring_good, grid_modes, grid_good) in PUBLISHED.items():
+        lines.append(
+            f"| {row} | {ring_modes} | {ring_good:.1%} | {grid_modes} | {grid_good:.1%} | |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("docs/results/points"))
+    parser.add_argument("--rows", help="some rows, with | between them; default: all")
+    parser.add_argument("--data", choices=DATA, help="one of the two; default: both")
+    parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
+    parser.add_argument("--table", action="store_true", help="print the table and end")
+    parser.add_argument("--cell", nargs=2, metavar=("ROW", "DATA"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.cell:
+        row, data = options.cell
+        found = cell(row, data)
+        path_of(options.out, row, data).write_text(json.dumps(found, indent=2) + "\n")
+        return
+    options.out.mkdir(parents=True, exist_ok=True)
+    rows = options.rows.split("|") if options.rows else list(ROWS)
+    todo = [(row, data) for row in rows for data in ([options.data] if options.data else DATA)]
+
+    def work(item: tuple[str, str]) -> None:
+        row, data = item
+        path = path_of(options.out, row, data)
+        if path.exists() or options.table:
+            return
+        # One thread each: operations this small do not gain from more.
+        environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        words = [sys.executable, __file__, "--out", options.out, "--cell", row, data]
+        subprocess.run(words, check=True, env=environment, stdout=subprocess.DEVNULL)
+        result = json.loads(path.read_text())
+        print(f"{row} on {data}: {result['modes']} modes, {result['good']:.1%} good", flush=True)
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        list(pool.map(work, todo))
+    print(table(options.out))
+
+
+if __name__ == "__main__":
+    main()
