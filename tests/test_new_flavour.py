@@ -61,9 +61,13 @@ def test_it_trains_with_its_own_hyperparameter(environment: dict[str, str], tmp_
 
 
 def test_it_does_what_every_flavour_must(environment: dict[str, str]) -> None:
-    words = ["-m", "pytest", "tests/test_every_flavour.py", "-k", "[ragan]", "-p", "no:cacheprovider"]
+    words = ["-m", "pytest", "-p", "no:cacheprovider", "-k", "[ragan]"]
     done = subprocess.run(
-        [sys.executable, *words], env=environment, cwd=ROOT, capture_output=True, text=True
+        [sys.executable, *words, "tests/test_every_flavour.py"],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"\b4 passed", done.stdout), done.stdout

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfgan2
 from tfgan2 import losses, penalties
 from tfgan2.models.adversarial import Samples
 from tfgan2.models.began import BEGAN
@@ -124,3 +125,28 @@ def test_began_and_resnet_make_any_size(size: int) -> None:
         made = model.generate(model.draw_latents(2))
         assert made.shape == (2, size, size, 3)
         assert model.discriminator(made).shape[0] == 2
+
+
+@pytest.mark.slow
+def test_wgan_gp_in_float16_keeps_its_loss_scale() -> None:
+    dataset = tfgan2.load_dataset("digits")
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = WGANGP(dataset.image_shape, width=16, seed=1)
+        model.compile()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    step = tf.function(model.train_step, jit_compile=True, autograph=False)
+    batches = iter(dataset.batches(32 * model.batches_per_step))
+    scales = []
+    for _ in range(500):
+        metrics = step(next(batches))
+        assert all(np.isfinite(float(value)) for value in metrics.values())
+        scales.append(float(model.discriminator_optimizer.dynamic_scale))
+    # It starts at 32768, is halved by a step whose gradients overflow, and settles.
+    assert min(scales) >= 512 and min(scales[-100:]) == max(scales[-100:])
+    assert float(model.generator_optimizer.dynamic_scale) >= 512
+    assert float(metrics["gradient_penalty"]) < 0.3  # the penalty does its work
+    made = model.generate(model.draw_latents(64))
+    assert np.isfinite(made).all() and made.std() > 0.3
+    print(f"loss scale {min(scales):g} to {max(scales):g}, {metrics}")

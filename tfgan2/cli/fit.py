@@ -256,6 +256,7 @@ def _start(
         config.hyperparameters["num_classes"] = len(dataset.class_names)
     model = build_model(config)
     config.hyperparameters = model.get_config()
+    model.check_batch_size(config.training.batch_size)
     images_per_step = config.training.batch_size * model.batches_per_step
     if epochs is not None:
         needed = -(-epochs * dataset.num_images // images_per_step)

@@ -159,6 +159,13 @@ class AdversarialModel(GenerativeModel):
     def networks(self) -> dict[str, keras.Model]:
         return {"generator": self.generator, "discriminator": self.discriminator}
 
+    def check_batch_size(self, batch_size: int) -> None:
+        if batch_size % self.packing:
+            raise UserError(
+                f"a batch of {batch_size} images cannot be packed by {self.packing}: give a "
+                "--batch-size that is a multiple of it"
+            )
+
     # --- optimizers ------------------------------------------------------------------------------
 
     def _default_optimizer(self, player: str) -> keras.optimizers.Optimizer:
@@ -271,11 +278,8 @@ class AdversarialModel(GenerativeModel):
         count = images.shape[0] // self.d_steps if images.shape[0] else None
         if count is None:
             count = tf.shape(images)[0] // self.d_steps
-        elif count % self.packing:
-            raise UserError(
-                f"a batch of {count} images cannot be packed by {self.packing}: give a "
-                "--batch-size that is a multiple of it"
-            )
+        else:
+            self.check_batch_size(count)
 
         def real_samples(index: int) -> Samples:
             part = slice(index * count, (index + 1) * count)

@@ -174,6 +174,10 @@ class GenerativeModel(keras.Model):
         """The inverse of `get_config`; the weights are fresh."""
         return cls(**config)
 
+    def check_batch_size(self, batch_size: int) -> None:
+        """Raises a UserError unless the model can train with so many images per update."""
+        return
+
     # --- randomness ------------------------------------------------------------------------------
 
     def noise_seed(self, stream: str) -> tf.Tensor:

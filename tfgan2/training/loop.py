@@ -185,9 +185,10 @@ class Trainer:
         strategy = tf.distribute.get_strategy()
         one_device = strategy.num_replicas_in_sync == 1
         # XLA cannot place variables on several devices.
-        update = tf.function(self.model.train_step, jit_compile=self.options.xla and one_device)
+        jit = self.options.xla and one_device
+        update = tf.function(self.model.train_step, jit_compile=jit, autograph=False)
 
-        @tf.function
+        @tf.function(autograph=False)
         def step(batch: Any) -> dict[str, tf.Tensor]:
             metrics = strategy.run(update, args=(batch,))
             return {

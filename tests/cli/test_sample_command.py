@@ -1,0 +1,114 @@
+"""`tfgan2 sample` by class, from given latents, and of points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfgan2 import cli
+
+
+def fit(out: Path, words: str) -> Path:
+    common = "--steps 2 --batch-size 16 --log-every 1 --no-xla --set width=4 --set latent_dim=6"
+    assert cli.run(f"fit {words} {common} --out {out}".split()) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "cgan"
+    return fit(out, "cgan --dataset digits --image-size 8 --classes 7,3,0")
+
+
+@pytest.fixture(scope="module")
+def points(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fit(tmp_path_factory.mktemp("runs") / "points", "gan --dataset ring8")
+
+
+def arrays(run: Path, words: str, out: Path) -> dict[str, np.ndarray]:
+    assert cli.run(f"sample {run} {words} --out {out}".split()) == 0
+    return dict(np.load(out))
+
+
+def test_classes_take_turns_or_are_asked_for(conditional: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.npz"
+    every = arrays(conditional, "--count 7", out)
+    np.testing.assert_array_equal(every["labels"], [0, 1, 2, 0, 1, 2, 0])
+    one = arrays(conditional, "--count 4 --label 3", out)  # by name: "3" is the second class
+    np.testing.assert_array_equal(one["labels"], [1, 1, 1, 1])
+    two = arrays(conditional, "--count 4 --label 0 --label 1", out)  # "1" is no name: a number
+    np.testing.assert_array_equal(two["labels"], [2, 1, 2, 1])
+    np.testing.assert_array_equal(one["latents"], every["latents"][:4])
+    np.testing.assert_array_equal(one["images"][1], every["images"][1])
+
+
+def test_grid_has_a_column_per_class(conditional: Path, tmp_path: Path) -> None:
+    out = tmp_path / "grid.png"
+    assert cli.run(f"sample {conditional} --out {out}".split()) == 0
+    with Image.open(out) as picture:
+        width, height = picture.size
+    assert round(width / height, 1) == round(3 / 21, 1)  # 63 images
+    with Image.open(conditional / "samples" / "step-0000002.png") as shown:
+        assert shown.size == (width, height)
+
+
+def test_given_latents(conditional: Path, tmp_path: Path) -> None:
+    out, file = tmp_path / "x.npz", tmp_path / "z.npy"
+    latents = arrays(conditional, "--count 3 --seed 5", out)["latents"]
+    np.save(file, latents[::-1])
+    given = arrays(conditional, f"--latents {file} --label 7", out)
+    np.testing.assert_array_equal(given["latents"], latents[::-1])
+    plain = arrays(conditional, "--count 3 --seed 5 --label 7", out)
+    np.testing.assert_array_equal(given["images"], plain["images"][::-1])
+    np.save(file, latents[:, :3])
+    assert cli.run(f"sample {conditional} --latents {file} --out {out}".split()) == 2
+
+
+def test_a_walk_keeps_to_one_class(conditional: Path, tmp_path: Path) -> None:
+    walk = arrays(conditional, "--interpolate --count 3 --label 0", tmp_path / "w.npz")
+    assert set(walk["labels"]) == {2} and len(walk["labels"]) == 21
+
+
+def test_points_are_scattered(points: Path, tmp_path: Path) -> None:
+    assert arrays(points, "", tmp_path / "p.npz")["points"].shape == (2500, 2)
+    out = tmp_path / "p.png"
+    assert cli.run(f"sample {points} --out {out}".split()) == 0
+    for picture in (out, points / "reals.png", points / "samples" / "step-0000002.png"):
+        with Image.open(picture) as image:
+            assert image.size == (600, 600)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("sample {conditional} --label nine", "unknown label 'nine'"),
+        ("sample {conditional} --label 12", "unknown label '12'"),
+        ("sample {points} --label 1", "takes no labels"),
+        ("sample {conditional} --interpolate --label 0 --label 1", "--interpolate takes one"),
+        ("sample {conditional} --latents none.npy", "none.npy does not exist"),
+        ("sample {conditional} --latents none.npy --count 3", "either --count or --latents"),
+        ("sample {points} --out p.gif", "points cannot be animated"),
+        ("sample {points} --out folder", "points make no pictures one by one"),
+        ("fit cgan --dataset faces", "cgan needs a dataset with labels, faces has none"),
+        ("fit gan --dataset digits --set packing=3", "cannot be packed by 3"),
+        ("fit gan --dataset digits --set augment=blur", "unknown augmentation"),
+    ],
+)
+def test_wrong_words(
+    words: str,
+    message: str,
+    conditional: Path,
+    points: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    filled = words.format(conditional=conditional, points=points)
+    assert cli.run(filled.split()) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ") and message in error
+    assert not list(tmp_path.iterdir())
