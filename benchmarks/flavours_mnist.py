@@ -23,20 +23,20 @@ import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-# Updates of the generator, 64 images each. What one takes differs by a factor of 70.
+# Updates of the generator, 64 images each. What one takes differs by a factor of 20.
 STEPS = {
-    "gan": 20_000,
-    "dcgan": 4_000,
+    "gan": 15_000,
+    "dcgan": 8_000,
     "cgan": 25_000,
-    "acgan": 4_000,
-    "infogan": 3_500,
-    "lsgan": 4_000,
-    "wgan": 1_100,
-    "wgan-gp": 850,
-    "dragan": 3_000,
-    "began": 1_100,
-    "sngan": 4_000,
-    "vae": 20_000,
+    "acgan": 8_000,
+    "infogan": 7_000,
+    "lsgan": 8_000,
+    "wgan": 3_500,
+    "wgan-gp": 2_300,
+    "dragan": 5_500,
+    "began": 3_000,
+    "sngan": 8_000,
+    "vae": 15_000,
 }
 COUNT = 5_000
 FOUND = 0.01  # a class with at least this share of the samples is found

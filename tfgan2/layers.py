@@ -182,3 +182,22 @@ def _without_activation(layer: keras.layers.Layer) -> Iterator[None]:
     finally:
         if activation is not None:
             layer.activation = activation
+
+
+@keras.saving.register_keras_serializable(package="tfgan2")
+class ImageRange(keras.layers.Layer):
+    """Clips to [-1, 1], and lets gradients pass as if it did not.
+
+    For generators whose paper has no tanh at the end: where tanh is at its end it passes no
+    gradient, and neither does a plain clip.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        @tf.custom_gradient
+        def clipped(x: tf.Tensor) -> tuple[tf.Tensor, Any]:
+            return tf.clip_by_value(x, -1.0, 1.0), lambda upstream: upstream
+
+        return clipped(inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape

@@ -31,8 +31,8 @@ class ArchitectureModel(AdversarialModel):
             network: architecture of both players: mlp (fully connected), dcgan (strided
                 convolutions), resnet (residual blocks), tutorial (Chollet's); two-dimensional
                 points always get the mlp.
-            width: units or channels at the images' end; mlp 512 (points 128), dcgan 64, resnet
-                128, tutorial 128.
+            width: units or channels at the images' end; mlp 512 (points 128), dcgan 64 (up to
+                32x32 pixels 32), resnet 128, tutorial 128.
             max_width: most channels of a layer of dcgan, whose layers double.
             dropout: share of the discriminator's features dropped, after every layer of mlp,
                 before the last layer of the others.

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 from tfgan2.images import is_points
+from tfgan2.layers import ImageRange
 from tfgan2.models.adversarial import AdversarialModel, Batch, Metrics, Samples
 from tfgan2.models.base import check_range
 from tfgan2.networks import autoencoder
@@ -80,8 +81,10 @@ class BEGAN(AdversarialModel):
         z = keras.Input((self.latent_dim,), name="z")
         kernels = Kernels(2 * self.seed)
         x = autoencoder.decoder(z, self.image_shape, width=self.width, kernels=kernels)
-        last = "linear" if points else "tanh"
-        return keras.Model(z, layers.Activation(last, dtype="float32", name="image")(x))
+        if not points:
+            x = ImageRange(dtype="float32")(x)
+        image = layers.Activation("linear", dtype="float32", name="image")(x)
+        return keras.Model(z, image, name="generator")
 
     def _autoencoder(self) -> keras.Model:
         height, breadth, channels = self.image_shape
@@ -90,7 +93,8 @@ class BEGAN(AdversarialModel):
         kernels = Kernels(2 * self.seed + 1)
         x = autoencoder.encoder(image, self.latent_dim, width=self.width, kernels=kernels)
         x = autoencoder.decoder(x, shape, width=self.width, kernels=kernels)
-        return keras.Model(image, layers.Activation("linear", dtype="float32")(x))
+        x = layers.Activation("linear", dtype="float32", name="reconstruction")(x)
+        return keras.Model(image, x, name="discriminator")
 
     def judge(self, samples: Samples) -> tf.Tensor:
         """L of each sample, float32, shape (B,)."""

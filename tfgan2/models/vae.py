@@ -63,8 +63,8 @@ class VAE(GenerativeModel):
             beta: weight of the KL term.
             network: architecture of encoder and generator: mlp (the paper's kind), dcgan, resnet,
                 tutorial.
-            width: units or channels at the images' end; mlp 512 (points 128), dcgan 64, resnet
-                128, tutorial 128.
+            width: units or channels at the images' end; mlp 512 (points 128), dcgan 64 (up to
+                32x32 pixels 32), resnet 128, tutorial 128.
             max_width: most channels of a layer of dcgan, whose layers double.
             optimizer: adam, adamw, rmsprop or sgd.
             learning_rate: its step size.
