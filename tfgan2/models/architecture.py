@@ -18,7 +18,7 @@ class ArchitectureModel(AdversarialModel):
         self,
         image_shape: tuple[int, int, int],
         *,
-        network: Literal["mlp", "dcgan", "resnet", "tutorial"] = "dcgan",
+        network: Literal["mlp", "dcgan", "resnet", "tutorial", "began"] = "dcgan",
         width: int | None = None,
         max_width: int = 512,
         dropout: float = 0.0,
@@ -29,10 +29,10 @@ class ArchitectureModel(AdversarialModel):
         Args:
             image_shape: (height, width, channels).
             network: architecture of both players: mlp (fully connected), dcgan (strided
-                convolutions), resnet (residual blocks), tutorial (Chollet's); two-dimensional
-                points always get the mlp.
+                convolutions), resnet (residual blocks), tutorial (Chollet's), began (ELU and
+                upsampling); two-dimensional points always get the mlp.
             width: units or channels at the images' end; mlp 512 (points 128), dcgan 64 (up to
-                32x32 pixels 32), resnet 128, tutorial 128.
+                32x32 pixels 32), resnet 128, tutorial 128, began 64.
             max_width: most channels of a layer of dcgan, whose layers double.
             dropout: share of the discriminator's features dropped, after every layer of mlp,
                 before the last layer of the others.

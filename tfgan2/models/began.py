@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 from keras import layers
 
+from tfgan2 import networks
 from tfgan2.images import is_points
 from tfgan2.layers import ImageRange
-from tfgan2.models.adversarial import AdversarialModel, Batch, Metrics, Samples
+from tfgan2.models.adversarial import Batch, Metrics, Samples
+from tfgan2.models.architecture import ArchitectureModel
 from tfgan2.models.base import check_range
-from tfgan2.networks import autoencoder
-from tfgan2.networks.parts import Kernels, check_square
+from tfgan2.networks.parts import Kernels
 
 
-class BEGAN(AdversarialModel):
+class BEGAN(ArchitectureModel):
     """The GAN of Berthelot, Schumm and Metz 2017 (arXiv:1703.10717).
 
     The discriminator is an autoencoder, L(x) the mean absolute error of its reconstruction. It
@@ -34,7 +35,7 @@ class BEGAN(AdversarialModel):
         image_shape: tuple[int, int, int],
         *,
         latent_dim: int = 64,
-        width: int = 32,
+        network: Literal["mlp", "dcgan", "resnet", "tutorial", "began"] = "began",
         gamma: float = 0.5,
         lambda_k: float = 0.001,
         generator_learning_rate: float = 1e-4,
@@ -46,12 +47,13 @@ class BEGAN(AdversarialModel):
         Args:
             image_shape: (height, width, channels).
             latent_dim: length of the latents, U(-1, 1), and of the autoencoder's codes.
-            width: channels; the paper has 64 and more for images of 64x64 and more.
+            network: architecture of generator, encoder and decoder: began (the paper's), mlp,
+                dcgan, resnet, tutorial.
             gamma: the ratio of L(G(z)) to L(x) that is kept.
             lambda_k: how fast k follows.
             generator_learning_rate: of the generator's optimizer.
             discriminator_learning_rate: of the discriminator's optimizer.
-            **shared: see `AdversarialModel`.
+            **shared: see `ArchitectureModel`.
 
         Raises:
             UserError: a value that is not possible.
@@ -59,14 +61,13 @@ class BEGAN(AdversarialModel):
         super().__init__(
             image_shape,
             latent_dim=latent_dim,
+            network=network,
             generator_learning_rate=generator_learning_rate,
             discriminator_learning_rate=discriminator_learning_rate,
             **shared,
         )
-        check_range("width", width, 1)
         check_range("gamma", gamma, 0.0, 1.0)
         check_range("lambda_k", lambda_k, 0.0)
-        self.width = width
         self.gamma = gamma
         self.lambda_k = lambda_k
         self.k = self.add_weight(
@@ -74,14 +75,16 @@ class BEGAN(AdversarialModel):
         )
         self.set_networks(self._generator(), self._autoencoder())
 
+    def _decoded(
+        self, codes: keras.KerasTensor, shape: tuple[int, int, int], kernels: Kernels
+    ) -> keras.KerasTensor:
+        sizes = {"width": self.width, "max_width": self.max_width}
+        return networks.make_image(self.network, codes, shape, kernels=kernels, **sizes)
+
     def _generator(self) -> keras.Model:
-        points = is_points(self.image_shape)
-        if not points:
-            check_square(self.image_shape)
         z = keras.Input((self.latent_dim,), name="z")
-        kernels = Kernels(2 * self.seed)
-        x = autoencoder.decoder(z, self.image_shape, width=self.width, kernels=kernels)
-        if not points:
+        x = self._decoded(z, self.image_shape, Kernels(2 * self.seed))
+        if not is_points(self.image_shape):
             x = ImageRange(dtype="float32")(x)
         image = layers.Activation("linear", dtype="float32", name="image")(x)
         return keras.Model(z, image, name="generator")
@@ -91,8 +94,17 @@ class BEGAN(AdversarialModel):
         shape = (height, breadth, channels * self.packing)
         image = keras.Input(shape, name="image")
         kernels = Kernels(2 * self.seed + 1)
-        x = autoencoder.encoder(image, self.latent_dim, width=self.width, kernels=kernels)
-        x = autoencoder.decoder(x, shape, width=self.width, kernels=kernels)
+        x = networks.see_image(
+            self.network,
+            image,
+            width=self.width,
+            max_width=self.max_width,
+            norm="none",
+            dropout=self.dropout,
+            kernels=kernels,
+        )
+        codes = layers.Dense(self.latent_dim, kernel_initializer=kernels.glorot())(x)
+        x = self._decoded(codes, shape, kernels)
         x = layers.Activation("linear", dtype="float32", name="reconstruction")(x)
         return keras.Model(image, x, name="discriminator")
 
@@ -113,7 +125,7 @@ class BEGAN(AdversarialModel):
         return tf.reduce_mean(fake_logits)
 
     def train_step(self, batch: Batch) -> Metrics:
-        """The step of `AdversarialModel`, then k moves towards the equilibrium.
+        """The step of every game, then k moves towards the equilibrium.
 
         Returns:
             Float32 scalars, with "k" and "convergence", the paper's M.

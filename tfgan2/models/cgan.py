@@ -27,7 +27,7 @@ class CGAN(CrossEntropyModel):
         image_shape: tuple[int, int, int],
         *,
         num_classes: int,
-        network: Literal["mlp", "dcgan", "resnet", "tutorial"] = "mlp",
+        network: Literal["mlp", "dcgan", "resnet", "tutorial", "began"] = "mlp",
         dropout: float | None = None,
         **shared: Any,
     ) -> None:
@@ -36,7 +36,8 @@ class CGAN(CrossEntropyModel):
         Args:
             image_shape: (height, width, channels).
             num_classes: of the dataset.
-            network: architecture of both players: mlp (the paper's kind), dcgan, resnet, tutorial.
+            network: architecture of both players: mlp (the paper's kind), dcgan, resnet, tutorial,
+                began.
             dropout: share of the discriminator's features dropped, after every layer of mlp; 0.3,
                 points 0.
             **shared: see `CrossEntropyModel`.

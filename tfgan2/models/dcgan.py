@@ -47,7 +47,7 @@ class DCGAN(CrossEntropyModel):
         self,
         image_shape: tuple[int, int, int],
         *,
-        network: Literal["dcgan", "tutorial", "mlp", "resnet"] = "dcgan",
+        network: Literal["dcgan", "tutorial", "mlp", "resnet", "began"] = "dcgan",
         latent_dim: int | None = None,
         dropout: float | None = None,
         generator_optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] | None = None,

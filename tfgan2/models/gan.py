@@ -28,7 +28,7 @@ class GAN(CrossEntropyModel):
         image_shape: tuple[int, int, int],
         *,
         loss: Literal["non_saturating", "minimax"] = "non_saturating",
-        network: Literal["mlp", "dcgan", "resnet", "tutorial"] = "mlp",
+        network: Literal["mlp", "dcgan", "resnet", "tutorial", "began"] = "mlp",
         dropout: float | None = None,
         **shared: Any,
     ) -> None:
@@ -37,7 +37,8 @@ class GAN(CrossEntropyModel):
         Args:
             image_shape: (height, width, channels).
             loss: the generator's; non_saturating is -log D(G(z)), minimax is log(1 - D(G(z))).
-            network: architecture of both players: mlp (the paper's kind), dcgan, resnet, tutorial.
+            network: architecture of both players: mlp (the paper's kind), dcgan, resnet, tutorial,
+                began.
             dropout: share of the discriminator's features dropped, after every layer of mlp; 0.3,
                 points 0.
             **shared: see `CrossEntropyModel`.

@@ -32,7 +32,7 @@ class SNGAN(ArchitectureModel):
         self,
         image_shape: tuple[int, int, int],
         *,
-        network: Literal["dcgan", "resnet", "mlp", "tutorial"] = "dcgan",
+        network: Literal["dcgan", "resnet", "mlp", "tutorial", "began"] = "dcgan",
         d_steps: int | None = None,
         beta_1: float | None = None,
         beta_2: float | None = None,

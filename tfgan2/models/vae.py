@@ -47,7 +47,7 @@ class VAE(GenerativeModel):
         latent_dim: int = 20,
         likelihood: Literal["bernoulli", "gaussian"] = "bernoulli",
         beta: float = 1.0,
-        network: Literal["mlp", "dcgan", "resnet", "tutorial"] = "mlp",
+        network: Literal["mlp", "dcgan", "resnet", "tutorial", "began"] = "mlp",
         width: int | None = None,
         max_width: int = 512,
         optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam",
@@ -62,9 +62,9 @@ class VAE(GenerativeModel):
             likelihood: bernoulli or gaussian; two-dimensional points always are gaussian.
             beta: weight of the KL term.
             network: architecture of encoder and generator: mlp (the paper's kind), dcgan, resnet,
-                tutorial.
+                tutorial, began.
             width: units or channels at the images' end; mlp 512 (points 128), dcgan 64 (up to
-                32x32 pixels 32), resnet 128, tutorial 128.
+                32x32 pixels 32), resnet 128, tutorial 128, began 64.
             max_width: most channels of a layer of dcgan, whose layers double.
             optimizer: adam, adamw, rmsprop or sgd.
             learning_rate: its step size.

@@ -9,11 +9,11 @@ import keras
 from keras import layers
 
 from tfgan2.images import is_points
-from tfgan2.networks import dcgan, mlp, resnet
+from tfgan2.networks import began, dcgan, mlp, resnet
 from tfgan2.networks.parts import Kernels, check_square, features_and_heads, seed_spectral
 
 # The default width of each: units or channels.
-WIDTHS = {"mlp": 512, "dcgan": 64, "resnet": 128, "tutorial": 128}
+WIDTHS = {"mlp": 512, "dcgan": 64, "resnet": 128, "tutorial": 128, "began": 64}
 POINTS_WIDTH = 128
 # Images as small as MNIST and CIFAR-10 train three times as fast with half of the paper's width.
 SMALL, SMALL_WIDTH = 32, 32
@@ -56,6 +56,8 @@ def make_image(
         return mlp.generator(x, image_shape, width=width, kernels=kernels)
     if network == "resnet":
         return resnet.generator(x, image_shape, width=width, kernels=kernels)
+    if network == "began":
+        return began.generator(x, image_shape, width=width, kernels=kernels)
     if network == "tutorial":
         return dcgan.tutorial_generator(x, image_shape, width=width, kernels=kernels)
     return dcgan.strided_generator(
@@ -86,6 +88,8 @@ def see_image(
         return mlp.features(x, **settings)
     if network == "resnet":
         return resnet.features(x, **settings)
+    if network == "began":
+        return began.features(x, **settings)
     if network == "tutorial":
         return dcgan.tutorial_features(x, **settings)
     return dcgan.strided_features(x, max_width=max_width, **settings)
@@ -104,7 +108,7 @@ def generator(
     """A generator.
 
     Args:
-        network: "mlp", "dcgan", "resnet" or "tutorial".
+        network: one of `WIDTHS`.
         image_shape: (height, width, channels).
         latent_dim: length of the latents.
         width: units or channels; see the architecture.
@@ -147,7 +151,7 @@ def discriminator(
     """A discriminator.
 
     Args:
-        network: "mlp", "dcgan", "resnet" or "tutorial".
+        network: one of `WIDTHS`.
         image_shape: (height, width, channels) of one image.
         width: units or channels; see the architecture.
         max_width: most channels of a layer; "dcgan" only.
