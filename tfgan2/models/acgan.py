@@ -27,6 +27,7 @@ class ACGAN(CrossEntropyModel):
         *,
         num_classes: int,
         class_weight: float = 1.0,
+        dropout: float = 0.5,
         **shared: Any,
     ) -> None:
         """Builds the networks.
@@ -35,12 +36,13 @@ class ACGAN(CrossEntropyModel):
             image_shape: (height, width, channels).
             num_classes: of the dataset.
             class_weight: of the class losses, both players; the paper's is 1.
+            dropout: share of the discriminator's features dropped before its last layers.
             **shared: see `CrossEntropyModel`.
 
         Raises:
             UserError: a value that is not possible.
         """
-        super().__init__(image_shape, **shared)
+        super().__init__(image_shape, dropout=dropout, **shared)
         check_range("num_classes", num_classes, 1)
         check_range("class_weight", class_weight, 0.0)
         self.num_classes = self.num_labels = num_classes

@@ -125,7 +125,10 @@ def generator(
     if num_labels:
         label = keras.Input((), dtype="int32", name="label")
         inputs = [x, label]
-        embedding = layers.Embedding(num_labels, LABEL_EMBEDDING, kernels.normal(1.0))
+        # Of length 1 or so, as a one-hot label is: a longer one drowns the latents, and the images
+        # of a class come out all the same (measured with acgan on MNIST).
+        length = LABEL_EMBEDDING**-0.5
+        embedding = layers.Embedding(num_labels, LABEL_EMBEDDING, kernels.normal(length))
         x = layers.Concatenate()([x, embedding(label)])
     x = make_image(network, x, image_shape, width=width, max_width=max_width, kernels=kernels)
     last = "linear" if is_points(image_shape) else "tanh"
