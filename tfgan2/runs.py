@@ -192,7 +192,7 @@ def locked(run: Path) -> Iterator[None]:
 
 def label_names(model: GenerativeModel, class_names: Sequence[str]) -> list[str]:
     """The names of the labels that a generator takes: of the classes, or of codes of its own."""
-    if len(class_names) == model.num_labels:
+    if model.labels_are_classes:
         return list(class_names)
     return [str(number) for number in range(model.num_labels)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -112,3 +113,23 @@ def test_wrong_words(
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ") and message in error
     assert not list(tmp_path.iterdir())
+
+
+def test_points_are_exported_in_their_own_range(points: Path, tmp_path: Path) -> None:
+    assert cli.run(["export", str(points), "--format", "onnx", "--out", str(tmp_path / "e")]) == 0
+    file = tmp_path / "e" / "generator.onnx"
+    listed = json.loads((tmp_path / "e" / "metadata.json").read_text())["artefacts"][0]
+    assert listed["outputs"][0]["range"] is None
+    words = f"generate {file} --count 20 --seed 3 --out {tmp_path / 'g.npz'}"
+    assert cli.run(words.split()) == 0
+    made = np.load(tmp_path / "g.npz")["points"]
+    ours = arrays(points, "--count 20 --seed 3", tmp_path / "s.npz")["points"]
+    np.testing.assert_allclose(made, ours, atol=1e-5)
+    assert cli.run(["generate", str(file), "--out", str(tmp_path / "g.gif")]) == 2
+
+
+def test_categories_found_without_labels_have_no_class_names(tmp_path: Path) -> None:
+    run = fit(tmp_path / "run", "infogan --dataset digits --image-size 8 --classes 9,8")
+    words = f"sample {run} --count 3 --label 9 --out {tmp_path / 'x.npz'}"
+    assert cli.run(words.split()) == 0  # ten categories of its own, whatever the dataset's classes
+    assert list(np.load(tmp_path / "x.npz")["labels"]) == [9, 9, 9]

@@ -248,7 +248,7 @@ def _start(
         )
     config.versions = now
     config.hyperparameters["image_shape"] = list(dataset.image_shape)
-    if "num_classes" in registry.load_class(config.flavour).hyperparameter_names():
+    if registry.load_class(config.flavour).labels_are_classes:
         if not dataset.class_names:
             raise UserError(
                 f"{config.flavour} needs a dataset with labels, {config.data.name} has none"

@@ -41,6 +41,7 @@ def generate(
     if latents is not None and count is not None:
         raise UserError("give either --count or --latents: the file says how many")
     generator = runtime.load(file)
+    check_output(out, generator.image_shape)
     if columns is None:
         columns = label_columns(len(label or generator.class_names))
     if latents is None:

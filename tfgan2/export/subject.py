@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfgan2.errors import UserError
 from tfgan2.export import ExportError
+from tfgan2.images import is_points
 from tfgan2.latents import draw_latents
 
 OUTPUT = "image"
@@ -55,7 +56,7 @@ class Subject:
             "name": OUTPUT,
             "dtype": "float32",
             "shape": [batch, *self.generator.outputs[0].shape[1:]],
-            "range": [-1, 1],
+            "range": None if is_points(self.generator.outputs[0].shape) else [-1, 1],
             "layout": "NHWC",
         }
         return inputs, [output]

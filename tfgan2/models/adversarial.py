@@ -47,12 +47,10 @@ class AdversarialModel(GenerativeModel):
     and `discriminator_loss`, or the objectives around them.
 
     Attributes:
-        labels_are_classes: whether the generator's labels are the dataset's classes.
         logits_are_log_odds: whether sigmoid(logits) is a probability "real".
     """
 
     discriminator: keras.Model
-    labels_are_classes: bool = False
     logits_are_log_odds: bool = True
 
     def __init__(

@@ -101,8 +101,9 @@ class GenerativeModel(keras.Model):
         batches_per_step: how many batches of fresh samples one `train_step` takes, joined along the
             first axis.
         latent_distribution: see `tfgan2.latents`.
-        num_labels: how many labels the generator tells apart, 0 for an unconditional one. A flavour
-            whose labels are the dataset's classes has a hyperparameter `num_classes`.
+        num_labels: how many labels the generator tells apart, 0 for an unconditional one.
+        labels_are_classes: whether they are the dataset's classes; then there is a hyperparameter
+            `num_classes`.
         views_need_reals: whether `views` shows something of real images.
     """
 
@@ -112,6 +113,7 @@ class GenerativeModel(keras.Model):
     latent_distribution: str = "normal"
     latent_dim: int
     num_labels: int = 0
+    labels_are_classes: bool = False
     views_need_reals: bool = False
 
     def __init__(self, image_shape: tuple[int, int, int], *, seed: int = 0) -> None:
