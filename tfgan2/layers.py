@@ -186,16 +186,21 @@ def _without_activation(layer: keras.layers.Layer) -> Iterator[None]:
 
 @keras.saving.register_keras_serializable(package="tfgan2")
 class ImageRange(keras.layers.Layer):
-    """Clips to [-1, 1], and lets gradients pass as if it did not.
+    """Clips to [-1, 1]; of what lies outside, gradients pass that lead back inside.
 
-    For generators whose paper has no tanh at the end: where tanh is at its end it passes no
-    gradient, and neither does a plain clip.
+    For generators whose paper has no tanh at the end: the ends of a tanh, or of a plain clip, pass
+    no gradient at all, and if all gradients passed, values could leave the range for good.
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         @tf.custom_gradient
         def clipped(x: tf.Tensor) -> tuple[tf.Tensor, Any]:
-            return tf.clip_by_value(x, -1.0, 1.0), lambda upstream: upstream
+            def gradient(upstream: tf.Tensor) -> tf.Tensor:
+                # A descent moves against the gradient.
+                outwards = ((x > 1.0) & (upstream < 0.0)) | ((x < -1.0) & (upstream > 0.0))
+                return tf.where(outwards, tf.zeros_like(upstream), upstream)
+
+            return tf.clip_by_value(x, -1.0, 1.0), gradient
 
         return clipped(inputs)
 
