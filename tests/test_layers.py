@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfgan2.errors import UserError
 from tfgan2.export import export_generator
-from tfgan2.layers import WeightNormalization
+from tfgan2.layers import ImageRange, WeightNormalization
 
 layers = keras.layers
 
@@ -171,7 +171,7 @@ def test_the_first_training_step_has_gradients() -> None:
 def test_replicas_initialise_alike() -> None:
     code = """
 import numpy as np, keras, tensorflow as tf
-from tfgan2.layers import WeightNormalization
+from tfgan2.layers import ImageRange, WeightNormalization
 cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
@@ -323,3 +323,25 @@ def test_an_activity_regulariser_of_the_layer() -> None:
 def test_no_layer_at_all() -> None:
     with pytest.raises(ValueError, match="isn't a supported layer type"):
         WeightNormalization(3)
+
+
+def test_image_range_clips_and_lets_only_gradients_back_inside() -> None:
+    values = tf.constant([-3.0, -3.0, -0.5, 0.5, 2.0, 2.0])
+    upstream = tf.constant([1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
+    layer = ImageRange()
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        clipped = layer(values)
+    np.testing.assert_array_equal(clipped, [-1.0, -1.0, -0.5, 0.5, 1.0, 1.0])
+    # A descent step goes against the gradient: what would lead further out is held back.
+    gradient = tape.gradient(clipped, values, output_gradients=upstream)
+    np.testing.assert_array_equal(gradient, [0.0, -1.0, 1.0, -1.0, 1.0, 0.0])
+
+
+def test_image_range_brings_lost_values_back() -> None:
+    lost = tf.Variable([8.0, -8.0])
+    for _ in range(100):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.abs(ImageRange()(lost) - [0.25, -0.25]))
+        lost.assign_sub(0.1 * tape.gradient(loss, lost))
+    np.testing.assert_allclose(lost, [0.25, -0.25], atol=0.1)
