@@ -25,7 +25,7 @@ SHAPE = (8, 8, 1)
 def small(name: str) -> dict[str, int]:
     """Hyperparameters that make any flavour small."""
     known = hyperparameters.hyperparameters(name)
-    return {key: value for key, value in {"width": 4, "latent_dim": 6}.items() if key in known}
+    return {key: value for key, value in {"width": 8, "latent_dim": 6}.items() if key in known}
 
 
 def make(name: str, shape: tuple[int, int, int] = SHAPE, **more: object) -> keras.Model:

@@ -61,7 +61,7 @@ def test_dry_run_shows_everything_and_writes_nothing(
 
 
 WRONG = {
-    "flavour": ("fit dcgann --dataset digits", "unknown flavour 'dcgann': did you mean 'dcgan'?"),
+    "flavour": ("fit dcgann --dataset digits", "unknown flavour 'dcgann': did you mean 'dcgan'"),
     "no flavour": ("fit", "say what to train"),
     "no dataset": ("fit dcgan", "say what to train on"),
     "dataset": ("fit dcgan --dataset digit", "did you mean 'digits'"),

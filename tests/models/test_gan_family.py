@@ -67,7 +67,7 @@ def test_cgan_generates_with_the_labels_of_the_real_samples() -> None:
 
 
 def test_acgan_losses() -> None:
-    model = ACGAN(**SMALL, num_classes=3, class_weight=2.0)
+    model = ACGAN(**SMALL, num_classes=3, class_weight=2.0, dropout=0.0)
     real = Samples(images(6), tf.constant([0, 1, 2, 0, 1, 2]))
     fake = Samples(images(6, seed=1), tf.constant([2, 1, 0, 2, 1, 0]))
     seen, made = (model.discriminator(x.images, training=True) for x in (real, fake))

@@ -60,6 +60,7 @@ def sample(
         raise UserError("--frames must be at least 2" if frames < 2 else "--columns is below 1")
     if seed < 0:
         raise UserError("--seed must not be negative")
+    images.check_output(out)
     given = None if latents is None else read_latents(latents)
     if interpolate and given is not None and len(given) < 2:
         raise UserError(f"{latents} holds one latent: a walk needs at least 2")
