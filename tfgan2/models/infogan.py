@@ -42,6 +42,7 @@ class InfoGAN(CrossEntropyModel):
         codes: int = 2,
         category_weight: float = 1.0,
         code_weight: float = 1.0,
+        dropout: float = 0.5,
         **shared: Any,
     ) -> None:
         """Builds the networks.
@@ -54,12 +55,13 @@ class InfoGAN(CrossEntropyModel):
             category_weight: of the category's cross entropy, both players.
             code_weight: of half of the squared error of the codes, both players; as the authors'
                 code for MNIST has it, where the paper wants it smaller than the category's.
+            dropout: share of the discriminator's features dropped before its last layers.
             **shared: see `CrossEntropyModel`.
 
         Raises:
             UserError: a value that is not possible.
         """
-        super().__init__(image_shape, latent_dim=latent_dim, **shared)
+        super().__init__(image_shape, latent_dim=latent_dim, dropout=dropout, **shared)
         check_range("categories", categories, 0)
         check_range("codes", codes, 0, latent_dim)
         check_range("categories + codes", categories + codes, 1)
