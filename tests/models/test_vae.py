@@ -88,6 +88,7 @@ def test_views() -> None:
         ({"beta": -1.0}, "beta must be at least 0"),
         ({"optimizer": "adm"}, "the optimizer must be one of adam"),
         ({"network": "unet"}, "network must be one of"),
+        ({"width": 0}, "width must be at least 1"),
     ],
 )
 def test_impossible_values(more: dict, message: str) -> None:

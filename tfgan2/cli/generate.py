@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tfgan2 import runtime
+from tfgan2.cli.options import Label, Latents
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.images import check_output, save_samples
 from tfgan2.labels import label_columns
@@ -26,14 +27,8 @@ def generate(
     out: Annotated[Path, typer.Option(help="A .png grid, .gif, .npz, or a folder of PNGs.")] = Path(
         "generated.png"
     ),
-    label: Annotated[
-        list[str] | None,
-        typer.Option(help="A class by name or number; repeatable: they take turns."),
-    ] = None,
-    latents: Annotated[
-        Path | None,
-        typer.Option(help="A .npy of shape (count, latent_dim), in place of count and seed."),
-    ] = None,
+    label: Label = None,
+    latents: Latents = None,
     columns: Annotated[int | None, typer.Option(min=1, help="Of the grid.")] = None,
 ) -> None:
     """Make images with an exported file; imports no TensorFlow."""

@@ -9,14 +9,13 @@ import numpy as np
 import typer
 
 from tfgan2 import images, runs
+from tfgan2.cli.options import Label, Latents
 from tfgan2.errors import UserError, cannot_write
-from tfgan2.labels import choose_labels, grid_count, label_columns
+from tfgan2.labels import choose_labels, label_columns
 from tfgan2.latents import read_latents, walk
 
 if TYPE_CHECKING:
     from tfgan2.models.base import GenerativeModel
-
-POINTS = 2500
 
 
 def sample(
@@ -28,14 +27,8 @@ def sample(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
-    label: Annotated[
-        list[str] | None,
-        typer.Option(help="A class by name or number; repeatable: they take turns."),
-    ] = None,
-    latents: Annotated[
-        Path | None,
-        typer.Option(help="A .npy of shape (count, latent_dim), in place of --count and --seed."),
-    ] = None,
+    label: Label = None,
+    latents: Latents = None,
     out: Annotated[
         Path, typer.Option(help=".png: a grid; .gif; .npz: arrays; else a folder of PNGs.")
     ] = Path("samples.png"),
@@ -74,7 +67,7 @@ def sample(
     tensorflow.load()
     model, about = runs.load_model(run)
     if count is None:
-        count = 8 if interpolate else POINTS if points else grid_count(model.num_labels)
+        count = 8 if interpolate else model.samples_shown()
     names = about["class_names"]
     if given is None:
         given = model.draw_latents(count, seed=seed)
@@ -125,6 +118,4 @@ def _reals(config: runs.RunConfig) -> np.ndarray | None:
     except UserError as error:
         print(f"no reconstructions: {error}")
         return None
-    count = min(config.training.sample_count, dataset.num_images)
-    batch = next(iter(dataset.batches(count, seed=config.training.seed)))
-    return (batch[0] if isinstance(batch, tuple) else batch).numpy()
+    return dataset.some(config.training.sample_count, seed=config.training.seed)

@@ -149,6 +149,11 @@ class ImageDataset:
             .with_options(options)
         )
 
+    def some(self, count: int, *, seed: int = 0) -> np.ndarray:
+        """The first images of `batches`: float32, shape (at most count, H, W, C)."""
+        batch = next(iter(self.batches(min(count, self.num_images), seed=seed)))
+        return (batch[0] if isinstance(batch, tuple) else batch).numpy()
+
 
 class MemorySource:
     """All images in one tensor."""

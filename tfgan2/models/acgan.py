@@ -48,8 +48,7 @@ class ACGAN(CrossEntropyModel):
         self.num_classes = self.num_labels = num_classes
         self.class_weight = class_weight
         heads = {"classes": num_classes * self.packing}
-        norm = "batch" if self.convolutional else "none"
-        self.set_networks(*self.standard_networks(norm=norm, heads=heads))
+        self.set_networks(*self.standard_networks(heads=heads))
 
     def _class_loss(self, class_logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Cross entropy and accuracy of the classes, float32 scalars."""

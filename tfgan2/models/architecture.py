@@ -53,18 +53,15 @@ class ArchitectureModel(AdversarialModel):
         self.max_width = max_width
         self.dropout = dropout
 
-    @property
-    def convolutional(self) -> bool:
-        """Whether the networks are of those that batch norm was made for."""
-        return self.network in ("dcgan", "resnet")
-
     def standard_networks(self, **discriminator: Any) -> tuple[keras.Model, keras.Model]:
         """The two players as `network`, `width` and the rest say.
 
         Args:
             **discriminator: what the flavour wants of its discriminator, see
-                `tfgan2.networks.discriminator`: norm, use_spectral, num_labels, heads.
+                `tfgan2.networks.discriminator`: use_spectral, num_labels, heads, and norm, by
+                default batch norm where the architecture is made for it.
         """
+        discriminator.setdefault("norm", networks.NORMS[self.network])
         sizes: dict[str, Any] = {"width": self.width, "max_width": self.max_width}
         generator = networks.generator(
             self.network,

@@ -17,6 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.errors import UserError, unknown
+from tfgan2.images import is_points
+from tfgan2.labels import grid_count
 from tfgan2.latents import draw_latents
 
 Batch = Any  # images, or (images, labels)
@@ -219,6 +221,12 @@ class GenerativeModel(keras.Model):
         """Latents for sampling, float32, shape (count, latent_dim); see `tfgan2.latents`."""
         return draw_latents(
             count, self.latent_dim, seed=seed, distribution=self.latent_distribution
+        )
+
+    def samples_shown(self, about: int = 64) -> int:
+        """How many samples one picture takes: whole rows of labels, and of points a cloud."""
+        return (
+            max(about, 2500) if is_points(self.image_shape) else grid_count(self.num_labels, about)
         )
 
     def draw_labels(self, count: int) -> np.ndarray | None:

@@ -50,8 +50,7 @@ class CGAN(CrossEntropyModel):
         super().__init__(image_shape, network=network, dropout=dropout, **shared)
         check_range("num_classes", num_classes, 1)
         self.num_classes = self.num_labels = num_classes
-        norm = "batch" if self.convolutional else "none"
-        self.set_networks(*self.standard_networks(norm=norm, num_labels=num_classes))
+        self.set_networks(*self.standard_networks(num_labels=num_classes))
 
     def judge(self, samples: Samples) -> tf.Tensor:
         labels = tf.reshape(samples.labels, (-1, self.packing))

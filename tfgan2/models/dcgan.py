@@ -91,5 +91,4 @@ class DCGAN(CrossEntropyModel):
         design = _TUTORIAL if network == "tutorial" else _PAPER
         own = {key: design[key] if value is None else value for key, value in own.items()}
         super().__init__(image_shape, network=network, **own, **shared)
-        paper = self.network in ("dcgan", "resnet")
-        self.set_networks(*self.standard_networks(norm="batch" if paper else "none"))
+        self.set_networks(*self.standard_networks())

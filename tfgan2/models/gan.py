@@ -51,7 +51,7 @@ class GAN(CrossEntropyModel):
         super().__init__(image_shape, network=network, dropout=dropout, **shared)
         check_choice("loss", loss, ("non_saturating", "minimax"))
         self.loss_name = loss
-        self.set_networks(*self.standard_networks(norm="batch" if self.convolutional else "none"))
+        self.set_networks(*self.standard_networks())
 
     def hyperparameter(self, name: str) -> Any:
         # `loss` itself belongs to Keras.

@@ -72,10 +72,8 @@ class InfoGAN(CrossEntropyModel):
         self.category_weight = category_weight
         self.code_weight = code_weight
         heads = {"category": categories * self.packing, "codes": codes * self.packing}
-        norm = "batch" if self.convolutional else "none"
         self.set_networks(
             *self.standard_networks(
-                norm=norm,
                 heads={name: units for name, units in heads.items() if units},
                 head_width=128,
             )

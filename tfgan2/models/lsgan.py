@@ -31,8 +31,7 @@ class LSGAN(ArchitectureModel):
             UserError: a value that is not possible.
         """
         super().__init__(image_shape, **shared)
-        norm = "batch" if self.convolutional else "none"
-        self.set_networks(*self.standard_networks(norm=norm))
+        self.set_networks(*self.standard_networks())
 
     def generator_loss(self, fake_logits: tf.Tensor) -> tf.Tensor:
         return losses.least_squares_generator_loss(fake_logits)

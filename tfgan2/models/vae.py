@@ -79,10 +79,12 @@ class VAE(GenerativeModel):
         check_range("beta", beta, 0.0)
         check_choice("network", network, networks.WIDTHS)
         self.network = networks.choose(network, self.image_shape)
-        self.width = width or networks.default_width(network, self.image_shape)
-        check_range("width", self.width, 1)
+        if width is None:
+            width = networks.default_width(self.network, self.image_shape)
+        check_range("width", width, 1)
         check_range("max_width", max_width, 1)
         self.latent_dim = latent_dim
+        self.width = width
         self.likelihood = "gaussian" if is_points(self.image_shape) else likelihood
         self.beta = beta
         self.max_width = max_width
@@ -126,7 +128,7 @@ class VAE(GenerativeModel):
             image,
             width=self.width,
             max_width=self.max_width,
-            norm="batch" if self.network in ("dcgan", "resnet") else "none",
+            norm=networks.NORMS[self.network],
             kernels=kernels,
         )
         outputs = {

@@ -69,8 +69,7 @@ class WGAN(CriticModel):
         )
         check_range("clip", clip, 1e-9)
         self.clip = clip
-        norm = "batch" if self.convolutional else "none"
-        self.set_networks(*self.standard_networks(norm=norm))
+        self.set_networks(*self.standard_networks())
 
     def after_discriminator_step(self) -> None:
         for weight in self.discriminator.trainable_variables:

@@ -14,6 +14,8 @@ from tfgan2.networks.parts import Kernels, check_square, features_and_heads, see
 
 # The default width of each: units or channels.
 WIDTHS = {"mlp": 512, "dcgan": 64, "resnet": 128, "tutorial": 128, "began": 64}
+# What the layers that see images have between them, where a flavour does not want it otherwise.
+NORMS = {"mlp": "none", "dcgan": "batch", "resnet": "batch", "tutorial": "none", "began": "none"}
 POINTS_WIDTH = 128
 # Images as small as MNIST and CIFAR-10 train three times as fast with half of the paper's width.
 SMALL, SMALL_WIDTH = 32, 32
@@ -52,17 +54,17 @@ def make_image(
     kernels: Kernels,
 ) -> keras.KerasTensor:
     """The values from which a last activation makes the image: float, shape `image_shape`."""
-    if network == "mlp":
-        return mlp.generator(x, image_shape, width=width, kernels=kernels)
-    if network == "resnet":
-        return resnet.generator(x, image_shape, width=width, kernels=kernels)
-    if network == "began":
-        return began.generator(x, image_shape, width=width, kernels=kernels)
-    if network == "tutorial":
-        return dcgan.tutorial_generator(x, image_shape, width=width, kernels=kernels)
-    return dcgan.strided_generator(
-        x, image_shape, width=width, max_width=max_width, kernels=kernels
-    )
+    if network == "dcgan":
+        return dcgan.strided_generator(
+            x, image_shape, width=width, max_width=max_width, kernels=kernels
+        )
+    build = {
+        "mlp": mlp.generator,
+        "resnet": resnet.generator,
+        "tutorial": dcgan.tutorial_generator,
+        "began": began.generator,
+    }[network]
+    return build(x, image_shape, width=width, kernels=kernels)
 
 
 def see_image(
@@ -84,15 +86,15 @@ def see_image(
         "dropout": dropout,
         "kernels": kernels,
     }
-    if network == "mlp":
-        return mlp.features(x, **settings)
-    if network == "resnet":
-        return resnet.features(x, **settings)
-    if network == "began":
-        return began.features(x, **settings)
-    if network == "tutorial":
-        return dcgan.tutorial_features(x, **settings)
-    return dcgan.strided_features(x, max_width=max_width, **settings)
+    if network == "dcgan":
+        return dcgan.strided_features(x, max_width=max_width, **settings)
+    build = {
+        "mlp": mlp.features,
+        "resnet": resnet.features,
+        "tutorial": dcgan.tutorial_features,
+        "began": began.features,
+    }[network]
+    return build(x, **settings)
 
 
 def generator(
@@ -143,7 +145,7 @@ def discriminator(
     width: int,
     max_width: int,
     seed: int,
-    norm: str = "batch",
+    norm: str,
     use_spectral: bool = False,
     dropout: float = 0.0,
     num_labels: int = 0,

@@ -45,18 +45,13 @@ def sizes_down(size: int, smallest: int) -> list[int]:
     return sizes
 
 
-def check_square(image_shape: tuple[int, int, int], low: int = 8, high: int = 128) -> int:
-    """The size of a square image shape.
-
-    Raises:
-        UserError: not square, or not from `low` to `high`.
-    """
+def check_square(image_shape: tuple[int, int, int], low: int = 8, high: int = 128) -> None:
+    """Raises a UserError unless the images are square and from `low` to `high` pixels wide."""
     height, width, _ = image_shape
     if height != width:
         raise UserError(f"images must be square, not {height}x{width}")
     if not low <= height <= high:
         raise UserError(f"images of {height}x{height} are not possible: from {low} to {high}")
-    return height
 
 
 def crop_to(x: keras.KerasTensor, size: int) -> keras.KerasTensor:

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tfgan2 import images, registry, runs
 from tfgan2.errors import TrainingDivergedError, UserError, cannot_write
-from tfgan2.labels import grid_count, label_columns
+from tfgan2.labels import label_columns
 from tfgan2.training import checkpoints, stats
 from tfgan2.training.interruption import Interruption
 from tfgan2.training.progress import Display
@@ -23,9 +22,6 @@ from tfgan2.training.progress import Display
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
     from tfgan2.models.base import GenerativeModel
-
-
-POINTS = 2500  # samples in a scatter plot
 
 
 @contextlib.contextmanager
@@ -84,12 +80,7 @@ class Trainer:
         self.display = display
         self.images_per_step = self.options.batch_size * model.batches_per_step
         self.columns = label_columns(model.num_labels)
-        count = self.options.sample_count
-        count = (
-            max(count, POINTS)
-            if images.is_points(model.image_shape)
-            else grid_count(model.num_labels, count)
-        )
+        count = model.samples_shown(self.options.sample_count)
         self.latents = model.draw_latents(count, seed=self.options.seed)
         self.step = 0
         self.averages = stats.Averages()
@@ -135,7 +126,7 @@ class Trainer:
         batches = self.dataset.batches(
             self.images_per_step, seed=options.seed, start=self.step * self.images_per_step
         )
-        self.reals = self._first_reals()
+        self.reals = self.dataset.some(len(self.latents), seed=options.seed)
         if not (self.run / "reals.png").exists():
             images.save_grid(self.run / "reals.png", self.reals)
         step_function = self._step_function()
@@ -250,11 +241,3 @@ class Trainer:
             )
         except FloatingPointError as error:
             raise self._diverged(f"{error} is not finite after step {self.step}") from error
-
-    def _first_reals(self) -> np.ndarray:
-        """Some real images, always the same ones of a dataset."""
-        points = images.is_points(self.dataset.image_shape)
-        count = POINTS if points else self.options.sample_count
-        count = min(count, self.dataset.num_images)
-        batch = next(iter(self.dataset.batches(count, seed=self.options.seed)))
-        return (batch[0] if isinstance(batch, tuple) else batch).numpy()

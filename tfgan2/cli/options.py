@@ -1,0 +1,17 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Label = Annotated[
+    list[str] | None,
+    typer.Option(help="A class by name or number; repeatable: they take turns."),
+]
+Latents = Annotated[
+    Path | None,
+    typer.Option(help="A .npy of shape (count, latent_dim), in place of --count and --seed."),
+]
