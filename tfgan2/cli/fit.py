@@ -282,7 +282,7 @@ def _start(
     try:
         config.hyperparameters.update(cls.data_hyperparameters(config.dataset))
     except UserError as error:
-        raise UserError(f"{config.flavour} on {config.data.name}: {error}") from error
+        raise UserError(f"{config.flavour} {error}, {config.data.name} has none") from error
     model = build_model(config)
     config.hyperparameters = model.get_config()
     model.check_batch_size(config.training.batch_size)

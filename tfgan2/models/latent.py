@@ -41,7 +41,7 @@ class LatentModel(GenerativeModel):
         found = super().data_hyperparameters(facts)
         if cls.labels_are_classes:
             if not facts["class_names"]:
-                raise UserError("it needs a dataset with labels, and this one has none")
+                raise UserError("needs a dataset with labels")
             found["num_classes"] = len(facts["class_names"])
         return found
 

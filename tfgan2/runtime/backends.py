@@ -46,11 +46,12 @@ def in_batches(
     size = batch or chunk
     count = len(next(iter(inputs.values())))
     made = []
-    for start in range(0, count, size):
+    for start in range(0, max(1, count), size):
         part = {name: array[start : start + size] for name, array in inputs.items()}
         wanted = min(size, count - start)
-        if batch and wanted < batch:
-            part = {name: np.resize(a, (size, *a.shape[1:])) for name, a in part.items()}
+        fed = batch or max(1, wanted)  # of no samples, the output's shape is still to be found
+        if wanted < fed:
+            part = {name: np.resize(a, (fed, *a.shape[1:])) for name, a in part.items()}
         made.append(backend(part)[output][:wanted])
     return np.concatenate(made)
 
