@@ -55,7 +55,7 @@ def test_side_by_side(side_by_side: Path, direction: str, cache: str) -> None:
 
 def test_folders_a_and_b_with_channels_of_their_own(tmp_path: Path) -> None:
     for i in range(3):
-        colour = np.zeros((10, 10, 3)) + (10 * i, 0, 0)
+        colour = np.full((10, 10, 3), [10 * i, 0, 0])
         write(tmp_path / "A" / f"{i}.png", grey(10 * i, 10, 10))
         write(tmp_path / "B" / f"{i}.bmp", colour)
     dataset = load_dataset(f"pairs:{tmp_path}", image_size=8)
