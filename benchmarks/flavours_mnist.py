@@ -34,7 +34,7 @@ STEPS = {
     "wgan": 3_500,
     "wgan-gp": 2_300,
     "dragan": 5_500,
-    "began": 3_000,
+    "began": 7_000,
     "sngan": 8_000,
     "vae": 15_000,
 }
