@@ -11,7 +11,8 @@ pictures. What is measured:
   cycle on val, at step 100 and in the end;
 - inpainting on FACES: L1 inside the mask on 500 faces held out, beside that of the mean face and of
   biharmonic inpainting;
-- srgan on FACES: PSNR of 500 faces held out made 4 times as large, after each phase, beside bicubic;
+- srgan on FACES: PSNR of 500 faces held out, made 4 times as large, after each phase and beside
+  bicubic;
 - stackgan on the built-in digits with captions: how often a classifier sees the digit that the
   caption names.
 

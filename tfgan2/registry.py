@@ -99,6 +99,11 @@ FLAVOURS: dict[str, Flavour] = {
         "spectral normalisation and hinge loss, plain CNN or ResNet",
         "Miyato et al. 2018, arXiv:1802.05957",
     ),
+    "vae": Flavour(
+        "tfgan2.models.vae:VAE",
+        "variational autoencoder: Bernoulli or Gaussian likelihood",
+        "Kingma and Welling 2013, arXiv:1312.6114",
+    ),
     "pix2pix": Flavour(
         "tfgan2.models.pix2pix:Pix2Pix",
         "images become images, learned from pairs",
@@ -123,11 +128,6 @@ FLAVOURS: dict[str, Flavour] = {
         "tfgan2.models.stackgan:StackGAN",
         "sentences become images, in two stages",
         "Zhang et al. 2016, arXiv:1612.03242",
-    ),
-    "vae": Flavour(
-        "tfgan2.models.vae:VAE",
-        "variational autoencoder: Bernoulli or Gaussian likelihood",
-        "Kingma and Welling 2013, arXiv:1312.6114",
     ),
 }
 
