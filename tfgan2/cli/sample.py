@@ -131,4 +131,4 @@ def _reals(config: runs.RunConfig) -> np.ndarray | None:
     except UserError as error:
         print(f"no reconstructions: {error}")
         return None
-    return dataset.some(config.training.sample_count, seed=config.training.seed)
+    return dataset.some(config.training.sample_count, seed=config.training.seed)[0]

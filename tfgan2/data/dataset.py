@@ -80,6 +80,8 @@ class ImageDataset:
             names, shapes and file sizes, not from pixels.
     """
 
+    fingerprint: str
+
     def __init__(
         self,
         source: Source,

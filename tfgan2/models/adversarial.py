@@ -38,8 +38,8 @@ class Samples(NamedTuple):
 
     images: tf.Tensor
     labels: tf.Tensor | None = None
-    latents: tf.Tensor | None = None
-    inputs: tf.Tensor | None = None
+    latents: Any = None
+    inputs: Any = None
 
     def part(self, of: slice) -> Samples:
         """Some of the samples."""

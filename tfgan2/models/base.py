@@ -131,6 +131,7 @@ class GenerativeModel(keras.Model):
     ema_generator: keras.Model | None = None
     batches_per_step: int = 1
     planned_steps: int = 10_000
+    train_function: Any
     phase: str = ""
 
     def __init__(self, image_shape: tuple[int, int, int], *, seed: int = 0) -> None:

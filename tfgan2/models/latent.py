@@ -78,7 +78,7 @@ class LatentModel(GenerativeModel):
     def generate(
         self,
         latents: np.ndarray | tf.Tensor,
-        labels: np.ndarray | None = None,
+        labels: np.ndarray | Sequence[str] | None = None,
         *,
         batch_size: int = 64,
     ) -> np.ndarray:
@@ -112,7 +112,7 @@ class LatentModel(GenerativeModel):
             )
         return latents
 
-    def _checked_labels(self, labels: np.ndarray | None, count: int) -> np.ndarray:
+    def _checked_labels(self, labels: np.ndarray | Sequence[str] | None, count: int) -> np.ndarray:
         labels = np.asarray(self.draw_labels(count) if labels is None else labels)
         if labels.shape != (count,) or labels.dtype.kind not in "iu":
             raise UserError(f"labels must be whole numbers of shape ({count},)")

@@ -345,7 +345,7 @@ class StackGAN(LatentModel):
     def generate(
         self,
         latents: np.ndarray | tf.Tensor,
-        texts: Sequence[str] | None = None,
+        texts: np.ndarray | Sequence[str] | None = None,
         *,
         batch_size: int = 64,
     ) -> np.ndarray:
@@ -367,7 +367,7 @@ class StackGAN(LatentModel):
             texts = [self.captions[i % len(self.captions)] for i in range(len(latents))]
         if len(texts) != len(latents):
             raise UserError(f"{len(latents)} latents need as many texts, not {len(texts)}")
-        inputs = {"z": latents, "text": self.encode(texts)}
+        inputs = {"z": latents, "text": self.encode([str(text) for text in texts])}
         return self.run_generator(self.generator, inputs, batch_size=batch_size)
 
     def pictures(
