@@ -27,8 +27,8 @@ class BEGAN(ArchitectureModel):
     convergence M = L(x) + |gamma L(x) - L(G(z))|, which falls while the images get better.
 
     The networks are those of dcgan, gamma is 0.75 and the learning rates are 2e-4: with the paper's
-    own (network=began, gamma 0.5, rates of 1e-4), made for faces, MNIST lost most of its variety, and
-    each step takes several times as long.
+    own (network=began, gamma 0.5, rates of 1e-4), made for faces, MNIST lost most of its variety,
+    and each step takes several times as long.
     """
 
     latent_distribution = "uniform"
