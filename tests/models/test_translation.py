@@ -103,7 +103,7 @@ def test_the_pool_shows_earlier_fakes() -> None:
 def test_the_learning_rate_falls_in_the_second_half() -> None:
     model = make_small("cyclegan")
     model.planned_steps = 100
-    rate = model._optimizer()._learning_rate
+    rate = model.default_optimizer("generator")._learning_rate
     steps = (0, 50, 75, 100, 120)
     assert [round(float(rate(step)) / 2e-4, 4) for step in steps] == [1, 1, 0.5, 0, 0]
 

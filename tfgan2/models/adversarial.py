@@ -13,12 +13,8 @@ import tensorflow as tf
 
 from tfgan2 import augment as policies
 from tfgan2.lookahead import Lookahead
-from tfgan2.models.base import (
-    Batch,
-    GenerativeModel,
-    check_range,
-    make_optimizer,
-)
+from tfgan2.models.base import Batch, check_range, make_optimizer
+from tfgan2.models.players import TwoPlayerModel
 
 Metrics = dict[str, tf.Tensor]
 
@@ -46,7 +42,7 @@ class Samples(NamedTuple):
         return Samples(*(None if field is None else field[of] for field in self))
 
 
-class AdversarialModel(GenerativeModel):
+class AdversarialModel(TwoPlayerModel):
     """A generator against a discriminator, each with an optimizer of its own.
 
     A subclass calls `set_networks` at the end of its constructor, and overrides `generator_loss`
@@ -130,8 +126,7 @@ class AdversarialModel(GenerativeModel):
         self.ema_decay = ema_decay
         self.batches_per_step = d_steps
         self._policy = policies.parse_policy(augment)
-        for player in ("generator", "discriminator"):
-            self._default_optimizer(player)  # so that a wrong value is told before training
+        self.check_optimizers()
 
     def hyperparameter(self, name: str) -> Any:
         # After `compile` the attribute without "_name" is the optimizer itself.
@@ -156,7 +151,11 @@ class AdversarialModel(GenerativeModel):
 
     # --- optimizers ------------------------------------------------------------------------------
 
-    def _default_optimizer(self, player: str) -> keras.optimizers.Optimizer:
+    def player_variables(self, player: str) -> list[keras.Variable]:
+        network = self.generator if player == "generator" else self.discriminator
+        return network.trainable_variables
+
+    def default_optimizer(self, player: str) -> keras.optimizers.Optimizer:
         return make_optimizer(
             getattr(self, f"{player}_optimizer_name"),
             getattr(self, f"{player}_learning_rate"),
@@ -164,36 +163,6 @@ class AdversarialModel(GenerativeModel):
             beta_2=self.beta_2,
             clipvalue=self.clipvalue,
         )
-
-    def compile(
-        self,
-        generator_optimizer: keras.optimizers.Optimizer | str | None = None,
-        discriminator_optimizer: keras.optimizers.Optimizer | str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Takes the players' optimizers; like `tf.keras.Model.compile` otherwise.
-
-        Args:
-            generator_optimizer: an optimizer of Keras or its name; default: what the
-                hyperparameters say, which are the paper's.
-            discriminator_optimizer: likewise.
-            **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`.
-        """
-        super().compile(optimizer=None, **kwargs)
-        self.generator_optimizer = self.prepared(
-            generator_optimizer or self._default_optimizer("generator"),
-            self.generator.trainable_variables,
-        )
-        self.discriminator_optimizer = self.prepared(
-            discriminator_optimizer or self._default_optimizer("discriminator"),
-            self.discriminator.trainable_variables,
-        )
-
-    def optimizers_by_name(self) -> dict[str, keras.optimizers.Optimizer]:
-        return {
-            "generator_optimizer": self.generator_optimizer,
-            "discriminator_optimizer": self.discriminator_optimizer,
-        }
 
     # --- what a flavour overrides ----------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from tfgan2.models.base import (
     check_range,
     make_optimizer,
 )
+from tfgan2.models.players import TwoPlayerModel
 from tfgan2.models.translation import (
     SHOWN,
     TranslationModel,
@@ -53,7 +54,7 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         return {"initial": self.initial}
 
 
-class CycleGAN(TranslationModel):
+class CycleGAN(TwoPlayerModel, TranslationModel):
     """Two kinds of images become each other without pairs, Zhu et al. 2017 (arXiv:1703.10593).
 
     G makes B from A and F makes A from B. Each discriminator judges patches by least squares,
@@ -141,7 +142,7 @@ class CycleGAN(TranslationModel):
         self.learning_rate = learning_rate
         self.beta_1 = beta_1
         self.decay = decay
-        self._optimizer()  # so that a wrong value is told before training
+        self.check_optimizers()
         self.generator = self._build("a_to_b", height, breadth)
         self.back_generator = self._build("b_to_a", height, breadth)
         shapes = ((height, breadth, input_channels), self.image_shape)
@@ -207,46 +208,19 @@ class CycleGAN(TranslationModel):
 
     # --- optimizers ------------------------------------------------------------------------------
 
-    def _optimizer(self) -> keras.optimizers.Optimizer:
+    def player_variables(self, player: str) -> list[keras.Variable]:
+        """Of both generators, or of both discriminators."""
+        pair = (self.generator, self.back_generator)
+        if player == "discriminator":
+            pair = (self.judge_a, self.judge_b)
+        return [variable for network in pair for variable in network.trainable_variables]
+
+    def default_optimizer(self, player: str) -> keras.optimizers.Optimizer:
         optimizer = make_optimizer("adam", self.learning_rate, beta_1=self.beta_1)
         if self.decay:
             rate = LinearDecay(self.learning_rate, self)
             optimizer = keras.optimizers.Adam(rate, beta_1=self.beta_1)
         return optimizer
-
-    def compile(
-        self,
-        generator_optimizer: keras.optimizers.Optimizer | str | None = None,
-        discriminator_optimizer: keras.optimizers.Optimizer | str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Takes the optimizers, one for both generators and one for both discriminators.
-
-        Args:
-            generator_optimizer: an optimizer of Keras or its name; default: what the
-                hyperparameters say, which are the paper's.
-            discriminator_optimizer: likewise.
-            **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`.
-        """
-        super().compile(optimizer=None, **kwargs)
-        self.generator_optimizer = self.prepared(
-            generator_optimizer or self._optimizer(), self._makers()
-        )
-        self.discriminator_optimizer = self.prepared(
-            discriminator_optimizer or self._optimizer(), self._judges()
-        )
-
-    def optimizers_by_name(self) -> dict[str, keras.optimizers.Optimizer]:
-        return {
-            "generator_optimizer": self.generator_optimizer,
-            "discriminator_optimizer": self.discriminator_optimizer,
-        }
-
-    def _makers(self) -> list[keras.Variable]:
-        return [*self.generator.trainable_variables, *self.back_generator.trainable_variables]
-
-    def _judges(self) -> list[keras.Variable]:
-        return [*self.judge_a.trainable_variables, *self.judge_b.trainable_variables]
 
     # --- the game --------------------------------------------------------------------------------
 
@@ -279,7 +253,7 @@ class CycleGAN(TranslationModel):
                 ) + mean_absolute(self.back_generator(a, training=True) - a)
                 loss += self.cycle_weight * self.identity_weight * terms["identity_loss"]
             scaled = self.scaled(loss, self.generator_optimizer)
-        makers = self._makers()
+        makers = self.player_variables("generator")
         self.generator_optimizer.apply(tape.gradient(scaled, makers), makers)
         shown = [
             self._pooled(0, tf.stop_gradient(fake_a)),
@@ -290,7 +264,7 @@ class CycleGAN(TranslationModel):
                 self.judge_b, b, shown[1]
             )
             scaled = self.scaled(judged, self.discriminator_optimizer)
-        judges = self._judges()
+        judges = self.player_variables("discriminator")
         self.discriminator_optimizer.apply(tape.gradient(scaled, judges), judges)
         self.step.assign_add(1)
         return {"generator_loss": loss, "discriminator_loss": judged, **terms}

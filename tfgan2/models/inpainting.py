@@ -8,16 +8,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgan2 import losses, masks
+from tfgan2 import masks
 from tfgan2.errors import UserError
-from tfgan2.models.adversarial import AdversarialModel, Metrics, Samples
+from tfgan2.models.adversarial import Metrics, Samples
 from tfgan2.models.base import Batch, check_choice, check_range
-from tfgan2.models.translation import TranslationModel, random_crops
+from tfgan2.models.translation import AdversarialTranslation, random_crops
 from tfgan2.networks import completion
 from tfgan2.networks.parts import NORMS
 
 
-class Inpainting(AdversarialModel, TranslationModel):
+class Inpainting(AdversarialTranslation):
     """Fills what a mask hides: Pathak et al. 2016 (arXiv:1604.07379), Iizuka et al. 2017.
 
     The generator sees the image with grey where the mask is 1, and the mask; outside the mask its
@@ -53,12 +53,12 @@ class Inpainting(AdversarialModel, TranslationModel):
             adversarial_weight: of the generator's adversarial loss; 0 leaves the reconstruction.
             width: channels of the first layers, both players.
             norm: of the generator: none, batch, layer or instance.
-            **shared: see `AdversarialModel`.
+            **shared: see `AdversarialTranslation`.
 
         Raises:
             UserError: a value that is not possible.
         """
-        super().__init__(image_shape, **shared)
+        super().__init__(image_shape, adversarial_weight=adversarial_weight, **shared)
         height, breadth, _ = self.image_shape
         if height % 4 or breadth % 4 or min(height, breadth) < 8:
             raise UserError(
@@ -69,14 +69,12 @@ class Inpainting(AdversarialModel, TranslationModel):
         check_range("mask_size", mask_size, 0.1, 0.9)
         check_choice("reconstruction", reconstruction, ("l1", "l2"))
         check_range("reconstruction_weight", reconstruction_weight, 0.0)
-        check_range("adversarial_weight", adversarial_weight, 0.0)
         check_range("width", width, 1)
         check_choice("norm", norm, NORMS)
         self.mask = mask
         self.mask_size = mask_size
         self.reconstruction = reconstruction
         self.reconstruction_weight = reconstruction_weight
-        self.adversarial_weight = adversarial_weight
         self.width = width
         self.norm = norm
         self.size_multiple = 4
@@ -111,13 +109,6 @@ class Inpainting(AdversarialModel, TranslationModel):
         tops, lefts = masks.surroundings(samples.inputs, self.local_size)
         local = random_crops(samples.images, tops, lefts, self.local_size, self.local_size)
         return self.discriminator([samples.images, local], training=True)
-
-    def discriminator_loss(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
-        return losses.minimax_discriminator_loss(real_logits, fake_logits)
-
-    def generator_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
-        adversarial = losses.non_saturating_generator_loss(self.judge(fake))
-        return self.adversarial_weight * adversarial, {"adversarial_loss": adversarial}
 
     def content_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
         difference = tf.cast(real.images - fake.images, tf.float32) * real.inputs

@@ -8,17 +8,16 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from tfgan2 import losses
 from tfgan2.errors import UserError
-from tfgan2.models.adversarial import AdversarialModel, Metrics, Samples
+from tfgan2.models.adversarial import Metrics, Samples
 from tfgan2.models.base import Batch, check_choice, check_range
-from tfgan2.models.translation import TranslationModel, mean_absolute
+from tfgan2.models.translation import AdversarialTranslation, mean_absolute
 from tfgan2.networks import patch as patch_gan
 from tfgan2.networks import unet
 from tfgan2.networks.parts import NORMS
 
 
-class Pix2Pix(AdversarialModel, TranslationModel):
+class Pix2Pix(AdversarialTranslation):
     """Paired images become images, Isola et al. 2016 (arXiv:1611.07004).
 
     A U-Net makes the output y of the input x; the discriminator, which judges patches, sees both.
@@ -40,7 +39,6 @@ class Pix2Pix(AdversarialModel, TranslationModel):
         *,
         input_channels: int | None = None,
         l1_weight: float = 100.0,
-        adversarial_weight: float = 1.0,
         patch: int = 0,
         width: int = 64,
         max_width: int = 512,
@@ -57,7 +55,6 @@ class Pix2Pix(AdversarialModel, TranslationModel):
             image_shape: (height, width, channels) of the outputs.
             input_channels: of the inputs, whose size is the same; default: those of the outputs.
             l1_weight: of the mean absolute difference from the target.
-            adversarial_weight: of the generator's adversarial loss; 0 leaves L1 alone.
             patch: edge of the patches that are judged, 16, 34 or 70; 0: 70, for images smaller than
                 128 pixels 34.
             width: channels at the images' end, both players.
@@ -67,7 +64,7 @@ class Pix2Pix(AdversarialModel, TranslationModel):
             jitter: enlarge images by 30/256 and cut a random part of the size wanted.
             mirror: mirror half of the pairs.
             ema_decay: of the moving average of the generator's weights; 0 keeps none.
-            **shared: see `AdversarialModel`.
+            **shared: see `AdversarialTranslation`.
 
         Raises:
             UserError: a value that is not possible.
@@ -79,14 +76,12 @@ class Pix2Pix(AdversarialModel, TranslationModel):
         if patch not in patch_gan.PATCHES:
             raise UserError(f"patch must be 16, 34 or 70, not {patch}")
         check_range("l1_weight", l1_weight, 0.0)
-        check_range("adversarial_weight", adversarial_weight, 0.0)
         check_range("width", width, 1)
         check_range("max_width", max_width, 1)
         check_choice("norm", norm, NORMS)
         check_range("dropout", dropout, 0.0, 0.99)
         self.input_channels = input_channels or channels
         self.l1_weight = l1_weight
-        self.adversarial_weight = adversarial_weight
         self.patch = patch
         self.width = width
         self.max_width = max_width
@@ -142,11 +137,7 @@ class Pix2Pix(AdversarialModel, TranslationModel):
         return self.discriminator([samples.images, samples.inputs], training=True)
 
     def discriminator_loss(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
-        return 0.5 * losses.minimax_discriminator_loss(real_logits, fake_logits)
-
-    def generator_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
-        adversarial = losses.non_saturating_generator_loss(self.judge(fake))
-        return self.adversarial_weight * adversarial, {"adversarial_loss": adversarial}
+        return 0.5 * super().discriminator_loss(real_logits, fake_logits)
 
     def content_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
         l1 = mean_absolute(real.images - fake.images)

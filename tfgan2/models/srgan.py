@@ -9,12 +9,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgan2 import losses
 from tfgan2.errors import UserError
 from tfgan2.images import resize_matrix
-from tfgan2.models.adversarial import AdversarialModel, Metrics, Samples
+from tfgan2.models.adversarial import Metrics, Samples
 from tfgan2.models.base import Batch, check_choice, check_range
-from tfgan2.models.translation import TranslationModel, resized_by
+from tfgan2.models.translation import AdversarialTranslation, resized_by
 from tfgan2.networks import superres
 from tfgan2.networks.parts import NORMS
 
@@ -24,7 +23,7 @@ VGG_SCALE = 1 / 12.75  # of the features, as the paper has it
 VGG_SMALLEST = 32
 
 
-class SRGAN(AdversarialModel, TranslationModel):
+class SRGAN(AdversarialTranslation):
     """Makes images 2 or 4 times as large, Ledig et al. 2016 (arXiv:1609.04802).
 
     The dataset's images are the large ones; the small ones are made of them by bicubic downscaling.
@@ -72,13 +71,14 @@ class SRGAN(AdversarialModel, TranslationModel):
             generator_learning_rate: of the generator's optimizer.
             discriminator_learning_rate: of the discriminator's optimizer.
             beta_1: decay of Adam's first moment, both players.
-            **shared: see `AdversarialModel`.
+            **shared: see `AdversarialTranslation`.
 
         Raises:
             UserError: a value that is not possible, or VGG's weights cannot be fetched.
         """
         super().__init__(
             image_shape,
+            adversarial_weight=adversarial_weight,
             generator_learning_rate=generator_learning_rate,
             discriminator_learning_rate=discriminator_learning_rate,
             beta_1=beta_1,
@@ -94,7 +94,6 @@ class SRGAN(AdversarialModel, TranslationModel):
             )
         check_choice("content", content, ("pixels", "vgg"))
         check_range("content_weight", content_weight, 0.0)
-        check_range("adversarial_weight", adversarial_weight, 0.0)
         check_range("pretrain_steps", pretrain_steps or 0, 0)
         check_range("blocks", blocks, 1)
         check_range("width", width, 1)
@@ -102,7 +101,6 @@ class SRGAN(AdversarialModel, TranslationModel):
         self.scale = scale
         self.content = content
         self.content_weight = content_weight
-        self.adversarial_weight = adversarial_weight
         self.pretrain_steps = pretrain_steps
         self.blocks = blocks
         self.width = width
@@ -160,13 +158,6 @@ class SRGAN(AdversarialModel, TranslationModel):
             scaled = self.scaled(loss, self.generator_optimizer)
         self.update_generator(tape, scaled)
         return {"generator_loss": loss, "content_loss": loss}
-
-    def discriminator_loss(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
-        return losses.minimax_discriminator_loss(real_logits, fake_logits)
-
-    def generator_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
-        adversarial = losses.non_saturating_generator_loss(self.judge(fake))
-        return self.adversarial_weight * adversarial, {"adversarial_loss": adversarial}
 
     def content_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
         images = (real.images, fake.images)

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfgan2 import losses
 from tfgan2.images import side_by_side
-from tfgan2.models.base import Exportable, GenerativeModel, View
+from tfgan2.models.adversarial import AdversarialModel, Metrics, Samples
+from tfgan2.models.base import Exportable, GenerativeModel, View, check_range
 
 JITTER = 30 / 256
 """Of random cuts: what pix2pix and cyclegan enlarge images by first, 256 pixels to 286."""
@@ -99,6 +101,37 @@ class TranslationModel(GenerativeModel):
         inputs = self.inputs_of(examples, seed=seed)
         made = self.run_generator(self.sampling_generator, inputs, batch_size=8)
         return {"": View(side_by_side(*self.shown_of(examples, inputs, made)), columns=2)}
+
+
+class AdversarialTranslation(AdversarialModel, TranslationModel):
+    """A generator of images from images against a discriminator, by cross entropy.
+
+    D minimises -log D(y) - log(1 - D(G(x))), G -adversarial_weight * log D(G(x)) + its content.
+    """
+
+    def __init__(
+        self, image_shape: tuple[int, int, int], *, adversarial_weight: float = 1.0, **shared: Any
+    ) -> None:
+        """Keeps the weight.
+
+        Args:
+            image_shape: (height, width, channels) of the outputs.
+            adversarial_weight: of the generator's adversarial loss; 0 leaves the content alone.
+            **shared: see `AdversarialModel`.
+
+        Raises:
+            UserError: a value that is not possible.
+        """
+        super().__init__(image_shape, **shared)
+        check_range("adversarial_weight", adversarial_weight, 0.0)
+        self.adversarial_weight = adversarial_weight
+
+    def discriminator_loss(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+        return losses.minimax_discriminator_loss(real_logits, fake_logits)
+
+    def generator_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
+        adversarial = losses.non_saturating_generator_loss(self.judge(fake))
+        return self.adversarial_weight * adversarial, {"adversarial_loss": adversarial}
 
 
 def with_weights(network: tf.keras.Model, source: tf.keras.Model) -> tf.keras.Model:
