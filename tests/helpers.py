@@ -1,8 +1,14 @@
-"""A run small enough for every test to train a few steps of it."""
+"""Runs and models small enough for every test to train a few steps of them."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tfgan2.models.base import GenerativeModel
 
 SMALL = "--set width=4 --set latent_dim=8 --batch-size 16 --seed 3 --no-xla"
 
@@ -14,3 +20,70 @@ def fit_small(out: Path, options: str = "", *, steps: int = 6) -> int:
     every = "--log-every 2 --sample-every 4 --checkpoint-every 2"
     words = f"fit dcgan --dataset digits --steps {steps} {every} {SMALL} {options}"
     return cli.run([*words.split(), "--out", str(out)])
+
+
+SIZES = {"width": 8, "latent_dim": 6, "blocks": 1, "pool_size": 3}
+# So that few steps see every phase.
+PHASES = {"text_steps": 1, "stage_one_steps": 1, "pretrain_steps": 1}
+VOCABULARY = ("a", "bright", "dark", "picture")
+
+
+def small_settings(name: str) -> dict[str, int]:
+    """Hyperparameters that make any flavour small and short."""
+    from tfgan2 import hyperparameters
+
+    known = hyperparameters.hyperparameters(name)
+    return {key: value for key, value in {**SIZES, **PHASES}.items() if key in known}
+
+
+def size(name: str) -> int:
+    """Edge of the images: enough for networks of every kind."""
+    from tfgan2 import registry
+    from tfgan2.models.latent import LatentModel
+
+    cls = registry.load_class(name)
+    return 8 if cls.data_kind == "images" and issubclass(cls, LatentModel) else 16
+
+
+def make_small(
+    name: str, shape: tuple[int, int, int] | None = None, **more: object
+) -> GenerativeModel:
+    """A flavour's model, small; `more` are further hyperparameters."""
+    import tfgan2
+    from tfgan2 import registry
+
+    cls = registry.load_class(name)
+    shape = shape or (size(name), size(name), 1)
+    facts = {
+        "image_shape": shape,
+        "input_shape": shape,
+        "class_names": ["a", "b", "c"],
+        "vocabulary": VOCABULARY,
+        "caption_length": 3,
+        "captions": ("a bright picture", "a dark picture"),
+    }
+    given = {**small_settings(name), **cls.data_hyperparameters(facts), **more}
+    return tfgan2.create(name, **given)
+
+
+def batch_for(
+    model: GenerativeModel, count: int = 8, shape: tuple[int, int, int] | None = None
+) -> tuple[np.ndarray, ...]:
+    """A batch of the kind that the model trains on."""
+    count *= model.batches_per_step
+    rng = np.random.default_rng(0)
+    images, others = (
+        rng.uniform(-1, 1, (count, *(shape or model.image_shape))).astype(np.float32)
+        for _ in range(2)
+    )
+    second = {
+        "images": np.arange(count, dtype=np.int32) % 3,
+        "pairs": others,
+        "unpaired": others,
+        "captions": rng.integers(2, 5, (count, 3), dtype=np.int32),
+    }
+    return images, second[model.data_kind]
+
+
+def phases(model: GenerativeModel) -> list[str]:
+    return list(dict.fromkeys(model.phase_at(step) for step in range(4)))

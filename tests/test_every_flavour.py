@@ -11,57 +11,82 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import batch_for, make_small, phases, size, small_settings
 from PIL import Image
 
-import tfgan2
-from tfgan2 import cli, hyperparameters, registry, runtime
+from tfgan2 import cli, registry, runtime
+from tfgan2.data import KINDS
 from tfgan2.images import to_uint8
+from tfgan2.models.latent import LatentModel
+from tfgan2.models.translation import TranslationModel
 from tfgan2.training import checkpoints, stats
+from tfgan2.words import encode_words
 
 FLAVOURS = list(registry.flavours())
-SHAPE = (8, 8, 1)
 
 
-def small(name: str) -> dict[str, int]:
-    """Hyperparameters that make any flavour small."""
-    known = hyperparameters.hyperparameters(name)
-    return {key: value for key, value in {"width": 8, "latent_dim": 6}.items() if key in known}
+def is_latent(name: str) -> bool:
+    return issubclass(registry.load_class(name), LatentModel)
 
 
-def make(name: str, shape: tuple[int, int, int] = SHAPE, **more: object) -> keras.Model:
-    cls = registry.load_class(name)
-    if "num_classes" in cls.hyperparameter_names():
-        more["num_classes"] = 3
-    return tfgan2.create(name, image_shape=shape, **{**small(name), **more})
+SHOWN_POINTS = [
+    name for name in FLAVOURS if is_latent(name) and registry.load_class(name).data_kind == "images"
+]
 
 
-def batch(
-    model: keras.Model, count: int = 8, shape: tuple[int, int, int] = SHAPE
-) -> tuple[np.ndarray, np.ndarray]:
-    count *= model.batches_per_step
+def dataset(kind: str, folder: Path) -> str:
+    """A small dataset of a kind, as `--dataset` takes it."""
+    if kind == "images":
+        return "digits"
+    if kind == "captions":
+        return "digits-captions"
     rng = np.random.default_rng(0)
-    images = rng.uniform(-1, 1, (count, *shape)).astype(np.float32)
-    return images, np.arange(count, dtype=np.int32) % 3
+    for side in "AB":
+        (folder / side).mkdir(parents=True)
+        for number in range(40):
+            pixels = rng.integers(0, 256, (20, 20), np.uint8)
+            Image.fromarray(pixels).save(folder / side / f"{number}.png")
+    return f"pairs:{folder}" if kind == "pairs" else f"unpaired:{folder / 'A'},{folder / 'B'}"
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of pictures, one of them of a shape of its own."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    for number, shape in enumerate([(16, 16), (16, 16), (21, 18)]):
+        Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(folder / f"{number}.png")
+    return folder
 
 
 @pytest.mark.parametrize("name", FLAVOURS)
-def test_from_training_to_exported_files(name: str, tmp_path: Path) -> None:
-    run, grid = tmp_path / "run", tmp_path / "grid.png"
-    settings = [word for key, value in small(name).items() for word in ("--set", f"{key}={value}")]
+def test_from_training_to_exported_files(name: str, tmp_path: Path, pictures: Path) -> None:
+    cls = registry.load_class(name)
+    assert cls.data_kind in KINDS
+    run = tmp_path / "run"
+    options = [
+        w for key, value in small_settings(name).items() for w in ("--set", f"{key}={value}")
+    ]
     words = (
-        f"fit {name} --dataset digits --image-size 8 --batch-size 16 --seed 3 --no-xla --steps 4 "
+        f"fit {name} --dataset {dataset(cls.data_kind, tmp_path / 'data')} "
+        f"--image-size {size(name)} --batch-size 16 --seed 3 --no-xla --steps 4 "
         f"--log-every 2 --sample-every 4 --checkpoint-every 2 --out {run}"
     )
-    assert cli.run([*words.split(), *settings]) == 0
+    assert cli.run([*words.split(), *options]) == 0
 
     lines = stats.read(run)
     assert [line["step"] for line in lines] == [2, 4]
     losses = [key for key in lines[-1] if key.endswith("loss")]
-    assert losses and all(math.isfinite(line[key]) for line in lines for key in losses)
+    assert losses and all(
+        math.isfinite(line[key]) for line in lines for key in losses if key in line
+    )
     newest = checkpoints.newest(run)
     earlier = checkpoints.read(checkpoints.paths(run)[1])
     moved = [k for k, v in newest.arrays.items() if v.tobytes() != earlier.arrays[k].tobytes()]
     assert len(moved) > 10
+    with Image.open(run / "samples" / "step-0000004.png") as picture:
+        assert min(picture.size) > 200
 
     # Killed after the first checkpoint, it resumes to the very same weights and statistics.
     resumed = tmp_path / "resumed"
@@ -77,19 +102,27 @@ def test_from_training_to_exported_files(name: str, tmp_path: Path) -> None:
             k: v for k, v in other.items() if k not in times
         }
 
-    npz = tmp_path / "samples.npz"
-    assert cli.run(f"sample {run} --count 5 --seed 7 --out {npz}".split()) == 0
-    assert cli.run(f"sample {run} --out {grid}".split()) == 0
-    made = np.load(npz)
-    assert made["images"].shape == (5, 8, 8, 1) and made["images"].dtype == np.uint8
-    with Image.open(grid) as picture:
-        assert min(picture.size) > 200
-
     assert cli.run(["export", str(run)]) == 0
-    folder = run / "export"
-    listed = json.loads((folder / "metadata.json").read_text())["artefacts"]
-    assert [item["format"] for item in listed] == ["saved_model", "tflite", "onnx"]
+    listed = json.loads((run / "export" / "metadata.json").read_text())["artefacts"]
+    formats = [item["format"] for item in listed]
+    assert formats[:3] == ["saved_model", "tflite", "onnx"] and not len(formats) % 3
     assert all(item["max_difference"] < 1e-4 for item in listed)
+    if issubclass(cls, TranslationModel):
+        check_translation(run, pictures, tmp_path)
+    else:
+        check_samples(run, tmp_path)
+
+
+def check_samples(run: Path, tmp_path: Path) -> None:
+    """The run and its exported files make the same images of the same seed."""
+    folder, npz = run / "export", tmp_path / "samples.npz"
+    assert cli.run(f"sample {run} --count 5 --seed 7 --out {npz}".split()) == 0
+    assert cli.run(f"sample {run} --out {tmp_path / 'grid.png'}".split()) == 0
+    made = np.load(npz)
+    edge = made["images"].shape[1]
+    assert made["images"].shape == (5, edge, edge, 1) and made["images"].dtype == np.uint8
+    with Image.open(tmp_path / "grid.png") as picture:
+        assert min(picture.size) > 200
     labels = made.get("labels")
     for file in ("generator.onnx", "generator.tflite"):
         out = tmp_path / "generated.npz"
@@ -98,42 +131,90 @@ def test_from_training_to_exported_files(name: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(generated["latents"], made["latents"])
         np.testing.assert_array_equal(generated.get("labels"), labels)
         assert np.abs(generated["images"].astype(int) - made["images"]).max() <= 1
+    generator = runtime.load(folder / "generator.onnx")
+    assert generator.conditional == (labels is not None)
     serve = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
     inputs = {"z": tf.constant(made["latents"])}
     if labels is not None:
         inputs["label"] = tf.constant(labels)
+    if generator.captions:
+        encoder = tf.saved_model.load(str(folder / "text_encoder.saved_model"))
+        numbers = encode_words(
+            generator.texts(5), *(encoding(folder)[key] for key in ("vocabulary", "caption_length"))
+        )
+        encode = encoder.signatures["serving_default"]
+        inputs["text"] = encode(words=tf.constant(numbers))["text"]
     images = to_uint8(serve(**inputs)["image"].numpy())
     assert np.abs(images.astype(int) - made["images"]).max() <= 1
-    assert runtime.load(folder / "generator.onnx").conditional == (labels is not None)
+
+
+def encoding(folder: Path) -> dict[str, object]:
+    return runtime.read_metadata(folder / "text_encoder.onnx")
+
+
+def check_translation(run: Path, pictures: Path, tmp_path: Path) -> None:
+    """The run and its exported files make the same pictures of the same pictures."""
+    names = [path.stem for path in sorted((run / "export").glob("*.onnx"))]
+    any_size = tmp_path / "any-size"
+    assert cli.run(["export", str(run), "--dynamic-size", "--out", str(any_size)]) == 0
+    for name in names:
+        direction = ["--direction", "BtoA"] if name == "b_to_a" else []
+        sources = {
+            "run": [str(run), *direction],
+            "onnx": [str(any_size / f"{name}.onnx")],
+            "tflite": [str(any_size / f"{name}.tflite")],
+            "fixed": [str(run / "export" / f"{name}.onnx")],
+        }
+        made = {}
+        for kind, words in sources.items():
+            out = tmp_path / f"{name}-{kind}"
+            command = ["translate", *words, "--input", str(pictures), "--out", str(out)]
+            assert cli.run(command) == 0
+            made[kind] = [np.asarray(Image.open(path), int) for path in sorted(out.iterdir())]
+        scale = runtime.load_translator(any_size / f"{name}.onnx").scale
+        assert [image.shape for image in made["run"]] == [
+            (16 * scale, 16 * scale),
+            (16 * scale, 16 * scale),
+            (21 * scale, 18 * scale),
+        ]
+        for kind in ("onnx", "tflite"):
+            for one, other in zip(made["run"], made[kind], strict=True):
+                assert np.abs(one - other).max() <= 1
+        assert np.ptp(made["run"][0]) > 0 and np.abs(made["run"][0] - made["run"][1]).max() > 0
+        assert len({image.shape for image in made["fixed"]}) == 1
 
 
 @pytest.mark.parametrize("name", FLAVOURS)
 def test_plain_keras_fit_and_rebuilding(name: str) -> None:
-    model = make(name, seed=5)
+    model = make_small(name, seed=5)
     model.compile()
-    images, labels = batch(model)
     before = [variable.numpy() for variable in model.trainable_variables]
-    dataset = tf.data.Dataset.from_tensors((images, labels)).repeat(2)
+    parts = batch_for(model)
+    dataset = tf.data.Dataset.from_tensors(parts).repeat(4)
     history = model.fit(dataset, verbose=0)
     assert all(np.isfinite(values).all() for values in history.history.values())
-    assert int(model.step) == 2
+    assert int(model.step) == 4
     same = [np.array_equal(a, b) for a, b in zip(before, model.trainable_variables, strict=True)]
     assert not all(same)
     again = type(model).from_config(model.get_config())
     assert again.get_config() == model.get_config()
-    fresh = make(name, seed=5)
+    fresh = make_small(name, seed=5)
     for one, other in zip(again.weights, fresh.weights, strict=True):
         np.testing.assert_array_equal(one, other)  # initial weights depend on the seed alone
-    model.views(images[:5])
-    made = model.generate(model.draw_latents(3))
-    assert np.abs(made[0] - made[1]).max() > 1e-5  # it does not ignore its latents
+    shown = model.pictures(parts, about=4)
+    assert next(iter(shown)) == ""
+    assert all(np.isfinite(view.images).all() for view in shown.values())
+    if is_latent(name):
+        made = model.generate(model.draw_latents(4))
+        # It does not ignore its latents; those of two captions or labels differ anyway.
+        assert np.abs(made[::2] - made[1::2]).max() > 1e-5
 
 
 @pytest.mark.parametrize("name", FLAVOURS)
 def test_mixed_precision_under_xla(name: str) -> None:
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        model = make(name)
+        model = make_small(name)
         model.compile()
     finally:
         keras.config.set_dtype_policy("float32")
@@ -144,22 +225,24 @@ def test_mixed_precision_under_xla(name: str) -> None:
         for network in model.networks().values()
         for layer in network.layers
     )
-    step = tf.function(model.train_step, jit_compile=True)
-    images, labels = batch(model)
-    for _ in range(3):
-        metrics = step((tf.constant(images), tf.constant(labels)))
-    for key, value in metrics.items():
-        assert value.dtype == tf.float32 and np.isfinite(float(value)), key
-    made = model.generate(model.draw_latents(3))
-    assert made.dtype == np.float32 and np.isfinite(made).all()
+    parts = tuple(tf.constant(part) for part in batch_for(model))
+    for phase in phases(model):
+        model.phase = phase
+        step = tf.function(model.train_step, jit_compile=True)
+        for _ in range(3):
+            metrics = step(parts)
+        for key, value in metrics.items():
+            assert value.dtype == tf.float32 and np.isfinite(float(value)), key
+    for view in model.pictures(batch_for(model), about=4).values():
+        assert view.images.dtype == np.float32 and np.isfinite(view.images).all()
 
 
-@pytest.mark.parametrize("name", FLAVOURS)
+@pytest.mark.parametrize("name", SHOWN_POINTS)
 def test_points_in_the_plane(name: str) -> None:
     shape = (1, 1, 2)
-    model = make(name, shape)
+    model = make_small(name, shape)
     model.compile()
-    images, labels = batch(model, shape=shape)
+    images, labels = batch_for(model, shape=shape)
     metrics = tf.function(model.train_step)((tf.constant(4 * images), tf.constant(labels)))
     assert all(np.isfinite(float(value)) for value in metrics.values())
     assert model.generate(model.draw_latents(3)).shape == (3, 1, 1, 2)

@@ -22,7 +22,10 @@ from tfgan2 import registry
 from tfgan2.errors import UserError, unknown
 
 # Set by the dataset and by --seed, not by --set.
-NOT_SETTABLE = ("image_shape", "num_classes", "seed")
+NOT_SETTABLE = (
+    *("image_shape", "num_classes", "input_channels", "vocabulary", "caption_length", "captions"),
+    "seed",
+)
 
 
 @dataclass(frozen=True)

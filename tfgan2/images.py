@@ -67,6 +67,42 @@ def grid(images: np.ndarray, *, columns: int | None = None, padding: int = 2) ->
     return canvas
 
 
+def side_by_side(*columns: np.ndarray) -> np.ndarray:
+    """Images that belong together, beside each other in one.
+
+    Args:
+        columns: in [-1, 1], each of shape (N, H, W, C); sizes and channels may differ: smaller ones
+            are enlarged, their pixels kept square and sharp, and grey becomes RGB.
+
+    Returns:
+        float32, shape (N, largest H, sum of widths, C).
+    """
+    height = max(column.shape[1] for column in columns)
+    channels = max(column.shape[-1] for column in columns)
+    made = []
+    for column in columns:
+        factor = height // column.shape[1]
+        if factor > 1:
+            column = column.repeat(factor, axis=1).repeat(factor, axis=2)
+        missing = height - column.shape[1]
+        column = np.pad(column, ((0, 0), (0, missing), (0, 0), (0, 0)), constant_values=1.0)
+        if column.shape[-1] == 1 < channels:
+            column = column.repeat(3, axis=-1)
+        if column.shape[-1] == 3 < channels:
+            column = np.concatenate([column, np.ones_like(column[..., :1])], axis=-1)
+        made.append(column.astype(np.float32))
+    return np.concatenate(made, axis=2)
+
+
+def resize_matrix(old: int, new: int) -> np.ndarray:
+    """Bicubic resizing of one axis as a matrix, float32, shape (new, old).
+
+    It is Pillow's, which widens the kernel when shrinking, so that nothing aliases.
+    """
+    identity = Image.fromarray(np.eye(old, dtype=np.float32))
+    return np.asarray(identity.resize((old, new), Image.Resampling.BICUBIC))
+
+
 def enlarged(picture: Image.Image, factor: int) -> Image.Image:
     """Each pixel `factor` times as large, edges kept sharp."""
     if factor == 1:

@@ -206,3 +206,58 @@ class ImageRange(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
+
+
+@keras.saving.register_keras_serializable(package="tfgan2")
+class ReflectionPadding(keras.layers.Layer):
+    """Mirrors the images' borders outwards, by as many pixels on all four sides.
+
+    Convolutions that follow do not see the dark frame that zeros would be.
+    """
+
+    def __init__(self, size: int, **kwargs: Any) -> None:
+        """
+        Args:
+            size: pixels, less than the images' edges.
+            **kwargs: of `keras.layers.Layer`.
+        """
+        super().__init__(**kwargs)
+        self.size = size
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        around = (self.size, self.size)
+        return tf.pad(inputs, ((0, 0), around, around, (0, 0)), mode="REFLECT")
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        batch, *edges, channels = input_shape
+        return batch, *(edge and edge + 2 * self.size for edge in edges), channels
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "size": self.size}
+
+
+@keras.saving.register_keras_serializable(package="tfgan2")
+class PixelShuffle(keras.layers.Layer):
+    """Channels become pixels (Shi et al. 2016, arXiv:1609.05158).
+
+    (height, width, factor^2 * C) becomes (factor * height, factor * width, C).
+    """
+
+    def __init__(self, factor: int, **kwargs: Any) -> None:
+        """
+        Args:
+            factor: at least 2.
+            **kwargs: of `keras.layers.Layer`.
+        """
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.nn.depth_to_space(inputs, self.factor)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        batch, *edges, channels = input_shape
+        return batch, *(edge and edge * self.factor for edge in edges), channels // self.factor**2
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "factor": self.factor}

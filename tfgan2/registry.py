@@ -104,6 +104,31 @@ FLAVOURS: dict[str, Flavour] = {
         "variational autoencoder: Bernoulli or Gaussian likelihood",
         "Kingma and Welling 2013, arXiv:1312.6114",
     ),
+    "pix2pix": Flavour(
+        "tfgan2.models.pix2pix:Pix2Pix",
+        "images become images, learned from pairs",
+        "Isola et al. 2016, arXiv:1611.07004",
+    ),
+    "cyclegan": Flavour(
+        "tfgan2.models.cyclegan:CycleGAN",
+        "two kinds of images become each other, without pairs",
+        "Zhu et al. 2017, arXiv:1703.10593",
+    ),
+    "inpainting": Flavour(
+        "tfgan2.models.inpainting:Inpainting",
+        "fills what a mask hides",
+        "Pathak et al. 2016, arXiv:1604.07379; Iizuka et al. 2017",
+    ),
+    "srgan": Flavour(
+        "tfgan2.models.srgan:SRGAN",
+        "images become 2 or 4 times as large",
+        "Ledig et al. 2016, arXiv:1609.04802",
+    ),
+    "stackgan": Flavour(
+        "tfgan2.models.stackgan:StackGAN",
+        "sentences become images, in two stages",
+        "Zhang et al. 2016, arXiv:1612.03242",
+    ),
 }
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,8 @@ class DataOptions:
     data_dir: str | None = None
     cache: str = "auto"
     skip_unreadable: bool = False
+    hold_out: int = 0
+    direction: str = "AtoB"
 
 
 @dataclass
@@ -70,9 +72,10 @@ class TrainingOptions:
     keep_checkpoints: int = 3
     sample_count: int = 64
 
-    def check(self) -> None:
+    def check(self, *, batch_size_known: bool = True) -> None:
         """Raises a UserError for a value that is not possible."""
-        for name in ("steps", "batch_size", "log_every", "sample_every", "checkpoint_every"):
+        names = ["steps", "log_every", "sample_every", "checkpoint_every"]
+        for name in [*names, *(["batch_size"] if batch_size_known else [])]:
             if getattr(self, name) < 1:
                 raise UserError(f"--{name.replace('_', '-')} must be at least 1")
         if self.keep_checkpoints < 1:
@@ -90,7 +93,7 @@ class RunConfig:
         hyperparameters: the constructor's arguments, resolved.
         data: what was asked for.
         training: how to train.
-        dataset: what was found: image_shape, num_images, class_names, fingerprint, skipped.
+        dataset: what was found, see `ImageDataset.facts`.
         versions: of the packages that decide the numbers.
     """
 
@@ -148,7 +151,8 @@ def versions() -> dict[str, str]:
 
 def propose(root: Path, flavour: str, dataset: str) -> Path:
     """The next free name below `root`, for example runs/00003-dcgan-cifar10."""
-    short = re.sub(r"[^A-Za-z0-9_]+", "-", Path(dataset.removeprefix("folder:")).name).strip("-")
+    short = re.sub(r"[^A-Za-z0-9_]+", "-", Path(dataset.partition(":")[2] or dataset).stem)
+    short = short.strip("-")
     numbers = [
         int(found[1])
         for path in (root.iterdir() if root.is_dir() else [])
@@ -190,13 +194,6 @@ def locked(run: Path) -> Iterator[None]:
         lock.release()
 
 
-def label_names(model: GenerativeModel, class_names: Sequence[str]) -> list[str]:
-    """The names of the labels that a generator takes: of the classes, or of codes of its own."""
-    if model.labels_are_classes:
-        return list(class_names)
-    return [str(number) for number in range(model.num_labels)]
-
-
 def load_model(run: Path) -> tuple[GenerativeModel, dict[str, Any]]:
     """A run's model with the weights of its newest good checkpoint, in float32.
 
@@ -222,7 +219,7 @@ def load_model(run: Path) -> tuple[GenerativeModel, dict[str, Any]]:
     return model, {
         "flavour": config.flavour,
         "dataset": config.data.name,
-        "class_names": label_names(model, config.dataset.get("class_names", [])),
+        "class_names": model.label_names(config.dataset.get("class_names", [])),
         "step": checkpoint.step,
         "seed": config.training.seed,
     }

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfgan2.data.pictures import (
+from tfgan2.pictures import (
     UnreadablePictureError,
     fit,
     is_grey,

@@ -19,9 +19,17 @@ SHARDS, PER_SHARD = 3, 12
 COUNT = SHARDS * PER_SHARD
 
 
-def prepare(root: Path, name: str, features: dict, example: object, splits: str = "train") -> None:
-    """Writes a prepared dataset `name`, version 1.0.0; `example` makes the record of a number."""
-    folder = root / name / "1.0.0"
+def prepare(
+    root: Path,
+    name: str,
+    features: dict,
+    example: object,
+    splits: str = "train",
+    version: str = "1.0.0",
+) -> None:
+    """Writes a prepared dataset `name`; `example` makes the record of a number."""
+    folder = root / name / version
+    name = name.partition("/")[0]
     folder.mkdir(parents=True)
     spec = tfds.features.FeaturesDict(features)
     infos = []
@@ -337,3 +345,49 @@ def test_a_jpeg_inside_is_turned_upright(tmp_path: Path) -> None:
     [[images]] = take(load_dataset("turned", data_dir=tmp_path, image_size=16), 1, 1)
     assert images[0, :8].min() > 0.9
     assert images[0, 8:].max() < -0.9
+
+
+def grey(dataset: object) -> list[int]:
+    """The grey values of all images of a dataset of flat ones."""
+    images, *_ = dataset.some(dataset.num_images)
+    return sorted(np.rint((images[:, 0, 0, 0] + 1) * 127.5).astype(int))
+
+
+@pytest.mark.parametrize("cache", ["memory", "stream"])
+def test_images_are_held_out(data_dir: Path, cache: str) -> None:
+    def load(name: str, **options: object) -> object:
+        return load_dataset(name, data_dir=data_dir, cache=cache, **options)
+
+    tiny = load("tiny", hold_out=5)  # it has a split for testing: none is lost for training
+    assert tiny.num_images == COUNT and grey(tiny.held_out) == list(range(5))
+    tiny = load("tiny", hold_out=5, split="test")
+    assert tiny.num_images == COUNT - 5
+    assert grey(tiny.held_out) == list(range(COUNT - 5, COUNT))
+    alone = load("deep", hold_out=7)
+    assert grey(alone) == list(range(COUNT - 7))
+    assert grey(alone.held_out) == list(range(COUNT - 7, COUNT))
+    with pytest.raises(UserError, match="no images can be held out"):
+        load("tiny", hold_out=5, split="train[:50%]")
+    with pytest.raises(UserError, match="36 samples: of these 36 cannot be held out"):
+        load("deep", hold_out=COUNT)
+
+
+def test_the_unpaired_datasets_of_the_cyclegan_paper(tmp_path: Path) -> None:
+    features = {
+        "image": tfds.features.Image(shape=(None, None, 3)),
+        "label": tfds.features.ClassLabel(names=["A", "B"]),
+    }
+    prepare(
+        tmp_path,
+        "cycle_gan/horse2zebra",
+        features,
+        lambda i: {"image": picture(2 * i, (9, 9, 3)), "label": 0},
+        "trainA trainB testA testB",
+        version="3.0.0",
+    )
+    dataset = load_dataset("cycle_gan/horse2zebra", data_dir=tmp_path, image_size=8)
+    assert dataset.kind == "unpaired" and dataset.image_shape == (8, 8, 3)
+    assert dataset.facts["input_shape"] == [8, 8, 3]
+    assert dataset.num_images == dataset.held_out.num_images == COUNT
+    a, b = dataset.some(4)
+    assert a.shape == b.shape == (4, 8, 8, 3)

@@ -12,13 +12,15 @@ from typer.testing import CliRunner
 
 from tfgan2.cli.export import export
 from tfgan2.errors import UserError
+from tfgan2.models.base import Exportable
 
 
 @pytest.fixture
 def run(plain, tmp_path, monkeypatch):
     from tfgan2 import runs
 
-    model = SimpleNamespace(sampling_generator=plain.generator, latent_distribution="normal")
+    exports = {"generator": Exportable(plain.generator)}
+    model = SimpleNamespace(exports=lambda: exports, latent_distribution="normal")
     about = {"flavour": "dcgan", "dataset": "digits", "step": 5, "class_names": ["a", "b"]}
     monkeypatch.setattr(runs, "load_model", lambda folder: (model, about))
     monkeypatch.setattr(runs.RunConfig, "read", lambda folder: None)

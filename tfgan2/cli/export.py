@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tfgan2.export import FORMATS, PRECISIONS, Artifact, check_request, export_generator
+from tfgan2.errors import UserError
+from tfgan2.export import FORMATS, PRECISIONS, Artifact, check_request, export_networks
 
 
 def export(
@@ -33,6 +34,12 @@ def export(
         int | None,
         typer.Option(help="A fixed batch size.", show_default="1 for TFLite, else free"),
     ] = None,
+    dynamic_size: Annotated[
+        bool,
+        typer.Option(
+            "--dynamic-size", help="Take images of any size, where images are made of images."
+        ),
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Where to.", show_default="RUN/export")] = None,
 ) -> None:
     """Export the generator of a run and verify each file against Keras."""
@@ -44,13 +51,24 @@ def export(
     runs.RunConfig.read(run)  # a wrong folder is told before TensorFlow is loaded
     tensorflow.load()
     model, about = runs.load_model(run)
-    artifacts = export_generator(
-        model.sampling_generator,
+    exports = model.exports()
+    networks = {name: item.network for name, item in exports.items()}
+    if dynamic_size:
+        for name, item in exports.items():
+            if item.resized is None:
+                raise UserError(
+                    f"{about['flavour']} takes no images, so there is no size to leave free: "
+                    "leave --dynamic-size out"
+                )
+            networks[name] = item.resized(None, None)
+    artifacts = export_networks(
+        networks,
         out or run / "export",
         formats=formats,
         precisions=precisions,
         batch=batch,
-        latent_distribution=model.latent_distribution,
+        facts={name: item.facts for name, item in exports.items()},
+        latent_distribution=getattr(model, "latent_distribution", "normal"),
         class_names=about.get("class_names") or (),
         about={key: value for key, value in about.items() if key != "class_names"},
         progress=print,
@@ -87,8 +105,11 @@ def _next_commands(artifacts: Sequence[Artifact]) -> list[str]:
     for suffix in (".onnx", ".tflite"):
         files = [artifact.path for artifact in artifacts if artifact.path.suffix == suffix]
         if files:
-            out = f"{suffix.removeprefix('.')}.png"
-            commands.append(f"tfgan2 generate {shlex.quote(str(files[0]))} --count 16 --out {out}")
+            file, kind = shlex.quote(str(files[0])), suffix.removeprefix(".")
+            if any(item["name"] == "input" for item in artifacts[0].inputs):
+                commands.append(f"tfgan2 translate {file} --input PICTURES --out {kind}")
+            else:
+                commands.append(f"tfgan2 generate {file} --count 16 --out {kind}.png")
     if not commands:
         folder = shlex.quote(str(artifacts[0].path))
         commands.append(f"saved_model_cli show --dir {folder} --all")

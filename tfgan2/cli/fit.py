@@ -31,6 +31,11 @@ class Cache(str, Enum):
     stream = "stream"
 
 
+class Direction(str, Enum):
+    AtoB = "AtoB"
+    BtoA = "BtoA"
+
+
 DATA, TRAINING, OUTPUT = "Data", "Training", "Run directory"
 
 
@@ -41,7 +46,9 @@ def fit(
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="Its name, or folder:PATH; `tfgan2 datasets` lists them.", rich_help_panel=DATA
+            help="Its name, folder:PATH, pairs:DIR, unpaired:DIR_A,DIR_B or captions:FILE.jsonl; "
+            "`tfgan2 datasets` lists them.",
+            rich_help_panel=DATA,
         ),
     ] = None,
     image_size: Annotated[
@@ -66,6 +73,17 @@ def fit(
         Path | None,
         typer.Option(help="Where tensorflow-datasets keeps its data.", rich_help_panel=DATA),
     ] = None,
+    hold_out: Annotated[
+        int | None,
+        typer.Option(
+            help="Images kept out of training; default 16 where images are made from images.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    direction: Annotated[
+        Direction,
+        typer.Option(help="Of pairs and unpaired images.", rich_help_panel=DATA),
+    ] = Direction.AtoB,
     cache: Annotated[
         Cache,
         typer.Option(help="Keep the images in memory, or stream them.", rich_help_panel=DATA),
@@ -94,7 +112,10 @@ def fit(
         typer.Option(help="Instead of --steps: passes over the data.", rich_help_panel=TRAINING),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Images per update; default 64.", rich_help_panel=TRAINING)
+        int | None,
+        typer.Option(
+            help="Images per update; default 64 or the paper's.", rich_help_panel=TRAINING
+        ),
     ] = None,
     seed: Annotated[
         int | None,
@@ -156,7 +177,8 @@ def fit(
     if epochs is not None and epochs <= 0:
         raise UserError("--epochs must be above 0")
     given: dict[str, Any] = {
-        "batch_size": batch_size,
+        # 0: what the flavour has; it is known when TensorFlow is loaded.
+        "batch_size": 0 if batch_size is None and not resume else batch_size,
         "seed": seed,
         "precision": precision.value if precision else None,
         "xla": xla,
@@ -167,7 +189,10 @@ def fit(
     }
     given = {name: value for name, value in given.items() if value is not None}
     if resume is not None:
-        data = (dataset, image_size, channels, classes, split, data_dir, settings, out)
+        data = (
+            *(dataset, image_size, channels, classes, split, data_dir, settings, out, hold_out),
+            None if direction is Direction.AtoB else direction,
+        )
         if flavour or any(value is not None for value in data) or given:
             raise UserError(
                 "--resume takes everything from the run; besides it only --steps or --epochs"
@@ -187,7 +212,7 @@ def fit(
     training = runs.TrainingOptions(**given)
     if steps is not None:
         training.steps = steps
-    training.check()
+    training.check(batch_size_known=batch_size is not None)
     if out is not None:
         runs.check_new(out)
     data_options = runs.DataOptions(
@@ -199,6 +224,8 @@ def fit(
         data_dir=str(data_dir.expanduser().absolute()) if data_dir else None,
         cache=cache.value,
         skip_unreadable=skip_unreadable,
+        hold_out=hold_out if hold_out is not None else -1,
+        direction=direction.value,
     )
     run = out or runs.propose(Path("runs"), flavour, dataset)
     config = runs.RunConfig(flavour, {**values, "seed": training.seed}, data_options, training)
@@ -206,9 +233,14 @@ def fit(
 
 
 def _absolute(dataset: str) -> str:
-    """A folder by its absolute path, so that a run resumes from anywhere."""
-    kind, colon, path = dataset.partition(":")
-    return f"folder:{Path(path).expanduser().absolute()}" if kind == "folder" and colon else dataset
+    """Files by their absolute path, so that a run resumes from anywhere."""
+    kind, colon, paths = dataset.partition(":")
+    if not colon or not paths:
+        return dataset
+    if kind not in ("folder", "pairs", "unpaired", "captions"):
+        return dataset
+    each = paths.split(",") if kind == "unpaired" else [paths]
+    return f"{kind}:{','.join(str(Path(path).expanduser().absolute()) for path in each)}"
 
 
 def _resume(run: Path, steps: int | None, epochs: float | None, dry_run: bool) -> None:
@@ -231,15 +263,15 @@ def _start(
     devices = _tensorflow(display)
     from tfgan2.training.loop import build_model
 
+    cls = registry.load_class(config.flavour)
+    _check_kind(cls, config)
+    if config.data.hold_out < 0:
+        config.data.hold_out = cls.hold_out
+    if not config.training.batch_size:
+        config.training.batch_size = cls.batch_size
     dataset = _load_data(config.data, display)
     _check_same_data(config, dataset)
-    config.dataset = {
-        "image_shape": list(dataset.image_shape),
-        "num_images": dataset.num_images,
-        "class_names": list(dataset.class_names),
-        "fingerprint": dataset.fingerprint,
-        "skipped": list(dataset.skipped),
-    }
+    config.dataset = dataset.facts
     now = runs.versions()
     if config.versions and config.versions != now:
         display.say(
@@ -247,13 +279,10 @@ def _start(
             "the weights may come out different in the last digits"
         )
     config.versions = now
-    config.hyperparameters["image_shape"] = list(dataset.image_shape)
-    if registry.load_class(config.flavour).labels_are_classes:
-        if not dataset.class_names:
-            raise UserError(
-                f"{config.flavour} needs a dataset with labels, {config.data.name} has none"
-            )
-        config.hyperparameters["num_classes"] = len(dataset.class_names)
+    try:
+        config.hyperparameters.update(cls.data_hyperparameters(config.dataset))
+    except UserError as error:
+        raise UserError(f"{config.flavour} {error}, {config.data.name} has none") from error
     model = build_model(config)
     config.hyperparameters = model.get_config()
     model.check_batch_size(config.training.batch_size)
@@ -268,6 +297,30 @@ def _start(
         return
     _make(run, config)
     _train(run, config, model, dataset, display)
+
+
+_PARTS = {
+    "images": ("images", "labels"),
+    "pairs": ("inputs", "targets"),
+    "unpaired": ("images A", "images B"),
+    "captions": ("images", "words"),
+}
+_GIVE = {
+    "images": "the name of a dataset of images, or folder:PATH",
+    "pairs": "pairs:DIR",
+    "unpaired": "unpaired:DIR_A,DIR_B",
+    "captions": "captions:FILE.jsonl, or digits-captions",
+}
+
+
+def _check_kind(cls: type[GenerativeModel], config: runs.RunConfig) -> None:
+    from tfgan2.data import kind_of
+
+    if kind_of(config.data.name) != cls.data_kind:
+        raise UserError(
+            f"{config.flavour} cannot train on {config.data.name!r}: give --dataset "
+            f"{_GIVE[cls.data_kind]}"
+        )
 
 
 def _tensorflow(display: Display) -> str:
@@ -317,7 +370,11 @@ def _describe(
     shape = "x".join(map(str, dataset.image_shape))
     kept = "in memory" if dataset.in_memory else "streamed"
     sizes = ", ".join(f"{k} {v.count_params():,}" for k, v in model.networks().items())
-    display.say(f"data: {config.data.name}, {dataset.num_images:,} images of {shape}, {kept}")
+    held_out = f", {dataset.held_out.num_images:,} held out" if dataset.held_out else ""
+    noun = "pairs" if dataset.kind == "pairs" else "images"
+    display.say(
+        f"data: {config.data.name}, {dataset.num_images:,} {noun} of {shape}{held_out}, {kept}"
+    )
     display.say(f"model: {config.flavour}, weights: {sizes}")
     training = config.training
     display.say(
@@ -338,7 +395,7 @@ def _show_dry_run(
             f"{network.count_params():,} weights, {megabytes:.1f} MB in float32"
         )
     parts = batch if isinstance(batch, tuple) else (batch,)
-    for name, part in zip(("images", "labels"), parts, strict=False):
+    for name, part in zip(_PARTS[config.dataset["kind"]], parts, strict=False):
         low, high = part.numpy().min(), part.numpy().max()
         display.say(f"a batch's {name}: {part.dtype.name} {tuple(part.shape)}, {low:g} to {high:g}")
     display.say("dry run: nothing was written")
@@ -374,6 +431,7 @@ def _train(
     display.say(f"done: {trainer.step:,} steps, {trainer.seconds:,.0f} s")
     if grids:
         display.say(f"samples: {grids[-1]}")
-    display.say(
-        f"next:\n  tfgan2 sample {quoted} --count 64 --out grid.png\n  tfgan2 export {quoted}"
-    )
+    use = f"sample {quoted} --count 64 --out grid.png"
+    if not hasattr(model, "draw_latents"):
+        use = f"translate {quoted} --input PICTURES --out made --compare"
+    display.say(f"next:\n  tfgan2 {use}\n  tfgan2 export {quoted}")

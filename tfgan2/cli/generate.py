@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tfgan2 import runtime
-from tfgan2.cli.options import Label, Latents
+from tfgan2.cli.options import Label, Latents, Text
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.images import check_output, save_samples
 from tfgan2.labels import label_columns
@@ -28,6 +28,7 @@ def generate(
         "generated.png"
     ),
     label: Label = None,
+    text: Text = None,
     latents: Latents = None,
     columns: Annotated[int | None, typer.Option(min=1, help="Of the grid.")] = None,
 ) -> None:
@@ -38,17 +39,19 @@ def generate(
     generator = runtime.load(file)
     check_output(out, generator.image_shape)
     if columns is None:
-        columns = label_columns(len(label or generator.class_names))
+        columns = label_columns(
+            len(text or generator.captions) or len(label or generator.class_names)
+        )
     if latents is None:
         if count is None:
             count = 8 * columns if columns else DEFAULT_COUNT
         start = time.perf_counter()
-        images, drawn, labels = generator.generate(count, seed=seed, label=label)
+        images, drawn, labels = generator.generate(count, seed=seed, label=label, text=text)
     else:
         drawn = read_latents(latents)
-        labels = generator.labels(len(drawn), label)
+        labels, texts = generator.labels(len(drawn), label), generator.texts(len(drawn), text)
         start = time.perf_counter()
-        images = generator(drawn, labels)
+        images = generator(drawn, labels, texts)
     milliseconds = (time.perf_counter() - start) * 1000 / len(images)
     try:
         save_samples(out, images, latents=drawn, labels=labels, columns=columns)

@@ -11,6 +11,10 @@ Label = Annotated[
     list[str] | None,
     typer.Option(help="A class by name or number; repeatable: they take turns."),
 ]
+Text = Annotated[
+    list[str] | None,
+    typer.Option(help="A sentence, of a flavour that takes them; repeatable: they take turns."),
+]
 Latents = Annotated[
     Path | None,
     typer.Option(help="A .npy of shape (count, latent_dim), in place of --count and --seed."),

@@ -9,7 +9,7 @@ import numpy as np
 import typer
 
 from tfgan2 import images, runs
-from tfgan2.cli.options import Label, Latents
+from tfgan2.cli.options import Label, Latents, Text
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.labels import choose_labels, label_columns
 from tfgan2.latents import read_latents, walk
@@ -28,6 +28,7 @@ def sample(
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
     label: Label = None,
+    text: Text = None,
     latents: Latents = None,
     out: Annotated[
         Path, typer.Option(help=".png: a grid; .gif; .npz: arrays; else a folder of PNGs.")
@@ -66,6 +67,14 @@ def sample(
 
     tensorflow.load()
     model, about = runs.load_model(run)
+    if not hasattr(model, "draw_latents"):
+        raise UserError(
+            f"{about['flavour']} makes images of images: `tfgan2 translate {run} --input PICTURES "
+            "--out FOLDER`"
+        )
+    captions = getattr(model, "captions", ())
+    if text and not captions:
+        raise UserError(f"{about['flavour']} takes no texts: leave --text out")
     if count is None:
         count = 8 if interpolate else model.samples_shown()
     names = about["class_names"]
@@ -77,13 +86,17 @@ def sample(
             # One leg a row; the last station has no row of its own to end.
             given, columns = given[:-1], frames
         # A walk keeps to one class: a step from class to class is none.
-        label = label or names[:1]
-        if len(label) > 1:
-            raise UserError("--interpolate takes one --label")
+        label, text = label or names[:1], text or list(captions[:1])
+        if len(label) > 1 or len(text) > 1:
+            raise UserError("--interpolate takes one --label or --text")
     labels = choose_labels(len(given), label, names)
-    if columns is None and labels is not None:
-        columns = label_columns(len(label or names))
-    made = model.generate(given, labels)
+    if columns is None:
+        columns = label_columns(len(text or captions) or len(label or names))
+    if captions:
+        told = text or captions
+        made = model.generate(given, [told[i % len(told)] for i in range(len(given))])
+    else:
+        made = model.generate(given, labels)
     try:
         images.save_samples(out, made, latents=given, labels=labels, columns=columns)
         beside = _save_views(out, model, config) if out.suffix.lower() == ".png" else []
@@ -118,4 +131,4 @@ def _reals(config: runs.RunConfig) -> np.ndarray | None:
     except UserError as error:
         print(f"no reconstructions: {error}")
         return None
-    return dataset.some(config.training.sample_count, seed=config.training.seed)
+    return dataset.some(config.training.sample_count, seed=config.training.seed)[0]

@@ -29,6 +29,18 @@ CATALOGUE: dict[str, DatasetInfo] = {
     "faces": DatasetInfo("grey faces, very few", (25, 25, 1), 100, 0, "built in"),
     "ring8": DatasetInfo("points: 8 Gaussians on a circle", (1, 1, 2), 100_000, 8, "built in"),
     "grid25": DatasetInfo("points: 25 Gaussians on a grid", (1, 1, 2), 100_000, 25, "built in"),
+    "digits-captions": DatasetInfo(
+        "the digits, with sentences that name them", (8, 8, 1), 1797, 0, "built in"
+    ),
+    "pairs:DIR": DatasetInfo(
+        "pairs side by side in one file, or in the subfolders A and B", None, None, 0, "your files"
+    ),
+    "unpaired:DIR_A,DIR_B": DatasetInfo(
+        "pictures of two kinds, not paired", None, None, 0, "your files"
+    ),
+    "captions:FILE.jsonl": DatasetInfo(
+        'a line {"image": path, "caption": text} each', None, None, 0, "your files"
+    ),
     "folder:PATH": DatasetInfo(
         "pictures in a folder; its subfolders are the classes", None, None, 0, "your files"
     ),
@@ -48,6 +60,7 @@ CATALOGUE: dict[str, DatasetInfo] = {
     "eurosat/rgb": DatasetInfo("land seen by satellite", (64, 64, 3), 27_000, 10),
     "stl10": DatasetInfo("photographs of 10 things", (96, 96, 3), 5_000, 10),
     "celeb_a": DatasetInfo("faces of celebrities", (218, 178, 3), 162_770, 0),
+    "cycle_gan/horse2zebra": DatasetInfo("horses and zebras, unpaired", (256, 256, 3), 1_334, 0),
     "lfw": DatasetInfo("faces in the wild", (250, 250, 3), 13_233, 0),
     "horses_or_humans": DatasetInfo("rendered horses and people", (300, 300, 3), 1_027, 2),
     "rock_paper_scissors": DatasetInfo("rendered hands", (300, 300, 3), 2_520, 3),

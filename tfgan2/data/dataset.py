@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 Cache = Literal["auto", "memory", "stream"]
+KINDS = ("images", "pairs", "unpaired", "captions")
 Progress = Callable[[str, int, int], None]
 
 MEMORY_LIMIT = 2**30
@@ -36,6 +37,8 @@ class Request:
     data_dir: Path | None
     cache: Cache
     skip_unreadable: bool
+    hold_out: int
+    direction: str
     progress: Progress
 
     def fits_memory(self, num_images: int, image_shape: tuple[int, int, int]) -> bool:
@@ -46,13 +49,13 @@ class Request:
 
 
 class Source(Protocol):
-    """Where the images of an `ImageDataset` come from."""
+    """Where the samples of an `ImageDataset` come from."""
 
     num_images: int
     in_memory: bool
 
     def batches(self, batch_size: int, *, seed: int, start: int) -> tf.data.Dataset:
-        """Endless batches as those of `ImageDataset`, but of uint8 images, with or without labels.
+        """Endless batches as those of `ImageDataset`, but of uint8 images.
 
         Float32 is for what is no picture, such as points: it is passed on as it is. The static
         shape is (batch_size, H, W, C). Every epoch is a permutation that depends on
@@ -61,18 +64,23 @@ class Source(Protocol):
 
 
 class ImageDataset:
-    """Images of one shape, with labels or without.
+    """Samples with images of one shape: images, pairs of images, or images with captions.
 
     Attributes:
+        source: of the samples before they are scaled.
         name: as the user gave it.
-        image_shape: (height, width, channels).
-        num_images: at least 1.
+        kind: one of `KINDS`.
+        image_shape: (height, width, channels); of pairs and unpaired images, those to be made.
+        num_images: how many samples there are, at least 1.
         class_names: in the order of the labels; () where there are none.
         in_memory: whether all images are held in memory; else they are read while training.
         skipped: files left out since they cannot be read, as paths relative to their folder.
+        held_out: samples that `batches` does not yield, or None where nothing was held out.
         fingerprint: 16 hexadecimal digits, equal for equal content in equal order. It is made from
             names, shapes and file sizes, not from pixels.
     """
+
+    fingerprint: str
 
     def __init__(
         self,
@@ -83,20 +91,49 @@ class ImageDataset:
         class_names: tuple[str, ...],
         content: Any,
         skipped: tuple[str, ...] = (),
+        kind: str = "images",
+        held_out: ImageDataset | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         """
         Args:
             content: whatever tells this content and its order from another, fit for JSON.
+            details: what else `facts` shall tell.
         """
-        self._source = source
+        self.source = source
         self.name = name
+        self.kind = kind
         self.image_shape = image_shape
         self.num_images = source.num_images
         self.class_names = class_names
         self.in_memory = source.in_memory
         self.skipped = skipped
-        facts = [content, image_shape, source.num_images, class_names]
-        self.fingerprint = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+        self.held_out = held_out
+        self._details = dict(details or {})
+        told: list[Any] = [content, image_shape, source.num_images, class_names]
+        if held_out is not None:
+            told.append(held_out.fingerprint)
+        if self._details:
+            told.append(self._details)
+        self.fingerprint = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a run's configuration keeps of the data, and a model is made by.
+
+        Of pairs and unpaired images also `input_shape`, of captions `vocabulary` and
+        `caption_length`.
+        """
+        return {
+            "kind": self.kind,
+            "image_shape": list(self.image_shape),
+            "num_images": self.num_images,
+            "held_out": self.held_out.num_images if self.held_out else 0,
+            "class_names": list(self.class_names),
+            "fingerprint": self.fingerprint,
+            "skipped": list(self.skipped),
+            **self._details,
+        }
 
     def batches(self, batch_size: int, *, seed: int = 0, start: int = 0) -> tf.data.Dataset:
         """Endless batches in an order that is the same in every process.
@@ -114,7 +151,9 @@ class ImageDataset:
         Returns:
             Float32 images in [-1, 1] of static shape (batch_size, H, W, C), or points in their own
             coordinates, (batch_size, 1, 1, 2); where there are labels, a tuple of such images and
-            their int32 labels, shape (batch_size,).
+            their int32 labels, shape (batch_size,). Of pairs a tuple of inputs and targets, of
+            unpaired images one of either kind. Of captions a tuple of images and the words of a
+            caption each, int32, shape (batch_size, caption_length).
 
         Raises:
             UserError: the batch is larger than the dataset, or smaller than 1.
@@ -132,27 +171,48 @@ class ImageDataset:
         if start < 0:
             raise ValueError(f"start must be at least 0, not {start}")
 
-        def normalised(images: tf.Tensor, labels: tf.Tensor | None = None) -> Any:
-            if images.dtype == tf.uint8:
-                images = tf.cast(images, tf.float32) / 127.5 - 1.0
-            return images if labels is None else (images, labels)
+        def normalised(*parts: tf.Tensor) -> Any:
+            made = tuple(
+                tf.cast(part, tf.float32) / 127.5 - 1.0 if part.dtype == tf.uint8 else part
+                for part in parts
+            )
+            return made if len(made) > 1 else made[0]
 
         options = tf.data.Options()
         options.deterministic = True
         # To rewrite the pipeline's graph is to copy the tensors in it: all images, once more.
         options.experimental_optimization.apply_default_optimizations = False
         return (
-            self._source.batches(batch_size, seed=seed, start=start)
+            self.source.batches(batch_size, seed=seed, start=start)
             .map(normalised, num_parallel_calls=cpu_count(), deterministic=True)
             .apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
             .prefetch(2)
             .with_options(options)
         )
 
-    def some(self, count: int, *, seed: int = 0) -> np.ndarray:
-        """The first images of `batches`: float32, shape (at most count, H, W, C)."""
+    def some(self, count: int, *, seed: int = 0) -> tuple[np.ndarray, ...]:
+        """The parts of the first samples of `batches`, at most `count`: images come first."""
         batch = next(iter(self.batches(min(count, self.num_images), seed=seed)))
-        return (batch[0] if isinstance(batch, tuple) else batch).numpy()
+        parts = batch if isinstance(batch, tuple) else (batch,)
+        return tuple(part.numpy() for part in parts)
+
+
+def held_out_indices(count: int, hold_out: int, *, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Which samples are for training and which are held out, drawn evenly; both ascending.
+
+    Raises:
+        UserError: none would be left.
+    """
+    if not hold_out:
+        return np.arange(count), np.arange(0)
+    if hold_out >= count:
+        raise UserError(
+            f"dataset {name!r} has {count} samples: of these {hold_out} cannot be held out, "
+            f"give --hold-out {count - 1} or less"
+        )
+    # RandomState: NumPy promises that its draws stay the same.
+    order = np.random.RandomState(0).permutation(count)
+    return np.sort(order[hold_out:]), np.sort(order[:hold_out])
 
 
 class MemorySource:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfgan2.data.dataset import ImageDataset, MemorySource, Request, choose_classes
-from tfgan2.data.pictures import fit_array
+from tfgan2.data.dataset import (
+    ImageDataset,
+    MemorySource,
+    Request,
+    choose_classes,
+    held_out_indices,
+)
+from tfgan2.pictures import fit_array
 
 DEFAULT_SIZE = {"digits": 16, "faces": 24}
 
@@ -30,13 +36,19 @@ def load(request: Request) -> ImageDataset:
     channels = request.channels or 1
     images = np.stack([fit_array(image, size=size, channels=channels) for image in pixels])
     request.progress(f"reading {request.name}", len(images), len(images))
-    return ImageDataset(
-        MemorySource(images, labels),
-        name=request.name,
-        image_shape=(size, size, channels),
-        class_names=names,
-        content=request.name,
-    )
+
+    def part(chosen: np.ndarray, held_out: ImageDataset | None) -> ImageDataset:
+        return ImageDataset(
+            MemorySource(images[chosen], None if labels is None else labels[chosen]),
+            name=request.name,
+            image_shape=(size, size, channels),
+            class_names=names,
+            content=request.name,
+            held_out=held_out,
+        )
+
+    training, kept = held_out_indices(len(images), request.hold_out, name=request.name)
+    return part(training, part(kept, None) if len(kept) else None)
 
 
 def _digits() -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfgan2.data.dataset import ImageDataset, MemorySource, Request, choose_classes, empty_images
-from tfgan2.errors import unknown
+from tfgan2.errors import UserError, unknown
 
 NUM_POINTS = 100_000
 GOOD_DISTANCE = 3.0
@@ -100,6 +100,8 @@ def load(request: Request) -> ImageDataset:
     images = empty_images((len(points), 1, 1, 2), np.float32)
     images[:, 0, 0] = points
     request.progress(f"drawing {request.name}", len(images), len(images))
+    if request.hold_out:
+        raise UserError(f"dataset {request.name!r} can draw new points: leave --hold-out out")
     return ImageDataset(
         MemorySource(images, labels),
         name=request.name,

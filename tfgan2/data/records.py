@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +19,19 @@ from tfgan2.data.dataset import (
     cpu_count,
     empty_images,
 )
-from tfgan2.data.pictures import UnreadablePictureError, read_picture
 from tfgan2.data.preparing import image_feature, prepared_builder, quiet, short
 from tfgan2.data.python_op import images_from_python
 from tfgan2.errors import UserError
+from tfgan2.pictures import UnreadablePictureError, read_picture
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 DEFAULT_SPLIT = "train"
 DEFAULT_SIZE = 64
+HELD_OUT = ("validation", "test")
+"""Splits that samples are held out of, where there are such."""
+
 LARGEST_NATIVE_SIZE = 128
 SHUFFLE_BYTES = 2**27
 """Encoded bytes that the shuffle buffer of a streamed dataset may hold."""
@@ -44,6 +47,11 @@ def load(request: Request) -> ImageDataset:
         UserError: an unknown name, configuration, split or class, a dataset without images, one
             that cannot be downloaded or read.
     """
+    if request.hold_out:
+        training, rest = _splits(request)
+        dataset = load(replace(request, split=training, hold_out=0))
+        dataset.held_out = load(replace(request, split=rest, hold_out=0))
+        return dataset
     with quiet():
         records, names, shape, num_images = _chosen(request)
         source: Source
@@ -59,6 +67,31 @@ def load(request: Request) -> ImageDataset:
         class_names=names,
         content=[*records.content, in_memory],
     )
+
+
+def _splits(request: Request) -> tuple[str, str]:
+    """The split to train on and the one that is held out.
+
+    The latter is of another split that is meant for it, where there is one; else training misses
+    its last samples.
+    """
+    name, count = request.split or DEFAULT_SPLIT, request.hold_out
+    with quiet():
+        there = prepared_builder(request).info.splits
+    if name not in there:
+        raise UserError(
+            f"of the split {name!r} no images can be held out: give --hold-out 0, or the plain "
+            f"name of a split of {request.name!r}: {', '.join(there)}"
+        )
+    for other in HELD_OUT:
+        if other in there and other != name and there[other].num_examples >= count:
+            return name, f"{other}[:{count}]"
+    if count >= there[name].num_examples:
+        raise UserError(
+            f"dataset {request.name!r} has {there[name].num_examples} samples: of these {count} "
+            "cannot be held out, give a smaller --hold-out"
+        )
+    return f"{name}[:-{count}]", f"{name}[-{count}:]"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from tfgan2.data.dataset import (
     choose_classes,
     cpu_count,
     held,
+    held_out_indices,
     shuffled_indices,
 )
 from tfgan2.errors import UserError
@@ -53,13 +54,20 @@ def load(request: Request) -> ImageDataset:
     kept = labels >= 0
     if not kept.any():
         raise UserError(f"dataset {name!r} holds no images of these classes: choose others")
-    return ImageDataset(
-        StackedSource(mnist.images, triples[kept], labels[kept]),
-        name=name,
-        image_shape=(*mnist.images.shape[1:3], 3),
-        class_names=names,
-        content=[name, *mnist.content],
-    )
+    triples, labels = triples[kept], labels[kept]
+
+    def part(chosen: np.ndarray, held_out: ImageDataset | None) -> ImageDataset:
+        return ImageDataset(
+            StackedSource(mnist.images, triples[chosen], labels[chosen]),
+            name=name,
+            image_shape=(*mnist.images.shape[1:3], 3),
+            class_names=names,
+            content=[name, *mnist.content],
+            held_out=held_out,
+        )
+
+    training, rest = held_out_indices(len(triples), request.hold_out, name=name)
+    return part(training, part(rest, None) if len(rest) else None)
 
 
 class StackedSource:

@@ -9,7 +9,7 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
     from tfgan2.export.artefacts import Workshop
 
-__all__ = ["FORMATS", "PRECISIONS", "Artifact", "ExportError", "check_request", "export_generator"]
+__all__ = [
+    "FORMATS",
+    "PRECISIONS",
+    "Artifact",
+    "ExportError",
+    "check_request",
+    "export_generator",
+    "export_networks",
+]
 
 FORMATS = ("saved_model", "tflite", "onnx")
 PRECISIONS = ("float32", "float16", "dynamic", "int8")  # of TFLite; the others are float32
@@ -39,6 +47,8 @@ class Artifact:
 
     Attributes:
         path: where it stands.
+        network: which of the model's networks it is, "generator" where there is one only.
+        weights_sha256: of that network's weights.
         format: one of FORMATS.
         precision: one of PRECISIONS.
         batch: how many images it makes at once, None where that is free.
@@ -54,6 +64,8 @@ class Artifact:
     """
 
     path: Path
+    network: str
+    weights_sha256: str
     format: str
     precision: str
     batch: int | None
@@ -70,6 +82,8 @@ class Artifact:
         """Its entry in metadata.json."""
         return {
             "file": self.path.name,
+            "network": self.network,
+            "weights_sha256": self.weights_sha256,
             "format": self.format,
             "precision": self.precision,
             "batch": self.batch,
@@ -84,21 +98,22 @@ class Artifact:
         }
 
 
-def file_name(model_format: str, precision: str) -> str:
+def file_name(network: str, model_format: str, precision: str) -> str:
     """The name of an artefact in the export folder."""
     if model_format == "saved_model":
-        return "saved_model"
+        return "saved_model" if network == "generator" else f"{network}.saved_model"
     if model_format == "onnx":
-        return "generator.onnx"
-    return "generator.tflite" if precision == "float32" else f"generator.{precision}.tflite"
+        return f"{network}.onnx"
+    return f"{network}.tflite" if precision == "float32" else f"{network}.{precision}.tflite"
 
 
-# Every name that an export may use; nothing else in the folder is ever touched.
-FILES = tuple(
-    dict.fromkeys(
-        file_name(f, p) for f in FORMATS for p in (PRECISIONS if f == "tflite" else ("float32",))
-    )
-)
+def _files(network: str) -> list[str]:
+    """Every name that an export of a network may use, in the order of FORMATS and PRECISIONS."""
+    return [
+        file_name(network, model_format, precision)
+        for model_format in FORMATS
+        for precision in (PRECISIONS if model_format == "tflite" else ("float32",))
+    ]
 
 
 def check_request(
@@ -187,28 +202,84 @@ def export_generator(
             float32, differ from those of Keras by more than 1e-4.
         UserError: arguments that are not possible, or a folder that holds other people's files.
     """
+    return export_networks(
+        {"generator": generator},
+        out_dir,
+        formats=formats,
+        precisions=precisions,
+        batch=batch,
+        latent_distribution=latent_distribution,
+        class_names=class_names,
+        about=about,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def export_networks(
+    networks: Mapping[str, keras.Model],
+    out_dir: Path,
+    *,
+    facts: Mapping[str, Mapping[str, Any]] | None = None,
+    formats: Sequence[str] = FORMATS,
+    precisions: Sequence[str] = ("float32",),
+    batch: int | None = None,
+    latent_distribution: str = "normal",
+    class_names: Sequence[str] = (),
+    about: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> list[Artifact]:
+    """As `export_generator`, for a model that has several networks, or one that takes images.
+
+    Args:
+        networks: by the names of their files. Besides the inputs of a generator of latents they may
+            have `z` and `text`, a sentence of shape (dim,); `input`, an image of shape (H, W, C) in
+            [-1, 1], H and W None for any; `input` and `mask`, of shape (H, W, 1); or `words`,
+            int32, shape (length,), which makes `text`.
+        out_dir: where to; made if it is missing.
+        facts: what the metadata of each network tells besides, by its name. `size`, `multiple` and
+            `scale` of one that takes images are the size that it was trained with, what its height
+            and width must be multiples of, and how many times as large its output is.
+        formats: of FORMATS.
+        precisions: of PRECISIONS.
+        batch: as for `export_generator`, and so are the others.
+
+    Returns:
+        The artefacts of this call, network by network.
+
+    Raises:
+        ExportError: as `export_generator`.
+        UserError: likewise.
+    """
     plan = check_request(formats, precisions, batch)
-    names = [file_name(*item) for item in plan]
     out_dir = Path(out_dir)
-    _check_ours(out_dir)
+    _check_ours(out_dir, networks)
     report = progress or (lambda text: None)
 
-    report("preparing the generator")
+    report(f"preparing the {' and the '.join(networks).replace('_', ' ')}")
     from tfgan2.export.artefacts import open_workshop
 
-    workshop = open_workshop(
-        generator,
-        latent_distribution=latent_distribution,
-        class_names=tuple(class_names),
-        about=about or {},
-        seed=seed,
-    )
+    workshops = {
+        name: open_workshop(
+            network,
+            name=name,
+            facts=(facts or {}).get(name, {}),
+            latent_distribution=latent_distribution,
+            class_names=tuple(class_names),
+            about=about or {},
+            seed=seed,
+        )
+        for name, network in networks.items()
+    }
     with _staging(out_dir) as staging:
         made = []
-        for (model_format, precision), name in zip(plan, names, strict=True):
-            report(f"writing and verifying {name}")
-            made.append(workshop.make(staging / name, model_format, precision, batch))
-        return _commit(out_dir, staging, made, workshop)
+        for network, workshop in workshops.items():
+            for model_format, precision in plan:
+                name = file_name(network, model_format, precision)
+                report(f"writing and verifying {name}")
+                made.append(workshop.make(staging / name, model_format, precision, batch))
+        return _commit(out_dir, staging, made, list(workshops.values()))
 
 
 @contextlib.contextmanager
@@ -229,12 +300,12 @@ def _staging(out_dir: Path) -> Iterator[Path]:
                 out_dir.rmdir()
 
 
-def _check_ours(out_dir: Path) -> None:
+def _check_ours(out_dir: Path, networks: Iterable[str]) -> None:
     """Raises a UserError if files stand there under our names that no export has written."""
     if out_dir.exists() and not out_dir.is_dir():
         raise UserError(f"{out_dir} is a file: give a folder")
     if _earlier_metadata(out_dir) is None:
-        for name in (*FILES, METADATA_FILE):
+        for name in [*(name for network in networks for name in _files(network)), METADATA_FILE]:
             if (out_dir / name).exists():
                 raise UserError(
                     f"{out_dir / name} exists and `tfgan2 export` did not write it: "
@@ -251,20 +322,20 @@ def _earlier_metadata(out_dir: Path) -> dict[str, Any] | None:
 
 
 def _commit(
-    out_dir: Path, staging: Path, made: Sequence[Artifact], workshop: Workshop
+    out_dir: Path, staging: Path, made: Sequence[Artifact], workshops: Sequence[Workshop]
 ) -> list[Artifact]:
     """Moves what was made to its final names and describes the folder.
 
     The description goes first to what stays: whenever this breaks off, no file that stands there
     is described as something it is not.
     """
+    earlier = [item["file"] for item in _listed(_earlier_metadata(out_dir) or {})]
     replaced = {artifact.path.name for artifact in made}
-    kept = [
-        item for item in _current(out_dir, workshop.description) if item["file"] not in replaced
-    ]
-    _write_metadata(out_dir, workshop.description, kept)
+    kept = [item for item in _current(out_dir, workshops) if item["file"] not in replaced]
+    description = workshops[0].description
+    _write_metadata(out_dir, description, kept)
     names_kept = {item["file"] for item in kept}
-    for name in FILES:
+    for name in earlier:
         if name not in replaced and name not in names_kept:
             _remove(out_dir / name)
     for artifact in made:
@@ -274,20 +345,33 @@ def _commit(
         Artifact(**{**vars(artifact), "path": out_dir / artifact.path.name}) for artifact in made
     ]
     listed = [*kept, *(artifact.listing() for artifact in final)]
-    listed.sort(key=lambda item: FILES.index(item["file"]))
-    _write_metadata(out_dir, workshop.description, listed)
+    order = [name for workshop in workshops for name in _files(workshop.name)]
+    listed.sort(key=lambda item: order.index(item["file"]))
+    _write_metadata(out_dir, description, listed)
     return final
 
 
-def _current(out_dir: Path, description: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The artefacts of an earlier export that this description is true of, intact ones only."""
-    earlier = _earlier_metadata(out_dir) or {}
-    if any(earlier.get(key) != description[key] for key in description if key != "versions"):
-        return []
+def _listed(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The artefacts that a metadata.json lists, as far as it can be trusted to name our files."""
+    found = metadata.get("artefacts", [])
     return [
         item
-        for item in earlier.get("artefacts", [])
-        if item.get("file") in FILES
+        for item in found
+        if isinstance(item, dict) and item.get("file") in _files(str(item.get("network")))
+    ]
+
+
+def _current(out_dir: Path, workshops: Sequence[Workshop]) -> list[dict[str, Any]]:
+    """The artefacts of an earlier export that the descriptions are true of, intact ones only."""
+    earlier = _earlier_metadata(out_dir) or {}
+    first = workshops[0].description
+    if any(earlier.get(key) != first[key] for key in first if key != "versions"):
+        return []
+    weights = {workshop.name: workshop.description["weights_sha256"] for workshop in workshops}
+    return [
+        item
+        for item in _listed(earlier)
+        if item.get("weights_sha256") == weights.get(item["network"])
         and (out_dir / item["file"]).exists()
         and sha256_of(out_dir / item["file"]) == item.get("sha256")
     ]

@@ -15,7 +15,7 @@ import numpy as np
 from tfgan2 import __version__, runtime
 from tfgan2.export import Artifact, ExportError, saved_model, verify
 from tfgan2.export.subject import Subject, check_deterministic, make_subject
-from tfgan2.runtime.backends import first_line
+from tfgan2.runtime.backends import Backend, first_line, in_batches
 from tfgan2.runtime.container import FORMAT_VERSION, METADATA_FILE, seal, sha256_of
 from tfgan2.runtime.quiet import quiet
 
@@ -24,24 +24,33 @@ SAVED_MODEL_EXTRA = "assets.extra"
 
 
 class Workshop:
-    """Makes the artefacts of one generator.
+    """Makes the artefacts of one network.
 
     Attributes:
+        name: of the network.
         description: the metadata that all of them share.
     """
 
     def __init__(
         self,
+        name: str,
         subject: Subject,
         about: Mapping[str, Any],
         seed: int,
-        inputs: dict[str, np.ndarray],
-        reference: np.ndarray,
+        cases: list[tuple[dict[str, np.ndarray], np.ndarray]],
     ) -> None:
+        """
+        Args:
+            name: of the network.
+            subject: the network.
+            about: what else the metadata tells.
+            seed: of the calibration.
+            cases: inputs, and what Keras makes of them.
+        """
+        self.name = name
         self.subject = subject
         self.seed = seed
-        self.inputs = inputs
-        self.reference = reference
+        self.cases = cases
         described, outputs = subject.describe(None)
         self.description: dict[str, Any] = {
             "tfgan2_format": FORMAT_VERSION,
@@ -50,7 +59,7 @@ class Workshop:
             "latent": {"distribution": subject.latent_distribution, "dim": subject.latent_dim},
             "class_names": list(subject.class_names),
             # Through JSON once, so that it equals what an earlier metadata.json holds of it.
-            "about": json.loads(json.dumps(dict(about), default=_plain)),
+            **json.loads(json.dumps({**subject.facts, "about": dict(about)}, default=_plain)),
             "weights_sha256": subject.weights_sha256(),
             "versions": versions(),
         }
@@ -87,16 +96,18 @@ class Workshop:
                 else:
                     model = self._tflite(path, precision, batch or 1)
                 path.write_bytes(seal(model, metadata, model_format))
-            generator, images = self._run(path, metadata)
+            backend, made = self._run(path, metadata)
             comparison = verify.compare(
-                images,
-                self.reference,
+                made,
+                [reference for _, reference in self.cases],
                 name=path.name,
                 tolerance=verify.FLOAT32_TOLERANCE if precision == "float32" else None,
             )
-            milliseconds = verify.milliseconds_per_image(generator, self.inputs)
+            milliseconds = verify.milliseconds_per_image(backend, self.cases[0][0], batch)
         return Artifact(
             path=path,
+            network=self.name,
+            weights_sha256=self.description["weights_sha256"],
             format=model_format,
             precision=precision,
             batch=batch,
@@ -108,18 +119,23 @@ class Workshop:
             **asdict(comparison),
         )
 
-    def _run(self, path: Path, metadata: dict[str, Any]) -> tuple[runtime.Generator, np.ndarray]:
-        """The artefact as it stands, read back by the code that users run it with, and its images.
+    def _run(self, path: Path, metadata: dict[str, Any]) -> tuple[Backend, list[np.ndarray]]:
+        """The artefact as it stands, read back by the code that users run it with, and its outputs.
 
         Raises:
             ExportError: it cannot be read or run.
         """
         try:
+            backend: Backend
             if path.is_dir():
-                generator = runtime.Generator(saved_model.SavedModel(path), metadata)
+                backend = saved_model.SavedModel(path)
             else:
-                generator = runtime.load(path)
-            return generator, generator(self.inputs["z"], self.inputs.get("label"))
+                backend, metadata = runtime.open_file(path)
+            outputs = [
+                in_batches(backend, inputs, self.subject.output, metadata["batch"])
+                for inputs, _ in self.cases
+            ]
+            return backend, outputs
         # Whatever the libraries raise: a file that cannot be run must not be kept.
         except Exception as error:
             reason = first_line(error).replace(str(path), "it")
@@ -136,7 +152,7 @@ class Workshop:
         from tfgan2.export import tflite
 
         # Beside the artefacts, one for all precisions: the staging folder goes in the end.
-        source = path.parent / f"batch-{batch}"
+        source = path.parent / f"{self.name}-batch-{batch}"
         if not source.exists():
             saved_model.write(self.subject, source, batch)
         return tflite.convert(source, precision, self.subject, batch, self.seed)
@@ -148,25 +164,29 @@ class Workshop:
 
 
 def open_workshop(
-    generator: keras.Model,
+    network: keras.Model,
     *,
+    name: str,
+    facts: Mapping[str, Any],
     latent_distribution: str,
     class_names: tuple[str, ...],
     about: Mapping[str, Any],
     seed: int,
 ) -> Workshop:
-    """Prepares a generator for export; the arguments are those of `export_generator`.
+    """Prepares a network for export; the arguments are those of `export_networks`.
 
     Raises:
         ExportError: its images are not finite, or differ from call to call.
         UserError: inputs or outputs that no format describes.
     """
     with quiet():
-        subject = make_subject(generator, latent_distribution, class_names)
+        subject = make_subject(network, latent_distribution, class_names, facts)
         # Another seed than the calibration's: a file must not be judged by what it was fitted to.
-        inputs = subject.draw(verify.LATENTS, seed + 1)
-        reference = check_deterministic(subject, inputs)
-        return Workshop(subject, about, seed, inputs, reference)
+        cases = [
+            (inputs, check_deterministic(subject, inputs))
+            for inputs in subject.cases(verify.LATENTS, seed + 1)
+        ]
+        return Workshop(name, subject, about, seed, cases)
 
 
 def versions() -> dict[str, str | None]:

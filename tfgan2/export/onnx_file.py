@@ -45,7 +45,7 @@ def convert(subject: Subject, batch: int | None) -> bytes:
     shapes = {item["name"]: item["shape"] for item in [*inputs, *outputs]}
     for tensor in [*model.graph.input, *model.graph.output]:
         _set_shape(tensor, shapes[tensor.name])
-    model.graph.name = "generator"
+    model.graph.name = subject.generator.name
     onnx.checker.check_model(model)
     return model.SerializeToString()
 
@@ -53,9 +53,17 @@ def convert(subject: Subject, batch: int | None) -> bytes:
 def _set_shape(tensor: onnx.ValueInfoProto, shape: list[int | None]) -> None:
     """Replaces what tf2onnx inferred: "unk__78" for the batch, at times for the whole shape."""
     tensor.type.tensor_type.shape.ClearField("dim")
-    for size in shape:
+    for axis, size in enumerate(shape):
         dimension = tensor.type.tensor_type.shape.dim.add()
         if size is None:
-            dimension.dim_param = "batch"
+            dimension.dim_param = _name(tensor.name, axis)
         else:
             dimension.dim_value = size
+
+
+def _name(tensor: str, axis: int) -> str:
+    """What a free dimension is called: the batch is one, but an image's size is its own."""
+    if not axis:
+        return "batch"
+    edge = ("height", "width")[axis - 1]
+    return f"out_{edge}" if tensor == "image" else edge

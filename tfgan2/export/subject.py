@@ -1,9 +1,9 @@
-"""What is exported: a generator in float32, in inference mode, with named tensors."""
+"""What is exported: a network in float32, in inference mode, with named tensors."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,62 +15,131 @@ from tfgan2.errors import UserError
 from tfgan2.export import ExportError
 from tfgan2.images import is_points
 from tfgan2.latents import draw_latents
+from tfgan2.words import FIRST
 
-OUTPUT = "image"
-# The inputs that the runtime can feed: name -> (rank without the batch, dtype).
-INPUTS = {"z": (1, "float32"), "label": (0, "int32")}
+# The inputs that the runtime can feed: name -> (shape without the batch in words, rank, dtype).
+INPUTS = {
+    "z": ("(latent_dim,)", 1, "float32"),
+    "label": ("()", 0, "int32"),
+    "text": ("(dim,)", 1, "float32"),
+    "input": ("(height, width, channels)", 3, "float32"),
+    "mask": ("(height, width, 1)", 3, "float32"),
+    "words": ("(length,)", 1, "int32"),
+}
+TOGETHER = (("z",), ("label", "z"), ("text", "z"), ("input",), ("input", "mask"), ("words",))
+EXAMPLES = {"input": 4}
+"""How many samples verify a network: of those that take images fewer, they are larger."""
 
 _REDUCED = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A generator and what one needs to know to feed it.
+    """A network and what one needs to know to feed it.
 
     Attributes:
         generator: computes in float32.
         latent_distribution: "normal" or "uniform".
-        class_names: empty for an unconditional generator.
+        class_names: empty for a generator without labels.
+        facts: what its metadata tells besides.
     """
 
     generator: keras.Model
     latent_distribution: str
     class_names: tuple[str, ...]
+    facts: Mapping[str, Any]
+
+    @property
+    def input_names(self) -> list[str]:
+        return [item.name for item in self.generator.inputs]
+
+    @property
+    def output(self) -> str:
+        """The name of the output."""
+        return "text" if "words" in self.input_names else "image"
 
     @property
     def latent_dim(self) -> int:
-        return next(item.shape[1] for item in self.generator.inputs if item.name == "z")
+        """Length of the latents, 0 where it takes none."""
+        return next((item.shape[1] for item in self.generator.inputs if item.name == "z"), 0)
+
+    @property
+    def free_size(self) -> bool:
+        """Whether it takes images of any size."""
+        return any(None in item.shape[1:] for item in self.generator.inputs)
 
     def describe(self, batch: int | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Name, dtype, shape and meaning of the inputs and outputs, as the metadata holds them."""
-        inputs: list[dict[str, Any]] = []
-        for item in self.generator.inputs:
-            shape = [batch, *item.shape[1:]]
-            entry: dict[str, Any] = {"name": item.name, "dtype": item.dtype, "shape": shape}
-            if item.name == "z":
-                entry["distribution"] = self.latent_distribution
-            else:
-                entry["range"] = [0, len(self.class_names) - 1]
-            inputs.append(entry)
-        output = {
-            "name": OUTPUT,
-            "dtype": "float32",
-            "shape": [batch, *self.generator.outputs[0].shape[1:]],
-            "range": None if is_points(self.generator.outputs[0].shape) else [-1, 1],
-            "layout": "NHWC",
+        meanings: dict[str, dict[str, Any]] = {
+            "z": {"distribution": self.latent_distribution},
+            "label": {"range": [0, len(self.class_names) - 1]},
+            "text": {"meaning": "what text_encoder makes of a sentence"},
+            "input": {"range": [-1, 1], "layout": "NHWC"},
+            "mask": {"range": [0, 1], "layout": "NHWC", "meaning": "1 where it is to be filled"},
+            "words": {"range": [0, len(self.facts.get("vocabulary", ())) + FIRST - 1]},
         }
+        inputs = [
+            {
+                "name": item.name,
+                "dtype": item.dtype,
+                "shape": [batch, *item.shape[1:]],
+                **meanings[item.name],
+            }
+            for item in self.generator.inputs
+        ]
+        made = self.generator.outputs[0].shape
+        output: dict[str, Any] = {
+            "name": self.output,
+            "dtype": "float32",
+            "shape": [batch, *made[1:]],
+        }
+        if self.output == "image":
+            output |= {"range": None if is_points(made) else [-1, 1], "layout": "NHWC"}
         return inputs, [output]
 
-    def draw(self, count: int, seed: int) -> dict[str, np.ndarray]:
-        """Inputs like those of training: latents, and all classes in turn."""
-        values = {
-            "z": draw_latents(
-                count, self.latent_dim, seed=seed, distribution=self.latent_distribution
-            )
-        }
-        if self.class_names:
-            values["label"] = (np.arange(count) % len(self.class_names)).astype(np.int32)
+    def draw(
+        self, count: int, seed: int, size: tuple[int, int] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Inputs like those of training: latents, all classes in turn, images without meaning.
+
+        Args:
+            count: how many.
+            seed: of what is drawn.
+            size: height and width of images; default: those of training.
+        """
+        rng = np.random.default_rng(seed)
+        values: dict[str, np.ndarray] = {}
+        for item in self.generator.inputs:
+            shape = (count, *item.shape[1:])
+            if item.name == "z":
+                values["z"] = draw_latents(
+                    count, self.latent_dim, seed=seed, distribution=self.latent_distribution
+                )
+            elif item.name == "label":
+                values["label"] = (np.arange(count) % len(self.class_names)).astype(np.int32)
+            elif item.name == "text":
+                values["text"] = rng.standard_normal(shape, dtype=np.float32)
+            elif item.name == "words":
+                known = len(self.facts["vocabulary"]) + FIRST
+                values["words"] = rng.integers(0, known, shape, dtype=np.int32)
+                values["words"][:, 0] = FIRST  # a caption has a word
+            else:
+                edges = size or self._edges(item.shape[1:3])
+                values[item.name] = _images(rng, (count, *edges, item.shape[-1]), item.name)
         return values
+
+    def _edges(self, given: tuple[int | None, int | None]) -> tuple[int, int]:
+        return tuple(self.facts["size"]) if None in given else given
+
+    def cases(self, count: int, seed: int) -> list[dict[str, np.ndarray]]:
+        """Inputs to verify a file by: where it takes any size, of two sizes."""
+        count = min(count, EXAMPLES.get(self.input_names[0], count))
+        found = [self.draw(count, seed)]
+        if self.free_size:
+            height, width = self.facts["size"]
+            more = max(2, self.facts.get("multiple", 1))
+            found.append(self.draw(1, seed, (height + more, width + 2 * more)))
+        return found
 
     def signature(self, batch: int | None) -> list[tf.TensorSpec]:
         """The inputs as TensorFlow wants them described."""
@@ -80,28 +149,32 @@ class Subject:
         ]
 
     def function(self) -> Callable[..., dict[str, tf.Tensor]]:
-        """The generator as a function of its inputs in order, in inference mode.
+        """The network as a function of its inputs in order, in inference mode.
 
         The output is a dict since both the SavedModel's and the ONNX file's output take their name
         from its key.
         """
-        generator = self.generator
+        generator, name = self.generator, self.output
 
         def serve(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
             fed = inputs[0] if len(inputs) == 1 else list(inputs)
-            return {OUTPUT: generator(fed, training=False)}
+            return {name: generator(fed, training=False)}
 
         return serve
 
     def reference(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        """The images that Keras makes: float32, shape (N, H, W, C).
+        """What Keras makes: float32 images of shape (N, H, W, C), or sentences of shape (N, dim).
 
         On the CPU: a GPU may compute in TensorFloat-32, whose 10 bits of mantissa are less than
         what float32 files are verified to.
         """
         with tf.device("/CPU:0"):
             fed = [tf.constant(inputs[item.name]) for item in self.generator.inputs]
-            return self.function()(*fed)[OUTPUT].numpy()
+            return self.function()(*fed)[self.output].numpy()
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """As the backends of `tfgan2.runtime`: arrays by name to arrays by name."""
+        return {self.output: self.reference(dict(inputs))}
 
     def weights_sha256(self) -> str:
         """Of all weights in their order, with their shapes."""
@@ -112,10 +185,27 @@ class Subject:
         return digest.hexdigest()
 
 
+def _images(rng: np.random.Generator, shape: tuple[int, ...], name: str) -> np.ndarray:
+    """Smooth images with some noise, or masks of one box each."""
+    count, height, width, channels = shape
+    if name == "mask":
+        masks = np.zeros(shape, np.float32)
+        for mask in masks:
+            top, left = rng.integers(0, max(1, height // 2)), rng.integers(0, max(1, width // 2))
+            mask[top : top + (height + 1) // 2, left : left + (width + 1) // 2] = 1.0
+        return masks
+    coarse = rng.uniform(-1, 1, (count, -(-height // 8), -(-width // 8), channels))
+    smooth = coarse.repeat(8, axis=1).repeat(8, axis=2)[:, :height, :width]
+    return np.clip(smooth + 0.1 * rng.standard_normal(shape), -1, 1).astype(np.float32)
+
+
 def make_subject(
-    generator: keras.Model, latent_distribution: str, class_names: Sequence[str]
+    generator: keras.Model,
+    latent_distribution: str,
+    class_names: Sequence[str],
+    facts: Mapping[str, Any] | None = None,
 ) -> Subject:
-    """Checks a generator's inputs and output, and rebuilds it in float32 where needed.
+    """Checks a network's inputs and output, and rebuilds it in float32 where needed.
 
     Raises:
         UserError: inputs or outputs that no format describes, or class names that do not fit them.
@@ -123,14 +213,15 @@ def make_subject(
     if not getattr(generator, "inputs", None):
         raise UserError("only a generator built from keras.Input can be exported")
     names = [item.name for item in generator.inputs]
-    if sorted(names) not in (["z"], ["label", "z"]):
-        raise UserError(f"a generator's inputs must be z, or z and label, not {', '.join(names)}")
+    if tuple(sorted(names)) not in TOGETHER:
+        allowed = "; ".join(" and ".join(reversed(some)) for some in TOGETHER)
+        raise UserError(f"a generator's inputs must be {allowed}; not {', '.join(names)}")
     for item in generator.inputs:
-        rank, dtype = INPUTS[item.name]
+        expected, rank, dtype = INPUTS[item.name]
         # A mixed policy makes no float16 input, a float16 policy does: the rebuild mends it.
         wrong_dtype = item.dtype != dtype and not (dtype == "float32" and item.dtype in _REDUCED)
-        if len(item.shape) != rank + 1 or None in item.shape[1:] or wrong_dtype:
-            expected = "(latent_dim,)" if item.name == "z" else "()"
+        fixed = item.shape[1:] if rank < 3 else item.shape[3:]
+        if len(item.shape) != rank + 1 or None in fixed or wrong_dtype:
             raise UserError(
                 f"the input {item.name} must be {dtype} of shape {expected}, "
                 f"not {item.dtype} of shape {tuple(item.shape[1:])}"
@@ -139,11 +230,15 @@ def make_subject(
         raise UserError("a generator with labels needs the names of its classes")
     if "label" not in names and class_names:
         class_names = ()  # the data had classes, the generator does not know them
-    if len(generator.outputs) != 1 or len(generator.outputs[0].shape) != 4:
+    rank = 1 if "words" in names else 3
+    if len(generator.outputs) != 1 or len(generator.outputs[0].shape) != rank + 1:
         raise UserError("a generator must have one output of shape (height, width, channels)")
-    if None in generator.outputs[0].shape[1:]:
+    free = any(None in item.shape[1:] for item in generator.inputs)
+    if None in generator.outputs[0].shape[1:] and not free:
         raise UserError("a generator's output must have a fixed shape")
-    return Subject(in_float32(generator), latent_distribution, tuple(class_names))
+    return Subject(
+        in_float32(generator), latent_distribution, tuple(class_names), dict(facts or {})
+    )
 
 
 def in_float32(generator: keras.Model) -> keras.Model:

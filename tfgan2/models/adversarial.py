@@ -12,14 +12,9 @@ import keras
 import tensorflow as tf
 
 from tfgan2 import augment as policies
-from tfgan2.errors import UserError
 from tfgan2.lookahead import Lookahead
-from tfgan2.models.base import (
-    Batch,
-    GenerativeModel,
-    check_range,
-    make_optimizer,
-)
+from tfgan2.models.base import Batch, check_range, make_optimizer
+from tfgan2.models.players import TwoPlayerModel
 
 Metrics = dict[str, tf.Tensor]
 
@@ -33,14 +28,21 @@ class Samples(NamedTuple):
             packing * channels).
         labels: int32, shape (B,), or None.
         latents: float32, shape (B, latent_dim); None for real ones.
+        inputs: what the images belong to where a generator makes images from images, float32, shape
+            (B, height, width, channels), or None.
     """
 
     images: tf.Tensor
     labels: tf.Tensor | None = None
     latents: Any = None
+    inputs: Any = None
+
+    def part(self, of: slice) -> Samples:
+        """Some of the samples."""
+        return Samples(*(None if field is None else field[of] for field in self))
 
 
-class AdversarialModel(GenerativeModel):
+class AdversarialModel(TwoPlayerModel):
     """A generator against a discriminator, each with an optimizer of its own.
 
     A subclass calls `set_networks` at the end of its constructor, and overrides `generator_loss`
@@ -57,7 +59,6 @@ class AdversarialModel(GenerativeModel):
         self,
         image_shape: tuple[int, int, int],
         *,
-        latent_dim: int = 100,
         generator_optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam",
         discriminator_optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam",
         generator_learning_rate: float = 2e-4,
@@ -66,7 +67,6 @@ class AdversarialModel(GenerativeModel):
         beta_2: float = 0.999,
         clipvalue: float = 0.0,
         d_steps: int = 1,
-        packing: int = 1,
         label_noise: float = 0.0,
         instance_noise: float = 0.0,
         instance_noise_steps: int = 0,
@@ -79,7 +79,6 @@ class AdversarialModel(GenerativeModel):
 
         Args:
             image_shape: (height, width, channels).
-            latent_dim: length of the latents.
             generator_optimizer: adam, adamw, rmsprop or sgd.
             discriminator_optimizer: adam, adamw, rmsprop or sgd.
             generator_learning_rate: of the generator's optimizer.
@@ -88,8 +87,6 @@ class AdversarialModel(GenerativeModel):
             beta_2: decay of Adam's second moment, both players.
             clipvalue: clip gradients to [-clipvalue, clipvalue], both players; 0 clips nothing.
             d_steps: discriminator updates per generator update, each on fresh real samples.
-            packing: samples that the discriminator judges together (PacGAN, Lin 2018); the batch
-                size must be a multiple of it.
             label_noise: share of the samples that the discriminator is told wrong, real for
                 generated and the reverse.
             instance_noise: standard deviation of the noise added to all images that the
@@ -107,15 +104,12 @@ class AdversarialModel(GenerativeModel):
             UserError: a value that is not possible.
         """
         super().__init__(image_shape, seed=seed)
-        check_range("latent_dim", latent_dim, 1)
         check_range("d_steps", d_steps, 1)
-        check_range("packing", packing, 1)
         check_range("label_noise", label_noise, 0.0, 1.0)
         check_range("instance_noise", instance_noise, 0.0)
         check_range("instance_noise_steps", instance_noise_steps, 0)
         check_range("lookahead", lookahead, 0)
         check_range("ema_decay", ema_decay, 0.0, 1.0)
-        self.latent_dim = latent_dim
         self.generator_optimizer_name = generator_optimizer
         self.discriminator_optimizer_name = discriminator_optimizer
         self.generator_learning_rate = generator_learning_rate
@@ -124,7 +118,6 @@ class AdversarialModel(GenerativeModel):
         self.beta_2 = beta_2
         self.clipvalue = clipvalue
         self.d_steps = d_steps
-        self.packing = packing
         self.label_noise = label_noise
         self.instance_noise = instance_noise
         self.instance_noise_steps = instance_noise_steps
@@ -133,8 +126,7 @@ class AdversarialModel(GenerativeModel):
         self.ema_decay = ema_decay
         self.batches_per_step = d_steps
         self._policy = policies.parse_policy(augment)
-        for player in ("generator", "discriminator"):
-            self._default_optimizer(player)  # so that a wrong value is told before training
+        self.check_optimizers()
 
     def hyperparameter(self, name: str) -> Any:
         # After `compile` the attribute without "_name" is the optimizer itself.
@@ -157,16 +149,13 @@ class AdversarialModel(GenerativeModel):
     def networks(self) -> dict[str, keras.Model]:
         return {"generator": self.generator, "discriminator": self.discriminator}
 
-    def check_batch_size(self, batch_size: int) -> None:
-        if batch_size % self.packing:
-            raise UserError(
-                f"a batch of {batch_size} images cannot be packed by {self.packing}: give a "
-                "--batch-size that is a multiple of it"
-            )
-
     # --- optimizers ------------------------------------------------------------------------------
 
-    def _default_optimizer(self, player: str) -> keras.optimizers.Optimizer:
+    def player_variables(self, player: str) -> list[keras.Variable]:
+        network = self.generator if player == "generator" else self.discriminator
+        return network.trainable_variables
+
+    def default_optimizer(self, player: str) -> keras.optimizers.Optimizer:
         return make_optimizer(
             getattr(self, f"{player}_optimizer_name"),
             getattr(self, f"{player}_learning_rate"),
@@ -174,36 +163,6 @@ class AdversarialModel(GenerativeModel):
             beta_2=self.beta_2,
             clipvalue=self.clipvalue,
         )
-
-    def compile(
-        self,
-        generator_optimizer: keras.optimizers.Optimizer | str | None = None,
-        discriminator_optimizer: keras.optimizers.Optimizer | str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Takes the players' optimizers; like `tf.keras.Model.compile` otherwise.
-
-        Args:
-            generator_optimizer: an optimizer of Keras or its name; default: what the
-                hyperparameters say, which are the paper's.
-            discriminator_optimizer: likewise.
-            **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`.
-        """
-        super().compile(optimizer=None, **kwargs)
-        self.generator_optimizer = self.prepared(
-            generator_optimizer or self._default_optimizer("generator"),
-            self.generator.trainable_variables,
-        )
-        self.discriminator_optimizer = self.prepared(
-            discriminator_optimizer or self._default_optimizer("discriminator"),
-            self.discriminator.trainable_variables,
-        )
-
-    def optimizers_by_name(self) -> dict[str, keras.optimizers.Optimizer]:
-        return {
-            "generator_optimizer": self.generator_optimizer,
-            "discriminator_optimizer": self.discriminator_optimizer,
-        }
 
     # --- what a flavour overrides ----------------------------------------------------------------
 
@@ -249,13 +208,31 @@ class AdversarialModel(GenerativeModel):
         """
         return self.generator_loss(self.judge(fake)), {}
 
+    def content_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
+        """What the generator minimises besides the game, of samples as they are.
+
+        Returns:
+            A float32 scalar, and float32 scalars to be shown.
+        """
+        return tf.constant(0.0), {}
+
     def after_discriminator_step(self) -> None:
         """Called after every update of the discriminator."""
         return
 
-    def fake_labels(self, real: Samples, count: int, stream: str) -> tf.Tensor | None:
-        """The labels to generate with: those of the real samples, int32, shape (count,)."""
-        return real.labels if self.num_labels else None
+    def real_samples(self, batch: Batch) -> Samples:
+        """The real samples of a batch."""
+        return Samples(batch[0] if isinstance(batch, tuple | list) else batch)
+
+    def fake_samples(self, real: Samples, count: int | tf.Tensor, stream: str) -> Samples:
+        """Generated samples, with a gradient to the generator.
+
+        Args:
+            real: real samples, as many.
+            count: how many.
+            stream: a name for this draw, to draw randomness by.
+        """
+        raise NotImplementedError
 
     # --- the game --------------------------------------------------------------------------------
 
@@ -263,32 +240,26 @@ class AdversarialModel(GenerativeModel):
         """`d_steps` updates of the discriminator, each on fresh samples, then one of the generator.
 
         Args:
-            batch: images, float32 in [-1, 1], shape (d_steps * B, height, width, channels), or a
-                tuple of them and their labels, int32, shape (d_steps * B,).
+            batch: d_steps * B samples: images, float32 in [-1, 1], shape (d_steps * B, height,
+                width, channels), or a tuple of them and what else the flavour needs.
 
         Returns:
             Float32 scalars: the losses of the last updates, and what else the flavour shows.
 
         Raises:
-            UserError: labels are needed and there are none, or B is no multiple of `packing`.
+            UserError: the batch lacks something, or its size is not possible.
         """
-        images, labels = self._unpacked(batch)
-        count = images.shape[0] // self.d_steps if images.shape[0] else None
-        if count is None:
-            count = tf.shape(images)[0] // self.d_steps
-        else:
+        samples = self.real_samples(batch)
+        static = samples.images.shape[0]
+        count = (static or tf.shape(samples.images)[0]) // self.d_steps
+        if static:
             self.check_batch_size(count)
-
-        def real_samples(index: int) -> Samples:
-            part = slice(index * count, (index + 1) * count)
-            return Samples(images[part], None if labels is None else labels[part])
-
-        for index in range(self.d_steps - 1):
-            real = real_samples(index)
+        parts = [samples.part(slice(i * count, (i + 1) * count)) for i in range(self.d_steps)]
+        for index, real in enumerate(parts[:-1]):
             fake = self.fake_samples(real, count, f"latents {index}")
             fake = fake._replace(images=tf.stop_gradient(fake.images))
             self.discriminator_step(real, fake, f"step {index}")
-        real = real_samples(self.d_steps - 1)
+        real = parts[-1]
         with tf.GradientTape() as tape:
             fake = self.fake_samples(real, count, "latents")
             with tape.stop_recording():
@@ -299,29 +270,25 @@ class AdversarialModel(GenerativeModel):
             loss, more = self.generator_objective(
                 self.as_seen(fake, "fake for G"), self.as_seen(real, "real for G")
             )
+            content, terms = self.content_objective(fake, real)
+            loss += content
             scaled = self.scaled(loss, self.generator_optimizer)
+        self.update_generator(tape, scaled)
+        return {"generator_loss": loss, **metrics, **more, **terms}
+
+    def update_generator(self, tape: tf.GradientTape, scaled: tf.Tensor) -> None:
+        """The update of the generator and what ends a step.
+
+        Args:
+            tape: knows how the loss came about.
+            scaled: the loss, as `scaled` gives it.
+        """
         variables = self.generator.trainable_variables
         self.generator_optimizer.apply(tape.gradient(scaled, variables), variables)
         if self.lookahead:
             self.slow.update(tf.cast(self.step.value, tf.int64) + 1)
         self.update_ema()
         self.step.assign_add(1)
-        return {"generator_loss": loss, **metrics, **more}
-
-    def _unpacked(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor | None]:
-        parts = tuple(batch) if isinstance(batch, tuple | list) else (batch,)
-        if not self.labels_are_classes:
-            return parts[0], None
-        if len(parts) < 2:
-            raise UserError(f"{type(self).__name__} needs images with labels")
-        return parts[0], tf.cast(parts[1], tf.int32)
-
-    def fake_samples(self, real: Samples, count: int | tf.Tensor, stream: str) -> Samples:
-        """Generated samples, as many as real ones, with a gradient to the generator."""
-        latents = self.random_latents(count, stream)
-        labels = self.fake_labels(real, count, f"{stream}: labels")
-        inputs = latents if labels is None else [latents, labels]
-        return Samples(self.generator(inputs, training=True), labels, latents)
 
     def discriminator_step(self, real: Samples, fake: Samples, stream: str) -> Metrics:
         """One update of the discriminator.
@@ -345,7 +312,7 @@ class AdversarialModel(GenerativeModel):
         return {"discriminator_loss": loss, **metrics}
 
     def as_seen(self, samples: Samples, stream: str) -> Samples:
-        """Samples as the discriminator sees them: augmented, with instance noise, packed."""
+        """Samples as the discriminator sees them: augmented, with instance noise."""
         images = samples.images
         if self._policy:
             images = policies.augment(images, self._policy, self.noise_seed(f"{stream}: augment"))
@@ -356,11 +323,6 @@ class AdversarialModel(GenerativeModel):
                 deviation *= tf.maximum(1.0 - done, 0.0)
             seed = self.noise_seed(f"{stream}: instance noise")
             images += deviation * tf.random.stateless_normal(tf.shape(images), seed)
-        if self.packing > 1:
-            height, width, channels = self.image_shape
-            images = tf.reshape(images, (-1, self.packing, height, width, channels))
-            images = tf.transpose(images, (0, 2, 3, 1, 4))
-            images = tf.reshape(images, (-1, height, width, self.packing * channels))
         return samples._replace(images=images)
 
     def mixed_up(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import inspect
 import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -17,11 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.errors import UserError, unknown
-from tfgan2.images import is_points
-from tfgan2.labels import grid_count
-from tfgan2.latents import draw_latents
 
-Batch = Any  # images, or (images, labels)
+Batch = Any  # images, or a tuple of images and what belongs to them
 
 
 def check_range(name: str, value: float, low: float, high: float = float("inf")) -> None:
@@ -40,15 +37,33 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
 
 @dataclass(frozen=True)
 class View:
-    """A picture that a flavour shows besides its samples.
+    """A picture that shows what a model has learned.
 
     Attributes:
         images: float32 in [-1, 1], shape (N, height, width, channels).
-        columns: of the grid.
+        columns: of the grid; None: as square as possible.
+        reals: for points only: those of the data, drawn beneath.
     """
 
     images: np.ndarray
-    columns: int
+    columns: int | None = None
+    reals: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Exportable:
+    """A network that can be exported.
+
+    Attributes:
+        network: its inputs and outputs are named as `tfgan2.export` wants them.
+        resized: the same network for other images, given their height and width, None for any; or
+            None where that is not possible.
+        facts: what the metadata shall tell besides.
+    """
+
+    network: keras.Model
+    resized: Callable[[int | None, int | None], keras.Model] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def make_optimizer(
@@ -89,34 +104,35 @@ def make_optimizer(
 
 
 class GenerativeModel(keras.Model):
-    """A model that turns latents into images.
+    """A model that makes images.
 
     A subclass's constructor takes its hyperparameters as keyword arguments and keeps each in an
     attribute of the same name, so that `get_config` can rebuild the model. It sets `generator`, and
-    where it keeps an average of the weights, `ema_generator`.
+    where it keeps an average of the weights, `ema_generator`. What flavours share that start from
+    latents stands in `latent.py`, of those that start from images in `translation.py`.
 
     Attributes:
-        generator: a functional Keras model with an input "z", float32, shape (latent_dim,), and if
-            `num_labels` is not 0 an input "label", int32, shape (), that returns images, float32
-            in [-1, 1], shape (height, width, channels). Points, (1, 1, 2), are not bounded.
+        data_kind: the samples that it trains on, one of `tfgan2.data.KINDS`.
+        hold_out: how many samples are kept out of training by default, to be shown.
+        batch_size: of an update, by default.
+        generator: a functional Keras model; its inputs are named as `tfgan2.export` wants them.
         ema_generator: the same network with averaged weights, or None.
         batches_per_step: how many batches of fresh samples one `train_step` takes, joined along the
             first axis.
-        latent_distribution: see `tfgan2.latents`.
-        num_labels: how many labels the generator tells apart, 0 for an unconditional one.
-        labels_are_classes: whether they are the dataset's classes; then there is a hyperparameter
-            `num_classes`.
-        views_need_reals: whether `views` shows something of real images.
+        planned_steps: how many steps the training is to take in all; what a flavour divides into
+            phases, or lets fade, goes by it.
+        phase: what `train_step` does now, one of the names that `phase_at` gives.
     """
 
+    data_kind: str = "images"
+    hold_out: int = 0
+    batch_size: int = 64
     generator: keras.Model
     ema_generator: keras.Model | None = None
     batches_per_step: int = 1
-    latent_distribution: str = "normal"
-    latent_dim: int
-    num_labels: int = 0
-    labels_are_classes: bool = False
-    views_need_reals: bool = False
+    planned_steps: int = 10_000
+    train_function: Any
+    phase: str = ""
 
     def __init__(self, image_shape: tuple[int, int, int], *, seed: int = 0) -> None:
         """Keeps the image shape and the seed.
@@ -142,6 +158,18 @@ class GenerativeModel(keras.Model):
         )
         # There is no `call`: without this Keras would try to build the model by calling it.
         self.built = True
+
+    @classmethod
+    def data_hyperparameters(cls, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """The hyperparameters that the data decide.
+
+        Args:
+            facts: what `ImageDataset.facts` says of the data.
+
+        Raises:
+            UserError: the model cannot train on such data.
+        """
+        return {"image_shape": facts["image_shape"]}
 
     @classmethod
     def check_names(cls, names: Iterable[str]) -> None:
@@ -203,91 +231,67 @@ class GenerativeModel(keras.Model):
         seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(replica, tf.int64))
         return tf.cast(seed & 0x7FFFFFFF, tf.int32)
 
-    def random_latents(self, count: int | tf.Tensor, stream: str) -> tf.Tensor:
-        """Latents for training, float32, shape (count, latent_dim)."""
-        shape = (count, self.latent_dim)
-        if self.latent_distribution == "uniform":
-            return tf.random.stateless_uniform(shape, self.noise_seed(stream), -1.0, 1.0)
-        return tf.random.stateless_normal(shape, self.noise_seed(stream))
+    def label_names(self, class_names: Sequence[str]) -> list[str]:
+        """The names of the labels that the generator takes; none if it takes no labels.
 
-    # --- what others use -------------------------------------------------------------------------
+        Args:
+            class_names: of the dataset.
+        """
+        return []
+
+    def exports(self) -> dict[str, Exportable]:
+        """What `tfgan2 export` writes, by the names of the files."""
+        return {"generator": Exportable(self.sampling_generator)}
+
+    # --- what the training loop uses -------------------------------------------------------------
+
+    def phase_at(self, step: int) -> str:
+        """What the update after `step` of them does; each phase is compiled by itself."""
+        return ""
+
+    def samples_shown(self, about: int = 64) -> int:
+        """How many samples one picture takes."""
+        return about
+
+    def pictures(
+        self, examples: tuple[np.ndarray, ...], *, about: int = 64, seed: int = 0
+    ) -> dict[str, View]:
+        """What shows the progress of training; the same for the same weights.
+
+        Args:
+            examples: real samples, `samples_shown(about)` of them where there are as many: the
+                parts of a batch of the dataset.
+            about: how many samples to show.
+            seed: of what is drawn.
+
+        Returns:
+            Pictures by name, the first and most important of which has the name "".
+        """
+        raise NotImplementedError
 
     @property
     def sampling_generator(self) -> keras.Model:
         """The generator to take samples from: the averaged one where there is one."""
         return self.generator if self.ema_generator is None else self.ema_generator
 
-    def draw_latents(self, count: int, *, seed: int = 0) -> np.ndarray:
-        """Latents for sampling, float32, shape (count, latent_dim); see `tfgan2.latents`."""
-        return draw_latents(
-            count, self.latent_dim, seed=seed, distribution=self.latent_distribution
-        )
-
-    def samples_shown(self, about: int = 64) -> int:
-        """How many samples one picture takes: whole rows of labels, and of points a cloud."""
-        return (
-            max(about, 2500) if is_points(self.image_shape) else grid_count(self.num_labels, about)
-        )
-
-    def draw_labels(self, count: int) -> np.ndarray | None:
-        """All labels in turn, int32, shape (count,); None for an unconditional generator."""
-        if not self.num_labels:
-            return None
-        return np.resize(np.arange(self.num_labels, dtype=np.int32), count)
-
-    def generate(
-        self,
-        latents: np.ndarray | tf.Tensor,
-        labels: np.ndarray | None = None,
-        *,
-        batch_size: int = 64,
+    @staticmethod
+    def run_generator(
+        generator: keras.Model, inputs: Mapping[str, np.ndarray], *, batch_size: int = 64
     ) -> np.ndarray:
-        """Makes images in inference mode, with the averaged weights where there are any.
+        """The images that a generator makes in inference mode, float32, shape (N, H, W, C).
 
         Args:
-            latents: shape (N, latent_dim); `draw_latents` makes some.
-            labels: whole numbers from 0 to num_labels - 1, shape (N,); default: all in turn.
+            generator: which.
+            inputs: an array for each of its inputs, by name.
             batch_size: how many images at a time.
-
-        Returns:
-            float32 in [-1, 1], shape (N, height, width, channels); points are not bounded.
-
-        Raises:
-            UserError: latents or labels of another shape, or labels out of range.
         """
-        latents = np.asarray(latents, np.float32)
-        if latents.ndim != 2 or latents.shape[1] != self.latent_dim or not len(latents):
-            raise UserError(
-                f"latents must have shape (count, {self.latent_dim}), not {latents.shape}"
-            )
-        inputs = [latents]
-        if labels is not None and not self.num_labels:
-            raise UserError("this generator takes no labels: it is unconditional")
-        if self.num_labels:
-            inputs.append(self._checked_labels(labels, len(latents)))
+        arrays = [inputs[item.name] for item in generator.inputs]
         made = []
-        for start in range(0, len(latents), batch_size):
-            chunk = [array[start : start + batch_size] for array in inputs]
-            fed = chunk if self.num_labels else chunk[0]
-            made.append(self.sampling_generator(fed, training=False).numpy())
+        for start in range(0, len(arrays[0]), batch_size):
+            chunk = [array[start : start + batch_size] for array in arrays]
+            fed = chunk if len(chunk) > 1 else chunk[0]
+            made.append(generator(fed, training=False).numpy())
         return np.concatenate(made)
-
-    def _checked_labels(self, labels: np.ndarray | None, count: int) -> np.ndarray:
-        labels = np.asarray(self.draw_labels(count) if labels is None else labels)
-        if labels.shape != (count,) or labels.dtype.kind not in "iu":
-            raise UserError(f"labels must be whole numbers of shape ({count},)")
-        if labels.min() < 0 or labels.max() >= self.num_labels:
-            raise UserError(f"labels must be from 0 to {self.num_labels - 1}")
-        return labels.astype(np.int32)
-
-    def views(self, reals: np.ndarray | None = None) -> dict[str, View]:
-        """Further pictures of what the model has learned, by name; the same for the same weights.
-
-        Args:
-            reals: real images, float32 in [-1, 1], shape (N, height, width, channels), or None
-                where none are at hand.
-        """
-        return {}
 
     def optimizers_by_name(self) -> dict[str, keras.optimizers.Optimizer]:
         """The optimizers of a compiled model, by a name for checkpoints and logs."""
@@ -322,6 +326,25 @@ class GenerativeModel(keras.Model):
     def networks(self) -> dict[str, keras.Model]:
         """The networks by name, for showing their sizes."""
         return {"generator": self.generator}
+
+    # --- plain Keras -----------------------------------------------------------------------------
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """As Keras makes it, but one for each phase."""
+        if type(self).phase_at is GenerativeModel.phase_at:
+            return super().make_train_function(force)
+        by_phase: dict[str, Any] = {}
+
+        def train(iterator: Any) -> Any:
+            self.phase = self.phase_at(int(self.step.numpy()))
+            if self.phase not in by_phase:
+                super(GenerativeModel, self).make_train_function(force=True)
+                by_phase[self.phase], self.train_function = self.train_function, train
+            return by_phase[self.phase](iterator)
+
+        if self.train_function is None or force:
+            self.train_function = train
+        return self.train_function
 
     # --- optimizers ------------------------------------------------------------------------------
 

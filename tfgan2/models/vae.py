@@ -14,18 +14,18 @@ from tfgan2 import losses, networks
 from tfgan2.images import is_points
 from tfgan2.models.base import (
     Batch,
-    GenerativeModel,
     View,
     check_choice,
     check_range,
     make_optimizer,
 )
+from tfgan2.models.latent import LatentModel
 from tfgan2.networks.parts import Kernels
 
 MANIFOLD = 20  # images per side
 
 
-class VAE(GenerativeModel):
+class VAE(LatentModel):
     """The variational autoencoder of Kingma and Welling 2013 (arXiv:1312.6114).
 
     An encoder gives each image a normal distribution of latents, N(m, exp(log_var)); the generator

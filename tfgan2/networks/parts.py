@@ -10,7 +10,7 @@ from keras import layers
 
 from tfgan2.errors import UserError
 
-NORMS = ("none", "batch", "layer")
+NORMS = ("none", "batch", "layer", "instance")
 
 
 class Kernels:
@@ -61,11 +61,13 @@ def crop_to(x: keras.KerasTensor, size: int) -> keras.KerasTensor:
 
 
 def normalised(x: keras.KerasTensor, norm: str) -> keras.KerasTensor:
-    """One of `NORMS`; "layer" is over all features of a sample, with a scale per channel."""
+    """One of `NORMS`; "layer" is over all features of a sample, "instance" over each channel."""
     if norm == "batch":
         return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
     if norm == "layer":
         return layers.GroupNormalization(groups=1, epsilon=1e-5)(x)
+    if norm == "instance":
+        return layers.GroupNormalization(groups=-1, epsilon=1e-5)(x)
     return x
 
 

@@ -18,6 +18,44 @@ class Backend(Protocol):
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]: ...
 
 
+# How many samples a model with a free batch size makes at once: enough to use all threads, few
+# enough that large images fit into memory.
+CHUNK = 32
+
+
+def in_batches(
+    backend: Backend,
+    inputs: Mapping[str, np.ndarray],
+    output: str,
+    batch: int | None,
+    *,
+    chunk: int = CHUNK,
+) -> np.ndarray:
+    """Runs a model on any number of samples.
+
+    Args:
+        backend: the model.
+        inputs: arrays of equal length by name.
+        output: which of its outputs is wanted.
+        batch: how many samples it takes, None where that is free.
+        chunk: how many it is given then.
+
+    Returns:
+        The output of all samples, float32.
+    """
+    size = batch or chunk
+    count = len(next(iter(inputs.values())))
+    made = []
+    for start in range(0, max(1, count), size):
+        part = {name: array[start : start + size] for name, array in inputs.items()}
+        wanted = min(size, count - start)
+        fed = batch or max(1, wanted)  # of no samples, the output's shape is still to be found
+        if wanted < fed:
+            part = {name: np.resize(a, (fed, *a.shape[1:])) for name, a in part.items()}
+        made.append(backend(part)[output][:wanted])
+    return np.concatenate(made)
+
+
 class OnnxRuntime:
     """An ONNX model on the CPU.
 
@@ -74,13 +112,26 @@ class LiteRT:
         try:
             with quiet():  # it announces its XNNPACK delegate on stderr
                 self.interpreter = Interpreter(model_content=content, num_threads=threads)
-                self.interpreter.allocate_tensors()
+                # Before its first call, a free size stands at 1x1 pixels, which some layers refuse.
+                self._allocated = not self._has_free_size()
+                if self._allocated:
+                    self.interpreter.allocate_tensors()
                 self.runner: Any = self.interpreter.get_signature_runner()
         except (ValueError, RuntimeError) as error:
             raise UserError(f"LiteRT cannot run {path}: {first_line(error)}") from error
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return self.runner(**inputs)
+        if self._allocated:
+            return self.runner(**inputs)
+        with quiet():  # as above
+            made = self.runner(**inputs)
+        self._allocated = True
+        return made
+
+    def _has_free_size(self) -> bool:
+        return any(
+            -1 in item["shape_signature"][1:] for item in self.interpreter.get_input_details()
+        )
 
 
 def first_line(error: BaseException) -> str:

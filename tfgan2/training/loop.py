@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfgan2 import images, registry, runs
 from tfgan2.errors import TrainingDivergedError, UserError, cannot_write
-from tfgan2.labels import label_columns
 from tfgan2.training import checkpoints, stats
 from tfgan2.training.interruption import Interruption
 from tfgan2.training.progress import Display
@@ -79,9 +79,7 @@ class Trainer:
         self.dataset = dataset
         self.display = display
         self.images_per_step = self.options.batch_size * model.batches_per_step
-        self.columns = label_columns(model.num_labels)
-        count = model.samples_shown(self.options.sample_count)
-        self.latents = model.draw_latents(count, seed=self.options.seed)
+        model.planned_steps = self.options.steps
         self.step = 0
         self.averages = stats.Averages()
         self.seconds = 0.0  # spent in steps since the run began, compiling left out
@@ -126,22 +124,27 @@ class Trainer:
         batches = self.dataset.batches(
             self.images_per_step, seed=options.seed, start=self.step * self.images_per_step
         )
-        self.reals = self.dataset.some(len(self.latents), seed=options.seed)
+        shown = self.model.samples_shown(options.sample_count)
+        self.examples = (self.dataset.held_out or self.dataset).some(shown, seed=options.seed)
         if not (self.run / "reals.png").exists():
-            images.save_grid(self.run / "reals.png", self.reals)
-        step_function = self._step_function()
+            self._show_reals(self.dataset.some(shown, seed=options.seed))
+        step_functions: dict[str, Any] = {}
         iterator = iter(batches)
-        first, saved = self.step + 1, self.step
+        saved = self.step
         with Interruption() as interruption, self.display.training(self.step, options.steps):
             while self.step < options.steps and interruption.signal is None:
                 batch = self._next(iterator, writer)
+                phase = self.model.phase = self.model.phase_at(self.step)
+                compiled = phase in step_functions
+                if not compiled:
+                    step_functions[phase] = self._step_function()
                 started = time.perf_counter()
-                metrics = {k: float(v) for k, v in step_function(batch).items()}
+                metrics = {k: float(v) for k, v in step_functions[phase](batch).items()}
                 elapsed = time.perf_counter() - started
                 self.step += 1
                 self._check(metrics)
                 self.averages.add(metrics)
-                if self.step > first:  # the first one compiles
+                if compiled:  # else that took the most time
                     self.seconds += elapsed
                     self._timed_seconds += elapsed
                     self._timed_images += self.images_per_step
@@ -218,15 +221,20 @@ class Trainer:
 
     def _show(self, writer: stats.StatsWriter) -> None:
         path = self.run / "samples" / f"step-{self.step:07d}.png"
-        path.parent.mkdir(exist_ok=True)
-        made = self.model.generate(self.latents)
-        images.save_grid(path, made, columns=self.columns, reals=self.reals)
+        options = self.options
+        pictures = self.model.pictures(self.examples, about=options.sample_count, seed=options.seed)
+        for name, view in pictures.items():
+            own = path.parent / name / path.name
+            own.parent.mkdir(exist_ok=True, parents=True)
+            images.save_grid(own, view.images, columns=view.columns, reals=view.reals)
         writer.picture(self.step, path)
-        for name, view in self.model.views(self.reals).items():
-            beside = path.parent / name / path.name
-            beside.parent.mkdir(exist_ok=True)
-            images.save_grid(beside, view.images, columns=view.columns)
         stats.draw_losses(self.run)
+
+    def _show_reals(self, parts: tuple[np.ndarray, ...]) -> None:
+        """Real samples: of pairs both sides."""
+        shown = [part for part in parts if part.ndim == 4]
+        grid = images.side_by_side(*shown) if len(shown) > 1 else shown[0]
+        images.save_grid(self.run / "reals.png", grid)
 
     def _save(self, writer: stats.StatsWriter) -> None:
         writer.sync()

@@ -66,6 +66,18 @@ def read_picture(source: Path | bytes, *, size: int, channels: int) -> np.ndarra
         raise UnreadablePictureError(_reason(error, source)) from error
 
 
+def open_picture(source: Path | bytes) -> Image.Image:
+    """A picture in its own size and mode, upright.
+
+    Raises:
+        UnreadablePictureError: as `read_picture`.
+    """
+    try:
+        return _load(source, None)
+    except Exception as error:  # as above
+        raise UnreadablePictureError(_reason(error, source)) from error
+
+
 def is_grey(path: Path) -> bool | None:
     """Whether a file's header promises shades of grey only; None if it cannot be read."""
     try:
@@ -98,7 +110,7 @@ def fit(image: Image.Image, *, size: int, channels: int) -> np.ndarray:
     left, top = (image.width - edge) // 2, (image.height - edge) // 2
     if image.size != (edge, edge):
         image = image.crop((left, top, left + edge, top + edge))
-    image = _with_channels(image, channels)
+    image = with_channels(image, channels)
     if edge != size:
         # Bicubic: Pillow widens it when shrinking, so nothing aliases; it rings less than Lanczos
         # at the hard edges of drawings and digits, and is neither blocky nor blurred when
@@ -117,12 +129,13 @@ def fit_array(pixels: np.ndarray, *, size: int, channels: int) -> np.ndarray:
     return fit(Image.fromarray(pixels), size=size, channels=channels)
 
 
-def _load(source: Path | bytes, size: int) -> Image.Image:
-    """The first frame, decoded and turned upright."""
+def _load(source: Path | bytes, size: int | None) -> Image.Image:
+    """The first frame, decoded and turned upright; it may be shrunk if only `size` is needed."""
     with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
         # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size. Three times what is needed leaves
         # the difference invisible and makes photographs several times as fast.
-        image.draft(None, (3 * size, 3 * size))
+        if size is not None:
+            image.draft(None, (3 * size, 3 * size))
         image.load()
         turn = _ORIENTATION.get(_orientation(image))
         return image.transpose(turn) if turn is not None else image
@@ -135,7 +148,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _with_channels(image: Image.Image, channels: int) -> Image.Image:
+def with_channels(image: Image.Image, channels: int) -> Image.Image:
     """In mode L, RGB or RGBA, as `channels` says, or F (0…255) for deep grey."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return Image.fromarray(_deep_grey(image))

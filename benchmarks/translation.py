@@ -1,0 +1,272 @@
+"""Images and sentences become images: one run per flavour, judged on what it never saw.
+
+python benchmarks/translation.py pix2pix --data FACADES --work runs --out docs/results/translation
+
+FACADES has the folders train and val of pairs, photo left, labels right; FACES is a folder of
+pictures. What is measured:
+
+- pix2pix on FACADES, labels to photo: mean L1 on the pairs of val, beside that of the mean training
+  photo and of the input itself;
+- cyclegan on FACADES, the photos of one half of the pairs and the labels of the other: L1 of the
+  cycle on val, at step 100 and in the end;
+- inpainting on FACES: L1 inside the mask on 500 faces held out, beside that of the mean face and of
+  biharmonic inpainting;
+- srgan on FACES: PSNR of 500 faces held out, made 4 times as large, after each phase and beside
+  bicubic;
+- stackgan on the built-in digits with captions: how often a classifier sees the digit that the
+  caption names.
+
+A run that was interrupted is resumed. L1 is in steps of 0…255.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+HELD_OUT = 500
+# What `tfgan2 fit` is told besides the data.
+WORDS = {
+    "pix2pix": "--image-size 64 --direction BtoA --batch-size 4 --steps 12000 --set width=48",
+    "cyclegan": "--image-size 64 --steps 6000 --set width=24 --set blocks=4",
+    "inpainting": "--image-size 48 --steps 6000 --batch-size 32 --set width=24 --set mask=centre",
+    "srgan": "--image-size 48 --steps 6000 --set width=32 --set blocks=6",
+    "stackgan": "--steps 6000 --set width=32",
+}
+
+
+def tfgan2(*words: str | Path) -> None:
+    program = Path(sys.executable).with_name("tfgan2")
+    subprocess.run([str(program), *map(str, words)], check=True)
+
+
+def train(name: str, dataset: str, options: argparse.Namespace, *more: str) -> Path:
+    """A finished run."""
+    run = options.work / name
+    if (run / "config.json").exists():
+        tfgan2("fit", "--resume", run)
+        return run
+    words = [*WORDS[name].split(), *more, "--seed", "1", "--log-every", "100", "--out", run]
+    tfgan2("fit", name, "--dataset", dataset, *words)
+    return run
+
+
+def load(run: Path, step: int | None = None) -> Any:
+    """The model of a run, at its end or at a step that has a checkpoint."""
+    from tfgan2 import registry, runs
+    from tfgan2.training import checkpoints
+
+    model, _ = runs.load_model(run)
+    if step is not None:
+        path = run / "checkpoints" / f"step-{step:07d}.npz"
+        checkpoints.restore(checkpoints.read(path), model.weights_by_name())
+    assert registry.load_class(runs.RunConfig.read(run).flavour) is type(model)
+    return model
+
+
+def held_out(run: Path) -> tuple[Any, tuple[np.ndarray, ...]]:
+    """A run's dataset and the parts of all samples that were held out."""
+    from dataclasses import asdict
+
+    from tfgan2 import runs
+    from tfgan2.data import load_dataset
+
+    asked = asdict(runs.RunConfig.read(run).data)
+    dataset = load_dataset(asked.pop("name"), **asked)
+    return dataset, dataset.held_out.some(dataset.held_out.num_images)
+
+
+def steps_of_255(difference: np.ndarray) -> float:
+    """Mean absolute difference of images in [-1, 1]."""
+    return round(float(np.abs(difference).mean() * 127.5), 2)
+
+
+def save(path: Path, *columns: np.ndarray, shown: int = 16) -> None:
+    """Images that belong together, side by side."""
+    from tfgan2.images import save_grid, side_by_side
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_grid(path, side_by_side(*(column[:shown] for column in columns)), columns=4)
+
+
+def pix2pix(options: argparse.Namespace) -> dict[str, Any]:
+    run = train("pix2pix", f"pairs:{options.data}", options)
+    model = load(run)
+    dataset, (inputs, targets) = held_out(run)
+    made = model.run_generator(model.sampling_generator, {"input": inputs})
+    _, photos = dataset.some(dataset.num_images)
+    save(options.out / "pix2pix.png", inputs, made, targets)
+    return {
+        "run": run,
+        "held_out": len(inputs),
+        "l1": steps_of_255(made - targets),
+        "l1_mean_photo": steps_of_255(photos.mean(axis=0) - targets),
+        "l1_input": steps_of_255(inputs - targets),
+    }
+
+
+def cyclegan(options: argparse.Namespace) -> dict[str, Any]:
+    sides = [options.work / "unpaired" / side for side in ("photos", "labels")]
+    for folder in sides:
+        folder.mkdir(parents=True, exist_ok=True)
+    files = sorted((options.data / "train").iterdir())
+    for index, path in enumerate(files):
+        # Photo and labels of one building are never both there.
+        side = index % 2
+        with Image.open(path) as both:
+            half = both.width // 2
+            box = (half * side, 0, half * (side + 1), both.height)
+            both.crop(box).save(sides[side] / f"{path.stem}.png")
+    keep = ["--checkpoint-every", "100", "--keep-checkpoints", "1000"]
+    run = train("cyclegan", f"unpaired:{sides[0]},{sides[1]}", options, *keep)
+    from tfgan2.data import load_dataset
+
+    val = load_dataset(f"pairs:{options.data}", image_size=64).held_out
+    photos, labels = val.some(val.num_images)
+
+    def cycle(step: int | None) -> tuple[float, list[np.ndarray]]:
+        model = load(run, step)
+        there, back = model.generator, model.back_generator
+        shown, total = [], []
+        for first, second, images in ((there, back, photos), (back, there, labels)):
+            made = model.run_generator(first, {"input": images})
+            again = model.run_generator(second, {"input": made})
+            total.append(steps_of_255(again - images))
+            shown += [images, made, again]
+        return round(float(np.mean(total)), 2), shown
+
+    early, _ = cycle(100)
+    late, shown = cycle(None)
+    save(options.out / "cyclegan-photos.png", *shown[:3])
+    save(options.out / "cyclegan-labels.png", *shown[3:])
+    return {"run": run, "held_out": len(photos), "cycle_l1_step_100": early, "cycle_l1": late}
+
+
+def inpainting(options: argparse.Namespace) -> dict[str, Any]:
+    from skimage.restoration import inpaint_biharmonic
+
+    more = ("--hold-out", str(HELD_OUT))
+    run = train("inpainting", f"folder:{options.data}", options, *more)
+    model = load(run)
+    dataset, examples = held_out(run)
+    inputs = model.inputs_of(examples)
+    images, mask = inputs["input"], inputs["mask"] > 0.5
+    made = model.run_generator(model.sampling_generator, inputs)
+    mean = dataset.some(5000)[0].mean(axis=0, keepdims=True).repeat(len(images), axis=0)
+    smooth = np.stack(
+        [
+            inpaint_biharmonic(np.where(hidden, 0, image), hidden[..., 0], channel_axis=-1)
+            for image, hidden in zip(images, mask, strict=True)
+        ]
+    )
+    masked = np.where(mask, 0, images)
+    save(options.out / "inpainting.png", masked, np.where(mask, smooth, images), made, images)
+    return {
+        "run": run,
+        "held_out": len(images),
+        "l1": steps_of_255((made - images)[mask]),
+        "l1_mean_face": steps_of_255((mean - images)[mask]),
+        "l1_biharmonic": steps_of_255((smooth - images)[mask]),
+        "outside_bit_equal": bool(np.array_equal(made[~mask], images[~mask])),
+    }
+
+
+def psnr(made: np.ndarray, images: np.ndarray) -> float:
+    """Mean over images of the peak signal-to-noise ratio in dB, of pixels of 0…255."""
+    from tfgan2.images import to_uint8
+
+    difference = to_uint8(made).astype(np.float64) - to_uint8(images)
+    errors = np.square(difference).mean(axis=(1, 2, 3))
+    return round(float(np.mean(20 * np.log10(255) - 10 * np.log10(np.maximum(errors, 1e-9)))), 2)
+
+
+def srgan(options: argparse.Namespace) -> dict[str, Any]:
+    steps = int(WORDS["srgan"].partition("--steps ")[2].split()[0])
+    more = ("--hold-out", str(HELD_OUT), "--checkpoint-every", "500", "--keep-checkpoints", "1000")
+    run = train("srgan", f"folder:{options.data}", options, *more)
+    _, examples = held_out(run)
+    shown: dict[str, np.ndarray] = {}
+    for phase, step in (("content", steps // 2), ("adversarial", None)):
+        model = load(run, step)
+        inputs = model.inputs_of(examples)
+        shown[phase] = model.run_generator(model.sampling_generator, inputs)
+    small, bicubic, _, images = model.shown_of(examples, inputs, shown["adversarial"])
+    save(options.out / "srgan.png", small, bicubic, *shown.values(), images)
+    return {
+        "run": run,
+        "held_out": len(images),
+        "psnr_bicubic": psnr(bicubic, images),
+        **{f"psnr_{phase}": psnr(made, images) for phase, made in shown.items()},
+    }
+
+
+def stackgan(options: argparse.Namespace) -> dict[str, Any]:
+    from sklearn.svm import SVC
+
+    from tfgan2.data import load_dataset
+    from tfgan2.images import to_uint8
+
+    run = train("stackgan", "digits-captions", options)
+    tfgan2("sample", run, "--count", "100", "--out", options.out / "stackgan.png")
+    real = load_dataset("digits")
+    images, labels = real.some(real.num_images)
+    flat = to_uint8(images).reshape(len(images), -1) / 255.0
+    split = len(flat) * 4 // 5
+    accuracy = SVC(C=10).fit(flat[:split], labels[:split]).score(flat[split:], labels[split:])
+    judge = SVC(C=10).fit(flat, labels)
+    model = load(run)
+    asked = np.arange(1000) % 10
+    words = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    found = {}
+    for sentence in ("a handwritten {}", "the digit {}", "a {} written by hand"):
+        texts = [sentence.format(words[digit]) for digit in asked]
+        made = model.generate(model.draw_latents(1000, seed=3), texts)
+        seen = judge.predict(to_uint8(made).reshape(1000, -1) / 255.0)
+        found[sentence] = round(float((seen == asked).mean()), 4)
+    return {"run": run, "classifier_accuracy": round(float(accuracy), 4), "named_right": found}
+
+
+FLAVOURS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "pix2pix": pix2pix,
+    "cyclegan": cyclegan,
+    "inpainting": inpainting,
+    "srgan": srgan,
+    "stackgan": stackgan,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("flavour", choices=FLAVOURS)
+    parser.add_argument("--data", type=Path, help="FACADES or FACES")
+    parser.add_argument("--work", type=Path, default=Path("runs/translation"))
+    parser.add_argument("--out", type=Path, default=Path("docs/results/translation"))
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    options.out.mkdir(parents=True, exist_ok=True)
+    found = FLAVOURS[options.flavour](options)
+    run = found.pop("run")
+    lines = (run / "stats.jsonl").read_text().splitlines()
+    found = {
+        "flavour": options.flavour,
+        "words": WORDS[options.flavour],
+        "seconds": round(json.loads(lines[-1])["seconds"]),
+        **found,
+    }
+    (options.out / f"{options.flavour}.json").write_text(json.dumps(found, indent=2) + "\n")
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

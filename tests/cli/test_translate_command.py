@@ -1,0 +1,186 @@
+"""`tfgan2 translate`, and `--text` of `sample` and `generate`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfgan2 import cli
+
+SMALL = "--image-size 16 --steps 2 --batch-size 4 --log-every 1 --no-xla --set width=4"
+
+
+def fit(out: Path, words: str) -> Path:
+    assert cli.run(f"fit {SMALL} {words} --out {out}".split()) == 0
+    assert cli.run(["export", str(out), "--format", "onnx", "--format", "tflite"]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def filler(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fit(tmp_path_factory.mktemp("runs") / "filler", "inpainting --dataset digits")
+
+
+@pytest.fixture(scope="module")
+def enlarger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "enlarger"
+    return fit(run, "srgan --dataset digits --channels 3 --set blocks=1")
+
+
+@pytest.fixture(scope="module")
+def speaker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # Enough steps for sentences to make a difference.
+    words = "stackgan --dataset digits-captions --steps 60 --batch-size 16 --set width=8"
+    return fit(tmp_path_factory.mktemp("runs") / "speaker", words)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Two grey pictures, one in a subfolder."""
+    root = tmp_path / "pictures"
+    (root / "deeper").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name, shape in (("a.png", (16, 16)), ("deeper/b.jpg", (19, 30))):
+        Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(root / name)
+    return root
+
+
+def opened(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path), int)
+
+
+def test_outside_the_mask_nothing_changes(filler: Path, pictures: Path, tmp_path: Path) -> None:
+    masks = tmp_path / "masks"
+    for path in pictures.rglob("*.*"):
+        mask = np.zeros(opened(path).shape, np.uint8)
+        mask[3:9, 5:12] = 255
+        target = (masks / path.relative_to(pictures)).with_suffix(".png")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(target)
+    words = f"translate {filler} --input {pictures} --mask {masks} --out {tmp_path / 'out'}"
+    assert cli.run(words.split()) == 0
+    for name in ("a", "deeper/b"):
+        source = next(pictures.glob(f"{name}.*"))
+        mask = opened(masks / f"{name}.png") > 127
+        made, given = opened(tmp_path / "out" / f"{name}.png"), opened(source)
+        np.testing.assert_array_equal(made[~mask], given[~mask])
+        assert (made[mask] != given[mask]).mean() > 0.5
+    # One mask for one picture; without a mask the middle is filled.
+    one = f"translate {filler}/export/generator.onnx --input {pictures}/a.png --out {tmp_path}/1"
+    assert cli.run([*one.split(), "--mask", str(masks / "a.png")]) == 0
+    np.testing.assert_allclose(
+        opened(tmp_path / "1" / "a.png"), opened(tmp_path / "out/a.png"), atol=1
+    )
+    assert cli.run(f"translate {filler} --input {pictures}/a.png --out {tmp_path}/2".split()) == 0
+    changed = opened(tmp_path / "2" / "a.png") != opened(pictures / "a.png")
+    assert changed[4:12, 4:12].mean() > 0.5 and not changed[:4].any() and not changed[:, 12:].any()
+
+
+def test_beside_each_other(enlarger: Path, pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = f"translate {enlarger} --input {pictures} --out {out} --compare"
+    assert cli.run(words.split()) == 0
+    assert opened(out / "a.png").shape == (64, 128, 3)
+    assert opened(out / "deeper" / "b.png").shape == (76, 240, 3)
+    given = opened(pictures / "a.png").repeat(4, axis=0).repeat(4, axis=1)
+    np.testing.assert_array_equal(opened(out / "a.png")[:, :64, 1], given)
+
+
+def test_exported_files_need_no_tensorflow(
+    enlarger: Path, speaker: Path, pictures: Path, tmp_path: Path
+) -> None:
+    commands = [
+        f"translate {enlarger}/export/generator.{kind} --input {pictures} --out {tmp_path / kind}"
+        for kind in ("onnx", "tflite")
+    ]
+    commands.append(
+        f"generate {speaker}/export/generator.onnx --text seven --count 2 --out {tmp_path}/7.png"
+    )
+    code = (
+        "import sys; from tfgan2 import cli\n"
+        f"assert [cli.run(words.split()) for words in {commands!r}] == [0, 0, 0]\n"
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    # The size of the file is fixed: the middle of each picture, 4x4 small, is made 16x16.
+    assert opened(tmp_path / "onnx" / "deeper" / "b.png").shape == (16, 16, 3)
+
+
+def test_texts(speaker: Path, tmp_path: Path) -> None:
+    def arrays(words: str) -> np.ndarray:
+        out = tmp_path / "x.npz"
+        assert cli.run([*words.split(), "--seed", "3", "--out", str(out)]) == 0
+        return np.load(out)["images"].astype(int)
+
+    def sample(*texts: str) -> np.ndarray:
+        out = tmp_path / "x.npz"
+        told = [word for text in texts for word in ("--text", text)]
+        words = ["sample", str(speaker), "--count", "4", "--seed", "3", "--out", str(out), *told]
+        assert cli.run(words) == 0
+        return np.load(out)["images"].astype(int)
+
+    seven, both = sample("a handwritten seven"), sample("a handwritten seven", "the digit two")
+    np.testing.assert_array_equal(both[[0, 2]], seven[[0, 2]])
+    assert np.abs(both[1] - seven[1]).max() > 0
+    np.testing.assert_array_equal(sample("A handwritten, SEVEN!"), seven)
+    captions = sample()
+    assert captions.shape == (4, 16, 16, 1)
+    generated = arrays(f"generate {speaker}/export/generator.tflite --count 4")
+    assert np.abs(generated - captions).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("translate {filler} --input nowhere --out o", "nowhere does not exist"),
+        ("translate nowhere.onnx --input {pictures} --out o", "nowhere.onnx does not exist"),
+        ("translate {filler} --input {empty} --out o", "holds no pictures"),
+        ("translate {filler} --input {broken} --out o", "cannot read"),
+        ("translate {filler} --input {pictures} --out {pictures}", "is not an empty folder"),
+        ("translate {filler} --input {pictures} --out o --mask {small}", "the mask is 3x3, the"),
+        ("translate {filler} --input {pictures} --out o --mask {empty}", "has no mask called 'a'"),
+        ("translate {filler} --input {pictures} --out o --direction BtoA", "has one direction"),
+        ("translate {enlarger} --input {pictures} --out o --mask {small}", "takes no mask"),
+        ("translate {speaker} --input {pictures} --out o", "makes no images of images"),
+        ("sample {filler} --out o.png", "`tfgan2 translate"),
+        ("sample {speaker} --text nonsense --out o.png", "no word of 'nonsense' is known"),
+        ("generate {filler}/export/generator.onnx --out o.png", "`tfgan2 translate` uses it"),
+        ("generate {speaker}/export/text_encoder.onnx --out o.png", "give the generator beside it"),
+        ("translate {speaker}/export/generator.onnx --input {pictures} --out o", "takes no images"),
+        ("export {speaker} --dynamic-size --out o", "leave --dynamic-size out"),
+        ("fit pix2pix --dataset digits --out o", "give --dataset pairs:DIR"),
+        ("fit dcgan --dataset pairs:{pictures} --out o", "the name of a dataset of images"),
+        ("fit stackgan --dataset digits --out o", "give --dataset captions:FILE.jsonl"),
+        ("fit srgan --dataset digits --image-size 18 --out o", "no multiple of the scale"),
+    ],
+)
+def test_wrong_words(
+    words: str,
+    message: str,
+    filler: Path,
+    enlarger: Path,
+    speaker: Path,
+    pictures: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    places = {name: tmp_path / name for name in ("empty", "broken", "work")}
+    for place in places.values():
+        place.mkdir()
+    (places["broken"] / "x.png").write_bytes(b"no picture")
+    small = tmp_path / "small.png"
+    Image.new("L", (3, 3)).save(small)
+    monkeypatch.chdir(places["work"])
+    filled = words.format(
+        filler=filler, enlarger=enlarger, speaker=speaker, pictures=pictures, small=small, **places
+    )
+    assert cli.run(filled.split()) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ") and message in error
+    assert not list(places["work"].iterdir())

@@ -1,0 +1,147 @@
+"""Pairs, unpaired images, and what is held out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfgan2.data import kind_of, load_dataset
+from tfgan2.errors import UserError
+
+
+def write(path: Path, pixels: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
+    return path
+
+
+def grey(value: int, height: int = 8, width: int = 8) -> np.ndarray:
+    return np.full((height, width), value, np.uint8)
+
+
+@pytest.fixture
+def side_by_side(tmp_path: Path) -> Path:
+    """Pair i: left grey 10 i, right grey 10 i + 5."""
+    root = tmp_path / "both"
+    for i in range(12):
+        write(root / f"{i}.png", np.concatenate([grey(10 * i), grey(10 * i + 5)], axis=1))
+    return root
+
+
+def everything(dataset: object) -> list[np.ndarray]:
+    """All samples of an epoch: of each part the grey values."""
+    parts = dataset.some(dataset.num_images)
+    return [np.rint((part[:, 0, 0, 0] + 1) * 127.5).astype(int) for part in parts]
+
+
+@pytest.mark.parametrize("cache", ["memory", "stream"])
+@pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
+def test_side_by_side(side_by_side: Path, direction: str, cache: str) -> None:
+    dataset = load_dataset(
+        f"pairs:{side_by_side}", image_size=8, direction=direction, cache=cache, hold_out=3
+    )
+    assert dataset.kind == "pairs" and dataset.in_memory == (cache == "memory")
+    assert dataset.image_shape == (8, 8, 1) and dataset.facts["input_shape"] == [8, 8, 1]
+    assert (dataset.num_images, dataset.held_out.num_images) == (9, 3)
+    inputs, targets = everything(dataset)
+    difference = 5 if direction == "AtoB" else -5
+    np.testing.assert_array_equal(targets - inputs, difference)
+    rest, _ = everything(dataset.held_out)
+    assert sorted([*inputs, *rest]) == [10 * i + (0 if difference > 0 else 5) for i in range(12)]
+
+
+def test_folders_a_and_b_with_channels_of_their_own(tmp_path: Path) -> None:
+    for i in range(3):
+        colour = np.full((10, 10, 3), [10 * i, 0, 0])
+        write(tmp_path / "A" / f"{i}.png", grey(10 * i, 10, 10))
+        write(tmp_path / "B" / f"{i}.bmp", colour)
+    dataset = load_dataset(f"pairs:{tmp_path}", image_size=8)
+    assert dataset.image_shape == (8, 8, 3) and dataset.facts["input_shape"] == [8, 8, 1]
+    inputs, targets = everything(dataset)
+    np.testing.assert_array_equal(inputs, targets)
+
+
+def test_test_or_val_beside_train_is_held_out(tmp_path: Path) -> None:
+    for part, first in (("train", 0), ("val", 10)):
+        for i in range(first, first + 4):
+            both = np.concatenate([grey(i), grey(i)], axis=1)
+            write(tmp_path / part / f"{i}.png", both)
+    dataset = load_dataset(f"pairs:{tmp_path}", image_size=8)
+    assert sorted(everything(dataset)[0]) == [0, 1, 2, 3]
+    assert sorted(everything(dataset.held_out)[0]) == [10, 11, 12, 13]
+
+
+def test_pairs_that_do_not_match(tmp_path: Path) -> None:
+    def refused(match: str, root: Path = tmp_path) -> None:
+        with pytest.raises(UserError, match=match):
+            load_dataset(f"pairs:{root}", image_size=8)
+
+    write(tmp_path / "A" / "1.png", grey(0))
+    refused("has only one of the folders A and B")
+    (tmp_path / "B").mkdir()
+    refused("holds no pictures")
+    write(tmp_path / "B" / "2.png", grey(0))
+    refused(r"'A/1.png' has no picture of the same name in B")
+    write(tmp_path / "B" / "1.png", grey(0, 9, 8))
+    refused(r"'B/2.png' has no picture of the same name in A")
+    (tmp_path / "B" / "2.png").unlink()
+    refused(r"cannot read 'A/1.png': it is 8x8, and B/1.png is 8x9")
+    odd = write(tmp_path / "odd" / "1.png", grey(0, 8, 15)).parent
+    refused("two pictures side by side have an even width", odd)
+    refused("does not exist", tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("cache", ["memory", "stream"])
+def test_unpaired_sides_of_different_length(tmp_path: Path, cache: str) -> None:
+    for side, count in (("a", 5), ("b", 8)):
+        for i in range(count):
+            write(tmp_path / side / f"{i}.png", grey(10 * i + (5 if side == "b" else 0)))
+    name = f"unpaired:{tmp_path / 'a'},{tmp_path / 'b'}"
+    dataset = load_dataset(name, image_size=8, hold_out=1, cache=cache)
+    assert kind_of(name) == dataset.kind == "unpaired"
+    assert dataset.num_images == 7 and dataset.held_out.num_images == 1
+    a, b = everything(dataset)
+    assert len(np.unique(a)) == 4 and len(np.unique(b)) == 7
+    assert set(a % 10) == {0} and set(b % 10) == {5}
+    turned = load_dataset(name, image_size=8, direction="BtoA")
+    assert set(everything(turned)[0] % 10) == {5}
+    # Resumed after two batches, the third is the same.
+    batches = list(dataset.batches(2, seed=1).take(3))
+    (again,) = dataset.batches(2, seed=1, start=4).take(1)
+    for one, other in zip(batches[2], again, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_unpaired_words_that_are_wrong(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="takes two folders, not 1"):
+        load_dataset(f"unpaired:{tmp_path}")
+    write(tmp_path / "a" / "1.png", grey(0))
+    (tmp_path / "b").mkdir()
+    with pytest.raises(UserError, match="b' holds no pictures"):
+        load_dataset(f"unpaired:{tmp_path / 'a'},{tmp_path / 'b'}")
+    with pytest.raises(UserError, match="direction 'up' is not possible"):
+        load_dataset(f"unpaired:{tmp_path / 'a'},{tmp_path / 'a'}", direction="up")
+    with pytest.raises(UserError, match="has no sides"):
+        load_dataset("digits", direction="BtoA")
+
+
+@pytest.mark.parametrize("name", ["digits", "faces"])
+def test_held_out_images_are_not_trained_on(name: str) -> None:
+    whole = load_dataset(name)
+    dataset = load_dataset(name, hold_out=20)
+    assert dataset.num_images == whole.num_images - 20 and dataset.held_out.num_images == 20
+    sizes = [d.some(d.num_images)[0] for d in (dataset, dataset.held_out)]
+    seen = {image.tobytes() for image in sizes[0]} | {image.tobytes() for image in sizes[1]}
+    assert seen == {image.tobytes() for image in whole.some(whole.num_images)[0]}
+    assert dataset.fingerprint != whole.fingerprint
+    assert dataset.fingerprint == load_dataset(name, hold_out=20).fingerprint
+    with pytest.raises(UserError, match="cannot be held out, give --hold-out"):
+        load_dataset(name, hold_out=5000)
+
+
+def test_points_hold_nothing_out() -> None:
+    with pytest.raises(UserError, match="leave --hold-out out"):
+        load_dataset("ring8", hold_out=5)

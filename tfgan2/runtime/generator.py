@@ -1,0 +1,199 @@
+"""A generator of latents, in an exported file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfgan2.errors import UserError
+from tfgan2.labels import choose_labels
+from tfgan2.latents import draw_latents
+from tfgan2.runtime.backends import Backend, in_batches
+from tfgan2.words import encode_words
+
+
+class TextEncoder:
+    """Sentences become what a generator takes."""
+
+    def __init__(self, backend: Backend, metadata: dict[str, Any]) -> None:
+        self.vocabulary: tuple[str, ...] = tuple(metadata["vocabulary"])
+        self.length: int = metadata["caption_length"]
+        self._batch: int | None = metadata["batch"]
+        self._output: str = metadata["outputs"][0]["name"]
+        self._backend = backend
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        """Sentences encoded, float32, shape (N, dim).
+
+        Raises:
+            UserError: a text without a word that is known.
+        """
+        numbers = encode_words(texts, self.vocabulary, self.length)
+        return in_batches(self._backend, {"words": numbers}, self._output, self._batch)
+
+
+class Generator:
+    """A generator in an exported file. `load` makes it.
+
+    Attributes:
+        metadata: what the file says of itself; docs/export.md lists the fields.
+        latent_dim: the length of a latent.
+        latent_distribution: what the latents were drawn from in training, "normal" or "uniform".
+        class_names: the names of the labels 0, 1, …; empty for an unconditional generator.
+        conditional: whether it takes labels.
+        captions: what is drawn where no text is given; empty for a generator without texts.
+        image_shape: (height, width, channels).
+        batch: how many images the model makes at once, None where that is free.
+    """
+
+    def __init__(
+        self, backend: Backend, metadata: dict[str, Any], encoder: TextEncoder | None = None
+    ) -> None:
+        """
+        Args:
+            backend: runs the file.
+            metadata: of the file.
+            encoder: of sentences, for a generator that takes these.
+        """
+        self.metadata = metadata
+        self.captions: tuple[str, ...] = tuple(metadata.get("captions", ()))
+        self._encoder = encoder
+        self.latent_dim: int = metadata["latent"]["dim"]
+        self.latent_distribution: str = metadata["latent"]["distribution"]
+        self.class_names: tuple[str, ...] = tuple(metadata["class_names"])
+        self.conditional = any(item["name"] == "label" for item in metadata["inputs"])
+        output = metadata["outputs"][0]
+        self.image_shape: tuple[int, ...] = tuple(output["shape"][1:])
+        self.batch: int | None = metadata["batch"]
+        self._output: str = output["name"]
+        self._backend = backend
+
+    def __call__(
+        self,
+        latents: np.ndarray,
+        labels: np.ndarray | None = None,
+        texts: Sequence[str] | None = None,
+    ) -> np.ndarray:
+        """Makes images.
+
+        Args:
+            latents: shape (N, latent_dim), any N.
+            labels: whole numbers, shape (N,); needed by a conditional generator, None for others.
+            texts: N sentences; needed by a generator that takes these, None for others.
+
+        Returns:
+            float32, shape (N, H, W, C), in [-1, 1].
+
+        Raises:
+            UserError: a wrong shape, a latent that is no finite number, a wrong label, or a text
+                without a word that is known.
+        """
+        latents = self._checked_latents(latents)
+        inputs = {"z": latents}
+        labels = self._checked_labels(labels, len(latents))
+        if labels is not None:
+            inputs["label"] = labels
+        if (texts is None) == bool(self.captions):
+            raise UserError(
+                "this generator needs texts" if self.captions else "this generator takes no texts"
+            )
+        if texts is not None and self._encoder is not None:
+            if len(texts) != len(latents):
+                raise UserError(f"{len(latents)} latents need as many texts, not {len(texts)}")
+            inputs["text"] = self._encoder(texts)
+        return in_batches(self._backend, inputs, self._output, self.batch)
+
+    def generate(
+        self,
+        count: int,
+        *,
+        seed: int = 0,
+        label: str | int | Sequence[str | int] | None = None,
+        text: str | Sequence[str] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Draws latents and makes images of them.
+
+        Args:
+            count: how many, at least 1.
+            seed: of the latents; the same seed gives the same latents for every format.
+            label: a class by name or number, or several to cycle through; default: all.
+            text: a sentence, or several to cycle through; default: `captions`.
+
+        Returns:
+            The images as `__call__` gives them, the latents of shape (count, latent_dim), and the
+            labels of shape (count,), or None for an unconditional generator.
+
+        Raises:
+            UserError: a count or seed that is not possible, or an unknown label.
+        """
+        if count < 1:
+            raise UserError(f"count must be at least 1, not {count}")
+        if seed < 0:
+            raise UserError(f"seed must be 0 or more, not {seed}")
+        labels = self.labels(count, label)
+        latents = draw_latents(
+            count, self.latent_dim, seed=seed, distribution=self.latent_distribution
+        )
+        return self(latents, labels, self.texts(count, text)), latents, labels
+
+    def labels(
+        self, count: int, label: str | int | Sequence[str | int] | None = None
+    ) -> np.ndarray | None:
+        """Labels for `count` images: `label`, or each of several in turn, or all classes in turn.
+
+        Returns:
+            int32, shape (count,), or None for an unconditional generator.
+
+        Raises:
+            UserError: an unknown label, or one for an unconditional generator.
+        """
+        return choose_labels(count, label, self.class_names if self.conditional else ())
+
+    def texts(self, count: int, text: str | Sequence[str] | None = None) -> list[str] | None:
+        """Sentences for `count` images: one, or each of several in turn, or the captions in turn.
+
+        Returns:
+            As many, or None for a generator without texts.
+
+        Raises:
+            UserError: a text for a generator that takes none.
+        """
+        given = [text] if isinstance(text, str) else list(text or [])
+        if given and not self.captions:
+            raise UserError("this generator takes no texts")
+        cycle = given or self.captions
+        return [cycle[i % len(cycle)] for i in range(count)] if cycle else None
+
+    def _checked_latents(self, latents: np.ndarray) -> np.ndarray:
+        latents = np.asarray(latents)
+        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
+            raise UserError(
+                f"latents must have the shape (count, {self.latent_dim}), not {latents.shape}"
+            )
+        if latents.dtype.kind not in "fiu" or not np.isfinite(latents).all():
+            raise UserError("latents must be finite real numbers")
+        return np.ascontiguousarray(latents, np.float32)
+
+    def _checked_labels(self, labels: np.ndarray | None, count: int) -> np.ndarray | None:
+        if not self.conditional:
+            if labels is not None:
+                raise UserError("this generator takes no labels: it is unconditional")
+            return None
+        classes = len(self.class_names)
+        if labels is None:
+            raise UserError(f"this generator needs labels, whole numbers from 0 to {classes - 1}")
+        labels = np.asarray(labels)
+        if labels.shape != (count,):
+            raise UserError(f"labels must have the shape ({count},), not {labels.shape}")
+        # The embedding of a label out of range is whatever lies behind the table: no library
+        # reports it.
+        if labels.size and (labels.dtype.kind not in "iu" or labels.min() < 0):
+            raise UserError(f"labels must be whole numbers from 0 to {classes - 1}")
+        if labels.size and labels.max() >= classes:
+            raise UserError(
+                f"label {labels.max()} is out of range: this generator has {classes} classes, "
+                f"0 to {classes - 1}"
+            )
+        return np.ascontiguousarray(labels, np.int32)

@@ -1,0 +1,131 @@
+"""A network that makes images of images, in an exported file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tfgan2.errors import UserError
+from tfgan2.images import to_picture, to_uint8
+from tfgan2.pictures import fit, with_channels
+from tfgan2.runtime.backends import Backend, in_batches
+
+
+class Translator:
+    """Makes images of images.
+
+    Attributes:
+        metadata: what the file says of itself.
+        size: height and width of the images that it takes, or None for any.
+        channels: of the images that it takes.
+        scale: how many times as large the images are that it makes.
+        takes_mask: whether it fills what a mask hides.
+        batch: how many images it makes at once, None where that is free.
+    """
+
+    def __init__(self, backend: Backend, metadata: dict[str, Any]) -> None:
+        """
+        Args:
+            backend: runs the file.
+            metadata: of the file.
+        """
+        self.metadata = metadata
+        shapes = {item["name"]: item["shape"] for item in metadata["inputs"]}
+        _, height, width, self.channels = shapes["input"]
+        self.size: tuple[int, int] | None = None if height is None else (height, width)
+        self.scale: int = metadata.get("scale", 1)
+        self.takes_mask = "mask" in shapes
+        self.batch: int | None = metadata["batch"]
+        self._multiple: int = metadata.get("multiple", 1)
+        self._backend = backend
+
+    def __call__(self, images: np.ndarray, masks: np.ndarray | None = None) -> np.ndarray:
+        """Makes images.
+
+        Args:
+            images: float32 in [-1, 1], shape (N, H, W, C). Where any size is possible, H and W need
+                not be multiples of anything: they are made so by mirroring the borders.
+            masks: 1 where to fill and 0 elsewhere, shape (N, H, W, 1); for those that take a mask.
+
+        Returns:
+            float32 in [-1, 1], shape (N, scale * H, scale * W, channels made).
+
+        Raises:
+            UserError: another shape, or masks that are missing or not wanted.
+        """
+        images = np.ascontiguousarray(images, np.float32)
+        if images.ndim != 4 or images.shape[-1] != self.channels or not images.size:
+            raise UserError(
+                f"images must be of shape (N, height, width, {self.channels}), not {images.shape}"
+            )
+        height, width = images.shape[1:3]
+        if self.size not in (None, (height, width)):
+            raise UserError(
+                f"this file takes images of {self.size[0]}x{self.size[1]}, not {height}x{width}: "
+                "fit them, or export with --dynamic-size"
+            )
+        if (masks is None) == self.takes_mask:
+            raise UserError("masks are needed" if self.takes_mask else "masks are not wanted here")
+        inputs = {"input": images}
+        if masks is not None:
+            if masks.shape != (*images.shape[:3], 1):
+                raise UserError(
+                    f"the masks must be of shape {(*images.shape[:3], 1)}, not {masks.shape}"
+                )
+            inputs["mask"] = np.ascontiguousarray(masks, np.float32)
+        if self.size is None:
+            inputs = {name: _padded(array, self._multiple) for name, array in inputs.items()}
+        made = in_batches(self._backend, inputs, "image", self.batch, chunk=1)
+        return made[:, : self.scale * height, : self.scale * width]
+
+    def picture(
+        self, picture: Image.Image, mask: Image.Image | None = None
+    ) -> tuple[Image.Image, Image.Image]:
+        """Makes a picture of a picture.
+
+        Args:
+            picture: of any mode and size; where the size is fixed, its middle is cut out and
+                resized, as in training.
+            mask: of the same size, light where to fill; for those that take a mask.
+
+        Returns:
+            What was taken, as it went in, and what was made of it.
+
+        Raises:
+            UserError: a mask that is missing, not wanted, or of another size.
+        """
+        if mask is not None and mask.size != picture.size:
+            raise UserError(
+                f"the mask is {mask.width}x{mask.height}, the picture "
+                f"{picture.width}x{picture.height}: give a mask of the picture's size"
+            )
+        pixels = self._pixels(picture, self.channels)
+        masks = None if mask is None else self._pixels(mask, 1) > 127
+        image = pixels.astype(np.float32) / 127.5 - 1.0
+        made = self(image[None], None if masks is None else masks[None].astype(np.float32))
+        shown = to_uint8(made[0])
+        taken = pixels
+        if masks is not None:
+            # What is not filled is the very input: no step through [-1, 1] may change it.
+            shown = np.where(masks, shown, pixels)
+            taken = np.where(masks, np.uint8(128), pixels)
+        return to_picture(taken), to_picture(shown)
+
+    def _pixels(self, picture: Image.Image, channels: int) -> np.ndarray:
+        """Uint8, shape (height, width, channels)."""
+        if self.size is not None:
+            return fit(picture, size=self.size[0], channels=channels)
+        return np.asarray(with_channels(picture, channels), np.uint8).reshape(
+            picture.height, picture.width, channels
+        )
+
+
+def _padded(images: np.ndarray, multiple: int) -> np.ndarray:
+    """With borders mirrored to the right and below, up to a multiple."""
+    missing = [-size % multiple for size in images.shape[1:3]]
+    if not any(missing):
+        return images
+    around = ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0))
+    return np.pad(images, around, mode="symmetric")

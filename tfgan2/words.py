@@ -1,0 +1,52 @@
+"""Captions as numbers. NumPy only: the runtime uses it, too."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from tfgan2.errors import UserError
+
+PADDING, UNKNOWN = 0, 1
+FIRST = 2
+"""The number of the first word of a vocabulary; those before it are no words."""
+
+
+def split_words(text: str) -> list[str]:
+    """The words of a caption, in lower case, without punctuation."""
+    return re.findall(r"\w+(?:'\w+)*", text.lower())
+
+
+def make_vocabulary(captions: Iterable[str], *, most: int = 10_000) -> tuple[str, ...]:
+    """The words of captions, the most frequent first, at most `most` of them."""
+    counts = Counter(word for caption in captions for word in split_words(caption))
+    ranked = sorted(counts, key=lambda word: (-counts[word], word))
+    return tuple(ranked[:most])
+
+
+def encode_words(captions: Sequence[str], vocabulary: Sequence[str], length: int) -> np.ndarray:
+    """Captions as the text encoder takes them.
+
+    Args:
+        captions: N texts.
+        vocabulary: word number i is in place i - FIRST.
+        length: how many words are kept.
+
+    Returns:
+        int32, shape (N, length): numbers of words, UNKNOWN for other words, then PADDING.
+
+    Raises:
+        UserError: a caption has no word of the vocabulary.
+    """
+    numbers = {word: number for number, word in enumerate(vocabulary, FIRST)}
+    encoded = np.full((len(captions), length), PADDING, np.int32)
+    for row, caption in zip(encoded, captions, strict=True):
+        found = [numbers.get(word, UNKNOWN) for word in split_words(caption)][:length]
+        if not any(number >= FIRST for number in found):
+            known = ", ".join(vocabulary[:10])
+            raise UserError(f"no word of {caption!r} is known: the captions had words like {known}")
+        row[: len(found)] = found
+    return encoded
