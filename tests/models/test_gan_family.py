@@ -89,7 +89,7 @@ def test_acgan_losses() -> None:
 
 
 def test_infogan_information_loss() -> None:
-    model = InfoGAN(**SMALL, categories=3, codes=2, code_weight=0.5)
+    model = InfoGAN(**SMALL, categories=3, codes=2, category_weight=0.7, code_weight=0.5)
     latents = tf.constant([[0.0, 0, 0, 0, 0.5, -1.0], [0.0, 0, 0, 0, 1.0, 0.25]])
     fake = Samples(images(2), tf.constant([2, 0]), latents)
     answer = {
@@ -99,7 +99,7 @@ def test_infogan_information_loss() -> None:
     category = (-np.log(np.e / (np.e + 2)) + np.log(3)) / 2
     code = 0.5 * (1.0 + 1.0) / 2
     loss, parts = model._information_loss(answer, fake)
-    assert float(loss) == pytest.approx(category + 0.5 * code, abs=1e-5)
+    assert float(loss) == pytest.approx(0.7 * category + 0.5 * code, abs=1e-5)
     assert float(parts["category_loss"]) == pytest.approx(category, abs=1e-5)
     assert float(parts["code_loss"]) == pytest.approx(code, abs=1e-5)
 
