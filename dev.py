@@ -60,9 +60,7 @@ def demo() -> None:
 
 def test() -> None:
     install("[test]")
-    # A worker per core, up to four: each takes about 1 GB.
-    workers = str(min(4, os.cpu_count() or 1))
-    run("python", "-m", "pytest", "-n", workers, "--dist", "worksteal")
+    run("python", "-m", "pytest")
 
 
 def main() -> None:
