@@ -94,8 +94,12 @@ class VAE(LatentModel):
         self.generator = self._generator()
         self.encoder = self._encoder()
         if self.likelihood == "gaussian":
+            # Below the data's own variance: from above it, describing nothing is the nearest optimum.
             self.log_variance = self.add_weight(
-                name="log_variance", shape=(), initializer="zeros", dtype="float32"
+                name="log_variance",
+                shape=(),
+                initializer=keras.initializers.Constant(-2.0),
+                dtype="float32",
             )
 
     def hyperparameter(self, name: str) -> Any:
