@@ -1,0 +1,33 @@
+// What the page shows first, and what it exposes to whoever drives it.
+
+import { loadEngine, readAbout } from "./engine.js";
+import { showImages } from "./images.js";
+import { showLatents } from "./generate.js";
+
+const message = document.getElementById("message");
+
+function tell(error) {
+  message.textContent = error?.message || String(error);
+  message.className = "error";
+}
+
+addEventListener("error", ({ error, message: text }) => tell(error ?? text));
+addEventListener("unhandledrejection", ({ reason }) => tell(reason));
+
+async function open() {
+  const about = await readAbout();
+  const engine = loadEngine(about);
+  const takesImages = about.metadata.inputs.some(({ name }) => name === "input");
+  const hooks = await (takesImages ? showImages : showLatents)(about, engine);
+  const { versions } = globalThis.ort.env;
+  document.getElementById("footer").textContent =
+    `${about.megabytes} MB, run by onnxruntime-web ${versions.web ?? versions.common}. ` +
+    `Made with tfgan2 ${about.metadata.versions.tfgan2}.`;
+  message.textContent = "";
+  return hooks;
+}
+
+// For tests and for the console: the functions that generate.js or images.js returns.
+const ready = open();
+window.tfgan2 = { ready };
+ready.then((hooks) => Object.assign(window.tfgan2, hooks));
