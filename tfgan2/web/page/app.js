@@ -1,5 +1,6 @@
 // What the page shows first, and what it exposes to whoever drives it.
 
+import { duration } from "./controls.js";
 import { loadEngine, readAbout } from "./engine.js";
 import { showImages } from "./images.js";
 import { showLatents } from "./generate.js";
@@ -20,10 +21,15 @@ async function open() {
   const takesImages = about.metadata.inputs.some(({ name }) => name === "input");
   const hooks = await (takesImages ? showImages : showLatents)(about, engine);
   const { versions } = globalThis.ort.env;
-  document.getElementById("footer").textContent =
-    `${about.megabytes} MB, run by onnxruntime-web ${versions.web ?? versions.common}. ` +
+  const { step } = about.metadata.about;
+  const trained = step ? `, trained for ${step.toLocaleString("en")} steps` : "";
+  const took = duration(performance.now());
+  message.textContent = `A model of ${about.megabytes} MB${trained}. Ready after ${took}.`;
+  const footer = document.getElementById("footer");
+  footer.textContent =
+    `Run by onnxruntime-web ${versions.web ?? versions.common}. ` +
     `Made with tfgan2 ${about.metadata.versions.tfgan2}.`;
-  message.textContent = "";
+  footer.hidden = false;
   return hooks;
 }
 

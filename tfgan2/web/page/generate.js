@@ -46,18 +46,19 @@ export async function showLatents(about, engine) {
 
   let shown;
   const draw = latest(async () => {
+    await engine;
     const { choice } = state;
     const start = performance.now();
     shown = await picture(current(), choice);
     const took = performance.now() - start;
     show(byId("picture"), shown);
-    byId("facts").textContent = `${width}×${height} pixels, ${duration(took)} on this device`;
+    byId("facts").textContent = `${width}×${height} pixels in ${duration(took)}`;
   });
 
   const sliders = directions.map(({ share, limit }, k) => {
-    const percent = share >= 0.01 ? `${Math.round(100 * share)} %` : "< 1 %";
+    const percent = share >= 0.01 ? `${Math.round(100 * share)}%` : "<1%";
     const input = make("input", { type: "range", min: -limit, max: limit, step: 0.01 });
-    const name = make("span", {}, `No. ${k + 1} `, make("small", {}, percent));
+    const name = make("span", {}, `Direction ${k + 1} `, make("small", {}, percent));
     name.title = `Makes ${percent} of what small steps of the latent change`;
     const value = make("output");
     byId("sliders").append(make("label", { className: "slider" }, name, input, value));
@@ -209,6 +210,7 @@ export async function showLatents(about, engine) {
     const rows = latents(seed, count);
     const choices = rows.map((_, i) => (turns ? i % names.length : choice));
     byId("grid").style.gridTemplateColumns = `repeat(${columns}, 1fr)`;
+    byId("grid").style.maxWidth = `${6 * columns}rem`;
     while (byId("grid").children.length > count) byId("grid").lastChild.remove();
     while (byId("grid").children.length < count) {
       byId("grid").append(make("button", {}, make("canvas", { width, height })));
@@ -226,6 +228,7 @@ export async function showLatents(about, engine) {
         button.onclick = () => {
           radios.forEach((radio, number) => (radio.checked = number === choices[i]));
           choose({ seed, index: i, choice: choices[i] });
+          byId("picture").scrollIntoView({ block: "nearest", behavior: "smooth" });
         };
       }
       await new Promise((resolve) => setTimeout(resolve));

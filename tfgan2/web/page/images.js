@@ -76,7 +76,7 @@ export async function showImages(about, engine) {
     made = await run(taken, mask);
     const took = performance.now() - start;
     show(byId("made"), made);
-    facts.textContent = `${made.width}×${made.height} pixels, ${duration(took)} on this device`;
+    facts.textContent = `${made.width}×${made.height} pixels in ${duration(took)}`;
     byId("save-image").disabled = false;
   });
 
