@@ -16,7 +16,6 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tfgan2 import web
@@ -196,22 +195,3 @@ def open_page(
     for context in opened:
         context.close()
     assert troubles == []
-
-
-def pixels(page: Any, expression: str, argument: Any = None) -> np.ndarray:
-    """A picture of the page, uint8, shape (H, W, C); `expression` is a function in JavaScript."""
-    found = page.evaluate(
-        f"""async (argument) => {{
-            const {{ width, height, channels, data }} = await ({expression})(argument);
-            return {{ shape: [height, width, channels], data: [...data] }};
-        }}""",
-        argument,
-    )
-    return np.array(found["data"], np.uint8).reshape(found["shape"])
-
-
-def assert_same(shown: np.ndarray, expected: np.ndarray) -> None:
-    """Within one step of 255, of pictures that are not flat."""
-    assert shown.shape == expected.shape
-    assert np.ptp(expected) > 50
-    assert np.abs(shown.astype(int) - expected.astype(int)).max() <= 1

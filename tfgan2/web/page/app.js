@@ -23,14 +23,15 @@ async function open() {
   const { versions } = globalThis.ort.env;
   const { step } = about.metadata.about;
   const trained = step ? `, trained for ${step.toLocaleString("en")} steps` : "";
-  const took = duration(performance.now());
-  message.textContent = `A model of ${about.megabytes} MB${trained}. Ready after ${took}.`;
+  const milliseconds = performance.now();
+  message.textContent =
+    `A model of ${about.megabytes} MB${trained}. Ready after ${duration(milliseconds)}.`;
   const footer = document.getElementById("footer");
   footer.textContent =
     `Run by onnxruntime-web ${versions.web ?? versions.common}. ` +
     `Made with tfgan2 ${about.metadata.versions.tfgan2}.`;
   footer.hidden = false;
-  return hooks;
+  return { ...hooks, milliseconds };
 }
 
 // For tests and for the console: the functions that generate.js or images.js returns.

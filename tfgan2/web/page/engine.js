@@ -44,15 +44,16 @@ export async function loadEngine({ runtime, metadata }) {
   const types = Object.fromEntries(metadata.inputs.map(({ name, dtype }) => [name, dtype]));
   const Kind = { float32: Float32Array, int32: Int32Array };
 
-  // Samples given as a list per input; a fixed batch is filled up with the first.
-  async function once(samples) {
-    const count = Object.values(samples)[0].list.length;
-    const batch = metadata.batch ?? count;
+  // Samples `start` and the next, as many as the model takes; a fixed batch is filled up.
+  async function once(samples, start) {
+    const left = Object.values(samples)[0].list.length - start;
+    const batch = metadata.batch ?? left;
+    const count = Math.min(batch, left);
     const feeds = {};
     for (const [name, { list, shape }] of Object.entries(samples)) {
       const length = shape.reduce((product, edge) => product * edge, 1);
       const data = new Kind[types[name]](batch * length);
-      for (let i = 0; i < batch; i++) data.set(list[i < count ? i : 0], i * length);
+      for (let i = 0; i < batch; i++) data.set(list[start + Math.min(i, count - 1)], i * length);
       feeds[name] = new ort.Tensor(types[name], data, [batch, ...shape]);
     }
     const { image } = await session.run(feeds);
@@ -66,10 +67,17 @@ export async function loadEngine({ runtime, metadata }) {
     }));
   }
 
+  async function all(samples) {
+    const count = Object.values(samples)[0].list.length;
+    const made = [];
+    while (made.length < count) made.push(...(await once(samples, made.length)));
+    return made;
+  }
+
   // One after the other: a session runs one thing at a time.
   let last = Promise.resolve();
   return (samples) => {
-    const made = last.then(() => once(samples));
+    const made = last.then(() => all(samples));
     last = made.catch(() => {});
     return made;
   };

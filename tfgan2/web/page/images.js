@@ -81,7 +81,7 @@ export async function showImages(about, engine) {
   });
 
   async function take(file) {
-    const found = fitted(await decode(file), { size, most: MOST, channels });
+    const found = await fitted(await decode(file), { size, most: MOST, channels });
     taken = found;
     mask = new Uint8Array(found.width * found.height);
     if (takesMask) hideMiddle();

@@ -50,7 +50,7 @@ export async function decode(file) {
 
 // A decoded picture as the network takes it. With `size` its middle square is cut out and scaled;
 // without, it is scaled down to `most` pixels where it is larger.
-export function fitted(bitmap, { size, most, channels }) {
+export async function fitted(bitmap, { size, most, channels }) {
   const edge = Math.min(bitmap.width, bitmap.height);
   const scale = Math.min(1, most / Math.max(bitmap.width, bitmap.height));
   const cut = size
@@ -64,7 +64,8 @@ export function fitted(bitmap, { size, most, channels }) {
     context.fillStyle = "white"; // transparency is laid on white
     context.fillRect(0, 0, width, height);
   }
-  context.drawImage(bitmap, ...cut, 0, 0, width, height);
+  // Cut before scaling: the scaling would mix in what lies beside.
+  context.drawImage(await createImageBitmap(bitmap, ...cut), 0, 0, width, height);
   const rgba = context.getImageData(0, 0, width, height).data;
   const data = new Uint8ClampedArray(width * height * channels);
   for (let i = 0; i < width * height; i++) {
