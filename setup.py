@@ -12,7 +12,8 @@ VERSION = re.search(
     r'^__version__ = "(.+)"$', (HERE / "tfgan2" / "__init__.py").read_text(encoding="utf-8"), re.M
 ).group(1)
 
-TEST = ["pytest>=8", "pytest-xdist>=3.6"]
+# Playwright drives a Chromium that is there already; it brings none along.
+TEST = ["pytest>=8", "pytest-xdist>=3.6", "playwright>=1.50"]
 
 setup(
     name="tfgan2",

@@ -96,7 +96,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def translators(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Pictures become pictures: `fixed` 16x16 RGB, `masked` 16x16 grey, `free` of any size, doubled."""
+    """Of pictures: `fixed` 16x16 RGB, `masked` 16x16 grey, `free` of any size and doubled."""
     import keras
     from keras import layers
 
@@ -107,9 +107,7 @@ def translators(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     fixed = keras.Model(image, layers.Conv2D(3, 3, padding="same", activation="tanh")(image))
     grey, mask = keras.Input((16, 16, 1), name="input"), keras.Input((16, 16, 1), name="mask")
     both = layers.Concatenate()([grey, mask])
-    masked = keras.Model(
-        [grey, mask], layers.Conv2D(1, 5, padding="same", activation="tanh")(both)
-    )
+    masked = keras.Model([grey, mask], layers.Conv2D(1, 5, padding="same", activation="tanh")(both))
     any_size = keras.Input((None, None, 3), name="input")
     wide = layers.Conv2D(3, 3, 2, padding="same", activation="relu")(any_size)
     wide = layers.Conv2DTranspose(8, 4, 4, padding="same", activation="relu")(wide)
@@ -130,7 +128,8 @@ def ort_web() -> Path:
     return Path(given)
 
 
-@pytest.fixture(scope="session")
+# Of the module: while Playwright runs, this thread has an event loop, which others may not want.
+@pytest.fixture(scope="module")
 def browser(ort_web: Path) -> Iterator[Any]:
     """Chromium; asked for after `ort_web`, so that nothing is missing silently where it must be."""
     from playwright.sync_api import sync_playwright
@@ -152,9 +151,7 @@ class Quiet(SimpleHTTPRequestHandler):
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     """A folder, and the address at which a plain file server shows it."""
     folder = tmp_path_factory.mktemp("site")
-    server = ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))
-    )
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield folder, f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -162,9 +159,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]
 
 
 @pytest.fixture
-def open_page(
-    browser: Any, ort_web: Path, site: tuple[Path, str]
-) -> Iterator[Callable[..., Any]]:
+def open_page(browser: Any, ort_web: Path, site: tuple[Path, str]) -> Iterator[Callable[..., Any]]:
     """Opens the page of a file, somewhere below a server's root, and waits until it is ready.
 
     Whatever it logs as an error, and whatever it asks of another address, fails the test.
@@ -184,8 +179,10 @@ def open_page(
         page.on("console", lambda item: item.type == "error" and troubles.append(item.text))
         page.on(
             "request",
-            lambda item: item.url.startswith((address, "blob:", "data:"))
-            or troubles.append(f"asked for {item.url}"),
+            lambda item: (
+                item.url.startswith((address, "blob:", "data:"))
+                or troubles.append(f"asked for {item.url}")
+            ),
         )
         page.goto(f"{address}/{name}/")
         page.evaluate("window.tfgan2.ready.then(() => true)")

@@ -95,9 +95,7 @@ def test_several_networks_have_a_page_each(exports, tmp_path):
         ("--format wbe", "'web'"),
     ],
 )
-def test_a_wrong_request_is_told_in_one_line_first(
-    options, message, tmp_path, monkeypatch, capsys
-):
+def test_a_wrong_request_is_told_in_one_line_first(options, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert export(tmp_path / "run", *options.split()) == 2
     error = capsys.readouterr().err

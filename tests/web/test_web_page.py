@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
 
@@ -52,9 +51,8 @@ def downloaded(page, button):
     """The name and the pixels of what a button downloads."""
     with page.expect_download() as waiting:
         page.click(button)
-    with open(waiting.value.path(), "rb") as file:
-        picture = Image.open(io.BytesIO(file.read()))
-    found = np.asarray(picture)
+    with Image.open(waiting.value.path()) as picture:
+        found = np.asarray(picture)
     return waiting.value.suggested_filename, found[..., None] if found.ndim == 2 else found
 
 
@@ -191,6 +189,8 @@ def test_the_grid_is_that_of_generate(open_page, labelled):
     settled(page, "#picture", images[5])
     assert page.input_value("#index") == "5"
     assert page.is_checked("label:has-text('two words') input")
+    end = to_uint8(generator.generate(1, seed=1, label=2)[0][0])
+    settled(page, "#strip canvas:last-child", end)
 
     page.uncheck("#in-turn")
     page.select_option("#count", "36")

@@ -22,9 +22,9 @@ STEP = 0.5
 """Of the finite differences, in standard deviations: what a hand at a slider does, no less."""
 EDGE = 32
 """Pictures are shrunk to about so many pixels: structure counts, not the finest texture."""
-BUDGET = 4_000_000
+BUDGET = 2_500_000
 """How many pixels are made in all: a few seconds for most generators."""
-FEWEST, MOST = 4, 64
+FEWEST, MOST = 3, 64
 """How many latents are looked at."""
 RANGE = 3.0
 """How far a slider goes, in standard deviations: 99.7 % of training's latents lie within."""

@@ -54,7 +54,8 @@ def find(ort_web: Path) -> Path:
     Raises:
         UserError: they are not there.
     """
-    for folder in (ort_web, ort_web / "dist", ort_web / "node_modules" / "onnxruntime-web" / "dist"):
+    for below in (".", "dist", "node_modules/onnxruntime-web/dist"):
+        folder = ort_web / below
         if all((folder / name).is_file() for name in FILES):
             return folder
     if not ort_web.is_dir():

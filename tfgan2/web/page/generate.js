@@ -228,6 +228,8 @@ export async function showLatents(about, engine) {
         button.onclick = () => {
           radios.forEach((radio, number) => (radio.checked = number === choices[i]));
           choose({ seed, index: i, choice: choices[i] });
+          drawWay();
+          drawStrip();
           byId("picture").scrollIntoView({ block: "nearest", behavior: "smooth" });
         };
       }
