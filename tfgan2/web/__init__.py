@@ -141,7 +141,7 @@ def _about(onnx: Path) -> dict[str, Any]:
         "tfgan2_page": FORMAT_VERSION,
         "title": " · ".join(parts),
         "name": re.sub(r"\W+", "-", "-".join(parts)).strip("-"),
-        "megabytes": round(onnx.stat().st_size / 1e6, 1),
+        "bytes": onnx.stat().st_size,
         "metadata": metadata,
         "directions": [],
         "captions": [],

@@ -24,7 +24,7 @@ EDGE = 32
 """Pictures are shrunk to about so many pixels: structure counts, not the finest texture."""
 BUDGET = 2_500_000
 """How many pixels are made in all: a few seconds for most generators."""
-FEWEST, MOST = 3, 64
+FEWEST, MOST = 4, 64
 """How many latents are looked at."""
 RANGE = 3.0
 """How far a slider goes, in standard deviations: 99.7 % of training's latents lie within."""
@@ -79,14 +79,15 @@ def principal_directions(generator: Generator, count: int = 8) -> list[Direction
         jacobian = (small[1:] - small[0]) / np.diag(moves)[:, None]
         squares += jacobian @ jacobian.T
     values, vectors = np.linalg.eigh(squares)
-    total = max(values.sum(), 1e-12)
+    total = values.sum()
     found = []
     for value, vector in list(zip(values, vectors.T, strict=True))[::-1][:count]:
         vector = vector * np.sign(vector[np.argmax(np.abs(vector))])  # an eigenvector has no sign
         limit = RANGE * DEVIATION[distribution]
         if distribution == "uniform":
             limit = min(limit, float(np.abs(vector).sum()))  # there the cube of latents ends
-        found.append(Direction(vector, float(max(value, 0.0) / total), limit))
+        share = float(max(value, 0.0) / total) if total > 0 else 0.0
+        found.append(Direction(vector, share, limit))
     return found
 
 

@@ -1,6 +1,6 @@
 // What the page shows first, and what it exposes to whoever drives it.
 
-import { duration } from "./controls.js";
+import { duration, fileSize } from "./controls.js";
 import { loadEngine, readAbout } from "./engine.js";
 import { showImages } from "./images.js";
 import { showLatents } from "./generate.js";
@@ -25,7 +25,7 @@ async function open() {
   const trained = step ? `, trained for ${step.toLocaleString("en")} steps` : "";
   const milliseconds = performance.now();
   message.textContent =
-    `A model of ${about.megabytes} MB${trained}. Ready after ${duration(milliseconds)}.`;
+    `A model of ${fileSize(about.bytes)}${trained}. Ready after ${duration(milliseconds)}.`;
   const footer = document.getElementById("footer");
   footer.textContent =
     `Run by onnxruntime-web ${versions.web ?? versions.common}. ` +

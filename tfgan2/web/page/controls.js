@@ -41,3 +41,7 @@ export function duration(milliseconds) {
     ? `${milliseconds.toFixed(digits)} ms`
     : `${(milliseconds / 1000).toFixed(1)} s`;
 }
+
+export function fileSize(bytes) {
+  return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}

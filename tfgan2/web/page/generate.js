@@ -205,12 +205,13 @@ export async function showLatents(about, engine) {
     const most = Number(byId("count").value);
     // A column for each class where they fit, so whole rows of them.
     const lined = turns && names.length <= 12;
-    const columns = lined ? names.length : Math.sqrt(most);
+    const edge = Math.sqrt(most);
+    const columns = lined ? names.length * Math.max(1, Math.round(edge / names.length)) : edge;
     const count = lined ? Math.max(1, Math.round(most / columns)) * columns : most;
     const rows = latents(seed, count);
     const choices = rows.map((_, i) => (turns ? i % names.length : choice));
     byId("grid").style.gridTemplateColumns = `repeat(${columns}, 1fr)`;
-    byId("grid").style.maxWidth = `${6 * columns}rem`;
+    byId("grid").style.maxWidth = `${Math.max(6, width / 16) * columns}rem`;
     while (byId("grid").children.length > count) byId("grid").lastChild.remove();
     while (byId("grid").children.length < count) {
       byId("grid").append(make("button", {}, make("canvas", { width, height })));
