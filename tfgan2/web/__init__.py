@@ -94,7 +94,7 @@ def write_page(
     files = page_files(onnx, ort_web)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with written_atomically(folder) as partial:
+        with written_atomically(folder.absolute()) as partial:
             for name, content in files.items():
                 path = partial / name
                 path.parent.mkdir(parents=True, exist_ok=True)
