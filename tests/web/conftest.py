@@ -114,7 +114,7 @@ def translators(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     free = keras.Model(any_size, layers.Conv2D(3, 3, padding="same", activation="tanh")(wide))
     folder = tmp_path_factory.mktemp("translators")
     facts = {name: {"size": [16, 16], "multiple": 1, "scale": 1} for name in ("fixed", "masked")}
-    facts["free"] = {"size": [16, 16], "multiple": 2, "scale": 2}
+    facts["free"] = {"size": [16, 16], "multiple": 4, "scale": 2}
     networks = {"fixed": fixed, "masked": masked, "free": free}
     export_networks(networks, folder, formats=["onnx"], facts=facts)
     return {name: folder / f"{name}.onnx" for name in networks}
