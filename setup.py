@@ -12,7 +12,8 @@ VERSION = re.search(
     r'^__version__ = "(.+)"$', (HERE / "tfgan2" / "__init__.py").read_text(encoding="utf-8"), re.M
 ).group(1)
 
-TEST = ["pytest>=8", "pytest-xdist>=3.6"]
+# Playwright drives a Chromium that is there already; it brings none along.
+TEST = ["pytest>=8", "pytest-xdist>=3.6", "playwright>=1.50"]
 
 setup(
     name="tfgan2",
@@ -23,7 +24,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["tfgan2", "tfgan2.*"]),
-    package_data={"tfgan2": ["py.typed"]},
+    package_data={"tfgan2": ["py.typed"], "tfgan2.web": ["page/*"]},
     python_requires=">=3.10",
     install_requires=[
         # 2.21 is the first release whose Keras, NumPy 2 and protobuf go together with tf2onnx 1.17

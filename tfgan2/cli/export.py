@@ -13,6 +13,7 @@ from rich.table import Table
 
 from tfgan2.errors import UserError
 from tfgan2.export import FORMATS, PRECISIONS, Artifact, check_request, export_networks
+from tfgan2.web import command as web
 
 
 def export(
@@ -21,7 +22,10 @@ def export(
     ],
     format: Annotated[
         list[str] | None,
-        typer.Option(help=f"{', '.join(FORMATS)}; repeat it for several.", show_default="all"),
+        typer.Option(
+            help=f"{', '.join(FORMATS)}; repeat it for several. web: a page that runs the ONNX.",
+            show_default=f"all but {web.FORMAT}",
+        ),
     ] = None,
     precision: Annotated[
         list[str] | None,
@@ -41,9 +45,15 @@ def export(
         ),
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Where to.", show_default="RUN/export")] = None,
+    ort_web: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of web: the installed npm package onnxruntime-web.", show_default="its CDN"
+        ),
+    ] = None,
 ) -> None:
     """Export the generator of a run and verify each file against Keras."""
-    formats, precisions = format or FORMATS, precision or ("float32",)
+    formats, precisions = web.file_formats(format or FORMATS, ort_web), precision or ("float32",)
     check_request(formats, precisions, batch)  # before TensorFlow takes its seconds
     from tfgan2 import runs
     from tfgan2.cli import tensorflow
@@ -61,9 +71,11 @@ def export(
                     "leave --dynamic-size out"
                 )
             networks[name] = item.resized(None, None)
+    folder = out or run / "export"
+    pages = web.folders(folder, networks) if web.FORMAT in (format or ()) else {}
     artifacts = export_networks(
         networks,
-        out or run / "export",
+        folder,
         formats=formats,
         precisions=precisions,
         batch=batch,
@@ -73,7 +85,10 @@ def export(
         about={key: value for key, value in about.items() if key != "class_names"},
         progress=print,
     )
+    lines = web.write(pages, ort_web, progress=print)
     _show(artifacts)
+    for line in lines:
+        print(line)
 
 
 def _show(artifacts: Sequence[Artifact]) -> None:

@@ -1,0 +1,84 @@
+// The exported file, run by onnxruntime-web.
+
+import { toBytes } from "./pictures.js";
+
+async function get(path, options) {
+  const answer = await fetch(path, options);
+  if (!answer.ok) throw new Error(`${path} cannot be loaded: ${answer.status}`);
+  return answer;
+}
+
+// What model.json says; "no-cache" asks whether it has changed since the last visit.
+export const readAbout = async () => (await get("model.json", { cache: "no-cache" })).json();
+
+async function prepareRuntime({ wasm, mjs }) {
+  if (!globalThis.ort) {
+    throw new Error("onnxruntime-web cannot be loaded: is this device offline?");
+  }
+  const flags = ort.env.wasm;
+  ort.env.logLevel = "error";
+  if (wasm.integrity) {
+    // From elsewhere: only the very files that were checked when this page was made.
+    const [binary, code] = await Promise.all(
+      [wasm, mjs].map(async ({ url, integrity }) => (await get(url, { integrity })).arrayBuffer()),
+    );
+    flags.wasmBinary = binary;
+    const type = "text/javascript";
+    flags.wasmPaths = { mjs: URL.createObjectURL(new Blob([code], { type })) };
+  } else {
+    const absolute = ({ url }) => new URL(url, document.baseURI).href;
+    flags.wasmPaths = { wasm: absolute(wasm), mjs: absolute(mjs) };
+  }
+}
+
+// Returns run(inputs): arrays by name to pictures. `inputs`: {name: {data, shape}} of any number of
+// samples, the shape being that of one.
+export async function loadEngine({ runtime, metadata }) {
+  const [model] = await Promise.all([
+    get("model.onnx", { cache: "no-cache" }).then((answer) => answer.arrayBuffer()),
+    prepareRuntime(runtime),
+  ]);
+  const session = await ort.InferenceSession.create(new Uint8Array(model), {
+    executionProviders: ["wasm"],
+  });
+  const types = Object.fromEntries(metadata.inputs.map(({ name, dtype }) => [name, dtype]));
+  const Kind = { float32: Float32Array, int32: Int32Array };
+
+  // Samples `start` and the next, as many as the model takes; a fixed batch is filled up.
+  async function once(samples, start) {
+    const left = Object.values(samples)[0].list.length - start;
+    const batch = metadata.batch ?? left;
+    const count = Math.min(batch, left);
+    const feeds = {};
+    for (const [name, { list, shape }] of Object.entries(samples)) {
+      const length = shape.reduce((product, edge) => product * edge, 1);
+      const data = new Kind[types[name]](batch * length);
+      for (let i = 0; i < batch; i++) data.set(list[start + Math.min(i, count - 1)], i * length);
+      feeds[name] = new ort.Tensor(types[name], data, [batch, ...shape]);
+    }
+    const { image } = await session.run(feeds);
+    const [, height, width, channels] = image.dims;
+    const size = height * width * channels;
+    return Array.from({ length: count }, (_, i) => ({
+      width,
+      height,
+      channels,
+      data: toBytes(image.data.subarray(i * size, (i + 1) * size)),
+    }));
+  }
+
+  async function all(samples) {
+    const count = Object.values(samples)[0].list.length;
+    const made = [];
+    while (made.length < count) made.push(...(await once(samples, made.length)));
+    return made;
+  }
+
+  // One after the other: a session runs one thing at a time.
+  let last = Promise.resolve();
+  return (samples) => {
+    const made = last.then(() => all(samples));
+    last = made.catch(() => {});
+    return made;
+  };
+}

@@ -1,0 +1,77 @@
+// Pictures: {width, height, channels, data}, data being bytes 0…255, row by row, channel by channel.
+
+// Values in [-1, 1] as bytes. A clamped array rounds half to even, as NumPy's rint does.
+export function toBytes(values) {
+  return Uint8ClampedArray.from(values, (value) => Math.fround(Math.fround(value + 1) * 127.5));
+}
+
+export function show(canvas, picture) {
+  const { width, height, channels, data } = picture;
+  const shown = new ImageData(width, height);
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < 3; c++) shown.data[4 * i + c] = data[i * channels + (channels < 3 ? 0 : c)];
+    shown.data[4 * i + 3] = channels === 4 ? data[i * 4 + 3] : 255;
+  }
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  // Small ones are looked at pixel by pixel, large ones as photographs.
+  canvas.classList.toggle("crisp", Math.max(width, height) <= 64);
+  canvas.getContext("2d").putImageData(shown, 0, 0);
+}
+
+// Side by side, row by row, white between and around, as tfgan2.images.grid.
+export function grid(pictures, columns, padding = 2) {
+  const { width, height, channels } = pictures[0];
+  const rows = Math.ceil(pictures.length / columns);
+  const whole = {
+    width: columns * (width + padding) + padding,
+    height: rows * (height + padding) + padding,
+    channels,
+  };
+  whole.data = new Uint8ClampedArray(whole.width * whole.height * channels).fill(255);
+  pictures.forEach(({ data }, k) => {
+    const top = padding + Math.floor(k / columns) * (height + padding);
+    const left = padding + (k % columns) * (width + padding);
+    for (let y = 0; y < height; y++) {
+      const row = data.subarray(y * width * channels, (y + 1) * width * channels);
+      whole.data.set(row, ((top + y) * whole.width + left) * channels);
+    }
+  });
+  return whole;
+}
+
+// A picture file, upright, its numbers left as they are: no colour profile is applied.
+export async function decode(file) {
+  try {
+    return await createImageBitmap(file, { colorSpaceConversion: "none" });
+  } catch {
+    throw new Error(`${file.name || "This file"} is no picture that this browser can read.`);
+  }
+}
+
+// A decoded picture as the network takes it. With `size` its middle square is cut out and scaled;
+// without, it is scaled down to `most` pixels where it is larger.
+export async function fitted(bitmap, { size, most, channels }) {
+  const edge = Math.min(bitmap.width, bitmap.height);
+  const scale = Math.min(1, most / Math.max(bitmap.width, bitmap.height));
+  const cut = size
+    ? [(bitmap.width - edge) >> 1, (bitmap.height - edge) >> 1, edge, edge]
+    : [0, 0, bitmap.width, bitmap.height];
+  const [height, width] =
+    size ?? [bitmap.height, bitmap.width].map((length) => Math.max(1, Math.round(length * scale)));
+  const context = new OffscreenCanvas(width, height).getContext("2d");
+  context.imageSmoothingQuality = "high";
+  if (channels < 4) {
+    context.fillStyle = "white"; // transparency is laid on white
+    context.fillRect(0, 0, width, height);
+  }
+  // Cut before scaling: the scaling would mix in what lies beside.
+  context.drawImage(await createImageBitmap(bitmap, ...cut), 0, 0, width, height);
+  const rgba = context.getImageData(0, 0, width, height).data;
+  const data = new Uint8ClampedArray(width * height * channels);
+  for (let i = 0; i < width * height; i++) {
+    const [red, green, blue, alpha] = rgba.subarray(4 * i, 4 * i + 4);
+    if (channels === 1) data[i] = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16;
+    else data.set(channels === 3 ? [red, green, blue] : [red, green, blue, alpha], i * channels);
+  }
+  return { width, height, channels, data };
+}
