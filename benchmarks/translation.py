@@ -40,7 +40,7 @@ HELD_OUT = 500
 WORDS = {
     "pix2pix": "--image-size 64 --direction BtoA --steps 30000 --set width=32 --set max_width=256 "
     "--set ema_decay=0.999",
-    "cyclegan": "--image-size 64 --steps 4000 --set width=24 --set blocks=3",
+    "cyclegan": "--image-size 64 --steps 2500 --set width=24 --set blocks=3",
     "inpainting": "--image-size 32 --steps 5000 --batch-size 16 --set width=24 --set mask=centre",
     "srgan": "--image-size 48 --steps 5000 --set width=24 --set blocks=4",
     "stackgan": "--steps 5000 --batch-size 32 --set width=24 --set blocks=2",
