@@ -131,7 +131,7 @@ def stage_two(
     condition = keras.Input((dim,), name="condition")
     x = _convolved(small, width, kernels)
     filters = width
-    # Twice for the paper's 64 pixels; small images are not halved: too little would be left of them.
+    # Twice for the 64 pixels of the paper; of small images too little would be left.
     while x.shape[1] > INNER:
         filters *= 2
         x = layers.Conv2D(
