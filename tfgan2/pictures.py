@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +29,10 @@ _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 class UnreadablePictureError(Exception):
     """A file cannot be made into an image; the message is the reason, in one line."""
+
+
+class TooManyPixelsError(UnreadablePictureError):
+    """A picture is larger than the caller allows."""
 
 
 @cache
@@ -66,14 +71,24 @@ def read_picture(source: Path | bytes, *, size: int, channels: int) -> np.ndarra
         raise UnreadablePictureError(_reason(error, source)) from error
 
 
-def open_picture(source: Path | bytes) -> Image.Image:
+def open_picture(
+    source: Path | bytes, *, formats: Sequence[str] | None = None, most_pixels: int | None = None
+) -> Image.Image:
     """A picture in its own size and mode, upright.
 
+    Args:
+        source: a file, or a file's content.
+        formats: Pillow's names of those that are taken; default: all that it knows.
+        most_pixels: what a header may promise at most; default: Pillow's own limit.
+
     Raises:
+        TooManyPixelsError: more than `most_pixels`; nothing was decoded.
         UnreadablePictureError: as `read_picture`.
     """
     try:
-        return _load(source, None)
+        return _load(source, None, formats, most_pixels)
+    except TooManyPixelsError:
+        raise
     except Exception as error:  # as above
         raise UnreadablePictureError(_reason(error, source)) from error
 
@@ -129,9 +144,20 @@ def fit_array(pixels: np.ndarray, *, size: int, channels: int) -> np.ndarray:
     return fit(Image.fromarray(pixels), size=size, channels=channels)
 
 
-def _load(source: Path | bytes, size: int | None) -> Image.Image:
+def _load(
+    source: Path | bytes,
+    size: int | None,
+    formats: Sequence[str] | None = None,
+    most_pixels: int | None = None,
+) -> Image.Image:
     """The first frame, decoded and turned upright; it may be shrunk if only `size` is needed."""
-    with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+    with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, "r", formats) as (
+        image
+    ):
+        if most_pixels is not None and image.width * image.height > most_pixels:
+            raise TooManyPixelsError(
+                f"{image.width}x{image.height} pixels, more than the {most_pixels:,} allowed"
+            )
         # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size. Three times what is needed leaves
         # the difference invisible and makes photographs several times as fast.
         if size is not None:

@@ -14,6 +14,7 @@ from tfgan2.errors import UserError, cannot_write
 from tfgan2.files import written_atomically
 from tfgan2.pictures import UnreadablePictureError, open_picture, suffixes
 from tfgan2.runtime import Translator
+from tfgan2.runtime.translator import middle
 
 CENTRE = "centre"
 
@@ -145,7 +146,7 @@ def _write(out: Path, translator: Translator, path: Path, mask: Path | None, com
     picture = _open(path)
     hidden = None
     if translator.takes_mask:
-        hidden = _middle(picture) if mask is None else _open(mask)
+        hidden = middle(picture) if mask is None else _open(mask)
     try:
         taken, made = translator.picture(picture, hidden)
     except UserError as error:
@@ -155,14 +156,6 @@ def _write(out: Path, translator: Translator, path: Path, mask: Path | None, com
     out.parent.mkdir(parents=True, exist_ok=True)
     with written_atomically(out) as partial:
         made.save(partial, format="PNG")
-
-
-def _middle(picture: Image.Image) -> Image.Image:
-    """A mask that hides the middle, half as large as the picture."""
-    width, height = picture.size
-    mask = Image.new("L", picture.size, 0)
-    mask.paste(255, (width // 4, height // 4, width - width // 4, height - height // 4))
-    return mask
 
 
 def _beside(taken: Image.Image, made: Image.Image) -> Image.Image:

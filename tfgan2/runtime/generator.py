@@ -30,8 +30,15 @@ class TextEncoder:
         Raises:
             UserError: a text without a word that is known.
         """
-        numbers = encode_words(texts, self.vocabulary, self.length)
-        return in_batches(self._backend, {"words": numbers}, self._output, self._batch)
+        return in_batches(self._backend, {"words": self.numbers(texts)}, self._output, self._batch)
+
+    def numbers(self, texts: Sequence[str]) -> np.ndarray:
+        """The numbers of the words of sentences, int32, shape (N, length).
+
+        Raises:
+            UserError: a text without a word that is known.
+        """
+        return encode_words(texts, self.vocabulary, self.length)
 
 
 class Generator:
@@ -90,11 +97,27 @@ class Generator:
             UserError: a wrong shape, a latent that is no finite number, a wrong label, or a text
                 without a word that is known.
         """
-        latents = self._checked_latents(latents)
+        latents, labels = self.check(latents, labels, texts)
         inputs = {"z": latents}
-        labels = self._checked_labels(labels, len(latents))
         if labels is not None:
             inputs["label"] = labels
+        if texts is not None and self._encoder is not None:
+            inputs["text"] = self._encoder(texts)
+        return in_batches(self._backend, inputs, self._output, self.batch)
+
+    def check(
+        self,
+        latents: np.ndarray,
+        labels: np.ndarray | None = None,
+        texts: Sequence[str] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Whether images can be made of these; the arguments and errors are those of a call.
+
+        Returns:
+            The latents and the labels, in the types that the model takes.
+        """
+        latents = self._checked_latents(latents)
+        labels = self._checked_labels(labels, len(latents))
         if (texts is None) == bool(self.captions):
             raise UserError(
                 "this generator needs texts" if self.captions else "this generator takes no texts"
@@ -102,8 +125,8 @@ class Generator:
         if texts is not None and self._encoder is not None:
             if len(texts) != len(latents):
                 raise UserError(f"{len(latents)} latents need as many texts, not {len(texts)}")
-            inputs["text"] = self._encoder(texts)
-        return in_batches(self._backend, inputs, self._output, self.batch)
+            self._encoder.numbers(texts)
+        return latents, labels
 
     def generate(
         self,
@@ -172,9 +195,13 @@ class Generator:
             raise UserError(
                 f"latents must have the shape (count, {self.latent_dim}), not {latents.shape}"
             )
-        if latents.dtype.kind not in "fiu" or not np.isfinite(latents).all():
+        if latents.dtype.kind not in "fiu":
             raise UserError("latents must be finite real numbers")
-        return np.ascontiguousarray(latents, np.float32)
+        with np.errstate(over="ignore"):  # becomes infinite, and is told so
+            latents = np.ascontiguousarray(latents, np.float32)
+        if not np.isfinite(latents).all():
+            raise UserError("latents must be finite real numbers")
+        return latents
 
     def _checked_labels(self, labels: np.ndarray | None, count: int) -> np.ndarray | None:
         if not self.conditional:

@@ -96,22 +96,31 @@ class Translator:
         Raises:
             UserError: a mask that is missing, not wanted, or of another size.
         """
+        pixels, hidden = self.prepare(picture, mask)
+        image = pixels[None].astype(np.float32) / 127.5 - 1.0
+        made = self(image, None if hidden is None else hidden[None].astype(np.float32))
+        taken = pixels if hidden is None else np.where(hidden, np.uint8(128), pixels)
+        return to_picture(taken), finish(made[0], pixels, hidden)
+
+    def prepare(
+        self, picture: Image.Image, mask: Image.Image | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """What `picture` does before it runs the model; the arguments are the same.
+
+        Returns:
+            The pixels that go in, uint8, shape (H, W, C), and what is to be filled, bool, shape
+            (H, W, 1), or None.
+
+        Raises:
+            UserError: a mask of another size.
+        """
         if mask is not None and mask.size != picture.size:
             raise UserError(
                 f"the mask is {mask.width}x{mask.height}, the picture "
                 f"{picture.width}x{picture.height}: give a mask of the picture's size"
             )
         pixels = self._pixels(picture, self.channels)
-        masks = None if mask is None else self._pixels(mask, 1) > 127
-        image = pixels.astype(np.float32) / 127.5 - 1.0
-        made = self(image[None], None if masks is None else masks[None].astype(np.float32))
-        shown = to_uint8(made[0])
-        taken = pixels
-        if masks is not None:
-            # What is not filled is the very input: no step through [-1, 1] may change it.
-            shown = np.where(masks, shown, pixels)
-            taken = np.where(masks, np.uint8(128), pixels)
-        return to_picture(taken), to_picture(shown)
+        return pixels, None if mask is None else self._pixels(mask, 1) > 127
 
     def _pixels(self, picture: Image.Image, channels: int) -> np.ndarray:
         """Uint8, shape (height, width, channels)."""
@@ -120,6 +129,27 @@ class Translator:
         return np.asarray(with_channels(picture, channels), np.uint8).reshape(
             picture.height, picture.width, channels
         )
+
+
+def finish(made: np.ndarray, pixels: np.ndarray, hidden: np.ndarray | None) -> Image.Image:
+    """The picture that was made.
+
+    Args:
+        made: in [-1, 1], shape (H, W, C), as a translator made it.
+        pixels: what it was made of, uint8.
+        hidden: what was to be filled, bool, shape (H, W, 1), or None.
+    """
+    shown = to_uint8(made)
+    # What is not filled is the very input: no step through [-1, 1] may change it.
+    return to_picture(shown if hidden is None else np.where(hidden, shown, pixels))
+
+
+def middle(picture: Image.Image) -> Image.Image:
+    """A mask that hides the middle, half as large as the picture."""
+    width, height = picture.size
+    mask = Image.new("L", picture.size, 0)
+    mask.paste(255, (width // 4, height // 4, width - width // 4, height - height // 4))
+    return mask
 
 
 def _padded(images: np.ndarray, multiple: int) -> np.ndarray:
