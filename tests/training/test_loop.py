@@ -76,12 +76,14 @@ def test_a_damaged_newest_checkpoint_costs_only_steps(
     newest = checkpoints.paths(run)[0]
     newest.write_bytes(newest.read_bytes()[:-100])
     (newest.parent / ".step-0000008.partial-1.npz").write_bytes(b"half")
+    (run / "samples" / "view").mkdir()
+    (run / "samples" / "view" / ".step-0000008.partial-1.png").write_bytes(b"half")
     capsys.readouterr()
     assert cli.run(["fit", "--resume", str(run)]) == 0
     printed = capsys.readouterr()
     assert f"warning: checkpoint {newest} is damaged" in printed.out
     assert_same_end(run, finished_run)
-    assert not list(newest.parent.glob(".*partial*"))
+    assert not list(run.rglob(".*partial*"))
 
 
 def test_resuming_a_finished_run_says_so(
