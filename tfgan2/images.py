@@ -95,6 +95,12 @@ def side_by_side(*columns: np.ndarray) -> np.ndarray:
     return np.concatenate(made, axis=2)
 
 
+def joined(*pictures: Image.Image) -> Image.Image:
+    """Pictures of the modes L, RGB and RGBA beside each other in one, as by `side_by_side`."""
+    arrays = [np.asarray(p).reshape(1, p.height, p.width, -1) / 127.5 - 1.0 for p in pictures]
+    return to_picture(to_uint8(side_by_side(*arrays))[0])
+
+
 def resize_matrix(old: int, new: int) -> np.ndarray:
     """Bicubic resizing of one axis as a matrix, float32, shape (new, old).
 

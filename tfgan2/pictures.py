@@ -28,7 +28,15 @@ _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 class UnreadablePictureError(Exception):
-    """A file cannot be made into an image; the message is the reason, in one line."""
+    """A file cannot be made into an image; the message is the reason, in one line.
+
+    Attributes:
+        path: of the file, where a sample has several; else None.
+    """
+
+    def __init__(self, reason: str, path: str | None = None) -> None:
+        super().__init__(reason)
+        self.path = path
 
 
 class TooManyPixelsError(UnreadablePictureError):
@@ -118,25 +126,32 @@ def fit(image: Image.Image, *, size: int, channels: int) -> np.ndarray:
         uint8, shape (size, size, channels).
 
     Raises:
-        UnreadablePictureError: values that have no meaning as brightness.
-        ValueError: a mode that Pillow cannot convert.
+        UnreadablePictureError: as `as_pixels`.
     """
     edge = min(image.size)
     left, top = (image.width - edge) // 2, (image.height - edge) // 2
     if image.size != (edge, edge):
         image = image.crop((left, top, left + edge, top + edge))
-    image = with_channels(image, channels)
+    image = _with_channels(image, channels)
     if edge != size:
         # Bicubic: Pillow widens it when shrinking, so nothing aliases; it rings less than Lanczos
         # at the hard edges of drawings and digits, and is neither blocky nor blurred when
         # enlarging.
         image = image.resize((size, size), Image.Resampling.BICUBIC)
-    pixels = np.asarray(image)
-    if image.mode == "F":
-        pixels = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-        if channels > 1:
-            return np.asarray(Image.fromarray(pixels).convert(_MODES[channels]))
-    return pixels.reshape(size, size, channels)
+    return _to_uint8(image, channels)
+
+
+def as_pixels(image: Image.Image, channels: int) -> np.ndarray:
+    """A picture in its own size, brought to 1, 3 or 4 channels.
+
+    Returns:
+        uint8, shape (height, width, channels).
+
+    Raises:
+        UnreadablePictureError: values that have no meaning as brightness, or a mode that Pillow
+            cannot convert.
+    """
+    return _to_uint8(_with_channels(image, channels), channels)
 
 
 def fit_array(pixels: np.ndarray, *, size: int, channels: int) -> np.ndarray:
@@ -174,10 +189,17 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def with_channels(image: Image.Image, channels: int) -> Image.Image:
+def _with_channels(image: Image.Image, channels: int) -> Image.Image:
     """In mode L, RGB or RGBA, as `channels` says, or F (0…255) for deep grey."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return Image.fromarray(_deep_grey(image))
+    try:
+        return _converted(image, channels)
+    except ValueError as error:
+        raise UnreadablePictureError(f"pictures of mode {image.mode} cannot be converted") from error
+
+
+def _converted(image: Image.Image, channels: int) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         if channels == 4:
@@ -188,6 +210,14 @@ def with_channels(image: Image.Image, channels: int) -> Image.Image:
     elif image.mode not in ("1", "L", "RGB"):
         image = image.convert("RGB")  # not every mode converts to grey directly
     return image if image.mode == _MODES[channels] else image.convert(_MODES[channels])
+
+
+def _to_uint8(image: Image.Image, channels: int) -> np.ndarray:
+    """Shape (height, width, channels), of what `_with_channels` gave."""
+    if image.mode == "F":
+        image = Image.fromarray(np.clip(np.rint(np.asarray(image)), 0, 255).astype(np.uint8))
+        image = _converted(image, channels)
+    return np.asarray(image).reshape(image.height, image.width, channels)
 
 
 def _deep_grey(image: Image.Image) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tfgan2 import registry, runs
+from tfgan2.cli.options import Direction
 from tfgan2.errors import UserError, cannot_write
 
 if TYPE_CHECKING:
@@ -29,11 +30,6 @@ class Cache(str, Enum):
     auto = "auto"
     memory = "memory"
     stream = "stream"
-
-
-class Direction(str, Enum):
-    AtoB = "AtoB"
-    BtoA = "BtoA"
 
 
 DATA, TRAINING, OUTPUT = "Data", "Training", "Run directory"

@@ -174,7 +174,8 @@ class _Captions:
     def __init__(self, captions: list[list[str]], vocabulary: list[str], length: int) -> None:
         every = [text for texts in captions for text in texts]
         counts = np.array([len(texts) for texts in captions], np.int32)
-        self.words = held(words.encode_words(every, vocabulary, length))
+        # Of a large vocabulary the rarest words are left out, and a caption may have no others.
+        self.words = held(words.encode_words(every, vocabulary, length, strict=False))
         self.counts = held(counts)
         self.first = held((np.cumsum(counts) - counts).astype(np.int32))
 

@@ -364,7 +364,7 @@ class StackGAN(LatentModel):
         """
         latents = self.checked_latents(latents)
         if texts is None:
-            texts = [self.captions[i % len(self.captions)] for i in range(len(latents))]
+            texts = words.in_turn(self.captions, len(latents))
         if len(texts) != len(latents):
             raise UserError(f"{len(latents)} latents need as many texts, not {len(texts)}")
         inputs = {"z": latents, "text": self.encode([str(text) for text in texts])}
@@ -375,7 +375,7 @@ class StackGAN(LatentModel):
     ) -> dict[str, View]:
         """Samples of the captions, each a column, and what stage one made of them."""
         latents = self.draw_latents(self.samples_shown(about), seed=seed)
-        texts = [self.captions[i % len(self.captions)] for i in range(len(latents))]
+        texts = words.in_turn(self.captions, len(latents))
         columns = len(self.captions)
         text = self.encode(texts)
         mean = self.conditions[0](text, training=False)[0].numpy()

@@ -8,20 +8,28 @@ from typing import Any
 import numpy as np
 
 from tfgan2.errors import UserError
-from tfgan2.labels import choose_labels
-from tfgan2.latents import draw_latents
+from tfgan2.labels import check_labels, choose_labels
+from tfgan2.latents import check_latents, draw_latents
 from tfgan2.runtime.backends import Backend, in_batches
-from tfgan2.words import encode_words
+from tfgan2.words import encode_words, in_turn
 
 
 class TextEncoder:
-    """Sentences become what a generator takes."""
+    """Sentences become what a generator takes.
+
+    Attributes:
+        vocabulary: the words that are known.
+        length: how many words of a sentence are read.
+        dim: how many numbers it makes of a sentence.
+    """
 
     def __init__(self, backend: Backend, metadata: dict[str, Any]) -> None:
         self.vocabulary: tuple[str, ...] = tuple(metadata["vocabulary"])
         self.length: int = metadata["caption_length"]
         self._batch: int | None = metadata["batch"]
-        self._output: str = metadata["outputs"][0]["name"]
+        output = metadata["outputs"][0]
+        self.dim: int = output["shape"][1]
+        self._output: str = output["name"]
         self._backend = backend
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
@@ -116,13 +124,15 @@ class Generator:
         Returns:
             The latents and the labels, in the types that the model takes.
         """
-        latents = self._checked_latents(latents)
-        labels = self._checked_labels(labels, len(latents))
-        if (texts is None) == bool(self.captions):
-            raise UserError(
-                "this generator needs texts" if self.captions else "this generator takes no texts"
-            )
-        if texts is not None and self._encoder is not None:
+        latents = check_latents(latents, self.latent_dim)
+        labels = check_labels(
+            labels, len(latents), len(self.class_names) if self.conditional else 0
+        )
+        if texts is None and self._encoder is not None:
+            raise UserError("this generator needs texts")
+        if texts is not None:
+            if self._encoder is None:
+                raise UserError("this generator takes no texts")
             if len(texts) != len(latents):
                 raise UserError(f"{len(latents)} latents need as many texts, not {len(texts)}")
             self._encoder.numbers(texts)
@@ -184,43 +194,7 @@ class Generator:
             UserError: a text for a generator that takes none.
         """
         given = [text] if isinstance(text, str) else list(text or [])
-        if given and not self.captions:
+        if given and self._encoder is None:
             raise UserError("this generator takes no texts")
         cycle = given or self.captions
-        return [cycle[i % len(cycle)] for i in range(count)] if cycle else None
-
-    def _checked_latents(self, latents: np.ndarray) -> np.ndarray:
-        latents = np.asarray(latents)
-        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
-            raise UserError(
-                f"latents must have the shape (count, {self.latent_dim}), not {latents.shape}"
-            )
-        if latents.dtype.kind not in "fiu":
-            raise UserError("latents must be finite real numbers")
-        with np.errstate(over="ignore"):  # becomes infinite, and is told so
-            latents = np.ascontiguousarray(latents, np.float32)
-        if not np.isfinite(latents).all():
-            raise UserError("latents must be finite real numbers")
-        return latents
-
-    def _checked_labels(self, labels: np.ndarray | None, count: int) -> np.ndarray | None:
-        if not self.conditional:
-            if labels is not None:
-                raise UserError("this generator takes no labels: it is unconditional")
-            return None
-        classes = len(self.class_names)
-        if labels is None:
-            raise UserError(f"this generator needs labels, whole numbers from 0 to {classes - 1}")
-        labels = np.asarray(labels)
-        if labels.shape != (count,):
-            raise UserError(f"labels must have the shape ({count},), not {labels.shape}")
-        # The embedding of a label out of range is whatever lies behind the table: no library
-        # reports it.
-        if labels.size and (labels.dtype.kind not in "iu" or labels.min() < 0):
-            raise UserError(f"labels must be whole numbers from 0 to {classes - 1}")
-        if labels.size and labels.max() >= classes:
-            raise UserError(
-                f"label {labels.max()} is out of range: this generator has {classes} classes, "
-                f"0 to {classes - 1}"
-            )
-        return np.ascontiguousarray(labels, np.int32)
+        return in_turn(cycle, count) if cycle else None

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tfgan2.errors import UserError
 from tfgan2.images import to_picture, to_uint8
-from tfgan2.pictures import fit, with_channels
+from tfgan2.pictures import UnreadablePictureError, as_pixels, fit
 from tfgan2.runtime.backends import Backend, in_batches
 
 
@@ -94,7 +94,8 @@ class Translator:
             What was taken, as it went in, and what was made of it.
 
         Raises:
-            UserError: a mask that is missing, not wanted, or of another size.
+            UserError: a mask that is missing, not wanted, or of another size, or values that have
+                no meaning as brightness.
         """
         pixels, hidden = self.prepare(picture, mask)
         image = pixels[None].astype(np.float32) / 127.5 - 1.0
@@ -112,23 +113,24 @@ class Translator:
             (H, W, 1), or None.
 
         Raises:
-            UserError: a mask of another size.
+            UserError: a mask of another size, or values that have no meaning as brightness.
         """
         if mask is not None and mask.size != picture.size:
             raise UserError(
                 f"the mask is {mask.width}x{mask.height}, the picture "
                 f"{picture.width}x{picture.height}: give a mask of the picture's size"
             )
-        pixels = self._pixels(picture, self.channels)
-        return pixels, None if mask is None else self._pixels(mask, 1) > 127
+        pixels = self._pixels("picture", picture, self.channels)
+        return pixels, None if mask is None else self._pixels("mask", mask, 1) > 127
 
-    def _pixels(self, picture: Image.Image, channels: int) -> np.ndarray:
+    def _pixels(self, what: str, picture: Image.Image, channels: int) -> np.ndarray:
         """Uint8, shape (height, width, channels)."""
-        if self.size is not None:
+        try:
+            if self.size is None:
+                return as_pixels(picture, channels)
             return fit(picture, size=self.size[0], channels=channels)
-        return np.asarray(with_channels(picture, channels), np.uint8).reshape(
-            picture.height, picture.width, channels
-        )
+        except UnreadablePictureError as error:
+            raise UserError(f"the {what} cannot be used: {error}") from error
 
 
 def finish(made: np.ndarray, pixels: np.ndarray, hidden: np.ndarray | None) -> Image.Image:
