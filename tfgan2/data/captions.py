@@ -11,7 +11,7 @@ import numpy as np
 
 from tfgan2 import words
 from tfgan2.data import embedded
-from tfgan2.data.dataset import ImageDataset, Request, Source, held, held_out_indices
+from tfgan2.data.dataset import ImageDataset, Request, Source, held, with_held_out
 from tfgan2.data.files import Files, open_files
 from tfgan2.errors import UserError
 from tfgan2.pictures import read_picture
@@ -65,7 +65,7 @@ def load_file(request: Request) -> ImageDataset:
 
     def part(indices: np.ndarray, rest: ImageDataset | None) -> ImageDataset:
         source, good, skipped = open_files(everything.take(indices), read, shape, request)
-        used = [captions[i] for i in good.labels] if good.labels is not None else []
+        used = [captions[i] for i in good.labels]
         return ImageDataset(
             CaptionSource(source, encoded),
             name=request.name,
@@ -82,8 +82,7 @@ def load_file(request: Request) -> ImageDataset:
             },
         )
 
-    training, kept = held_out_indices(len(paths), request.hold_out, name=request.name)
-    return part(training, part(kept, None) if len(kept) else None)
+    return with_held_out(len(paths), request, part)
 
 
 def load_digits(request: Request) -> ImageDataset:

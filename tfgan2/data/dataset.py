@@ -121,8 +121,8 @@ class ImageDataset:
     def facts(self) -> dict[str, Any]:
         """What a run's configuration keeps of the data, and a model is made by.
 
-        Of pairs and unpaired images also `input_shape`, of captions `vocabulary` and
-        `caption_length`.
+        Of pairs and unpaired images also `input_shape`, of captions `vocabulary`,
+        `caption_length` and `captions`, some of them.
         """
         return {
             "kind": self.kind,
@@ -213,6 +213,25 @@ def held_out_indices(count: int, hold_out: int, *, name: str) -> tuple[np.ndarra
     # RandomState: NumPy promises that its draws stay the same.
     order = np.random.RandomState(0).permutation(count)
     return np.sort(order[hold_out:]), np.sort(order[:hold_out])
+
+
+def with_held_out(
+    count: int,
+    request: Request,
+    part: Callable[[np.ndarray, ImageDataset | None], ImageDataset],
+) -> ImageDataset:
+    """A dataset of which some samples are held out.
+
+    Args:
+        count: how many samples there are.
+        request: says how many to hold out.
+        part: makes a dataset of the samples of these numbers, given what it holds out.
+
+    Raises:
+        UserError: too many are to be held out.
+    """
+    training, kept = held_out_indices(count, request.hold_out, name=request.name)
+    return part(training, part(kept, None) if len(kept) else None)
 
 
 class MemorySource:

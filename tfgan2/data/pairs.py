@@ -191,13 +191,9 @@ def load_cycle_gan(request: Request) -> ImageDataset:
 
     sides = []
     for side in SIDES:
-        asked = replace(
-            request, image_size=request.image_size or DEFAULT_SIZE, classes=None, hold_out=0
-        )
-        held_out = records.load(replace(asked, split=f"test{side}"))
-        training = records.load(replace(asked, split=f"train{side}"))
-        training.held_out = held_out
-        sides.append(training)
+        asked = replace(request, image_size=request.image_size or DEFAULT_SIZE)
+        held_out = records.load_split(replace(asked, split=f"test{side}"))
+        sides.append(records.load_split(replace(asked, split=f"train{side}"), held_out))
     return unpaired(request, *sides)
 
 
