@@ -16,6 +16,7 @@ from PIL import Image
 
 from tfgan2 import cli, registry, runtime
 from tfgan2.data import KINDS
+from tfgan2.hyperparameters import data_kind
 from tfgan2.images import to_uint8
 from tfgan2.models.latent import LatentModel
 from tfgan2.models.translation import TranslationModel
@@ -63,7 +64,7 @@ def pictures(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", FLAVOURS)
 def test_from_training_to_exported_files(name: str, tmp_path: Path, pictures: Path) -> None:
     cls = registry.load_class(name)
-    assert cls.data_kind in KINDS
+    assert cls.data_kind in KINDS and data_kind(name) == cls.data_kind
     run = tmp_path / "run"
     options = [
         w for key, value in small_settings(name).items() for w in ("--set", f"{key}={value}")

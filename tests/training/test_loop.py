@@ -68,6 +68,17 @@ def test_resumed_in_the_middle_ends_the_same(finished_run: Path, tmp_path: Path)
     assert all(a.arrays[name].tobytes() == b.arrays[name].tobytes() for name in b.arrays)
 
 
+def test_an_extended_run_keeps_its_phases(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = "fit srgan --dataset digits --set blocks=1 --set width=4 --log-every 1 --no-xla"
+    assert cli.run([*words.split(), "--steps", "4", "--out", str(run)]) == 0
+    assert cli.run(["fit", "--resume", str(run), "--steps", "6"]) == 0
+    config = json.loads((run / "config.json").read_text())
+    assert config["hyperparameters"]["pretrain_steps"] == 2
+    assert (config["training"]["batch_size"], config["data"]["hold_out"]) == (16, 16)
+    assert ["real_score" in line for line in stats.read(run)] == [False] * 2 + [True] * 4
+
+
 def test_a_damaged_newest_checkpoint_costs_only_steps(
     finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,7 @@ from tfgan2.data.catalogue import CATALOGUE, DatasetInfo
 from tfgan2.data.dataset import KINDS, Cache, ImageDataset, Progress, Request
 from tfgan2.errors import UserError
 
-__all__ = ["CATALOGUE", "KINDS", "DatasetInfo", "ImageDataset", "kind_of", "load_dataset"]
+__all__ = ["CATALOGUE", "KINDS", "POINTS", "DatasetInfo", "ImageDataset", "kind_of", "load_dataset"]
 
 CHANNELS = (1, 3, 4)
 SIZES = (4, 1024)

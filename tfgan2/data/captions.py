@@ -65,6 +65,7 @@ def load_file(request: Request) -> ImageDataset:
 
     def part(indices: np.ndarray, rest: ImageDataset | None) -> ImageDataset:
         source, good, skipped = open_files(everything.take(indices), read, shape, request)
+        assert good.labels is not None  # `everything` has some
         used = [captions[i] for i in good.labels]
         return ImageDataset(
             CaptionSource(source, encoded),

@@ -171,11 +171,9 @@ def load_unpaired(request: Request) -> ImageDataset:
     given = request.name.removeprefix("unpaired:").split(",")
     if len(given) != 2:
         raise UserError(f"unpaired: takes two folders, not {len(given)}: give unpaired:DIR_A,DIR_B")
-    sides = []
-    for path in given:
-        root = folder_of(path.strip(), "unpaired:DIR_A,DIR_B")
-        files = Files(root, pictures_in(root))
-        sides.append(load_files(files, (), request, default_size=DEFAULT_SIZE))
+    roots = [folder_of(path.strip(), "unpaired:DIR_A,DIR_B") for path in given]
+    both = [Files(root, pictures_in(root)) for root in roots]
+    sides = [load_files(files, (), request, default_size=DEFAULT_SIZE) for files in both]
     return unpaired(request, *sides)
 
 

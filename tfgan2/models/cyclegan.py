@@ -287,6 +287,11 @@ class CycleGAN(TwoPlayerModel, TranslationModel):
         pool = self.pools[side]
         kept, shown = tf.convert_to_tensor(pool.value), []
         count = fakes.shape[0]
+        if count is None:
+            raise UserError(
+                "cyclegan needs batches of one size, or no pool: give drop_remainder=True to "
+                "`batch`, or pool_size=0"
+            )
         seen = tf.cast(self.step.value, tf.int32) * count
         draws = tf.random.stateless_uniform((2, count), self.noise_seed(f"pool {side}"))
         for index in range(count):

@@ -105,6 +105,11 @@ class Inpainting(AdversarialTranslation):
     def fake_samples(self, real: Samples, count: int | tf.Tensor, stream: str) -> Samples:
         return real._replace(images=self.generator([real.images, real.inputs], training=True))
 
+    def as_seen(self, samples: Samples, stream: str) -> Samples:
+        """Images as the discriminator sees them, and the masks moved with them."""
+        masks_seen = self.augmented(samples.inputs, stream, without=("color", "cutout"))
+        return super().as_seen(samples, stream)._replace(inputs=masks_seen)
+
     def judge(self, samples: Samples) -> tf.Tensor:
         tops, lefts = masks.surroundings(samples.inputs, self.local_size)
         local = random_crops(samples.images, tops, lefts, self.local_size, self.local_size)

@@ -118,6 +118,8 @@ class Pix2Pix(AdversarialTranslation):
 
     def real_samples(self, batch: Batch) -> Samples:
         inputs, targets = batch[0], batch[1]
+        if not (self.jitter or self.mirror):
+            return Samples(targets, inputs=inputs)
         both = tf.concat([inputs, targets], axis=-1)
         both = self.varied(both, "jitter", jitter=self.jitter, mirror=self.mirror)
         channels = self.input_channels
@@ -127,11 +129,9 @@ class Pix2Pix(AdversarialTranslation):
         return real._replace(images=self.generator(real.inputs, training=True))
 
     def as_seen(self, samples: Samples, stream: str) -> Samples:
-        """Both images of a pair as the discriminator sees them: whatever moves one, moves both."""
-        channels = self.input_channels
-        both = samples._replace(images=tf.concat([samples.inputs, samples.images], axis=-1))
-        both = super().as_seen(both, stream).images
-        return samples._replace(images=both[..., channels:], inputs=both[..., :channels])
+        """Both images of a pair as the discriminator sees them: augmented alike."""
+        inputs = self.noisy(self.augmented(samples.inputs, stream), f"{stream}: input")
+        return super().as_seen(samples, stream)._replace(inputs=inputs)
 
     def judge(self, samples: Samples) -> tf.Tensor:
         return self.discriminator([samples.images, samples.inputs], training=True)
