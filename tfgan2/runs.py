@@ -22,6 +22,7 @@ from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
 
 if TYPE_CHECKING:
+    from tfgan2.data.dataset import ImageDataset, Progress
     from tfgan2.models.base import GenerativeModel
 
 FORMAT = 1
@@ -45,6 +46,20 @@ class DataOptions:
     skip_unreadable: bool = False
     hold_out: int | None = None
     direction: str = "AtoB"
+
+    def load(self, progress: Progress | None = None) -> ImageDataset:
+        """The images.
+
+        Args:
+            progress: as for `load_dataset`.
+
+        Raises:
+            UserError: likewise.
+        """
+        from tfgan2.data import load_dataset
+
+        asked = {**asdict(self), "hold_out": self.hold_out or 0}
+        return load_dataset(asked.pop("name"), **asked, progress=progress)
 
 
 @dataclass

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import finished
 from PIL import Image
 
 from tfgan2 import cli
 
 
 def fit(out: Path, words: str) -> Path:
-    common = "--steps 2 --batch-size 16 --log-every 1 --no-xla --set width=4 --set latent_dim=6"
-    assert cli.run(f"fit {words} {common} --out {out}".split()) == 0
-    return out
+    return finished(out, f"--batch-size 16 --set latent_dim=6 {words}")
 
 
 @pytest.fixture(scope="module")

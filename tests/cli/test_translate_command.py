@@ -8,35 +8,34 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import finished
 from PIL import Image
 
 from tfgan2 import cli
 
-SMALL = "--image-size 16 --steps 2 --batch-size 4 --log-every 1 --no-xla --set width=4"
 
-
-def fit(out: Path, words: str) -> Path:
-    assert cli.run(f"fit {SMALL} {words} --out {out}".split()) == 0
+def exported(out: Path, words: str) -> Path:
+    finished(out, f"--image-size 16 --batch-size 4 {words}")
     assert cli.run(["export", str(out), "--format", "onnx", "--format", "tflite"]) == 0
     return out
 
 
 @pytest.fixture(scope="module")
 def filler(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fit(tmp_path_factory.mktemp("runs") / "filler", "inpainting --dataset digits")
+    return exported(tmp_path_factory.mktemp("runs") / "filler", "inpainting --dataset digits")
 
 
 @pytest.fixture(scope="module")
 def enlarger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "enlarger"
-    return fit(run, "srgan --dataset digits --channels 3 --set blocks=1")
+    return exported(run, "srgan --dataset digits --channels 3 --set blocks=1")
 
 
 @pytest.fixture(scope="module")
 def speaker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Enough steps for sentences to make a difference.
     words = "stackgan --dataset digits-captions --steps 60 --batch-size 16 --set width=8"
-    return fit(tmp_path_factory.mktemp("runs") / "speaker", words)
+    return exported(tmp_path_factory.mktemp("runs") / "speaker", words)
 
 
 @pytest.fixture
@@ -182,7 +181,7 @@ def test_a_text_generator_of_another_precision_and_a_foreign_encoder(
         made[file.name] = np.load(tmp_path / "x.npz")["images"].astype(int)
     one, other = made.values()
     assert np.abs(one - other).max() <= 1
-    run = fit(
+    run = exported(
         tmp_path / "other",
         "stackgan --dataset digits-captions --set text_dim=7 --set text_steps=1",
     )

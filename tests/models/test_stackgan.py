@@ -100,5 +100,7 @@ def test_phases_are_settled_by_the_first_plan() -> None:
     model.plan(100)
     assert (model.get_config()["text_steps"], model.get_config()["stage_one_steps"]) == (10, 45)
     model.plan(1000)
-    starts = [next(s for s in range(1000) if model.phase_at(s) == p) for p in (STAGE_ONE, STAGE_TWO)]
+    starts = [
+        next(s for s in range(1000) if model.phase_at(s) == p) for p in (STAGE_ONE, STAGE_TWO)
+    ]
     assert starts == [10, 55]

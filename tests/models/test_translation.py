@@ -16,7 +16,7 @@ from tfgan2.errors import UserError
 from tfgan2.models.adversarial import Samples
 from tfgan2.models.cyclegan import CycleGAN
 from tfgan2.models.pix2pix import Pix2Pix
-from tfgan2.models.srgan import SRGAN, resized_by
+from tfgan2.models.srgan import SRGAN
 
 
 def parts(model: keras.Model, count: int = 8) -> tuple[tf.Tensor, ...]:
@@ -247,9 +247,7 @@ def test_refusals() -> None:
             SRGAN(**{"image_shape": (16, 16, 1), "width": 4, **options})
 
 
-def test_content_of_vgg_without_a_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_content_of_vgg_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Random weights in place of those that would be fetched: the features still are a function of
     # the images, and their weights none of the model's.
     made = keras.applications.VGG19
@@ -275,12 +273,3 @@ def test_content_of_vgg_without_a_network(
     words = f"fit srgan --dataset digits --channels 3 --image-size 32 --out {out}"
     assert cli.run([*words.split(), "--set", "content=vgg", "--set", "width=4"]) == 2
     assert not out.exists()
-
-
-def test_resizing_keeps_constants() -> None:
-    from tfgan2.images import resize_matrix
-
-    grey = tf.fill((1, 12, 12, 3), 0.25)
-    made = resized_by(grey, resize_matrix(12, 5), resize_matrix(12, 30))
-    assert made.shape == (1, 5, 30, 3)
-    np.testing.assert_allclose(made, 0.25, atol=1e-6)

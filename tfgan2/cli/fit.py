@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -333,11 +332,8 @@ def _tensorflow(display: Display) -> str:
 
 
 def _load_data(options: runs.DataOptions, display: Display) -> ImageDataset:
-    from tfgan2.data import load_dataset
-
-    asked = asdict(options)
     try:
-        dataset = load_dataset(asked.pop("name"), **asked, progress=display.loading)
+        dataset = options.load(display.loading)
     finally:
         display.loaded()
     if dataset.skipped:

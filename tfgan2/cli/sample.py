@@ -120,15 +120,12 @@ def _save_views(out: Path, model: GenerativeModel, config: runs.RunConfig) -> li
 
 
 def _reals(config: runs.RunConfig) -> np.ndarray | None:
-    """Some of the run's real images; None where they are gone."""
-    from dataclasses import asdict
-
-    from tfgan2.data import load_dataset
-
-    asked = asdict(config.data)
+    """Some of the run's real images, as training shows them; None where they are gone."""
     try:
-        dataset = load_dataset(asked.pop("name"), **asked)
+        dataset = config.data.load()
     except UserError as error:
         print(f"no reconstructions: {error}")
         return None
-    return dataset.some(config.training.sample_count, seed=config.training.seed)[0]
+    return (dataset.held_out or dataset).some(
+        config.training.sample_count, seed=config.training.seed
+    )[0]

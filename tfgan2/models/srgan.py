@@ -9,13 +9,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgan2 import losses
 from tfgan2.errors import UserError
 from tfgan2.images import resize_matrix
 from tfgan2.models.adversarial import Metrics, Samples
 from tfgan2.models.base import Batch, check_choice, check_range
-from tfgan2.models.translation import AdversarialTranslation, resized_by
+from tfgan2.models.translation import AdversarialTranslation
 from tfgan2.networks import superres
 from tfgan2.networks.parts import NORMS
+from tfgan2.resizing import resized_by
 
 CONTENT, ADVERSARIAL = "content", "adversarial"
 VGG_LAYER = "block5_conv4"
@@ -154,8 +156,8 @@ class SRGAN(AdversarialTranslation):
         return CONTENT if step < self._content_steps() else ADVERSARIAL
 
     def real_samples(self, batch: Batch) -> Samples:
-        images = batch[0] if isinstance(batch, tuple | list) else batch
-        return Samples(images, inputs=self.downscaled(images))
+        real = super().real_samples(batch)
+        return real._replace(inputs=self.downscaled(real.images))
 
     def fake_samples(self, real: Samples, count: int | tf.Tensor, stream: str) -> Samples:
         return real._replace(images=self.generator(real.inputs, training=True))
@@ -175,7 +177,7 @@ class SRGAN(AdversarialTranslation):
         real = self.real_samples(batch)
         with tf.GradientTape() as tape:
             fake = self.fake_samples(real, tf.shape(real.images)[0], "")
-            loss = squared_error(real.images, fake.images)
+            loss = losses.squared_error(real.images, fake.images)
             scaled = self.scaled(loss, self.generator_optimizer)
         self.update_generator(tape, scaled)
         return {"generator_loss": loss, "content_loss": loss}
@@ -184,7 +186,7 @@ class SRGAN(AdversarialTranslation):
         images = (real.images, fake.images)
         if self._features is not None:
             images = tuple(self._features(x) for x in images)
-        loss = squared_error(*images)
+        loss = losses.squared_error(*images)
         return self.content_weight * loss, {"content_loss": loss}
 
     def inputs_of(
@@ -199,11 +201,6 @@ class SRGAN(AdversarialTranslation):
         up = [resize_matrix(n // self.scale, n) for n in self.image_shape[:2]]
         bicubic = resized_by(tf.constant(inputs["input"]), *up).numpy()
         return inputs["input"], bicubic, made, examples[0]
-
-
-def squared_error(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-    """The mean, a float32 scalar."""
-    return tf.reduce_mean(tf.square(tf.cast(one, tf.float32) - tf.cast(other, tf.float32)))
 
 
 def check_visible(image_shape: tuple[int, int, int]) -> None:

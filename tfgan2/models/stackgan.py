@@ -16,8 +16,8 @@ from tfgan2.images import resize_matrix
 from tfgan2.models.adversarial import Metrics
 from tfgan2.models.base import Batch, Exportable, View, check_range, make_optimizer
 from tfgan2.models.latent import LatentModel
-from tfgan2.models.translation import resized_by
 from tfgan2.networks import stacked
+from tfgan2.resizing import resized_by
 
 TEXT, STAGE_ONE, STAGE_TWO = "text", "stage one", "stage two"
 TEMPERATURE = 0.1
