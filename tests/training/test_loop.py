@@ -16,6 +16,7 @@ from helpers import SMALL, fit_small
 from PIL import Image
 
 from tfgan2 import cli
+from tfgan2.data import ImageDataset
 from tfgan2.training import checkpoints, loop, stats
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +67,21 @@ def test_resumed_in_the_middle_ends_the_same(finished_run: Path, tmp_path: Path)
     a, b = checkpoints.newest(run), checkpoints.newest(finished_run)
     assert a is not None and b is not None
     assert all(a.arrays[name].tobytes() == b.arrays[name].tobytes() for name in b.arrays)
+
+
+def test_data_is_read_no_more_often_than_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    batches = ImageDataset.batches
+
+    def counted(self: ImageDataset, size: int, **more: int) -> object:
+        asked.append(size)
+        return batches(self, size, **more)
+
+    monkeypatch.setattr(ImageDataset, "batches", counted)
+    assert fit_small(tmp_path / "run", steps=1) == 0
+    assert asked == [16, 64]  # to train on, and to show
 
 
 def test_an_extended_run_keeps_its_phases(tmp_path: Path) -> None:

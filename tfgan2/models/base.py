@@ -252,7 +252,6 @@ class GenerativeModel(keras.Model):
         move them.
         """
         self.planned_steps = steps
-        self.train_function = None  # what was compiled may have the old number in it
 
     def phase_at(self, step: int) -> str:
         """What the update after `step` of them does; each phase is compiled by itself."""

@@ -196,6 +196,11 @@ class CycleGAN(TwoPlayerModel, TranslationModel):
 
     # --- optimizers ------------------------------------------------------------------------------
 
+    def plan(self, steps: int) -> None:
+        super().plan(steps)
+        if self.decay:
+            self.train_function = None  # what Keras compiled has the old number in it
+
     def player_variables(self, player: str) -> list[keras.Variable]:
         """Of both generators, or of both discriminators."""
         pair = (self.generator, self.back_generator)
