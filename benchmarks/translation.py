@@ -38,12 +38,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 HELD_OUT = 500
 # What `tfgan2 fit` is told besides the data.
 WORDS = {
-    "pix2pix": "--image-size 64 --direction BtoA --batch-size 4 --steps 12000 --set width=32 "
-    "--set max_width=256",
-    "cyclegan": "--image-size 64 --steps 6000 --set width=24 --set blocks=4",
-    "inpainting": "--image-size 48 --steps 6000 --batch-size 32 --set width=24 --set mask=centre",
-    "srgan": "--image-size 48 --steps 6000 --set width=32 --set blocks=6",
-    "stackgan": "--steps 6000 --set width=32",
+    "pix2pix": "--image-size 64 --direction BtoA --steps 30000 --set width=32 --set max_width=256 "
+    "--set ema_decay=0.999",
+    "cyclegan": "--image-size 64 --steps 4000 --set width=24 --set blocks=3",
+    "inpainting": "--image-size 32 --steps 5000 --batch-size 16 --set width=24 --set mask=centre",
+    "srgan": "--image-size 48 --steps 5000 --set width=24 --set blocks=4",
+    "stackgan": "--steps 5000 --batch-size 32 --set width=24 --set blocks=2",
 }
 
 

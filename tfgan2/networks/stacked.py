@@ -9,6 +9,8 @@ from tfgan2.layers import MeanOfWords, Spread
 from tfgan2.networks.parts import Kernels, normalised
 
 SMALLEST = 4
+INNER = 16
+"""Largest size of the residual blocks."""
 WORD_WIDTH = 128
 TEXT_SHOWN = 128
 """Values of a sentence that a discriminator sees."""
@@ -107,9 +109,12 @@ def stage_two(
     small = keras.Input(small_shape, name="small")
     condition = keras.Input((dim,), name="condition")
     x = _convolved(small, width, kernels)
-    for level in (1, 2):
+    filters = width
+    # Twice for the paper's 64 pixels; small images are not halved: too little would be left of them.
+    while x.shape[1] > INNER:
+        filters *= 2
         x = layers.Conv2D(
-            width * 2**level, 4, 2, "same", use_bias=False, kernel_initializer=kernels.normal()
+            filters, 4, 2, "same", use_bias=False, kernel_initializer=kernels.normal()
         )(x)
         x = layers.ReLU()(normalised(x, "batch"))
     x = _convolved(Spread()([condition, x]), 4 * width, kernels)
