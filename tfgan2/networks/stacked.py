@@ -110,7 +110,8 @@ def stage_two(
     condition = keras.Input((dim,), name="condition")
     x = _convolved(small, width, kernels)
     filters = width
-    # Twice for the paper's 64 pixels; small images are not halved: too little would be left of them.
+    # Twice for the paper's 64 pixels; small images are not halved: too little would be left of
+    # them.
     while x.shape[1] > INNER:
         filters *= 2
         x = layers.Conv2D(
