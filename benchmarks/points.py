@@ -29,7 +29,6 @@ LABELLED = "generator_learning_rate=5e-4 discriminator_learning_rate=5e-4"
 # Flavour, and what it is given besides latent_dim=2; a word more names a variant.
 ROWS = {
     "gan": ("gan", RATES),
-    "gan, minimax": ("gan", f"{RATES} loss=minimax"),
     "gan, packing 2": ("gan", f"{RATES} packing=2"),
     "gan, packing 4": ("gan", f"{RATES} packing=4"),
     "gan, packing 2, longer": ("gan", f"{RATES} packing=2"),

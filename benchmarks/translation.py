@@ -67,26 +67,21 @@ def train(name: str, dataset: str, options: argparse.Namespace, *more: str) -> P
 
 def load(run: Path, step: int | None = None) -> Any:
     """The model of a run, at its end or at a step that has a checkpoint."""
-    from tfgan2 import registry, runs
+    from tfgan2 import runs
     from tfgan2.training import checkpoints
 
     model, _ = runs.load_model(run)
     if step is not None:
         path = run / "checkpoints" / f"step-{step:07d}.npz"
         checkpoints.restore(checkpoints.read(path), model.weights_by_name())
-    assert registry.load_class(runs.RunConfig.read(run).flavour) is type(model)
     return model
 
 
 def held_out(run: Path) -> tuple[Any, tuple[np.ndarray, ...]]:
     """A run's dataset and the parts of all samples that were held out."""
-    from dataclasses import asdict
-
     from tfgan2 import runs
-    from tfgan2.data import load_dataset
 
-    asked = asdict(runs.RunConfig.read(run).data)
-    dataset = load_dataset(asked.pop("name"), **asked)
+    dataset = runs.RunConfig.read(run).data.load()
     return dataset, dataset.held_out.some(dataset.held_out.num_images)
 
 

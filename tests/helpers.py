@@ -13,13 +13,23 @@ if TYPE_CHECKING:
 SMALL = "--set width=4 --set latent_dim=8 --batch-size 16 --seed 3 --no-xla"
 
 
-def fit_small(out: Path, options: str = "", *, steps: int = 6) -> int:
-    """`tfgan2 fit dcgan` on the embedded digits, in this process; returns the exit code."""
+def fit(out: Path, words: str) -> int:
+    """`tfgan2 fit` in this process; returns the exit code."""
     from tfgan2 import cli
 
+    return cli.run(["fit", *words.split(), "--out", str(out)])
+
+
+def fit_small(out: Path, options: str = "", *, steps: int = 6) -> int:
+    """`fit` of dcgan on the embedded digits."""
     every = "--log-every 2 --sample-every 4 --checkpoint-every 2"
-    words = f"fit dcgan --dataset digits --steps {steps} {every} {SMALL} {options}"
-    return cli.run([*words.split(), "--out", str(out)])
+    return fit(out, f"dcgan --dataset digits --steps {steps} {every} {SMALL} {options}")
+
+
+def finished(out: Path, words: str) -> Path:
+    """A run that has ended after two steps, unless the words say more."""
+    assert fit(out, f"--steps 2 --log-every 1 --no-xla --set width=4 {words}") == 0
+    return out
 
 
 SIZES = {"width": 8, "latent_dim": 6, "blocks": 1, "pool_size": 3}

@@ -39,6 +39,17 @@ def samples(count: int = 3) -> dict[str, np.ndarray]:
     return {"images": made, "latents": np.zeros((count, 4), np.float32)}
 
 
+def test_pictures_beside_each_other() -> None:
+    rng = np.random.default_rng(0)
+    small, large = rng.integers(0, 256, (3, 2)), rng.integers(0, 256, (6, 4, 3))
+    both = images.joined(*(Image.fromarray(x.astype(np.uint8)) for x in (small, large)))
+    assert both.mode == "RGB" and both.size == (8, 6)
+    pixels = np.asarray(both)
+    np.testing.assert_array_equal(pixels[:, 4:], large)
+    np.testing.assert_array_equal(pixels[::2, 0:4:2, 1], small)
+    np.testing.assert_array_equal(pixels[1::2, 1:4:2, 2], small)
+
+
 def test_folder_of_pngs(tmp_path: Path) -> None:
     made = samples()
     images.save_samples(tmp_path / "new" / "out", **made)

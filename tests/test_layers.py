@@ -171,7 +171,7 @@ def test_the_first_training_step_has_gradients() -> None:
 def test_replicas_initialise_alike() -> None:
     code = """
 import numpy as np, keras, tensorflow as tf
-from tfgan2.layers import ImageRange, WeightNormalization
+from tfgan2.layers import WeightNormalization
 cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

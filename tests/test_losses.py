@@ -75,6 +75,8 @@ CASES = {
         (REAL, FAKE),
         cross_entropy(REAL + 0.75 / 4, 0.0) + cross_entropy(FAKE - 4.25 / 4, 1.0),
     ),
+    "absolute_error": Case(losses.absolute_error, (REAL, FAKE), (2.5 + 1.25 + 1.75 + 5.5) / 4),
+    "squared_error": Case(losses.squared_error, (REAL, FAKE), (6.25 + 1.5625 + 3.0625 + 30.25) / 4),
     "kl_divergence": Case(  # of two samples with two latents each, here (mean, log_var)
         losses.kl_divergence,
         (REAL, FAKE),

@@ -155,6 +155,19 @@ def hyperparameters(name: str) -> dict[str, Hyperparameter]:
     return found
 
 
+def data_kind(name: str) -> str:
+    """The kind of samples that a flavour trains on, one of `tfgan2.data.KINDS`.
+
+    Raises:
+        UserError: no such flavour.
+    """
+    for cls in _chain(registry.find(name)):
+        found = cls.members.get("data_kind")
+        if isinstance(found, griffe.Attribute) and found.value is not None:
+            return str(ast.literal_eval(str(found.value)))
+    return "images"
+
+
 def parse_settings(name: str, settings: Iterable[str]) -> dict[str, Any]:
     """What `--set key=value` options say.
 

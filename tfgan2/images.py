@@ -6,6 +6,7 @@ Matplotlib is imported for that alone.
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,6 +95,12 @@ def side_by_side(*columns: np.ndarray) -> np.ndarray:
     return np.concatenate(made, axis=2)
 
 
+def joined(*pictures: Image.Image) -> Image.Image:
+    """Pictures of the modes L, RGB and RGBA beside each other in one, as by `side_by_side`."""
+    arrays = [np.asarray(p).reshape(1, p.height, p.width, -1) / 127.5 - 1.0 for p in pictures]
+    return to_picture(to_uint8(side_by_side(*arrays))[0])
+
+
 def resize_matrix(old: int, new: int) -> np.ndarray:
     """Bicubic resizing of one axis as a matrix, float32, shape (new, old).
 
@@ -123,26 +130,44 @@ def save_grid(
     columns: int | None = None,
     reals: np.ndarray | None = None,
 ) -> None:
-    """Writes images as one PNG.
+    """Writes images as one PNG; the arguments are those of `encode_grid`, and the file's name."""
+    content = encode_grid(images, columns=columns, reals=reals)
+    with written_atomically(path) as partial:
+        partial.write_bytes(content)
+
+
+def encode_grid(
+    images: np.ndarray,
+    *,
+    columns: int | None = None,
+    reals: np.ndarray | None = None,
+    compression: int = 6,
+) -> bytes:
+    """Images as one PNG.
 
     Args:
-        path: its name.
         images: in [-1, 1], shape (N, H, W, C); small ones are enlarged. Or points in any range,
             shape (N, 1, 1, 2), which make a scatter plot.
         columns: of the grid; points have none.
         reals: for points only: those of the data, shape (M, 1, 1, 2), drawn in grey beneath.
+        compression: 0…9, zlib's level.
     """
     if is_points(images.shape):
-        _save_scatter(path, images, reals)
-        return
+        return _scatter(images, reals)
     scale = scale_for(images.shape[1])
     picture = to_picture(grid(to_uint8(images), columns=columns, padding=1 if scale > 1 else 2))
-    with written_atomically(path) as partial:
-        enlarged(picture, scale).save(partial, format="PNG")
+    return encode_png(enlarged(picture, scale), compression=compression)
 
 
-def _save_scatter(path: Path, points: np.ndarray, reals: np.ndarray | None) -> None:
-    """Writes points, shape (N, 1, 1, 2), as a square PNG that shows all that are finite."""
+def encode_png(picture: Image.Image, *, compression: int = 6) -> bytes:
+    """A picture as PNG; `compression` is zlib's level."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", compress_level=compression)
+    return buffer.getvalue()
+
+
+def _scatter(points: np.ndarray, reals: np.ndarray | None) -> bytes:
+    """Points, shape (N, 1, 1, 2), as a square PNG that shows all that are finite."""
     from matplotlib.figure import Figure
 
     layers = [] if reals is None else [("data", reals.reshape(-1, 2), "0.78", 1.0)]
@@ -170,8 +195,9 @@ def _save_scatter(path: Path, points: np.ndarray, reals: np.ndarray | None) -> N
         axes.legend(
             loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, markerscale=2.5
         )
-    with written_atomically(path) as partial:
-        figure.savefig(partial, format="png", dpi=100)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
+    return buffer.getvalue()
 
 
 def save_gif(path: Path, images: np.ndarray, *, frames_per_second: int = 20) -> None:
@@ -252,17 +278,26 @@ def save_samples(
     elif suffix == ".gif":
         save_gif(out, images)
     elif suffix == ".npz":
-        if is_points(images.shape):
-            arrays = {"points": images.reshape(-1, 2).astype(np.float32), "latents": latents}
-        else:
-            arrays = {"images": to_uint8(images), "latents": latents}
-        if labels is not None:
-            arrays["labels"] = labels
         with written_atomically(out) as partial:
-            np.savez_compressed(partial, allow_pickle=False, **arrays)
+            np.savez_compressed(
+                partial, allow_pickle=False, **sample_arrays(images, latents, labels)
+            )
     else:
         with written_atomically(out) as partial:
             partial.mkdir()
             digits = max(5, len(str(len(images) - 1)))
             for index, image in enumerate(to_uint8(images)):
                 to_picture(image).save(partial / f"{index:0{digits}d}.png")
+
+
+def sample_arrays(
+    images: np.ndarray, latents: np.ndarray, labels: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """The arrays of a `.npz`; the arguments and names are those of `save_samples`."""
+    if is_points(images.shape):
+        arrays = {"points": images.reshape(-1, 2).astype(np.float32), "latents": latents}
+    else:
+        arrays = {"images": to_uint8(images), "latents": latents}
+    if labels is not None:
+        arrays["labels"] = labels
+    return arrays

@@ -36,6 +36,41 @@ def choose_labels(
     return np.resize(np.asarray(numbers, np.int32), count)
 
 
+def check_labels(labels: np.ndarray | None, count: int, num_labels: int) -> np.ndarray | None:
+    """Labels in the type that generators take.
+
+    Args:
+        labels: whole numbers from 0 to num_labels - 1, shape (count,), or None.
+        count: how many are needed.
+        num_labels: how many the generator tells apart, 0 for an unconditional one.
+
+    Returns:
+        The same, int32; None for an unconditional generator.
+
+    Raises:
+        UserError: another shape, a label out of range, labels that are missing or not wanted.
+    """
+    if not num_labels:
+        if labels is not None:
+            raise UserError("this generator takes no labels: it is unconditional")
+        return None
+    if labels is None:
+        raise UserError(f"this generator needs labels, whole numbers from 0 to {num_labels - 1}")
+    labels = np.asarray(labels)
+    if labels.shape != (count,):
+        raise UserError(f"labels must have the shape ({count},), not {labels.shape}")
+    # The embedding of a label out of range is whatever lies behind the table: no library reports
+    # it.
+    if labels.size and (labels.dtype.kind not in "iu" or labels.min() < 0):
+        raise UserError(f"labels must be whole numbers from 0 to {num_labels - 1}")
+    if labels.size and labels.max() >= num_labels:
+        raise UserError(
+            f"label {labels.max()} is out of range: this generator has {num_labels} classes, "
+            f"0 to {num_labels - 1}"
+        )
+    return np.ascontiguousarray(labels, np.int32)
+
+
 def _number(label: str | int, class_names: Sequence[str]) -> int:
     if label in class_names:
         return list(class_names).index(str(label))

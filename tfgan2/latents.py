@@ -58,6 +58,31 @@ def read_latents(path: Path) -> np.ndarray:
     return latents
 
 
+def check_latents(latents: np.ndarray, dim: int) -> np.ndarray:
+    """Latents in the type that generators take.
+
+    Args:
+        latents: shape (N, dim), any N.
+        dim: the length of a latent.
+
+    Returns:
+        The same, float32.
+
+    Raises:
+        UserError: another shape, or a value that is no finite real number.
+    """
+    latents = np.asarray(latents)
+    if latents.ndim != 2 or latents.shape[1] != dim:
+        raise UserError(f"latents must have the shape (count, {dim}), not {latents.shape}")
+    if latents.dtype.kind not in "fiu":
+        raise UserError("latents must be finite real numbers")
+    with np.errstate(over="ignore"):  # becomes infinite, and is told so
+        latents = np.ascontiguousarray(latents, np.float32)
+    if not np.isfinite(latents).all():
+        raise UserError("latents must be finite real numbers")
+    return latents
+
+
 def slerp(start: np.ndarray, end: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Spherical interpolation (Shoemake 1985): keeps the length that normal latents have.
 

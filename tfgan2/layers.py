@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras import ops
 
 from tfgan2.errors import UserError
 
@@ -261,3 +262,43 @@ class PixelShuffle(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "factor": self.factor}
+
+
+@keras.saving.register_keras_serializable(package="tfgan2")
+class Hidden(keras.layers.Layer):
+    """(image, mask) to the image with zeros, which are grey, where the mask is 1, and the mask."""
+
+    def call(self, inputs: list) -> object:
+        image, mask = inputs
+        return ops.concatenate([ops.where(mask > 0.5, ops.zeros_like(image), image), mask], axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="tfgan2")
+class Filled(keras.layers.Layer):
+    """(image, mask, made): what was made where the mask is 1, elsewhere the very image."""
+
+    def call(self, inputs: list) -> object:
+        image, mask, made = inputs
+        return ops.where(mask > 0.5, made, image)
+
+
+@keras.saving.register_keras_serializable(package="tfgan2")
+class MeanOfWords(keras.layers.Layer):
+    """(features, words) to the mean of the features over the words that are no padding."""
+
+    def call(self, inputs: list) -> object:
+        features, numbers = inputs
+        there = ops.cast(ops.expand_dims(numbers > 0, -1), features.dtype)
+        count = ops.maximum(ops.sum(there, axis=1), 1.0)
+        return ops.sum(features * there, axis=1) / count
+
+
+@keras.saving.register_keras_serializable(package="tfgan2")
+class Spread(keras.layers.Layer):
+    """(vector, image) to the image with the vector as further channels of every pixel."""
+
+    def call(self, inputs: list) -> object:
+        vector, image = inputs
+        zeros = ops.zeros_like(image[..., :1])
+        spread = ops.cast(vector, image.dtype)[:, None, None, :] + zeros
+        return ops.concatenate([image, spread], axis=-1)

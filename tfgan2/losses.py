@@ -1,7 +1,7 @@
-"""Losses of the adversarial game: pure functions of logits, and the divergence of latents.
+"""Losses: pure functions of logits, the divergence of latents, and differences of images.
 
-Logits may have any shape: (B,), (B, 1), or patches (B, H, W, 1). Every function of them returns a
-float32 scalar, the mean over all elements, whatever the precision of its inputs.
+Logits may have any shape: (B,), (B, 1), or patches (B, H, W, 1). Every function returns a float32
+scalar whatever the precision of its inputs, of logits and images the mean over all elements.
 """
 
 from __future__ import annotations
@@ -189,6 +189,32 @@ def relativistic_average_generator_loss(
         A float32 scalar, the sum (not the mean) of the two cross entropies.
     """
     return relativistic_average_discriminator_loss(fake_logits, real_logits)
+
+
+def absolute_error(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    """mean |one - other|.
+
+    Args:
+        one: any shape, any floating type.
+        other: the same shape.
+
+    Returns:
+        A float32 scalar.
+    """
+    return tf.reduce_mean(tf.abs(tf.cast(one, tf.float32) - tf.cast(other, tf.float32)))
+
+
+def squared_error(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    """mean (one - other)².
+
+    Args:
+        one: any shape, any floating type.
+        other: the same shape.
+
+    Returns:
+        A float32 scalar.
+    """
+    return tf.reduce_mean(tf.square(tf.cast(one, tf.float32) - tf.cast(other, tf.float32)))
 
 
 def kl_divergence(mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:

@@ -27,7 +27,19 @@ _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 class UnreadablePictureError(Exception):
-    """A file cannot be made into an image; the message is the reason, in one line."""
+    """A file cannot be made into an image; the message is the reason, in one line.
+
+    Attributes:
+        path: of the file, where a sample has several; else None.
+    """
+
+    def __init__(self, reason: str, path: str | None = None) -> None:
+        super().__init__(reason)
+        self.path = path
+
+
+class TooManyPixelsError(UnreadablePictureError):
+    """A picture is larger than the caller allows."""
 
 
 @cache
@@ -66,14 +78,24 @@ def read_picture(source: Path | bytes, *, size: int, channels: int) -> np.ndarra
         raise UnreadablePictureError(_reason(error, source)) from error
 
 
-def open_picture(source: Path | bytes) -> Image.Image:
+def open_picture(
+    source: Path | bytes, *, formats: tuple[str, ...] | None = None, most_pixels: int | None = None
+) -> Image.Image:
     """A picture in its own size and mode, upright.
 
+    Args:
+        source: a file, or a file's content.
+        formats: Pillow's names of those that are taken; default: all that it knows.
+        most_pixels: what a header may promise at most; default: Pillow's own limit.
+
     Raises:
+        TooManyPixelsError: more than `most_pixels`; nothing was decoded.
         UnreadablePictureError: as `read_picture`.
     """
     try:
-        return _load(source, None)
+        return _load(source, None, formats, most_pixels)
+    except TooManyPixelsError:
+        raise
     except Exception as error:  # as above
         raise UnreadablePictureError(_reason(error, source)) from error
 
@@ -103,25 +125,32 @@ def fit(image: Image.Image, *, size: int, channels: int) -> np.ndarray:
         uint8, shape (size, size, channels).
 
     Raises:
-        UnreadablePictureError: values that have no meaning as brightness.
-        ValueError: a mode that Pillow cannot convert.
+        UnreadablePictureError: as `as_pixels`.
     """
     edge = min(image.size)
     left, top = (image.width - edge) // 2, (image.height - edge) // 2
     if image.size != (edge, edge):
         image = image.crop((left, top, left + edge, top + edge))
-    image = with_channels(image, channels)
+    image = _with_channels(image, channels)
     if edge != size:
         # Bicubic: Pillow widens it when shrinking, so nothing aliases; it rings less than Lanczos
         # at the hard edges of drawings and digits, and is neither blocky nor blurred when
         # enlarging.
         image = image.resize((size, size), Image.Resampling.BICUBIC)
-    pixels = np.asarray(image)
-    if image.mode == "F":
-        pixels = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-        if channels > 1:
-            return np.asarray(Image.fromarray(pixels).convert(_MODES[channels]))
-    return pixels.reshape(size, size, channels)
+    return _to_uint8(image, channels)
+
+
+def as_pixels(image: Image.Image, channels: int) -> np.ndarray:
+    """A picture in its own size, brought to 1, 3 or 4 channels.
+
+    Returns:
+        uint8, shape (height, width, channels).
+
+    Raises:
+        UnreadablePictureError: values that have no meaning as brightness, or a mode that Pillow
+            cannot convert.
+    """
+    return _to_uint8(_with_channels(image, channels), channels)
 
 
 def fit_array(pixels: np.ndarray, *, size: int, channels: int) -> np.ndarray:
@@ -129,9 +158,20 @@ def fit_array(pixels: np.ndarray, *, size: int, channels: int) -> np.ndarray:
     return fit(Image.fromarray(pixels), size=size, channels=channels)
 
 
-def _load(source: Path | bytes, size: int | None) -> Image.Image:
+def _load(
+    source: Path | bytes,
+    size: int | None,
+    formats: tuple[str, ...] | None = None,
+    most_pixels: int | None = None,
+) -> Image.Image:
     """The first frame, decoded and turned upright; it may be shrunk if only `size` is needed."""
-    with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+    with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, "r", formats) as (
+        image
+    ):
+        if most_pixels is not None and image.width * image.height > most_pixels:
+            raise TooManyPixelsError(
+                f"{image.width}x{image.height} pixels, more than the {most_pixels:,} allowed"
+            )
         # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size. Three times what is needed leaves
         # the difference invisible and makes photographs several times as fast.
         if size is not None:
@@ -148,10 +188,19 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def with_channels(image: Image.Image, channels: int) -> Image.Image:
+def _with_channels(image: Image.Image, channels: int) -> Image.Image:
     """In mode L, RGB or RGBA, as `channels` says, or F (0…255) for deep grey."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return Image.fromarray(_deep_grey(image))
+    try:
+        return _converted(image, channels)
+    except ValueError as error:
+        raise UnreadablePictureError(
+            f"pictures of mode {image.mode} cannot be converted"
+        ) from error
+
+
+def _converted(image: Image.Image, channels: int) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         if channels == 4:
@@ -162,6 +211,14 @@ def with_channels(image: Image.Image, channels: int) -> Image.Image:
     elif image.mode not in ("1", "L", "RGB"):
         image = image.convert("RGB")  # not every mode converts to grey directly
     return image if image.mode == _MODES[channels] else image.convert(_MODES[channels])
+
+
+def _to_uint8(image: Image.Image, channels: int) -> np.ndarray:
+    """Shape (height, width, channels), of what `_with_channels` gave."""
+    if image.mode == "F":
+        image = Image.fromarray(np.clip(np.rint(np.asarray(image)), 0, 255).astype(np.uint8))
+        image = _converted(image, channels)
+    return np.asarray(image).reshape(image.height, image.width, channels)
 
 
 def _deep_grey(image: Image.Image) -> np.ndarray:

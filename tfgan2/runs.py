@@ -22,6 +22,7 @@ from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
 
 if TYPE_CHECKING:
+    from tfgan2.data.dataset import ImageDataset, Progress
     from tfgan2.models.base import GenerativeModel
 
 FORMAT = 1
@@ -30,7 +31,10 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 @dataclass
 class DataOptions:
-    """Which images; see `tfgan2.data.load_dataset`."""
+    """Which images; see `tfgan2.data.load_dataset`.
+
+    `hold_out` of None is what the flavour has; `config.json` holds the number.
+    """
 
     name: str
     image_size: int | None = None
@@ -40,8 +44,22 @@ class DataOptions:
     data_dir: str | None = None
     cache: str = "auto"
     skip_unreadable: bool = False
-    hold_out: int = 0
+    hold_out: int | None = None
     direction: str = "AtoB"
+
+    def load(self, progress: Progress | None = None) -> ImageDataset:
+        """The images.
+
+        Args:
+            progress: as for `load_dataset`.
+
+        Raises:
+            UserError: likewise.
+        """
+        from tfgan2.data import load_dataset
+
+        asked = {**asdict(self), "hold_out": self.hold_out or 0}
+        return load_dataset(asked.pop("name"), **asked, progress=progress)
 
 
 @dataclass
@@ -50,7 +68,8 @@ class TrainingOptions:
 
     Attributes:
         steps: updates of the generator, in all.
-        batch_size: images per update, over all replicas.
+        batch_size: images per update, over all replicas; None is what the flavour has,
+            `config.json` holds the number.
         seed: of weights, noise and the order of the data.
         precision: one of `PRECISIONS`.
         xla: compile the step with XLA (one device only).
@@ -62,7 +81,7 @@ class TrainingOptions:
     """
 
     steps: int = 5000
-    batch_size: int = 64
+    batch_size: int | None = None
     seed: int = 0
     precision: str = "float32"
     xla: bool = True
@@ -72,14 +91,13 @@ class TrainingOptions:
     keep_checkpoints: int = 3
     sample_count: int = 64
 
-    def check(self, *, batch_size_known: bool = True) -> None:
+    def check(self) -> None:
         """Raises a UserError for a value that is not possible."""
-        names = ["steps", "log_every", "sample_every", "checkpoint_every"]
-        for name in [*names, *(["batch_size"] if batch_size_known else [])]:
-            if getattr(self, name) < 1:
+        names = ("steps", "batch_size", "log_every", "sample_every", "checkpoint_every")
+        for name in (*names, "keep_checkpoints"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
                 raise UserError(f"--{name.replace('_', '-')} must be at least 1")
-        if self.keep_checkpoints < 1:
-            raise UserError("--keep-checkpoints must be at least 1")
         if not 0 <= self.seed < 2**31:
             raise UserError(f"--seed must be from 0 to {2**31 - 1}, not {self.seed}")
 

@@ -13,6 +13,7 @@ from helpers import fit_small
 from PIL import Image, ImageSequence
 
 from tfgan2 import cli, runs
+from tfgan2.cli import fit
 
 
 @pytest.mark.parametrize("words", ["--help", "models", "datasets", "info dcgan", "fit --help"])
@@ -41,6 +42,9 @@ def test_models_and_info_show_what_there_is(capsys: pytest.CaptureFixture[str]) 
     assert cli.run(["info", "dcgan"]) == 0
     out = capsys.readouterr().out
     assert "1511.06434" in out and "label_smoothing" in out and "ema_decay" in out
+    assert "tfgan2 fit dcgan --dataset digits " in out
+    assert cli.run(["info", "cyclegan"]) == 0
+    assert "tfgan2 fit cyclegan --dataset unpaired:DIR_A,DIR_B " in capsys.readouterr().out
     assert cli.run(["datasets"]) == 0
     out = capsys.readouterr().out
     assert all(name in out for name in ("digits", "faces", "mnist", "cifar10", "folder:"))
@@ -75,6 +79,14 @@ WRONG = {
     "no steps": ("fit dcgan --dataset digits --steps 0", "--steps must be at least 1"),
     "epochs": ("fit dcgan --dataset digits --epochs 0", "--epochs must be above 0"),
     "seed": ("fit dcgan --dataset digits --seed -1", "--seed must be from 0"),
+    "hold out": ("fit srgan --dataset digits --hold-out -5", "--hold-out must not be negative"),
+    "no batch": ("fit dcgan --dataset digits --batch-size 0", "--batch-size must be at least 1"),
+    "points": ("fit srgan --dataset ring8", "srgan cannot train on 'ring8', which holds points"),
+    "one side": ("fit cyclegan --dataset unpaired:{tmp}/full,", "unpaired: lacks its path"),
+    "batch of one": (
+        "fit stackgan --dataset digits-captions --batch-size 1",
+        "give a --batch-size of 2",
+    ),
     "image size": ("fit dcgan --dataset digits --image-size 200", "from 8 to 128"),
     "batch": ("fit dcgan --dataset faces --batch-size 128", "--batch-size 100 or less"),
     "folder": ("fit dcgan --dataset folder:{tmp}/none", "{tmp}/none"),
@@ -113,6 +125,19 @@ def test_what_is_wrong_is_one_line_with_code_2(
     assert message.format(tmp=tmp_path) in error
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
     assert left == ["empty", "full", "full/x"]
+
+
+def test_files_are_kept_by_their_absolute_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for given, kept in {
+        "digits": "digits",
+        "folder:x": f"folder:{tmp_path}/x",
+        "unpaired:a, /b": f"unpaired:{tmp_path}/a,/b",
+        "unpaired:a,": f"unpaired:{tmp_path}/a,",
+    }.items():
+        assert fit._absolute(given) == kept
 
 
 def test_run_directories_are_numbered(tmp_path: Path) -> None:

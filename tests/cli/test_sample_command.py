@@ -7,15 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import finished
 from PIL import Image
 
 from tfgan2 import cli
 
 
 def fit(out: Path, words: str) -> Path:
-    common = "--steps 2 --batch-size 16 --log-every 1 --no-xla --set width=4 --set latent_dim=6"
-    assert cli.run(f"fit {words} {common} --out {out}".split()) == 0
-    return out
+    return finished(out, f"--batch-size 16 --set latent_dim=6 {words}")
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +132,12 @@ def test_categories_found_without_labels_have_no_class_names(tmp_path: Path) -> 
     words = f"sample {run} --count 3 --label 9 --out {tmp_path / 'x.npz'}"
     assert cli.run(words.split()) == 0  # ten categories of its own, whatever the dataset's classes
     assert list(np.load(tmp_path / "x.npz")["labels"]) == [9, 9, 9]
+
+
+def test_reconstructions_are_of_what_training_showed(tmp_path: Path) -> None:
+    run = fit(tmp_path / "run", "vae --dataset digits --image-size 8 --hold-out 20")
+    assert cli.run(["sample", str(run), "--out", str(tmp_path / "x.png")]) == 0
+    shown = run / "samples" / "reconstructions" / "step-0000002.png"
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(tmp_path / "x-reconstructions.png")), np.asarray(Image.open(shown))
+    )

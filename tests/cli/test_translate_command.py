@@ -8,35 +8,34 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import finished
 from PIL import Image
 
 from tfgan2 import cli
 
-SMALL = "--image-size 16 --steps 2 --batch-size 4 --log-every 1 --no-xla --set width=4"
 
-
-def fit(out: Path, words: str) -> Path:
-    assert cli.run(f"fit {SMALL} {words} --out {out}".split()) == 0
+def exported(out: Path, words: str) -> Path:
+    finished(out, f"--image-size 16 --batch-size 4 {words}")
     assert cli.run(["export", str(out), "--format", "onnx", "--format", "tflite"]) == 0
     return out
 
 
 @pytest.fixture(scope="module")
 def filler(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fit(tmp_path_factory.mktemp("runs") / "filler", "inpainting --dataset digits")
+    return exported(tmp_path_factory.mktemp("runs") / "filler", "inpainting --dataset digits")
 
 
 @pytest.fixture(scope="module")
 def enlarger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "enlarger"
-    return fit(run, "srgan --dataset digits --channels 3 --set blocks=1")
+    return exported(run, "srgan --dataset digits --channels 3 --set blocks=1")
 
 
 @pytest.fixture(scope="module")
 def speaker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Enough steps for sentences to make a difference.
     words = "stackgan --dataset digits-captions --steps 60 --batch-size 16 --set width=8"
-    return fit(tmp_path_factory.mktemp("runs") / "speaker", words)
+    return exported(tmp_path_factory.mktemp("runs") / "speaker", words)
 
 
 @pytest.fixture
@@ -91,6 +90,41 @@ def test_beside_each_other(enlarger: Path, pictures: Path, tmp_path: Path) -> No
     np.testing.assert_array_equal(opened(out / "a.png")[:, :64, 1], given)
 
 
+@pytest.mark.parametrize("suffix", ["", "/export/generator.onnx"])
+def test_deep_grey_for_a_network_of_colour(enlarger: Path, suffix: str, tmp_path: Path) -> None:
+    """16 bits are scaled to 8 and brought to RGB, whether the size is free or fixed."""
+    shallow = np.random.default_rng(0).integers(0, 256, (4, 4)).astype(np.uint16)
+    for name, pixels in (("deep", 257 * shallow), ("shallow", shallow.astype(np.uint8))):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+        words = f"translate {enlarger}{suffix} --input {tmp_path}/{name}.png --out {tmp_path}/out"
+        assert cli.run([*words.split()[:-1], f"{tmp_path}/{name}"]) == 0
+    np.testing.assert_array_equal(
+        opened(tmp_path / "deep/deep.png"), opened(tmp_path / "shallow/shallow.png")
+    )
+
+
+def test_what_cannot_be_used_is_told_before_anything_is_written(
+    filler: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    masks, out = tmp_path / "masks", tmp_path / "out"
+    (masks / "deeper").mkdir(parents=True)
+    Image.new("L", (16, 16)).save(masks / "a.png")
+    Image.new("L", (16, 16)).save(masks / "deeper" / "b.png")
+    words = f"translate {filler} --input {pictures} --out {out}".split()
+
+    def refused(message: str, *more: str) -> None:
+        assert cli.run([*words, *more]) == 2
+        error = capsys.readouterr().err.strip().splitlines()[-1]
+        assert error.startswith("error: ") and message in error
+        assert not out.exists()
+
+    refused("b.jpg: the mask is 16x16, the picture 30x19", "--mask", str(masks))
+    Image.new("F", (16, 16), 300.0).save(pictures / "c.tif")
+    refused("c.tif: the picture cannot be used: its grey values go from 300 to 300")
+    Image.new("L", (16, 16)).save(pictures / "c.png")
+    refused("2 pictures are called 'c'")
+
+
 def test_exported_files_need_no_tensorflow(
     enlarger: Path, speaker: Path, pictures: Path, tmp_path: Path
 ) -> None:
@@ -132,6 +166,37 @@ def test_texts(speaker: Path, tmp_path: Path) -> None:
     assert captions.shape == (4, 16, 16, 1)
     generated = arrays(f"generate {speaker}/export/generator.tflite --count 4")
     assert np.abs(generated - captions).max() <= 1
+
+
+def test_a_text_generator_of_another_precision_and_a_foreign_encoder(
+    speaker: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "half"
+    half = ["--format", "tflite", "--precision", "float16", "--out", str(out)]
+    assert cli.run(["export", str(speaker), *half]) == 0
+    made = {}
+    for file in (out / "generator.float16.tflite", speaker / "export" / "generator.tflite"):
+        words = ["generate", str(file), "--text", "seven", "--count", "3"]
+        assert cli.run([*words, "--out", str(tmp_path / "x.npz")]) == 0
+        made[file.name] = np.load(tmp_path / "x.npz")["images"].astype(int)
+    one, other = made.values()
+    assert np.abs(one - other).max() <= 1
+    run = exported(
+        tmp_path / "other",
+        "stackgan --dataset digits-captions --set text_dim=7 --set text_steps=1",
+    )
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    for source, name in ((speaker, "generator.onnx"), (run, "text_encoder.onnx")):
+        (foreign / name).write_bytes((source / "export" / name).read_bytes())
+    capsys.readouterr()
+    words = ["generate", str(foreign / "generator.onnx"), "--out", str(tmp_path / "x.png")]
+    assert cli.run(words) == 2
+    error = capsys.readouterr().err
+    assert "makes 7 numbers of a sentence, generator.onnx takes 128" in error
+    (foreign / "generator.onnx").rename(foreign / "renamed.onnx")
+    assert cli.run([*words[:1], str(foreign / "renamed.onnx"), *words[2:]]) == 2
+    assert "call them as `tfgan2 export` did" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,23 @@ def test_lines_that_are_wrong(tmp_path: Path, line: str, message: str) -> None:
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_caption_of_rare_words_alone(tmp_path: Path) -> None:
+    """It lies outside of the vocabulary, which is no reason to refuse the data."""
+    frequent = " ".join(f"w{i}" for i in range(10_000))
+    captions = [[frequent, frequent], "rare"]
+    for number in range(2):
+        Image.new("L", (8, 8)).save(tmp_path / f"{number}.png")
+    path = tmp_path / "c.jsonl"
+    path.write_text(
+        "\n".join(
+            json.dumps({"image": f"{number}.png", "caption": caption})
+            for number, caption in enumerate(captions)
+        )
+    )
+    _, numbers = load_dataset(f"captions:{path}").some(2)
+    assert sorted(int(row[0]) for row in numbers)[0] == UNKNOWN
+
+
 def test_files_that_are_wrong(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         load_dataset(f"captions:{tmp_path / 'no.jsonl'}")

@@ -53,15 +53,36 @@ def test_side_by_side(side_by_side: Path, direction: str, cache: str) -> None:
     assert sorted([*inputs, *rest]) == [10 * i + (0 if difference > 0 else 5) for i in range(12)]
 
 
-def test_folders_a_and_b_with_channels_of_their_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cache", ["memory", "stream"])
+def test_folders_a_and_b_with_channels_of_their_own(tmp_path: Path, cache: str) -> None:
     for i in range(3):
         colour = np.full((10, 10, 3), [10 * i, 0, 0])
         write(tmp_path / "A" / f"{i}.png", grey(10 * i, 10, 10))
         write(tmp_path / "B" / f"{i}.bmp", colour)
-    dataset = load_dataset(f"pairs:{tmp_path}", image_size=8)
+    dataset = load_dataset(f"pairs:{tmp_path}", image_size=8, cache=cache)
+    assert dataset.in_memory == (cache == "memory")
     assert dataset.image_shape == (8, 8, 3) and dataset.facts["input_shape"] == [8, 8, 1]
     inputs, targets = everything(dataset)
     np.testing.assert_array_equal(inputs, targets)
+
+
+@pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
+def test_the_broken_file_of_a_pair_is_named(tmp_path: Path, direction: str) -> None:
+    for side in "AB":
+        for i in range(3):
+            write(tmp_path / side / f"{i}.png", grey(10 * i))
+
+    def load(**options: object) -> object:
+        return load_dataset(f"pairs:{tmp_path}", image_size=8, direction=direction, **options)
+
+    (tmp_path / "B" / "1.png").write_bytes(b"")
+    with pytest.raises(UserError, match=r"cannot read 'B/1.png': empty file"):
+        load()
+    assert load(skip_unreadable=True).skipped == ("B/1.png",)
+    (tmp_path / "B" / "1.png").unlink()
+    Image.new("F", (8, 8), 300.0).save(tmp_path / "B" / "1.tif")
+    with pytest.raises(UserError, match=r"cannot read 'B/1.tif': its grey values"):
+        load()
 
 
 def test_test_or_val_beside_train_is_held_out(tmp_path: Path) -> None:
@@ -89,6 +110,8 @@ def test_pairs_that_do_not_match(tmp_path: Path) -> None:
     refused(r"'B/2.png' has no picture of the same name in A")
     (tmp_path / "B" / "2.png").unlink()
     refused(r"cannot read 'A/1.png': it is 8x8, and B/1.png is 8x9")
+    write(tmp_path / "B" / "1.bmp", grey(0))
+    refused(r"2 pictures are called '1', such as '1\.\w+': rename one")
     odd = write(tmp_path / "odd" / "1.png", grey(0, 8, 15)).parent
     refused("two pictures side by side have an even width", odd)
     refused("does not exist", tmp_path / "nowhere")

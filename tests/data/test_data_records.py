@@ -372,6 +372,34 @@ def test_images_are_held_out(data_dir: Path, cache: str) -> None:
         load("deep", hold_out=COUNT)
 
 
+@pytest.mark.parametrize("cache", ["memory", "stream"])
+def test_images_of_some_classes_are_held_out(data_dir: Path, cache: str) -> None:
+    """So many of the classes asked for, not so many of all of which some are dropped."""
+
+    def load(name: str, count: int) -> object:
+        return load_dataset(name, data_dir=data_dir, cache=cache, classes=["odd"], hold_out=count)
+
+    tiny = load("tiny", 5)
+    assert grey(tiny) == list(range(1, COUNT, 2)) and grey(tiny.held_out) == [1, 3, 5, 7, 9]
+    deep = load("deep", 4)  # it has no other split
+    assert grey(deep) == list(range(1, COUNT - 8, 2))
+    assert grey(deep.held_out) == list(range(COUNT - 7, COUNT, 2))
+    with pytest.raises(UserError, match=f"has {COUNT // 2} samples: of these {COUNT // 2} cannot"):
+        load("deep", COUNT // 2)
+
+
+def test_the_fingerprint_tells_what_is_held_out(data_dir: Path) -> None:
+    prints = {
+        load_dataset("tiny", data_dir=data_dir, hold_out=count).fingerprint for count in (0, 4, 5)
+    }
+    assert len(prints) == 3  # though all three train on the same images
+
+
+def test_a_version_is_no_kind_of_dataset(data_dir: Path) -> None:
+    dataset = load_dataset("tiny:1.0.0", data_dir=data_dir, classes=["odd"])
+    assert dataset.class_names == ("odd",) and dataset.num_images == COUNT // 2
+
+
 def test_the_unpaired_datasets_of_the_cyclegan_paper(tmp_path: Path) -> None:
     features = {
         "image": tfds.features.Image(shape=(None, None, 3)),
@@ -391,3 +419,5 @@ def test_the_unpaired_datasets_of_the_cyclegan_paper(tmp_path: Path) -> None:
     assert dataset.num_images == dataset.held_out.num_images == COUNT
     a, b = dataset.some(4)
     assert a.shape == b.shape == (4, 8, 8, 3)
+    with pytest.raises(UserError, match="has no splits: leave --split out"):
+        load_dataset("cycle_gan/horse2zebra", data_dir=tmp_path, split="trainA")

@@ -120,3 +120,14 @@ def test_out_is_a_file(plain, tmp_path):
     (tmp_path / "x").write_text("")
     with pytest.raises(UserError, match="is a file: give a folder"):
         export_generator(plain.generator, tmp_path / "x")
+
+
+def test_a_foreign_listing_reaches_no_other_folder(plain, folder):
+    outside = folder.parent / "mine.onnx"
+    outside.write_text("not an export's")
+    metadata = json.loads((folder / "metadata.json").read_text())
+    metadata["weights_sha256"] = "of other weights, so that what is listed goes"
+    metadata["artefacts"].append({"network": "../mine", "file": "../mine.onnx"})
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+    export_generator(plain.generator, folder, formats=["onnx"], about=ABOUT)
+    assert outside.read_text() == "not an export's"

@@ -232,5 +232,5 @@ def test_generate_in_chunks_equals_generate_at_once() -> None:
     np.testing.assert_allclose(
         model.generate(latents, batch_size=4), model.generate(latents), atol=1e-6
     )
-    with pytest.raises(UserError, match=r"latents must have shape \(count, 6\)"):
+    with pytest.raises(UserError, match=r"latents must have the shape \(count, 6\)"):
         model.generate(np.zeros((2, 5)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -9,12 +11,12 @@ import tensorflow as tf
 from helpers import batch_for, make_small
 from PIL import Image
 
-from tfgan2 import masks
+from tfgan2 import cli, masks
 from tfgan2.errors import UserError
 from tfgan2.models.adversarial import Samples
 from tfgan2.models.cyclegan import CycleGAN
 from tfgan2.models.pix2pix import Pix2Pix
-from tfgan2.models.srgan import SRGAN, resized_by
+from tfgan2.models.srgan import SRGAN
 
 
 def parts(model: keras.Model, count: int = 8) -> tuple[tf.Tensor, ...]:
@@ -66,6 +68,18 @@ def test_pairs_are_cut_and_mirrored_together() -> None:
     np.testing.assert_allclose(seen.images, -seen.inputs, atol=1e-6)
 
 
+def test_colours_change_alike_and_each_by_its_own() -> None:
+    rng = np.random.default_rng(0)
+    one, other = (tf.constant(rng.uniform(-1, 1, (8, 16, 16, 3)), tf.float32) for _ in range(2))
+    model = make_small("pix2pix", (16, 16, 3), augment="color,translation")
+    alike = model.as_seen(Samples(one, inputs=one), "x")
+    np.testing.assert_array_equal(alike.images, alike.inputs)
+    assert np.abs(alike.images - one).max() > 0.1
+    # What one image looks like has no say in the colours of the other.
+    seen = model.as_seen(Samples(one, inputs=other), "x")
+    np.testing.assert_array_equal(seen.images, alike.images)
+
+
 def test_the_generators_loss_is_the_sum_of_its_terms() -> None:
     model = make_small("pix2pix", adversarial_weight=2.0, l1_weight=7.0)
     model.compile()
@@ -102,10 +116,35 @@ def test_the_pool_shows_earlier_fakes() -> None:
 
 def test_the_learning_rate_falls_in_the_second_half() -> None:
     model = make_small("cyclegan")
-    model.planned_steps = 100
+    model.plan(100)
     rate = model.default_optimizer("generator")._learning_rate
     steps = (0, 50, 75, 100, 120)
     assert [round(float(rate(step)) / 2e-4, 4) for step in steps] == [1, 1, 0.5, 0, 0]
+
+
+def test_plain_keras_fit_plans_its_steps() -> None:
+    model = make_small("cyclegan")
+    model.compile()
+    batches = tf.data.Dataset.from_tensors(parts(model, 2)).repeat(3)
+    model.fit(batches, epochs=2, verbose=0)
+    rate = model.generator_optimizer.learning_rate
+    assert model.planned_steps == 6 and float(rate) == 0
+    model.fit(batches.repeat(), steps_per_epoch=2, verbose=0)
+    assert model.planned_steps == 8 and int(model.step) == 8
+    larger = make_small("srgan", pretrain_steps=None)
+    larger.compile()
+    history = larger.fit(tf.data.Dataset.from_tensors(parts(larger)).repeat(4), verbose=0)
+    assert larger.pretrain_steps == 2 and "real_score" in history.history
+
+
+def test_batches_of_unknown_size_are_refused() -> None:
+    model = make_small("cyclegan")
+    model.compile()
+    samples = tf.data.Dataset.from_tensor_slices(parts(model, 4))
+    with pytest.raises(UserError, match="give drop_remainder=True"):
+        model.fit(samples.batch(2), verbose=0)
+    model.fit(samples.batch(2, drop_remainder=True), verbose=0)
+    assert int(model.step) == 2
 
 
 def test_the_cycles_terms() -> None:
@@ -145,6 +184,18 @@ def test_what_is_not_hidden_is_the_very_input(policy: str) -> None:
     np.testing.assert_array_equal(made, again)
 
 
+def test_the_mask_moves_with_what_it_hides() -> None:
+    model = make_small("inpainting", augment="color,translation,cutout")
+    mask = np.zeros((8, 16, 16, 1), np.float32)
+    mask[:, 4:9, 6:12] = 1
+    seen = model.as_seen(Samples(tf.constant(mask), inputs=tf.constant(mask)), "x")
+    plain = make_small("inpainting", augment="translation")
+    moved = plain.as_seen(Samples(tf.constant(mask), inputs=tf.constant(mask)), "x")
+    np.testing.assert_array_equal(moved.images, moved.inputs)
+    np.testing.assert_array_equal(seen.inputs, moved.inputs)  # neither coloured nor cut
+    assert np.abs(seen.inputs - mask).max() == 1
+
+
 def test_only_what_is_hidden_counts() -> None:
     model = make_small("inpainting", reconstruction="l1", reconstruction_weight=1.0)
     real = tf.zeros((2, 16, 16, 1))
@@ -173,7 +224,7 @@ def test_small_images_are_those_of_pillow() -> None:
 def test_phases_and_scales(scale: int) -> None:
     model = SRGAN((16, 16, 1), scale=scale, width=4, blocks=1)
     model.compile()
-    model.planned_steps = 10
+    model.plan(10)
     assert [model.phase_at(step) for step in (0, 4, 5, 9)] == ["content"] * 2 + ["adversarial"] * 2
     given = SRGAN((16, 16, 1), scale=scale, width=4, blocks=1, pretrain_steps=3)
     assert [given.phase_at(step) for step in (2, 3)] == ["content", "adversarial"]
@@ -196,7 +247,7 @@ def test_refusals() -> None:
             SRGAN(**{"image_shape": (16, 16, 1), "width": 4, **options})
 
 
-def test_content_of_vgg_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_content_of_vgg_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Random weights in place of those that would be fetched: the features still are a function of
     # the images, and their weights none of the model's.
     made = keras.applications.VGG19
@@ -214,14 +265,11 @@ def test_content_of_vgg_without_a_network(monkeypatch: pytest.MonkeyPatch) -> No
         raise OSError("no network")
 
     monkeypatch.setattr(keras.applications, "VGG19", offline)
+    # Whoever samples or exports needs no VGG.
+    model = SRGAN((32, 32, 3), width=4, blocks=1, content="vgg")
     with pytest.raises(UserError, match="weights of VGG19 cannot be fetched"):
-        SRGAN((32, 32, 3), width=4, blocks=1, content="vgg")
-
-
-def test_resizing_keeps_constants() -> None:
-    from tfgan2.images import resize_matrix
-
-    grey = tf.fill((1, 12, 12, 3), 0.25)
-    made = resized_by(grey, resize_matrix(12, 5), resize_matrix(12, 30))
-    assert made.shape == (1, 5, 30, 3)
-    np.testing.assert_allclose(made, 0.25, atol=1e-6)
+        model.compile()
+    out = tmp_path / "run"
+    words = f"fit srgan --dataset digits --channels 3 --image-size 32 --out {out}"
+    assert cli.run([*words.split(), "--set", "content=vgg", "--set", "width=4"]) == 2
+    assert not out.exists()

@@ -16,6 +16,7 @@ from helpers import SMALL, fit_small
 from PIL import Image
 
 from tfgan2 import cli
+from tfgan2.data import ImageDataset
 from tfgan2.training import checkpoints, loop, stats
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +69,32 @@ def test_resumed_in_the_middle_ends_the_same(finished_run: Path, tmp_path: Path)
     assert all(a.arrays[name].tobytes() == b.arrays[name].tobytes() for name in b.arrays)
 
 
+def test_data_is_read_no_more_often_than_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    batches = ImageDataset.batches
+
+    def counted(self: ImageDataset, size: int, **more: int) -> object:
+        asked.append(size)
+        return batches(self, size, **more)
+
+    monkeypatch.setattr(ImageDataset, "batches", counted)
+    assert fit_small(tmp_path / "run", steps=1) == 0
+    assert asked == [16, 64]  # to train on, and to show
+
+
+def test_an_extended_run_keeps_its_phases(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = "fit srgan --dataset digits --set blocks=1 --set width=4 --log-every 1 --no-xla"
+    assert cli.run([*words.split(), "--steps", "4", "--out", str(run)]) == 0
+    assert cli.run(["fit", "--resume", str(run), "--steps", "6"]) == 0
+    config = json.loads((run / "config.json").read_text())
+    assert config["hyperparameters"]["pretrain_steps"] == 2
+    assert (config["training"]["batch_size"], config["data"]["hold_out"]) == (16, 16)
+    assert ["real_score" in line for line in stats.read(run)] == [False] * 2 + [True] * 4
+
+
 def test_a_damaged_newest_checkpoint_costs_only_steps(
     finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,12 +103,14 @@ def test_a_damaged_newest_checkpoint_costs_only_steps(
     newest = checkpoints.paths(run)[0]
     newest.write_bytes(newest.read_bytes()[:-100])
     (newest.parent / ".step-0000008.partial-1.npz").write_bytes(b"half")
+    (run / "samples" / "view").mkdir()
+    (run / "samples" / "view" / ".step-0000008.partial-1.png").write_bytes(b"half")
     capsys.readouterr()
     assert cli.run(["fit", "--resume", str(run)]) == 0
     printed = capsys.readouterr()
     assert f"warning: checkpoint {newest} is damaged" in printed.out
     assert_same_end(run, finished_run)
-    assert not list(newest.parent.glob(".*partial*"))
+    assert not list(run.rglob(".*partial*"))
 
 
 def test_resuming_a_finished_run_says_so(

@@ -32,10 +32,19 @@ def test_averages_continue_bitwise_from_their_state() -> None:
     second = stats.Averages(json.loads(json.dumps(first.state())))
     for value in values[37:]:
         second.add({"loss": value})
-    assert second.sums == whole.sums and second.count == 100
+    assert second.state() == whole.state()
     means = whole.take()
     assert means["loss"] == pytest.approx(np.mean(values), rel=1e-5)
-    assert whole.count == 0 and whole.take() == {}
+    assert whole.take() == {}
+
+
+def test_a_metric_of_one_phase_is_averaged_over_its_own_steps() -> None:
+    averages = stats.Averages()
+    averages.add({"loss": 1.0, "content_loss": 4.0})
+    averages = stats.Averages(json.loads(json.dumps(averages.state())))
+    averages.add({"loss": 2.0, "content_loss": 6.0})
+    averages.add({"loss": 3.0, "real_score": 0.5})
+    assert averages.take() == {"loss": 2.0, "content_loss": 5.0, "real_score": 0.5}
 
 
 def test_resuming_cuts_what_came_after_the_checkpoint(tmp_path: Path) -> None:
@@ -75,3 +84,19 @@ def test_curves_are_drawn(tmp_path: Path) -> None:
     (tmp_path / "stats.jsonl").write_text(json.dumps(line(1)) + "\n" + json.dumps(line(2)) + "\n")
     stats.draw_losses(tmp_path)
     assert (tmp_path / "losses.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_curves_of_a_phase_that_has_ended_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.axes import Axes
+
+    shown: list[str] = []
+    plot = Axes.plot
+    monkeypatch.setattr(
+        Axes, "plot", lambda *a, label, **k: (shown.append(label), plot(*a, label=label, **k))
+    )
+    lines = [line(1, text_loss=2.0), line(2, text_loss=1.0), line(3), line(4)]
+    (tmp_path / "stats.jsonl").write_text("".join(json.dumps(item) + "\n" for item in lines))
+    stats.draw_losses(tmp_path)
+    assert sorted(shown) == ["generator loss", "real score", "text loss"]

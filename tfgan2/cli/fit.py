@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tfgan2 import registry, runs
+from tfgan2.cli.options import Direction
 from tfgan2.errors import UserError, cannot_write
 
 if TYPE_CHECKING:
@@ -29,11 +29,6 @@ class Cache(str, Enum):
     auto = "auto"
     memory = "memory"
     stream = "stream"
-
-
-class Direction(str, Enum):
-    AtoB = "AtoB"
-    BtoA = "BtoA"
 
 
 DATA, TRAINING, OUTPUT = "Data", "Training", "Run directory"
@@ -177,8 +172,7 @@ def fit(
     if epochs is not None and epochs <= 0:
         raise UserError("--epochs must be above 0")
     given: dict[str, Any] = {
-        # 0: what the flavour has; it is known when TensorFlow is loaded.
-        "batch_size": 0 if batch_size is None and not resume else batch_size,
+        "batch_size": batch_size,
         "seed": seed,
         "precision": precision.value if precision else None,
         "xla": xla,
@@ -212,7 +206,9 @@ def fit(
     training = runs.TrainingOptions(**given)
     if steps is not None:
         training.steps = steps
-    training.check(batch_size_known=batch_size is not None)
+    training.check()
+    if hold_out is not None and hold_out < 0:
+        raise UserError("--hold-out must not be negative")
     if out is not None:
         runs.check_new(out)
     data_options = runs.DataOptions(
@@ -224,7 +220,7 @@ def fit(
         data_dir=str(data_dir.expanduser().absolute()) if data_dir else None,
         cache=cache.value,
         skip_unreadable=skip_unreadable,
-        hold_out=hold_out if hold_out is not None else -1,
+        hold_out=hold_out,
         direction=direction.value,
     )
     run = out or runs.propose(Path("runs"), flavour, dataset)
@@ -239,8 +235,10 @@ def _absolute(dataset: str) -> str:
         return dataset
     if kind not in ("folder", "pairs", "unpaired", "captions"):
         return dataset
-    each = paths.split(",") if kind == "unpaired" else [paths]
-    return f"{kind}:{','.join(str(Path(path).expanduser().absolute()) for path in each)}"
+    each = [path.strip() for path in paths.split(",")] if kind == "unpaired" else [paths]
+    # An empty one stays empty, to be refused.
+    whole = [str(Path(path).expanduser().absolute()) if path else "" for path in each]
+    return f"{kind}:{','.join(whole)}"
 
 
 def _resume(run: Path, steps: int | None, epochs: float | None, dry_run: bool) -> None:
@@ -265,10 +263,9 @@ def _start(
 
     cls = registry.load_class(config.flavour)
     _check_kind(cls, config)
-    if config.data.hold_out < 0:
+    if config.data.hold_out is None:
         config.data.hold_out = cls.hold_out
-    if not config.training.batch_size:
-        config.training.batch_size = cls.batch_size
+    batch_size = config.training.batch_size = config.training.batch_size or cls.batch_size
     dataset = _load_data(config.data, display)
     _check_same_data(config, dataset)
     config.dataset = dataset.facts
@@ -284,15 +281,17 @@ def _start(
     except UserError as error:
         raise UserError(f"{config.flavour} {error}, {config.data.name} has none") from error
     model = build_model(config)
-    config.hyperparameters = model.get_config()
-    model.check_batch_size(config.training.batch_size)
-    images_per_step = config.training.batch_size * model.batches_per_step
+    model.check_batch_size(batch_size)
+    images_per_step = batch_size * model.batches_per_step
+    dataset.check_batch_size(images_per_step)
     if epochs is not None:
         needed = -(-epochs * dataset.num_images // images_per_step)
         config.training.steps = max(1 if new else config.training.steps, int(needed))
-    batch = next(iter(dataset.batches(images_per_step, seed=config.training.seed)))
+    model.plan(config.training.steps)
+    config.hyperparameters = model.get_config()
     _describe(run, config, dataset, model, devices, display)
     if dry_run:
+        batch = next(iter(dataset.batches(images_per_step, seed=config.training.seed)))
         _show_dry_run(config, model, batch, display)
         return
     _make(run, config)
@@ -305,21 +304,19 @@ _PARTS = {
     "unpaired": ("images A", "images B"),
     "captions": ("images", "words"),
 }
-_GIVE = {
-    "images": "the name of a dataset of images, or folder:PATH",
-    "pairs": "pairs:DIR",
-    "unpaired": "unpaired:DIR_A,DIR_B",
-    "captions": "captions:FILE.jsonl, or digits-captions",
-}
 
 
 def _check_kind(cls: type[GenerativeModel], config: runs.RunConfig) -> None:
-    from tfgan2.data import kind_of
+    from tfgan2.data import KINDS, POINTS, kind_of
+    from tfgan2.models.translation import TranslationModel
 
-    if kind_of(config.data.name) != cls.data_kind:
+    name = config.data.name
+    points = name in POINTS and issubclass(cls, TranslationModel)
+    if points or kind_of(name) != cls.data_kind:
+        why = ", which holds points" if points else ""
         raise UserError(
-            f"{config.flavour} cannot train on {config.data.name!r}: give --dataset "
-            f"{_GIVE[cls.data_kind]}"
+            f"{config.flavour} cannot train on {name!r}{why}: give --dataset "
+            f"{KINDS[cls.data_kind].give}"
         )
 
 
@@ -335,11 +332,8 @@ def _tensorflow(display: Display) -> str:
 
 
 def _load_data(options: runs.DataOptions, display: Display) -> ImageDataset:
-    from tfgan2.data import load_dataset
-
-    asked = asdict(options)
     try:
-        dataset = load_dataset(asked.pop("name"), **asked, progress=display.loading)
+        dataset = options.load(display.loading)
     finally:
         display.loaded()
     if dataset.skipped:

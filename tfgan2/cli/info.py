@@ -15,6 +15,7 @@ def info(
     from rich.table import Table
 
     from tfgan2 import hyperparameters, registry
+    from tfgan2.data import KINDS
 
     flavour = registry.find(name)
     table = Table("--set", "default", "what it does", box=None, header_style="bold")
@@ -28,4 +29,5 @@ def info(
     console.print(hyperparameters.description(name), markup=False)
     console.print()
     console.print(table)
-    console.print(f"\ntfgan2 fit {name} --dataset digits --set KEY=VALUE --set KEY=VALUE")
+    example = KINDS[hyperparameters.data_kind(name)].example
+    console.print(f"\ntfgan2 fit {name} --dataset {example} --set KEY=VALUE --set KEY=VALUE")

@@ -13,6 +13,7 @@ from tfgan2.cli.options import Label, Latents, Text
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.labels import choose_labels, label_columns
 from tfgan2.latents import read_latents, walk
+from tfgan2.words import in_turn
 
 if TYPE_CHECKING:
     from tfgan2.models.base import GenerativeModel
@@ -93,8 +94,7 @@ def sample(
     if columns is None:
         columns = label_columns(len(text or captions) or len(label or names))
     if captions:
-        told = text or captions
-        made = model.generate(given, [told[i % len(told)] for i in range(len(given))])
+        made = model.generate(given, in_turn(text or captions, len(given)))
     else:
         made = model.generate(given, labels)
     try:
@@ -120,15 +120,12 @@ def _save_views(out: Path, model: GenerativeModel, config: runs.RunConfig) -> li
 
 
 def _reals(config: runs.RunConfig) -> np.ndarray | None:
-    """Some of the run's real images; None where they are gone."""
-    from dataclasses import asdict
-
-    from tfgan2.data import load_dataset
-
-    asked = asdict(config.data)
+    """Some of the run's real images, as training shows them; None where they are gone."""
     try:
-        dataset = load_dataset(asked.pop("name"), **asked)
+        dataset = config.data.load()
     except UserError as error:
         print(f"no reconstructions: {error}")
         return None
-    return dataset.some(config.training.sample_count, seed=config.training.seed)[0]
+    return (dataset.held_out or dataset).some(
+        config.training.sample_count, seed=config.training.seed
+    )[0]

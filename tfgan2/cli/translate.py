@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,17 +9,14 @@ import typer
 from PIL import Image
 
 from tfgan2 import runs, runtime
+from tfgan2.cli.options import Direction
+from tfgan2.data.files import by_name, pictures_in
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.files import written_atomically
+from tfgan2.images import joined
 from tfgan2.pictures import UnreadablePictureError, open_picture, suffixes
 from tfgan2.runtime import Translator
-
-CENTRE = "centre"
-
-
-class Direction(str, Enum):
-    AtoB = "AtoB"
-    BtoA = "BtoA"
+from tfgan2.runtime.translator import middle
 
 
 def translate(
@@ -38,7 +34,7 @@ def translate(
         Direction, typer.Option(help="Of a CycleGAN run; of files each has its own.")
     ] = Direction.AtoB,
     mask: Annotated[
-        str | None,
+        Path | None,
         typer.Option(
             metavar="PATH",
             help="For inpainting: a picture, white where to fill, or a folder of such with the "
@@ -60,14 +56,15 @@ def translate(
     if mask is not None and not translator.takes_mask:
         raise UserError(f"{model} takes no mask: leave --mask out")
     jobs = [(path, _mask_for(path, root, mask)) for path in paths]
-    for path, hidden in jobs:  # before anything is written
-        _open(path)
-        if hidden is not None:
-            _open(hidden)
+    for job in jobs:  # before anything is written
+        _read(translator, *job)
     try:
         for number, (path, hidden) in enumerate(jobs, 1):
-            name = path.relative_to(root).with_suffix(".png")
-            _write(out / name, translator, path, hidden, compare)
+            taken, made = translator.picture(*_read(translator, path, hidden))
+            _write(
+                (out / path.relative_to(root)).with_suffix(".png"),
+                joined(taken, made) if compare else made,
+            )
             if number % 50 == 0 or number == len(jobs):
                 print(f"{number:,} of {len(jobs):,} pictures: {out}", flush=True)
     except OSError as error:
@@ -79,41 +76,22 @@ def _pictures(source: Path) -> list[Path]:
         return [source]
     if not source.is_dir():
         raise UserError(f"{source} does not exist: give a picture or a folder of pictures")
-    found = sorted(
-        path
-        for path in source.rglob("*")
-        if path.suffix.lower() in suffixes() and not path.name.startswith(".")
-    )
-    if not found:
-        raise UserError(f"{source} holds no pictures: give one with .png, .jpg or other such files")
-    names = [path.with_suffix("") for path in found]
-    for path, name in zip(found, names, strict=True):
-        if names.count(name) > 1:
-            raise UserError(f"two pictures are called {name}, such as {path}: rename one")
-    return found
+    found = pictures_in(source)
+    by_name(found)  # each becomes a .png of its name
+    return [source / path for path in found]
 
 
-def _open(path: Path) -> Image.Image:
-    try:
-        return open_picture(path)
-    except UnreadablePictureError as error:
-        raise UserError(f"cannot read {str(path)!r}: {error}; mend or remove it") from error
-
-
-def _mask_for(path: Path, root: Path, mask: str | None) -> Path | None:
+def _mask_for(path: Path, root: Path, mask: Path | None) -> Path | None:
     """The mask of a picture; None for the middle."""
-    if mask is None or mask == CENTRE:
-        return None
-    given = Path(mask)
-    if given.is_file():
-        return given
-    if not given.is_dir():
+    if mask is None or mask.is_file():
+        return mask
+    if not mask.is_dir():
         raise UserError(f"{mask} does not exist: give --mask a picture, a folder, or leave it out")
     name = path.relative_to(root)
     found = [
         candidate
         for suffix in (name.suffix, *sorted(suffixes()))
-        if (candidate := given / name.with_suffix(suffix)).is_file()
+        if (candidate := mask / name.with_suffix(suffix)).is_file()
     ]
     if not found:
         raise UserError(f"{mask} has no mask called {name.stem!r}: add it")
@@ -125,8 +103,6 @@ def _from_run(run: Path, direction: Direction) -> Translator:
     from tfgan2.cli import tensorflow
 
     tensorflow.load()
-    from tfgan2.export.subject import make_subject
-
     trained, _ = runs.load_model(run)
     exports = trained.exports()
     names = {"AtoB": ("a_to_b", "generator"), "BtoA": ("b_to_a",)}[direction.value]
@@ -135,42 +111,41 @@ def _from_run(run: Path, direction: Direction) -> Translator:
         raise UserError(f"{config.flavour} has one direction: leave --direction out")
     if item.resized is None:
         raise UserError(f"{config.flavour} makes no images of images: `tfgan2 sample {run}`")
-    subject = make_subject(item.resized(None, None), "normal", (), item.facts)
-    inputs, outputs = subject.describe(None)
-    metadata = {**item.facts, "inputs": inputs, "outputs": outputs, "batch": None}
-    return Translator(subject.run, metadata)
+    network = item.resized(None, None)
+    inputs = [{"name": each.name, "shape": list(each.shape)} for each in network.inputs]
+    return Translator(
+        lambda arrays: {"image": trained.run_generator(network, arrays)},
+        {**item.facts, "inputs": inputs, "batch": None},
+    )
 
 
-def _write(out: Path, translator: Translator, path: Path, mask: Path | None, compare: bool) -> None:
+def _read(
+    translator: Translator, path: Path, mask: Path | None
+) -> tuple[Image.Image, Image.Image | None]:
+    """A picture, and its mask where one is needed.
+
+    Raises:
+        UserError: one of them cannot be read, or the translator cannot use them.
+    """
     picture = _open(path)
     hidden = None
     if translator.takes_mask:
-        hidden = _middle(picture) if mask is None else _open(mask)
+        hidden = middle(picture) if mask is None else _open(mask)
     try:
-        taken, made = translator.picture(picture, hidden)
+        translator.prepare(picture, hidden)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    if compare:
-        made = _beside(taken, made)
+    return picture, hidden
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        return open_picture(path)
+    except UnreadablePictureError as error:
+        raise UserError(f"cannot read {str(path)!r}: {error}; mend or remove it") from error
+
+
+def _write(out: Path, picture: Image.Image) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     with written_atomically(out) as partial:
-        made.save(partial, format="PNG")
-
-
-def _middle(picture: Image.Image) -> Image.Image:
-    """A mask that hides the middle, half as large as the picture."""
-    width, height = picture.size
-    mask = Image.new("L", picture.size, 0)
-    mask.paste(255, (width // 4, height // 4, width - width // 4, height - height // 4))
-    return mask
-
-
-def _beside(taken: Image.Image, made: Image.Image) -> Image.Image:
-    """Both pictures, the first enlarged to the size of the second."""
-    if taken.size != made.size:
-        taken = taken.resize(made.size, Image.Resampling.NEAREST)
-    mode = made.mode if taken.mode == made.mode else "RGB"
-    both = Image.new(mode, (2 * made.width, made.height))
-    both.paste(taken.convert(mode), (0, 0))
-    both.paste(made.convert(mode), (made.width, 0))
-    return both
+        picture.save(partial, format="PNG")

@@ -9,7 +9,7 @@ from tfgan2.data.catalogue import CATALOGUE, DatasetInfo
 from tfgan2.data.dataset import KINDS, Cache, ImageDataset, Progress, Request
 from tfgan2.errors import UserError
 
-__all__ = ["CATALOGUE", "KINDS", "DatasetInfo", "ImageDataset", "kind_of", "load_dataset"]
+__all__ = ["CATALOGUE", "KINDS", "POINTS", "DatasetInfo", "ImageDataset", "kind_of", "load_dataset"]
 
 CHANNELS = (1, 3, 4)
 SIZES = (4, 1024)
@@ -142,8 +142,8 @@ def _check(request: Request) -> None:
         )
     if request.cache not in ("auto", "memory", "stream"):
         raise UserError(f"unknown cache {request.cache!r}: choose from auto, memory, stream")
-    own = request.name.startswith(_OWN) or request.name in (*_EMBEDDED, *POINTS)
-    if own and request.split is not None:
+    without = request.name.startswith((*_OWN, "cycle_gan/"))
+    if (without or request.name in (*_EMBEDDED, *POINTS)) and request.split is not None:
         raise UserError(f"dataset {request.name!r} has no splits: leave --split out")
     if request.hold_out < 0:
         raise UserError("--hold-out must not be negative")
@@ -152,9 +152,6 @@ def _check(request: Request) -> None:
     kind = kind_of(request.name)
     if request.direction != "AtoB" and kind not in ("pairs", "unpaired"):
         raise UserError(f"dataset {request.name!r} has no sides: leave --direction out")
-    if (
-        request.classes is not None
-        and (kind in ("pairs", "unpaired") or ":" in request.name)
-        and (not request.name.startswith("folder:"))
-    ):
+    unlabelled = kind in ("pairs", "unpaired") or request.name.startswith("captions:")
+    if request.classes is not None and unlabelled:
         raise UserError(f"dataset {request.name!r} has no labels: leave --classes out")

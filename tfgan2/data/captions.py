@@ -11,7 +11,7 @@ import numpy as np
 
 from tfgan2 import words
 from tfgan2.data import embedded
-from tfgan2.data.dataset import ImageDataset, Request, Source, held, held_out_indices
+from tfgan2.data.dataset import ImageDataset, Request, Source, held, with_held_out
 from tfgan2.data.files import Files, open_files
 from tfgan2.errors import UserError
 from tfgan2.pictures import read_picture
@@ -65,7 +65,8 @@ def load_file(request: Request) -> ImageDataset:
 
     def part(indices: np.ndarray, rest: ImageDataset | None) -> ImageDataset:
         source, good, skipped = open_files(everything.take(indices), read, shape, request)
-        used = [captions[i] for i in good.labels] if good.labels is not None else []
+        assert good.labels is not None  # `everything` has some
+        used = [captions[i] for i in good.labels]
         return ImageDataset(
             CaptionSource(source, encoded),
             name=request.name,
@@ -82,8 +83,7 @@ def load_file(request: Request) -> ImageDataset:
             },
         )
 
-    training, kept = held_out_indices(len(paths), request.hold_out, name=request.name)
-    return part(training, part(kept, None) if len(kept) else None)
+    return with_held_out(len(paths), request, part)
 
 
 def load_digits(request: Request) -> ImageDataset:
@@ -174,7 +174,8 @@ class _Captions:
     def __init__(self, captions: list[list[str]], vocabulary: list[str], length: int) -> None:
         every = [text for texts in captions for text in texts]
         counts = np.array([len(texts) for texts in captions], np.int32)
-        self.words = held(words.encode_words(every, vocabulary, length))
+        # Of a large vocabulary the rarest words are left out, and a caption may have no others.
+        self.words = held(words.encode_words(every, vocabulary, length, strict=False))
         self.counts = held(counts)
         self.first = held((np.cumsum(counts) - counts).astype(np.int32))
 

@@ -18,8 +18,28 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 Cache = Literal["auto", "memory", "stream"]
-KINDS = ("images", "pairs", "unpaired", "captions")
 Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of samples.
+
+    Attributes:
+        give: what to give as --dataset.
+        example: a name that can stand there.
+    """
+
+    give: str
+    example: str
+
+
+KINDS = {
+    "images": Kind("the name of a dataset of images, or folder:PATH", "digits"),
+    "pairs": Kind("pairs:DIR", "pairs:DIR"),
+    "unpaired": Kind("unpaired:DIR_A,DIR_B", "unpaired:DIR_A,DIR_B"),
+    "captions": Kind("captions:FILE.jsonl, or digits-captions", "digits-captions"),
+}
 
 MEMORY_LIMIT = 2**30
 """Bytes of pixels up to which `cache="auto"` keeps a dataset in memory."""
@@ -121,8 +141,8 @@ class ImageDataset:
     def facts(self) -> dict[str, Any]:
         """What a run's configuration keeps of the data, and a model is made by.
 
-        Of pairs and unpaired images also `input_shape`, of captions `vocabulary` and
-        `caption_length`.
+        Of pairs and unpaired images also `input_shape`, of captions `vocabulary`,
+        `caption_length` and `captions`, some of them.
         """
         return {
             "kind": self.kind,
@@ -134,6 +154,16 @@ class ImageDataset:
             "skipped": list(self.skipped),
             **self._details,
         }
+
+    def check_batch_size(self, batch_size: int) -> None:
+        """Raises a UserError unless there can be batches of so many samples."""
+        if batch_size < 1:
+            raise UserError(f"a batch of {batch_size} images is not possible: give at least 1")
+        if batch_size > self.num_images:
+            raise UserError(
+                f"dataset has {self.num_images} images, fewer than a batch of {batch_size}: "
+                f"give --batch-size {self.num_images} or less"
+            )
 
     def batches(self, batch_size: int, *, seed: int = 0, start: int = 0) -> tf.data.Dataset:
         """Endless batches in an order that is the same in every process.
@@ -161,13 +191,7 @@ class ImageDataset:
         """
         import tensorflow as tf
 
-        if batch_size < 1:
-            raise UserError(f"a batch of {batch_size} images is not possible: give at least 1")
-        if batch_size > self.num_images:
-            raise UserError(
-                f"dataset has {self.num_images} images, fewer than a batch of {batch_size}: "
-                f"give --batch-size {self.num_images} or less"
-            )
+        self.check_batch_size(batch_size)
         if start < 0:
             raise ValueError(f"start must be at least 0, not {start}")
 
@@ -213,6 +237,25 @@ def held_out_indices(count: int, hold_out: int, *, name: str) -> tuple[np.ndarra
     # RandomState: NumPy promises that its draws stay the same.
     order = np.random.RandomState(0).permutation(count)
     return np.sort(order[hold_out:]), np.sort(order[:hold_out])
+
+
+def with_held_out(
+    count: int,
+    request: Request,
+    part: Callable[[np.ndarray, ImageDataset | None], ImageDataset],
+) -> ImageDataset:
+    """A dataset of which some samples are held out.
+
+    Args:
+        count: how many samples there are.
+        request: says how many to hold out.
+        part: makes a dataset of the samples of these numbers, given what it holds out.
+
+    Raises:
+        UserError: too many are to be held out.
+    """
+    training, kept = held_out_indices(count, request.hold_out, name=request.name)
+    return part(training, part(kept, None) if len(kept) else None)
 
 
 class MemorySource:

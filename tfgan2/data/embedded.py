@@ -9,7 +9,7 @@ from tfgan2.data.dataset import (
     MemorySource,
     Request,
     choose_classes,
-    held_out_indices,
+    with_held_out,
 )
 from tfgan2.pictures import fit_array
 
@@ -47,8 +47,7 @@ def load(request: Request) -> ImageDataset:
             held_out=held_out,
         )
 
-    training, kept = held_out_indices(len(images), request.hold_out, name=request.name)
-    return part(training, part(kept, None) if len(kept) else None)
+    return with_held_out(len(images), request, part)
 
 
 def _digits() -> tuple[np.ndarray, np.ndarray]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,6 +110,20 @@ def pictures_in(root: Path) -> list[str]:
     return paths
 
 
+def by_name(paths: Sequence[str]) -> dict[str, str]:
+    """Relative paths of pictures by what they are without their suffixes.
+
+    Raises:
+        UserError: two are called the same.
+    """
+    names = [PurePosixPath(path).with_suffix("").as_posix() for path in paths]
+    for name, times in Counter(names).items():
+        if times > 1:
+            path = paths[names.index(name)]
+            raise UserError(f"{times} pictures are called {name!r}, such as {path!r}: rename one")
+    return dict(zip(names, paths, strict=True))
+
+
 def _walk(root: Path) -> Iterator[str]:
     def refuse(error: OSError) -> None:
         raise UserError(f"cannot look into {error.filename}: {error.strerror}") from error
@@ -190,13 +205,14 @@ class FileSource:
             return self._read(os.fsdecode(path))
         except UnreadablePictureError as error:
             raise UserError(
-                f"cannot read {_shown(os.fsdecode(path))!r} any more: {error}; "
+                f"cannot read {_broken(os.fsdecode(path), error)!r} any more: {error}; "
                 "put it back, or start again"
             ) from error
 
 
-def _shown(path: str) -> str:
-    return path.partition(JOINT)[0]
+def _broken(sample: str, error: UnreadablePictureError) -> str:
+    """Which of a sample's files cannot be read."""
+    return error.path or sample.partition(JOINT)[0]
 
 
 def _check(
@@ -228,7 +244,7 @@ def _check(
             for index, image in enumerate(pool.map(attempt, paths[begin : begin + _CHUNK]), begin):
                 if isinstance(image, UnreadablePictureError):
                     first_reason = first_reason or str(image)
-                    skipped.append(_shown(paths[index]))
+                    skipped.append(_broken(paths[index], image))
                     continue
                 if images is not None:
                     images[count] = image

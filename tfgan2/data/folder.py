@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfgan2.data.dataset import ImageDataset, Request, choose_classes, held_out_indices
+from tfgan2.data.dataset import ImageDataset, Request, choose_classes, with_held_out
 from tfgan2.data.files import Files, folder_of, open_files, pictures_in
 from tfgan2.pictures import read_picture
 
@@ -65,8 +65,7 @@ def load_files(
             held_out=held_out,
         )
 
-    training, kept = held_out_indices(len(files.paths), request.hold_out, name=request.name)
-    return part(training, part(kept, None) if len(kept) else None)
+    return with_held_out(len(files.paths), request, part)
 
 
 def _find(root: Path) -> tuple[list[str], Files]:

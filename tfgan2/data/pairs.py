@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from tfgan2.data.dataset import ImageDataset, Request, Source, held_out_indices
-from tfgan2.data.files import JOINT, Files, folder_of, open_files, pictures_in
+from tfgan2.data.files import JOINT, Files, by_name, folder_of, open_files, pictures_in
 from tfgan2.data.folder import load_files
 from tfgan2.errors import UserError
 from tfgan2.pictures import UnreadablePictureError, fit, open_picture
@@ -54,8 +56,12 @@ def load_pairs(request: Request) -> ImageDataset:
     def part(some: Files, rest: ImageDataset | None) -> ImageDataset:
         def read(path: str) -> np.ndarray:
             sides = _read_sides(some.root, path)
-            sides = sides[::-1] if backwards else sides
-            fitted = [fit(x, size=size, channels=c) for x, c in zip(sides, channels, strict=True)]
+            if backwards:
+                sides.reverse()
+            fitted = []
+            for (name, picture), wanted in zip(sides, channels, strict=True):
+                with _naming(name):
+                    fitted.append(fit(picture, size=size, channels=wanted))
             return np.concatenate(fitted, axis=-1)
 
         source, good, skipped = open_files(some, read, (size, size, sum(channels)), request)
@@ -99,22 +105,18 @@ def _find_pairs(root: Path) -> Files:
             raise UserError(
                 f"{str(root)!r} has only one of the folders A and B: give both, with equal names"
             )
-    by_name = [{_stem(path): path for path in pictures_in(folder)} for folder in folders]
+    sides = [by_name(pictures_in(folder)) for folder in folders]
     for mine, other, side in ((0, 1, "B"), (1, 0, "A")):
-        lonely = sorted(by_name[mine].keys() - by_name[other].keys())
+        lonely = sorted(sides[mine].keys() - sides[other].keys())
         if lonely:
-            path = f"{SIDES[mine]}/{by_name[mine][lonely[0]]}"
+            path = f"{SIDES[mine]}/{sides[mine][lonely[0]]}"
             more = f" (and {len(lonely) - 1} more)" if len(lonely) > 1 else ""
             raise UserError(
                 f"{path!r}{more} has no picture of the same name in {side}: add it, or remove "
                 f"{path!r}"
             )
-    names = sorted(by_name[0])
-    return Files(root, [f"A/{by_name[0][n]}{JOINT}B/{by_name[1][n]}" for n in names])
-
-
-def _stem(path: str) -> str:
-    return Path(path).with_suffix("").as_posix()
+    names = sorted(sides[0])
+    return Files(root, [f"A/{sides[0][n]}{JOINT}B/{sides[1][n]}" for n in names])
 
 
 def _channels(files: Files) -> list[int]:
@@ -127,10 +129,22 @@ def _channels(files: Files) -> list[int]:
     ]
 
 
-def _read_sides(root: Path, sample: str) -> list[Image.Image]:
-    """A and B of one sample, upright and of equal size."""
+@contextlib.contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """What cannot be read in the block is this file."""
+    try:
+        yield
+    except UnreadablePictureError as error:
+        raise UnreadablePictureError(str(error), path) from error
+
+
+def _read_sides(root: Path, sample: str) -> list[tuple[str, Image.Image]]:
+    """A and B of one sample, upright and of equal size, each with the path of its file."""
     paths = sample.split(JOINT)
-    pictures = [open_picture(root / path) for path in paths]
+    pictures = []
+    for path in paths:
+        with _naming(path):
+            pictures.append(open_picture(root / path))
     if len(pictures) == 1:
         both = pictures[0]
         half, odd = divmod(both.width, 2)
@@ -139,13 +153,13 @@ def _read_sides(root: Path, sample: str) -> list[Image.Image]:
                 f"it is {both.width}x{both.height}: two pictures side by side have an even width"
             )
         return [
-            both.crop((0, 0, half, both.height)),
-            both.crop((half, 0, both.width, both.height)),
+            (sample, both.crop((0, 0, half, both.height))),
+            (sample, both.crop((half, 0, both.width, both.height))),
         ]
     if pictures[0].size != pictures[1].size:
         sizes = [f"{p.width}x{p.height}" for p in pictures]
         raise UnreadablePictureError(f"it is {sizes[0]}, and {paths[1]} is {sizes[1]}")
-    return pictures
+    return list(zip(paths, pictures, strict=True))
 
 
 def load_unpaired(request: Request) -> ImageDataset:
@@ -157,11 +171,9 @@ def load_unpaired(request: Request) -> ImageDataset:
     given = request.name.removeprefix("unpaired:").split(",")
     if len(given) != 2:
         raise UserError(f"unpaired: takes two folders, not {len(given)}: give unpaired:DIR_A,DIR_B")
-    sides = []
-    for path in given:
-        root = folder_of(path.strip(), "unpaired:DIR_A,DIR_B")
-        files = Files(root, pictures_in(root))
-        sides.append(load_files(files, (), request, default_size=DEFAULT_SIZE))
+    roots = [folder_of(path.strip(), "unpaired:DIR_A,DIR_B") for path in given]
+    both = [Files(root, pictures_in(root)) for root in roots]
+    sides = [load_files(files, (), request, default_size=DEFAULT_SIZE) for files in both]
     return unpaired(request, *sides)
 
 
@@ -177,13 +189,9 @@ def load_cycle_gan(request: Request) -> ImageDataset:
 
     sides = []
     for side in SIDES:
-        asked = replace(
-            request, image_size=request.image_size or DEFAULT_SIZE, classes=None, hold_out=0
-        )
-        held_out = records.load(replace(asked, split=f"test{side}"))
-        training = records.load(replace(asked, split=f"train{side}"))
-        training.held_out = held_out
-        sides.append(training)
+        asked = replace(request, image_size=request.image_size or DEFAULT_SIZE)
+        held_out = records.load_split(replace(asked, split=f"test{side}"))
+        sides.append(records.load_split(replace(asked, split=f"train{side}"), held_out))
     return unpaired(request, *sides)
 
 

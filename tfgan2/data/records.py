@@ -47,11 +47,15 @@ def load(request: Request) -> ImageDataset:
         UserError: an unknown name, configuration, split or class, a dataset without images, one
             that cannot be downloaded or read.
     """
-    if request.hold_out:
-        training, rest = _splits(request)
-        dataset = load(replace(request, split=training, hold_out=0))
-        dataset.held_out = load(replace(request, split=rest, hold_out=0))
-        return dataset
+    if not request.hold_out:
+        return load_split(request)
+    training, rest = _splits(request)
+    held_out = load_split(replace(request, split=rest))
+    return load_split(replace(request, split=training), held_out)
+
+
+def load_split(request: Request, held_out: ImageDataset | None = None) -> ImageDataset:
+    """As `load`, of the very split that the request names, with what others hold out."""
     with quiet():
         records, names, shape, num_images = _chosen(request)
         source: Source
@@ -66,32 +70,47 @@ def load(request: Request) -> ImageDataset:
         image_shape=shape,
         class_names=names,
         content=[*records.content, in_memory],
+        held_out=held_out,
     )
 
 
 def _splits(request: Request) -> tuple[str, str]:
     """The split to train on and the one that is held out.
 
-    The latter is of another split that is meant for it, where there is one; else training misses
-    its last samples.
+    The latter is of another split that is meant for it, where there is one with enough samples of
+    the classes asked for; else training misses its last samples.
     """
     name, count = request.split or DEFAULT_SPLIT, request.hold_out
     with quiet():
         there = prepared_builder(request).info.splits
-    if name not in there:
+        if name not in there:
+            raise UserError(
+                f"of the split {name!r} no images can be held out: give --hold-out 0, or the plain "
+                f"name of a split of {request.name!r}: {', '.join(there)}"
+            )
+        for other in HELD_OUT:
+            if other in there and other != name:
+                places = _places(request, other)
+                if len(places) >= count:
+                    return name, f"{other}[:{places[count - 1] + 1}]"
+        places = _places(request, name)
+    if count >= len(places):
         raise UserError(
-            f"of the split {name!r} no images can be held out: give --hold-out 0, or the plain "
-            f"name of a split of {request.name!r}: {', '.join(there)}"
-        )
-    for other in HELD_OUT:
-        if other in there and other != name and there[other].num_examples >= count:
-            return name, f"{other}[:{count}]"
-    if count >= there[name].num_examples:
-        raise UserError(
-            f"dataset {request.name!r} has {there[name].num_examples} samples: of these {count} "
+            f"dataset {request.name!r} has {len(places)} samples: of these {count} "
             "cannot be held out, give a smaller --hold-out"
         )
-    return f"{name}[:-{count}]", f"{name}[-{count}:]"
+    return f"{name}[:{places[-count]}]", f"{name}[{places[-count]}:]"
+
+
+def _places(request: Request, split: str) -> np.ndarray:
+    """The places in a split of the records of the classes asked for, as slices count them."""
+    builder = prepared_builder(request)
+    if request.classes is None:
+        return np.arange(builder.info.splits[split].num_examples)
+    records = _Records(request.name, builder, split)
+    records.check()
+    _, new_labels = choose_classes(request.classes, records.class_names, name=request.name)
+    return np.flatnonzero(new_labels[records.labels(request)] >= 0)
 
 
 @dataclass(frozen=True)
@@ -220,11 +239,19 @@ class _Records:
             ones = self.encoded().map(lambda image, label: np.int64(1))
             return int(ones.reduce(np.int64(0), lambda total, one: total + one))
 
-    def encoded(self, file_seed: Any = None) -> tf.data.Dataset:
+    def labels(self, request: Request) -> np.ndarray:
+        """The labels of all records, int32, in the order that slices of the split go by."""
+        request.progress(f"reading labels of {self.name}", 0, self._all)
+        with _readable(self):
+            labels = self.encoded(at_once=1).map(lambda image, label: label).batch(1024)
+            return np.concatenate(list(labels.as_numpy_iterator()))
+
+    def encoded(self, file_seed: Any = None, at_once: int = 4) -> tf.data.Dataset:
         """Encoded images and int32 labels of the records kept, once, in the order of the files.
 
         Args:
             file_seed: an integer or a tensor; the order of the files is shuffled with it.
+            at_once: how many files are read by turns.
         """
         import tensorflow as tf
         import tensorflow_datasets as tfds
@@ -244,7 +271,7 @@ class _Records:
                 try_autocache=False,
                 assert_cardinality=False,
                 enable_ordering_guard=False,
-                interleave_cycle_length=4,
+                interleave_cycle_length=at_once,
                 override_buffer_size=_READ_BUFFER,
             ),
         )

@@ -14,8 +14,8 @@ from tfgan2.data.dataset import (
     choose_classes,
     cpu_count,
     held,
-    held_out_indices,
     shuffled_indices,
+    with_held_out,
 )
 from tfgan2.errors import UserError
 
@@ -66,8 +66,7 @@ def load(request: Request) -> ImageDataset:
             held_out=held_out,
         )
 
-    training, rest = held_out_indices(len(triples), request.hold_out, name=name)
-    return part(training, part(rest, None) if len(rest) else None)
+    return with_held_out(len(triples), request, part)
 
 
 class StackedSource:

@@ -357,8 +357,13 @@ def _listed(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         item
         for item in found
-        if isinstance(item, dict) and item.get("file") in _files(str(item.get("network")))
+        if isinstance(item, dict) and _is_ours(str(item.get("network")), item.get("file"))
     ]
+
+
+def _is_ours(network: str, file: Any) -> bool:
+    """Whether an export writes a file of this name: never one in another folder."""
+    return Path(network).name == network and file in _files(network)
 
 
 def _current(out_dir: Path, workshops: Sequence[Workshop]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ logits, or `train_step` where the game itself differs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import keras
@@ -313,17 +314,29 @@ class AdversarialModel(TwoPlayerModel):
 
     def as_seen(self, samples: Samples, stream: str) -> Samples:
         """Samples as the discriminator sees them: augmented, with instance noise."""
-        images = samples.images
-        if self._policy:
-            images = policies.augment(images, self._policy, self.noise_seed(f"{stream}: augment"))
-        if self.instance_noise:
-            deviation = tf.constant(self.instance_noise, tf.float32)
-            if self.instance_noise_steps:
-                done = tf.cast(self.step.value, tf.float32) / self.instance_noise_steps
-                deviation *= tf.maximum(1.0 - done, 0.0)
-            seed = self.noise_seed(f"{stream}: instance noise")
-            images += deviation * tf.random.stateless_normal(tf.shape(images), seed)
-        return samples._replace(images=images)
+        return samples._replace(images=self.noisy(self.augmented(samples.images, stream), stream))
+
+    def augmented(self, images: tf.Tensor, stream: str, without: Sequence[str] = ()) -> tf.Tensor:
+        """Images as `augment` says; what has the same stream is changed alike.
+
+        Args:
+            images: in [-1, 1], shape (B, height, width, channels).
+            stream: a name for this draw, to draw randomness by.
+            without: what is left out of it, of `tfgan2.augment.POLICIES`.
+        """
+        policy = [name for name in self._policy if name not in without]
+        return policies.augment(images, policy, self.noise_seed(f"{stream}: augment"))
+
+    def noisy(self, images: tf.Tensor, stream: str) -> tf.Tensor:
+        """Images with instance noise, drawn by the stream's name."""
+        if not self.instance_noise:
+            return images
+        deviation = tf.constant(self.instance_noise, tf.float32)
+        if self.instance_noise_steps:
+            done = tf.cast(self.step.value, tf.float32) / self.instance_noise_steps
+            deviation *= tf.maximum(1.0 - done, 0.0)
+        seed = self.noise_seed(f"{stream}: instance noise")
+        return images + deviation * tf.random.stateless_normal(tf.shape(images), seed)
 
     def mixed_up(
         self, real_logits: tf.Tensor, fake_logits: tf.Tensor, stream: str

@@ -120,7 +120,7 @@ class GenerativeModel(keras.Model):
         batches_per_step: how many batches of fresh samples one `train_step` takes, joined along the
             first axis.
         planned_steps: how many steps the training is to take in all; what a flavour divides into
-            phases, or lets fade, goes by it.
+            phases, or lets fade, goes by it. `plan` sets it.
         phase: what `train_step` does now, one of the names that `phase_at` gives.
     """
 
@@ -245,6 +245,14 @@ class GenerativeModel(keras.Model):
 
     # --- what the training loop uses -------------------------------------------------------------
 
+    def plan(self, steps: int) -> None:
+        """Says how many steps the training is to take in all, those already done included.
+
+        A flavour that trains in phases settles here how long they are; a longer plan later does not
+        move them.
+        """
+        self.planned_steps = steps
+
     def phase_at(self, step: int) -> str:
         """What the update after `step` of them does; each phase is compiled by itself."""
         return ""
@@ -328,6 +336,22 @@ class GenerativeModel(keras.Model):
         return {"generator": self.generator}
 
     # --- plain Keras -----------------------------------------------------------------------------
+
+    def fit(self, x: Any = None, **kwargs: Any) -> Any:
+        """As Keras', and plans for the steps that it takes where their number is known.
+
+        Args:
+            x: a `tf.data.Dataset` of batches, or whatever else Keras takes.
+            **kwargs: those of `tf.keras.Model.fit`. Where the dataset does not know its length,
+                `steps_per_epoch` tells it; without either, call `plan` before.
+        """
+        steps = kwargs.get("steps_per_epoch")
+        if steps is None and isinstance(x, tf.data.Dataset):
+            steps = max(0, int(x.cardinality()))  # negative: unknown or endless
+        if steps:
+            epochs = kwargs.get("epochs", 1) - kwargs.get("initial_epoch", 0)
+            self.plan(int(self.step.numpy()) + epochs * steps)
+        return super().fit(x, **kwargs)
 
     def make_train_function(self, force: bool = False) -> Any:
         """As Keras makes it, but one for each phase."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import keras
@@ -22,12 +21,7 @@ from tfgan2.models.base import (
     make_optimizer,
 )
 from tfgan2.models.players import TwoPlayerModel
-from tfgan2.models.translation import (
-    SHOWN,
-    TranslationModel,
-    mean_absolute,
-    with_weights,
-)
+from tfgan2.models.translation import SHOWN, TranslationModel, with_weights
 from tfgan2.networks import patch as patch_gan
 from tfgan2.networks import translator
 from tfgan2.networks.parts import NORMS
@@ -120,9 +114,7 @@ class CycleGAN(TwoPlayerModel, TranslationModel):
                 f"cyclegan needs images whose edges are multiples of 4, 16 or more, not "
                 f"{height}x{breadth}: give --image-size"
             )
-        patch = patch or patch_gan.default_patch(height)
-        if patch not in patch_gan.PATCHES:
-            raise UserError(f"patch must be 16, 34 or 70, not {patch}")
+        patch = patch_gan.choose(patch, height)
         check_range("cycle_weight", cycle_weight, 0.0)
         check_range("identity_weight", identity_weight, 0.0)
         check_range("pool_size", pool_size, 0)
@@ -170,10 +162,6 @@ class CycleGAN(TwoPlayerModel, TranslationModel):
             if pool_size
         ]
 
-    @classmethod
-    def data_hyperparameters(cls, facts: Mapping[str, Any]) -> dict[str, Any]:
-        return {**super().data_hyperparameters(facts), "input_channels": facts["input_shape"][2]}
-
     def _build(self, name: str, height: int | None, width: int | None) -> keras.Model:
         channels = [self.input_channels, self.image_shape[-1]]
         taken, made = channels if name == "a_to_b" else channels[::-1]
@@ -208,6 +196,11 @@ class CycleGAN(TwoPlayerModel, TranslationModel):
 
     # --- optimizers ------------------------------------------------------------------------------
 
+    def plan(self, steps: int) -> None:
+        super().plan(steps)
+        if self.decay:
+            self.train_function = None  # what Keras compiled has the old number in it
+
     def player_variables(self, player: str) -> list[keras.Variable]:
         """Of both generators, or of both discriminators."""
         pair = (self.generator, self.back_generator)
@@ -218,8 +211,7 @@ class CycleGAN(TwoPlayerModel, TranslationModel):
     def default_optimizer(self, player: str) -> keras.optimizers.Optimizer:
         optimizer = make_optimizer("adam", self.learning_rate, beta_1=self.beta_1)
         if self.decay:
-            rate = LinearDecay(self.learning_rate, self)
-            optimizer = keras.optimizers.Adam(rate, beta_1=self.beta_1)
+            optimizer.learning_rate = LinearDecay(self.learning_rate, self)
         return optimizer
 
     # --- the game --------------------------------------------------------------------------------
@@ -243,14 +235,14 @@ class CycleGAN(TwoPlayerModel, TranslationModel):
             terms = {
                 "adversarial_loss": self._fooled(self.judge_b, fake_b)
                 + self._fooled(self.judge_a, fake_a),
-                "cycle_loss": mean_absolute(self.back_generator(fake_b, training=True) - a)
-                + mean_absolute(self.generator(fake_a, training=True) - b),
+                "cycle_loss": losses.absolute_error(self.back_generator(fake_b, training=True), a)
+                + losses.absolute_error(self.generator(fake_a, training=True), b),
             }
             loss = terms["adversarial_loss"] + self.cycle_weight * terms["cycle_loss"]
             if self.identity_weight:
-                terms["identity_loss"] = mean_absolute(
-                    self.generator(b, training=True) - b
-                ) + mean_absolute(self.back_generator(a, training=True) - a)
+                terms["identity_loss"] = losses.absolute_error(
+                    self.generator(b, training=True), b
+                ) + losses.absolute_error(self.back_generator(a, training=True), a)
                 loss += self.cycle_weight * self.identity_weight * terms["identity_loss"]
             scaled = self.scaled(loss, self.generator_optimizer)
         makers = self.player_variables("generator")
@@ -287,6 +279,11 @@ class CycleGAN(TwoPlayerModel, TranslationModel):
         pool = self.pools[side]
         kept, shown = tf.convert_to_tensor(pool.value), []
         count = fakes.shape[0]
+        if count is None:
+            raise UserError(
+                "cyclegan needs batches of one size, or no pool: give drop_remainder=True to "
+                "`batch`, or pool_size=0"
+            )
         seen = tf.cast(self.step.value, tf.int32) * count
         draws = tf.random.stateless_uniform((2, count), self.noise_seed(f"pool {side}"))
         for index in range(count):

@@ -12,9 +12,10 @@ from tfgan2 import masks
 from tfgan2.errors import UserError
 from tfgan2.models.adversarial import Metrics, Samples
 from tfgan2.models.base import Batch, check_choice, check_range
-from tfgan2.models.translation import AdversarialTranslation, random_crops
+from tfgan2.models.translation import AdversarialTranslation
 from tfgan2.networks import completion
 from tfgan2.networks.parts import NORMS
+from tfgan2.resizing import crops
 
 
 class Inpainting(AdversarialTranslation):
@@ -99,15 +100,20 @@ class Inpainting(AdversarialTranslation):
         )
 
     def real_samples(self, batch: Batch) -> Samples:
-        images = batch[0] if isinstance(batch, tuple | list) else batch
-        return Samples(images, inputs=self.draw_masks(tf.shape(images)[0], "masks"))
+        real = super().real_samples(batch)
+        return real._replace(inputs=self.draw_masks(tf.shape(real.images)[0], "masks"))
 
     def fake_samples(self, real: Samples, count: int | tf.Tensor, stream: str) -> Samples:
         return real._replace(images=self.generator([real.images, real.inputs], training=True))
 
+    def as_seen(self, samples: Samples, stream: str) -> Samples:
+        """Images as the discriminator sees them, and the masks moved with them."""
+        masks_seen = self.augmented(samples.inputs, stream, without=("color", "cutout"))
+        return super().as_seen(samples, stream)._replace(inputs=masks_seen)
+
     def judge(self, samples: Samples) -> tf.Tensor:
         tops, lefts = masks.surroundings(samples.inputs, self.local_size)
-        local = random_crops(samples.images, tops, lefts, self.local_size, self.local_size)
+        local = crops(samples.images, tops, lefts, self.local_size, self.local_size)
         return self.discriminator([samples.images, local], training=True)
 
     def content_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:

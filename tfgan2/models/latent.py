@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tfgan2.errors import UserError
 from tfgan2.images import is_points
-from tfgan2.labels import grid_count, label_columns
-from tfgan2.latents import draw_latents
+from tfgan2.labels import check_labels, grid_count, label_columns
+from tfgan2.latents import check_latents, draw_latents
 from tfgan2.models.base import GenerativeModel, View
 
 
@@ -97,28 +97,18 @@ class LatentModel(GenerativeModel):
         """
         latents = self.checked_latents(latents)
         inputs = {"z": latents}
-        if labels is not None and not self.num_labels:
-            raise UserError("this generator takes no labels: it is unconditional")
-        if self.num_labels:
-            inputs["label"] = self._checked_labels(labels, len(latents))
+        given = self.draw_labels(len(latents)) if labels is None else np.asarray(labels)
+        checked = check_labels(given, len(latents), self.num_labels)
+        if checked is not None:
+            inputs["label"] = checked
         return self.run_generator(self.sampling_generator, inputs, batch_size=batch_size)
 
     def checked_latents(self, latents: np.ndarray | tf.Tensor) -> np.ndarray:
-        """Latents as float32; raises a UserError for another shape."""
-        latents = np.asarray(latents, np.float32)
-        if latents.ndim != 2 or latents.shape[1] != self.latent_dim or not len(latents):
-            raise UserError(
-                f"latents must have shape (count, {self.latent_dim}), not {latents.shape}"
-            )
+        """Latents as float32; raises a UserError for another shape, or none at all."""
+        latents = check_latents(np.asarray(latents), self.latent_dim)
+        if not len(latents):
+            raise UserError("no latents given: nothing to make images of")
         return latents
-
-    def _checked_labels(self, labels: np.ndarray | Sequence[str] | None, count: int) -> np.ndarray:
-        labels = np.asarray(self.draw_labels(count) if labels is None else labels)
-        if labels.shape != (count,) or labels.dtype.kind not in "iu":
-            raise UserError(f"labels must be whole numbers of shape ({count},)")
-        if labels.min() < 0 or labels.max() >= self.num_labels:
-            raise UserError(f"labels must be from 0 to {self.num_labels - 1}")
-        return labels.astype(np.int32)
 
     def views(self, reals: np.ndarray | None = None) -> dict[str, View]:
         """Further pictures of what the model has learned, by name; the same for the same weights.

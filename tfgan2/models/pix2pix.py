@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 
-from tfgan2.errors import UserError
+from tfgan2 import losses
 from tfgan2.models.adversarial import Metrics, Samples
 from tfgan2.models.base import Batch, check_choice, check_range
-from tfgan2.models.translation import AdversarialTranslation, mean_absolute
+from tfgan2.models.translation import AdversarialTranslation
 from tfgan2.networks import patch as patch_gan
 from tfgan2.networks import unet
 from tfgan2.networks.parts import NORMS
@@ -72,9 +71,7 @@ class Pix2Pix(AdversarialTranslation):
         super().__init__(image_shape, ema_decay=ema_decay, **shared)
         height, breadth, channels = self.image_shape
         self.depth = min(unet.depth_for(height), unet.depth_for(breadth))
-        patch = patch or patch_gan.default_patch(height)
-        if patch not in patch_gan.PATCHES:
-            raise UserError(f"patch must be 16, 34 or 70, not {patch}")
+        patch = patch_gan.choose(patch, height)
         check_range("l1_weight", l1_weight, 0.0)
         check_range("width", width, 1)
         check_range("max_width", max_width, 1)
@@ -100,10 +97,6 @@ class Pix2Pix(AdversarialTranslation):
         )
         self.set_networks(self.build_generator(height, breadth), discriminator)
 
-    @classmethod
-    def data_hyperparameters(cls, facts: Mapping[str, Any]) -> dict[str, Any]:
-        return {**super().data_hyperparameters(facts), "input_channels": facts["input_shape"][2]}
-
     def build_generator(self, height: int | None, width: int | None) -> keras.Model:
         return unet.generator(
             (height, width, self.input_channels),
@@ -118,6 +111,8 @@ class Pix2Pix(AdversarialTranslation):
 
     def real_samples(self, batch: Batch) -> Samples:
         inputs, targets = batch[0], batch[1]
+        if not (self.jitter or self.mirror):
+            return Samples(targets, inputs=inputs)
         both = tf.concat([inputs, targets], axis=-1)
         both = self.varied(both, "jitter", jitter=self.jitter, mirror=self.mirror)
         channels = self.input_channels
@@ -127,11 +122,9 @@ class Pix2Pix(AdversarialTranslation):
         return real._replace(images=self.generator(real.inputs, training=True))
 
     def as_seen(self, samples: Samples, stream: str) -> Samples:
-        """Both images of a pair as the discriminator sees them: whatever moves one, moves both."""
-        channels = self.input_channels
-        both = samples._replace(images=tf.concat([samples.inputs, samples.images], axis=-1))
-        both = super().as_seen(both, stream).images
-        return samples._replace(images=both[..., channels:], inputs=both[..., :channels])
+        """Both images of a pair as the discriminator sees them: augmented alike."""
+        inputs = self.noisy(self.augmented(samples.inputs, stream), f"{stream}: input")
+        return super().as_seen(samples, stream)._replace(inputs=inputs)
 
     def judge(self, samples: Samples) -> tf.Tensor:
         return self.discriminator([samples.images, samples.inputs], training=True)
@@ -140,5 +133,5 @@ class Pix2Pix(AdversarialTranslation):
         return 0.5 * super().discriminator_loss(real_logits, fake_logits)
 
     def content_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
-        l1 = mean_absolute(real.images - fake.images)
+        l1 = losses.absolute_error(real.images, fake.images)
         return self.l1_weight * l1, {"l1_loss": l1}

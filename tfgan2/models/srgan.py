@@ -9,13 +9,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgan2 import losses
 from tfgan2.errors import UserError
 from tfgan2.images import resize_matrix
 from tfgan2.models.adversarial import Metrics, Samples
 from tfgan2.models.base import Batch, check_choice, check_range
-from tfgan2.models.translation import AdversarialTranslation, resized_by
+from tfgan2.models.translation import AdversarialTranslation
 from tfgan2.networks import superres
 from tfgan2.networks.parts import NORMS
+from tfgan2.resizing import resized_by
 
 CONTENT, ADVERSARIAL = "content", "adversarial"
 VGG_LAYER = "block5_conv4"
@@ -64,7 +66,8 @@ class SRGAN(AdversarialTranslation):
                 the paper.
             content_weight: of the content loss in the second phase.
             adversarial_weight: of the generator's adversarial loss in the second phase.
-            pretrain_steps: for how many steps only content is learned; none: half of all.
+            pretrain_steps: for how many steps only content is learned; none: half of those planned
+                at first.
             blocks: residual blocks of the generator.
             width: channels of the generator, and of the discriminator's first layers.
             norm: of the generator: none, batch, layer or instance.
@@ -74,7 +77,7 @@ class SRGAN(AdversarialTranslation):
             **shared: see `AdversarialTranslation`.
 
         Raises:
-            UserError: a value that is not possible, or VGG's weights cannot be fetched.
+            UserError: a value that is not possible.
         """
         super().__init__(
             image_shape,
@@ -93,6 +96,8 @@ class SRGAN(AdversarialTranslation):
                 "--image-size"
             )
         check_choice("content", content, ("pixels", "vgg"))
+        if content == "vgg":
+            check_visible(self.image_shape)
         check_range("content_weight", content_weight, 0.0)
         check_range("pretrain_steps", pretrain_steps or 0, 0)
         check_range("blocks", blocks, 1)
@@ -105,8 +110,7 @@ class SRGAN(AdversarialTranslation):
         self.blocks = blocks
         self.width = width
         self.norm = norm
-        # A function, not a model: Keras would count VGG's weights to those of this model.
-        self._features = vgg_features(self.image_shape) if content == "vgg" else None
+        self._features: Callable[[tf.Tensor], tf.Tensor] | None = None
         small = (height // scale, breadth // scale)
         self._down = [resize_matrix(n, n // scale) for n in (height, breadth)]
         self.set_networks(
@@ -131,20 +135,39 @@ class SRGAN(AdversarialTranslation):
         """Images made smaller, shape (B, height / scale, width / scale, channels)."""
         return resized_by(images, *self._down)
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As `TwoPlayerModel.compile`, and fetches VGG's weights where they are wanted.
+
+        Raises:
+            UserError: they cannot be fetched.
+        """
+        super().compile(*args, **kwargs)
+        # A function, not a model: Keras would count VGG's weights to those of this model.
+        self._features = vgg_features() if self.content == "vgg" else None
+
+    def _content_steps(self) -> int:
+        return self.planned_steps // 2 if self.pretrain_steps is None else self.pretrain_steps
+
+    def plan(self, steps: int) -> None:
+        super().plan(steps)
+        self.pretrain_steps = self._content_steps()
+
     def phase_at(self, step: int) -> str:
-        wanted = self.pretrain_steps
-        first = self.planned_steps // 2 if wanted is None else wanted
-        return CONTENT if step < first else ADVERSARIAL
+        return CONTENT if step < self._content_steps() else ADVERSARIAL
 
     def real_samples(self, batch: Batch) -> Samples:
-        images = batch[0] if isinstance(batch, tuple | list) else batch
-        return Samples(images, inputs=self.downscaled(images))
+        real = super().real_samples(batch)
+        return real._replace(inputs=self.downscaled(real.images))
 
     def fake_samples(self, real: Samples, count: int | tf.Tensor, stream: str) -> Samples:
         return real._replace(images=self.generator(real.inputs, training=True))
 
     def train_step(self, batch: Batch) -> Metrics:
         """An update of the generator for content alone, or one of both players.
+
+        Args:
+            batch: images, float32 in [-1, 1], shape (B, height, width, channels), or a tuple that
+                begins with them; in the second phase d_steps * B of them.
 
         Returns:
             Float32 scalars, with "content_loss".
@@ -154,7 +177,7 @@ class SRGAN(AdversarialTranslation):
         real = self.real_samples(batch)
         with tf.GradientTape() as tape:
             fake = self.fake_samples(real, tf.shape(real.images)[0], "")
-            loss = squared_error(real.images, fake.images)
+            loss = losses.squared_error(real.images, fake.images)
             scaled = self.scaled(loss, self.generator_optimizer)
         self.update_generator(tape, scaled)
         return {"generator_loss": loss, "content_loss": loss}
@@ -163,7 +186,7 @@ class SRGAN(AdversarialTranslation):
         images = (real.images, fake.images)
         if self._features is not None:
             images = tuple(self._features(x) for x in images)
-        loss = squared_error(*images)
+        loss = losses.squared_error(*images)
         return self.content_weight * loss, {"content_loss": loss}
 
     def inputs_of(
@@ -180,23 +203,22 @@ class SRGAN(AdversarialTranslation):
         return inputs["input"], bicubic, made, examples[0]
 
 
-def squared_error(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-    """The mean, a float32 scalar."""
-    return tf.reduce_mean(tf.square(tf.cast(one, tf.float32) - tf.cast(other, tf.float32)))
-
-
-def vgg_features(image_shape: tuple[int, int, int]) -> Callable[[tf.Tensor], tf.Tensor]:
-    """What VGG19 sees in images in [-1, 1].
-
-    Raises:
-        UserError: images that it cannot see, or its weights cannot be fetched.
-    """
+def check_visible(image_shape: tuple[int, int, int]) -> None:
+    """Raises a UserError unless VGG19 can see such images."""
     height, width, channels = image_shape
     if channels != 3 or min(height, width) < VGG_SMALLEST:
         raise UserError(
             f"content=vgg needs RGB images of {VGG_SMALLEST} pixels or more: give --channels 3 "
             f"--image-size {VGG_SMALLEST}, or content=pixels"
         )
+
+
+def vgg_features() -> Callable[[tf.Tensor], tf.Tensor]:
+    """What VGG19 sees in images in [-1, 1].
+
+    Raises:
+        UserError: its weights cannot be fetched.
+    """
     try:
         vgg = keras.applications.VGG19(include_top=False, weights="imagenet")
     except Exception as error:  # Keras raises whatever its download does

@@ -16,8 +16,8 @@ from tfgan2.images import resize_matrix
 from tfgan2.models.adversarial import Metrics
 from tfgan2.models.base import Batch, Exportable, View, check_range, make_optimizer
 from tfgan2.models.latent import LatentModel
-from tfgan2.models.translation import resized_by
 from tfgan2.networks import stacked
+from tfgan2.resizing import resized_by
 
 TEXT, STAGE_ONE, STAGE_TWO = "text", "stage one", "stage two"
 TEMPERATURE = 0.1
@@ -79,8 +79,8 @@ class StackGAN(LatentModel):
             width: channels at the images' end, all networks.
             blocks: residual blocks of stage two.
             kl_weight: of the KL term of both stages.
-            text_steps: steps that the text encoder learns; none: a tenth of all.
-            stage_one_steps: steps of stage one; none: half of those that are left.
+            text_steps: steps that the text encoder learns; none: a tenth of those planned at first.
+            stage_one_steps: steps of stage one; none: half of those that are left then.
             optimizer: adam, adamw, rmsprop or sgd.
             learning_rate: of both players of both stages.
             beta_1: decay of Adam's first moment.
@@ -233,11 +233,26 @@ class StackGAN(LatentModel):
 
     # --- the game --------------------------------------------------------------------------------
 
-    def phase_at(self, step: int) -> str:
+    def _first_steps(self) -> tuple[int, int]:
+        """How many steps the first two phases take."""
         text = self.planned_steps // 10 if self.text_steps is None else self.text_steps
-        one = self.stage_one_steps
-        one = (self.planned_steps - text) // 2 if one is None else one
+        left = max(0, self.planned_steps - text)
+        return text, left // 2 if self.stage_one_steps is None else self.stage_one_steps
+
+    def plan(self, steps: int) -> None:
+        super().plan(steps)
+        self.text_steps, self.stage_one_steps = self._first_steps()
+
+    def phase_at(self, step: int) -> str:
+        text, one = self._first_steps()
         return TEXT if step < text else STAGE_ONE if step < text + one else STAGE_TWO
+
+    def check_batch_size(self, batch_size: int) -> None:
+        if batch_size < 2:
+            raise UserError(
+                "stackgan shows each image with the sentence of another: give a --batch-size of 2 "
+                "or more"
+            )
 
     def train_step(self, batch: Batch) -> Metrics:
         """An update of what the phase trains: the encoders, or both players of a stage.
@@ -248,8 +263,13 @@ class StackGAN(LatentModel):
 
         Returns:
             Float32 scalars: the losses of what was trained.
+
+        Raises:
+            UserError: a batch of one.
         """
         images, numbers = batch
+        if images.shape[0]:
+            self.check_batch_size(images.shape[0])
         if self.phase == TEXT:
             metrics = self._text_step(images, numbers)
         elif self.phase == STAGE_ONE:
@@ -364,7 +384,7 @@ class StackGAN(LatentModel):
         """
         latents = self.checked_latents(latents)
         if texts is None:
-            texts = [self.captions[i % len(self.captions)] for i in range(len(latents))]
+            texts = words.in_turn(self.captions, len(latents))
         if len(texts) != len(latents):
             raise UserError(f"{len(latents)} latents need as many texts, not {len(texts)}")
         inputs = {"z": latents, "text": self.encode([str(text) for text in texts])}
@@ -375,7 +395,7 @@ class StackGAN(LatentModel):
     ) -> dict[str, View]:
         """Samples of the captions, each a column, and what stage one made of them."""
         latents = self.draw_latents(self.samples_shown(about), seed=seed)
-        texts = [self.captions[i % len(self.captions)] for i in range(len(latents))]
+        texts = words.in_turn(self.captions, len(latents))
         columns = len(self.captions)
         text = self.encode(texts)
         mean = self.conditions[0](text, training=False)[0].numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from tfgan2 import losses
 from tfgan2.images import side_by_side
 from tfgan2.models.adversarial import AdversarialModel, Metrics, Samples
 from tfgan2.models.base import Exportable, GenerativeModel, View, check_range
+from tfgan2.resizing import crops
 
 JITTER = 30 / 256
 """Of random cuts: what pix2pix and cyclegan enlarge images by first, 256 pixels to 286."""
@@ -19,9 +21,9 @@ SHOWN = 16
 
 
 class TranslationModel(GenerativeModel):
-    """A model whose generator turns images into images.
+    """A model that turns images into images.
 
-    The generator is a functional Keras model with an input "input", float32 in [-1, 1], shape
+    A generator is a functional Keras model with an input "input", float32 in [-1, 1], shape
     (height, width, channels), perhaps further ones, and the output "image".
 
     Attributes:
@@ -31,26 +33,16 @@ class TranslationModel(GenerativeModel):
     hold_out = SHOWN
     size_multiple: int = 1
 
+    @classmethod
+    def data_hyperparameters(cls, facts: Mapping[str, Any]) -> dict[str, Any]:
+        found = super().data_hyperparameters(facts)
+        if cls.data_kind != "images":  # else the inputs are made of the images
+            found["input_channels"] = facts["input_shape"][2]
+        return found
+
     def samples_shown(self, about: int = SHOWN) -> int:
         """How many samples one picture takes."""
         return min(about, SHOWN)
-
-    def inputs_of(
-        self, examples: tuple[np.ndarray, ...], *, seed: int = 0
-    ) -> dict[str, np.ndarray]:
-        """What the generator is given of real samples, by the names of its inputs.
-
-        Args:
-            examples: the parts of a batch of the dataset.
-            seed: of what is drawn.
-        """
-        return {"input": examples[0]}
-
-    def shown_of(
-        self, examples: tuple[np.ndarray, ...], inputs: dict[str, np.ndarray], made: np.ndarray
-    ) -> tuple[np.ndarray, ...]:
-        """What a picture shows of each sample, from left to right: input, output, target."""
-        return inputs["input"], made, examples[1]
 
     def varied(self, images: tf.Tensor, stream: str, *, jitter: bool, mirror: bool) -> tf.Tensor:
         """Images cut at random out of larger ones, and half of them mirrored.
@@ -72,39 +64,21 @@ class TranslationModel(GenerativeModel):
                 )
                 for axis, most in enumerate(more)
             )
-            images = random_crops(images, tops, lefts, height, width)
+            images = crops(images, tops, lefts, height, width)
         if mirror:
             drawn = tf.random.stateless_uniform((count,), self.noise_seed(f"{stream} mirror"))
             mirrored = tf.reverse(images, axis=[2])
             images = tf.where((drawn < 0.5)[:, None, None, None], mirrored, images)
         return images
 
-    def build_generator(self, height: int | None, width: int | None) -> tf.keras.Model:
-        """The generator for other images, with fresh weights; None for any size."""
-        raise NotImplementedError
-
-    def resized(self, height: int | None, width: int | None) -> tf.keras.Model:
-        """The generator that samples are taken from, for images of another size."""
-        return with_weights(self.build_generator(height, width), self.sampling_generator)
-
-    def exports(self) -> dict[str, Exportable]:
-        return {"generator": Exportable(self.sampling_generator, self.resized, self.facts())}
-
     def facts(self) -> dict[str, Any]:
         """What the metadata of an export tells; see `tfgan2.export.export_networks`."""
         shape = self.sampling_generator.inputs[0].shape
         return {"size": list(shape[1:3]), "multiple": self.size_multiple, "scale": 1}
 
-    def pictures(
-        self, examples: tuple[np.ndarray, ...], *, about: int = SHOWN, seed: int = 0
-    ) -> dict[str, View]:
-        inputs = self.inputs_of(examples, seed=seed)
-        made = self.run_generator(self.sampling_generator, inputs, batch_size=8)
-        return {"": View(side_by_side(*self.shown_of(examples, inputs, made)), columns=2)}
-
 
 class AdversarialTranslation(AdversarialModel, TranslationModel):
-    """A generator of images from images against a discriminator, by cross entropy.
+    """One generator of images from images against a discriminator, by cross entropy.
 
     D minimises -log D(y) - log(1 - D(G(x))), G -adversarial_weight * log D(G(x)) + its content.
     """
@@ -133,41 +107,43 @@ class AdversarialTranslation(AdversarialModel, TranslationModel):
         adversarial = losses.non_saturating_generator_loss(self.judge(fake))
         return self.adversarial_weight * adversarial, {"adversarial_loss": adversarial}
 
+    def inputs_of(
+        self, examples: tuple[np.ndarray, ...], *, seed: int = 0
+    ) -> dict[str, np.ndarray]:
+        """What the generator is given of real samples, by the names of its inputs.
+
+        Args:
+            examples: the parts of a batch of the dataset.
+            seed: of what is drawn.
+        """
+        return {"input": examples[0]}
+
+    def shown_of(
+        self, examples: tuple[np.ndarray, ...], inputs: dict[str, np.ndarray], made: np.ndarray
+    ) -> tuple[np.ndarray, ...]:
+        """What a picture shows of each sample, from left to right: input, output, target."""
+        return inputs["input"], made, examples[1]
+
+    def build_generator(self, height: int | None, width: int | None) -> tf.keras.Model:
+        """The generator for other images, with fresh weights; None for any size."""
+        raise NotImplementedError
+
+    def resized(self, height: int | None, width: int | None) -> tf.keras.Model:
+        """The generator that samples are taken from, for images of another size."""
+        return with_weights(self.build_generator(height, width), self.sampling_generator)
+
+    def exports(self) -> dict[str, Exportable]:
+        return {"generator": Exportable(self.sampling_generator, self.resized, self.facts())}
+
+    def pictures(
+        self, examples: tuple[np.ndarray, ...], *, about: int = SHOWN, seed: int = 0
+    ) -> dict[str, View]:
+        inputs = self.inputs_of(examples, seed=seed)
+        made = self.run_generator(self.sampling_generator, inputs, batch_size=8)
+        return {"": View(side_by_side(*self.shown_of(examples, inputs, made)), columns=2)}
+
 
 def with_weights(network: tf.keras.Model, source: tf.keras.Model) -> tf.keras.Model:
     """A network with the weights of another, built alike for images of another size."""
     network.set_weights(source.get_weights())
     return network
-
-
-def random_crops(
-    images: tf.Tensor, tops: tf.Tensor, lefts: tf.Tensor, height: int, width: int
-) -> tf.Tensor:
-    """A part of each image.
-
-    Args:
-        images: shape (B, H, W, C).
-        tops: its first row, int32, shape (B,).
-        lefts: its first column.
-        height: of the parts.
-        width: of the parts.
-
-    Returns:
-        Shape (B, height, width, C).
-    """
-    rows = tops[:, None] + tf.range(height)
-    columns = lefts[:, None] + tf.range(width)
-    images = tf.gather(images, rows, axis=1, batch_dims=1)
-    return tf.gather(images, columns, axis=2, batch_dims=1)
-
-
-def mean_absolute(difference: tf.Tensor) -> tf.Tensor:
-    """A float32 scalar."""
-    return tf.reduce_mean(tf.abs(tf.cast(difference, tf.float32)))
-
-
-def resized_by(images: tf.Tensor, rows: np.ndarray, columns: np.ndarray) -> tf.Tensor:
-    """Images resized by two matrices of `resize_matrix`, and clipped to [-1, 1]."""
-    images = tf.einsum("oh,bhwc->bowc", tf.constant(rows), images)
-    images = tf.einsum("pw,bowc->bopc", tf.constant(columns), images)
-    return tf.clip_by_value(images, -1.0, 1.0)

@@ -94,7 +94,8 @@ class VAE(LatentModel):
         self.generator = self._generator()
         self.encoder = self._encoder()
         if self.likelihood == "gaussian":
-            # Below the data's own variance: from above it, to say nothing is the nearest optimum.
+            # Below the data's own variance: from above it, describing nothing is the nearest
+            # optimum.
             self.log_variance = self.add_weight(
                 name="log_variance",
                 shape=(),

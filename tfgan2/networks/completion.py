@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 import keras
-from keras import layers, ops
+from keras import layers
 
+from tfgan2.layers import Filled, Hidden
 from tfgan2.networks.parts import Kernels, normalised
 
 DILATIONS = (2, 4, 8, 16)
-
-
-@keras.saving.register_keras_serializable(package="tfgan2")
-class Hidden(keras.layers.Layer):
-    """(image, mask) to the image with zeros, which are grey, where the mask is 1, and the mask."""
-
-    def call(self, inputs: list) -> object:
-        image, mask = inputs
-        return ops.concatenate([ops.where(mask > 0.5, ops.zeros_like(image), image), mask], axis=-1)
-
-
-@keras.saving.register_keras_serializable(package="tfgan2")
-class Filled(keras.layers.Layer):
-    """(image, mask, made): what was made where the mask is 1, elsewhere the very image."""
-
-    def call(self, inputs: list) -> object:
-        image, mask, made = inputs
-        return ops.where(mask > 0.5, made, image)
 
 
 def generator(

@@ -5,15 +5,27 @@ from __future__ import annotations
 import keras
 from keras import layers
 
+from tfgan2.errors import UserError
 from tfgan2.networks.parts import Kernels, normalised
 
 PATCHES = {16: 1, 34: 2, 70: 3}
 """Edge of the patches that a logit sees: how many convolutions halve the size."""
 
 
-def default_patch(size: int) -> int:
-    """The paper's 70 pixels, or 34 where images are smaller than 128."""
-    return 70 if size >= 128 else 34
+def choose(patch: int, size: int) -> int:
+    """The edge of the patches: as asked for, or for 0 70 as in the paper, of small images 34.
+
+    Args:
+        patch: what was asked for, one of `PATCHES` or 0.
+        size: height of the images; 128 and more are not small.
+
+    Raises:
+        UserError: another patch.
+    """
+    patch = patch or (70 if size >= 128 else 34)
+    if patch not in PATCHES:
+        raise UserError(f"patch must be 16, 34 or 70, not {patch}")
+    return patch
 
 
 def discriminator(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import keras
-from keras import layers, ops
+from keras import layers
 
+from tfgan2.layers import MeanOfWords, Spread
 from tfgan2.networks.parts import Kernels, normalised
 
 SMALLEST = 4
@@ -13,28 +14,6 @@ INNER = 16
 WORD_WIDTH = 128
 TEXT_SHOWN = 128
 """Values of a sentence that a discriminator sees."""
-
-
-@keras.saving.register_keras_serializable(package="tfgan2")
-class MeanOfWords(keras.layers.Layer):
-    """(features, words) to the mean of the features over the words that are no padding."""
-
-    def call(self, inputs: list) -> object:
-        features, numbers = inputs
-        there = ops.cast(ops.expand_dims(numbers > 0, -1), features.dtype)
-        count = ops.maximum(ops.sum(there, axis=1), 1.0)
-        return ops.sum(features * there, axis=1) / count
-
-
-@keras.saving.register_keras_serializable(package="tfgan2")
-class Spread(keras.layers.Layer):
-    """(vector, image) to the image with the vector as further channels of every pixel."""
-
-    def call(self, inputs: list) -> object:
-        vector, image = inputs
-        zeros = ops.zeros_like(image[..., :1])
-        spread = ops.cast(vector, image.dtype)[:, None, None, :] + zeros
-        return ops.concatenate([image, spread], axis=-1)
 
 
 def text_encoder(words: int, length: int, dim: int, *, seed: int) -> keras.Model:
@@ -131,7 +110,8 @@ def stage_two(
     condition = keras.Input((dim,), name="condition")
     x = _convolved(small, width, kernels)
     filters = width
-    # Twice for the 64 pixels of the paper; of small images too little would be left.
+    # Twice for the paper's 64 pixels; small images are not halved: too little would be left of
+    # them.
     while x.shape[1] > INNER:
         filters *= 2
         x = layers.Conv2D(

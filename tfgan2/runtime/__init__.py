@@ -49,13 +49,30 @@ def load(path: str | Path, *, threads: int | None = None) -> Generator:
     try:
         encoder = None
         if "text" in names:
-            beside = path.with_name(f"text_encoder{path.suffix}")
-            if not beside.exists():
-                raise UserError(f"{path} needs {beside.name} beside it, which is missing")
-            encoder = TextEncoder(*open_file(beside, threads=threads))
+            encoder = _encoder_of(path, metadata, threads)
         return Generator(backend, metadata, encoder)
     except (KeyError, TypeError, IndexError):
         raise UserError(f"{path} is damaged: its metadata is incomplete") from None
+
+
+def _encoder_of(path: Path, metadata: dict[str, Any], threads: int | None) -> TextEncoder:
+    """What encodes the sentences of a generator, from the file beside it."""
+    beside = path.with_name(path.name.replace("generator", "text_encoder", 1))
+    if beside == path:
+        raise UserError(
+            f"{path} needs its text encoder beside it: call them as `tfgan2 export` did, "
+            f"generator{path.suffix} and text_encoder{path.suffix}"
+        )
+    if not beside.exists():
+        raise UserError(f"{path} needs {beside.name} beside it, which is missing")
+    encoder = TextEncoder(*open_file(beside, threads=threads))
+    wanted = next(item["shape"][1] for item in metadata["inputs"] if item["name"] == "text")
+    if encoder.dim != wanted:
+        raise UserError(
+            f"{beside} is the encoder of another generator: it makes {encoder.dim} numbers of a "
+            f"sentence, {path.name} takes {wanted}"
+        )
+    return encoder
 
 
 def load_translator(path: str | Path, *, threads: int | None = None) -> Translator:

@@ -8,20 +8,28 @@ from typing import Any
 import numpy as np
 
 from tfgan2.errors import UserError
-from tfgan2.labels import choose_labels
-from tfgan2.latents import draw_latents
+from tfgan2.labels import check_labels, choose_labels
+from tfgan2.latents import check_latents, draw_latents
 from tfgan2.runtime.backends import Backend, in_batches
-from tfgan2.words import encode_words
+from tfgan2.words import encode_words, in_turn
 
 
 class TextEncoder:
-    """Sentences become what a generator takes."""
+    """Sentences become what a generator takes.
+
+    Attributes:
+        vocabulary: the words that are known.
+        length: how many words of a sentence are read.
+        dim: how many numbers it makes of a sentence.
+    """
 
     def __init__(self, backend: Backend, metadata: dict[str, Any]) -> None:
         self.vocabulary: tuple[str, ...] = tuple(metadata["vocabulary"])
         self.length: int = metadata["caption_length"]
         self._batch: int | None = metadata["batch"]
-        self._output: str = metadata["outputs"][0]["name"]
+        output = metadata["outputs"][0]
+        self.dim: int = output["shape"][1]
+        self._output: str = output["name"]
         self._backend = backend
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
@@ -30,8 +38,15 @@ class TextEncoder:
         Raises:
             UserError: a text without a word that is known.
         """
-        numbers = encode_words(texts, self.vocabulary, self.length)
-        return in_batches(self._backend, {"words": numbers}, self._output, self._batch)
+        return in_batches(self._backend, {"words": self.numbers(texts)}, self._output, self._batch)
+
+    def numbers(self, texts: Sequence[str]) -> np.ndarray:
+        """The numbers of the words of sentences, int32, shape (N, length).
+
+        Raises:
+            UserError: a text without a word that is known.
+        """
+        return encode_words(texts, self.vocabulary, self.length)
 
 
 class Generator:
@@ -90,20 +105,38 @@ class Generator:
             UserError: a wrong shape, a latent that is no finite number, a wrong label, or a text
                 without a word that is known.
         """
-        latents = self._checked_latents(latents)
+        latents, labels = self.check(latents, labels, texts)
         inputs = {"z": latents}
-        labels = self._checked_labels(labels, len(latents))
         if labels is not None:
             inputs["label"] = labels
-        if (texts is None) == bool(self.captions):
-            raise UserError(
-                "this generator needs texts" if self.captions else "this generator takes no texts"
-            )
         if texts is not None and self._encoder is not None:
-            if len(texts) != len(latents):
-                raise UserError(f"{len(latents)} latents need as many texts, not {len(texts)}")
             inputs["text"] = self._encoder(texts)
         return in_batches(self._backend, inputs, self._output, self.batch)
+
+    def check(
+        self,
+        latents: np.ndarray,
+        labels: np.ndarray | None = None,
+        texts: Sequence[str] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Whether images can be made of these; the arguments and errors are those of a call.
+
+        Returns:
+            The latents and the labels, in the types that the model takes.
+        """
+        latents = check_latents(latents, self.latent_dim)
+        labels = check_labels(
+            labels, len(latents), len(self.class_names) if self.conditional else 0
+        )
+        if texts is None and self._encoder is not None:
+            raise UserError("this generator needs texts")
+        if texts is not None:
+            if self._encoder is None:
+                raise UserError("this generator takes no texts")
+            if len(texts) != len(latents):
+                raise UserError(f"{len(latents)} latents need as many texts, not {len(texts)}")
+            self._encoder.numbers(texts)
+        return latents, labels
 
     def generate(
         self,
@@ -161,39 +194,7 @@ class Generator:
             UserError: a text for a generator that takes none.
         """
         given = [text] if isinstance(text, str) else list(text or [])
-        if given and not self.captions:
+        if given and self._encoder is None:
             raise UserError("this generator takes no texts")
         cycle = given or self.captions
-        return [cycle[i % len(cycle)] for i in range(count)] if cycle else None
-
-    def _checked_latents(self, latents: np.ndarray) -> np.ndarray:
-        latents = np.asarray(latents)
-        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
-            raise UserError(
-                f"latents must have the shape (count, {self.latent_dim}), not {latents.shape}"
-            )
-        if latents.dtype.kind not in "fiu" or not np.isfinite(latents).all():
-            raise UserError("latents must be finite real numbers")
-        return np.ascontiguousarray(latents, np.float32)
-
-    def _checked_labels(self, labels: np.ndarray | None, count: int) -> np.ndarray | None:
-        if not self.conditional:
-            if labels is not None:
-                raise UserError("this generator takes no labels: it is unconditional")
-            return None
-        classes = len(self.class_names)
-        if labels is None:
-            raise UserError(f"this generator needs labels, whole numbers from 0 to {classes - 1}")
-        labels = np.asarray(labels)
-        if labels.shape != (count,):
-            raise UserError(f"labels must have the shape ({count},), not {labels.shape}")
-        # The embedding of a label out of range is whatever lies behind the table: no library
-        # reports it.
-        if labels.size and (labels.dtype.kind not in "iu" or labels.min() < 0):
-            raise UserError(f"labels must be whole numbers from 0 to {classes - 1}")
-        if labels.size and labels.max() >= classes:
-            raise UserError(
-                f"label {labels.max()} is out of range: this generator has {classes} classes, "
-                f"0 to {classes - 1}"
-            )
-        return np.ascontiguousarray(labels, np.int32)
+        return in_turn(cycle, count) if cycle else None

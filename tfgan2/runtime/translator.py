@@ -9,7 +9,7 @@ from PIL import Image
 
 from tfgan2.errors import UserError
 from tfgan2.images import to_picture, to_uint8
-from tfgan2.pictures import fit, with_channels
+from tfgan2.pictures import UnreadablePictureError, as_pixels, fit
 from tfgan2.runtime.backends import Backend, in_batches
 
 
@@ -94,32 +94,64 @@ class Translator:
             What was taken, as it went in, and what was made of it.
 
         Raises:
-            UserError: a mask that is missing, not wanted, or of another size.
+            UserError: a mask that is missing, not wanted, or of another size, or values that have
+                no meaning as brightness.
+        """
+        pixels, hidden = self.prepare(picture, mask)
+        image = pixels[None].astype(np.float32) / 127.5 - 1.0
+        made = self(image, None if hidden is None else hidden[None].astype(np.float32))
+        taken = pixels if hidden is None else np.where(hidden, np.uint8(128), pixels)
+        return to_picture(taken), finish(made[0], pixels, hidden)
+
+    def prepare(
+        self, picture: Image.Image, mask: Image.Image | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """What `picture` does before it runs the model; the arguments are the same.
+
+        Returns:
+            The pixels that go in, uint8, shape (H, W, C), and what is to be filled, bool, shape
+            (H, W, 1), or None.
+
+        Raises:
+            UserError: a mask of another size, or values that have no meaning as brightness.
         """
         if mask is not None and mask.size != picture.size:
             raise UserError(
                 f"the mask is {mask.width}x{mask.height}, the picture "
                 f"{picture.width}x{picture.height}: give a mask of the picture's size"
             )
-        pixels = self._pixels(picture, self.channels)
-        masks = None if mask is None else self._pixels(mask, 1) > 127
-        image = pixels.astype(np.float32) / 127.5 - 1.0
-        made = self(image[None], None if masks is None else masks[None].astype(np.float32))
-        shown = to_uint8(made[0])
-        taken = pixels
-        if masks is not None:
-            # What is not filled is the very input: no step through [-1, 1] may change it.
-            shown = np.where(masks, shown, pixels)
-            taken = np.where(masks, np.uint8(128), pixels)
-        return to_picture(taken), to_picture(shown)
+        pixels = self._pixels("picture", picture, self.channels)
+        return pixels, None if mask is None else self._pixels("mask", mask, 1) > 127
 
-    def _pixels(self, picture: Image.Image, channels: int) -> np.ndarray:
+    def _pixels(self, what: str, picture: Image.Image, channels: int) -> np.ndarray:
         """Uint8, shape (height, width, channels)."""
-        if self.size is not None:
+        try:
+            if self.size is None:
+                return as_pixels(picture, channels)
             return fit(picture, size=self.size[0], channels=channels)
-        return np.asarray(with_channels(picture, channels), np.uint8).reshape(
-            picture.height, picture.width, channels
-        )
+        except UnreadablePictureError as error:
+            raise UserError(f"the {what} cannot be used: {error}") from error
+
+
+def finish(made: np.ndarray, pixels: np.ndarray, hidden: np.ndarray | None) -> Image.Image:
+    """The picture that was made.
+
+    Args:
+        made: in [-1, 1], shape (H, W, C), as a translator made it.
+        pixels: what it was made of, uint8.
+        hidden: what was to be filled, bool, shape (H, W, 1), or None.
+    """
+    shown = to_uint8(made)
+    # What is not filled is the very input: no step through [-1, 1] may change it.
+    return to_picture(shown if hidden is None else np.where(hidden, shown, pixels))
+
+
+def middle(picture: Image.Image) -> Image.Image:
+    """A mask that hides the middle, half as large as the picture."""
+    width, height = picture.size
+    mask = Image.new("L", picture.size, 0)
+    mask.paste(255, (width // 4, height // 4, width - width // 4, height - height // 4))
+    return mask
 
 
 def _padded(images: np.ndarray, multiple: int) -> np.ndarray:

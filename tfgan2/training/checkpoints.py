@@ -57,7 +57,10 @@ def paths(run: Path) -> list[Path]:
 
 def remove_partial(run: Path) -> None:
     """Removes what a killed process left half-written. Only for the process that holds the lock."""
-    for partial in [*run.glob(".*.partial-*"), *run.glob("*/.*.partial-*")]:
+    pattern = ".*.partial-*"
+    # Not in the other folders: an export may be at work beside the training.
+    within = [*folder(run).rglob(pattern), *(run / "samples").rglob(pattern)]
+    for partial in [*run.glob(pattern), *within]:
         partial.unlink(missing_ok=True)
 
 

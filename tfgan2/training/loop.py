@@ -78,8 +78,9 @@ class Trainer:
         self.model = model
         self.dataset = dataset
         self.display = display
-        self.images_per_step = self.options.batch_size * model.batches_per_step
-        model.planned_steps = self.options.steps
+        batch_size = self.options.batch_size or model.batch_size
+        self.images_per_step = batch_size * model.batches_per_step
+        model.plan(self.options.steps)
         self.step = 0
         self.averages = stats.Averages()
         self.seconds = 0.0  # spent in steps since the run began, compiling left out
@@ -125,9 +126,11 @@ class Trainer:
             self.images_per_step, seed=options.seed, start=self.step * self.images_per_step
         )
         shown = self.model.samples_shown(options.sample_count)
-        self.examples = (self.dataset.held_out or self.dataset).some(shown, seed=options.seed)
+        held_out = self.dataset.held_out
+        self.examples = (held_out or self.dataset).some(shown, seed=options.seed)
         if not (self.run / "reals.png").exists():
-            self._show_reals(self.dataset.some(shown, seed=options.seed))
+            reals = self.dataset.some(shown, seed=options.seed) if held_out else self.examples
+            self._show_reals(reals)
         step_functions: dict[str, Any] = {}
         iterator = iter(batches)
         saved = self.step

@@ -19,27 +19,31 @@ _NOT_CURVES = ("step", "images", *TIMES)
 class Averages:
     """Means of the step's metrics over a log interval; its state goes into the checkpoint.
 
-    The sums are of Python floats in the order of the steps, so a resumed run gets the same means.
+    Each metric has a count of its own: where a phase ends within the interval, some were not there
+    in all steps. The sums are of Python floats in the order of the steps, so a resumed run gets the
+    same means.
     """
 
     def __init__(self, state: Mapping[str, Any] | None = None) -> None:
         state = state or {}
-        self.count: int = state.get("count", 0)
+        self.counts: dict[str, int] = dict(state.get("counts", {}))
         self.sums: dict[str, float] = dict(state.get("sums", {}))
 
     def add(self, metrics: Mapping[str, float]) -> None:
-        self.count += 1
         for name, value in metrics.items():
+            self.counts[name] = self.counts.get(name, 0) + 1
             self.sums[name] = self.sums.get(name, 0.0) + value
 
     def take(self) -> dict[str, float]:
         """The means since the last time, rounded to 6 significant digits."""
-        means = {name: float(f"{total / self.count:.6g}") for name, total in self.sums.items()}
-        self.count, self.sums = 0, {}
+        means = {
+            name: float(f"{total / self.counts[name]:.6g}") for name, total in self.sums.items()
+        }
+        self.counts, self.sums = {}, {}
         return means
 
     def state(self) -> dict[str, Any]:
-        return {"count": self.count, "sums": self.sums}
+        return {"counts": self.counts, "sums": self.sums}
 
 
 def read(run: Path) -> list[dict[str, Any]]:
@@ -128,7 +132,8 @@ def draw_losses(run: Path) -> None:
     if not lines:
         return
     lines = lines[:: max(1, len(lines) // 2000)]
-    names = [name for name in lines[-1] if name not in _NOT_CURVES]
+    # Of all lines: a phase that has ended has curves, too.
+    names = dict.fromkeys(name for line in lines for name in line if name not in _NOT_CURVES)
     groups = [
         [name for name in names if name.endswith("loss")],
         [name for name in names if not name.endswith("loss")],

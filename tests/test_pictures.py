@@ -11,6 +11,7 @@ from PIL import Image
 
 from tfgan2.pictures import (
     UnreadablePictureError,
+    as_pixels,
     fit,
     is_grey,
     read_picture,
@@ -222,6 +223,26 @@ def test_floats_that_are_no_brightness(tmp_path: Path, value: float) -> None:
     path = save(flat("F", value), tmp_path / "x.tif")
     with pytest.raises(UnreadablePictureError, match="outside 0…255"):
         read_picture(path, size=SIZE, channels=1)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_picture_in_its_own_size(channels: int) -> None:
+    """16-bit grey is rounded, not cut, and brought to colour."""
+    deep = np.array([[0, 200, 40_000], [65_535, 12_345, 257 * 77]], np.uint16)
+    pixels = as_pixels(Image.fromarray(deep), channels)
+    assert pixels.dtype == np.uint8 and pixels.shape == (2, 3, channels)
+    for channel in range(min(channels, 3)):
+        np.testing.assert_array_equal(pixels[..., channel], np.rint(deep / 257))
+    colour = flat("RGB", (10, 20, 30), (3, 2))
+    assert only_colour(as_pixels(colour, 3)) == [10, 20, 30]
+    with pytest.raises(UnreadablePictureError, match="outside 0…255"):
+        as_pixels(flat("F", 300.0), channels)
+
+
+def test_a_mode_that_pillow_cannot_convert() -> None:
+    for make in (lambda x: fit(x, size=SIZE, channels=3), lambda x: as_pixels(x, 3)):
+        with pytest.raises(UnreadablePictureError, match="mode La cannot be converted"):
+            make(flat("La", (10, 20)))
 
 
 def test_is_grey(tmp_path: Path) -> None:

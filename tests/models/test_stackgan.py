@@ -1,0 +1,106 @@
+"""StackGAN: what makes it itself."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers import batch_for, make_small
+
+from tfgan2 import losses
+from tfgan2.errors import UserError
+from tfgan2.models.stackgan import STAGE_ONE, STAGE_TWO, TEXT, StackGAN
+
+
+def compiled(**more: object) -> StackGAN:
+    model = make_small("stackgan", **more)
+    model.compile()
+    return model
+
+
+def step(model: StackGAN, phase: str) -> dict[str, tf.Tensor]:
+    model.phase = phase
+    return model.train_step(tuple(tf.constant(part) for part in batch_for(model)))
+
+
+def parts_of(model: StackGAN) -> dict[str, keras.Model]:
+    return {
+        "text encoder": model.text_encoder,
+        "image encoder": model.image_encoder,
+        **{f"condition {n}": part for n, part in enumerate(model.conditions, 1)},
+        **{f"stage {n}": part for n, part in enumerate(model.stages, 1)},
+        **{f"judge {n}": part for n, part in enumerate(model.judges, 1)},
+    }
+
+
+@pytest.mark.parametrize(
+    ("phase", "learning"),
+    [
+        (TEXT, {"text encoder", "image encoder"}),
+        (STAGE_ONE, {"condition 1", "stage 1", "judge 1"}),
+        (STAGE_TWO, {"condition 2", "stage 2", "judge 2"}),
+    ],
+)
+def test_a_phase_trains_its_own_and_freezes_the_rest(phase: str, learning: set[str]) -> None:
+    model = compiled()
+    before = {name: part.get_weights() for name, part in parts_of(model).items()}
+    step(model, phase)
+    moved = {
+        name
+        for name, part in parts_of(model).items()
+        # Batch statistics count: a frozen stage makes the same images ever after.
+        if any(
+            not np.array_equal(a, b) for a, b in zip(before[name], part.get_weights(), strict=True)
+        )
+    }
+    assert moved == learning
+
+
+@pytest.mark.parametrize("phase", [STAGE_ONE, STAGE_TWO])
+def test_the_generators_loss_is_the_sum_of_its_terms(phase: str) -> None:
+    metrics = step(compiled(kl_weight=3.0), phase)
+    expected = metrics["adversarial_loss"] + 3 * metrics["kl_loss"]
+    assert float(metrics["kl_loss"]) > 0
+    assert float(metrics["generator_loss"]) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_real_images_with_the_sentences_of_others_count_as_half_of_the_fakes() -> None:
+    model = compiled()
+    images, made = tf.ones((4, 8, 8, 1)), -tf.ones((4, 8, 8, 1))
+    text = tf.reshape(tf.range(4 * model.text_dim, dtype=tf.float32), (4, -1))
+    seen = []
+
+    def judge(inputs: list[tf.Tensor], training: bool) -> tf.Tensor:
+        seen.append(inputs)
+        real, own = inputs[0] is images, inputs[1] is text
+        return tf.fill((4, 1), 2.0 if real and own else -1.0 if own else 0.5)
+
+    model._update = lambda *more: None
+    metrics = model._judge_step("discriminator_one", judge, images, made, text)
+    assert [x[0] is images for x in seen] == [True, False, True]
+    np.testing.assert_array_equal(seen[2][1], np.roll(text, 1, axis=0))
+    entropy = losses.sigmoid_cross_entropy
+    fakes = [entropy(tf.constant(logit), 0.0) for logit in (-1.0, 0.5)]
+    expected = entropy(tf.constant(2.0), 1.0) + 0.5 * (fakes[0] + fakes[1])
+    assert float(metrics["discriminator_loss"]) == pytest.approx(float(expected), rel=1e-5)
+    assert float(metrics["mismatched_score"]) == pytest.approx(1 / (1 + np.exp(-0.5)))
+
+
+def test_a_batch_of_one_has_no_sentence_of_another() -> None:
+    model = compiled()
+    with pytest.raises(UserError, match="--batch-size of 2 or more"):
+        model.check_batch_size(1)
+    with pytest.raises(UserError, match="--batch-size of 2 or more"):
+        model.train_step(batch_for(model, 1))
+
+
+def test_phases_are_settled_by_the_first_plan() -> None:
+    model = make_small("stackgan", text_steps=None, stage_one_steps=None)
+    model.plan(100)
+    assert (model.get_config()["text_steps"], model.get_config()["stage_one_steps"]) == (10, 45)
+    model.plan(1000)
+    starts = [
+        next(s for s in range(1000) if model.phase_at(s) == p) for p in (STAGE_ONE, STAGE_TWO)
+    ]
+    assert starts == [10, 55]
