@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -72,7 +71,7 @@ def read_picture(source: Path | bytes, *, size: int, channels: int) -> np.ndarra
 
 
 def open_picture(
-    source: Path | bytes, *, formats: Sequence[str] | None = None, most_pixels: int | None = None
+    source: Path | bytes, *, formats: tuple[str, ...] | None = None, most_pixels: int | None = None
 ) -> Image.Image:
     """A picture in its own size and mode, upright.
 
@@ -147,7 +146,7 @@ def fit_array(pixels: np.ndarray, *, size: int, channels: int) -> np.ndarray:
 def _load(
     source: Path | bytes,
     size: int | None,
-    formats: Sequence[str] | None = None,
+    formats: tuple[str, ...] | None = None,
     most_pixels: int | None = None,
 ) -> Image.Image:
     """The first frame, decoded and turned upright; it may be shrunk if only `size` is needed."""
