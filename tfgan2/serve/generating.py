@@ -22,11 +22,10 @@ MOST_SEED = 2**53 - 1  # what JavaScript's numbers hold
 
 
 class Wish(BaseModel):
-    """The images that are wanted. A generator with labels or texts has these fields, too."""
+    """The images that are wanted; `latents`, `label` and `text` are fields of some only."""
 
-    count: int | None = None
-    seed: int | None = None
-    latents: list[list[float]] | None = None
+    count: int = 1
+    seed: int = 0
     columns: int | None = None
 
 
@@ -89,27 +88,22 @@ def drawn(
     Raises:
         UserError: they do not go together, or not with this generator.
     """
-    if wish.latents is None:
+    given = getattr(wish, "latents", None)
+    if given is not None and wish.model_fields_set & {"count", "seed"}:
+        raise UserError("give either latents, or count and seed: the latents say how many")
+    if given is not None:
+        latents = np.asarray(given, np.float64)
+    else:
         latents = draw_latents(
-            1 if wish.count is None else wish.count,
+            wish.count,
             generator.latent_dim,
-            seed=wish.seed or 0,
+            seed=wish.seed,
             distribution=generator.latent_distribution,
         )
-    elif wish.count is not None or wish.seed is not None:
-        raise UserError("give either latents, or count and seed: the latents say how many")
-    else:
-        latents = _array(wish.latents, generator.latent_dim)
     labels = generator.labels(len(latents), getattr(wish, "label", None))
     texts = generator.texts(len(latents), getattr(wish, "text", None))
     latents, labels = generator.check(latents, labels, texts)
     return latents, labels, texts
-
-
-def _array(latents: list[list[float]], dim: int) -> np.ndarray:
-    if any(len(latent) != dim for latent in latents):
-        raise UserError(f"each latent must have {dim} numbers")
-    return np.asarray(latents, np.float64)
 
 
 def _several(given: Any) -> list[Any]:
@@ -119,13 +113,11 @@ def _several(given: Any) -> list[Any]:
 
 
 def _count(most: int) -> Any:
-    return Annotated[
-        int | None, Field(ge=1, le=most, description="How many; default: 1, or as many as latents.")
-    ]
+    return Annotated[int, Field(ge=1, le=most, description="How many.")]
 
 
 _SEED = Annotated[
-    int | None, Field(ge=0, le=MOST_SEED, description="Of the latents, as in `tfgan2 generate`.")
+    int, Field(ge=0, le=MOST_SEED, description="Of the latents, as in `tfgan2 generate`.")
 ]
 _TEXT = Annotated[str, Field(min_length=1, max_length=MOST_TEXT)]
 
@@ -142,8 +134,8 @@ def _wish(generator: Generator, most: int) -> type[Wish]:
     number = Annotated[float, Field(allow_inf_nan=False)]
     latent = Annotated[list[number], Field(min_length=dim, max_length=dim)]
     fields: dict[str, Any] = {
-        "count": (_count(most), None),
-        "seed": (_SEED, None),
+        "count": (_count(most), 1),
+        "seed": (_SEED, 0),
         "latents": (
             Annotated[
                 list[latent] | None,
@@ -168,8 +160,8 @@ def _wish(generator: Generator, most: int) -> type[Wish]:
 def _query(generator: Generator, most: int) -> type[Wish]:
     """What GET /generate.png takes."""
     fields: dict[str, Any] = {
-        "count": (_count(most), None),
-        "seed": (_SEED, None),
+        "count": (_count(most), 1),
+        "seed": (_SEED, 0),
         "columns": (_columns(most), None),
     }
     if generator.conditional:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -12,6 +14,9 @@ from prometheus_client import (
 )
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+IMAGES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+M = TypeVar("M", Counter, Gauge, Histogram)
 
 
 class Metrics:
@@ -21,36 +26,27 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        self.requests = Counter(
-            "tfgan2_requests",
-            "Answered requests.",
-            ["route", "method", "status"],
-            registry=self.registry,
+        self.requests = self._add(
+            Counter, "requests", "Answered requests.", ["route", "method", "status"]
         )
-        self.seconds = Histogram(
-            "tfgan2_request_seconds",
+        self.seconds = self._add(
+            Histogram,
+            "request_seconds",
             "From a request's head to its answer.",
             ["route"],
             buckets=SECONDS,
-            registry=self.registry,
         )
-        self.batch_images = Histogram(
-            "tfgan2_batch_images",
-            "Images of one run of the model.",
-            buckets=(1, 2, 4, 8, 16, 32, 64, 128),
-            registry=self.registry,
+        self.batch_images = self._add(
+            Histogram, "batch_images", "Images of one run of the model.", buckets=IMAGES
         )
-        self.batch_seconds = Histogram(
-            "tfgan2_batch_seconds",
-            "Time of one run of the model.",
-            buckets=SECONDS,
-            registry=self.registry,
+        self.batch_seconds = self._add(
+            Histogram, "batch_seconds", "Time of one run of the model.", buckets=SECONDS
         )
-        self.queue = Gauge(
-            "tfgan2_queue_images", "Images that wait for the model.", registry=self.registry
+        self.queue = self._add(Gauge, "queue_images", "Images that wait for the model.")
+        self.in_progress = self._add(
+            Gauge, "requests_in_progress", "Requests for images, from head to answer."
         )
-        self.in_progress = Gauge(
-            "tfgan2_requests_in_progress",
-            "Requests for images, from head to answer.",
-            registry=self.registry,
-        )
+
+    def _add(self, kind: type[M], name: str, *arguments: Any, **options: Any) -> M:
+        options["registry"] = self.registry
+        return kind(f"tfgan2_{name}", *arguments, **options)
