@@ -25,7 +25,7 @@ __all__ = ["Generator", "Translator", "load", "load_translator", "read_metadata"
 _BACKENDS: dict[str, type[OnnxRuntime] | type[LiteRT]] = {"onnx": OnnxRuntime, "tflite": LiteRT}
 
 
-def load(path: str | Path, *, threads: int | None = None) -> Generator:
+def load(path: str | Path, *, threads: int | None = None, spin: bool = True) -> Generator:
     """Loads an exported generator.
 
     Where a `metadata.json` beside the file lists it, its sha256 must be the one listed.
@@ -33,13 +33,15 @@ def load(path: str | Path, *, threads: int | None = None) -> Generator:
     Args:
         path: a `.onnx` or `.tflite` file that `tfgan2 export` wrote.
         threads: for the computation; default: all cores this process may use.
+        spin: whether the threads of onnxruntime wait for work at full speed; False where others
+            need the cores in between.
 
     Raises:
         UserError: there is no such file, it is of another kind, damaged or was changed, or the
             library that runs it is missing.
     """
     path = Path(path)
-    backend, metadata = open_file(path, threads=threads)
+    backend, metadata = open_file(path, threads=threads, spin=spin)
     names = _input_names(path, metadata)
     if "z" not in names:
         use = "it turns images into images: `tfgan2 translate` uses it"
@@ -52,20 +54,22 @@ def load(path: str | Path, *, threads: int | None = None) -> Generator:
             beside = path.with_name(f"text_encoder{path.suffix}")
             if not beside.exists():
                 raise UserError(f"{path} needs {beside.name} beside it, which is missing")
-            encoder = TextEncoder(*open_file(beside, threads=threads))
+            encoder = TextEncoder(*open_file(beside, threads=threads, spin=spin))
         return Generator(backend, metadata, encoder)
     except (KeyError, TypeError, IndexError):
         raise UserError(f"{path} is damaged: its metadata is incomplete") from None
 
 
-def load_translator(path: str | Path, *, threads: int | None = None) -> Translator:
+def load_translator(
+    path: str | Path, *, threads: int | None = None, spin: bool = True
+) -> Translator:
     """Loads an exported network that makes images of images; the arguments are those of `load`.
 
     Raises:
         UserError: as `load`, or the file makes images of latents.
     """
     path = Path(path)
-    backend, metadata = open_file(path, threads=threads)
+    backend, metadata = open_file(path, threads=threads, spin=spin)
     if "input" not in _input_names(path, metadata):
         raise UserError(f"{path} takes no images: `tfgan2 generate` uses it")
     try:
@@ -74,12 +78,16 @@ def load_translator(path: str | Path, *, threads: int | None = None) -> Translat
         raise UserError(f"{path} is damaged: its metadata is incomplete") from None
 
 
-def open_file(path: Path, *, threads: int | None = None) -> tuple[Backend, dict[str, Any]]:
+def open_file(
+    path: Path, *, threads: int | None = None, spin: bool = True
+) -> tuple[Backend, dict[str, Any]]:
     """What runs a file, and its metadata; the arguments are those of `load`."""
     content, metadata = _read(path)
     if threads is not None and threads < 1:
         raise UserError(f"threads must be at least 1, not {threads}")
-    backend = _BACKENDS[SUFFIXES[path.suffix.lower()]](path, content, threads or _cores())
+    backend = _BACKENDS[SUFFIXES[path.suffix.lower()]](
+        path, content, threads or _cores(), spin=spin
+    )
     return backend, metadata
 
 

@@ -7,16 +7,13 @@ import zipfile
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 
 from tfgan2.errors import UserError
 from tfgan2.images import (
     encode_grid,
     encode_png,
-    enlarged,
     is_points,
     sample_arrays,
-    scale_for,
     to_picture,
     to_uint8,
 )
@@ -28,9 +25,6 @@ PNG, ZIP, NPZ, BYTES = (
     "application/octet-stream",
 )
 KINDS = (PNG, ZIP, NPZ, BYTES)
-
-# Small pictures hardly shrink any more beyond the first level, which takes half the time.
-COMPRESSION = 1
 
 
 class NotAcceptableError(Exception):
@@ -79,7 +73,7 @@ def encode(
     labels: np.ndarray | None,
     columns: int | None,
 ) -> bytes:
-    """Generated images as a file.
+    """Generated images as a file. One image as a PNG is that image, several are a grid.
 
     The same arguments give the same bytes: no file in it has a date.
 
@@ -102,17 +96,12 @@ def encode(
         digits = max(5, len(str(len(images) - 1)))
         with zipfile.ZipFile(buffer, "w") as archive:
             for index, image in enumerate(to_uint8(images)):
-                content = encode_png(to_picture(image), compression=COMPRESSION)
+                content = encode_png(to_picture(image), fast=True)
                 archive.writestr(zipfile.ZipInfo(f"{index:0{digits}d}.png"), content)
         return buffer.getvalue()
     if kind != PNG:
         np.savez(buffer, allow_pickle=False, **sample_arrays(images, latents, labels))
         return buffer.getvalue()
     if len(images) == 1 and not is_points(images.shape):
-        return encode_png(_alone(images), compression=COMPRESSION)
-    return encode_grid(images, columns=columns, compression=COMPRESSION)
-
-
-def _alone(images: np.ndarray) -> Image.Image:
-    """One image without a grid's border, enlarged like those of a grid."""
-    return enlarged(to_picture(to_uint8(images[0])), scale_for(images.shape[1]))
+        return encode_png(to_picture(to_uint8(images[0])), fast=True)
+    return encode_grid(images, columns=columns, fast=True)

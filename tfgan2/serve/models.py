@@ -41,8 +41,8 @@ class Served:
 def open_model(path: Path, limits: Limits, *, threads: int | None = None) -> Served:
     """Loads a file and tries out its batch sizes; the arguments are those of `serve.create_app`."""
     if any(item.get("name") == "input" for item in runtime.read_metadata(path).get("inputs", [])):
-        return _translator(path, runtime.load_translator(path, threads=threads), limits)
-    return _generator(path, runtime.load(path, threads=threads), limits)
+        return _translator(path, runtime.load_translator(path, threads=threads, spin=False), limits)
+    return _generator(path, runtime.load(path, threads=threads, spin=False), limits)
 
 
 def _generator(path: Path, generator: Generator, limits: Limits) -> Served:

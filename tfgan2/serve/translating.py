@@ -16,7 +16,7 @@ from tfgan2.images import encode_png
 from tfgan2.pictures import TooManyPixelsError, UnreadablePictureError, open_picture
 from tfgan2.runtime import Translator
 from tfgan2.runtime.translator import finish, middle
-from tfgan2.serve.answers import COMPRESSION, PNG, wanted
+from tfgan2.serve.answers import PNG, wanted
 from tfgan2.serve.app import PROBLEMS, Problem, Work
 from tfgan2.serve.gate import problem
 
@@ -51,7 +51,7 @@ def make_router(work: Work, translator: Translator) -> APIRouter:
     def encoded(made: np.ndarray, pixels: np.ndarray, hidden: np.ndarray | None) -> bytes:
         if not np.isfinite(made).all():
             raise UserError("the model makes no finite image of this one")
-        return encode_png(finish(made, pixels, hidden), compression=COMPRESSION)
+        return encode_png(finish(made, pixels, hidden), fast=True)
 
     @router.post(
         "/translate",
