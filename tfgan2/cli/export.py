@@ -13,6 +13,7 @@ from rich.table import Table
 
 from tfgan2.errors import UserError
 from tfgan2.export import FORMATS, PRECISIONS, Artifact, check_request, export_networks
+from tfgan2.export.layouts import LAYOUTS, check_layouts, write_layout
 
 
 def export(
@@ -40,11 +41,18 @@ def export(
             "--dynamic-size", help="Take images of any size, where images are made of images."
         ),
     ] = False,
+    layout: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"Also a model repository in OUT/LAYOUT: {', '.join(LAYOUTS)}; repeatable."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where to.", show_default="RUN/export")] = None,
 ) -> None:
     """Export the generator of a run and verify each file against Keras."""
     formats, precisions = format or FORMATS, precision or ("float32",)
     check_request(formats, precisions, batch)  # before TensorFlow takes its seconds
+    check_layouts(layout or [], formats)
     from tfgan2 import runs
     from tfgan2.cli import tensorflow
 
@@ -74,6 +82,9 @@ def export(
         progress=print,
     )
     _show(artifacts)
+    for name in layout or []:
+        for model in write_layout(name, artifacts[0].path.parent, artifacts[0].path.parent / name):
+            print(f"For {name}: {model}")
 
 
 def _show(artifacts: Sequence[Artifact]) -> None:
