@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Sequence
 
@@ -25,6 +26,8 @@ PNG, ZIP, NPZ, BYTES = (
     "application/octet-stream",
 )
 KINDS = (PNG, ZIP, NPZ, BYTES)
+
+_QUALITY = re.compile(r"[01](\.[0-9]{0,3})?")
 
 
 class NotAcceptableError(Exception):
@@ -50,10 +53,7 @@ def wanted(accept: str | None, kinds: Sequence[str] = KINDS) -> str:
         for parameter in parameters:
             key, _, value = parameter.partition("=")
             if key.strip() == "q":
-                try:
-                    quality = min(1.0, float(value))
-                except ValueError:
-                    quality = 0.0
+                quality = float(value) if _QUALITY.fullmatch(value.strip()) else 0.0
         found = next((kind for kind in kinds if _matches(kind, name)), None)
         if found is not None and quality > best_quality:
             best, best_quality = found, quality
