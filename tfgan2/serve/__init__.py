@@ -7,6 +7,7 @@ serve("generator.onnx", port=8000)
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,11 +24,11 @@ NEEDED = ("fastapi", "httptools", "prometheus_client", "python_multipart", "uvic
 
 def check_extra() -> None:
     """Raises a UserError if a package of the extra is missing."""
-    from importlib.util import find_spec
-
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise UserError(f"tfgan2 serve needs {missing[0]}: pip install 'tfgan2[serve]'")
+    for name in NEEDED:
+        try:
+            import_module(name)
+        except ImportError:
+            raise UserError(f"tfgan2 serve needs {name}: pip install 'tfgan2[serve]'") from None
 
 
 def create_app(

@@ -38,6 +38,7 @@ class Problem(BaseModel):
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem, "description": description}
     for code, description in {
+        400: "The body cannot be read.",
         406: "No kind of answer that is accepted can be made.",
         408: "The body did not come in time.",
         413: "The body, or a picture in it, is too large.",

@@ -65,7 +65,6 @@ def make_router(work: Work, translator: Translator) -> APIRouter:
         response_class=Response,
         responses={
             200: {"content": {PNG: {"schema": {"type": "string", "format": "binary"}}}},
-            400: {"model": Problem, "description": "The form cannot be read."},
             415: {"model": Problem, "description": "The body is neither a form nor an image."},
             **PROBLEMS,
         },
