@@ -122,7 +122,7 @@ def serving() -> Serving:
     @contextlib.contextmanager
     def serve(file: Path, **limits: float) -> Iterator[TestClient]:
         app = create_app(file, Limits(**limits), threads=1)
-        with TestClient(app, raise_server_exceptions=False) as client:
+        with TestClient(app) as client:
             yield client
 
     return serve
@@ -192,4 +192,5 @@ def start() -> Iterator[Callable[..., Server]]:
     for server in servers:
         if server.process.poll() is None:
             server.process.kill()
-            server.process.communicate()
+            server.wait()
+        print(server.errors)  # shown where the test has failed
