@@ -93,17 +93,17 @@ def painter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Takes grey images of any size; of large ones it makes others slowly."""
+    """Takes images of any size; of large ones it makes others slowly."""
     import keras
 
     from tfgan2.export import export_networks
 
     layers = keras.layers
     keras.utils.set_random_seed(3)
-    x = image = keras.Input((None, None, 1), name="input")
+    x = image = keras.Input((None, None, 3), name="input")
     for _ in range(2):
         x = layers.Conv2D(32, 5, padding="same", activation="relu")(x)
-    x = layers.Conv2D(1, 5, padding="same", activation="tanh")(x)
+    x = layers.Conv2D(3, 5, padding="same", activation="tanh")(x)
     folder = tmp_path_factory.mktemp("slow")
     facts = {"size": [16, 16], "multiple": 1, "scale": 1}
     export_networks(
