@@ -83,8 +83,9 @@ def export(
     )
     _show(artifacts)
     for name in layout or []:
-        for model in write_layout(name, artifacts[0].path.parent, artifacts[0].path.parent / name):
-            print(f"For {name}: {model}")
+        folder = artifacts[0].path.parent
+        for written in write_layout(name, folder, folder / name):
+            print(f"For {name}: {written}")
 
 
 def _show(artifacts: Sequence[Artifact]) -> None:
