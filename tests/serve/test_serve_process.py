@@ -116,7 +116,7 @@ def raw(server, *parts):
             got = b""
             while block := connection.recv(1 << 16):
                 got += block
-        except ConnectionError:  # it need not read on once it has answered
+        except OSError:  # it need not read on once it has answered
             pass
     return got
 
@@ -132,7 +132,7 @@ def test_bytes_that_are_no_request(generators, start):
         b"GET /\xff HTTP/1.1\r\n\r\n",
         get + b"A" * 70_000 + b": b\r\n\r\n",
         get + b"A: " + b"b" * 70_000 + b"\r\n\r\n",
-        get + b"".join(b"A%d: b\r\n" % n for n in range(20_000)) + b"\r\n",
+        get + b"".join(b"A%d: b\r\n" % n for n in range(7_000)) + b"\r\n",
         b"GET /?" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n",
         b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
         b"POST /generate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",

@@ -152,7 +152,8 @@ class _Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_timer()
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MOST_HEAD:
+        size = sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if len(self.url) + size > MOST_HEAD:
             raise ValueError("head too large")  # httptools makes it an error of the request
         super().on_headers_complete()
 
