@@ -12,8 +12,25 @@ VERSION = re.search(
     r'^__version__ = "(.+)"$', (HERE / "tfgan2" / "__init__.py").read_text(encoding="utf-8"), re.M
 ).group(1)
 
+SERVE = [
+    "fastapi>=0.118",
+    "uvicorn>=0.35",
+    "httptools>=0.6.4",
+    "uvloop>=0.21; sys_platform != 'win32'",
+    "python-multipart>=0.0.20",
+    "prometheus-client>=0.21",
+]
 # Playwright drives a Chromium that is there already; it brings none along.
-TEST = ["pytest>=8", "pytest-xdist>=3.6", "playwright>=1.50"]
+TEST = [
+    *SERVE,
+    "pytest>=8",
+    "playwright>=1.50",
+    "pytest-xdist>=3.6",
+    "httpx>=0.27",
+    "schemathesis>=4",
+    "pyyaml>=6",
+    "tritonclient>=2.50",  # for Triton's own description of its configuration files
+]
 
 setup(
     name="tfgan2",
@@ -49,6 +66,7 @@ setup(
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.21"],
+        "serve": SERVE,
         "test": TEST,
         # Bounded: another release formats and complains differently.
         "dev": [*TEST, "ruff>=0.17,<0.18", "mypy>=2.4,<3", "pre-commit>=4"],

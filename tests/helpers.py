@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    import keras
+
     from tfgan2.models.base import GenerativeModel
 
 SMALL = "--set width=4 --set latent_dim=8 --batch-size 16 --seed 3 --no-xla"
@@ -97,3 +99,19 @@ def batch_for(
 
 def phases(model: GenerativeModel) -> list[str]:
     return list(dict.fromkeys(model.phase_at(step) for step in range(4)))
+
+
+def small_generator(classes: int) -> keras.Model:
+    """Untrained, of 6 latents and perhaps labels, 8x8x3."""
+    import keras  # here, so that collecting these tests loads no TensorFlow
+
+    layers = keras.layers
+    keras.utils.set_random_seed(classes)
+    z = keras.Input((6,), name="z")
+    inputs, x = [z], z
+    if classes:
+        inputs.append(keras.Input((), dtype="int32", name="label"))
+        x = layers.Concatenate()([x, layers.Embedding(classes, 6, "glorot_normal")(inputs[1])])
+    x = layers.Reshape((4, 4, 4))(layers.Dense(64)(x))
+    x = layers.Conv2DTranspose(3, 4, 2, padding="same", activation="tanh")(layers.ReLU()(x))
+    return keras.Model(inputs if classes else z, x)

@@ -89,13 +89,15 @@ def open_picture(
         most_pixels: what a header may promise at most; default: Pillow's own limit.
 
     Raises:
-        TooManyPixelsError: more than `most_pixels`; nothing was decoded.
+        TooManyPixelsError: more than `most_pixels`, or than Pillow allows; nothing was decoded.
         UnreadablePictureError: as `read_picture`.
     """
     try:
         return _load(source, None, formats, most_pixels)
     except TooManyPixelsError:
         raise
+    except Image.DecompressionBombError as error:
+        raise TooManyPixelsError(_reason(error, source)) from error
     except Exception as error:  # as above
         raise UnreadablePictureError(_reason(error, source)) from error
 

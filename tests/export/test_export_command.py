@@ -59,3 +59,13 @@ def test_import_loads_no_tensorflow():
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_layouts(run):
+    result = call(run, "--format", "onnx", "--layout", "triton")
+    assert result.exit_code == 0, result.output
+    assert f"For triton: {run}/export/triton/generator" in result.output.splitlines()
+    assert (run / "export/triton/generator/1/model.onnx").is_file()
+    result = call(run, "--format", "onnx", "--layout", "tf-serving")
+    assert isinstance(result.exception, UserError)
+    assert "add --format saved_model" in str(result.exception)

@@ -229,3 +229,11 @@ def test_tolerance_is_what_float32_promises():
     both = compare([near, far], [reference, reference], name="x", tolerance=None)
     assert both.max_difference == pytest.approx(1.1e-4)
     assert grey.mean_difference == pytest.approx(0.1)
+
+
+def test_images_of_another_shape_are_refused_though_they_could_be_subtracted():
+    from tfgan2.export.verify import compare
+
+    image = np.zeros((1, 4, 4, 1), np.float32)
+    with pytest.raises(ExportError, match=r"of shape \(1, 1, 4, 4, 1\)"):
+        compare([image[None]], [image], name="generator.onnx", tolerance=1e-4)

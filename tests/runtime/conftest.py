@@ -5,21 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-
-def small_generator(classes: int):
-    import keras  # here, so that collecting these tests loads no TensorFlow
-
-    layers = keras.layers
-    keras.utils.set_random_seed(classes)
-    z = keras.Input((6,), name="z")
-    inputs, x = [z], z
-    if classes:
-        inputs.append(keras.Input((), dtype="int32", name="label"))
-        x = layers.Concatenate()([x, layers.Embedding(classes, 6, "glorot_normal")(inputs[1])])
-    x = layers.Reshape((4, 4, 4))(layers.Dense(64)(x))
-    x = layers.Conv2DTranspose(3, 4, 2, padding="same", activation="tanh")(layers.ReLU()(x))
-    return keras.Model(inputs if classes else z, x)
+from helpers import small_generator
 
 
 @pytest.fixture(scope="session")

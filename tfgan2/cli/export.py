@@ -13,6 +13,7 @@ from rich.table import Table
 
 from tfgan2.errors import UserError
 from tfgan2.export import FORMATS, PRECISIONS, Artifact, check_request, export_networks
+from tfgan2.export.layouts import LAYOUTS, check_layouts, write_layout
 from tfgan2.web import command as web
 
 
@@ -44,6 +45,12 @@ def export(
             "--dynamic-size", help="Take images of any size, where images are made of images."
         ),
     ] = False,
+    layout: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"Also a model repository in OUT/LAYOUT: {', '.join(LAYOUTS)}; repeatable."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where to.", show_default="RUN/export")] = None,
     ort_web: Annotated[
         Path | None,
@@ -55,6 +62,7 @@ def export(
     """Export the generator of a run and verify each file against Keras."""
     formats, precisions = web.file_formats(format or FORMATS, ort_web), precision or ("float32",)
     check_request(formats, precisions, batch)  # before TensorFlow takes its seconds
+    check_layouts(layout or [], formats)
     from tfgan2 import runs
     from tfgan2.cli import tensorflow
 
@@ -89,6 +97,10 @@ def export(
     _show(artifacts)
     for line in lines:
         print(line)
+    for name in layout or []:
+        folder = artifacts[0].path.parent
+        for written in write_layout(name, folder, folder / name):
+            print(f"For {name}: {written}")
 
 
 def _show(artifacts: Sequence[Artifact]) -> None:

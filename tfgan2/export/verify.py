@@ -42,11 +42,18 @@ def compare(
         tolerance: the largest absolute difference allowed; None only measures.
 
     Raises:
-        ExportError: values that are not finite, or differ by more than the tolerance.
+        ExportError: values that are not finite, of another shape, or that differ by more than the
+            tolerance.
     """
     what = "images" if made[0].ndim == 4 else "values"
     if not all(np.isfinite(values).all() for values in made):
         raise ExportError(f"{name} was not kept: it makes {what} that are not finite")
+    for values, reference in zip(made, references, strict=True):
+        if values.shape != reference.shape:  # might still be subtracted from each other
+            raise ExportError(
+                f"{name} was not kept: its {what} are of shape {values.shape}, those of Keras of "
+                f"{reference.shape}"
+            )
     differences = np.concatenate(
         [
             np.abs(values.astype(np.float64) - reference).ravel()

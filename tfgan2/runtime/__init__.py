@@ -25,7 +25,7 @@ __all__ = ["Generator", "Translator", "load", "load_translator", "read_metadata"
 _BACKENDS: dict[str, type[OnnxRuntime] | type[LiteRT]] = {"onnx": OnnxRuntime, "tflite": LiteRT}
 
 
-def load(path: str | Path, *, threads: int | None = None) -> Generator:
+def load(path: str | Path, *, threads: int | None = None, spin: bool = True) -> Generator:
     """Loads an exported generator.
 
     Where a `metadata.json` beside the file lists it, its sha256 must be the one listed.
@@ -33,13 +33,15 @@ def load(path: str | Path, *, threads: int | None = None) -> Generator:
     Args:
         path: a `.onnx` or `.tflite` file that `tfgan2 export` wrote.
         threads: for the computation; default: all cores this process may use.
+        spin: whether the threads of onnxruntime wait for work at full speed; False where others
+            need the cores in between.
 
     Raises:
         UserError: there is no such file, it is of another kind, damaged or was changed, or the
             library that runs it is missing.
     """
     path = Path(path)
-    backend, metadata = open_file(path, threads=threads)
+    backend, metadata = open_file(path, threads=threads, spin=spin)
     names = _input_names(path, metadata)
     if "z" not in names:
         use = "it turns images into images: `tfgan2 translate` uses it"
@@ -49,13 +51,15 @@ def load(path: str | Path, *, threads: int | None = None) -> Generator:
     try:
         encoder = None
         if "text" in names:
-            encoder = _encoder_of(path, metadata, threads)
+            encoder = _encoder_of(path, metadata, threads, spin)
         return Generator(backend, metadata, encoder)
     except (KeyError, TypeError, IndexError):
         raise UserError(f"{path} is damaged: its metadata is incomplete") from None
 
 
-def _encoder_of(path: Path, metadata: dict[str, Any], threads: int | None) -> TextEncoder:
+def _encoder_of(
+    path: Path, metadata: dict[str, Any], threads: int | None, spin: bool
+) -> TextEncoder:
     """What encodes the sentences of a generator, from the file beside it."""
     beside = path.with_name(path.name.replace("generator", "text_encoder", 1))
     if beside == path:
@@ -65,7 +69,7 @@ def _encoder_of(path: Path, metadata: dict[str, Any], threads: int | None) -> Te
         )
     if not beside.exists():
         raise UserError(f"{path} needs {beside.name} beside it, which is missing")
-    encoder = TextEncoder(*open_file(beside, threads=threads))
+    encoder = TextEncoder(*open_file(beside, threads=threads, spin=spin))
     wanted = next(item["shape"][1] for item in metadata["inputs"] if item["name"] == "text")
     if encoder.dim != wanted:
         raise UserError(
@@ -75,14 +79,16 @@ def _encoder_of(path: Path, metadata: dict[str, Any], threads: int | None) -> Te
     return encoder
 
 
-def load_translator(path: str | Path, *, threads: int | None = None) -> Translator:
+def load_translator(
+    path: str | Path, *, threads: int | None = None, spin: bool = True
+) -> Translator:
     """Loads an exported network that makes images of images; the arguments are those of `load`.
 
     Raises:
         UserError: as `load`, or the file makes images of latents.
     """
     path = Path(path)
-    backend, metadata = open_file(path, threads=threads)
+    backend, metadata = open_file(path, threads=threads, spin=spin)
     if "input" not in _input_names(path, metadata):
         raise UserError(f"{path} takes no images: `tfgan2 generate` uses it")
     try:
@@ -91,12 +97,16 @@ def load_translator(path: str | Path, *, threads: int | None = None) -> Translat
         raise UserError(f"{path} is damaged: its metadata is incomplete") from None
 
 
-def open_file(path: Path, *, threads: int | None = None) -> tuple[Backend, dict[str, Any]]:
+def open_file(
+    path: Path, *, threads: int | None = None, spin: bool = True
+) -> tuple[Backend, dict[str, Any]]:
     """What runs a file, and its metadata; the arguments are those of `load`."""
     content, metadata = _read(path)
     if threads is not None and threads < 1:
         raise UserError(f"threads must be at least 1, not {threads}")
-    backend = _BACKENDS[SUFFIXES[path.suffix.lower()]](path, content, threads or _cores())
+    backend = _BACKENDS[SUFFIXES[path.suffix.lower()]](
+        path, content, threads or _cores(), spin=spin
+    )
     return backend, metadata
 
 

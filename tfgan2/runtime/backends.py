@@ -63,18 +63,21 @@ class OnnxRuntime:
         path: named in errors.
         content: the file's bytes.
         threads: how many.
+        spin: whether these wait for work at full speed: a little faster alone, much slower where
+            others need the cores.
 
     Raises:
         UserError: onnxruntime is missing or refuses the model.
     """
 
-    def __init__(self, path: Path, content: bytes, threads: int) -> None:
+    def __init__(self, path: Path, content: bytes, threads: int, *, spin: bool = True) -> None:
         try:
             import onnxruntime
         except ImportError:
             raise UserError(f"{path.name} needs onnxruntime: pip install onnxruntime") from None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin)))
         options.log_severity_level = 3  # errors only; they are raised as well
         try:
             self.session = onnxruntime.InferenceSession(
@@ -99,12 +102,13 @@ class LiteRT:
         path: named in errors.
         content: the file's bytes.
         threads: how many.
+        spin: without effect here.
 
     Raises:
         UserError: ai-edge-litert is missing or refuses the model.
     """
 
-    def __init__(self, path: Path, content: bytes, threads: int) -> None:
+    def __init__(self, path: Path, content: bytes, threads: int, *, spin: bool = True) -> None:
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError:

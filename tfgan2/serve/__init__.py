@@ -1,0 +1,84 @@
+"""An exported file behind HTTP: NumPy, onnxruntime or LiteRT, FastAPI; no TensorFlow.
+
+from tfgan2.serve import Limits, serve
+
+serve("generator.onnx", port=8000)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfgan2.errors import UserError
+from tfgan2.serve.limits import Limits
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+__all__ = ["Limits", "create_app", "serve"]
+
+NEEDED = ("fastapi", "httptools", "prometheus_client", "python_multipart", "uvicorn")
+
+
+def check_extra() -> None:
+    """Raises a UserError if a package of the extra is missing."""
+    for name in NEEDED:
+        try:
+            import_module(name)
+        except ImportError:
+            raise UserError(f"tfgan2 serve needs {name}: pip install 'tfgan2[serve]'") from None
+
+
+def create_app(
+    path: str | Path, limits: Limits | None = None, *, threads: int | None = None
+) -> FastAPI:
+    """An ASGI application for an exported file, for a server of your own.
+
+    Args:
+        path: a `.onnx` or `.tflite` file that `tfgan2 export` wrote.
+        limits: what it takes on.
+        threads: for the computation; default: all cores this process may use.
+
+    Raises:
+        UserError: a package of the extra is missing, or as `runtime.load`.
+    """
+    check_extra()
+    from tfgan2.serve.app import make_app
+    from tfgan2.serve.models import open_model
+
+    return make_app(open_model(Path(path), limits or Limits(), threads=threads))
+
+
+def serve(
+    path: str | Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    limits: Limits | None = None,
+    threads: int | None = None,
+    access_log: bool = False,
+) -> None:
+    """Serves an exported file until SIGTERM or SIGINT, then ends what is in progress.
+
+    Args:
+        path: as for `create_app`, and so are `limits` and `threads`.
+        host: an address of this machine; "0.0.0.0" for all.
+        port: 0 for a free one.
+        access_log: whether each request is a line on stderr.
+
+    Raises:
+        UserError: as `create_app`, or the port cannot be had.
+    """
+    check_extra()
+    from tfgan2.serve.server import run
+
+    run(
+        Path(path),
+        host=host,
+        port=port,
+        limits=limits or Limits(),
+        threads=threads,
+        access_log=access_log,
+    )
