@@ -9,10 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 
 from tfgan2 import runtime
 from tfgan2.errors import UserError
-from tfgan2.serve import Limits
+from tfgan2.serve import Limits, create_app
+from tfgan2.web import page_files
 
 
 def samples(client):
@@ -56,12 +58,23 @@ def test_common_addresses(client, generators):
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/readyz").json() == {"status": "ready"}
     assert "swagger" in client.get("/docs").text
-    page = client.get("/").text
-    assert 'src="generate.png?' in page and 'href="docs"' in page and ">cat<" in page
+    page = client.get("/")
+    assert page.url.path == "/page/"
+    assert "<title>" in page.text and page.headers["content-type"].startswith("text/html")
+    for name, content in page_files(file).items():
+        assert client.get(f"/page/{name}").content == content
+    assert client.get("/page/app.js").headers["content-type"].startswith("text/javascript")
+    assert client.get("/page/nothing").status_code == 404
     fields = client.get("/openapi.json").json()["components"]["schemas"]["Generate"]["properties"]
     assert set(fields) == {"count", "seed", "latents", "columns", "label"}
     assert client.get("/nothing").status_code == 404
     assert client.delete("/generate").status_code == 405
+
+
+def test_page_of_what_no_browser_runs(generators):
+    with TestClient(create_app(generators / "generator.tflite")) as client:
+        page = client.get("/").text
+    assert 'src="generate.png?' in page and 'href="docs"' in page and ">cat<" in page
 
 
 def test_metrics(client):

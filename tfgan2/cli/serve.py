@@ -57,6 +57,13 @@ def serve(
     drain_timeout: Annotated[
         float, typer.Option(min=0, help="Seconds that those in progress then have.")
     ] = DEFAULT.drain_timeout,
+    ort_web: Annotated[
+        Path | None,
+        typer.Option(
+            help="The installed npm package onnxruntime-web, for the page at /.",
+            show_default="its CDN",
+        ),
+    ] = None,
     access_log: Annotated[
         bool, typer.Option("--access-log", help="Show each request on stderr.")
     ] = False,
@@ -74,4 +81,12 @@ def serve(
         drain_delay=drain_delay,
         drain_timeout=drain_timeout,
     )
-    serve_file(file, host=host, port=port, limits=limits, threads=threads, access_log=access_log)
+    serve_file(
+        file,
+        host=host,
+        port=port,
+        limits=limits,
+        threads=threads,
+        ort_web=ort_web,
+        access_log=access_log,
+    )

@@ -32,7 +32,11 @@ def check_extra() -> None:
 
 
 def create_app(
-    path: str | Path, limits: Limits | None = None, *, threads: int | None = None
+    path: str | Path,
+    limits: Limits | None = None,
+    *,
+    threads: int | None = None,
+    ort_web: str | Path | None = None,
 ) -> FastAPI:
     """An ASGI application for an exported file, for a server of your own.
 
@@ -40,15 +44,20 @@ def create_app(
         path: a `.onnx` or `.tflite` file that `tfgan2 export` wrote.
         limits: what it takes on.
         threads: for the computation; default: all cores this process may use.
+        ort_web: the installed npm package onnxruntime-web, which the page at / then takes from this
+            server instead of a CDN.
 
     Raises:
-        UserError: a package of the extra is missing, or as `runtime.load`.
+        UserError: a package of the extra is missing, `ort_web` is not that package, or as
+            `runtime.load`.
     """
     check_extra()
     from tfgan2.serve.app import make_app
     from tfgan2.serve.models import open_model
+    from tfgan2.web import ort
 
-    return make_app(open_model(Path(path), limits or Limits(), threads=threads))
+    found = None if ort_web is None else ort.find(Path(ort_web))
+    return make_app(open_model(Path(path), limits or Limits(), threads=threads), found)
 
 
 def serve(
@@ -58,12 +67,13 @@ def serve(
     port: int = 8000,
     limits: Limits | None = None,
     threads: int | None = None,
+    ort_web: str | Path | None = None,
     access_log: bool = False,
 ) -> None:
     """Serves an exported file until SIGTERM or SIGINT, then ends what is in progress.
 
     Args:
-        path: as for `create_app`, and so are `limits` and `threads`.
+        path: as for `create_app`, and so are `limits`, `threads` and `ort_web`.
         host: an address of this machine; "0.0.0.0" for all.
         port: 0 for a free one.
         access_log: whether each request is a line on stderr.
@@ -80,5 +90,6 @@ def serve(
         port=port,
         limits=limits or Limits(),
         threads=threads,
+        ort_web=ort_web,
         access_log=access_log,
     )

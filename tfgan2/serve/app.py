@@ -7,11 +7,18 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
@@ -24,9 +31,18 @@ from tfgan2.serve.gate import Gate, problem
 from tfgan2.serve.home import home_page
 from tfgan2.serve.metrics import Metrics
 from tfgan2.serve.models import Served
+from tfgan2.web import page_files
 
 T = TypeVar("T")
 MAX_THREADS = 8
+MEDIA_TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".json": "application/json",
+    ".wasm": "application/wasm",
+}
 
 
 class Problem(BaseModel):
@@ -82,8 +98,8 @@ class Work:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def make_app(served: Served) -> FastAPI:
-    """The application for a file."""
+def make_app(served: Served, ort_web: Path | None = None) -> FastAPI:
+    """The application for a file; `ort_web` is what `tfgan2.web.page_files` takes."""
     from tfgan2.serve import generating, translating
 
     work = Work(served)
@@ -101,6 +117,7 @@ def make_app(served: Served) -> FastAPI:
         router = translating.make_router(work, served.network)
     app.include_router(router)
     _add_common(app, work)
+    _add_page(app, work, ort_web)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(UserError, _wrong)
     app.add_exception_handler(NotAcceptableError, _not_acceptable)
@@ -117,12 +134,6 @@ def make_app(served: Served) -> FastAPI:
 
 
 def _add_common(app: FastAPI, work: Work) -> None:
-    page = home_page(work.served)
-
-    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
-    async def home() -> str:
-        return page
-
     @app.get("/metadata")
     async def metadata() -> dict[str, Any]:
         """What the file says of itself; docs/export.md lists the fields."""
@@ -144,6 +155,38 @@ def _add_common(app: FastAPI, work: Work) -> None:
     async def metrics() -> Response:
         """What is counted, for Prometheus."""
         return Response(generate_latest(work.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_page(app: FastAPI, work: Work, ort_web: Path | None) -> None:
+    """The page that runs the file in the browser, or where none can, one that shows what is made.
+
+    The former takes seconds to make, so it is made when it is first asked for.
+    """
+    if not work.served.runs_in_browser:
+        simple = home_page(work.served)
+
+        @app.get("/", response_class=HTMLResponse, include_in_schema=False)
+        async def home() -> str:
+            return simple
+
+        return
+    making: asyncio.Task[dict[str, bytes]] | None = None
+
+    @app.get("/", include_in_schema=False)
+    async def to_page() -> Response:
+        return RedirectResponse("page/")
+
+    @app.get("/page/{name:path}", include_in_schema=False)
+    async def page(name: str) -> Response:
+        nonlocal making
+        if making is None:
+            making = asyncio.create_task(work.in_thread(page_files, work.served.path, ort_web))
+        name = name or "index.html"
+        content = (await asyncio.shield(making)).get(name)
+        if content is None:
+            return problem(404, "Not Found")
+        kind = MEDIA_TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
+        return Response(content, media_type=kind)
 
 
 # Starlette's type for handlers says Exception, whichever they are for.

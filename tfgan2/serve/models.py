@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from tfgan2 import runtime
+from tfgan2.errors import UserError
 from tfgan2.latents import draw_latents
 from tfgan2.runtime import Generator, Translator
 from tfgan2.serve.limits import Limits
 from tfgan2.serve.steady import Inputs, Steady, candidates, steady_sizes
+from tfgan2.web import check_shape
 
 MEGABYTE = 1 << 20
 
@@ -36,6 +38,17 @@ class Served:
     @property
     def metadata(self) -> dict[str, Any]:
         return self.network.metadata
+
+    @property
+    def runs_in_browser(self) -> bool:
+        """Whether `tfgan2.web` makes a page of it."""
+        if self.path.suffix.lower() != ".onnx":
+            return False
+        try:
+            check_shape(tuple(self.metadata["outputs"][0]["shape"]))
+        except UserError:
+            return False
+        return True
 
 
 def open_model(path: Path, limits: Limits, *, threads: int | None = None) -> Served:

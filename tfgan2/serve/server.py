@@ -20,6 +20,7 @@ from tfgan2.serve.app import make_app
 from tfgan2.serve.batches import Batches
 from tfgan2.serve.limits import Limits
 from tfgan2.serve.models import open_model
+from tfgan2.web import ort
 
 MOST_HEAD = 64 << 10
 HEAD_SECONDS = 10.0
@@ -33,13 +34,15 @@ def run(
     port: int,
     limits: Limits,
     threads: int | None,
+    ort_web: str | Path | None,
     access_log: bool,
 ) -> None:
     """Serves a file until a signal; the arguments and errors are those of `serve.serve`."""
+    page_runtime = None if ort_web is None else ort.find(Path(ort_web))
     bound = _bind(host, port)  # before the model is loaded and tried out, which may take a while
     with bound:
         served = open_model(path, limits, threads=threads)
-        app = make_app(served)
+        app = make_app(served, page_runtime)
         config = uvicorn.Config(
             app,
             http=_Protocol,
