@@ -88,7 +88,8 @@ class TranslationModel(GenerativeModel):
         return with_weights(self.build_generator(height, width), self.sampling_generator)
 
     def exports(self) -> dict[str, Exportable]:
-        return {"generator": Exportable(self.sampling_generator, self.resized, self.facts())}
+        generator = self.sampling_generator
+        return {"generator": Exportable(generator, self.resized, self.facts(), self.inputs_of)}
 
     def facts(self) -> dict[str, Any]:
         """What the metadata of an export tells; see `tfgan2.export.export_networks`."""
