@@ -136,7 +136,7 @@ def _show(artifacts: Sequence[Artifact]) -> None:
             f"{artifact.bytes / 1e6:.2f}",
             f"{artifact.max_difference:.1e}",
             f"{artifact.psnr:.1f}",
-            f"{artifact.frechet['distance']:.1e}",
+            f"{artifact.frechet['distance']:.2g}",
             f"{artifact.milliseconds_per_image:.2f}",
         )
     console.print(table)

@@ -13,8 +13,9 @@ GOAL = 35.0
 def search(model: Int8, judge: Callable[[bytes], float]) -> tuple[bytes, list[str]]:
     """Finds the layers to be kept in float.
 
-    Each layer is made int8 by itself first, which tells how much error it causes. Then as few as
-    possible are kept in float, the worst first.
+    Each layer is made int8 by itself first, which tells how much error it causes. Then layers are
+    kept in float, the worst first, until the goal is reached, and of these each is let go, the
+    mildest first, that the goal can do without.
 
     Args:
         model: with its ranges known.
@@ -39,5 +40,10 @@ def search(model: Int8, judge: Callable[[bytes], float]) -> tuple[bytes, list[st
             most, made = middle, tried
         else:
             fewest = middle + 1
-    kept = set(ranked[:most])
+    kept = ranked[:most]
+    for layer in reversed(kept.copy()):
+        fewer = [other for other in kept if other != layer]
+        tried = model.whole(fewer)
+        if judge(tried) >= GOAL:
+            kept, made = fewer, tried
     return made, [layer for layer in model.layers if layer in kept]

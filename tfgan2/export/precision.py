@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfgan2.export import saved_model, subpixel, tflite
+from tfgan2.errors import UserError
+from tfgan2.export import ExportError, saved_model, subpixel, tflite
 from tfgan2.export.subject import Subject
 from tfgan2.images import to_uint8
 from tfgan2.metrics import psnr
@@ -50,11 +51,11 @@ class LowerPrecision:
         self._float32: dict[bool, bytes] = {}
         self._int8: Int8 | None = None
 
-    def make(self, staging: Path, precision: str, batch: int) -> tuple[bytes, list[str]]:
+    def make(self, path: Path, precision: str, batch: int) -> tuple[bytes, list[str]]:
         """Makes a model.
 
         Args:
-            staging: a folder to work in.
+            path: where it is going to stand; beside it is room to work in.
             precision: one of PRECISIONS.
             batch: the fixed batch size.
 
@@ -62,16 +63,16 @@ class LowerPrecision:
             The TFLite model, and of "mixed" the layers that compute in float.
 
         Raises:
-            ExportError: TFLite has no operator for something.
+            ExportError: TFLite has no operator for something, or the conversion went wrong.
         """
         if precision == "float32":
-            return self._float(staging, batch, phases=True), []
+            return self._float(path, batch, phases=True), []
         from tfgan2.export import mixed, quantize
 
         if precision == "float16":
-            return quantize.float16(self._float(staging, batch, phases=True)), []
+            return quantize.float16(self._float(path, batch, phases=True)), []
         # The quantizer knows transposed convolutions, and no depth-to-space.
-        model = self._float(staging, batch, phases=False)
+        model = self._float(path, batch, phases=False)
         if precision == "dynamic":
             return quantize.dynamic(model), []
         if self._int8 is None:
@@ -81,15 +82,21 @@ class LowerPrecision:
             return self._int8.whole(), []
         return mixed.search(self._int8, Judge(self._subject, self._seed, batch))
 
-    def _float(self, staging: Path, batch: int, *, phases: bool) -> bytes:
+    def _float(self, path: Path, batch: int, *, phases: bool) -> bytes:
         """In float32; `phases`: transposed convolutions as `subpixel` computes them."""
         network = self._subject.generator
         phases = phases and bool(subpixel.fitting(network))
         if phases not in self._float32:
-            source = Path(tempfile.mkdtemp(dir=staging)) / "source"
+            source = Path(tempfile.mkdtemp(dir=path.parent)) / "source"
             with subpixel.rewritten(network) if phases else contextlib.nullcontext():
                 saved_model.write(self._subject, source, batch)
-            self._float32[phases] = tflite.convert(source)
+            model = tflite.convert(source)
+            # LiteRT crashes on what the quantizer makes of weights that are not finite.
+            backend = opened(path.name, model)
+            one = in_batches(backend, self._subject.draw(1, self._seed), self._subject.output, batch)
+            if not np.isfinite(one).all():
+                raise ExportError(f"{path.name} was not kept: it makes values that are not finite")
+            self._float32[phases] = model
         return self._float32[phases]
 
     def _batches(self, batch: int) -> Iterator[dict[str, np.ndarray]]:
@@ -97,6 +104,18 @@ class LowerPrecision:
         inputs = self._subject.draw(count, self._seed)
         for start in range(0, count, batch):
             yield {name: array[start : start + batch] for name, array in inputs.items()}
+
+
+def opened(name: str, model: bytes) -> LiteRT:
+    """What runs a TFLite model.
+
+    Raises:
+        ExportError: it cannot be run.
+    """
+    try:
+        return LiteRT(Path(name), model, 1)
+    except UserError as error:
+        raise ExportError(f"{name} was not kept, it cannot be run: {error}") from error
 
 
 class Judge:
@@ -114,8 +133,7 @@ class Judge:
 
     def __call__(self, model: bytes) -> float:
         """Decibels."""
-        backend = LiteRT(Path("model.tflite"), model, 1)
-        made = in_batches(backend, self._inputs, self._output, self._batch)
+        made = in_batches(opened("model.tflite", model), self._inputs, self._output, self._batch)
         if not np.isfinite(made).all():
             return 0.0
         if made.ndim != 4:

@@ -7,6 +7,8 @@ operator in float only (pix2pix: 51.6 against 48.4 dB).
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -69,7 +71,8 @@ class Int8:
         found = calibrator.Calibrator(
             model, num_threads=1, qsv_update_func=qsv_utils.min_max_update
         )
-        found.calibrate({SIGNATURE: [dict(batch) for batch in batches]}, manager)
+        with contextlib.redirect_stderr(io.StringIO()):  # its progress bar cannot be switched off
+            found.calibrate({SIGNATURE: [dict(batch) for batch in batches]}, manager)
         self._ranges = found.get_model_qsvs()
 
     def whole(self, except_for: Sequence[str] = ()) -> bytes:
@@ -96,7 +99,9 @@ class Int8:
 
 
 def _quantized(model: bytes, rules: Recipe, ranges: Any = None) -> bytes:
-    made = quantizer.Quantizer(model, rules).quantize(ranges, enable_progress_report=False)
+    made = quantizer.Quantizer(model, rules).quantize(
+        ranges, enable_progress_bar=False, enable_progress_report=False
+    )
     return bytes(made.quantized_model)
 
 

@@ -13,7 +13,6 @@ import contextlib
 from collections.abc import Iterator
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 
@@ -21,9 +20,7 @@ class _Subpixel(keras.layers.Conv2DTranspose):
     """Conv2DTranspose, computed by phases."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        with tf.init_scope():  # a constant can be rearranged once, in the file
-            kernel = self.kernel.numpy()
-        outputs = conv_transpose(inputs, kernel, self.strides[0])
+        outputs = conv_transpose(inputs, tf.convert_to_tensor(self.kernel), self.strides[0])
         if self.use_bias:
             outputs = outputs + self.bias
         return outputs if self.activation is None else self.activation(outputs)
@@ -68,7 +65,7 @@ def _fits(layer: keras.layers.Conv2DTranspose) -> bool:
     )
 
 
-def conv_transpose(inputs: tf.Tensor, kernel: np.ndarray, stride: int) -> tf.Tensor:
+def conv_transpose(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
     """`tf.nn.conv2d_transpose` with "SAME" padding, by phases.
 
     Args:
@@ -83,8 +80,9 @@ def conv_transpose(inputs: tf.Tensor, kernel: np.ndarray, stride: int) -> tf.Ten
     made, channels = kernel.shape[2:]
     # Row stride * a + r of the kernel is what phase r takes of the a-th input before; a
     # convolution counts them from the other end.
-    phases = kernel.reshape(taps, stride, taps, stride, made, channels)[::-1, :, ::-1]
-    filters = phases.transpose(0, 2, 5, 1, 3, 4).reshape(taps, taps, channels, -1)
+    phases = tf.reshape(kernel, (taps, stride, taps, stride, made, channels))
+    phases = tf.transpose(tf.reverse(phases, (0, 2)), (0, 2, 5, 1, 3, 4))
+    filters = tf.reshape(phases, (taps, taps, channels, -1))
     around = [[0, 0], [taps - 1, taps - 1], [taps - 1, taps - 1], [0, 0]]
     outputs = tf.nn.conv2d(tf.pad(inputs, around), filters, 1, "VALID")
     outputs = tf.nn.depth_to_space(outputs, stride)

@@ -107,7 +107,7 @@ class Workshop:
                 if model_format == "onnx":
                     model = self._onnx(batch)
                 else:
-                    model, float_layers = self._lower.make(path.parent, precision, batch or 1)
+                    model, float_layers = self._lower.make(path, precision, batch or 1)
                 if precision == "mixed":
                     metadata["float_layers"] = float_layers
                 path.write_bytes(seal(model, metadata, model_format))
