@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from tfgan2.cli import datasets, export, fit, generate, info, models, sample, translate
+from tfgan2.cli import benchmark, datasets, export, fit, generate, info, models, sample, translate
 from tfgan2.errors import TrainingDivergedError, UserError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("sample")(sample.sample)
 app.command("export")(export.export)
 app.command("generate")(generate.generate)
 app.command("translate")(translate.translate)
+app.command("benchmark")(benchmark.benchmark)
 app.command("models")(models.models)
 app.command("datasets")(datasets.datasets)
 app.command("info")(info.info)
