@@ -124,7 +124,11 @@ def conditional(tmp_path_factory: pytest.TempPathFactory) -> Exported:
 def fixed(plain: Exported, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """`plain` with a batch of 3."""
     folder = tmp_path_factory.mktemp("fixed") / "export"
-    return Exported(plain.generator, folder, export_generator(plain.generator, folder, Options(batch=3, images=64)))
+    return Exported(
+        plain.generator,
+        folder,
+        export_generator(plain.generator, folder, Options(batch=3, images=64)),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -24,9 +24,7 @@ class WideAttention(keras.layers.Layer):
     def call(self, x):
         height, width, channels = x.shape[1:]
         flat = keras.ops.reshape(x, (-1, height * width, channels))
-        scores = keras.ops.matmul(
-            self.query(flat), keras.ops.transpose(self.key(flat), (0, 2, 1))
-        )
+        scores = keras.ops.matmul(self.query(flat), keras.ops.transpose(self.key(flat), (0, 2, 1)))
         mixed_up = keras.ops.matmul(keras.ops.softmax(scores), flat)
         return keras.ops.reshape(mixed_up, (-1, height, width, channels))
 

@@ -151,9 +151,7 @@ def test_a_wrong_file_is_not_kept(
         "garbage": "cannot be run",
     }[wrong]
     with pytest.raises(ExportError, match=message) as error:
-        export_generator(
-            plain.generator, tmp_path / "export", Options([model_format], [precision])
-        )
+        export_generator(plain.generator, tmp_path / "export", Options([model_format], [precision]))
     assert "generator." in one_line(error)
     assert ".partial" not in one_line(error)
     assert list(tmp_path.iterdir()) == []

@@ -17,9 +17,7 @@ def test_same_sums(size, stride):
     rng = np.random.default_rng(size)
     inputs = rng.standard_normal((2, 5, 7, 3)).astype(np.float32)
     kernel = rng.standard_normal((size, size, 4, 3)).astype(np.float32)
-    wanted = tf.nn.conv2d_transpose(
-        inputs, kernel, (2, 5 * stride, 7 * stride, 4), stride, "SAME"
-    )
+    wanted = tf.nn.conv2d_transpose(inputs, kernel, (2, 5 * stride, 7 * stride, 4), stride, "SAME")
     made = subpixel.conv_transpose(inputs, kernel, stride)
     np.testing.assert_allclose(made, wanted, atol=1e-4)
 
@@ -44,9 +42,11 @@ def test_within_the_block_only():
     wanted = model(x, training=False)
 
     def operators():
-        graph = tf.function(lambda x: model(x, training=False)).get_concrete_function(
-            tf.TensorSpec((1, 4, 4, 3))
-        ).graph
+        graph = (
+            tf.function(lambda x: model(x, training=False))
+            .get_concrete_function(tf.TensorSpec((1, 4, 4, 3)))
+            .graph
+        )
         return {operator.type for operator in graph.get_operations()}
 
     with subpixel.rewritten(model):

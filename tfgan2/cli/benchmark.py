@@ -25,7 +25,9 @@ _LIBRARIES = {"onnx": "onnxruntime", "tflite": "LiteRT"}
 def benchmark(
     files: Annotated[
         list[Path],
-        typer.Argument(help=".tflite or .onnx files, SavedModel folders, runs (Keras).", show_default=False),
+        typer.Argument(
+            help=".tflite or .onnx files, SavedModel folders, runs (Keras).", show_default=False
+        ),
     ],
     count: Annotated[int, typer.Option(min=1, help="Calls of each that are timed.")] = 50,
     threads: Annotated[
@@ -45,9 +47,7 @@ def benchmark(
 ) -> None:
     """Time exported files against each other, in turns, on the CPU."""
     contenders = [
-        contender
-        for file in files
-        for contender in _contenders(file, threads or [1, 2], batch)
+        contender for file in files for contender in _contenders(file, threads or [1, 2], batch)
     ]
     timings = measure(contenders, count)
     _show(timings)

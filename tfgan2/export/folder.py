@@ -116,9 +116,7 @@ def _listed(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _current(
-    out_dir: Path, descriptions: Mapping[str, Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+def _current(out_dir: Path, descriptions: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The artefacts of an earlier export that the descriptions are true of, intact ones only."""
     earlier = read_metadata(out_dir) or {}
     first = next(iter(descriptions.values()))

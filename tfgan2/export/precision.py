@@ -93,7 +93,9 @@ class LowerPrecision:
             model = tflite.convert(source)
             # LiteRT crashes on what the quantizer makes of weights that are not finite.
             backend = opened(path.name, model)
-            one = in_batches(backend, self._subject.draw(1, self._seed), self._subject.output, batch)
+            one = in_batches(
+                backend, self._subject.draw(1, self._seed), self._subject.output, batch
+            )
             if not np.isfinite(one).all():
                 raise ExportError(f"{path.name} was not kept: it makes values that are not finite")
             self._float32[phases] = model
