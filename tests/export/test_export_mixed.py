@@ -100,7 +100,7 @@ def test_the_fewest_layers_are_kept():
     assert mixed.search(model, model.judge)[1] == ["a"]
     model = Layers({"a": 9, "b": 8})
     assert mixed.search(model, model.judge) == ({"a", "b"}, [])
-    model = Layers({name: 26 for name in "abcde"})
+    model = Layers(dict.fromkeys("abcde", 26))
     assert len(mixed.search(model, model.judge)[1]) == 5
 
 

@@ -9,9 +9,10 @@ from tfgan2.export.snippets import SNIPPETS, describe, python
 from tfgan2.images import is_points
 
 _NEEDS = {
-    "Kotlin": 'Add `implementation("com.google.ai.edge.litert:litert:2.1.0")` or later, and the file to '
-    "the app's `assets`.",
-    "Swift": "Add the pod `TensorFlowLiteSwift` (2.13 or later), and the file to the app's resources.",
+    "Kotlin": 'Add `implementation("com.google.ai.edge.litert:litert:2.1.0")` or later, and the '
+    "file to the app's `assets`.",
+    "Swift": "Add the pod `TensorFlowLiteSwift` (2.13 or later), and the file to the app's "
+    "resources.",
     "JavaScript": "`npm install onnxruntime-web`, and serve the file beside the page.",
 }
 
@@ -85,8 +86,8 @@ def _tensors(metadata: Mapping[str, Any]) -> Iterator[str]:
                 )
     yield ""
     yield (
-        "The first size is the batch: `metadata.json` says for each file whether it is fixed. Images "
-        "are rows of pixels of channels (NHWC)."
+        "The first size is the batch: `metadata.json` says for each file whether it is fixed. "
+        "Images are rows of pixels of channels (NHWC)."
     )
     yield ""
 
@@ -109,9 +110,9 @@ def _notes(metadata: Mapping[str, Any]) -> Iterator[str]:
         yield ""
     if metadata.get("captions"):
         yield (
-            "A sentence is split into its words in lower case, without punctuation. The word in line "
-            "i of `vocabulary.txt`, from 0, has the number i + 2; 1 stands for any other, and 0 fills "
-            "up to the length of `words`. `text_encoder` makes `text` of them."
+            "A sentence is split into its words in lower case, without punctuation. The word in "
+            "line i of `vocabulary.txt`, from 0, has the number i + 2; 1 stands for any other, and "
+            "0 fills up to the length of `words`. `text_encoder` makes `text` of them."
         )
         yield ""
 

@@ -1,4 +1,4 @@
-"""Code that runs an exported file, for the README of a bundle: Python, Kotlin, Swift, JavaScript."""
+"""Code that runs an exported file, for the README of a bundle, in four languages."""
 
 from __future__ import annotations
 
@@ -74,6 +74,14 @@ def describe(
         encoder,
         words,
     )
+
+
+def _levels(channels: int) -> str:
+    """Red, green and blue of pixel i, in Kotlin and Swift."""
+    if channels < 3:
+        place = "i" if channels == 1 else f"{channels} * i"
+        return ", ".join([f"level({place})"] * 3)
+    return ", ".join(f"level({channels} * i{f' + {c}' if c else ''})" for c in range(3))
 
 
 # --- Python --------------------------------------------------------------------------------------
@@ -191,8 +199,7 @@ def kotlin(it: Described) -> str:
     else:
         read = ['    val made = outputs["image"]!!.readFloat()']
         level = "    fun level(i: Int) = ((made[i] + 1f) * 127.5f).roundToInt().coerceIn(0, 255)"
-    offsets = [0, 1, 2] if channels >= 3 else [0, 0, 0]
-    rgb = ", ".join(f"level({channels} * i + {offset})" for offset in offsets)
+    rgb = _levels(channels)
     code = [
         "import android.content.Context",
         "import android.graphics.Bitmap",
@@ -247,7 +254,7 @@ def kotlin(it: Described) -> str:
 def swift(it: Described) -> str:
     """A function that makes the RGBA bytes of a picture, by TensorFlowLiteSwift."""
     height, width, channels = it.shape
-    takes, fills = [], []
+    takes, fills, feeds = [], [], []
     for name in it.inputs:
         size = it.size_of(name)
         if name == "z":
@@ -259,21 +266,20 @@ def swift(it: Described) -> str:
                 )
             fills += [f"    let z = (0..<{size}).map {{ _ in\n        {draw}\n    }}"]
         elif name == "label":
-            takes.append("label: Int32")  # the line in labels.txt, from 0
-            fills.append(f"    let label = [Int32](repeating: label, count: {size})")
+            takes.append("label number: Int32")  # the line in labels.txt, from 0
+            fills.append(f"    let label = [Int32](repeating: number, count: {size})")
         elif name == "text" and it.words is not None:
             stem = str(it.encoder).removesuffix(".tflite")
             fills += [
                 f"    let words: [Int32] = {it.words[0]}  // {it.words[1]}",
                 f'    let encoder = try runner("{stem}")',
-                '    try encoder.copy(bytes(of: words), toInputNamed: "words")',
-                "    try encoder.invoke()",
+                '    try encoder.invoke(with: ["words": bytes(of: words)])',
                 '    let text = try encoder.output(named: "text").data',
             ]
         else:
             takes.append(f"{name}: [Float]")
-        data = "text" if name == "text" else f"bytes(of: {name})"
-        fills.append(f'    try model.copy({data}, toInputNamed: "{name}")')
+        given = "text" if name == "text" else f"bytes(of: {name})"
+        feeds.append(f'"{name}": {given}')
     notes = [
         f"/// - {name}: shape ({it.dims(name)}), "
         + ("1 where to fill, else 0" if name == "mask" else "in -1...1, rows of pixels")
@@ -289,8 +295,7 @@ def swift(it: Described) -> str:
             "        Array($0.bindMemory(to: Float.self))\n    }"
         )
         level = "UInt8(min(max(((made[i] + 1) * 127.5).rounded(), 0), 255))"
-    offsets = [0, 1, 2] if channels >= 3 else [0, 0, 0]
-    rgb = ", ".join(f"level({channels} * i + {offset})" for offset in offsets)
+    rgb = _levels(channels)
     stem = it.file.removesuffix(".tflite")
     return "\n".join(
         [
@@ -302,7 +307,7 @@ def swift(it: Described) -> str:
             f"func make({', '.join(takes)}) throws -> [UInt8] {{",
             f'    let model = try runner("{stem}")',
             *fills,
-            "    try model.invoke()",
+            f"    try model.invoke(with: [{', '.join(feeds)}])",
             read,
             f"    func level(_ i: Int) -> UInt8 {{ {level} }}",
             f"    return (0..<{height * width}).flatMap {{ i in [{rgb}, 255] }}",
@@ -311,9 +316,7 @@ def swift(it: Described) -> str:
             "func runner(_ name: String) throws -> SignatureRunner {",
             '    let path = Bundle.main.path(forResource: name, ofType: "tflite")!',
             "    let interpreter = try Interpreter(modelPath: path)",
-            '    let runner = try interpreter.signatureRunner(with: "serving_default")',
-            "    try runner.allocateTensors()",
-            "    return runner",
+            '    return try interpreter.signatureRunner(with: "serving_default")',
             "}",
             "",
             "func bytes<Value>(of values: [Value]) -> Data {",

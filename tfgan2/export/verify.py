@@ -16,7 +16,7 @@ from tfgan2.runtime.backends import Backend
 
 FLOAT32_TOLERANCE = 1e-4
 ONE_STEP = 2.01 / 255
-"""Of pictures that the file itself rounds: a value at the border of two steps may fall to either."""
+"""Of pictures that the file rounds: a value at the border of two steps may fall to either."""
 LEAST_PSNR = 25.0
 """Decibels. Below that anyone sees the difference, and a file is not kept unasked."""
 LATENTS = 64

@@ -113,7 +113,8 @@ def made_up_inputs(metadata: Mapping[str, Any], batch: int) -> dict[str, np.ndar
         if item["dtype"] == "int32":
             made[item["name"]] = np.full(shape, item["range"][1], np.int32)
         elif "range" in item:
-            made[item["name"]] = rng.uniform(*item["range"], shape).astype(np.float32)
+            low, high = item["range"]
+            made[item["name"]] = rng.uniform(low, high, shape).astype(np.float32)
         else:
             made[item["name"]] = rng.standard_normal(shape, dtype=np.float32)
     return made
