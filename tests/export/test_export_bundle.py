@@ -100,12 +100,19 @@ export const InferenceSession = {
           name, t.type, t.data.constructor.name, t.data.length, t.dims,
           Math.min(...t.data), Math.max(...t.data)]);
         console.log(JSON.stringify([file, seen]));
-        if ("words" in feeds) return { text: new Tensor("float32", new Float32Array(DIM), [1, DIM]) };
+        const text = new Tensor("float32", new Float32Array(DIM), [1, DIM]);
+        if ("words" in feeds) return { text };
         return { image: new Tensor("float32", VALUES, [1, 16, 16, 1]) };
       },
     };
   },
 };
+"""
+
+
+CALL = """
+import { make } from "./made.mjs";
+console.log(JSON.stringify([...await make(GIVEN)]));
 """
 
 
@@ -128,9 +135,7 @@ def test_the_javascript_feeds_and_shows(bundle, tmp_path):
     picture = "{ data: Uint8ClampedArray.from({ length: 1024 }, (_, i) => i % 256) }"
     calls = {"label": "2", "input": picture, "mask": picture}
     given = ", ".join(calls[i["name"]] for i in metadata["inputs"] if i["name"] in calls)
-    (tmp_path / "run.mjs").write_text(
-        f'import {{ make }} from "./made.mjs";\nconsole.log(JSON.stringify([...await make({given})]));'
-    )
+    (tmp_path / "run.mjs").write_text(CALL.replace("GIVEN", given))
     ran = subprocess.run(
         [NODE, "run.mjs"], cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60
     )
@@ -154,25 +159,27 @@ def test_the_javascript_feeds_and_shows(bundle, tmp_path):
             assert low < 0 < high and np.isfinite([low, high]).all()
 
 
+@pytest.fixture(scope="module")
+def onnxruntime_web(tmp_path_factory):
+    """A node_modules with onnxruntime-web."""
+    folder = tmp_path_factory.mktemp("npm")
+    command = ["npm", "install", "--no-audit", "--no-fund", "onnxruntime-web"]
+    if subprocess.run(command, cwd=folder, capture_output=True).returncode:
+        pytest.skip("npm cannot fetch onnxruntime-web here")
+    return folder / "node_modules"
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(NODE is None or shutil.which("npm") is None, reason="needs node and npm")
-def test_the_javascript_runs_with_onnxruntime_web(bundle, tmp_path):
+def test_the_javascript_runs_with_onnxruntime_web(bundle, onnxruntime_web, tmp_path):
     folder = shutil.copytree(bundle, tmp_path / "elsewhere")
-    install = subprocess.run(
-        ["npm", "install", "--no-audit", "--no-fund", "onnxruntime-web"],
-        cwd=folder,
-        capture_output=True,
-    )
-    if install.returncode:
-        pytest.skip("npm cannot fetch onnxruntime-web here")
+    (folder / "node_modules").symlink_to(onnxruntime_web)
     (folder / "made.mjs").write_text(blocks(bundle, "javascript")[0])
     metadata = json.loads((bundle / "metadata.json").read_text())
     picture = "{ data: Uint8ClampedArray.from({ length: 1024 }, (_, i) => i % 256) }"
     calls = {"label": "2", "input": picture, "mask": picture}
     given = ", ".join(calls[i["name"]] for i in metadata["inputs"] if i["name"] in calls)
-    (folder / "run.mjs").write_text(
-        f'import {{ make }} from "./made.mjs";\nconsole.log(JSON.stringify([...await make({given})]));'
-    )
+    (folder / "run.mjs").write_text(CALL.replace("GIVEN", given))
     ran = subprocess.run(
         [NODE, "run.mjs"], cwd=folder, check=True, capture_output=True, text=True, timeout=120
     )
