@@ -101,7 +101,8 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     settle(generator)
     folder = tmp_path_factory.mktemp("plain") / "export"
     about = {"flavour": "dcgan", "dataset": "digits", "step": np.int64(7)}
-    return Exported(generator, folder, export_generator(generator, folder, about=about))
+    options = Options(images=64)
+    return Exported(generator, folder, export_generator(generator, folder, options, about=about))
 
 
 @pytest.fixture(scope="session")
