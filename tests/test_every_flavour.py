@@ -108,7 +108,7 @@ def test_from_training_to_exported_files(name: str, tmp_path: Path, pictures: Pa
             k: v for k, v in other.items() if k not in times
         }
 
-    assert cli.run(["export", str(run)]) == 0
+    assert cli.run(["export", str(run), "--images", "64"]) == 0
     listed = json.loads((run / "export" / "metadata.json").read_text())["artefacts"]
     formats = [item["format"] for item in listed]
     assert formats[:3] == ["saved_model", "tflite", "onnx"] and not len(formats) % 3
@@ -117,6 +117,26 @@ def test_from_training_to_exported_files(name: str, tmp_path: Path, pictures: Pa
         check_translation(run, pictures, tmp_path)
     else:
         check_samples(run, tmp_path)
+    check_lower_precision(run, tmp_path / "lower")
+
+
+def check_lower_precision(run: Path, out: Path) -> None:
+    """Rounded pictures in every precision, calibrated on what the network will see."""
+    words = f"export {run} --format tflite --output uint8 --allow-lossy --images 16 --out {out}"
+    for precision in ("float16", "int8", "mixed"):
+        words += f" --precision {precision}"
+    assert cli.run(words.split()) == 0
+    listed = json.loads((out / "metadata.json").read_text())["artefacts"]
+    assert len(listed) % 3 == 0
+    for float16, int8, mixed in zip(*[iter(listed)] * 3, strict=True):
+        assert float16["psnr"] > 40
+        assert mixed["psnr"] > min(32, int8["psnr"] - 0.1)
+        assert (mixed["float_layers"] == []) or int8["psnr"] < 38
+        images = "image" in [tensor["name"] for tensor in int8["outputs"]]
+        assert int8["outputs"][0]["dtype"] == ("uint8" if images else "float32")
+        taken = {tensor["name"] for tensor in int8["inputs"]}
+        assert int8["calibration"].endswith(" of latents") == (not taken - {"z", "label"})
+        assert "made-up" not in int8["calibration"]
 
 
 def check_samples(run: Path, tmp_path: Path) -> None:
@@ -162,7 +182,8 @@ def check_translation(run: Path, pictures: Path, tmp_path: Path) -> None:
     """The run and its exported files make the same pictures of the same pictures."""
     names = [path.stem for path in sorted((run / "export").glob("*.onnx"))]
     any_size = tmp_path / "any-size"
-    assert cli.run(["export", str(run), "--dynamic-size", "--out", str(any_size)]) == 0
+    dynamic = ["--dynamic-size", "--images", "16", "--out", str(any_size)]
+    assert cli.run(["export", str(run), *dynamic]) == 0
     for name in names:
         direction = ["--direction", "BtoA"] if name == "b_to_a" else []
         sources = {

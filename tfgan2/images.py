@@ -29,6 +29,11 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
     return np.clip(np.rint((images.astype(np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
+def from_uint8(pictures: np.ndarray) -> np.ndarray:
+    """0…255 to [-1, 1], float32; `to_uint8` gives back the very same. Any shape."""
+    return pictures.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
+
+
 def to_picture(image: np.ndarray) -> Image.Image:
     """One image, uint8, shape (H, W, C), as a Pillow image: C of 1 is grey, 3 RGB, 4 RGBA.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,8 @@ from tfgan2 import cli
 
 def exported(out: Path, words: str) -> Path:
     finished(out, f"--image-size 16 --batch-size 4 {words}")
-    assert cli.run(["export", str(out), "--format", "onnx", "--format", "tflite"]) == 0
+    words = f"export {out} --format onnx --format tflite --images 16"
+    assert cli.run(words.split()) == 0
     return out
 
 
@@ -249,3 +251,21 @@ def test_wrong_words(
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ") and message in error
     assert not list(places["work"].iterdir())
+
+
+def test_a_file_that_makes_uint8(filler: Path, pictures: Path, tmp_path: Path) -> None:
+    """The same pictures as those of the float file, from a file calibrated on other data."""
+    words = f"export {filler} --format tflite --output uint8 --images 16 --allow-lossy"
+    words += f" --precision float32 --precision int8 --calibration faces --out {tmp_path / 'e'}"
+    assert cli.run(words.split()) == 0
+    made = {}
+    for file in (filler / "export" / "generator.tflite", *(tmp_path / "e").glob("*.tflite")):
+        out = tmp_path / f"made-{len(made)}"
+        assert cli.run(f"translate {file} --input {pictures} --out {out}".split()) == 0
+        made[file] = [opened(path) for path in sorted(out.rglob("*.png"))]
+    full, *others = made.values()
+    assert len(others) == 2
+    for one, other in zip(full, made[tmp_path / "e" / "generator.tflite"], strict=True):
+        assert np.abs(one - other).max() <= 1
+    listed = json.loads((tmp_path / "e" / "metadata.json").read_text())["artefacts"]
+    assert [item.get("calibration") for item in listed] == [None, "64 of faces"]

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfgan2.export import PRECISIONS, Artifact, export_generator
+from tfgan2.export import PRECISIONS, Artifact, Options, export_generator
 
 layers = keras.layers
 
@@ -90,13 +90,19 @@ def make_generator() -> Callable[..., keras.Model]:
 
 
 @pytest.fixture(scope="session")
+def settle_generator() -> Callable[[keras.Model], None]:
+    return settle
+
+
+@pytest.fixture(scope="session")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """Unconditional, float32, all formats."""
     generator = build()
     settle(generator)
     folder = tmp_path_factory.mktemp("plain") / "export"
     about = {"flavour": "dcgan", "dataset": "digits", "step": np.int64(7)}
-    return Exported(generator, folder, export_generator(generator, folder, about=about))
+    options = Options(images=64)
+    return Exported(generator, folder, export_generator(generator, folder, options, about=about))
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +112,11 @@ def conditional(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     settle(generator)
     folder = tmp_path_factory.mktemp("conditional") / "export"
     artifacts = export_generator(
-        generator, folder, latent_distribution="uniform", class_names=["cat", "dog", "7"]
+        generator,
+        folder,
+        Options(images=64),
+        latent_distribution="uniform",
+        class_names=["cat", "dog", "7"],
     )
     return Exported(generator, folder, artifacts)
 
@@ -115,7 +125,11 @@ def conditional(tmp_path_factory: pytest.TempPathFactory) -> Exported:
 def fixed(plain: Exported, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """`plain` with a batch of 3."""
     folder = tmp_path_factory.mktemp("fixed") / "export"
-    return Exported(plain.generator, folder, export_generator(plain.generator, folder, batch=3))
+    return Exported(
+        plain.generator,
+        folder,
+        export_generator(plain.generator, folder, Options(batch=3, images=64)),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -125,6 +139,6 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     settle(generator)
     folder = tmp_path_factory.mktemp("large") / "export"
     artifacts = export_generator(
-        generator, folder, formats=("tflite", "onnx"), precisions=PRECISIONS
+        generator, folder, Options(("tflite", "onnx"), PRECISIONS, images=200)
     )
     return Exported(generator, folder, artifacts)

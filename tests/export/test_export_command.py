@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -45,6 +46,46 @@ def test_table_and_next_commands(run):
         "generator.onnx",
         "metadata.json",
     ]
+
+
+def test_mixed_tells_what_it_keeps_in_float(run):
+    words = ["--format", "tflite", "--precision", "mixed", "--images", "16", "--output", "uint8"]
+    result = call(run, *words)
+    assert result.exit_code == 0, result.output
+    (line,) = [x for x in result.output.splitlines() if "keeps in float" in x]
+    listed = json.loads((run / "export" / "metadata.json").read_text())["artefacts"][0]
+    layers = ", ".join(listed["float_layers"]) or "none: int8 is good enough"
+    assert line == f"generator.mixed.tflite keeps in float: {layers}"
+    assert "PSNR dB" in result.output and "Fréchet" in result.output
+    assert listed["outputs"][0]["dtype"] == "uint8"
+
+
+def test_a_bundle(run):
+    result = call(run, "--format", "onnx", "--images", "16", "--bundle")
+    assert result.exit_code == 0, result.output
+    assert f"For an app: {run / 'export' / 'bundle.zip'}" in result.output
+    assert (run / "export" / "bundle" / "README.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--output int8", "unknown output 'int8': did you mean 'uint8'?"),
+        ("--images 1", "at least 2 images"),
+        ("--calibration pairs:x", "for the precisions int8 and mixed"),
+        ("--calibration pairs:x --precision int8", "holds pairs, dcgan was trained on images"),
+        ("--calibration digits --precision int8", "calibrated on latents"),
+    ],
+)
+def test_impossible_options(run, monkeypatch, words, message):
+    from tfgan2 import runs
+
+    config = SimpleNamespace(flavour="dcgan", data=SimpleNamespace(name="digits"))
+    monkeypatch.setattr(runs.RunConfig, "read", lambda folder: config)
+    result = call(run, *words.split())
+    assert isinstance(result.exception, UserError)
+    assert message in str(result.exception) and "\n" not in str(result.exception)
+    assert not (run / "export").exists()
 
 
 def test_a_wrong_request_is_told_before_tensorflow_is_loaded(tmp_path):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tfgan2 import export
 from tfgan2.errors import UserError
-from tfgan2.export import export_generator
+from tfgan2.export import Options, export_generator
+from tfgan2.export import folder as export_folder
 from tfgan2.runtime.container import sha256_of
 
 
@@ -39,9 +39,7 @@ def check_consistent(folder):
 
 def test_same_weights_add_to_what_is_there(plain, folder):
     before = sha256_of(folder / "generator.onnx")
-    export_generator(
-        plain.generator, folder, formats=["tflite"], precisions=["float16"], about=ABOUT
-    )
+    export_generator(plain.generator, folder, Options(["tflite"], ["float16"]), about=ABOUT)
     assert listed(folder) == [
         "saved_model",
         "generator.tflite",
@@ -54,7 +52,7 @@ def test_same_weights_add_to_what_is_there(plain, folder):
 
 def test_other_weights_leave_nothing_stale(make_generator, folder):
     old = json.loads((folder / "metadata.json").read_text())
-    export_generator(make_generator(seed=3), folder, formats=["onnx"], about=ABOUT)
+    export_generator(make_generator(seed=3), folder, Options(["onnx"]), about=ABOUT)
     new = json.loads((folder / "metadata.json").read_text())
     assert new["weights_sha256"] != old["weights_sha256"]
     assert listed(folder) == ["generator.onnx"]
@@ -62,7 +60,7 @@ def test_other_weights_leave_nothing_stale(make_generator, folder):
 
 
 def test_another_description_counts_as_stale(plain, folder):
-    export_generator(plain.generator, folder, formats=["onnx"], about={**ABOUT, "step": 8})
+    export_generator(plain.generator, folder, Options(["onnx"]), about={**ABOUT, "step": 8})
     assert listed(folder) == ["generator.onnx"]
     check_consistent(folder)
 
@@ -70,7 +68,7 @@ def test_another_description_counts_as_stale(plain, folder):
 def test_a_damaged_artefact_does_not_stay(plain, folder):
     with (folder / "generator.tflite").open("ab") as file:
         file.write(b"x")
-    export_generator(plain.generator, folder, formats=["onnx"], about=ABOUT)
+    export_generator(plain.generator, folder, Options(["onnx"]), about=ABOUT)
     assert listed(folder) == ["saved_model", "generator.onnx"]
     check_consistent(folder)
 
@@ -81,23 +79,23 @@ def test_a_failed_export_changes_nothing(make_generator, folder, monkeypatch):
     before = sha256_of(folder)
     monkeypatch.setattr(onnx_file, "convert", lambda *_: b"")
     with pytest.raises(UserError):
-        export_generator(make_generator(seed=3), folder, formats=["saved_model", "onnx"])
+        export_generator(make_generator(seed=3), folder, Options(["saved_model", "onnx"]))
     assert sha256_of(folder) == before
 
 
 def test_breaking_off_while_files_are_moved_describes_nothing_false(
     make_generator, folder, monkeypatch
 ):
-    real = export.written_atomically
+    real = export_folder.written_atomically
 
     def breaks_at_onnx(path):
         if path.name == "generator.onnx":
             raise KeyboardInterrupt
         return real(path)
 
-    monkeypatch.setattr(export, "written_atomically", breaks_at_onnx)
+    monkeypatch.setattr(export_folder, "written_atomically", breaks_at_onnx)
     with pytest.raises(KeyboardInterrupt):
-        export_generator(make_generator(seed=3), folder, formats=["saved_model", "onnx"])
+        export_generator(make_generator(seed=3), folder, Options(["saved_model", "onnx"]))
     assert listed(folder) == []
     assert not list(folder.glob(".partial*"))
 
@@ -106,13 +104,13 @@ def test_other_peoples_files_are_left_alone(plain, tmp_path):
     (tmp_path / "generator.onnx").write_text("mine")
     for formats in (["onnx"], ["saved_model"]):
         with pytest.raises(UserError, match=r"generator\.onnx exists .* choose another folder"):
-            export_generator(plain.generator, tmp_path, formats=formats)
+            export_generator(plain.generator, tmp_path, Options(formats))
     (tmp_path / "generator.onnx").rename(tmp_path / "notes.txt")
     (tmp_path / "metadata.json").write_text('{"mine": true}')
     with pytest.raises(UserError, match=r"metadata\.json exists"):
-        export_generator(plain.generator, tmp_path, formats=["onnx"])
+        export_generator(plain.generator, tmp_path, Options(["onnx"]))
     (tmp_path / "metadata.json").unlink()
-    export_generator(plain.generator, tmp_path, formats=["onnx"])
+    export_generator(plain.generator, tmp_path, Options(["onnx"]))
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
@@ -129,5 +127,5 @@ def test_a_foreign_listing_reaches_no_other_folder(plain, folder):
     metadata["weights_sha256"] = "of other weights, so that what is listed goes"
     metadata["artefacts"].append({"network": "../mine", "file": "../mine.onnx"})
     (folder / "metadata.json").write_text(json.dumps(metadata))
-    export_generator(plain.generator, folder, formats=["onnx"], about=ABOUT)
+    export_generator(plain.generator, folder, Options(["onnx"]), about=ABOUT)
     assert outside.read_text() == "not an export's"

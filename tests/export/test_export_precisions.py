@@ -5,37 +5,46 @@ from __future__ import annotations
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from tfgan2.export.tflite import CALIBRATION_LATENTS
+from tfgan2.export.precision import CALIBRATION_LATENTS
+from tfgan2.metrics import RANDOM_CONVOLUTIONS
 
 
 def test_sizes_and_differences(large):
-    print(f"\n{'file':<26}{'MB':>7}{'of f32':>8}{'max':>10}{'mean':>10}{'steps':>7}{'ms':>7}")
+    print(
+        f"\n{'file':<26}{'MB':>7}{'of f32':>8}{'max':>10}{'steps':>7}{'PSNR':>7}{'Fréchet':>10}"
+        f"{'ms':>7}"
+    )
     full = large.of("tflite").bytes
     for a in large.artifacts:
         print(
             f"{a.path.name:<26}{a.bytes / 1e6:>7.2f}{a.bytes / full:>8.3f}{a.max_difference:>10.1e}"
-            f"{a.mean_difference:>10.1e}{a.picture_difference:>7.3f}{a.milliseconds_per_image:>7.2f}"
+            f"{a.picture_difference:>7.3f}{a.psnr:>7.1f}{a.frechet['distance']:>10.2g}"
+            f"{a.milliseconds_per_image:>7.2f}"
         )
     assert large.generator.count_params() > 1_000_000
-    # precision: at most this part of the float32 size, this many steps of 0…255 off on average
+    # precision: at most this part of the float32 size, at least this many decibels
     limits = {
-        "float32": (1.0, 0.001),
-        "float16": (0.52, 0.1),
-        "dynamic": (0.28, 3.0),
-        "int8": (0.28, 6.0),
+        "float32": (1.0, 80),
+        "float16": (0.52, 60),
+        "dynamic": (0.28, 35),
+        "int8": (0.28, 30),
+        "mixed": (0.52, 35),
     }
-    for precision, (size, steps) in limits.items():
+    for precision, (size, decibels) in limits.items():
         artifact = large.of("tflite", precision)
         assert artifact.bytes <= size * full
-        assert artifact.picture_difference <= steps
+        assert artifact.psnr >= decibels
+        assert artifact.frechet["features"] == RANDOM_CONVOLUTIONS
+        assert artifact.frechet["images"] == 200
     assert large.of("tflite").max_difference <= 1e-4
-    # Each is really another file: less precision, more difference.
-    means = [
-        large.of("tflite", precision).mean_difference
-        for precision in ("float32", "float16", "dynamic", "int8")
-    ]
+    # Each is really another file: less precision, more difference, by every measure.
+    order = [large.of("tflite", name) for name in ("float32", "float16", "dynamic", "int8")]
+    means = [artifact.mean_difference for artifact in order]
     assert means == sorted(means)
     assert means[0] < means[1] / 100
+    assert [a.psnr for a in order] == sorted((a.psnr for a in order), reverse=True)
+    distances = [artifact.frechet["distance"] for artifact in order]
+    assert distances == sorted(distances) and distances[1] < distances[3]
 
 
 def test_the_images_use_their_range(large):
@@ -49,6 +58,17 @@ def test_int8_is_integer_inside_and_float_outside(large):
     interpreter.allocate_tensors()
     assert [item["dtype"] for item in interpreter.get_input_details()] == [np.float32]
     assert [item["dtype"] for item in interpreter.get_output_details()] == [np.float32]
-    floats = [item for item in interpreter.get_tensor_details() if item["dtype"] == np.float32]
-    assert len(floats) == 2
+    dtypes = {item["index"]: item["dtype"] for item in interpreter.get_tensor_details()}
+    weighty = [
+        operator
+        for operator in interpreter._get_ops_details()
+        if operator["op_name"] in ("FULLY_CONNECTED", "CONV_2D", "TRANSPOSE_CONV")
+    ]
+    assert len(weighty) == 4
+    for operator in weighty:
+        taken = {dtypes[index] for index in operator["inputs"] if index >= 0}
+        assert np.int8 in taken and taken <= {np.int8, np.int32}
+        assert dtypes[operator["outputs"][0]] == np.int8
     assert CALIBRATION_LATENTS >= 300
+    assert large.of("tflite", "int8").calibration == "320 of latents"
+    assert large.of("tflite", "float16").calibration is None

@@ -13,7 +13,7 @@ from tfgan2.errors import UserError
 from tfgan2.export import (
     PRECISIONS,
     ExportError,
-    check_request,
+    Options,
     export_generator,
     onnx_file,
     tflite,
@@ -61,12 +61,12 @@ def one_line(error: pytest.ExceptionInfo) -> str:
 )
 def test_impossible_requests(formats, precisions, batch, message):
     with pytest.raises(UserError, match=re.escape(message)) as error:
-        check_request(formats, precisions, batch)
+        Options(formats, precisions, batch).plan()
     one_line(error)
 
 
 def test_request_in_order_without_repetition():
-    assert check_request(["onnx", "tflite", "onnx"], ["int8", "float32", "int8"]) == [
+    assert Options(["onnx", "tflite", "onnx"], ["int8", "float32", "int8"]).plan() == [
         ("tflite", "float32"),
         ("tflite", "int8"),
         ("onnx", "float32"),
@@ -77,14 +77,14 @@ def test_request_in_order_without_repetition():
 def test_select_tf_ops_are_refused_by_name(make_generator, tmp_path, precision):
     out = tmp_path / "export"
     with pytest.raises(ExportError, match="ResizeBicubic") as error:
-        export_generator(make_generator(extra=bicubic), out, precisions=[precision])
+        export_generator(make_generator(extra=bicubic), out, Options(precisions=[precision]))
     one_line(error)
     # The SavedModel was made before TFLite failed: it must not stay either.
     assert not out.exists()
 
 
 def test_select_tf_ops_are_no_matter_for_onnx(make_generator, tmp_path):
-    (artifact,) = export_generator(make_generator(extra=bicubic), tmp_path, formats=["onnx"])
+    (artifact,) = export_generator(make_generator(extra=bicubic), tmp_path, Options(["onnx"]))
     assert artifact.max_difference < 1e-4
 
 
@@ -92,7 +92,7 @@ def test_a_random_operator_is_refused_by_name(make_generator, tmp_path):
     generator = make_generator(extra=FixedNoise)
     for model_format in ("tflite", "onnx"):
         with pytest.raises(ExportError, match="StatelessRandom") as error:
-            export_generator(generator, tmp_path, formats=[model_format])
+            export_generator(generator, tmp_path, Options([model_format]))
         one_line(error)
     assert not list(tmp_path.iterdir())
 
@@ -133,12 +133,12 @@ def test_a_wrong_file_is_not_kept(
     def onnx_of_other(_, batch):
         return real(subject, batch)
 
-    def tflite_of_other(saved_model, *rest):
+    def tflite_of_other(saved_model):
         from tfgan2.export import saved_model as writer
 
         path = saved_model.with_name("other")
         writer.write(subject, path, 1)
-        return real(path, "float32", subject, 1, 0)
+        return real(path)
 
     real = converter.convert
     replacement = onnx_of_other if model_format == "onnx" else tflite_of_other
@@ -151,9 +151,7 @@ def test_a_wrong_file_is_not_kept(
         "garbage": "cannot be run",
     }[wrong]
     with pytest.raises(ExportError, match=message) as error:
-        export_generator(
-            plain.generator, tmp_path / "export", formats=[model_format], precisions=[precision]
-        )
+        export_generator(plain.generator, tmp_path / "export", Options([model_format], [precision]))
     assert "generator." in one_line(error)
     assert ".partial" not in one_line(error)
     assert list(tmp_path.iterdir()) == []
@@ -189,7 +187,7 @@ def test_missing_operators_in_the_converters_words():
 
 def test_nothing_but_progress_is_printed(plain, tmp_path, capfd):
     export_generator(
-        plain.generator, tmp_path / "export", precisions=["float32", "int8"], progress=print
+        plain.generator, tmp_path / "export", Options(precisions=PRECISIONS), progress=print
     )
     printed = capfd.readouterr()
     assert printed.err == ""
@@ -197,7 +195,10 @@ def test_nothing_but_progress_is_printed(plain, tmp_path, capfd):
         "preparing the generator",
         "writing and verifying saved_model",
         "writing and verifying generator.tflite",
+        "writing and verifying generator.float16.tflite",
+        "writing and verifying generator.dynamic.tflite",
         "writing and verifying generator.int8.tflite",
+        "writing and verifying generator.mixed.tflite",
         "writing and verifying generator.onnx",
     ]
 

@@ -23,20 +23,22 @@ CAPTIONS = ["a dark picture", "a bright picture"]
 @pytest.fixture(scope="session")
 def generators(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """generator.onnx and generator.tflite with the classes cat, dog and 0."""
-    from tfgan2.export import export_generator
+    from tfgan2.export import Options, export_generator
 
     folder = tmp_path_factory.mktemp("generators")
-    export_generator(small_generator(3), folder, formats=["onnx", "tflite"], class_names=CLASSES)
+    export_generator(
+        small_generator(3), folder, Options(["onnx", "tflite"], images=16), class_names=CLASSES
+    )
     return folder
 
 
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A generator without labels, with a fixed batch of 4."""
-    from tfgan2.export import export_generator
+    from tfgan2.export import Options, export_generator
 
     folder = tmp_path_factory.mktemp("plain")
-    export_generator(small_generator(0), folder, formats=["onnx"], batch=4)
+    export_generator(small_generator(0), folder, Options(["onnx"], batch=4, images=16))
     return folder / "generator.onnx"
 
 
@@ -45,7 +47,7 @@ def worded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A generator that takes sentences of the words a, bright, dark, picture."""
     import keras
 
-    from tfgan2.export import export_networks
+    from tfgan2.export import Network, Options, export_networks
 
     layers = keras.layers
     keras.utils.set_random_seed(1)
@@ -57,12 +59,13 @@ def worded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     facts = {"vocabulary": ["a", "bright", "dark", "picture"], "caption_length": 3}
     export_networks(
         {
-            "generator": keras.Model([z, text], layers.Reshape((8, 8, 1))(x)),
-            "text_encoder": encoder,
+            "generator": Network(
+                keras.Model([z, text], layers.Reshape((8, 8, 1))(x)), {"captions": CAPTIONS}
+            ),
+            "text_encoder": Network(encoder, facts),
         },
         folder,
-        formats=["onnx"],
-        facts={"generator": {"captions": CAPTIONS}, "text_encoder": facts},
+        Options(["onnx"], images=16),
     )
     return folder / "generator.onnx"
 
@@ -72,7 +75,7 @@ def painter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Fills what a mask hides in images of 16x16x3, two at a time."""
     import keras
 
-    from tfgan2.export import export_networks
+    from tfgan2.export import Network, Options, export_networks
 
     layers = keras.layers
     keras.utils.set_random_seed(2)
@@ -82,11 +85,9 @@ def painter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("painter")
     facts = {"size": [16, 16], "multiple": 1, "scale": 1}
     export_networks(
-        {"generator": keras.Model([image, mask], x)},
+        {"generator": Network(keras.Model([image, mask], x), facts)},
         folder,
-        formats=["onnx"],
-        facts={"generator": facts},
-        batch=2,
+        Options(["onnx"], batch=2, images=16),
     )
     return folder / "generator.onnx"
 
@@ -96,7 +97,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Takes images of any size; of large ones it makes others slowly."""
     import keras
 
-    from tfgan2.export import export_networks
+    from tfgan2.export import Network, Options, export_networks
 
     layers = keras.layers
     keras.utils.set_random_seed(3)
@@ -107,7 +108,9 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("slow")
     facts = {"size": [16, 16], "multiple": 1, "scale": 1}
     export_networks(
-        {"generator": keras.Model(image, x)}, folder, formats=["onnx"], facts={"generator": facts}
+        {"generator": Network(keras.Model(image, x), facts)},
+        folder,
+        Options(["onnx"], images=16),
     )
     return folder / "generator.onnx"
 

@@ -180,12 +180,12 @@ def test_other_files_take_other_fields(plain, worded, serving):
 def test_points(tmp_path_factory, serving):
     import keras
 
-    from tfgan2.export import export_generator
+    from tfgan2.export import Options, export_generator
 
     z = keras.Input((2,), name="z")
     points = keras.layers.Reshape((1, 1, 2))(keras.layers.Dense(2)(z))
     folder = tmp_path_factory.mktemp("points")
-    export_generator(keras.Model(z, points), folder, formats=["onnx"])
+    export_generator(keras.Model(z, points), folder, Options(["onnx"], images=16))
     with serving(folder / "generator.onnx") as client:
         made = arrays(client.post("/generate", json={"count": 3}, headers=NPZ))
         assert made["points"].shape == (3, 2)
@@ -198,13 +198,13 @@ def test_points(tmp_path_factory, serving):
 def test_a_model_without_finite_images_is_told(tmp_path_factory, serving):
     import keras
 
-    from tfgan2.export import export_generator
+    from tfgan2.export import Options, export_generator
 
     z = keras.Input((2,), name="z")
     x = keras.layers.Dense(12, kernel_initializer="ones")(z)
     x = keras.layers.Reshape((2, 2, 3))(x)
     folder = tmp_path_factory.mktemp("exploding")
-    export_generator(keras.Model(z, x), folder, formats=["onnx"])
+    export_generator(keras.Model(z, x), folder, Options(["onnx"], images=16))
     with serving(folder / "generator.onnx") as client:
         refused(client.post("/generate", json={"latents": [[3e38, 3e38]]}), 422, "no finite image")
         assert picture(client.get("/generate.png")).shape == (2, 2, 3)

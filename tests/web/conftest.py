@@ -40,7 +40,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Normal latents and three classes become 12x12 RGB."""
     import keras
 
-    from tfgan2.export import export_generator
+    from tfgan2.export import Options, export_generator
 
     keras.utils.set_random_seed(1)
     z, label = keras.Input((10,), name="z"), keras.Input((), dtype="int32", name="label")
@@ -50,7 +50,9 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     about = {"flavour": "cgan", "dataset": "pets <b>", "step": 1500}
     names = ["cat", "dog", "two words"]
     generator = keras.Model([z, label], x)
-    export_generator(generator, folder, formats=["onnx"], class_names=names, about=about)
+    export_generator(
+        generator, folder, Options(["onnx"], images=16), class_names=names, about=about
+    )
     return folder / "generator.onnx"
 
 
@@ -59,14 +61,17 @@ def uniform(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Uniform latents, fewer than there are sliders, become 12x12 grey, four at a time."""
     import keras
 
-    from tfgan2.export import export_generator
+    from tfgan2.export import Options, export_generator
 
     keras.utils.set_random_seed(2)
     z = keras.Input((5,), name="z")
     folder = tmp_path_factory.mktemp("uniform")
     generator = keras.Model(z, to_image(z, 1))
     export_generator(
-        generator, folder, formats=["onnx", "tflite"], batch=4, latent_distribution="uniform"
+        generator,
+        folder,
+        Options(["onnx", "tflite"], batch=4, images=16),
+        latent_distribution="uniform",
     )
     return folder / "generator.onnx"
 
@@ -76,7 +81,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Latents and sentences become 12x12 grey; the encoder stands beside."""
     import keras
 
-    from tfgan2.export import export_networks
+    from tfgan2.export import Network, Options, export_networks
 
     keras.utils.set_random_seed(3)
     z, text = keras.Input((6,), name="z"), keras.Input((4,), name="text")
@@ -90,7 +95,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "text_encoder": {"vocabulary": ["a", "bright", "dark", "picture"], "caption_length": 5},
     }
     networks = {"generator": generator, "text_encoder": encoder}
-    export_networks(networks, folder, formats=["onnx"], facts=facts)
+    described = {name: Network(model, facts[name]) for name, model in networks.items()}
+    export_networks(described, folder, Options(["onnx"], images=16))
     return folder / "generator.onnx"
 
 
@@ -100,7 +106,7 @@ def translators(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     import keras
     from keras import layers
 
-    from tfgan2.export import export_networks
+    from tfgan2.export import Network, Options, export_networks
 
     keras.utils.set_random_seed(4)
     image = keras.Input((16, 16, 3), name="input")
@@ -116,7 +122,8 @@ def translators(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     facts = {name: {"size": [16, 16], "multiple": 1, "scale": 1} for name in ("fixed", "masked")}
     facts["free"] = {"size": [16, 16], "multiple": 4, "scale": 2}
     networks = {"fixed": fixed, "masked": masked, "free": free}
-    export_networks(networks, folder, formats=["onnx"], facts=facts)
+    described = {name: Network(model, facts[name]) for name, model in networks.items()}
+    export_networks(described, folder, Options(["onnx"], images=16))
     return {name: folder / f"{name}.onnx" for name in networks}
 
 

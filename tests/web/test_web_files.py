@@ -100,7 +100,7 @@ def test_what_the_page_knows(labelled, uniform, told, translators):
 def test_directions_of_a_known_generator(tmp_path):
     import keras
 
-    from tfgan2.export import export_generator
+    from tfgan2.export import Options, export_generator
 
     # Linear, so the directions are those of its singular vectors, as strong as their squares.
     rng = np.random.default_rng(0)
@@ -111,7 +111,7 @@ def test_directions_of_a_known_generator(tmp_path):
     dense = keras.layers.Dense(64, use_bias=False)
     generator = keras.Model(z, keras.layers.Reshape((8, 8, 1))(dense(z)))
     dense.set_weights([axes @ np.diag(strengths) @ pictures])
-    export_generator(generator, tmp_path, formats=["onnx"])
+    export_generator(generator, tmp_path, Options(["onnx"], images=16))
 
     found = principal_directions(runtime.load(tmp_path / "generator.onnx"))
     vectors = np.array([item.vector for item in found])
@@ -219,11 +219,11 @@ def test_refusals(labelled, uniform, told, tmp_path):
 def test_what_is_no_picture_is_refused(shape, message, tmp_path):
     import keras
 
-    from tfgan2.export import export_generator
+    from tfgan2.export import Options, export_generator
 
     z = keras.Input((3,), name="z")
     x = keras.layers.Reshape(shape)(keras.layers.Dense(int(np.prod(shape)))(z))
-    export_generator(keras.Model(z, x), tmp_path, formats=["onnx"])
+    export_generator(keras.Model(z, x), tmp_path, Options(["onnx"], images=16))
     with pytest.raises(UserError, match=message):
         web.page_files(tmp_path / "generator.onnx")
 

@@ -11,7 +11,18 @@ from typing import Annotated
 
 import typer
 
-from tfgan2.cli import datasets, export, fit, generate, info, models, sample, serve, translate
+from tfgan2.cli import (
+    benchmark,
+    datasets,
+    export,
+    fit,
+    generate,
+    info,
+    models,
+    sample,
+    serve,
+    translate,
+)
 from tfgan2.errors import TrainingDivergedError, UserError
 
 app = typer.Typer(
@@ -29,6 +40,7 @@ app.command("export")(export.export)
 app.command("generate")(generate.generate)
 app.command("translate")(translate.translate)
 app.command("serve")(serve.serve)
+app.command("benchmark")(benchmark.benchmark)
 app.command("models")(models.models)
 app.command("datasets")(datasets.datasets)
 app.command("info")(info.info)

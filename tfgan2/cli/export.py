@@ -12,7 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from tfgan2.errors import UserError
-from tfgan2.export import FORMATS, PRECISIONS, Artifact, check_request, export_networks
+from tfgan2.export import (
+    FORMATS,
+    OUTPUTS,
+    PRECISIONS,
+    Artifact,
+    Network,
+    Options,
+    export_networks,
+)
 from tfgan2.export.layouts import LAYOUTS, check_layouts, write_layout
 from tfgan2.web import command as web
 
@@ -39,10 +47,38 @@ def export(
         int | None,
         typer.Option(help="A fixed batch size.", show_default="1 for TFLite, else free"),
     ] = None,
+    output: Annotated[
+        str,
+        typer.Option(help=f"Of images: {' or '.join(OUTPUTS)}, in [-1, 1] or in 0…255."),
+    ] = "float32",
     dynamic_size: Annotated[
         bool,
         typer.Option(
             "--dynamic-size", help="Take images of any size, where images are made of images."
+        ),
+    ] = False,
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATASET",
+            help="For int8 and mixed, where images are made of images or sentences.",
+            show_default="the run's own",
+        ),
+    ] = None,
+    allow_lossy: Annotated[
+        bool,
+        typer.Option("--allow-lossy", help="Keep files, too, whose images anyone sees to differ."),
+    ] = False,
+    images: Annotated[
+        int | None,
+        typer.Option(
+            help="How many the Fréchet distance takes.", show_default="2000, fewer of large ones"
+        ),
+    ] = None,
+    bundle: Annotated[
+        bool,
+        typer.Option(
+            "--bundle", help="Also pack the files, with samples and code to run them, for an app."
         ),
     ] = False,
     layout: Annotated[
@@ -60,17 +96,26 @@ def export(
     ] = None,
 ) -> None:
     """Export the generator of a run and verify each file against Keras."""
-    formats, precisions = web.file_formats(format or FORMATS, ort_web), precision or ("float32",)
-    check_request(formats, precisions, batch)  # before TensorFlow takes its seconds
-    check_layouts(layout or [], formats)
+    options = Options(
+        formats=web.file_formats(format or FORMATS, ort_web),
+        precisions=precision or ("float32",),
+        batch=batch,
+        output=output,
+        allow_lossy=allow_lossy,
+        images=images,
+    )
+    options.plan()  # before TensorFlow takes its seconds
+    check_layouts(layout or [], options.formats)
     from tfgan2 import runs
+    from tfgan2.cli import calibration as calibrating
     from tfgan2.cli import tensorflow
 
-    runs.RunConfig.read(run)  # a wrong folder is told before TensorFlow is loaded
+    config = runs.RunConfig.read(run)  # a wrong folder is told before TensorFlow is loaded
+    calibrating.check_calibration(calibration, config, options)
     tensorflow.load()
     model, about = runs.load_model(run)
     exports = model.exports()
-    networks = {name: item.network for name, item in exports.items()}
+    networks = {name: Network(item.network, item.facts) for name, item in exports.items()}
     if dynamic_size:
         for name, item in exports.items():
             if item.resized is None:
@@ -78,27 +123,30 @@ def export(
                     f"{about['flavour']} takes no images, so there is no size to leave free: "
                     "leave --dynamic-size out"
                 )
-            networks[name] = item.resized(None, None)
+            networks[name] = Network(item.resized(None, None), item.facts)
     folder = out or run / "export"
-    pages = web.folders(folder, networks) if web.FORMAT in (format or ()) else {}
+    pages = (
+        web.folders(folder, {name: item.model for name, item in networks.items()})
+        if web.FORMAT in (format or ())
+        else {}
+    )
     artifacts = export_networks(
-        networks,
+        calibrating.with_examples(networks, exports, config, options, calibration),
         folder,
-        formats=formats,
-        precisions=precisions,
-        batch=batch,
-        facts={name: item.facts for name, item in exports.items()},
+        options,
         latent_distribution=getattr(model, "latent_distribution", "normal"),
         class_names=about.get("class_names") or (),
         about={key: value for key, value in about.items() if key != "class_names"},
+        bundle=bundle,
         progress=print,
     )
     lines = web.write(pages, ort_web, progress=print)
     _show(artifacts)
+    if bundle:
+        print(f"For an app: {artifacts[0].path.parent / 'bundle.zip'}")
     for line in lines:
         print(line)
     for name in layout or []:
-        folder = artifacts[0].path.parent
         for written in write_layout(name, folder, folder / name):
             print(f"For {name}: {written}")
 
@@ -110,18 +158,23 @@ def _show(artifacts: Sequence[Artifact]) -> None:
         console = Console(highlight=False, width=120)
     table = Table()
     table.add_column("file", no_wrap=True, min_width=max(len(a.path.name) for a in artifacts))
-    for title in ("MB", "max difference", "picture", "ms per image"):
+    for title in ("MB", "max difference", "PSNR dB", "Fréchet", "ms per image"):
         table.add_column(title, justify="right")
     for artifact in artifacts:
         table.add_row(
             artifact.path.name,
             f"{artifact.bytes / 1e6:.2f}",
             f"{artifact.max_difference:.1e}",
-            f"{artifact.picture_difference:.2f}/255",
+            f"{artifact.psnr:.1f}",
+            f"{artifact.frechet['distance']:.2g}",
             f"{artifact.milliseconds_per_image:.2f}",
         )
     console.print(table)
     # Not through Rich: it would wrap what people copy.
+    for artifact in artifacts:
+        if artifact.precision == "mixed":
+            layers = ", ".join(artifact.float_layers) or "none: int8 is good enough"
+            print(f"{artifact.path.name} keeps in float: {layers}")
     print(f"Described in {artifacts[0].path.parent / 'metadata.json'}. Next:")
     for command in _next_commands(artifacts):
         print(f"  {command}")

@@ -23,7 +23,7 @@ VERSION = "1"
 
 MAX_BATCH = 32
 MAX_DELAY_MICROSECONDS = 2000
-_TRITON_TYPES = {"float32": "TYPE_FP32", "int32": "TYPE_INT32"}
+_TRITON_TYPES = {"float32": "TYPE_FP32", "int32": "TYPE_INT32", "uint8": "TYPE_UINT8"}
 
 
 def check_layouts(layouts: Sequence[str], formats: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfgan2.errors import UserError
 from tfgan2.export import ExportError
-from tfgan2.images import is_points
+from tfgan2.images import from_uint8, is_points, to_uint8
 from tfgan2.latents import draw_latents
 from tfgan2.words import FIRST
 
@@ -42,12 +42,16 @@ class Subject:
         latent_distribution: "normal" or "uniform".
         class_names: empty for a generator without labels.
         facts: what its metadata tells besides.
+        rounds: whether the files make pictures, uint8 in 0…255, of the images.
+        examples: real inputs by their names, arrays of equal length.
     """
 
     generator: keras.Model
     latent_distribution: str
     class_names: tuple[str, ...]
     facts: Mapping[str, Any]
+    rounds: bool = False
+    examples: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def input_names(self) -> list[str]:
@@ -95,23 +99,32 @@ class Subject:
         }
         if self.output == "image":
             output |= {"range": None if is_points(made) else [-1, 1], "layout": "NHWC"}
+        if self.rounds:
+            output |= {"dtype": "uint8", "range": [0, 255]}
         return inputs, [output]
 
     def draw(
-        self, count: int, seed: int, size: tuple[int, int] | None = None
+        self, count: int, seed: int, size: tuple[int, int] | None = None, *, verify: bool = False
     ) -> dict[str, np.ndarray]:
-        """Inputs like those of training: latents, all classes in turn, images without meaning.
+        """Inputs like those of training: latents, all classes in turn, examples where there are.
+
+        Images without examples are made up.
 
         Args:
             count: how many.
             seed: of what is drawn.
-            size: height and width of images; default: those of training.
+            size: height and width of images; default: those of training. Of another size images
+                are always made up.
+            verify: whether they verify; they take other examples than those that calibrate.
         """
         rng = np.random.default_rng(seed)
         values: dict[str, np.ndarray] = {}
+        examples = {} if size else self._some_examples(rng, count, verify)
         for item in self.generator.inputs:
             shape = (count, *item.shape[1:])
-            if item.name == "z":
+            if item.name in examples:
+                values[item.name] = examples[item.name]
+            elif item.name == "z":
                 values["z"] = draw_latents(
                     count, self.latent_dim, seed=seed, distribution=self.latent_distribution
                 )
@@ -128,13 +141,24 @@ class Subject:
                 values[item.name] = _images(rng, (count, *edges, item.shape[-1]), item.name)
         return values
 
+    def _some_examples(
+        self, rng: np.random.Generator, count: int, verify: bool
+    ) -> dict[str, np.ndarray]:
+        """Every other example, in some order, as often as needed."""
+        if not self.examples:
+            return {}
+        number = len(next(iter(self.examples.values())))
+        rows = np.arange(number)[int(verify) :: 2] if number > 1 else np.arange(number)
+        rows = np.resize(rng.permutation(rows), count)
+        return {name: array[rows] for name, array in self.examples.items()}
+
     def _edges(self, given: tuple[int | None, int | None]) -> tuple[int, int]:
         return tuple(self.facts["size"]) if None in given else given
 
     def cases(self, count: int, seed: int) -> list[dict[str, np.ndarray]]:
         """Inputs to verify a file by: where it takes any size, of two sizes."""
         count = min(count, EXAMPLES.get(self.input_names[0], count))
-        found = [self.draw(count, seed)]
+        found = [self.draw(count, seed, verify=True)]
         if self.free_size:
             height, width = self.facts["size"]
             more = max(2, self.facts.get("multiple", 1))
@@ -149,20 +173,22 @@ class Subject:
         ]
 
     def function(self) -> Callable[..., dict[str, tf.Tensor]]:
-        """The network as a function of its inputs in order, in inference mode.
+        """What the files compute, as a function of the inputs in order, in inference mode.
 
         The output is a dict since both the SavedModel's and the ONNX file's output take their name
         from its key.
         """
-        generator, name = self.generator, self.output
 
         def serve(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-            fed = inputs[0] if len(inputs) == 1 else list(inputs)
-            return {name: generator(fed, training=False)}
+            made = self._call(inputs)
+            return {self.output: _rounded(made) if self.rounds else made}
 
         return serve
 
-    def reference(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    def _call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
+        return self.generator(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
+
+    def reference(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """What Keras makes: float32 images of shape (N, H, W, C), or sentences of shape (N, dim).
 
         On the CPU: a GPU may compute in TensorFloat-32, whose 10 bits of mantissa are less than
@@ -170,7 +196,11 @@ class Subject:
         """
         with tf.device("/CPU:0"):
             fed = [tf.constant(inputs[item.name]) for item in self.generator.inputs]
-            return self.function()(*fed)[self.output].numpy()
+            return self._call(fed).numpy()
+
+    def expected(self, reference: np.ndarray) -> np.ndarray:
+        """What a file is to make where Keras makes `reference`, in [-1, 1] again if rounded."""
+        return from_uint8(to_uint8(reference)) if self.rounds else reference
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """As the backends of `tfgan2.runtime`: arrays by name to arrays by name."""
@@ -183,6 +213,17 @@ class Subject:
             digest.update(str(weight.shape).encode())
             digest.update(np.ascontiguousarray(weight).tobytes())
         return digest.hexdigest()
+
+
+PICTURE_SCOPE = "to_uint8"
+"""Part of the names of the operators that round; the quantizer leaves these alone."""
+
+
+def _rounded(images: tf.Tensor) -> tf.Tensor:
+    """As `tfgan2.images.to_uint8`, to the last bit: both round halves to even."""
+    with tf.name_scope(PICTURE_SCOPE):
+        levels = tf.round((images + 1.0) * 127.5)
+        return tf.cast(tf.clip_by_value(levels, 0.0, 255.0), tf.uint8)
 
 
 def _images(rng: np.random.Generator, shape: tuple[int, ...], name: str) -> np.ndarray:
@@ -204,11 +245,23 @@ def make_subject(
     latent_distribution: str,
     class_names: Sequence[str],
     facts: Mapping[str, Any] | None = None,
+    *,
+    rounds: bool = False,
+    examples: Mapping[str, np.ndarray] | None = None,
 ) -> Subject:
     """Checks a network's inputs and output, and rebuilds it in float32 where needed.
 
+    Args:
+        generator: the network.
+        latent_distribution: "normal" or "uniform".
+        class_names: of its labels.
+        facts: what its metadata tells besides.
+        rounds: whether images are to become uint8; a text encoder makes none and stays as it is.
+        examples: real inputs by their names.
+
     Raises:
-        UserError: inputs or outputs that no format describes, or class names that do not fit them.
+        UserError: inputs or outputs that no format describes, class names that do not fit them, or
+            points, which cannot be rounded.
     """
     if not getattr(generator, "inputs", None):
         raise UserError("only a generator built from keras.Input can be exported")
@@ -236,8 +289,15 @@ def make_subject(
     free = any(None in item.shape[1:] for item in generator.inputs)
     if None in generator.outputs[0].shape[1:] and not free:
         raise UserError("a generator's output must have a fixed shape")
+    if rounds and is_points(generator.outputs[0].shape):
+        raise UserError("points are no pictures: leave the output float32")
     return Subject(
-        in_float32(generator), latent_distribution, tuple(class_names), dict(facts or {})
+        in_float32(generator),
+        latent_distribution,
+        tuple(class_names),
+        dict(facts or {}),
+        rounds=rounds and "words" not in names,
+        examples=dict(examples or {}),
     )
 
 

@@ -11,9 +11,14 @@ import numpy as np
 
 from tfgan2.export import ExportError
 from tfgan2.images import is_points, to_uint8
+from tfgan2.metrics import psnr
 from tfgan2.runtime.backends import Backend
 
 FLOAT32_TOLERANCE = 1e-4
+ONE_STEP = 2.01 / 255
+"""Of pictures that the file rounds: a value at the border of two steps may fall to either."""
+LEAST_PSNR = 25.0
+"""Decibels. Below that anyone sees the difference, and a file is not kept unasked."""
 LATENTS = 64
 
 
@@ -24,6 +29,7 @@ class Comparison:
     max_difference: float
     mean_difference: float
     picture_difference: float
+    psnr: float
 
 
 def compare(
@@ -67,15 +73,24 @@ def compare(
             f"more than {tolerance:.0e}"
         )
     mean = float(differences.mean())
+    values = np.concatenate([item.ravel() for item in made])
+    expected = np.concatenate([item.ravel() for item in references])
     if what == "values" or is_points(made[0].shape):  # no pictures, and to_uint8 would clip them
-        return Comparison(largest, mean, 0.0)
-    steps = np.concatenate(
-        [
-            np.abs(to_uint8(values).astype(np.int16) - to_uint8(reference)).ravel()
-            for values, reference in zip(made, references, strict=True)
-        ]
-    )
-    return Comparison(largest, mean, float(steps.mean()))
+        peak = float(np.ptp(expected)) or 1.0
+        return Comparison(largest, mean, 0.0, psnr(values, expected, peak))
+    pictures, wanted = to_uint8(values), to_uint8(expected)
+    steps = float(np.abs(pictures.astype(np.int16) - wanted).mean())
+    return Comparison(largest, mean, steps, psnr(pictures, wanted, 255.0))
+
+
+def check_quality(found: float, *, name: str, precision: str) -> None:
+    """Raises an ExportError if a signal-to-noise ratio is below `LEAST_PSNR`."""
+    if found < LEAST_PSNR:
+        advice = "--precision mixed keeps the layers that suffer in float, " * (precision == "int8")
+        raise ExportError(
+            f"{name} was not kept: its images are {found:.1f} dB from those of Keras, less than "
+            f"{LEAST_PSNR:g}: {advice}--allow-lossy keeps it as it is"
+        )
 
 
 def milliseconds_per_image(

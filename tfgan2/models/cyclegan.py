@@ -184,15 +184,19 @@ class CycleGAN(TwoPlayerModel, TranslationModel):
         }
 
     def exports(self) -> dict[str, Exportable]:
-        def exportable(name: str, network: keras.Model) -> Exportable:
+        def exportable(name: str, network: keras.Model, side: int) -> Exportable:
             return Exportable(
                 network,
                 lambda height, width: with_weights(self._build(name, height, width), network),
                 self.facts(),
+                lambda examples: {"input": examples[side]},
             )
 
         both = {"a_to_b": self.generator, "b_to_a": self.back_generator}
-        return {name: exportable(name, network) for name, network in both.items()}
+        return {
+            name: exportable(name, network, side)
+            for side, (name, network) in enumerate(both.items())
+        }
 
     # --- optimizers ------------------------------------------------------------------------------
 

@@ -192,9 +192,17 @@ class StackGAN(LatentModel):
 
     def exports(self) -> dict[str, Exportable]:
         encoder = {"vocabulary": self.vocabulary, "caption_length": self.caption_length}
+
+        def texts(examples: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
+            return {"text": self.text_encoder.predict(examples[1], verbose=0)}
+
         return {
-            "generator": Exportable(self.generator, facts={"captions": self.captions}),
-            "text_encoder": Exportable(self.text_encoder, facts=encoder),
+            "generator": Exportable(
+                self.generator, facts={"captions": self.captions}, inputs_of=texts
+            ),
+            "text_encoder": Exportable(
+                self.text_encoder, facts=encoder, inputs_of=lambda examples: {"words": examples[1]}
+            ),
         }
 
     # --- optimizers ------------------------------------------------------------------------------

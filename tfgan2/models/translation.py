@@ -133,7 +133,8 @@ class AdversarialTranslation(AdversarialModel, TranslationModel):
         return with_weights(self.build_generator(height, width), self.sampling_generator)
 
     def exports(self) -> dict[str, Exportable]:
-        return {"generator": Exportable(self.sampling_generator, self.resized, self.facts())}
+        generator = self.sampling_generator
+        return {"generator": Exportable(generator, self.resized, self.facts(), self.inputs_of)}
 
     def pictures(
         self, examples: tuple[np.ndarray, ...], *, about: int = SHOWN, seed: int = 0

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tfgan2.errors import UserError
+from tfgan2.images import from_uint8
 from tfgan2.runtime.quiet import quiet
 
 
@@ -41,7 +42,7 @@ def in_batches(
         chunk: how many it is given then.
 
     Returns:
-        The output of all samples, float32.
+        The output of all samples, float32; of files that make uint8 pictures these in [-1, 1].
     """
     size = batch or chunk
     count = len(next(iter(inputs.values())))
@@ -53,7 +54,8 @@ def in_batches(
         if wanted < fed:
             part = {name: np.resize(a, (fed, *a.shape[1:])) for name, a in part.items()}
         made.append(backend(part)[output][:wanted])
-    return np.concatenate(made)
+    joined = np.concatenate(made)
+    return from_uint8(joined) if joined.dtype == np.uint8 else joined
 
 
 class OnnxRuntime:

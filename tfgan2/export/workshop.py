@@ -9,11 +9,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from tfgan2 import __version__, runtime
-from tfgan2.export import Artifact, ExportError, saved_model, verify
+from tfgan2.export import Network, Options, saved_model, verify
+from tfgan2.export.artifact import Artifact
+from tfgan2.export.fidelity import Fidelity
+from tfgan2.export.options import ExportError
+from tfgan2.export.precision import LowerPrecision
 from tfgan2.export.subject import Subject, check_deterministic, make_subject
 from tfgan2.runtime.backends import Backend, first_line, in_batches
 from tfgan2.runtime.container import FORMAT_VERSION, METADATA_FILE, seal, sha256_of
@@ -36,21 +39,30 @@ class Workshop:
         name: str,
         subject: Subject,
         about: Mapping[str, Any],
-        seed: int,
-        cases: list[tuple[dict[str, np.ndarray], np.ndarray]],
+        options: Options,
+        source: str | None,
     ) -> None:
         """
         Args:
             name: of the network.
             subject: the network.
             about: what else the metadata tells.
-            seed: of the calibration.
-            cases: inputs, and what Keras makes of them.
+            options: what is asked of the export.
+            source: where the subject's examples come from.
+
+        Raises:
+            ExportError: its images are not finite, or differ from call to call.
         """
         self.name = name
         self.subject = subject
-        self.seed = seed
-        self.cases = cases
+        self.options = options
+        # Another seed than the calibration's: a file must not be judged by what it was fitted to.
+        drawn = subject.cases(verify.LATENTS, options.seed + 1)
+        self.cases = [
+            (inputs, subject.expected(check_deterministic(subject, inputs))) for inputs in drawn
+        ]
+        self.fidelity = Fidelity(subject, options.images, options.seed + 2)
+        self._lower = LowerPrecision(subject, options.seed, source)
         described, outputs = subject.describe(None)
         self.description: dict[str, Any] = {
             "tfgan2_format": FORMAT_VERSION,
@@ -64,18 +76,18 @@ class Workshop:
             "versions": versions(),
         }
 
-    def make(self, path: Path, model_format: str, precision: str, batch: int | None) -> Artifact:
+    def make(self, path: Path, model_format: str, precision: str) -> Artifact:
         """Makes an artefact and verifies it.
 
         Args:
             path: where to; nothing stands there.
             model_format: "saved_model", "tflite" or "onnx".
             precision: of TFLite; "float32" for the others.
-            batch: a fixed batch size; None: the format's default.
 
         Raises:
             ExportError: the conversion is not possible, or the verification failed.
         """
+        batch = self.options.batch
         if model_format == "tflite":
             batch = batch or 1
         inputs, outputs = self.subject.describe(batch)
@@ -88,21 +100,20 @@ class Workshop:
             "batch": batch,
         }
         with quiet():
+            float_layers: list[str] = []
             if model_format == "saved_model":
                 self._write_saved_model(path, metadata)
             else:
                 if model_format == "onnx":
                     model = self._onnx(batch)
                 else:
-                    model = self._tflite(path, precision, batch or 1)
+                    model, float_layers = self._lower.make(path, precision, batch or 1)
+                if precision == "mixed":
+                    metadata["float_layers"] = float_layers
                 path.write_bytes(seal(model, metadata, model_format))
-            backend, made = self._run(path, metadata)
-            comparison = verify.compare(
-                made,
-                [reference for _, reference in self.cases],
-                name=path.name,
-                tolerance=verify.FLOAT32_TOLERANCE if precision == "float32" else None,
-            )
+            backend, made = self._run(path, batch)
+            comparison = self._compare(path.name, made, precision)
+            frechet = self.fidelity.measure(backend, batch)
             milliseconds = verify.milliseconds_per_image(backend, self.cases[0][0], batch)
         return Artifact(
             path=path,
@@ -113,27 +124,41 @@ class Workshop:
             batch=batch,
             bytes=size_of(path),
             sha256=sha256_of(path),
+            frechet=frechet,
+            float_layers=tuple(float_layers),
+            calibration=self._lower.calibration if precision in ("int8", "mixed") else None,
             milliseconds_per_image=milliseconds,
             inputs=tuple(inputs),
             outputs=tuple(outputs),
             **asdict(comparison),
         )
 
-    def _run(self, path: Path, metadata: dict[str, Any]) -> tuple[Backend, list[np.ndarray]]:
+    def _compare(self, name: str, made: list[np.ndarray], precision: str) -> verify.Comparison:
+        tolerance = verify.ONE_STEP if self.subject.rounds else verify.FLOAT32_TOLERANCE
+        comparison = verify.compare(
+            made,
+            [expected for _, expected in self.cases],
+            name=name,
+            tolerance=tolerance if precision == "float32" else None,
+        )
+        if not self.options.allow_lossy:
+            verify.check_quality(comparison.psnr, name=name, precision=precision)
+        return comparison
+
+    def open(self, path: Path) -> Backend:
+        """What runs an artefact."""
+        return saved_model.SavedModel(path) if path.is_dir() else runtime.open_file(path)[0]
+
+    def _run(self, path: Path, batch: int | None) -> tuple[Backend, list[np.ndarray]]:
         """The artefact as it stands, read back by the code that users run it with, and its outputs.
 
         Raises:
             ExportError: it cannot be read or run.
         """
         try:
-            backend: Backend
-            if path.is_dir():
-                backend = saved_model.SavedModel(path)
-            else:
-                backend, metadata = runtime.open_file(path)
+            backend = self.open(path)
             outputs = [
-                in_batches(backend, inputs, self.subject.output, metadata["batch"])
-                for inputs, _ in self.cases
+                in_batches(backend, inputs, self.subject.output, batch) for inputs, _ in self.cases
             ]
             return backend, outputs
         # Whatever the libraries raise: a file that cannot be run must not be kept.
@@ -148,15 +173,6 @@ class Workshop:
             json.dumps(metadata, indent=1, ensure_ascii=False), encoding="utf-8"
         )
 
-    def _tflite(self, path: Path, precision: str, batch: int) -> bytes:
-        from tfgan2.export import tflite
-
-        # Beside the artefacts, one for all precisions: the staging folder goes in the end.
-        source = path.parent / f"{self.name}-batch-{batch}"
-        if not source.exists():
-            saved_model.write(self.subject, source, batch)
-        return tflite.convert(source, precision, self.subject, batch, self.seed)
-
     def _onnx(self, batch: int | None) -> bytes:
         from tfgan2.export import onnx_file
 
@@ -164,34 +180,42 @@ class Workshop:
 
 
 def open_workshop(
-    network: keras.Model,
-    *,
     name: str,
-    facts: Mapping[str, Any],
+    network: Network,
+    options: Options,
+    *,
     latent_distribution: str,
     class_names: tuple[str, ...],
     about: Mapping[str, Any],
-    seed: int,
 ) -> Workshop:
     """Prepares a network for export; the arguments are those of `export_networks`.
 
     Raises:
         ExportError: its images are not finite, or differ from call to call.
-        UserError: inputs or outputs that no format describes.
+        UserError: inputs or outputs that no format describes, or that cannot be rounded.
     """
     with quiet():
-        subject = make_subject(network, latent_distribution, class_names, facts)
-        # Another seed than the calibration's: a file must not be judged by what it was fitted to.
-        cases = [
-            (inputs, check_deterministic(subject, inputs))
-            for inputs in subject.cases(verify.LATENTS, seed + 1)
-        ]
-        return Workshop(name, subject, about, seed, cases)
+        subject = make_subject(
+            network.model,
+            latent_distribution,
+            class_names,
+            network.facts,
+            rounds=options.output == "uint8",
+            examples=network.examples,
+        )
+        return Workshop(name, subject, about, options, network.source)
 
 
 def versions() -> dict[str, str | None]:
     """What the artefacts were made with."""
-    packages = ("tensorflow", "keras", "tf2onnx", "onnxruntime", "ai-edge-litert")
+    packages = (
+        "tensorflow",
+        "keras",
+        "tf2onnx",
+        "onnxruntime",
+        "ai-edge-litert",
+        "ai-edge-quantizer",
+    )
     found: dict[str, str | None] = {"tfgan2": __version__}
     for package in packages:
         try:

@@ -1,0 +1,147 @@
+"""The figures of exports: file, MB, PSNR, Fréchet, milliseconds.
+
+python benchmarks/export_table.py RUN… --out results/exports          # runs that are there
+python benchmarks/export_table.py --train 200 --work DIR --out …      # small ones, trained first
+
+Exports each run in every precision and as ONNX, times all files in turns by one thread, and writes
+OUT.md and OUT.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tfgan2.files import written_atomically
+
+PRECISIONS = ("float32", "float16", "dynamic", "int8", "mixed")
+SMALL = {
+    "dcgan": "dcgan --dataset digits --image-size 28",
+    "dcgan-colour": "dcgan --dataset digits --image-size 32 --channels 3",
+    "cgan": "cgan --dataset digits --image-size 28",
+    "sngan": "sngan --dataset digits --image-size 32 --set network=resnet --set width=64",
+}
+
+
+def tfgan2(*words: str) -> None:
+    """One command, in a process of its own."""
+    program = Path(sys.executable).with_name("tfgan2")
+    subprocess.run([str(program), *words], check=True)
+
+
+def train_small(work: Path, steps: int) -> list[Path]:
+    """Runs of a few steps on embedded data, for each kind of network."""
+    runs = []
+    for name, words in {**SMALL, "pix2pix": f"pix2pix --dataset pairs:{pairs(work)}"}.items():
+        run = work / name
+        runs.append(run)
+        if not (run / "config.json").exists():
+            size = ["--image-size", "64", "--batch-size", "4"] if name == "pix2pix" else []
+            tfgan2("fit", *words.split(), *size, "--steps", str(steps), "--out", str(run))
+    return runs
+
+
+def pairs(work: Path) -> Path:
+    """Edges of the embedded faces and the faces, as `pairs:DIR` takes them."""
+    import numpy as np
+    from PIL import Image, ImageFilter
+
+    from tfgan2 import load_dataset
+    from tfgan2.images import to_picture, to_uint8
+
+    folder = work / "pairs"
+    if not folder.exists():
+        images = to_uint8(load_dataset("faces", image_size=64, channels=1).some(200)[0])
+        with written_atomically(folder) as partial:
+            for side in "AB":
+                (partial / side).mkdir(parents=True)
+            for number, image in enumerate(images):
+                picture = to_picture(np.asarray(image))
+                edges = picture.filter(ImageFilter.FIND_EDGES)
+                for side, one in (("A", edges), ("B", picture)):
+                    Image.Image.save(one, partial / side / f"{number:03d}.png")
+    return folder
+
+
+def figures(run: Path, out: Path, count: int) -> list[dict[str, Any]]:
+    """Exports a run and times its files; a row for each."""
+    words = ["export", str(run), "--out", str(out), "--format", "tflite", "--format", "onnx"]
+    for precision in PRECISIONS:
+        words += ["--precision", precision]
+    # A file that is refused would hide the others; its decibels stand in the table.
+    tfgan2(*words, "--allow-lossy")
+    metadata = json.loads((out / "metadata.json").read_text(encoding="utf-8"))
+    files = [str(out / item["file"]) for item in metadata["artefacts"]]
+    timed = out / "timings.json"
+    tfgan2("benchmark", *files, "--threads", "1", "--count", str(count), "--json", str(timed))
+    timings = {
+        Path(item["file"]).name: item
+        for item in json.loads(timed.read_text(encoding="utf-8"))["timings"]
+    }
+    about = metadata["about"]
+    full = next(item["bytes"] for item in metadata["artefacts"] if item["precision"] == "float32")
+    return [
+        {
+            "run": f"{about['flavour']}, {about['dataset'].rpartition('/')[2]}",
+            "file": item["file"],
+            "megabytes": item["bytes"] / 1e6,
+            "of_float32": item["bytes"] / full,
+            "psnr": item["psnr"],
+            "frechet": item["frechet"],
+            "median_ms": timings[item["file"]]["median_ms"],
+            "p95_ms": timings[item["file"]]["p95_ms"],
+            "float_layers": item.get("float_layers"),
+            "kept_unasked": item["psnr"] >= 25,
+        }
+        for item in metadata["artefacts"]
+    ]
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows in Markdown."""
+    lines = [
+        "| run | file | MB | of float32 | PSNR dB | Fréchet | ms, one thread | in float |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        layers = "" if row["float_layers"] is None else ", ".join(row["float_layers"]) or "none"
+        lines.append(
+            f"| {row['run']} | `{row['file']}` | {row['megabytes']:.2f} | {row['of_float32']:.3f} "
+            f"| {row['psnr']:.1f} | {row['frechet']['distance']:.2g} | {row['median_ms']:.2f} "
+            f"| {layers} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="*", type=Path)
+    parser.add_argument("--train", type=int, metavar="STEPS", help="train small runs first")
+    parser.add_argument("--work", type=Path, default=Path("export-table"), help="for what is made")
+    parser.add_argument("--count", type=int, default=100, help="calls timed of each file")
+    parser.add_argument("--out", type=Path, required=True, help="without a suffix")
+    given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
+    runs = list(given.runs)
+    if given.train:
+        runs += train_small(given.work, given.train)
+    if not runs:
+        parser.error("give runs, or --train STEPS")
+    rows = [
+        row for run in runs for row in figures(run, given.work / f"export-{run.name}", given.count)
+    ]
+    text = table(rows)
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    contents = {".md": text, ".json": json.dumps(rows, indent=2) + "\n"}
+    for suffix, content in contents.items():
+        with written_atomically(given.out.with_suffix(suffix)) as partial:
+            partial.write_text(content, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

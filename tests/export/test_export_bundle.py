@@ -1,0 +1,230 @@
+"""The bundle: complete, the same each time, and its code runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from helpers import make_small
+from PIL import Image
+
+from tfgan2.errors import UserError
+from tfgan2.export import Network, Options, export_networks
+from tfgan2.export.bundle import write_bundle
+from tfgan2.runtime.container import sha256_of
+
+NODE = shutil.which("node")
+KINDS = {"labels": "cgan", "images": "pix2pix", "masks": "inpainting", "sentences": "stackgan"}
+
+
+def export(folder, flavour, **options):
+    model = make_small(flavour)
+    names = model.label_names(["cat", "dog", "7"])
+    return export_networks(
+        {name: Network(item.network, item.facts) for name, item in model.exports().items()},
+        folder,
+        Options(["tflite", "onnx"], images=16, **options),
+        latent_distribution=getattr(model, "latent_distribution", "normal"),
+        class_names=names,
+        about={"flavour": flavour, "dataset": "digits"},
+        bundle=True,
+    )
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def bundle(request, tmp_path_factory):
+    """The bundle of an export that takes such inputs; sentences with rounded pictures."""
+    folder = tmp_path_factory.mktemp(request.param)
+    output = "uint8" if request.param == "sentences" else "float32"
+    export(folder, KINDS[request.param], output=output)
+    return folder / "bundle"
+
+
+def blocks(bundle, language):
+    text = (bundle / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def test_complete(bundle):
+    metadata = json.loads((bundle / "metadata.json").read_text())
+    files = {item["file"]: item for item in metadata["artefacts"]}
+    parity = json.loads((bundle / "parity.json").read_text())["files"]
+    assert files.keys() == parity.keys()
+    for name, item in files.items():
+        assert sha256_of(bundle / name) == item["sha256"]
+        assert parity[name]["psnr"] == item["psnr"] > 80
+        assert parity[name]["frechet"]["images"] == 16
+        shown = bundle / "samples" / f"{name}.png"
+        assert shown.exists() == (item["outputs"][0]["name"] == "image")
+    one, other = (
+        np.asarray(Image.open(bundle / "samples" / f"generator{suffix}.png"), int)
+        for suffix in (".tflite", ".onnx")
+    )
+    assert np.abs(one - other).max() <= 1 and np.ptp(one) > 0
+    if metadata["class_names"]:
+        assert (bundle / "labels.txt").read_text() == "cat\ndog\n7\n"
+    else:
+        assert not (bundle / "labels.txt").exists()
+    readme = (bundle / "README.md").read_text()
+    for tensor in [*metadata["inputs"], *metadata["outputs"]]:
+        assert f"| `{tensor['name']}` |" in readme
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_python_runs(bundle, tmp_path, number):
+    folder = shutil.copytree(bundle, tmp_path / "elsewhere")
+    code = blocks(bundle, "python")[number]
+    alone = "\nimport sys\nassert not {'tfgan2', 'tensorflow', 'keras'} & set(sys.modules)\n"
+    subprocess.run([sys.executable, "-c", code + alone], cwd=folder, check=True, timeout=120)
+    output = json.loads((bundle / "metadata.json").read_text())["outputs"][0]
+    with Image.open(folder / "made.png") as made:
+        assert made.size == (output["shape"][2], output["shape"][1])
+        assert np.ptp(np.asarray(made)) > 0
+
+
+STUB = """
+export class Tensor {
+  constructor(type, data, dims) { Object.assign(this, { type, data, dims }); }
+}
+export const InferenceSession = {
+  async create(file) {
+    return {
+      async run(feeds) {
+        const seen = Object.entries(feeds).map(([name, t]) => [
+          name, t.type, t.data.constructor.name, t.data.length, t.dims,
+          Math.min(...t.data), Math.max(...t.data)]);
+        console.log(JSON.stringify([file, seen]));
+        const text = new Tensor("float32", new Float32Array(DIM), [1, DIM]);
+        if ("words" in feeds) return { text };
+        return { image: new Tensor("float32", VALUES, [1, 16, 16, 1]) };
+      },
+    };
+  },
+};
+"""
+
+
+CALL = """
+import { make } from "./made.mjs";
+console.log(JSON.stringify([...await make(GIVEN)]));
+"""
+
+
+@pytest.mark.skipif(NODE is None, reason="needs node")
+def test_the_javascript_feeds_and_shows(bundle, tmp_path):
+    """Run beside a stand-in for onnxruntime-web that tells what it was fed."""
+    (code,) = blocks(bundle, "javascript")
+    metadata = json.loads((bundle / "metadata.json").read_text())
+    text = next((i["shape"][1] for i in metadata["inputs"] if i["name"] == "text"), 0)
+    rounds = metadata["outputs"][0]["dtype"] == "uint8"
+    count = int(np.prod(metadata["outputs"][0]["shape"][1:]))
+    values = f"Uint8Array.from({{ length: {count} }}, (_, i) => i)"
+    if not rounds:
+        values = f"Float32Array.from({{ length: {count} }}, (_, i) => i / 127.5 - 1)"
+    package = tmp_path / "node_modules" / "onnxruntime-web"
+    package.mkdir(parents=True)
+    (package / "package.json").write_text('{"type": "module", "main": "index.js"}')
+    (package / "index.js").write_text(STUB.replace("DIM", str(text)).replace("VALUES", values))
+    (tmp_path / "made.mjs").write_text(code)
+    picture = "{ data: Uint8ClampedArray.from({ length: 1024 }, (_, i) => i % 256) }"
+    calls = {"label": "2", "input": picture, "mask": picture}
+    given = ", ".join(calls[i["name"]] for i in metadata["inputs"] if i["name"] in calls)
+    (tmp_path / "run.mjs").write_text(CALL.replace("GIVEN", given))
+    ran = subprocess.run(
+        [NODE, "run.mjs"], cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60
+    )
+    *fed, pixels = (json.loads(line) for line in ran.stdout.splitlines())
+    # Grey in red, green and blue, opaque; each level comes back as itself.
+    assert pixels == [level for i in range(count) for level in (i, i, i, 255)]
+    assert fed[-1][0] == "generator.onnx"
+    seen = {name: rest for name, *rest in fed[-1][1]}
+    assert seen.keys() == {item["name"] for item in metadata["inputs"]}
+    for item in metadata["inputs"]:
+        kind, array, size, dims, low, high = seen[item["name"]]
+        assert kind == item["dtype"]
+        assert array == {"float32": "Float32Array", "int32": "Int32Array"}[kind]
+        assert dims == [1, *item["shape"][1:]] and size == np.prod(dims)
+        expected = {"label": (2, 2), "mask": (0, 1), "text": (0, 0)}.get(item["name"])
+        if expected:
+            assert (low, high) == expected
+        if item["name"] == "input":
+            assert -1 <= low < -0.9 and 0.9 < high <= 1
+        if item["name"] == "z":
+            assert low < 0 < high and np.isfinite([low, high]).all()
+
+
+@pytest.fixture(scope="module")
+def onnxruntime_web(tmp_path_factory):
+    """A node_modules with onnxruntime-web."""
+    folder = tmp_path_factory.mktemp("npm")
+    command = ["npm", "install", "--no-audit", "--no-fund", "onnxruntime-web"]
+    if subprocess.run(command, cwd=folder, capture_output=True).returncode:
+        pytest.skip("npm cannot fetch onnxruntime-web here")
+    return folder / "node_modules"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(NODE is None or shutil.which("npm") is None, reason="needs node and npm")
+def test_the_javascript_runs_with_onnxruntime_web(bundle, onnxruntime_web, tmp_path):
+    folder = shutil.copytree(bundle, tmp_path / "elsewhere")
+    (folder / "node_modules").symlink_to(onnxruntime_web)
+    (folder / "made.mjs").write_text(blocks(bundle, "javascript")[0])
+    metadata = json.loads((bundle / "metadata.json").read_text())
+    picture = "{ data: Uint8ClampedArray.from({ length: 1024 }, (_, i) => i % 256) }"
+    calls = {"label": "2", "input": picture, "mask": picture}
+    given = ", ".join(calls[i["name"]] for i in metadata["inputs"] if i["name"] in calls)
+    (folder / "run.mjs").write_text(CALL.replace("GIVEN", given))
+    ran = subprocess.run(
+        [NODE, "run.mjs"], cwd=folder, check=True, capture_output=True, text=True, timeout=120
+    )
+    pixels = np.array(json.loads(ran.stdout.splitlines()[-1])).reshape(-1, 4)
+    height, width = metadata["outputs"][0]["shape"][1:3]
+    assert len(pixels) == height * width and (pixels[:, 3] == 255).all()
+    assert np.ptp(pixels[:, 0]) > 0
+
+
+def test_kotlin_and_swift_name_the_tensors(bundle):
+    """No compiler is at hand: names and sizes are all that can be checked."""
+    metadata = json.loads((bundle / "metadata.json").read_text())
+    for language in ("kotlin", "swift"):
+        (code,) = blocks(bundle, language)
+        assert all(code.count(a) == code.count(b) for a, b in ("()", "[]", "{}"))
+        for item in metadata["inputs"]:
+            assert f'"{item["name"]}"' in code
+        assert "generator" in code and '"image"' in code
+        assert ("UInt8](try" in code or "readInt8" in code) == (
+            metadata["outputs"][0]["dtype"] == "uint8"
+        )
+
+
+def test_the_zip_depends_on_the_content_alone(bundle, tmp_path, monkeypatch):
+    archive = bundle.with_suffix(".zip")
+    with zipfile.ZipFile(archive) as packed:
+        names = packed.namelist()
+        assert packed.testzip() is None
+        assert names == sorted(names)
+        assert {info.date_time[0] for info in packed.infolist()} == {1980}
+        packed.extractall(tmp_path)
+    files = {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()}
+    assert {name.removeprefix("bundle/") for name in names} == files
+    from tfgan2.export import bundle as writer
+
+    again = tmp_path / "again.zip"
+    writer._zip(tmp_path / "bundle", again)  # the same content, with other dates
+    assert again.read_bytes() == archive.read_bytes()
+
+
+def test_a_folder_of_others_is_not_touched(tmp_path):
+    artifacts = export(tmp_path / "export", "cgan")
+    other = tmp_path / "other"
+    (other / "bundle").mkdir(parents=True)
+    (other / "bundle" / "mine.txt").write_text("mine")
+    with pytest.raises(UserError, match="did not write it"):
+        write_bundle(other, artifacts, {})
+    assert (other / "bundle" / "mine.txt").read_text() == "mine"

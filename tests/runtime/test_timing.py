@@ -1,0 +1,121 @@
+"""Models timed in turns, and the command that does so."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tfgan2 import cli
+from tfgan2.errors import UserError
+from tfgan2.runtime.timing import WARM_UP, Contender, made_up_inputs, measure
+
+
+def contender(name, backend, batch=1):
+    return Contender(name, "a library", 1, 10, batch, backend, {"z": np.zeros((batch, 2))})
+
+
+def test_in_turns_and_without_the_warm_up():
+    calls, first = [], dict.fromkeys("ab", WARM_UP)
+
+    def backend(name, seconds):
+        def run(inputs):
+            calls.append(name)
+            slow = first[name] > 0
+            first[name] -= slow
+            time.sleep(0.1 if slow else seconds)
+            return {}
+
+        return run
+
+    slow, fast = measure(
+        [contender("a", backend("a", 0.02), 4), contender("b", backend("b", 0))], 5
+    )
+    assert "".join(calls) == "ab" * (WARM_UP + 5)
+    assert 20 <= slow.median_ms < 95 and fast.median_ms < slow.median_ms
+    assert slow.p95_ms >= slow.median_ms and slow.count == 5
+    assert slow.images_per_second == pytest.approx(4000 / slow.median_ms)
+
+
+def test_one_that_cannot_be_run_is_named():
+    def broken(inputs):
+        raise RuntimeError("no such tensor\nand more")
+
+    with pytest.raises(UserError, match=r"b cannot be run: no such tensor$"):
+        measure([contender("a", lambda inputs: {}), contender("b", broken)], 1)
+
+
+def test_inputs_as_the_metadata_has_them():
+    metadata = {
+        "size": [6, 4],
+        "inputs": [
+            {"name": "z", "dtype": "float32", "shape": [None, 5], "distribution": "normal"},
+            {"name": "label", "dtype": "int32", "shape": [None], "range": [0, 2]},
+            {"name": "input", "dtype": "float32", "shape": [None, None, None, 3], "range": [-1, 1]},
+        ],
+    }
+    made = made_up_inputs(metadata, 2)
+    assert {name: array.shape for name, array in made.items()} == {
+        "z": (2, 5),
+        "label": (2,),
+        "input": (2, 6, 4, 3),
+    }
+    assert made["label"].dtype == np.int32 and made["label"].max() <= 2
+    assert made["input"].dtype == np.float32 and np.abs(made["input"]).max() <= 1
+
+
+def test_the_command_times_files_without_tensorflow(conditional, tmp_path):
+    figures = tmp_path / "figures.json"
+    words = ["benchmark", *map(str, conditional.glob("generator.*")), "--count", "3"]
+    code = (
+        "import sys\nfrom tfgan2 import cli\n"
+        f"assert cli.run({[*words, '--json', str(figures)]!r}) == 0\n"
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert all(word in ran.stdout for word in ("LiteRT", "onnxruntime", "median ms", "images/s"))
+    timings = json.loads(figures.read_text())["timings"]
+    kinds = {(item["runs_with"], item["threads"]) for item in timings}
+    assert kinds == {(name, n) for name in ("LiteRT", "onnxruntime") for n in (1, 2)}
+    assert all(0 < item["median_ms"] <= item["p95_ms"] for item in timings)
+    assert {item["bytes"] for item in timings} == {
+        path.stat().st_size for path in conditional.glob("generator.*")
+    }
+
+
+def test_a_run_and_a_saved_model(finished_run, tmp_path, capsys):
+    out = tmp_path / "export"
+    export = f"export {finished_run} --format saved_model --images 16 --out {out}"
+    assert cli.run(export.split()) == 0
+    capsys.readouterr()
+    assert (
+        cli.run(f"benchmark {finished_run} {out / 'saved_model'} --count 2 --batch 3".split()) == 0
+    )
+    shown = capsys.readouterr().out
+    assert (
+        "Keras" in shown
+        and "TensorFlow" in shown
+        and shown.count("│ all") + shown.count(" all ") >= 2
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nothing.onnx", "does not exist"),
+        ("folder", "neither a SavedModel nor a run"),
+        ("text.txt", "unknown kind"),
+        ("bad.tflite", "no tfgan2 metadata"),
+    ],
+)
+def test_what_cannot_be_run_is_one_line(tmp_path, capsys, name, message):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text.txt").write_text("text")
+    (tmp_path / "bad.tflite").write_bytes(b"no model")
+    assert cli.run(["benchmark", str(tmp_path / name)]) == 2
+    error = capsys.readouterr().err
+    assert message in error and len(error.strip().splitlines()) == 1
