@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import keras
@@ -238,3 +239,32 @@ def test_images_of_another_shape_are_refused_though_they_could_be_subtracted():
     image = np.zeros((1, 4, 4, 1), np.float32)
     with pytest.raises(ExportError, match=r"of shape \(1, 1, 4, 4, 1\)"):
         compare([image[None]], [image], name="generator.onnx", tolerance=1e-4)
+
+
+def without_last_node(model):
+    """What tf2onnx makes at times: the node before the last one makes the output."""
+    last = model.graph.node[-1]
+    model.graph.node.remove(last)
+    model.graph.node[-1].output[0] = last.output[0]
+    return model
+
+
+def test_a_node_that_tf2onnx_loses(monkeypatch):
+    image = keras.Input((None, None, 1), name="input")
+    x = keras.layers.Conv2D(1, 3, padding="same", activation="tanh")(image)
+    subject = make_subject(keras.Model(image, x), "normal", (), {"size": [8, 8]})
+    convert, calls = onnx_file.tf2onnx.convert.from_function, []
+
+    def losing(*arguments, losses, **settings):
+        model, rest = convert(*arguments, **settings)
+        calls.append(model)
+        lost = len(calls) <= losses and model.graph.node[-1].op_type == "Squeeze"
+        return without_last_node(model) if lost else model, rest
+
+    patched = "tf2onnx.convert.from_function"
+    monkeypatch.setattr(patched, functools.partial(losing, losses=1))
+    onnx_file.convert(subject, None)
+    assert len(calls) >= 2
+    monkeypatch.setattr(patched, functools.partial(losing, losses=10**6))
+    with pytest.raises(ExportError, match="loses the last node"):
+        onnx_file.convert(subject, None)

@@ -10,6 +10,7 @@ from tfgan2.export import ExportError
 from tfgan2.export.subject import Subject
 
 OPSET = 17  # tf2onnx refuses 19 and later
+ATTEMPTS = 10
 
 
 def convert(subject: Subject, batch: int | None) -> bytes:
@@ -27,7 +28,20 @@ def convert(subject: Subject, batch: int | None) -> bytes:
     """
     signature = subject.signature(batch)
     function = tf.function(subject.function(), input_signature=signature, autograph=False)
-    model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+    inputs, outputs = subject.describe(batch)
+    shapes = {item["name"]: item["shape"] for item in [*inputs, *outputs]}
+    # Where sizes are free, tf2onnx 1.17 loses the last node at times, depending on the order of its
+    # sets; the names that it gives next time order them otherwise.
+    for _ in range(ATTEMPTS):
+        model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+        ranks = _output_ranks(model)
+        if all(ranks.get(item["name"]) in (None, len(item["shape"])) for item in outputs):
+            break
+    else:
+        raise ExportError(
+            "tf2onnx loses the last node of this generator: leave out --format onnx, or fix the "
+            "size of its images"
+        )
     # tf2onnx logs what it cannot convert, and leaves TensorFlow's node in the graph.
     strange = sorted(
         {
@@ -41,13 +55,25 @@ def convert(subject: Subject, batch: int | None) -> bytes:
             f"ONNX has no operator for {', '.join(strange)}: change the layer, or leave out "
             "--format onnx"
         )
-    inputs, outputs = subject.describe(batch)
-    shapes = {item["name"]: item["shape"] for item in [*inputs, *outputs]}
     for tensor in [*model.graph.input, *model.graph.output]:
         _set_shape(tensor, shapes[tensor.name])
     model.graph.name = subject.generator.name
     onnx.checker.check_model(model)
     return model.SerializeToString()
+
+
+def _output_ranks(model: onnx.ModelProto) -> dict[str, int]:
+    """How many dimensions each output has by the graph, as far as that can be told."""
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    for tensor in bare.graph.output:
+        tensor.type.tensor_type.ClearField("shape")
+    inferred = onnx.shape_inference.infer_shapes(bare)
+    return {
+        tensor.name: len(tensor.type.tensor_type.shape.dim)
+        for tensor in inferred.graph.output
+        if tensor.type.tensor_type.HasField("shape")
+    }
 
 
 def _set_shape(tensor: onnx.ValueInfoProto, shape: list[int | None]) -> None:
