@@ -27,7 +27,7 @@ def manifests():
 
 def options(words):
     """The options of `tfgan2 serve` as it understands them."""
-    command = typer.main.get_command(cli.app).commands["serve"]
+    command = typer.main.get_command(cli.make_app([])).commands["serve"]
     return command.make_context("serve", [*words]).params
 
 
@@ -60,7 +60,7 @@ def test_the_service_finds_the_pods(manifests):
 
 
 def test_every_option_and_address_is_told(client):
-    command = typer.main.get_command(cli.app).commands["serve"]
+    command = typer.main.get_command(cli.make_app([])).commands["serve"]
     table = PAGE.split("## Limits")[1].split("## Metrics")[0]
     names = {name for item in command.params for name in item.opts if name.startswith("--max")}
     assert names

@@ -7,43 +7,26 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from tfgan2.cli import (
-    benchmark,
-    datasets,
-    export,
-    fit,
-    generate,
-    info,
-    models,
-    sample,
-    serve,
-    translate,
-)
 from tfgan2.errors import TrainingDivergedError, UserError
 
-app = typer.Typer(
-    name="tfgan2",
-    help="Train image GANs in TensorFlow and put the generator on a phone.",
-    epilog="Start with: tfgan2 fit dcgan --dataset digits",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+# Each in the module of its name.
+COMMANDS = (
+    "fit",
+    "sample",
+    "export",
+    "generate",
+    "translate",
+    "serve",
+    "benchmark",
+    "models",
+    "datasets",
+    "info",
 )
-app.command("fit")(fit.fit)
-app.command("sample")(sample.sample)
-app.command("export")(export.export)
-app.command("generate")(generate.generate)
-app.command("translate")(translate.translate)
-app.command("serve")(serve.serve)
-app.command("benchmark")(benchmark.benchmark)
-app.command("models")(models.models)
-app.command("datasets")(datasets.datasets)
-app.command("info")(info.info)
 
 
 def _version(wanted: bool) -> None:
@@ -54,8 +37,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def options(
+def _shared(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -65,6 +47,25 @@ def options(
 ) -> None:
     if debug:
         os.environ["TFGAN2_DEBUG"] = "1"
+
+
+def make_app(arguments: list[str]) -> typer.Typer:
+    """The application, with the one command that is asked for, or with all."""
+    app = typer.Typer(
+        name="tfgan2",
+        help="Train image GANs in TensorFlow and put the generator on a phone.",
+        epilog="Start with: tfgan2 fit dcgan --dataset digits",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_shared)
+    asked = next((word for word in arguments if not word.startswith("-")), None)
+    # The modules of the others would cost a quarter of a second at every start.
+    for name in (asked,) if asked in COMMANDS else COMMANDS:
+        app.command(name)(getattr(import_module(f"tfgan2.cli.{name}"), name))
+    return app
 
 
 def _fail(message: str, code: int) -> int:
@@ -81,8 +82,9 @@ def run(arguments: list[str] | None = None) -> int:
     Returns:
         The exit code: 0; 1 training diverged; 2 the user can mend it; 130 or 143 interrupted.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        result = app(arguments, standalone_mode=False)
+        result = make_app(arguments)(arguments, standalone_mode=False)
         return result if isinstance(result, int) else 0
     except (UserError, TrainingDivergedError) as error:
         if os.environ.get("TFGAN2_DEBUG"):
