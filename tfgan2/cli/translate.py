@@ -10,7 +10,6 @@ from PIL import Image
 
 from tfgan2 import runs, runtime
 from tfgan2.cli.options import Direction
-from tfgan2.data.files import by_name, pictures_in
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.files import written_atomically
 from tfgan2.images import joined
@@ -72,6 +71,8 @@ def translate(
 
 
 def _pictures(source: Path) -> list[Path]:
+    from tfgan2.data.files import by_name, pictures_in  # not for every command's start
+
     if source.is_file():
         return [source]
     if not source.is_dir():
