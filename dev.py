@@ -60,7 +60,7 @@ def demo() -> None:
 
 def test() -> None:
     install("[test]")
-    run("python", "-m", "pytest")
+    run("python", "-m", "pytest", "-n", "auto", "--dist", "worksteal")
 
 
 def main() -> None:
