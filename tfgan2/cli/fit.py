@@ -31,7 +31,7 @@ class Cache(str, Enum):
     stream = "stream"
 
 
-DATA, TRAINING, OUTPUT = "Data", "Training", "Run directory"
+DATA, TRAINING, OUTPUT, EVALUATION = "Data", "Training", "Run directory", "Evaluation"
 
 
 def fit(
@@ -158,6 +158,37 @@ def fit(
         int | None,
         typer.Option(help="How many of the newest stay; default 3.", rich_help_panel=OUTPUT),
     ] = None,
+    evaluate_every: Annotated[
+        int | None,
+        typer.Option(
+            help="Steps between evaluations, which `tfgan2 evaluate` describes; default none.",
+            rich_help_panel=EVALUATION,
+        ),
+    ] = None,
+    evaluate_count: Annotated[
+        int | None, typer.Option(help="Samples of each; default 2000.", rich_help_panel=EVALUATION)
+    ] = None,
+    evaluate_features: Annotated[
+        str | None,
+        typer.Option(
+            help="Default classifier where there are labels, else random-conv-112.",
+            rich_help_panel=EVALUATION,
+        ),
+    ] = None,
+    evaluate_metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Default those of fid, prdc, classes, modes, pairs that the data allow.",
+            rich_help_panel=EVALUATION,
+        ),
+    ] = None,
+    best_metric: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep the best checkpoint by this figure; default fid, of points good_samples.",
+            rich_help_panel=EVALUATION,
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -180,6 +211,11 @@ def fit(
         "sample_every": sample_every,
         "checkpoint_every": checkpoint_every,
         "keep_checkpoints": keep_checkpoints,
+        "evaluate_every": evaluate_every,
+        "evaluate_count": evaluate_count,
+        "evaluate_features": evaluate_features,
+        "evaluate_metrics": _listed(evaluate_metrics),
+        "best_metric": best_metric,
     }
     given = {name: value for name, value in given.items() if value is not None}
     if resume is not None:
@@ -207,6 +243,7 @@ def fit(
     if steps is not None:
         training.steps = steps
     training.check()
+    _check_evaluation(training)
     if hold_out is not None and hold_out < 0:
         raise UserError("--hold-out must not be negative")
     if out is not None:
@@ -215,7 +252,7 @@ def fit(
         name=_absolute(dataset),
         image_size=image_size,
         channels=channels,
-        classes=[c.strip() for item in classes for c in item.split(",")] if classes else None,
+        classes=_listed(classes),
         split=split,
         data_dir=str(data_dir.expanduser().absolute()) if data_dir else None,
         cache=cache.value,
@@ -226,6 +263,28 @@ def fit(
     run = out or runs.propose(Path("runs"), flavour, dataset)
     config = runs.RunConfig(flavour, {**values, "seed": training.seed}, data_options, training)
     _start(run, config, epochs, dry_run, new=True)
+
+
+def _check_evaluation(options: runs.TrainingOptions) -> None:
+    """Raises a UserError for what is wrong already without data."""
+    others = (options.evaluate_features, options.evaluate_metrics, options.best_metric)
+    if not options.evaluate_every:
+        if any(others):
+            raise UserError("to evaluate while training, give --evaluate-every STEPS, too")
+        return
+    from tfgan2.evaluation import check_features, check_metrics
+    from tfgan2.evaluation.during import check_best
+
+    check_metrics(options.evaluate_metrics or [])
+    if options.evaluate_features is not None:
+        check_features(options.evaluate_features)
+    if options.best_metric is not None:
+        check_best(options.best_metric)
+
+
+def _listed(given: list[str] | None) -> list[str] | None:
+    """What was given in several options, or with commas."""
+    return [word.strip() for item in given for word in item.split(",")] if given else None
 
 
 def _absolute(dataset: str) -> str:

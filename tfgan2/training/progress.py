@@ -117,6 +117,29 @@ class Display:
         self.say(f"step {line['step']}/{total} | {facts} | {speed:,.0f} images/s{left}")
 
 
+    def evaluated(
+        self,
+        step: int,
+        prefix: str,
+        figures: Mapping[str, float],
+        seconds: float,
+        *,
+        best: bool,
+    ) -> None:
+        """After every evaluation: a line.
+
+        Args:
+            step: updates done.
+            prefix: names the features.
+            figures: by name.
+            seconds: that it took.
+            best: whether the checkpoint is the best so far.
+        """
+        values = " ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in figures.items())
+        kept = " | best so far" if best else ""
+        self.say(f"step {step} | {prefix} {values} | {seconds:.0f} s{kept}")
+
+
 def _short(name: str) -> str:
     """generator_loss -> generator."""
     return name.removesuffix("_loss").replace("_", " ")
