@@ -13,7 +13,7 @@ from helpers import make_small
 
 from tfgan2.data import load_dataset
 from tfgan2.errors import UserError
-from tfgan2.evaluation import FIGURES, evaluate, make_extractor, report
+from tfgan2.evaluation import FIGURES, evaluate, extractor_for, report
 from tfgan2.evaluation.evaluate import METRICS
 from tfgan2.evaluation.extractor import BatchExtractor, Extracted
 from tfgan2.evaluation.references import Cache
@@ -60,7 +60,7 @@ def all_of(reals: RealSamples) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_real_images_themselves_are_perfect(cache: Path, reals: RealSamples) -> None:
     images, labels = all_of(reals)
-    extractor = make_extractor("classifier", reals.dataset, cache=cache)
+    extractor = extractor_for("classifier", reals.dataset, cache=cache)
     found = evaluate(Given(images, labels), reals, extractor, count=len(images)).figures
     assert found["fid"] == 0.0
     assert abs(found["kid"]) < 0.01 * extractor.dim
@@ -73,7 +73,7 @@ def test_the_real_images_themselves_are_perfect(cache: Path, reals: RealSamples)
 
 def test_half_of_the_classes_is_seen_to_be_missing(cache: Path, reals: RealSamples) -> None:
     images, labels = all_of(reals)
-    extractor = make_extractor("classifier", reals.dataset, cache=cache)
+    extractor = extractor_for("classifier", reals.dataset, cache=cache)
     some = images[labels < 5]
     found = evaluate(Given(some), reals, extractor, count=len(some)).figures
     assert found["classes_found"] == 5
@@ -85,7 +85,7 @@ def test_half_of_the_classes_is_seen_to_be_missing(cache: Path, reals: RealSampl
 
 
 def test_the_distance_is_that_of_the_features(cache: Path, reals: RealSamples) -> None:
-    extractor = make_extractor("random-conv-112", reals.dataset, cache=cache)
+    extractor = extractor_for("random-conv-112", reals.dataset, cache=cache)
     noise = np.random.default_rng(0).integers(0, 256, (700, 16, 16, 1), dtype=np.uint8)
     found = evaluate(Given(noise), reals, extractor, metrics=["fid"], count=700)
     images, _ = all_of(reals)
@@ -98,7 +98,7 @@ def test_the_distance_is_that_of_the_features(cache: Path, reals: RealSamples) -
 def test_what_is_known_of_reals_is_kept(
     cache: Path, reals: RealSamples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extractor = make_extractor("classifier", reals.dataset, cache=cache)
+    extractor = extractor_for("classifier", reals.dataset, cache=cache)
     made = LatentSamples(make_small("dcgan", (16, 16, 1)), {}, 0)
 
     def figures() -> dict[str, float]:
@@ -132,7 +132,7 @@ def _only(most: int, update: object) -> object:
 
 def test_the_protocol_says_what_may_be_compared(cache: Path, reals: RealSamples) -> None:
     images, _ = all_of(reals)
-    extractor = make_extractor("random-conv-112", reals.dataset, cache=cache)
+    extractor = extractor_for("random-conv-112", reals.dataset, cache=cache)
 
     def judged(count: int = 100, metrics: tuple[str, ...] = ("fid", "kid")) -> object:
         return evaluate(Given(images), reals, extractor, metrics=metrics, count=count)
@@ -145,7 +145,7 @@ def test_the_protocol_says_what_may_be_compared(cache: Path, reals: RealSamples)
     assert one.protocol["reference"]["part"] == "all"
     assert one.protocol["samples"] == {"seed": 0, "images": 100}
     assert one.protocol["kid"]["subset_size"] == 100
-    other = make_extractor("pixels", reals.dataset, cache=cache)
+    other = extractor_for("pixels", reals.dataset, cache=cache)
     pixels = evaluate(Given(images), reals, other, metrics=["fid", "kid"], count=100)
     assert pixels.protocol_id != one.protocol_id
 
@@ -153,7 +153,7 @@ def test_the_protocol_says_what_may_be_compared(cache: Path, reals: RealSamples)
 def test_neighbours_are_the_nearest_real_images(cache: Path, reals: RealSamples) -> None:
     images, _ = all_of(reals)
     chosen = images[[1500, 3, 777]]
-    extractor = make_extractor("pixels", reals.dataset, cache=cache)
+    extractor = extractor_for("pixels", reals.dataset, cache=cache)
     found = evaluate(Given(chosen), reals, extractor, metrics=["neighbours"], count=3)
     rows, columns, _ = found.pictures["neighbours"]
     cells = rows.reshape(3, columns, 16, 16, 1)
@@ -177,7 +177,7 @@ def test_pairs_are_compared_one_by_one(cache: Path) -> None:
     assert dataset.held_out is not None
     held_out = RealSamples(dataset.held_out, "held out")
     made = TranslatedSamples(make_small("inpainting", (16, 16, 1)), dataset.held_out, {})
-    extractor = make_extractor("random-conv-112", dataset.held_out, cache=cache)
+    extractor = extractor_for("random-conv-112", dataset.held_out, cache=cache)
     found = evaluate(made, held_out, extractor).figures
     chunk = next(iter(made.chunks(12)))
     assert chunk.targets is not None
@@ -213,13 +213,13 @@ def test_the_score_is_that_of_the_splits() -> None:
 def test_a_metric_that_makes_no_sense_is_told(
     metrics: list[str], message: str, cache: Path, reals: RealSamples
 ) -> None:
-    extractor = make_extractor("pixels", reals.dataset, cache=cache)
+    extractor = extractor_for("pixels", reals.dataset, cache=cache)
     with pytest.raises(UserError, match=message):
         evaluate(Given(all_of(reals)[0]), reals, extractor, metrics=metrics, count=10)
 
 
 def test_other_sizes_and_single_images_are_told(cache: Path, reals: RealSamples) -> None:
-    extractor = make_extractor("pixels", reals.dataset, cache=cache)
+    extractor = extractor_for("pixels", reals.dataset, cache=cache)
     with pytest.raises(UserError, match="8x8x1 cannot be judged by images of 16x16x1"):
         evaluate(Given(np.zeros((9, 8, 8, 1), np.uint8)), reals, extractor)
     with pytest.raises(UserError, match="2 or more"):
@@ -252,7 +252,7 @@ def test_memory_does_not_grow_with_the_samples(reals: RealSamples) -> None:
 
 def test_every_figure_is_described(cache: Path, reals: RealSamples, tmp_path: Path) -> None:
     images, labels = all_of(reals)
-    extractor = make_extractor("classifier", reals.dataset, cache=cache)
+    extractor = extractor_for("classifier", reals.dataset, cache=cache)
     found = evaluate(Given(images, labels), reals, extractor, count=500)
     assert set(found.figures) <= set(FIGURES)
     found = replace(found, who={"flavour": "a & b", "step": 7})

@@ -97,14 +97,14 @@ def evaluate(
     display.say("loading TensorFlow")
     tensorflow.load()
     from tfgan2.evaluation import evaluate as judge
-    from tfgan2.evaluation import make_extractor, write
+    from tfgan2.evaluation import extractor_for, write
     from tfgan2.evaluation.references import Cache, cache_folder
 
     folder = cache or cache_folder()
     try:
         fakes, reals = _samples(asked, display)
-        extractor = make_extractor(
-            features, reals.dataset, cache=folder, progress=display.loading
+        extractor = extractor_for(
+            features, reals.whole, cache=folder, progress=display.loading
         )
         display.loaded()
         found = judge(

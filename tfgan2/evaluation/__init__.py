@@ -4,7 +4,7 @@ Imports no TensorFlow until features are made.
 """
 
 from tfgan2.evaluation.evaluate import METRICS, Evaluation, check_metrics, evaluate
-from tfgan2.evaluation.features import FEATURES, check_features, make_extractor
+from tfgan2.evaluation.features import FEATURES, check_features, extractor_for, make_extractor
 from tfgan2.evaluation.figures import FIGURES, Figure
 from tfgan2.evaluation.report import read_all, write
 
@@ -17,6 +17,7 @@ __all__ = [
     "check_features",
     "check_metrics",
     "evaluate",
+    "extractor_for",
     "make_extractor",
     "read_all",
     "write",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tfgan2 import runs
 from tfgan2.errors import UserError, unknown
 from tfgan2.evaluation.evaluate import check_metrics, evaluate, possible
-from tfgan2.evaluation.features import make_extractor
+from tfgan2.evaluation.features import extractor_for
 from tfgan2.evaluation.figures import FIGURES
 from tfgan2.evaluation.references import Cache, cache_folder
 from tfgan2.evaluation.report import folder_of, write
@@ -63,9 +63,9 @@ class Evaluator:
             if latent
             else TranslatedSamples(model, self._reals.dataset, {})
         )
-        self._extractor = make_extractor(
+        self._extractor = extractor_for(
             options.evaluate_features,
-            self._reals.dataset,
+            dataset,
             cache=self._references.folder,
             progress=progress,
         )

@@ -180,7 +180,12 @@ class TranslatedSamples:
 
 
 class RealSamples:
-    """The images of a dataset."""
+    """The images of a dataset.
+
+    Attributes:
+        dataset: those that samples are compared with.
+        whole: what a classifier may be trained on: the same, or where they are held out, the rest.
+    """
 
     paired = False
 
@@ -191,7 +196,7 @@ class RealSamples:
             part: which it is, in words: "training" or "held out".
             split: of tensorflow-datasets.
         """
-        self.dataset = dataset
+        self.dataset = self.whole = dataset
         self.image_shape = dataset.image_shape
         self.most: int | None = dataset.num_images
         height, width, channels = dataset.image_shape
@@ -241,7 +246,9 @@ def real_samples(dataset: ImageDataset, *, held_out: bool, split: str | None = N
     if dataset.held_out is None:
         return RealSamples(dataset, "all", split)
     if held_out:
-        return RealSamples(dataset.held_out, "held out", split)
+        held = RealSamples(dataset.held_out, "held out", split)
+        held.whole = dataset
+        return held
     return RealSamples(dataset, "training", split)
 
 
