@@ -63,7 +63,7 @@ def test_the_real_images_themselves_are_perfect(cache: Path, reals: RealSamples)
     extractor = extractor_for("classifier", reals.dataset, cache=cache)
     found = evaluate(Given(images, labels), reals, extractor, count=len(images)).figures
     assert found["fid"] == 0.0
-    assert abs(found["kid"]) < 0.01 * extractor.dim
+    assert found["kid"] < 0  # unbiased: pairs of a sample with itself count between the sets alone
     assert found["precision"] == found["recall"] == found["coverage"] == 1.0
     assert found["density"] == pytest.approx(1.0)
     assert found["classes_found"] == 10

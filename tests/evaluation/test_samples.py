@@ -55,7 +55,8 @@ def test_labels_are_those_asked_for_only_where_they_are_classes() -> None:
 def test_translations_come_with_their_targets() -> None:
     dataset = load_dataset("digits", image_size=16, hold_out=20)
     assert dataset.held_out is not None
-    made = TranslatedSamples(make_small("inpainting", (16, 16, 1)), dataset.held_out, {})
+    model = make_small("inpainting", (16, 16, 1), mask="centre")
+    made = TranslatedSamples(model, dataset.held_out, {})
     assert made.most == 20
     chunk = next(iter(made.chunks(20)))
     assert chunk.targets is not None and chunk.targets.shape == chunk.images.shape
