@@ -21,7 +21,7 @@ def compare(
         list[str] | None,
         typer.Option(
             help="For example fid, precision; repeat it or use commas.",
-            show_default="all that were measured",
+            show_default="all that tell better from worse",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="The picture.")] = Path("comparison.png"),
@@ -56,9 +56,16 @@ def _show(
     """One table for one protocol: figures of two are never in one column."""
     console = Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=160)  # a pipe has no width
-    names = [name for name in protocol.figures if not wanted or name in wanted]
-    table = Table(title=f"protocol {protocol.id}: {protocol.title}", title_justify="left")
+        console = Console(highlight=False, width=200)  # a pipe has no width
+    names = [
+        name
+        for name in protocol.figures
+        if (name in wanted if wanted else FIGURES[name].better)
+    ]
+    if not names:
+        return
+    print(f"protocol {protocol.id}: {protocol.title}")
+    table = Table()
     table.add_column("run", overflow="fold")
     for title in ("flavour", "weights"):
         table.add_column(title)

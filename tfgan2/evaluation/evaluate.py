@@ -332,13 +332,12 @@ class _Judge:
             "reference": {**self._reals.facts, "images": self._real_count},
             "samples": {**self._fakes.facts, "images": self._count},
         }
+        # Told whatever was asked for, so that figures of one protocol have one id.
         banks = {"samples": len(made.bank), "real_images": len(real.bank)}
-        if "kid" in self._metrics:
-            size = min(KID_SUBSET_SIZE, *banks.values())
-            protocol["kid"] = {"subsets": KID_SUBSETS, "subset_size": size, **banks}
-        if "prdc" in self._metrics:
-            protocol["prdc"] = {"nearest": NEAREST, **banks}
-        if "is" in self._metrics:
+        size = min(KID_SUBSET_SIZE, *banks.values())
+        protocol["kid"] = {"subsets": KID_SUBSETS, "subset_size": size, **banks}
+        protocol["prdc"] = {"nearest": NEAREST, **banks}
+        if self._extractor.num_classes:
             protocol["is"] = {"splits": SPLITS}
         return protocol
 

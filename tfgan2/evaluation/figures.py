@@ -52,7 +52,7 @@ FIGURES = {
         "higher", 3,
     ),
     "coverage": Figure("coverage", "real images with a sample near", "higher", percent=True),
-    "classes_found": Figure("classes", "seen in at least 1 % of their share", "higher", 0),
+    "classes_found": Figure("classes", "shown a tenth as often as in the data, or more often", "higher", 0),
     "rarest_class": Figure("rarest class", "its share of the samples", "higher", percent=True),
     "label_accuracy": Figure(
         "labels right", "samples that show the class asked for", "higher", percent=True
