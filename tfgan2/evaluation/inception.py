@@ -190,12 +190,11 @@ def _read(path: Path) -> bytes:
 
 def _parsed(content: bytes, path: Path) -> Any:
     import tensorflow as tf
-    from google.protobuf.message import DecodeError
 
     graph = tf.compat.v1.GraphDef()
     try:
         graph.ParseFromString(content)
-    except DecodeError:
+    except Exception:  # protobuf's own type of error, which has no stubs
         graph.Clear()
     if not graph.node:
         raise UserError(
