@@ -5,8 +5,8 @@ python benchmarks/study.py --data-dir DIR --work runs/study
 The budget is ten minutes of training on 2 cores for each cell, that is a flavour, a dataset and a
 seed: the steps below are what fits. A cell is kept when it is finished (`OUT/mnist/dcgan-1.json`
 and its grid), so the study can be done in several sittings; a run that was interrupted is resumed.
-`--datasets`, `--flavours` and `--seeds` name some of the cells, `--table` writes the page of what is
-there and trains nothing.
+`--datasets`, `--flavours` and `--seeds` name some of the cells, `--table` writes the page of what
+is there and trains nothing.
 """
 
 from __future__ import annotations
@@ -122,9 +122,8 @@ def cells_of(out: Path, dataset: str) -> dict[str, list[dict[str, Any]]]:
 
 def table(cells: dict[str, list[dict[str, Any]]]) -> list[str]:
     """Median and spread per flavour, of one protocol."""
-    names = [
-        name for name in COLUMNS if any(name in cell["figures"] for c in cells.values() for cell in c)
-    ]
+    known = {name for found in cells.values() for item in found for name in item["figures"]}
+    names = [name for name in COLUMNS if name in known]
     lines = [
         "| flavour | seeds | kimg | seconds | " + " | ".join(COLUMNS[n][0] for n in names) + " |",
         "|---" * (len(names) + 4) + "|",
@@ -175,9 +174,9 @@ PUBLISHED = """## Beside published figures
 What the papers and StudioGAN report for CIFAR-10 is FID on Inception features of the 2015 graph,
 50,000 images, networks ten times as large and days of a GPU: DCGAN 48.3, LSGAN 40.2, WGAN 107.7,
 WGAN-GP 54.0, DRAGAN 34.7, conditional SNGAN 9.0. The figures above are on features of a small
-classifier, which are other numbers in other units: **they cannot be compared, neither in size nor in
-rank.** To measure under the published protocol, give `--features inception-tf:FILE --count 50000`
-where that graph is at hand.
+classifier, which are other numbers in other units: **they cannot be compared, neither in size nor
+in rank.** To measure under the published protocol, give `--features inception-tf:FILE --count
+50000` where that graph is at hand.
 """
 
 
@@ -217,9 +216,7 @@ def protocol_line(identifier: str, protocol: dict[str, Any]) -> str:
     )
 
 
-def details(
-    cells: dict[str, list[dict[str, Any]]], out: Path, to: Path, dataset: str
-) -> str:
+def details(cells: dict[str, list[dict[str, Any]]], out: Path, to: Path, dataset: str) -> str:
     """Command, hyperparameters and grid of each flavour."""
     lines = []
     for flavour, found in cells.items():

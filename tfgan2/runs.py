@@ -110,8 +110,6 @@ class TrainingOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"--{name.replace('_', '-')} must be at least 1")
-        if self.evaluate_every < 0:
-            raise UserError("--evaluate-every must be at least 1")
         if self.evaluate_count < 2:
             raise UserError("--evaluate-count must be at least 2")
         if not 0 <= self.seed < 2**31:

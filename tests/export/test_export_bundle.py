@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -217,7 +218,9 @@ def test_two_networks_of_uint8(tmp_path):
     for file, code in zip(files, blocks(bundle, "python"), strict=True):
         assert f'run("{file}"' in code and "127.5)" not in code
         subprocess.run([sys.executable, "-c", code], cwd=bundle, check=True, timeout=120)
-        with Image.open(bundle / "samples" / "input.png") as picture:
+        source = bundle / "samples" / f"{Path(file).stem}-input.png"
+        assert f'"samples/{source.name}"' in code
+        with Image.open(source) as picture:
             _, expected = runtime.load_translator(bundle / file).picture(picture)
         with Image.open(bundle / "made.png") as made:
             off = np.abs(np.asarray(made, int) - np.asarray(expected))

@@ -27,6 +27,8 @@ def compare(
     out: Annotated[Path, typer.Option(help="The picture.")] = Path("comparison.png"),
 ) -> None:
     """Put runs side by side: what `tfgan2 evaluate` found, samples, curves."""
+    if len(run) < 2:
+        raise UserError("to compare takes two runs or more")
     wanted = [name.strip() for item in figures or [] for name in item.split(",") if name.strip()]
     for name in wanted:
         if name not in FIGURES:
@@ -58,9 +60,7 @@ def _show(
     if not console.is_terminal:
         console = Console(highlight=False, width=200)  # a pipe has no width
     names = [
-        name
-        for name in protocol.figures
-        if (name in wanted if wanted else FIGURES[name].better)
+        name for name in protocol.figures if (name in wanted if wanted else FIGURES[name].better)
     ]
     if not names:
         return

@@ -55,6 +55,10 @@ def evaluate(
     dataset: Annotated[
         str | None, typer.Option(help="To judge by.", show_default="the data of the run")
     ] = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these classes of --dataset; repeat it or use commas."),
+    ] = None,
     split: Annotated[
         str | None, typer.Option(help="Of tensorflow-datasets.", show_default="as of the training")
     ] = None,
@@ -88,7 +92,8 @@ def evaluate(
         check_features(features)
     if out is not None and out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file: give a folder's name")
-    asked = _Asked(source, real, dataset, split, data_dir, image_size, seed, checkpoint)
+    only = [name.strip() for item in classes or [] for name in item.split(",")] or None
+    asked = _Asked(source, real, dataset, only, split, data_dir, image_size, seed, checkpoint)
     asked.check()
     from tfgan2.cli import tensorflow
     from tfgan2.training.progress import Display
@@ -103,9 +108,7 @@ def evaluate(
     folder = cache or cache_folder()
     try:
         fakes, reals = _samples(asked, display)
-        extractor = extractor_for(
-            features, reals.whole, cache=folder, progress=display.loading
-        )
+        extractor = extractor_for(features, reals.whole, cache=folder, progress=display.loading)
         display.loaded()
         found = judge(
             fakes,
@@ -136,6 +139,7 @@ class _Asked:
     source: Path
     real: Path | None
     dataset: str | None
+    classes: list[str] | None
     split: str | None
     data_dir: Path | None
     image_size: int | None
@@ -164,6 +168,8 @@ class _Asked:
             raise UserError("--split and --data-dir are of tensorflow-datasets: leave them out")
         if self.checkpoint != runs.NEWEST and not self.is_run:
             raise UserError(f"{self.source} has no checkpoints: leave --checkpoint out")
+        if self.classes and (self.real or (self.is_run and self.dataset is None)):
+            raise UserError("--classes are those of --dataset: leave them out")
         if self.is_run:
             runs.RunConfig.read(self.source)
             if self.image_size is not None:
@@ -185,14 +191,15 @@ def _samples(asked: _Asked, display: Display) -> tuple[Samples, RealSamples]:
         from tfgan2 import registry, runtime
 
         generator = runtime.load(asked.source)
-        flavour = generator.metadata.get("flavour", "")
+        about = generator.metadata.get("about", {})
+        flavour = about.get("flavour", "")
         known = flavour in registry.flavours()
         classes = known and getattr(registry.load_class(flavour), "labels_are_classes", False)
         fakes = samples.FileSamples(
             generator, asked.source, asked.seed, labels_are_classes=bool(classes)
         )
-        height, width, channels = fakes.image_shape
-        name = asked.dataset or generator.metadata.get("dataset")
+        height, _, channels = fakes.image_shape
+        name = asked.dataset or about.get("dataset")
         if asked.real is None and not name:
             raise UserError(f"{asked.source} does not say what it was trained on: give --dataset")
         return fakes, _reals(asked, name, height, channels, display)
@@ -228,8 +235,8 @@ def _reals(
         options.pop("channels")
     if name in POINTS:
         options = {}
-    split = {"split": asked.split, "data_dir": asked.data_dir}
-    return RealSamples(_load(name, display, **options, **split), "all", asked.split)
+    options |= {"split": asked.split, "data_dir": asked.data_dir, "classes": asked.classes}
+    return RealSamples(_load(name, display, **options), "all", asked.split)
 
 
 def _of_run(asked: _Asked, display: Display) -> tuple[Samples, RealSamples]:

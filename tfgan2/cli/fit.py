@@ -15,6 +15,7 @@ from tfgan2.errors import UserError, cannot_write
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
+    from tfgan2.evaluation.during import Evaluator
     from tfgan2.models.base import GenerativeModel
     from tfgan2.training.progress import Display
 
@@ -202,6 +203,8 @@ def fit(
         raise UserError("give --steps or --epochs, not both")
     if epochs is not None and epochs <= 0:
         raise UserError("--epochs must be above 0")
+    if evaluate_every is not None and evaluate_every < 1:
+        raise UserError("--evaluate-every must be at least 1")
     given: dict[str, Any] = {
         "batch_size": batch_size,
         "seed": seed,
@@ -353,8 +356,9 @@ def _start(
         batch = next(iter(dataset.batches(images_per_step, seed=config.training.seed)))
         _show_dry_run(config, model, batch, display)
         return
+    evaluator = _evaluator(run, config, model, dataset, display)
     _make(run, config)
-    _train(run, config, model, dataset, display)
+    _train(run, config, model, dataset, display, evaluator)
 
 
 _PARTS = {
@@ -454,6 +458,24 @@ def _show_dry_run(
     display.say("dry run: nothing was written")
 
 
+def _evaluator(
+    run: Path,
+    config: runs.RunConfig,
+    model: GenerativeModel,
+    dataset: ImageDataset,
+    display: Display,
+) -> Evaluator | None:
+    """What judges the run while it trains, where that was asked for."""
+    if not config.training.evaluate_every:
+        return None
+    from tfgan2.evaluation.during import Evaluator
+
+    try:
+        return Evaluator(run, config, model, dataset, display.loading)
+    finally:
+        display.loaded()
+
+
 def _make(run: Path, config: runs.RunConfig) -> None:
     try:
         run.mkdir(parents=True, exist_ok=True)
@@ -468,10 +490,11 @@ def _train(
     model: GenerativeModel,
     dataset: ImageDataset,
     display: Display,
+    evaluator: Evaluator | None,
 ) -> None:
     from tfgan2.training.loop import Trainer
 
-    trainer = Trainer(run, config, model, dataset, display)
+    trainer = Trainer(run, config, model, dataset, display, evaluator)
     signal = trainer.train()
     quoted = shlex.quote(str(run))
     if signal is not None:

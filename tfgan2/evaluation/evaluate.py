@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -343,7 +343,8 @@ class _Judge:
 
     def _pictures(self, nearest: np.ndarray | None) -> Pictures:
         first = np.concatenate(self._first)[:_SHOWN]
-        pictures: Pictures = {"samples": (from_uint8(first), None, f"the first {len(first)} samples")}
+        caption = f"the first {len(first)} samples"
+        pictures: Pictures = {"samples": (from_uint8(first), None, caption)}
         if nearest is not None:
             found = self._real_images(nearest)
             rows = np.concatenate([first[: len(found), None], found], axis=1)
@@ -375,7 +376,7 @@ def _of_points(fakes: Samples, reals: RealSamples, count: int) -> Evaluation:
         "samples": {**fakes.facts, "images": len(points)},
     }
     figures = {"modes_found": float(found.modes_found), "good_samples": found.good}
-    pictures = {"samples": (points, None, f"{len(points):,} samples")}
+    pictures: Pictures = {"samples": (points, None, f"{len(points):,} samples")}
     return Evaluation(figures, protocol, dict(fakes.who), pictures)
 
 

@@ -33,8 +33,10 @@ class Figure:
 FIGURES = {
     "fid": Figure("FID", "Fréchet distance of the features (Heusel et al. 2017)", "lower", 3),
     "kid": Figure(
-        "KID", "kernel distance of the features, mean over subsets (Bińkowski et al. 2018)",
-        "lower", 5,
+        "KID",
+        "kernel distance of the features, mean over subsets (Bińkowski et al. 2018)",
+        "lower",
+        5,
     ),
     "kid_std": Figure("KID std", "over the subsets", "", 5),
     "is": Figure(
@@ -43,16 +45,22 @@ FIGURES = {
     "is_std": Figure("IS std", "over the splits", "", 3),
     "is_real": Figure("IS of reals", "what the reference itself reaches", "", 3),
     "precision": Figure(
-        "precision", "samples that lie among the real (Kynkäänniemi et al. 2019)", "higher",
+        "precision",
+        "samples that lie among the real (Kynkäänniemi et al. 2019)",
+        "higher",
         percent=True,
     ),
     "recall": Figure("recall", "real images that lie among the samples", "higher", percent=True),
     "density": Figure(
-        "density", "how densely reals lie around the samples, 1 as around reals (Naeem et al. 2020)",
-        "higher", 3,
+        "density",
+        "how densely reals lie around samples, 1 as around reals (Naeem et al. 2020)",
+        "higher",
+        3,
     ),
     "coverage": Figure("coverage", "real images with a sample near", "higher", percent=True),
-    "classes_found": Figure("classes", "shown a tenth as often as in the data, or more often", "higher", 0),
+    "classes_found": Figure(
+        "classes", "shown at least a tenth as often as in the data", "higher", 0
+    ),
     "rarest_class": Figure("rarest class", "its share of the samples", "higher", percent=True),
     "label_accuracy": Figure(
         "labels right", "samples that show the class asked for", "higher", percent=True

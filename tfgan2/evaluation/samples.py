@@ -13,6 +13,7 @@ from PIL import Image
 
 from tfgan2.errors import UserError
 from tfgan2.images import is_points, to_uint8
+from tfgan2.words import in_turn
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
@@ -48,11 +49,20 @@ class Samples(Protocol):
         who: what they are and were made by: run, flavour, step, weights and so on; JSON.
     """
 
-    image_shape: tuple[int, int, int]
-    most: int | None
-    paired: bool
-    facts: dict[str, Any]
-    who: dict[str, Any]
+    @property
+    def image_shape(self) -> tuple[int, int, int]: ...
+
+    @property
+    def most(self) -> int | None: ...
+
+    @property
+    def paired(self) -> bool: ...
+
+    @property
+    def facts(self) -> dict[str, Any]: ...
+
+    @property
+    def who(self) -> dict[str, Any]: ...
 
     def chunks(self, count: int) -> Iterator[Chunk]:
         """The first `count` samples, some at a time, so that memory does not grow with them."""
@@ -88,12 +98,13 @@ class LatentSamples:
         latents = model.draw_latents(count, seed=self._seed)
         labels = model.draw_labels(count)
         captions = getattr(model, "captions", ())
+        texts = in_turn(captions, count) if captions else []
         size, batch = _sizes(self.image_shape)
         for part in _parts(count, size):
             chosen = None if labels is None else labels[part]
             given: Any = chosen
             if captions:
-                given = [captions[number % len(captions)] for number in range(part.start, part.stop)]
+                given = texts[part]
             made = model.generate(latents[part], given, batch_size=batch)
             yield Chunk(shown(made), chosen if model.labels_are_classes else None)
 
@@ -118,7 +129,8 @@ class FileSamples:
         height, width, channels = generator.image_shape
         self.image_shape = (height, width, channels)
         self.who = {"file": str(file)}
-        self.who |= {name: metadata[name] for name in ("flavour", "step") if name in metadata}
+        about = metadata.get("about", {})
+        self.who |= {name: about[name] for name in ("flavour", "step") if name in about}
         self.who["made_of"] = _made_of(generator)
         self.facts = {"seed": seed}
         self._generator, self._seed = generator, seed

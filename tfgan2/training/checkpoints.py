@@ -188,7 +188,7 @@ def choose(run: Path, which: str) -> Checkpoint:
         return read(best_path(run))
     steps = {int(_NAME.fullmatch(path.name)[1]): path for path in paths(run)}  # type: ignore[index]
     if not which.isdecimal() or int(which) not in steps:
-        known = ", ".join([NEWEST, *[BEST] * best_path(run).exists(), *map(str, steps)])
+        known = ", ".join([NEWEST, *[BEST] * best_path(run).exists(), *map(str, sorted(steps))])
         raise UserError(f"{run} has no checkpoint {which!r}: choose from {known}")
     return read(steps[int(which)])
 

@@ -64,6 +64,7 @@ class Trainer:
         model: GenerativeModel,
         dataset: ImageDataset,
         display: Display,
+        evaluator: Evaluator | None = None,
     ) -> None:
         """Prepares.
 
@@ -73,6 +74,7 @@ class Trainer:
             model: compiled.
             dataset: the images that `config` describes.
             display: shows the progress.
+            evaluator: judges the model now and then, or None.
         """
         self.run = run
         self.config = config
@@ -80,6 +82,7 @@ class Trainer:
         self.model = model
         self.dataset = dataset
         self.display = display
+        self._evaluator = evaluator
         batch_size = self.options.batch_size or model.batch_size
         self.images_per_step = batch_size * model.batches_per_step
         model.plan(self.options.steps)
@@ -90,7 +93,6 @@ class Trainer:
         self._timed_seconds = 0.0
         # Step and value of the figure that the best checkpoint is kept by.
         self.best: dict[str, Any] | None = None
-        self._evaluator: Evaluator | None = None
 
     def train(self) -> int | None:
         """Trains until all steps are done or a signal comes; then a checkpoint stands.
@@ -137,8 +139,6 @@ class Trainer:
         if not (self.run / "reals.png").exists():
             reals = self.dataset.some(shown, seed=options.seed) if held_out else self.examples
             self._show_reals(reals)
-        if options.evaluate_every:
-            self._evaluator = self._make_evaluator()
         step_functions: dict[str, Any] = {}
         iterator = iter(batches)
         saved = self.step
@@ -243,16 +243,6 @@ class Trainer:
         writer.picture(self.step, path)
         stats.draw_losses(self.run)
 
-    def _make_evaluator(self) -> Evaluator:
-        from tfgan2.evaluation.during import Evaluator
-
-        try:
-            return Evaluator(
-                self.run, self.config, self.model, self.dataset, self.display.loading
-            )
-        finally:
-            self.display.loaded()
-
     def _evaluate(self, evaluator: Evaluator, writer: stats.StatsWriter) -> None:
         """Puts figures into the statistics, and keeps the checkpoint that is the best so far."""
         from tfgan2.evaluation.during import is_better
@@ -263,7 +253,7 @@ class Trainer:
         line = {"step": self.step, "images": num_images, "seconds": round(self.seconds, 3)}
         writer.line(line | {evaluator.prefix + name: value for name, value in figures.items()})
         value = figures[evaluator.best_metric]
-        best = is_better(evaluator.best_metric, value, self.best and self.best["value"])
+        best = is_better(evaluator.best_metric, value, self.best["value"] if self.best else None)
         if best:
             self.best = {"metric": evaluator.best_metric, "value": value, "step": self.step}
             self._written(checkpoints.save_best)

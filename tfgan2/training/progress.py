@@ -17,7 +17,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-
 _SLOW = 3.0
 """Seconds after which a log is told how far something is."""
 
@@ -124,7 +123,6 @@ class Display:
         left = f" | {_duration(images / speed)} left" if speed else ""
         self.say(f"step {line['step']}/{total} | {facts} | {speed:,.0f} images/s{left}")
 
-
     def evaluated(
         self,
         step: int,
@@ -143,7 +141,8 @@ class Display:
             seconds: that it took.
             best: whether the checkpoint is the best so far.
         """
-        values = " ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in figures.items())
+        named = {name.replace("_", " "): value for name, value in figures.items()}
+        values = " ".join(f"{name} {value:.4g}" for name, value in named.items())
         kept = " | best so far" if best else ""
         self.say(f"step {step} | {prefix} {values} | {seconds:.0f} s{kept}")
 

@@ -139,7 +139,9 @@ def draw_losses(run: Path) -> None:
     # Of all lines: a phase that has ended has curves, too.
     names = dict.fromkeys(name for line in lines for name in line if name not in _NOT_CURVES)
     figures = {
-        name: max(abs(line[name]) for line in lines if name in line) for name in names if "/" in name
+        name: max(abs(line[name]) for line in lines if name in line)
+        for name in names
+        if "/" in name
     }
     groups = [
         [name for name in names if name.endswith("loss")],
