@@ -30,6 +30,7 @@ TEST = [
     "schemathesis>=4",
     "pyyaml>=6",
     "tritonclient>=2.50",  # for Triton's own description of its configuration files
+    "prdc>=0.2",  # precision, recall, density and coverage by the authors of the latter two
 ]
 
 setup(

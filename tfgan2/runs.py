@@ -3,7 +3,8 @@
     runs/00003-dcgan-cifar10/
         config.json    everything resolved: flavour, hyperparameters, data, seed, versions
         stats.jsonl    a line per log interval
-        losses.png  reals.png  samples/step-0001000.png  events.*  checkpoints/  export/
+        losses.png  reals.png  samples/step-0001000.png  events.*  checkpoints/  evaluation/
+        export/
 
 Imports no TensorFlow until a model is asked for.
 """
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+NEWEST, BEST = "newest", "best"
 
 
 @dataclass
@@ -78,6 +80,11 @@ class TrainingOptions:
         checkpoint_every: steps between two checkpoints.
         keep_checkpoints: how many of the newest stay.
         sample_count: images in a grid of samples.
+        evaluate_every: steps between two evaluations; 0 for none.
+        evaluate_count: images that an evaluation makes.
+        evaluate_features: see `tfgan2.evaluation`; None is what the data allow.
+        evaluate_metrics: likewise.
+        best_metric: the checkpoint that is best by this figure is kept.
     """
 
     steps: int = 5000
@@ -90,6 +97,11 @@ class TrainingOptions:
     checkpoint_every: int = 500
     keep_checkpoints: int = 3
     sample_count: int = 64
+    evaluate_every: int = 0
+    evaluate_count: int = 2000
+    evaluate_features: str | None = None
+    evaluate_metrics: list[str] | None = None
+    best_metric: str | None = None
 
     def check(self) -> None:
         """Raises a UserError for a value that is not possible."""
@@ -98,6 +110,8 @@ class TrainingOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"--{name.replace('_', '-')} must be at least 1")
+        if self.evaluate_count < 2:
+            raise UserError("--evaluate-count must be at least 2")
         if not 0 <= self.seed < 2**31:
             raise UserError(f"--seed must be from 0 to {2**31 - 1}, not {self.seed}")
 
@@ -212,26 +226,26 @@ def locked(run: Path) -> Iterator[None]:
         lock.release()
 
 
-def load_model(run: Path) -> tuple[GenerativeModel, dict[str, Any]]:
-    """A run's model with the weights of its newest good checkpoint, in float32.
+def load_model(run: Path, which: str = NEWEST) -> tuple[GenerativeModel, dict[str, Any]]:
+    """A run's model with the weights of a checkpoint, in float32.
 
     Args:
         run: the run directory.
+        which: "newest", the newest that can be read; "best", of the metric that the run kept the
+            best by; or the number of a step.
 
     Returns:
         The model, not compiled, and what is known about it: flavour, dataset, class_names (of the
         generator's labels, empty if it takes none), step, seed.
 
     Raises:
-        UserError: not a run, or no checkpoint that can be read.
+        UserError: not a run, or no such checkpoint that can be read.
     """
     from tfgan2 import registry
     from tfgan2.training import checkpoints
 
     config = RunConfig.read(run)
-    checkpoint = checkpoints.newest(run)
-    if checkpoint is None:
-        raise UserError(f"{run} has no checkpoint yet: `tfgan2 fit --resume {run}` makes one")
+    checkpoint = checkpoints.choose(run, which)
     model = registry.create(config.flavour, **config.hyperparameters)
     checkpoints.restore(checkpoint, model.weights_by_name())
     return model, {

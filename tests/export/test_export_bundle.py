@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import make_small
 from PIL import Image
 
+from tfgan2 import runtime
 from tfgan2.errors import UserError
 from tfgan2.export import Network, Options, export_networks
 from tfgan2.export.bundle import write_bundle
@@ -201,6 +203,33 @@ def test_kotlin_and_swift_name_the_tensors(bundle):
         assert ("UInt8](try" in code or "readInt8" in code) == (
             metadata["outputs"][0]["dtype"] == "uint8"
         )
+
+
+def test_two_networks_of_uint8(tmp_path):
+    """Of the code for each of them comes what the file itself makes."""
+    export(tmp_path, "cyclegan", output="uint8")
+    bundle = tmp_path / "bundle"
+    metadata = json.loads((bundle / "metadata.json").read_text())
+    parity = json.loads((bundle / "parity.json").read_text())["files"]
+    assert {item["output"] for item in parity.values()} == {"uint8"}
+    assert min(item["psnr"] for item in parity.values()) > 60
+    files = [f"{name}{suffix}" for name in ("a_to_b", "b_to_a") for suffix in (".onnx", ".tflite")]
+    assert sorted(item["file"] for item in metadata["artefacts"]) == sorted(files)
+    for file, code in zip(files, blocks(bundle, "python"), strict=True):
+        assert f'run("{file}"' in code and "127.5)" not in code
+        subprocess.run([sys.executable, "-c", code], cwd=bundle, check=True, timeout=120)
+        source = bundle / "samples" / f"{Path(file).stem}-input.png"
+        assert f'"samples/{source.name}"' in code
+        with Image.open(source) as picture:
+            _, expected = runtime.load_translator(bundle / file).picture(picture)
+        with Image.open(bundle / "made.png") as made:
+            off = np.abs(np.asarray(made, int) - np.asarray(expected))
+        assert off.max() <= 1 and np.ptp(np.asarray(expected)) > 0
+    reading = {"kotlin": "readInt8", "swift": "UInt8](try", "javascript": "= image.data[i];"}
+    for language, reads in reading.items():
+        one, other = blocks(bundle, language)
+        assert "a_to_b" in one and "b_to_a" in other
+        assert all(reads in code and "[i] + 1" not in code for code in (one, other))
 
 
 def test_the_zip_depends_on_the_content_alone(bundle, tmp_path, monkeypatch):

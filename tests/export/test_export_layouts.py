@@ -11,10 +11,12 @@ import onnxruntime
 import pytest
 import tensorflow as tf
 from google.protobuf import text_format
+from helpers import make_small
 from tritonclient.grpc import model_config_pb2
 
 from tfgan2 import runtime
 from tfgan2.errors import UserError
+from tfgan2.export import Network, Options, export_networks
 from tfgan2.export.layouts import check_layouts, triton_config, write_layout
 from tfgan2.latents import draw_latents
 
@@ -69,6 +71,40 @@ def test_triton_with_a_free_size():
     artefact = {"network": "a_to_b", "batch": None, "inputs": [image], "outputs": [image]}
     config = parsed(triton_config(artefact))
     assert list(config.input[0].dims) == [-1, -1, 3]
+
+
+@pytest.mark.parametrize(
+    ("flavour", "outputs"),
+    [
+        ("cyclegan", {"a_to_b": "uint8", "b_to_a": "uint8"}),
+        ("stackgan", {"generator": "uint8", "text_encoder": "float32"}),
+    ],
+)
+def test_several_networks_of_uint8(flavour, outputs, tmp_path):
+    networks = make_small(flavour).exports()
+    export_networks(
+        {name: Network(item.network, item.facts) for name, item in networks.items()},
+        tmp_path / "export",
+        Options(["saved_model", "onnx"], output="uint8", images=16),
+    )
+    types = {"float32": ("TYPE_FP32", "tensor(float)"), "uint8": ("TYPE_UINT8", "tensor(uint8)")}
+    for layout in ("tf-serving", "triton"):
+        models = write_layout(layout, tmp_path / "export", tmp_path / layout)
+        assert sorted(model.name for model in models) == sorted(outputs)
+    for name, dtype in outputs.items():
+        model = tmp_path / "triton" / name
+        config = parsed((model / "config.pbtxt").read_text())
+        (configured,), (made,) = (
+            config.output,
+            onnxruntime.InferenceSession(model / "1" / "model.onnx").get_outputs(),
+        )
+        assert (config.name, configured.name) == (name, made.name)
+        kind = model_config_pb2.DataType.Name(configured.data_type)
+        assert (kind, made.type) == types[dtype]
+        assert list(configured.dims) == made.shape[1:]
+        loaded = tf.saved_model.load(str(tmp_path / "tf-serving" / name / "1"))
+        (output,) = loaded.signatures["serving_default"].structured_outputs.values()
+        assert output.dtype.name == dtype
 
 
 def test_a_model_is_replaced_and_others_stay(plain, tmp_path):

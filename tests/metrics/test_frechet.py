@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.linalg
 
-from tfgan2.metrics import frechet_distance, statistics
+from tfgan2.metrics import RunningStatistics, frechet_distance, statistics
 
 
 def covariance(rng, dim, rank=None):
@@ -82,8 +84,99 @@ def test_impossible_arguments():
         frechet_distance(*two, np.zeros(3), np.eye(3))
     with pytest.raises(ValueError, match="finite"):
         frechet_distance(*two, np.array([0, np.nan]), np.eye(2))
-    for features in (np.zeros((1, 3)), np.zeros(5)):
+    for features in (np.zeros(5), np.zeros((5, 0)), np.zeros((5, 2, 2))):
         with pytest.raises(ValueError, match="shape"):
             statistics(features)
+    for count in (0, 1):
+        with pytest.raises(ValueError, match=f"at least 2 images, not {count}"):
+            statistics(np.zeros((count, 3)))
     with pytest.raises(ValueError, match="finite"):
         statistics(np.array([[1.0, np.inf], [0, 0]]))
+
+
+@pytest.mark.parametrize("count", [20, 400])  # fewer samples than dimensions, and more
+def test_of_features_against_sqrtm(count):
+    rng = np.random.default_rng(4)
+    features = [
+        (5 + scale * rng.standard_normal((count, 50))).astype(np.float32) for scale in (1, 1.5)
+    ]
+    of_numpy = [
+        item
+        for one in features
+        for item in (one.mean(axis=0, dtype=np.float64), np.cov(one, rowvar=False))
+    ]
+    made = frechet_distance(*statistics(features[0]), *statistics(features[1]))
+    assert made == pytest.approx(with_sqrtm(*of_numpy), rel=1e-5)
+
+
+def exact(features):
+    """Mean and covariance of whole numbers in Python's integers: no rounding but the last."""
+    whole = features.astype(np.int64).astype(object)
+    count = len(whole)
+    total = whole.sum(axis=0)
+    scatter = count * (whole.T @ whole) - np.outer(total, total)
+    return (total / count).astype(float), (scatter / (count * (count - 1))).astype(float)
+
+
+@pytest.mark.parametrize("offset", [0, 10**9])
+@pytest.mark.parametrize("batches", [[1] * 7, [300], [1, 0, 299], [128] * 20, [2500, 3, 1500]])
+def test_batches_are_as_exact_as_all_at_once(offset, batches):
+    features = np.random.default_rng(5).integers(-50, 90, (sum(batches), 4)) + offset
+    running = RunningStatistics()
+    for batch in np.split(features.astype(np.float64), np.cumsum(batches)[:-1]):
+        running.update(batch)
+    assert running.count == len(features)
+    for made in (running.statistics(), statistics(features.astype(np.float64))):
+        for part, expected in zip(made, exact(features), strict=True):
+            scale = np.abs(expected).max()
+            np.testing.assert_allclose(part, expected, rtol=1e-12, atol=1e-12 * scale)
+
+
+def test_constant_features():
+    features = np.full((30, 5), 0.1, np.float32)
+    mean, cov = statistics(features)
+    np.testing.assert_array_equal(mean, features[0].astype(np.float64))
+    assert not cov.any()
+    assert frechet_distance(mean, cov, mean, cov) == 0.0
+
+
+def test_batches_that_do_not_fit_change_nothing():
+    running = RunningStatistics()
+    running.update(np.eye(3))
+    before = running.statistics()
+    for batch, message in (
+        (np.full((2, 3), np.nan), "finite"),
+        (np.vstack([np.zeros((2000, 3)), np.full((1, 3), np.inf)]), "finite"),
+        (np.zeros((2, 4)), "as before"),
+        (np.zeros(3), "shape"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            running.update(batch)
+    assert running.count == 3
+    for one, other in zip(before, running.statistics(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_batches_take_constant_memory():
+    """50,000 x 512 features have 98 MiB in float32."""
+    rng, running = np.random.default_rng(6), RunningStatistics()
+    batch = rng.standard_normal((2500, 512), dtype=np.float32)
+    peaks = []
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            tracemalloc.reset_peak()
+            running.update(batch)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+    finally:
+        tracemalloc.stop()
+    assert running.count == 50_000
+    assert peaks[-1] <= peaks[1] + 2**16
+    assert 2 * 2**20 < max(peaks) < 24 * 2**20  # the covariance alone has 2 MiB
+    # Twenty times the same batch: only the divisor is another.
+    np.testing.assert_allclose(
+        running.statistics().covariance,
+        statistics(batch).covariance * (20 * 2499 / 49_999),
+        rtol=1e-9,
+        atol=1e-12,
+    )

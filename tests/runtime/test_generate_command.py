@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import typer
+from helpers import small_generator
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -49,6 +52,27 @@ def test_seed_labels_and_arrays(conditional, name, tmp_path):
     np.testing.assert_array_equal(arrays["images"], to_uint8(images))
     np.testing.assert_array_equal(arrays["latents"], latents)
     np.testing.assert_array_equal(arrays["labels"], labels)
+
+
+def test_files_that_make_uint8(tmp_path):
+    """Of every precision: an array, a grid and single pictures, as the file made them."""
+    from tfgan2.export import Options, export_generator
+
+    precisions = ["float32", "float16", "int8", "mixed"]
+    options = Options(["onnx", "tflite"], precisions, output="uint8", images=16, allow_lossy=True)
+    names = ["cat", "dog", "0"]
+    for artifact in export_generator(small_generator(3), tmp_path, options, class_names=names):
+        file = artifact.path
+        made = runtime.open_file(file)[0]({"z": draw_latents(1, 6), "label": np.zeros(1, np.int32)})
+        assert made["image"].dtype == np.uint8 and np.ptp(made["image"]) > 20
+        for out in ("made.npz", "made.gif", "made"):
+            result = call(file, "--count", 2, "--label", "cat", "--out", tmp_path / out)
+            assert result.exit_code == 0, result.output
+        images = np.load(tmp_path / "made.npz")["images"]
+        assert np.abs(images[:1].astype(int) - made["image"]).max() <= 1
+        shown = np.asarray(Image.open(tmp_path / "made" / "00000.png"))
+        np.testing.assert_array_equal(shown, images[0])
+        shutil.rmtree(tmp_path / "made")
 
 
 def test_latents_from_a_file(conditional, tmp_path):

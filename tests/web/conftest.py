@@ -35,8 +35,7 @@ def to_image(x: Any, channels: int, *, edge: int = 12) -> Any:
     return layers.Activation("tanh")(layers.Rescaling(3.0)(x))
 
 
-@pytest.fixture(scope="session")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def export_labelled(folder: Path, output: str = "float32") -> Path:
     """Normal latents and three classes become 12x12 RGB."""
     import keras
 
@@ -46,18 +45,15 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     z, label = keras.Input((10,), name="z"), keras.Input((), dtype="int32", name="label")
     told = keras.layers.Embedding(3, 10, "glorot_normal")(label)
     x = to_image(keras.layers.Concatenate()([z, told]), 3)
-    folder = tmp_path_factory.mktemp("labelled")
     about = {"flavour": "cgan", "dataset": "pets <b>", "step": 1500}
     names = ["cat", "dog", "two words"]
     generator = keras.Model([z, label], x)
-    export_generator(
-        generator, folder, Options(["onnx"], images=16), class_names=names, about=about
-    )
+    options = Options(["onnx"], output=output, images=16)
+    export_generator(generator, folder, options, class_names=names, about=about)
     return folder / "generator.onnx"
 
 
-@pytest.fixture(scope="session")
-def uniform(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def export_uniform(folder: Path, output: str = "float32") -> Path:
     """Uniform latents, fewer than there are sliders, become 12x12 grey, four at a time."""
     import keras
 
@@ -65,19 +61,17 @@ def uniform(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     keras.utils.set_random_seed(2)
     z = keras.Input((5,), name="z")
-    folder = tmp_path_factory.mktemp("uniform")
     generator = keras.Model(z, to_image(z, 1))
     export_generator(
         generator,
         folder,
-        Options(["onnx", "tflite"], batch=4, images=16),
+        Options(["onnx", "tflite"], batch=4, output=output, images=16),
         latent_distribution="uniform",
     )
     return folder / "generator.onnx"
 
 
-@pytest.fixture(scope="session")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def export_told(folder: Path, output: str = "float32") -> Path:
     """Latents and sentences become 12x12 grey; the encoder stands beside."""
     import keras
 
@@ -89,19 +83,17 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = keras.Input((5,), dtype="int32", name="words")
     encoded = keras.layers.Embedding(6, 4, "glorot_normal")(words)
     encoder = keras.Model(words, keras.layers.GlobalAveragePooling1D()(encoded))
-    folder = tmp_path_factory.mktemp("told")
     facts = {
         "generator": {"captions": ["a bright picture", "a dark picture"]},
         "text_encoder": {"vocabulary": ["a", "bright", "dark", "picture"], "caption_length": 5},
     }
     networks = {"generator": generator, "text_encoder": encoder}
     described = {name: Network(model, facts[name]) for name, model in networks.items()}
-    export_networks(described, folder, Options(["onnx"], images=16))
+    export_networks(described, folder, Options(["onnx"], output=output, images=16))
     return folder / "generator.onnx"
 
 
-@pytest.fixture(scope="session")
-def translators(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def export_translators(folder: Path, output: str = "float32") -> dict[str, Path]:
     """Of pictures: `fixed` 16x16 RGB, `masked` 16x16 grey, `free` of any size and doubled."""
     import keras
     from keras import layers
@@ -118,13 +110,44 @@ def translators(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     wide = layers.Conv2D(3, 3, 2, padding="same", activation="relu")(any_size)
     wide = layers.Conv2DTranspose(8, 4, 4, padding="same", activation="relu")(wide)
     free = keras.Model(any_size, layers.Conv2D(3, 3, padding="same", activation="tanh")(wide))
-    folder = tmp_path_factory.mktemp("translators")
     facts = {name: {"size": [16, 16], "multiple": 1, "scale": 1} for name in ("fixed", "masked")}
     facts["free"] = {"size": [16, 16], "multiple": 4, "scale": 2}
     networks = {"fixed": fixed, "masked": masked, "free": free}
     described = {name: Network(model, facts[name]) for name, model in networks.items()}
-    export_networks(described, folder, Options(["onnx"], images=16))
+    export_networks(described, folder, Options(["onnx"], output=output, images=16))
     return {name: folder / f"{name}.onnx" for name in networks}
+
+
+@pytest.fixture(scope="session")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_labelled(tmp_path_factory.mktemp("labelled"))
+
+
+@pytest.fixture(scope="session")
+def uniform(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_uniform(tmp_path_factory.mktemp("uniform"))
+
+
+@pytest.fixture(scope="session")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_told(tmp_path_factory.mktemp("told"))
+
+
+@pytest.fixture(scope="session")
+def translators(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return export_translators(tmp_path_factory.mktemp("translators"))
+
+
+@pytest.fixture(scope="session")
+def rounded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The files of all fixtures above, by their names, once more with uint8 pictures."""
+    folders = (tmp_path_factory.mktemp("rounded") for _ in range(4))
+    return {
+        "labelled": export_labelled(next(folders), "uint8"),
+        "uniform": export_uniform(next(folders), "uint8"),
+        "told": export_told(next(folders), "uint8"),
+        **export_translators(next(folders), "uint8"),
+    }
 
 
 @pytest.fixture(scope="session")

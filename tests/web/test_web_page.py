@@ -13,6 +13,7 @@ from PIL import Image
 from tfgan2 import runtime, web
 from tfgan2.images import grid, to_picture, to_uint8
 from tfgan2.latents import draw_latents, slerp
+from tfgan2.runtime.translator import middle
 from tfgan2.web import ort
 
 LATENTS = """async ({ seed, count, dim, distribution }) => {
@@ -85,6 +86,30 @@ def test_pixels_are_those_of_python(open_page, labelled):
             page, "([z, label]) => tfgan2.render(z, label)", [latent.tolist(), int(label)]
         )
         assert_same(made, expected)
+
+
+@pytest.mark.parametrize("name", ["labelled", "uniform", "told"])
+def test_latents_become_uint8(open_page, rounded, name):
+    """A file that rounds: its pictures, one and many, are shown and saved as they are."""
+    page, generator = open_page(rounded[name]), runtime.load(rounded[name])
+    names = max(1, len(generator.class_names or generator.captions))
+    columns = names * round(4 / names)
+    images = to_uint8(generator.generate(columns * round(16 / columns), seed=0)[0])
+    settled(page, "#grid button:last-child canvas", images[-1].repeat(3 // images.shape[-1], -1))
+    assert_same(pixels(page, "() => tfgan2.shown()"), images[0])
+    assert_same(downloaded(page, "#save")[1], images[0])
+    assert_same(downloaded(page, "#save-grid")[1], grid(images, columns=columns))
+
+
+@pytest.mark.parametrize("name", ["fixed", "masked", "free"])
+def test_pictures_become_uint8(open_page, rounded, name, tmp_path):
+    page, translator = open_page(rounded[name]), runtime.load_translator(rounded[name])
+    size, mode = ((21, 13) if name == "free" else (16, 16)), ("L" if name == "masked" else "RGB")
+    picture, path = picture_file(tmp_path, size, mode)
+    _, made = translator.picture(picture, middle(picture) if name == "masked" else None)
+    page.set_input_files("#file", path)
+    settled(page, "#made", np.asarray(made.convert("RGB")))
+    assert_same(downloaded(page, "#save-image")[1][..., 0], np.asarray(made.getchannel(0)))
 
 
 def test_a_picture_soon_after_opening(open_page, labelled, capsys):

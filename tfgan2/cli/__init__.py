@@ -21,6 +21,8 @@ COMMANDS = (
     "export",
     "generate",
     "translate",
+    "evaluate",
+    "compare",
     "serve",
     "benchmark",
     "models",

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from tfgan2.cli.options import Checkpoint
 from tfgan2.errors import UserError
 from tfgan2.export import (
     FORMATS,
@@ -22,6 +23,7 @@ from tfgan2.export import (
     export_networks,
 )
 from tfgan2.export.layouts import LAYOUTS, check_layouts, write_layout
+from tfgan2.runs import NEWEST
 from tfgan2.web import command as web
 
 
@@ -87,6 +89,7 @@ def export(
             help=f"Also a model repository in OUT/LAYOUT: {', '.join(LAYOUTS)}; repeatable."
         ),
     ] = None,
+    checkpoint: Checkpoint = NEWEST,
     out: Annotated[Path | None, typer.Option(help="Where to.", show_default="RUN/export")] = None,
     ort_web: Annotated[
         Path | None,
@@ -113,7 +116,7 @@ def export(
     config = runs.RunConfig.read(run)  # a wrong folder is told before TensorFlow is loaded
     calibrating.check_calibration(calibration, config, options)
     tensorflow.load()
-    model, about = runs.load_model(run)
+    model, about = runs.load_model(run, checkpoint)
     exports = model.exports()
     networks = {name: Network(item.network, item.facts) for name, item in exports.items()}
     if dynamic_size:

@@ -15,6 +15,7 @@ from tfgan2.errors import UserError, cannot_write
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
+    from tfgan2.evaluation.during import Evaluator
     from tfgan2.models.base import GenerativeModel
     from tfgan2.training.progress import Display
 
@@ -31,7 +32,7 @@ class Cache(str, Enum):
     stream = "stream"
 
 
-DATA, TRAINING, OUTPUT = "Data", "Training", "Run directory"
+DATA, TRAINING, OUTPUT, EVALUATION = "Data", "Training", "Run directory", "Evaluation"
 
 
 def fit(
@@ -158,6 +159,37 @@ def fit(
         int | None,
         typer.Option(help="How many of the newest stay; default 3.", rich_help_panel=OUTPUT),
     ] = None,
+    evaluate_every: Annotated[
+        int | None,
+        typer.Option(
+            help="Steps between evaluations, which `tfgan2 evaluate` describes; default none.",
+            rich_help_panel=EVALUATION,
+        ),
+    ] = None,
+    evaluate_count: Annotated[
+        int | None, typer.Option(help="Samples of each; default 2000.", rich_help_panel=EVALUATION)
+    ] = None,
+    evaluate_features: Annotated[
+        str | None,
+        typer.Option(
+            help="Default classifier where there are labels, else random-conv-112.",
+            rich_help_panel=EVALUATION,
+        ),
+    ] = None,
+    evaluate_metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Default those of fid, prdc, classes, modes, pairs that the data allow.",
+            rich_help_panel=EVALUATION,
+        ),
+    ] = None,
+    best_metric: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep the best checkpoint by this figure; default fid, of points good_samples.",
+            rich_help_panel=EVALUATION,
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -171,6 +203,8 @@ def fit(
         raise UserError("give --steps or --epochs, not both")
     if epochs is not None and epochs <= 0:
         raise UserError("--epochs must be above 0")
+    if evaluate_every is not None and evaluate_every < 1:
+        raise UserError("--evaluate-every must be at least 1")
     given: dict[str, Any] = {
         "batch_size": batch_size,
         "seed": seed,
@@ -180,6 +214,11 @@ def fit(
         "sample_every": sample_every,
         "checkpoint_every": checkpoint_every,
         "keep_checkpoints": keep_checkpoints,
+        "evaluate_every": evaluate_every,
+        "evaluate_count": evaluate_count,
+        "evaluate_features": evaluate_features,
+        "evaluate_metrics": _listed(evaluate_metrics),
+        "best_metric": best_metric,
     }
     given = {name: value for name, value in given.items() if value is not None}
     if resume is not None:
@@ -207,6 +246,7 @@ def fit(
     if steps is not None:
         training.steps = steps
     training.check()
+    _check_evaluation(training)
     if hold_out is not None and hold_out < 0:
         raise UserError("--hold-out must not be negative")
     if out is not None:
@@ -215,7 +255,7 @@ def fit(
         name=_absolute(dataset),
         image_size=image_size,
         channels=channels,
-        classes=[c.strip() for item in classes for c in item.split(",")] if classes else None,
+        classes=_listed(classes),
         split=split,
         data_dir=str(data_dir.expanduser().absolute()) if data_dir else None,
         cache=cache.value,
@@ -226,6 +266,28 @@ def fit(
     run = out or runs.propose(Path("runs"), flavour, dataset)
     config = runs.RunConfig(flavour, {**values, "seed": training.seed}, data_options, training)
     _start(run, config, epochs, dry_run, new=True)
+
+
+def _check_evaluation(options: runs.TrainingOptions) -> None:
+    """Raises a UserError for what is wrong already without data."""
+    others = (options.evaluate_features, options.evaluate_metrics, options.best_metric)
+    if not options.evaluate_every:
+        if any(others):
+            raise UserError("to evaluate while training, give --evaluate-every STEPS, too")
+        return
+    from tfgan2.evaluation import check_features, check_metrics
+    from tfgan2.evaluation.during import check_best
+
+    check_metrics(options.evaluate_metrics or [])
+    if options.evaluate_features is not None:
+        check_features(options.evaluate_features)
+    if options.best_metric is not None:
+        check_best(options.best_metric)
+
+
+def _listed(given: list[str] | None) -> list[str] | None:
+    """What was given in several options, or with commas."""
+    return [word.strip() for item in given for word in item.split(",")] if given else None
 
 
 def _absolute(dataset: str) -> str:
@@ -294,8 +356,9 @@ def _start(
         batch = next(iter(dataset.batches(images_per_step, seed=config.training.seed)))
         _show_dry_run(config, model, batch, display)
         return
+    evaluator = _evaluator(run, config, model, dataset, display)
     _make(run, config)
-    _train(run, config, model, dataset, display)
+    _train(run, config, model, dataset, display, evaluator)
 
 
 _PARTS = {
@@ -395,6 +458,24 @@ def _show_dry_run(
     display.say("dry run: nothing was written")
 
 
+def _evaluator(
+    run: Path,
+    config: runs.RunConfig,
+    model: GenerativeModel,
+    dataset: ImageDataset,
+    display: Display,
+) -> Evaluator | None:
+    """What judges the run while it trains, where that was asked for."""
+    if not config.training.evaluate_every:
+        return None
+    from tfgan2.evaluation.during import Evaluator
+
+    try:
+        return Evaluator(run, config, model, dataset, display.loading)
+    finally:
+        display.loaded()
+
+
 def _make(run: Path, config: runs.RunConfig) -> None:
     try:
         run.mkdir(parents=True, exist_ok=True)
@@ -409,10 +490,11 @@ def _train(
     model: GenerativeModel,
     dataset: ImageDataset,
     display: Display,
+    evaluator: Evaluator | None,
 ) -> None:
     from tfgan2.training.loop import Trainer
 
-    trainer = Trainer(run, config, model, dataset, display)
+    trainer = Trainer(run, config, model, dataset, display, evaluator)
     signal = trainer.train()
     quoted = shlex.quote(str(run))
     if signal is not None:

@@ -26,3 +26,4 @@ Latents = Annotated[
     Path | None,
     typer.Option(help="A .npy of shape (count, latent_dim), in place of --count and --seed."),
 ]
+Checkpoint = Annotated[str, typer.Option(help="Of the run: newest, best, or the number of a step.")]

@@ -9,7 +9,7 @@ import numpy as np
 import typer
 
 from tfgan2 import images, runs
-from tfgan2.cli.options import Label, Latents, Text
+from tfgan2.cli.options import Checkpoint, Label, Latents, Text
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.labels import choose_labels, label_columns
 from tfgan2.latents import read_latents, walk
@@ -31,6 +31,7 @@ def sample(
     label: Label = None,
     text: Text = None,
     latents: Latents = None,
+    checkpoint: Checkpoint = runs.NEWEST,
     out: Annotated[
         Path, typer.Option(help=".png: a grid; .gif; .npz: arrays; else a folder of PNGs.")
     ] = Path("samples.png"),
@@ -45,7 +46,7 @@ def sample(
         typer.Option(help="Images per leg of the walk. Default 10; in a .gif 24."),
     ] = None,
 ) -> None:
-    """Make images from a run's newest checkpoint."""
+    """Make images with the generator of a run."""
     frames = frames if frames is not None else 24 if out.suffix.lower() == ".gif" else 10
     if latents is not None and count is not None:
         raise UserError("give either --count or --latents: the file says how many")
@@ -67,7 +68,7 @@ def sample(
     from tfgan2.cli import tensorflow
 
     tensorflow.load()
-    model, about = runs.load_model(run)
+    model, about = runs.load_model(run, checkpoint)
     if not hasattr(model, "draw_latents"):
         raise UserError(
             f"{about['flavour']} makes images of images: `tfgan2 translate {run} --input PICTURES "

@@ -9,7 +9,7 @@ import typer
 from PIL import Image
 
 from tfgan2 import runs, runtime
-from tfgan2.cli.options import Direction
+from tfgan2.cli.options import Checkpoint, Direction
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.files import written_atomically
 from tfgan2.images import joined
@@ -40,6 +40,7 @@ def translate(
             "names of the pictures; default: the middle.",
         ),
     ] = None,
+    checkpoint: Checkpoint = runs.NEWEST,
 ) -> None:
     """Make pictures of pictures, with a run or an exported file."""
     paths = _pictures(source)
@@ -47,9 +48,11 @@ def translate(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} exists and is not an empty folder; choose another --out")
     if model.is_dir():
-        translator = _from_run(model, direction)
+        translator = _from_run(model, direction, checkpoint)
     elif direction is not Direction.AtoB:
         raise UserError("an exported file has one direction: give b_to_a, and no --direction")
+    elif checkpoint != runs.NEWEST:
+        raise UserError("an exported file has no checkpoints: leave --checkpoint out")
     else:
         translator = runtime.load_translator(model)
     if mask is not None and not translator.takes_mask:
@@ -99,12 +102,12 @@ def _mask_for(path: Path, root: Path, mask: Path | None) -> Path | None:
     return found[0]
 
 
-def _from_run(run: Path, direction: Direction) -> Translator:
+def _from_run(run: Path, direction: Direction, checkpoint: str) -> Translator:
     config = runs.RunConfig.read(run)  # a wrong folder is told before TensorFlow is loaded
     from tfgan2.cli import tensorflow
 
     tensorflow.load()
-    trained, _ = runs.load_model(run)
+    trained, _ = runs.load_model(run, checkpoint)
     exports = trained.exports()
     names = {"AtoB": ("a_to_b", "generator"), "BtoA": ("b_to_a",)}[direction.value]
     item = next((exports[name] for name in names if name in exports), None)

@@ -101,13 +101,17 @@ def _fill(bundle: Path, artifacts: Sequence[Artifact], workshops: Mapping[str, W
     for network, workshop in workshops.items():
         if workshop.subject.output == "image":
             own = [artifact for artifact in artifacts if artifact.network == network]
-            _show(bundle / SAMPLES, own, workshop, workshops.get("text_encoder"))
+            _show(bundle / SAMPLES, network, own, workshop, workshops.get("text_encoder"))
     text = readme({**description, "artefacts": listings}, words)
     (bundle / "README.md").write_text(text, encoding="utf-8")
 
 
 def _show(
-    samples: Path, artifacts: Sequence[Artifact], workshop: Workshop, encoder: Workshop | None
+    samples: Path,
+    network: str,
+    artifacts: Sequence[Artifact],
+    workshop: Workshop,
+    encoder: Workshop | None,
 ) -> None:
     """Draws what each artefact makes of the same inputs."""
     subject = workshop.subject
@@ -122,7 +126,7 @@ def _show(
     for name in ("input", "mask"):
         if name in inputs:  # what the README's code takes
             image = inputs[name][:1] * (2.0 if name == "mask" else 1.0) - (name == "mask")
-            _save_picture(samples / f"{name}.png", image[0])
+            _save_picture(samples / f"{network}-{name}.png", image[0])
     columns = label_columns(len(subject.class_names))
     for artifact in artifacts:
         with quiet():

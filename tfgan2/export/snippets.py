@@ -13,6 +13,7 @@ class Described:
 
     Attributes:
         file: its name.
+        network: which of the model's networks it holds.
         inputs: name to dtype and shape, for a batch of one, no size free.
         uniform: whether latents are drawn from U(-1, 1), not from N(0, 1).
         shape: of one image that it makes.
@@ -22,6 +23,7 @@ class Described:
     """
 
     file: str
+    network: str
     inputs: Mapping[str, tuple[str, tuple[int, ...]]]
     uniform: bool
     shape: tuple[int, int, int]
@@ -67,6 +69,7 @@ def describe(
         edges = [*(scale * edge for edge in metadata["size"]), edges[-1]]
     return Described(
         listing["file"],
+        listing["network"],
         inputs,
         metadata["latent"]["distribution"] == "uniform",
         tuple(edges),
@@ -131,7 +134,7 @@ def python(it: Described) -> str:
         elif name in ("input", "mask"):
             mode = {1: "L", 3: "RGB", 4: "RGBA"}[shape[-1]]
             lines += [
-                f'picture = Image.open("samples/{name}.png").convert("{mode}")',
+                f'picture = Image.open("samples/{it.network}-{name}.png").convert("{mode}")',
                 f"picture = picture.resize(({shape[2]}, {shape[1]}), Image.Resampling.BICUBIC)",
                 f"pixels = np.asarray(picture, np.float32).reshape({(1, *shape[1:])})",
                 f"{name} = (pixels > 127).astype(np.float32)"

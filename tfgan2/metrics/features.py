@@ -48,7 +48,7 @@ def random_convolutions(images: np.ndarray) -> np.ndarray:
 
 def _features(images: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     low = _convolved(images, first)
-    high = _convolved(_averaged(low, 2), second)
+    high = _convolved(averaged(low, 2), second)
     quarters = [
         part.mean(axis=(1, 2))
         for rows in np.array_split(high, 2, axis=1)
@@ -77,12 +77,12 @@ def _fitted(images: np.ndarray) -> np.ndarray:
     """With edges from 8 to 32, as far as whole factors allow."""
     edges = images.shape[1:3]
     if max(edges) > _LARGEST:
-        return _averaged(images, -(-max(edges) // _LARGEST))
+        return averaged(images, -(-max(edges) // _LARGEST))
     factor = -(-_SMALLEST // min(edges))
     return images.repeat(factor, axis=1).repeat(factor, axis=2) if factor > 1 else images
 
 
-def _averaged(images: np.ndarray, factor: int) -> np.ndarray:
+def averaged(images: np.ndarray, factor: int) -> np.ndarray:
     """Means of squares; the borders are repeated up to a multiple."""
     count, height, width, channels = images.shape
     missing = [-size % factor for size in (height, width)]

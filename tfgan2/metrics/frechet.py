@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfgan2.metrics.checks import checked_features, row_blocks
+
 
 class Statistics(NamedTuple):
     """Mean and covariance of features, float64, shapes (dim,) and (dim, dim)."""
@@ -14,11 +16,73 @@ class Statistics(NamedTuple):
     covariance: np.ndarray
 
 
+class RunningStatistics:
+    """Mean and covariance of features that come in batches, in constant memory.
+
+    It holds a mean and a matrix of shape (dim, dim). Blocks of rows are combined by the update of
+    Chan, Golub and LeVeque (1983), which loses no digits where sums of squares would.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._origin = self._mean = np.zeros(0)
+        self._scatter = np.zeros((0, 0))
+
+    @property
+    def count(self) -> int:
+        """How many samples were given so far."""
+        return self._count
+
+    def update(self, features: np.ndarray) -> None:
+        """Takes in a batch.
+
+        Args:
+            features: finite, shape (N, dim), of any N, and the same dim each time.
+
+        Raises:
+            ValueError: another shape, or values that are not finite; nothing is taken in then.
+        """
+        features = checked_features(features)
+        if not len(features):
+            return
+        dim = features.shape[1]
+        if not self._count:
+            # Everything is relative to the first sample: a mean far from 0 costs no digits, and
+            # constant features have a covariance of exactly 0.
+            self._origin = features[0].astype(np.float64)
+            self._mean, self._scatter = np.zeros(dim), np.zeros((dim, dim))
+        elif dim != len(self._mean):
+            raise ValueError(
+                f"features must be of shape (N, {len(self._mean)}) as before, not {features.shape}"
+            )
+        for block in row_blocks(features):
+            block -= self._origin
+            mean = block.mean(axis=0)
+            block -= mean
+            total = self._count + len(block)
+            step = mean - self._mean
+            self._scatter += block.T @ block
+            self._scatter += np.outer(step, step * (self._count * len(block) / total))
+            self._mean += step * (len(block) / total)
+            self._count = total
+
+    def statistics(self) -> Statistics:
+        """Of all samples so far, as `statistics` gives them at once.
+
+        Raises:
+            ValueError: fewer than two samples.
+        """
+        if self._count < 2:
+            raise ValueError(f"a covariance needs at least 2 images, not {self._count}")
+        return Statistics(self._origin + self._mean, self._scatter / (self._count - 1))
+
+
 def statistics(features: np.ndarray) -> Statistics:
     """Mean and covariance of features.
 
     Args:
-        features: finite, shape (N, dim), N >= 2.
+        features: finite, shape (N, dim), N >= 2. Fewer samples than dimensions are enough; the
+            covariance is singular then.
 
     Returns:
         Both in float64; the covariance is the unbiased one, divided by N - 1.
@@ -26,14 +90,9 @@ def statistics(features: np.ndarray) -> Statistics:
     Raises:
         ValueError: another shape, fewer than two samples, or values that are not finite.
     """
-    features = np.asarray(features, np.float64)
-    if features.ndim != 2 or len(features) < 2:
-        raise ValueError(f"features must be of shape (2 or more, dim), not {features.shape}")
-    if not np.isfinite(features).all():
-        raise ValueError("features must be finite")
-    mean = features.mean(axis=0)
-    centred = features - mean
-    return Statistics(mean, centred.T @ centred / (len(features) - 1))
+    running = RunningStatistics()
+    running.update(features)
+    return running.statistics()
 
 
 def frechet_distance(

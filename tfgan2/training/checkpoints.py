@@ -20,6 +20,7 @@ import numpy as np
 
 from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
+from tfgan2.runs import BEST, NEWEST
 
 if TYPE_CHECKING:
     import keras
@@ -88,17 +89,35 @@ def save(
         FloatingPointError: a weight is not finite; nothing is written.
         OSError: the disk refuses; nothing stands under the final name.
     """
+    path = _write(folder(run) / f"step-{step:07d}.npz", step, state, extra)
+    for old in paths(run)[keep:]:
+        old.unlink()
+    return path
+
+
+def save_best(
+    run: Path, step: int, state: Mapping[str, keras.Variable], extra: Mapping[str, Any]
+) -> Path:
+    """Writes the best checkpoint, in place of the one before; as `save`."""
+    return _write(best_path(run), step, state, extra)
+
+
+def best_path(run: Path) -> Path:
+    """Where the checkpoint stands that is best by a run's metric."""
+    return folder(run) / f"{BEST}.npz"
+
+
+def _write(
+    path: Path, step: int, state: Mapping[str, keras.Variable], extra: Mapping[str, Any]
+) -> Path:
     arrays = {name: np.asarray(variable) for name, variable in state.items()}
     for name, array in arrays.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
             raise FloatingPointError(name)
     header = json.dumps({"step": step, **extra}).encode()
-    path = folder(run) / f"step-{step:07d}.npz"
     path.parent.mkdir(exist_ok=True)
     with written_atomically(path) as partial:
         np.savez(partial, allow_pickle=False, header=np.frombuffer(header, np.uint8), **arrays)
-    for old in paths(run)[keep:]:
-        old.unlink()
     return path
 
 
@@ -143,6 +162,35 @@ def newest(run: Path, report: Callable[[str], None] = _warn) -> Checkpoint | Non
     if files:
         raise UserError(f"all {len(files)} checkpoints in {folder(run)} are damaged")
     return None
+
+
+def choose(run: Path, which: str) -> Checkpoint:
+    """The checkpoint that a user asks for.
+
+    Args:
+        run: the run directory.
+        which: "newest", "best" or the number of a step.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    if which == NEWEST:
+        found = newest(run)
+        if found is None:
+            raise UserError(f"{run} has no checkpoint yet: `tfgan2 fit --resume {run}` makes one")
+        return found
+    if which == BEST:
+        if not best_path(run).exists():
+            raise UserError(
+                f"{run} has kept no best checkpoint: `tfgan2 fit --evaluate-every` does, newest is "
+                "there always"
+            )
+        return read(best_path(run))
+    steps = {int(_NAME.fullmatch(path.name)[1]): path for path in paths(run)}  # type: ignore[index]
+    if not which.isdecimal() or int(which) not in steps:
+        known = ", ".join([NEWEST, *[BEST] * best_path(run).exists(), *map(str, sorted(steps))])
+        raise UserError(f"{run} has no checkpoint {which!r}: choose from {known}")
+    return read(steps[int(which)])
 
 
 def restore(checkpoint: Checkpoint, variables: Mapping[str, keras.Variable]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from tfgan2.training.progress import Display
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
+    from tfgan2.evaluation.during import Evaluator
     from tfgan2.models.base import GenerativeModel
 
 
@@ -62,6 +64,7 @@ class Trainer:
         model: GenerativeModel,
         dataset: ImageDataset,
         display: Display,
+        evaluator: Evaluator | None = None,
     ) -> None:
         """Prepares.
 
@@ -71,6 +74,7 @@ class Trainer:
             model: compiled.
             dataset: the images that `config` describes.
             display: shows the progress.
+            evaluator: judges the model now and then, or None.
         """
         self.run = run
         self.config = config
@@ -78,6 +82,7 @@ class Trainer:
         self.model = model
         self.dataset = dataset
         self.display = display
+        self._evaluator = evaluator
         batch_size = self.options.batch_size or model.batch_size
         self.images_per_step = batch_size * model.batches_per_step
         model.plan(self.options.steps)
@@ -86,6 +91,8 @@ class Trainer:
         self.seconds = 0.0  # spent in steps since the run began, compiling left out
         self._timed_images = 0  # since the last line
         self._timed_seconds = 0.0
+        # Step and value of the figure that the best checkpoint is kept by.
+        self.best: dict[str, Any] | None = None
 
     def train(self) -> int | None:
         """Trains until all steps are done or a signal comes; then a checkpoint stands.
@@ -119,6 +126,7 @@ class Trainer:
         self.step = checkpoint.step
         self.averages = stats.Averages(checkpoint.extra["averages"])
         self.seconds = checkpoint.extra["seconds"]
+        self.best = checkpoint.extra.get("best")
 
     def _train(self, writer: stats.StatsWriter) -> int | None:
         options = self.options
@@ -157,6 +165,8 @@ class Trainer:
                     self._log(writer)
                 if last or self.step % options.sample_every == 0:
                     self._show(writer)
+                if self._evaluator and (last or self.step % options.evaluate_every == 0):
+                    self._evaluate(self._evaluator, writer)
                 if last or self.step % options.checkpoint_every == 0:
                     self._save(writer)
                     saved = self.step
@@ -233,6 +243,24 @@ class Trainer:
         writer.picture(self.step, path)
         stats.draw_losses(self.run)
 
+    def _evaluate(self, evaluator: Evaluator, writer: stats.StatsWriter) -> None:
+        """Puts figures into the statistics, and keeps the checkpoint that is the best so far."""
+        from tfgan2.evaluation.during import is_better
+
+        started = time.perf_counter()
+        num_images = self.step * self.images_per_step
+        figures = evaluator(self.step, num_images)
+        line = {"step": self.step, "images": num_images, "seconds": round(self.seconds, 3)}
+        writer.line(line | {evaluator.prefix + name: value for name, value in figures.items()})
+        value = figures[evaluator.best_metric]
+        best = is_better(evaluator.best_metric, value, self.best["value"] if self.best else None)
+        if best:
+            self.best = {"metric": evaluator.best_metric, "value": value, "step": self.step}
+            self._written(checkpoints.save_best)
+        self.display.evaluated(
+            self.step, evaluator.prefix, figures, time.perf_counter() - started, best=best
+        )
+
     def _show_reals(self, parts: tuple[np.ndarray, ...]) -> None:
         """Real samples: of pairs both sides."""
         shown = [part for part in parts if part.ndim == 4]
@@ -241,14 +269,12 @@ class Trainer:
 
     def _save(self, writer: stats.StatsWriter) -> None:
         writer.sync()
-        extra = {"averages": self.averages.state(), "seconds": self.seconds}
+        self._written(functools.partial(checkpoints.save, keep=self.options.keep_checkpoints))
+
+    def _written(self, save: Callable[..., Path]) -> None:
+        """Has a checkpoint of this moment written."""
+        extra = {"averages": self.averages.state(), "seconds": self.seconds, "best": self.best}
         try:
-            checkpoints.save(
-                self.run,
-                self.step,
-                self.model.state(),
-                extra,
-                keep=self.options.keep_checkpoints,
-            )
+            save(self.run, self.step, self.model.state(), extra)
         except FloatingPointError as error:
             raise self._diverged(f"{error} is not finite after step {self.step}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
@@ -15,6 +16,9 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+
+_SLOW = 3.0
+"""Seconds after which a log is told how far something is."""
 
 
 def _duration(seconds: float) -> str:
@@ -31,7 +35,7 @@ class Display:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._loading: TaskID | None = None
-        self._shown = -1
+        self._text, self._since, self._shown = "", 0.0, 0
 
     def say(self, text: str) -> None:
         """A line of its own, above the bar where there is one."""
@@ -42,8 +46,11 @@ class Display:
     def loading(self, text: str, done: int, total: int) -> None:
         """Progress of loading; for `load_dataset(progress=...)`."""
         if not self.console.is_terminal:
+            if text != self._text:
+                self._text, self._since, self._shown = text, time.monotonic(), 0
             tenth = done * 10 // max(total, 1)
-            if total > 5000 and tenth > self._shown:
+            slow = time.monotonic() - self._since > _SLOW
+            if (slow or total > 5000) and tenth > self._shown:
                 self._shown = tenth
                 self.say(f"{text}: {done:,} of {total:,}")
             return
@@ -56,7 +63,7 @@ class Display:
 
     def loaded(self) -> None:
         """Loading has ended: its bar goes."""
-        self._shown = -1
+        self._text = ""
         if self._bar is not None:
             self._bar.stop()
         self._bar = self._loading = None
@@ -115,6 +122,29 @@ class Display:
         facts = " ".join(f"{_short(k)} {v:.3f}" for k, v in line.items() if k.endswith("loss"))
         left = f" | {_duration(images / speed)} left" if speed else ""
         self.say(f"step {line['step']}/{total} | {facts} | {speed:,.0f} images/s{left}")
+
+    def evaluated(
+        self,
+        step: int,
+        prefix: str,
+        figures: Mapping[str, float],
+        seconds: float,
+        *,
+        best: bool,
+    ) -> None:
+        """After every evaluation: a line.
+
+        Args:
+            step: updates done.
+            prefix: names the features.
+            figures: by name.
+            seconds: that it took.
+            best: whether the checkpoint is the best so far.
+        """
+        named = {name.replace("_", " "): value for name, value in figures.items()}
+        values = " ".join(f"{name} {value:.4g}" for name, value in named.items())
+        kept = " | best so far" if best else ""
+        self.say(f"step {step} | {prefix} {values} | {seconds:.0f} s{kept}")
 
 
 def _short(name: str) -> str:

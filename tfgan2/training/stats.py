@@ -125,7 +125,11 @@ class StatsWriter:
 
 
 def draw_losses(run: Path) -> None:
-    """Draws every curve in `stats.jsonl` over the steps to `losses.png`: losses, then the rest."""
+    """Draws every curve in `stats.jsonl` over the steps to `losses.png`.
+
+    Losses come first, then other metrics of the steps, then figures of evaluations: shares in one
+    plot, each other one in its own, since their sizes have nothing in common.
+    """
     from matplotlib.figure import Figure
 
     lines = read(run)
@@ -134,9 +138,16 @@ def draw_losses(run: Path) -> None:
     lines = lines[:: max(1, len(lines) // 2000)]
     # Of all lines: a phase that has ended has curves, too.
     names = dict.fromkeys(name for line in lines for name in line if name not in _NOT_CURVES)
+    figures = {
+        name: max(abs(line[name]) for line in lines if name in line)
+        for name in names
+        if "/" in name
+    }
     groups = [
         [name for name in names if name.endswith("loss")],
-        [name for name in names if not name.endswith("loss")],
+        [name for name in names if not name.endswith("loss") and name not in figures],
+        [name for name, largest in figures.items() if largest <= 1],
+        *([name] for name, largest in figures.items() if largest > 1),
     ]
     groups = [group for group in groups if group]
     figure = Figure(figsize=(8, 3 * len(groups)), layout="constrained")

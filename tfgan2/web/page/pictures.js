@@ -1,7 +1,9 @@
 // Pictures: {width, height, channels, data}, data being bytes 0…255, row by row, channel by channel.
 
-// Values in [-1, 1] as bytes. A clamped array rounds half to even, as NumPy's rint does.
+// What a file makes as bytes: values in [-1, 1], or the bytes of one that rounds by itself.
 export function toBytes(values) {
+  if (values instanceof Uint8Array) return new Uint8ClampedArray(values);
+  // A clamped array rounds half to even, as NumPy's rint does.
   return Uint8ClampedArray.from(values, (value) => Math.fround(Math.fround(value + 1) * 127.5));
 }
 

@@ -1,0 +1,268 @@
+"""Every flavour from noise, one budget, one protocol, several seeds: writes docs/results.md.
+
+python benchmarks/study.py --data-dir DIR --work runs/study
+
+The budget is ten minutes of training on 2 cores for each cell, that is a flavour, a dataset and a
+seed: the steps below are what fits. A cell is kept when it is finished (`OUT/mnist/dcgan-1.json`
+and its grid), so the study can be done in several sittings; a run that was interrupted is resumed.
+`--datasets`, `--flavours` and `--seeds` name some of the cells, `--table` writes the page of what
+is there and trains nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+# Updates of the generator, 64 images each. What one takes differs by a factor of 20.
+STEPS = {
+    "mnist": {
+        "gan": 15_000,
+        "dcgan": 8_000,
+        "cgan": 25_000,
+        "acgan": 8_000,
+        "infogan": 7_000,
+        "lsgan": 8_000,
+        "wgan": 3_500,
+        "wgan-gp": 2_300,
+        "dragan": 5_500,
+        "began": 7_000,
+        "sngan": 8_000,
+        "vae": 15_000,
+    },
+    "cifar10": {
+        "gan": 15_000,
+        "dcgan": 4_000,
+        "cgan": 15_000,
+        "acgan": 4_000,
+        "infogan": 4_000,
+        "lsgan": 4_000,
+        "wgan": 1_500,
+        "wgan-gp": 1_000,
+        "dragan": 2_500,
+        "began": 3_500,
+        "sngan": 4_000,
+        "vae": 8_000,
+    },
+}
+COUNT = 10_000
+COLUMNS = {
+    "fid": ("FID", "{:.2f}"),
+    "kid": ("KID x 1000", "{:.2f}"),
+    "is": ("IS", "{:.2f}"),
+    "precision": ("precision", "{:.3f}"),
+    "recall": ("recall", "{:.3f}"),
+    "density": ("density", "{:.3f}"),
+    "coverage": ("coverage", "{:.3f}"),
+    "classes_found": ("classes", "{:.0f}"),
+    "label_accuracy": ("labels right", "{:.1%}"),
+}
+
+
+def tfgan2(*words: str | Path) -> None:
+    program = Path(sys.executable).with_name("tfgan2")
+    subprocess.run([str(program), *map(str, words)], check=True)
+
+
+def fit_words(dataset: str, flavour: str, seed: int) -> list[str]:
+    """What `tfgan2 fit` is told."""
+    steps = str(STEPS[dataset][flavour])
+    return [flavour, "--dataset", dataset, "--steps", steps, "--seed", str(seed)]
+
+
+def cell(dataset: str, flavour: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Trains and judges one cell; its grid goes to where the results are."""
+    run = options.work / dataset / f"{flavour}-{seed}"
+    if (run / "config.json").exists():
+        tfgan2("fit", "--resume", run)
+    else:
+        every = str(max(100, STEPS[dataset][flavour] // 10))
+        shown = ["--log-every", every, "--sample-every", every, "--checkpoint-every", every]
+        words = fit_words(dataset, flavour, seed)
+        tfgan2("fit", *words, *shown, "--data-dir", options.data_dir, "--out", run)
+    judged = options.work / dataset / f"{flavour}-{seed}-evaluation"
+    tfgan2("evaluate", run, "--count", str(COUNT), "--seed", "0", "--out", judged)
+    result = json.loads((judged / "result.json").read_text())
+    shutil.copy(judged / "samples.png", options.out / dataset / f"{flavour}-{seed}.png")
+    lines = (run / "stats.jsonl").read_text().splitlines()
+    config = json.loads((run / "config.json").read_text())
+    unseen = ("image_shape", "seed", "num_classes")
+    hyperparameters = config["hyperparameters"].items()
+    return {
+        "flavour": flavour,
+        "dataset": dataset,
+        "seed": seed,
+        "command": " ".join(["tfgan2 fit", *fit_words(dataset, flavour, seed)]),
+        "steps": STEPS[dataset][flavour],
+        "kimg": result["who"]["kimg"],
+        "seconds": round(json.loads(lines[-1])["seconds"]),
+        "hyperparameters": {key: value for key, value in hyperparameters if key not in unseen},
+        "figures": result["figures"],
+        "protocol_id": result["protocol_id"],
+        "protocol": result["protocol"],
+        "weights": result["who"]["weights"],
+    }
+
+
+def cells_of(out: Path, dataset: str) -> dict[str, list[dict[str, Any]]]:
+    """The finished cells of a dataset, by flavour."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for flavour in STEPS[dataset]:
+        paths = sorted((out / dataset).glob(f"{flavour}-[0-9]*.json"))
+        if paths:
+            found[flavour] = [json.loads(path.read_text()) for path in paths]
+    return found
+
+
+def table(cells: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Median and spread per flavour, of one protocol."""
+    known = {name for found in cells.values() for item in found for name in item["figures"]}
+    names = [name for name in COLUMNS if name in known]
+    lines = [
+        "| flavour | seeds | kimg | seconds | " + " | ".join(COLUMNS[n][0] for n in names) + " |",
+        "|---" * (len(names) + 4) + "|",
+    ]
+    for flavour, found in cells.items():
+        texts = [spread(name, found) for name in names]
+        seconds = round(median(item["seconds"] for item in found))
+        kimg = f"{found[0]['kimg']:,.0f}"
+        lines.append(
+            f"| `{flavour}` | {len(found)} | {kimg} | {seconds} | " + " | ".join(texts) + " |"
+        )
+    return lines
+
+
+def spread(name: str, found: list[dict[str, Any]]) -> str:
+    """The median, and in brackets the smallest and largest where there are several."""
+    scale = 1000 if name == "kid" else 1
+    values = sorted(item["figures"][name] * scale for item in found if name in item["figures"])
+    if not values:
+        return ""
+    form = COLUMNS[name][1].format
+    if len(values) == 1 or form(values[0]) == form(values[-1]):
+        return form(median(values))
+    return f"{form(median(values))} ({form(values[0])}…{form(values[-1])})"
+
+
+# --- the page ------------------------------------------------------------------------------------
+
+INTRODUCTION = """# Results
+
+Every flavour that makes images from noise, at its defaults, under one budget and one protocol. Made
+by
+
+```
+python benchmarks/study.py --data-dir DIR
+```
+
+which keeps what is finished and writes this page. Each cell was trained by the command beside it
+and judged by `tfgan2 evaluate RUN --count 10000`; [evaluate.md](evaluate.md) says what the figures
+mean. Where there are several seeds, a figure is the median, with the smallest and the largest in
+brackets. Budget: at most ten minutes of training on 2 cores of an Intel Xeon (virtual), without a
+GPU. That is little: it ranks what a flavour does in ten minutes on such a machine, not what it can
+do.
+"""
+
+PUBLISHED = """## Beside published figures
+
+What the papers and StudioGAN report for CIFAR-10 is FID on Inception features of the 2015 graph,
+50,000 images, networks ten times as large and days of a GPU: DCGAN 48.3, LSGAN 40.2, WGAN 107.7,
+WGAN-GP 54.0, DRAGAN 34.7, conditional SNGAN 9.0. The figures above are on features of a small
+classifier, which are other numbers in other units: **they cannot be compared, neither in size nor
+in rank.** To measure under the published protocol, give `--features inception-tf:FILE --count
+50000` where that graph is at hand.
+"""
+
+
+def page(out: Path, to: Path) -> str:
+    """The whole page in Markdown, from the finished cells."""
+    parts = [INTRODUCTION]
+    for dataset in STEPS:
+        cells = cells_of(out, dataset)
+        if not cells:
+            continue
+        parts.append(f"## {dataset}\n")
+        by_protocol: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        for flavour, found in cells.items():
+            for item in found:
+                protocol = by_protocol.setdefault(item["protocol_id"], {})
+                protocol.setdefault(flavour, []).append(item)
+        for identifier, group in by_protocol.items():
+            first = next(iter(group.values()))[0]
+            parts.append(protocol_line(identifier, first["protocol"]) + "\n")
+            parts.append("\n".join(table(group)) + "\n")
+        parts.append(details(cells, out, to, dataset))
+    parts.append(PUBLISHED)
+    return "\n".join(parts)
+
+
+def protocol_line(identifier: str, protocol: dict[str, Any]) -> str:
+    features, reference = protocol["features"], protocol["reference"]
+    accuracy = features.get("accuracy")
+    judge = f" (names {accuracy:.1%} of unseen images right)" if accuracy else ""
+    return (
+        f"Protocol `{identifier}`: features `{features['name']}`{judge}, weights "
+        f"`{features.get('weights', '')}`; {reference['images']:,} real images, "
+        f"split {reference.get('split') or 'train'}; {protocol['samples']['images']:,} samples, "
+        f"seed {protocol['samples']['seed']}; IS over {protocol['is']['splits']} splits; KID over "
+        f"{protocol['kid']['subsets']} subsets of {protocol['kid']['subset_size']}; "
+        f"{protocol['prdc']['nearest']} nearest of the first {protocol['prdc']['samples']:,}."
+    )
+
+
+def details(cells: dict[str, list[dict[str, Any]]], out: Path, to: Path, dataset: str) -> str:
+    """Command, hyperparameters and grid of each flavour."""
+    lines = []
+    for flavour, found in cells.items():
+        first = found[0]
+        values = " ".join(f"{key}={value}" for key, value in first["hyperparameters"].items())
+        grid = (out / dataset / f"{flavour}-{first['seed']}.png").relative_to(to.parent)
+        lines += [
+            f"### {flavour} on {dataset}",
+            "",
+            f"`{first['command']}`, {first['weights']} weights; {values}",
+            "",
+            f"![64 samples of {flavour} on {dataset}]({grid})",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", help="where tensorflow-datasets keeps its data")
+    parser.add_argument("--work", type=Path, default=Path("runs/study"))
+    parser.add_argument("--out", type=Path, default=Path("docs/results/study"))
+    parser.add_argument("--page", type=Path, default=Path("docs/results.md"))
+    parser.add_argument("--datasets", default=",".join(STEPS))
+    parser.add_argument("--flavours", default=",".join(STEPS["mnist"]))
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--table", action="store_true", help="write the page and end")
+    options = parser.parse_args()
+    cells = [
+        (dataset, flavour, int(seed))
+        for dataset in options.datasets.split(",")
+        for seed in options.seeds.split(",")
+        for flavour in options.flavours.split(",")
+    ]
+    for dataset, flavour, seed in [] if options.table else cells:
+        path = options.out / dataset / f"{flavour}-{seed}.json"
+        if path.exists():
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (options.work / dataset).mkdir(parents=True, exist_ok=True)
+        found = cell(dataset, flavour, seed, options)
+        path.write_text(json.dumps(found, indent=2) + "\n")
+        options.page.write_text(page(options.out, options.page))
+        print(json.dumps({key: found[key] for key in ("flavour", "seed", "seconds", "figures")}))
+    options.page.write_text(page(options.out, options.page))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""The classifier: trained once, the same each time, and right about images it never saw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfgan2.data import ImageDataset, load_dataset
+from tfgan2.data.dataset import MemorySource
+from tfgan2.data.stacked import StackedSource
+from tfgan2.errors import UserError
+from tfgan2.evaluation import Extractor, classifier, make_extractor
+from tfgan2.images import to_uint8
+
+
+def make(dataset: ImageDataset, cache: Path, **options: object) -> Extractor:
+    return make_extractor("classifier", dataset, dataset.image_shape, cache=cache, **options)
+
+
+def pixels(dataset: ImageDataset, count: int) -> tuple[np.ndarray, np.ndarray]:
+    images, labels = dataset.some(count)
+    return to_uint8(images), labels
+
+
+@pytest.fixture
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifier, "_STEPS", (3, 3))
+
+
+@pytest.fixture(scope="module")
+def digits() -> ImageDataset:
+    return load_dataset("digits", image_size=8)
+
+
+@pytest.fixture(scope="module")
+def trained(digits: ImageDataset, tmp_path_factory: pytest.TempPathFactory) -> Extractor:
+    """As users get it."""
+    return make(digits, tmp_path_factory.mktemp("cache"))
+
+
+def test_it_names_digits(digits: ImageDataset, trained: Extractor) -> None:
+    assert (trained.name, trained.dim, trained.num_classes) == ("classifier", 128, 10)
+    assert trained.class_names == digits.class_names
+    assert trained.protocol["accuracy"] > 0.95
+    assert 130 < int(trained.protocol["accuracy_of"].split()[0]) < 230  # a tenth
+    told = trained.protocol["trained_on"]
+    assert told["fingerprint"] == digits.fingerprint and told["images"] == 1797
+    images, labels = pixels(digits, 1000)
+    features, probabilities = trained(images)
+    assert features.shape == (1000, 128) and features.dtype == np.float32
+    assert (features < 0).any() and (features.std(axis=0) > 0).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert (probabilities.argmax(axis=1) == labels).mean() > 0.95
+
+
+def test_features_do_not_depend_on_the_company(digits: ImageDataset, trained: Extractor) -> None:
+    images, _ = pixels(digits, 700)
+    whole = trained(images)
+    for size in (100, 333):
+        parts = [trained(images[start : start + size]) for start in range(0, 700, size)]
+        for made, once in zip(map(np.concatenate, zip(*parts, strict=True)), whole, strict=True):
+            np.testing.assert_array_equal(made, once)
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_it_is_trained_once(
+    digits: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, int, int]] = []
+
+    def progress(text: str, done: int, total: int) -> None:
+        calls.append((text, done, total))
+
+    first = make(digits, tmp_path, progress=progress)
+    assert calls[0] == ("training a classifier of digits", 0, 3) and calls[-1][1:] == (3, 3)
+    calls.clear()
+    kept = make(digits, tmp_path, progress=progress)
+    assert not calls and kept.protocol == first.protocol
+    images, _ = pixels(digits, 20)
+    np.testing.assert_array_equal(kept(images).features, first(images).features)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-100])
+    again = make(digits, tmp_path, progress=progress)
+    # Deterministic: the hash of the weights is in the protocol.
+    assert calls and again.protocol == first.protocol
+    make(load_dataset("digits", image_size=8, classes=["1", "7"]), tmp_path)
+    monkeypatch.setattr(classifier, "VERSION", 0)
+    make(digits, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_what_is_held_out_is_never_trained_on(digits: ImageDataset) -> None:
+    held: dict = {}
+    batches = classifier._batches(digits, 0.1, held)
+    seen = [next(batches) for _ in range(30)]  # more than two epochs
+    assert all(images.shape == (128, 8, 8, 1) for images, _ in seen)
+    given = {image.tobytes() for images, _ in seen for image in images}
+    kept = {image.tobytes() for image, _ in held.values()}
+    assert kept and not given & kept
+    assert given | kept == {image.tobytes() for image in pixels(digits, 1797)[0]}
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_what_the_dataset_holds_out_is_used(tmp_path: Path) -> None:
+    dataset = load_dataset("digits", image_size=8, hold_out=150)
+    assert make(dataset, tmp_path).protocol["accuracy_of"].startswith("150 images")
+    firsts = list(classifier._first(dataset.held_out))
+    assert len({image.tobytes() for image, _ in firsts}) == len(firsts) == 150
+
+
+@pytest.mark.usefixtures("few_steps")
+@pytest.mark.parametrize("shape", [(4, 4, 1), (9, 9, 3), (40, 40, 4), (128, 128, 3)])
+def test_sizes(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, *shape), np.uint8)
+    dataset = ImageDataset(
+        MemorySource(images, np.arange(40) % 2),
+        name="own",
+        image_shape=shape,
+        class_names=("a", "b"),
+        content="own",
+    )
+    space = make(dataset, tmp_path)
+    assert ("2x2" in space.protocol["resize"]) == (shape[0] == 128)
+    found = space(images[:3])
+    assert found.features.shape == (3, 128) and found.probabilities.shape == (3, 2)
+    assert np.isfinite(found.features).all()
+
+
+def stacked(classes: tuple[int, ...], grey: np.ndarray, digits: np.ndarray) -> ImageDataset:
+    """As "stacked_mnist", of other digits."""
+    triples = np.random.RandomState(0).randint(len(grey), size=(3000, 3)).astype(np.int32)
+    numbers = digits[triples] @ [100, 10, 1]
+    kept = np.isin(numbers, classes)
+    labels = np.searchsorted(classes, numbers[kept])
+    return ImageDataset(
+        StackedSource(grey, triples[kept], labels.astype(np.int32)),
+        name="stacked_mnist",
+        image_shape=(8, 8, 3),
+        class_names=tuple(f"{number:03d}" for number in classes),
+        content="stacked",
+    )
+
+
+def test_stacked_digits(
+    tmp_path: Path, digits: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classifier, "_STEPS", (150, 150))
+    grey, numbers = pixels(digits, 1797)
+    dataset = stacked(tuple(range(1000)), grey, numbers)
+    space = make(dataset, tmp_path)
+    assert (space.dim, space.num_classes) == (384, 1000)
+    assert space.protocol["accuracy"] > 0.85  # of digits
+    images, labels = pixels(dataset, 200)
+    features, probabilities = space(images)
+    assert (probabilities.argmax(axis=1) == labels).mean() > 0.7
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-4)
+    # Each channel is seen by itself, by the same network.
+    turned = space(images[..., ::-1])
+    np.testing.assert_allclose(
+        turned.features.reshape(-1, 3, 128)[:, ::-1], features.reshape(-1, 3, 128), atol=1e-4
+    )
+    cube = probabilities.reshape(-1, 10, 10, 10)
+    red, green, blue = cube.sum((2, 3)), cube.sum((1, 3)), cube.sum((1, 2))
+    np.testing.assert_allclose(np.einsum("na,nb,nc->nabc", red, green, blue), cube, atol=1e-5)
+    np.testing.assert_allclose(
+        turned.probabilities, cube.swapaxes(1, 3).reshape(-1, 1000), atol=1e-5
+    )
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_a_choice_of_stacked_digits(tmp_path: Path, digits: ImageDataset) -> None:
+    grey, numbers = pixels(digits, 1797)
+    chosen = tuple(range(0, 1000, 3))
+    dataset = stacked(chosen, grey, numbers)
+    space = make(dataset, tmp_path)
+    images, _ = pixels(dataset, 20)
+    found = space(images).probabilities
+    assert found.shape == (20, len(chosen))
+    whole = make(stacked(tuple(range(1000)), grey, numbers), tmp_path)
+    assert whole.num_classes == 1000
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-4)
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_a_cache_that_cannot_be_written(digits: ImageDataset, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        make(digits, tmp_path / "file")

@@ -1,0 +1,73 @@
+"""The images that are judged: all, once, in the same order, whatever the chunks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import make_small
+from PIL import Image
+
+from tfgan2.data import load_dataset
+from tfgan2.errors import UserError
+from tfgan2.evaluation import samples
+from tfgan2.evaluation.samples import LatentSamples, RealSamples, TranslatedSamples
+
+
+def test_real_images_come_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "_CHUNK", 500)
+    dataset = load_dataset("digits")
+    chunks = list(RealSamples(dataset, "all").chunks(dataset.num_images))
+    assert [len(chunk.images) for chunk in chunks] == [500, 500, 500, 297]
+    images = np.concatenate([chunk.images for chunk in chunks])
+    assert images.dtype == np.uint8
+    distinct = np.unique(images.reshape(len(images), -1), axis=0)
+    every = np.unique((dataset.some(1797)[0].reshape(1797, -1) + 1) * 127.5, axis=0)
+    assert len(distinct) == len(every)
+
+
+def test_what_is_hashed_tells_images_apart() -> None:
+    dataset = load_dataset("digits")
+    same = RealSamples(load_dataset("digits"), "all").content
+    assert RealSamples(dataset, "all").content == same
+    assert RealSamples(load_dataset("digits", image_size=12), "all").content != same
+
+
+def test_samples_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = LatentSamples(make_small("cgan"), {}, 5)
+    whole = next(iter(made.chunks(50)))
+    monkeypatch.setattr(samples, "_CHUNK", 20)
+    parts = list(made.chunks(50))
+    assert [len(part.images) for part in parts] == [20, 20, 10]
+    np.testing.assert_array_equal(np.concatenate([part.labels for part in parts]), whole.labels)
+    # The last batch of a chunk is smaller, which may change the last bit before the rounding.
+    joined = np.concatenate([part.images for part in parts]).astype(int)
+    assert np.abs(joined - whole.images).max() <= 1
+
+
+def test_labels_are_those_asked_for_only_where_they_are_classes() -> None:
+    assert next(iter(LatentSamples(make_small("cgan"), {}, 0).chunks(6))).labels is not None
+    assert next(iter(LatentSamples(make_small("infogan"), {}, 0).chunks(6))).labels is None
+    assert next(iter(LatentSamples(make_small("dcgan"), {}, 0).chunks(6))).labels is None
+
+
+def test_translations_come_with_their_targets() -> None:
+    dataset = load_dataset("digits", image_size=16, hold_out=20)
+    assert dataset.held_out is not None
+    model = make_small("inpainting", (16, 16, 1), mask="centre")
+    made = TranslatedSamples(model, dataset.held_out, {})
+    assert made.most == 20
+    chunk = next(iter(made.chunks(20)))
+    assert chunk.targets is not None and chunk.targets.shape == chunk.images.shape
+    # Outside the mask the very input is kept.
+    np.testing.assert_array_equal(chunk.images[:, 0], chunk.targets[:, 0])
+
+
+def test_folders_of_other_pictures_are_told(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    assert samples.size_of_pictures(tmp_path, True) == (8, True)
+    Image.new("L", (9, 9)).save(tmp_path / "b.png")
+    with pytest.raises(UserError, match="give --image-size"):
+        samples.size_of_pictures(tmp_path, True)
+    assert samples.size_of_pictures(tmp_path, False) == (8, True)

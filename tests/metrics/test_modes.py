@@ -1,0 +1,80 @@
+"""Modes found and labels hit, by hand and against SciPy's relative entropy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import entropy
+
+from tfgan2.metrics import (
+    STACKED_MODES,
+    classes_found,
+    label_accuracy,
+    modes_found,
+    stacked_labels,
+)
+
+
+def test_classes_found():
+    labels = np.repeat([0, 2, 3], [50, 49, 1])
+    assert classes_found(labels, 5).tolist() == [0, 2, 3]
+    assert classes_found(labels, 5, least=0.01).tolist() == [0, 2, 3]  # at least: not more than
+    assert classes_found(labels, 5, least=0.011).tolist() == [0, 2]
+    assert classes_found(labels, 5, least=0.5).tolist() == [0]
+    assert classes_found(labels, 5, least=1).tolist() == []
+
+
+def test_modes_against_scipy():
+    labels = np.random.default_rng(0).geometric(0.01, 26_000) % STACKED_MODES
+    counts = np.bincount(labels, minlength=STACKED_MODES)
+    found, divergence = modes_found(labels)
+    assert found == (counts > 0).sum() < STACKED_MODES
+    assert divergence == pytest.approx(entropy(counts, np.ones(STACKED_MODES)), rel=1e-5)
+
+
+def test_modes_in_closed_form():
+    assert modes_found(np.arange(1000)) == (1000, pytest.approx(0, abs=1e-12))
+    assert modes_found(np.zeros(9, int)) == (1, pytest.approx(np.log(1000)))
+    assert modes_found(np.arange(500)) == (500, pytest.approx(np.log(2)))
+    assert modes_found(np.array([0, 0, 0, 1]), 2) == (
+        2,
+        pytest.approx(0.75 * np.log(1.5) + 0.25 * np.log(0.5)),
+    )
+    for modes in range(1, 60):
+        assert modes_found(np.arange(modes), modes).divergence >= 0
+
+
+def test_what_few_samples_do_to_the_divergence():
+    labels = np.random.default_rng(1).integers(1000, size=26_000)
+    assert modes_found(labels).divergence == pytest.approx(999 / 52_000, rel=0.15)
+
+
+def test_stacked_labels():
+    digits = np.array([[0, 0, 0], [1, 2, 3], [9, 9, 9]], np.uint8)
+    assert stacked_labels(digits).tolist() == [0, 123, 999]
+    for wrong in (np.array([[1, 2]]), np.array([1, 2, 3])):
+        with pytest.raises(ValueError, match="shape"):
+            stacked_labels(wrong)
+    with pytest.raises(ValueError, match="from 0 to 9"):
+        stacked_labels(np.array([[1, 2, 10]]))
+
+
+def test_label_accuracy():
+    assert label_accuracy(np.array([1, 2, 3, 3]), np.array([1, 2, 3, 4])) == 0.75
+    assert label_accuracy(np.array([1]), np.array([2])) == 0
+    for predicted, asked in (([1, 2], [1]), ([], []), ([[1]], [[1]])):
+        with pytest.raises(ValueError, match="shape"):
+            label_accuracy(np.array(predicted), np.array(asked))
+
+
+def test_impossible_labels():
+    for labels in ([-1, 0], [0, 3], [0.0, 1.0]):
+        with pytest.raises(ValueError, match="from 0 to 2"):
+            classes_found(np.array(labels), 3)
+        with pytest.raises(ValueError, match="from 0 to 2"):
+            modes_found(np.array(labels), 3)
+    for labels in (np.zeros(0, int), np.zeros((2, 2), int)):
+        with pytest.raises(ValueError, match="shape"):
+            modes_found(labels)
+    with pytest.raises(ValueError, match="share"):
+        classes_found(np.zeros(3, int), 3, least=1.5)
