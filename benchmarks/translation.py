@@ -41,7 +41,7 @@ WORDS = {
     "pix2pix": "--image-size 64 --direction BtoA --batch-size 4 --steps 4000 --set width=32 "
     "--set max_width=128 --set l1_weight=300 --set generator_learning_rate=5e-4 "
     "--set ema_decay=0.999",
-    "cyclegan": "--image-size 64 --steps 2500 --set width=24 --set blocks=3",
+    "cyclegan": "--image-size 64 --steps 14000 --set width=24 --set blocks=3",
     "inpainting": "--image-size 32 --steps 5000 --batch-size 16 --set width=24 --set mask=centre",
     "srgan": "--image-size 48 --steps 5000 --set width=24 --set blocks=4",
     "stackgan": "--steps 5000 --batch-size 32 --set width=24 --set blocks=2",
