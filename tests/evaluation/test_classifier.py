@@ -36,8 +36,10 @@ def digits() -> ImageDataset:
 
 @pytest.fixture(scope="module")
 def trained(digits: ImageDataset, tmp_path_factory: pytest.TempPathFactory) -> Extractor:
-    """As users get it."""
-    return make(digits, tmp_path_factory.mktemp("cache"))
+    """Less than half as long as users get it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier, "_STEPS", (250, 250))
+        return make(digits, tmp_path_factory.mktemp("cache"))
 
 
 def test_it_names_digits(digits: ImageDataset, trained: Extractor) -> None:
