@@ -68,7 +68,7 @@ def remove_partial(run: Path) -> None:
 def save(
     run: Path,
     step: int,
-    state: Mapping[str, keras.Variable],
+    arrays: Mapping[str, np.ndarray],
     extra: Mapping[str, Any],
     *,
     keep: int,
@@ -78,7 +78,7 @@ def save(
     Args:
         run: the run directory.
         step: updates done.
-        state: variables by name.
+        arrays: values of the variables, by name.
         extra: JSON to keep beside them.
         keep: how many of the newest stay.
 
@@ -89,17 +89,17 @@ def save(
         FloatingPointError: a weight is not finite; nothing is written.
         OSError: the disk refuses; nothing stands under the final name.
     """
-    path = _write(folder(run) / f"step-{step:07d}.npz", step, state, extra)
+    path = _write(folder(run) / f"step-{step:07d}.npz", step, arrays, extra)
     for old in paths(run)[keep:]:
         old.unlink()
     return path
 
 
 def save_best(
-    run: Path, step: int, state: Mapping[str, keras.Variable], extra: Mapping[str, Any]
+    run: Path, step: int, arrays: Mapping[str, np.ndarray], extra: Mapping[str, Any]
 ) -> Path:
     """Writes the best checkpoint, in place of the one before; as `save`."""
-    return _write(best_path(run), step, state, extra)
+    return _write(best_path(run), step, arrays, extra)
 
 
 def best_path(run: Path) -> Path:
@@ -108,9 +108,8 @@ def best_path(run: Path) -> Path:
 
 
 def _write(
-    path: Path, step: int, state: Mapping[str, keras.Variable], extra: Mapping[str, Any]
+    path: Path, step: int, arrays: Mapping[str, np.ndarray], extra: Mapping[str, Any]
 ) -> Path:
-    arrays = {name: np.asarray(variable) for name, variable in state.items()}
     for name, array in arrays.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
             raise FloatingPointError(name)

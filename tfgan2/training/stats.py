@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tfgan2.files import written_atomically
 
@@ -56,6 +56,19 @@ def read(run: Path) -> list[dict[str, Any]]:
         except ValueError:
             break
     return lines
+
+
+class Writer(Protocol):
+    """Takes what a run tells while it trains."""
+
+    def line(self, line: Mapping[str, Any]) -> None:
+        """Takes a line of statistics."""
+
+    def picture(self, step: int, path: Path) -> None:
+        """Takes a PNG file."""
+
+    def sync(self) -> None:
+        """Puts everything on the disk."""
 
 
 class StatsWriter:
@@ -122,6 +135,19 @@ class StatsWriter:
     def close(self) -> None:
         self._file.close()
         self._events.close()
+
+
+class NoWriter:
+    """In place of a `StatsWriter` where another process writes."""
+
+    def line(self, line: Mapping[str, Any]) -> None:
+        return
+
+    def picture(self, step: int, path: Path) -> None:
+        return
+
+    def sync(self) -> None:
+        return
 
 
 def draw_losses(run: Path) -> None:
