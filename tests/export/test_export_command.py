@@ -23,7 +23,7 @@ def run(plain, tmp_path, monkeypatch):
     exports = {"generator": Exportable(plain.generator)}
     model = SimpleNamespace(exports=lambda: exports, latent_distribution="normal")
     about = {"flavour": "dcgan", "dataset": "digits", "step": 5, "class_names": ["a", "b"]}
-    monkeypatch.setattr(runs, "load_model", lambda folder: (model, about))
+    monkeypatch.setattr(runs, "load_model", lambda *which: (model, about))
     monkeypatch.setattr(runs.RunConfig, "read", lambda folder: None)
     return tmp_path / "a run with a name"
 

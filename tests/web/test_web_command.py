@@ -32,7 +32,7 @@ def exports(monkeypatch):
     found = {}
     model = SimpleNamespace(exports=lambda: found, latent_distribution="normal")
     about = {"flavour": "gan", "dataset": "digits", "step": 5, "class_names": []}
-    monkeypatch.setattr(runs, "load_model", lambda folder: (model, about))
+    monkeypatch.setattr(runs, "load_model", lambda *which: (model, about))
     monkeypatch.setattr(runs.RunConfig, "read", lambda folder: None)
     return found
 
