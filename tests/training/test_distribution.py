@@ -51,14 +51,9 @@ def test_every_flavour_on_two_replicas(names: list[str]) -> None:
 
 def test_two_halves_give_the_gradients_of_the_whole() -> None:
     found = replicas("gradients")
+    assert found.pop("apart") > 1e-3  # batch norm of each half by itself
     for name, difference in found.items():
         assert difference < 1e-5, name
-
-
-def test_batch_norm_over_all_replicas() -> None:
-    found = replicas("batch_norm")
-    assert found["synchronised"] < 1e-5
-    assert found["apart"] > 1e-3
 
 
 def test_a_run_on_two_replicas_and_its_checkpoints(tmp_path: Path) -> None:

@@ -65,10 +65,16 @@ def _start(
 ) -> subprocess.Popen[str]:
     cluster = {"worker": list(workers)}
     task = {"type": "worker", "index": index}
+    environment = {
+        # Where a worker is lost, TensorFlow tells of every pipe that broke.
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        **os.environ,
+        "TF_CONFIG": json.dumps({"cluster": cluster, "task": task}),
+    }
     return subprocess.Popen(
         command,
         cwd=cwd,
-        env={**os.environ, "TF_CONFIG": json.dumps({"cluster": cluster, "task": task})},
+        env=environment,
         stdout=None if index == 0 else subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -174,7 +174,11 @@ class Trainer:
         step_functions: dict[str, Any] = {}
         iterator = iter(batches)
         saved, stopped = self.step, False
-        with Interruption() as interruption, self.display.training(self.step, options.steps):
+        with (
+            self._others_present(),
+            Interruption() as interruption,
+            self.display.training(self.step, options.steps),
+        ):
             while self.step < options.steps and not stopped:
                 batch = self._next(iterator, writer)
                 phase = self.model.phase = self.model.phase_at(self.step)
@@ -182,9 +186,8 @@ class Trainer:
                 if not compiled:
                     step_functions[phase] = self._step_function()
                 started = time.perf_counter()
-                with self._others_present():
-                    stop = tf.constant(interruption.signal is not None)
-                    found = step_functions[phase](batch, stop)
+                stop = tf.constant(interruption.signal is not None)
+                found = step_functions[phase](batch, stop)
                 metrics = {k: float(v) for k, v in found.items()}
                 # Whoever was told to stop, all stop after the same step.
                 stopped = metrics.pop(_STOP) > 0
@@ -225,14 +228,16 @@ class Trainer:
             good = checkpoints.paths(self.run)
             kept = f"from {good[0].name}" if good else "from the start"
             raise WorkerLostError(
-                f"another worker has gone after step {self.step}; start all again, they go on "
-                f"{kept}: tfgan2 fit --resume {self.run}"
+                f"another worker has gone after step {self.step}; start all workers again with "
+                f"`tfgan2 fit --resume {self.run}`, they go on {kept}"
             ) from error
 
     def _next(self, iterator: Iterator[Any], writer: stats.Writer) -> Any:
         try:
             return next(iterator)
         except tf.errors.OpError as error:  # a file vanished or broke since it was checked
+            if self.place.part.of > 1 and isinstance(error, _GONE):
+                raise
             if self.step:
                 self._save(writer)
             # TensorFlow puts its own words around those of the Python code that failed.
@@ -245,9 +250,10 @@ class Trainer:
 
     def _step_function(self) -> Any:
         strategy = self.place.strategy
-        # XLA cannot place variables on several devices.
-        jit = self.options.xla and self.place.replicas == 1
-        update = tf.function(self.model.train_step, jit_compile=jit, autograph=False)
+        update = self.model.train_step
+        # Neither XLA nor a function within can bring the gradients of several replicas together.
+        if self.place.replicas == 1:
+            update = tf.function(update, jit_compile=self.options.xla, autograph=False)
 
         def update_and_tell(batch: Any, stop: tf.Tensor) -> dict[str, tf.Tensor]:
             return {**update(batch), _STOP: tf.cast(stop, tf.float32)}
