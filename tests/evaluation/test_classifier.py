@@ -53,6 +53,7 @@ def test_it_names_digits(digits: ImageDataset, trained: Extractor) -> None:
     features, probabilities = trained(images)
     assert features.shape == (1000, 128) and features.dtype == np.float32
     assert (features < 0).any() and (features.std(axis=0) > 0).all()
+    assert np.square(features).mean() == pytest.approx(1, abs=0.05)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
     assert (probabilities.argmax(axis=1) == labels).mean() > 0.95
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tfgan2.data.dataset import ImageDataset, Progress
 
-VERSION = 1
+VERSION = 2
 """Of the network and its training: what was trained by another is not taken from the cache."""
 
 DIM = 128
@@ -63,7 +63,8 @@ def make_classifier(dataset: ImageDataset, *, cache: Path, progress: Progress) -
     """The classifier of a dataset, trained if the cache does not have it.
 
     The features are the 128 values of the last hidden layer before its ReLU: after it many are
-    exactly 0, and no Gaussian, by which Fréchet distances describe them, fits that. Of
+    exactly 0, and no Gaussian, by which Fréchet distances describe them, fits that. Their mean
+    square over real images is 1: the kernel of KID, a cubic, is meant for values of that size. Of
     "stacked_mnist" one network for digits sees each channel by itself: the features are those of
     red, green and blue, one after the other, and the probabilities the products.
 
@@ -275,9 +276,30 @@ def train(network: keras.Model, dataset: ImageDataset, *, progress: Progress) ->
             break
         update(images, labels)
     progress(text, steps, steps)
+    _normalise(network, dataset)
     judged = _first(others) if others else iter(held.values())
     accuracy, judged_on = _accuracy(network, judged)
     return Trained(network.get_weights(), accuracy, judged_on)
+
+
+def _normalise(network: keras.Model, dataset: ImageDataset) -> None:
+    """Gives the features a mean square of 1; the logits stay as they are, ReLU being linear."""
+    squares = []
+    for images, _ in _in_batches(_first(dataset)):
+        features = network(_scaled(images), training=False)[0]
+        squares.append(np.square(features.numpy()).mean(axis=1, dtype=np.float64))
+    scale = np.float32(np.sqrt(np.concatenate(squares).mean())) or np.float32(1)
+    *others, kernel, bias, next_kernel, next_bias = network.get_weights()
+    network.set_weights([*others, kernel / scale, bias / scale, next_kernel * scale, next_bias])
+
+
+def _in_batches(
+    singles: Iterator[tuple[np.ndarray, int]],
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Images and labels, `_BATCH` at a time, the last ones fewer."""
+    while some := list(itertools.islice(singles, _BATCH)):
+        images, labels = (np.stack(part) for part in zip(*some, strict=True))
+        yield images, labels
 
 
 def _batches(
@@ -340,8 +362,7 @@ def _accuracy(
         return tf.argmax(network(_scaled(images), training=False)[1], axis=1)
 
     right = count = 0
-    while some := list(itertools.islice(judged, _BATCH)):
-        images, labels = (np.stack(part) for part in zip(*some, strict=True))
+    for images, labels in _in_batches(judged):
         missing = [(0, _BATCH - len(images)), (0, 0), (0, 0), (0, 0)]
         found = named(np.pad(images, missing)).numpy()[: len(images)]
         right, count = right + int((found == labels).sum()), count + len(labels)
