@@ -194,6 +194,8 @@ def test_runs_side_by_side(
         ("evaluate RUN --checkpoint 77", "choose from newest, 2, 4, 6"),
         ("evaluate RUN --count 5 --metrics prdc", "more than 5"),
         ("evaluate RUN --image-size 8", "leave --image-size out"),
+        ("evaluate RUN --out RUN", "holds no result"),
+        ("evaluate RUN --out RUN/config.json", "is a file"),
         ("evaluate RUN RUN --dataset digits", "not both"),
         ("evaluate RUN/checkpoints", "by what"),
         ("evaluate RUN RUN/checkpoints", "no pictures"),

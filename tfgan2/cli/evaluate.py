@@ -14,7 +14,7 @@ from rich.table import Table
 from tfgan2 import runs
 from tfgan2.cli.options import Checkpoint
 from tfgan2.errors import UserError, cannot_write
-from tfgan2.evaluation.report import folder_of, name_of
+from tfgan2.evaluation.report import RESULT_FILE, folder_of, name_of
 
 if TYPE_CHECKING:
     from tfgan2.evaluation import Evaluation
@@ -90,8 +90,8 @@ def evaluate(
     chosen = check_metrics(names) if names else None
     if features is not None:
         check_features(features)
-    if out is not None and out.exists() and not out.is_dir():
-        raise UserError(f"--out {out} is a file: give a folder's name")
+    if out is not None:
+        _check_out(out)
     only = [name.strip() for item in classes or [] for name in item.split(",")] or None
     asked = _Asked(source, real, dataset, only, split, data_dir, image_size, seed, checkpoint)
     asked.check()
@@ -101,6 +101,9 @@ def evaluate(
     display = Display()
     display.say("loading TensorFlow")
     tensorflow.load()
+    from tfgan2.training.loop import make_deterministic
+
+    make_deterministic()
     from tfgan2.evaluation import evaluate as judge
     from tfgan2.evaluation import extractor_for, write
     from tfgan2.evaluation.references import Cache, cache_folder
@@ -130,6 +133,14 @@ def evaluate(
         raise cannot_write(out, error) from error
     _show(found)
     print(f"{out / 'index.html'}: figures, pictures and the protocol, {found.protocol_id}")
+
+
+def _check_out(out: Path) -> None:
+    """Raises a UserError unless a result may take this place; one that is there is replaced."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file: give a folder's name")
+    if out.is_dir() and any(out.iterdir()) and not (out / RESULT_FILE).is_file():
+        raise UserError(f"--out {out} exists and holds no result: choose another name")
 
 
 @dataclass(frozen=True)
