@@ -240,7 +240,8 @@ def load_model(run: Path, which: str = NEWEST) -> tuple[GenerativeModel, dict[st
             best by; or the number of a step.
 
     Returns:
-        The model, not compiled, and what is known about it: flavour, dataset, class_names (of the
+        The model, not compiled, and what is known about it: flavour, dataset, data (which part of
+        that: classes, split, hold_out, as far as they were given), class_names (of the
         generator's labels, empty if it takes none), step, seed.
 
     Raises:
@@ -256,6 +257,11 @@ def load_model(run: Path, which: str = NEWEST) -> tuple[GenerativeModel, dict[st
     return model, {
         "flavour": config.flavour,
         "dataset": config.data.name,
+        "data": {
+            name: value
+            for name in ("classes", "split", "hold_out")
+            if (value := getattr(config.data, name))
+        },
         "class_names": model.label_names(config.dataset.get("class_names", [])),
         "step": checkpoint.step,
         "seed": config.training.seed,

@@ -44,7 +44,9 @@ def test_every_flavour_on_two_replicas(names: list[str]) -> None:
     found = replicas("flavours", *names)
     assert found.keys() == set(names)
     for name, result in found.items():
-        assert result["finite"] and result["differ"] and result["moved"] > 3, (name, result)
+        assert result["finite"] and result["moved"] > 3, (name, result)
+        # Of the same samples: no two replicas draw the same noise.
+        assert result["differ"], name
         # Each replica has its own batch statistics; the first one's are kept.
         assert all("/moving_" in key for key in result["unequal"]), (name, result["unequal"])
 

@@ -30,7 +30,7 @@ def launch(
         raise UserError("launch starts `fit`: tfgan2 launch --workers 2 -- fit dcgan …")
     if os.environ.get("TF_CONFIG"):
         raise UserError("TF_CONFIG is set already: on several machines start `tfgan2 fit` on each")
-    if "--out" not in words and "--resume" not in words:
+    if not {word.partition("=")[0] for word in words} & {"--out", "--resume"}:
         raise UserError("several workers train one run: give `fit` --out")
     # By this very Python, whatever PATH says.
     start = "from tfgan2.cli import main; main()"

@@ -116,6 +116,7 @@ class ImageDataset:
         in_memory: whether all images are held in memory; else they are read while training.
         skipped: files left out since they cannot be read, as paths relative to their folder.
         held_out: samples that `batches` does not yield, or None where nothing was held out.
+        sides: of unpaired images, those of either kind by themselves; else ().
         fingerprint: 16 hexadecimal digits, equal for equal content in equal order. It is made from
             names, shapes and file sizes, not from pixels.
     """
@@ -134,11 +135,13 @@ class ImageDataset:
         kind: str = "images",
         held_out: ImageDataset | None = None,
         details: Mapping[str, Any] | None = None,
+        sides: tuple[ImageDataset, ...] = (),
     ) -> None:
         """
         Args:
             content: whatever tells this content and its order from another, fit for JSON.
             details: what else `facts` shall tell.
+            sides: of unpaired images.
         """
         self.source = source
         self.name = name
@@ -149,6 +152,7 @@ class ImageDataset:
         self.in_memory = source.in_memory
         self.skipped = skipped
         self.held_out = held_out
+        self.sides = sides
         self._details = dict(details or {})
         told: list[Any] = [content, image_shape, source.num_images, class_names]
         if held_out is not None:

@@ -221,6 +221,7 @@ def unpaired(request: Request, a: ImageDataset, b: ImageDataset) -> ImageDataset
         skipped=(*a.skipped, *b.skipped),
         held_out=held_out,
         details={"input_shape": list(a.image_shape)},
+        sides=(a, b),
     )
 
 

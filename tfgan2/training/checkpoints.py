@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 import zipfile
 import zlib
@@ -63,6 +64,8 @@ def remove_partial(run: Path) -> None:
     within = [*folder(run).rglob(pattern), *(run / "samples").rglob(pattern)]
     for partial in [*run.glob(pattern), *within]:
         partial.unlink(missing_ok=True)
+    for folder_of_result in (run / "evaluation").glob(pattern):
+        shutil.rmtree(folder_of_result, ignore_errors=True)
 
 
 def save(

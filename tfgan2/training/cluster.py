@@ -60,10 +60,10 @@ def check_strategy(name: str) -> None:
     if name == "multiworker" and cluster is None:
         raise UserError(
             "--strategy multiworker needs TF_CONFIG: `tfgan2 launch --workers 2 -- fit …` sets it "
-            "for processes of this machine"
+            "for processes of this machine; --strategy auto takes what is here"
         )
     if name in ("none", "mirrored") and cluster is not None and len(cluster.workers) > 1:
         raise UserError(
-            f"TF_CONFIG names {len(cluster.workers)} workers, --strategy {name} is for one: leave "
-            "--strategy out, or TF_CONFIG"
+            f"TF_CONFIG names {len(cluster.workers)} workers, --strategy {name} is for one: give "
+            "--strategy auto, or leave TF_CONFIG out"
         )

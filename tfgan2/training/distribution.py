@@ -26,16 +26,17 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     """
     check_strategy(name)
     cluster = read_cluster(os.environ.get("TF_CONFIG"))
-    devices = tf.config.list_logical_devices("GPU") if cluster is None else []
-    if name == "multiworker" or (name == "auto" and cluster is not None):
+    several = cluster is not None and len(cluster.workers) > 1
+    if name == "multiworker" or (name == "auto" and several):
         # A ring over TCP for CPUs, NCCL where there are GPUs.
         return tf.distribute.MultiWorkerMirroredStrategy()
+    devices = tf.config.list_logical_devices("GPU")
     if name == "mirrored":
         devices = devices or tf.config.list_logical_devices("CPU")
         if len(devices) < 2:
             raise UserError(
                 f"--strategy mirrored needs several devices, here is one {devices[0].device_type}: "
-                "leave it out"
+                "give --strategy auto"
             )
     if name == "mirrored" or (name == "auto" and len(devices) > 1):
         return tf.distribute.MirroredStrategy([device.name for device in devices])

@@ -17,6 +17,10 @@ from typing import IO
 
 GRACE = 60.0
 """Seconds that workers have to leave by themselves once one has died."""
+_ASKED_TO_STOP = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM)
+"""What a worker leaves with that was told to: the others save and leave, too."""
+_REFUSED = 2
+"""What one leaves with whose words are wrong: the others would wait for it in vain."""
 
 
 def addresses(workers: int, port: int | None) -> list[str]:
@@ -36,7 +40,7 @@ def run(command: Sequence[str], workers: Sequence[str], *, cwd: Path) -> int:
 
     The chief's output is passed on, of the others that to stderr, each line with the number of the
     worker before it. SIGINT and SIGTERM go to all. Once one has failed, the others have a minute to
-    leave, then they are killed.
+    leave, then they are killed; at once if what was asked for is wrong.
 
     Args:
         command: what each worker runs, with `TF_CONFIG` set.
@@ -111,8 +115,12 @@ def _wait(processes: Sequence[subprocess.Popen[str]]) -> int:
     deadline = float("inf")
     while any(process.poll() is None for process in processes):
         for index, process in enumerate(processes):
-            if failed is None and process.poll() not in (None, 0):
+            if failed is None and process.poll() not in (None, *_ASKED_TO_STOP):
                 failed, deadline = index, time.monotonic() + GRACE
+                if process.returncode == _REFUSED:
+                    for other in processes:
+                        other.kill()
+                    break
                 print(
                     f"worker {index} has ended with {_reason(process.returncode)}; "
                     "waiting for the others",

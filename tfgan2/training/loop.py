@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -129,12 +130,9 @@ class Trainer:
             with runs.locked(self.run) if self.place.chief else contextlib.nullcontext():
                 if self.place.chief:
                     checkpoints.remove_partial(self.run)
-                self._restore()
-                if not self.place.agree_on(self.step):
-                    raise UserError(
-                        f"the workers do not see the same {self.run}: give --out a folder that all "
-                        "machines share"
-                    )
+                with self._others_present():
+                    self._restore()
+                    self._check_same_folder()
                 if self.step >= self.options.steps:
                     return None
                 if not self.place.chief:
@@ -146,6 +144,21 @@ class Trainer:
                     writer.close()
         except OSError as error:
             raise cannot_write(self.run, error) from error
+
+    def _check_same_folder(self) -> None:
+        """All workers must read and write one run directory."""
+        if self.place.part.of == 1:
+            return
+        path = self.run / ".workers"
+        if self.place.chief:
+            path.write_text(str(secrets.randbelow(2**31) + 1), encoding="ascii")
+        self.place.agree_on(0)  # it is written once this returns
+        seen = int(path.read_text(encoding="ascii")) if path.exists() else 0
+        if not self.place.agree_on(seen) or not self.place.agree_on(self.step):
+            raise UserError(
+                f"the workers do not see the same {self.run}: give --out a folder that all "
+                "machines share"
+            )
 
     def _restore(self) -> None:
         checkpoint = checkpoints.newest(self.run, lambda text: self.display.say(f"warning: {text}"))
@@ -229,7 +242,8 @@ class Trainer:
             kept = f"from {good[0].name}" if good else "from the start"
             raise WorkerLostError(
                 f"another worker has gone after step {self.step}; start all workers again with "
-                f"`tfgan2 fit --resume {self.run}`, they go on {kept}"
+                f"`tfgan2 fit --resume {self.run}`, they go on {kept} "
+                f"({error.message.strip().splitlines()[0][:120]})"
             ) from error
 
     def _next(self, iterator: Iterator[Any], writer: stats.Writer) -> Any:
@@ -238,14 +252,15 @@ class Trainer:
         except tf.errors.OpError as error:  # a file vanished or broke since it was checked
             if self.place.part.of > 1 and isinstance(error, _GONE):
                 raise
-            if self.step:
+            saved = self.step > 0 and self.place.part.of == 1
+            if saved:  # alone: several would have to be told
                 self._save(writer)
             # TensorFlow puts its own words around those of the Python code that failed.
             first = error.message.strip().splitlines()[0]
             cause = first.rpartition("UserError: ")[2]
-            saved = ", which is saved" if self.step else ""
+            told = ", which is saved" if saved else ""
             raise UserError(
-                f"after step {self.step}{saved}, no more data could be read: {cause}"
+                f"after step {self.step}{told}, no more data could be read: {cause}"
             ) from error
 
     def _step_function(self) -> Any:
@@ -337,7 +352,7 @@ class Trainer:
     def _written(self, save: Callable[..., Path]) -> None:
         """Has a checkpoint of this moment written."""
         extra = {"averages": self.averages.state(), "seconds": self.seconds, "best": self.best}
-        # By all, since what replicas keep apart is brought together by reading it.
+        # By all: were there variables that replicas keep apart, reading would bring them together.
         arrays = {name: np.asarray(variable) for name, variable in self.model.state().items()}
         if not self.place.chief:
             return

@@ -161,7 +161,6 @@ def draw_losses(run: Path) -> None:
     lines = read(run)
     if not lines:
         return
-    lines = lines[:: max(1, len(lines) // 2000)]
     # Of all lines: a phase that has ended has curves, too.
     names = dict.fromkeys(name for line in lines for name in line if name not in _NOT_CURVES)
     figures = {
@@ -182,6 +181,7 @@ def draw_losses(run: Path) -> None:
     ):
         for name in group:
             points = [(line["step"], line[name]) for line in lines if name in line]
+            points = points[:: max(1, len(points) // 2000)]
             marker = "." if len(points) < 30 else None
             axes.plot(*zip(*points, strict=True), label=name.replace("_", " "), marker=marker)
         axes.legend()
