@@ -20,6 +20,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tfgan2.files import written_atomically
+
 # Updates of the generator, 64 images each. What one takes differs by a factor of 20.
 STEPS = {
     "mnist": {
@@ -257,8 +259,13 @@ def main() -> None:
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         (options.work / dataset).mkdir(parents=True, exist_ok=True)
-        found = cell(dataset, flavour, seed, options)
-        path.write_text(json.dumps(found, indent=2) + "\n")
+        try:
+            found = cell(dataset, flavour, seed, options)
+        except subprocess.CalledProcessError as error:  # a run that diverged must not stop the rest
+            print(f"{flavour} on {dataset}, seed {seed}: {error}", file=sys.stderr, flush=True)
+            continue
+        with written_atomically(path) as partial:
+            partial.write_text(json.dumps(found, indent=2) + "\n")
         options.page.write_text(page(options.out, options.page))
         print(json.dumps({key: found[key] for key in ("flavour", "seed", "seconds", "figures")}))
     options.page.write_text(page(options.out, options.page))

@@ -108,6 +108,13 @@ def test_from_training_to_exported_files(name: str, tmp_path: Path, pictures: Pa
             k: v for k, v in other.items() if k not in times
         }
 
+    judged = tmp_path / "judged"
+    words = f"evaluate {run} --count 16 --features random-conv-112 --out {judged}"
+    assert cli.run([*words.split(), "--cache", str(tmp_path / "cache")]) == 0
+    figures = json.loads((judged / "result.json").read_text())["figures"]
+    assert figures["fid"] > 0 and all(math.isfinite(value) for value in figures.values())
+    assert ("psnr" in figures) == (issubclass(cls, TranslationModel) and name != "cyclegan")
+
     assert cli.run(["export", str(run), "--images", "64"]) == 0
     listed = json.loads((run / "export" / "metadata.json").read_text())["artefacts"]
     formats = [item["format"] for item in listed]

@@ -25,6 +25,13 @@ class TrainingDivergedError(RuntimeError):
     """
 
 
+class WorkerLostError(RuntimeError):
+    """Another of several processes that train together has gone.
+
+    The command line prints the message alone and leaves with exit code 1.
+    """
+
+
 def unknown(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> UserError:
     """The error for a name that is not known, with the closest known names.
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+STRATEGIES = ("auto", "none", "mirrored", "multiworker")
 NEWEST, BEST = "newest", "best"
 
 
@@ -75,6 +76,8 @@ class TrainingOptions:
         seed: of weights, noise and the order of the data.
         precision: one of `PRECISIONS`.
         xla: compile the step with XLA (one device only).
+        strategy: which devices train, one of `STRATEGIES`.
+        sync_batch_norm: whether batch norm sees the batches of all replicas together.
         log_every: steps between two lines of statistics.
         sample_every: steps between two grids of samples.
         checkpoint_every: steps between two checkpoints.
@@ -92,6 +95,8 @@ class TrainingOptions:
     seed: int = 0
     precision: str = "float32"
     xla: bool = True
+    strategy: str = "auto"
+    sync_batch_norm: bool = False
     log_every: int = 50
     sample_every: int = 250
     checkpoint_every: int = 500
@@ -235,7 +240,8 @@ def load_model(run: Path, which: str = NEWEST) -> tuple[GenerativeModel, dict[st
             best by; or the number of a step.
 
     Returns:
-        The model, not compiled, and what is known about it: flavour, dataset, class_names (of the
+        The model, not compiled, and what is known about it: flavour, dataset, data (which part of
+        that: classes, split, hold_out, as far as they were given), class_names (of the
         generator's labels, empty if it takes none), step, seed.
 
     Raises:
@@ -251,6 +257,11 @@ def load_model(run: Path, which: str = NEWEST) -> tuple[GenerativeModel, dict[st
     return model, {
         "flavour": config.flavour,
         "dataset": config.data.name,
+        "data": {
+            name: value
+            for name in ("classes", "split", "hold_out")
+            if (value := getattr(config.data, name))
+        },
         "class_names": model.label_names(config.dataset.get("class_names", [])),
         "step": checkpoint.step,
         "seed": config.training.seed,

@@ -14,7 +14,6 @@ from helpers import make_small
 from tfgan2.data import load_dataset
 from tfgan2.errors import UserError
 from tfgan2.evaluation import FIGURES, evaluate, extractor_for, report
-from tfgan2.evaluation.evaluate import METRICS
 from tfgan2.evaluation.extractor import BatchExtractor, Extracted
 from tfgan2.evaluation.references import Cache
 from tfgan2.evaluation.samples import Chunk, LatentSamples, RealSamples, TranslatedSamples
@@ -29,6 +28,7 @@ class Given:
     paired = False
 
     def __init__(self, images: np.ndarray, labels: np.ndarray | None = None) -> None:
+        self.labelled = labels is not None
         self.image_shape = images.shape[1:]
         self.who = {"flavour": "given"}
         self.facts = {"seed": 0}
@@ -226,6 +226,8 @@ def test_other_sizes_and_single_images_are_told(cache: Path, reals: RealSamples)
         evaluate(Given(all_of(reals)[0]), reals, extractor, count=1)
     with pytest.raises(UserError, match="more than 5"):
         evaluate(Given(all_of(reals)[0]), reals, extractor, metrics=["prdc"], count=5)
+    found = evaluate(Given(all_of(reals)[0]), reals, extractor, count=5)
+    assert "precision" not in found.figures and "fid" in found.figures
 
 
 def test_memory_does_not_grow_with_the_samples(reals: RealSamples) -> None:
@@ -258,7 +260,18 @@ def test_every_figure_is_described(cache: Path, reals: RealSamples, tmp_path: Pa
     found = replace(found, who={"flavour": "a & b", "step": 7})
     report.write(tmp_path / "run/evaluation/x", found.to_json(), found.pictures)
     (result,) = report.read_all(tmp_path / "run")
+    captions = result.pop("pictures")
+    assert captions.keys() == {"samples", "neighbours"}
     assert result == json.loads(json.dumps(found.to_json()))
     page = (tmp_path / "run/evaluation/x/index.html").read_text()
     assert "a &amp; b at step 7" in page and found.protocol_id in page and "neighbours.png" in page
-    assert set(METRICS) == {"fid", "kid", "is", "prdc", "classes", "modes", "pairs", "neighbours"}
+    # Asked again for other metrics, what was found before stays.
+    (place,) = (tmp_path / "run/evaluation").iterdir()
+    again = evaluate(Given(images, labels), reals, extractor, count=500, metrics=["pairs"][:0])
+    assert again.figures == {}
+    again = replace(again, who=found.who, figures={"fid": 1.25})
+    report.write(place, again.to_json(), again.pictures)
+    (result,) = report.read_all(tmp_path / "run")
+    assert result["figures"] == {**found.figures, "fid": 1.25}
+    assert (place / "neighbours.png").exists()
+    assert "neighbours.png" in (place / "index.html").read_text()

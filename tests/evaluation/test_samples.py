@@ -12,7 +12,12 @@ from PIL import Image
 from tfgan2.data import load_dataset
 from tfgan2.errors import UserError
 from tfgan2.evaluation import samples
-from tfgan2.evaluation.samples import LatentSamples, RealSamples, TranslatedSamples
+from tfgan2.evaluation.samples import (
+    LatentSamples,
+    RealSamples,
+    TranslatedSamples,
+    label_places,
+)
 
 
 def test_real_images_come_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,7 +40,7 @@ def test_what_is_hashed_tells_images_apart() -> None:
 
 
 def test_samples_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = LatentSamples(make_small("cgan"), {}, 5)
+    made = LatentSamples(make_small("cgan"), {}, 5, np.arange(3))
     whole = next(iter(made.chunks(50)))
     monkeypatch.setattr(samples, "_CHUNK", 20)
     parts = list(made.chunks(50))
@@ -47,9 +52,16 @@ def test_samples_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_labels_are_those_asked_for_only_where_they_are_classes() -> None:
-    assert next(iter(LatentSamples(make_small("cgan"), {}, 0).chunks(6))).labels is not None
-    assert next(iter(LatentSamples(make_small("infogan"), {}, 0).chunks(6))).labels is None
-    assert next(iter(LatentSamples(make_small("dcgan"), {}, 0).chunks(6))).labels is None
+    names = ["a", "b", "c"]
+    for name in ("cgan", "infogan", "dcgan"):
+        model = make_small(name)
+        places = label_places(model.label_names(names), ["x", "c", "b", "a"])
+        made = LatentSamples(model, {}, 0, places)
+        assert made.labelled == (name == "cgan")
+        labels = next(iter(made.chunks(4))).labels
+        # What is called "a" is the fourth of the reals' classes.
+        assert labels is None if name != "cgan" else labels.tolist() == [3, 2, 1, 3]
+    assert label_places(names, ["a", "b"]) is None
 
 
 def test_translations_come_with_their_targets() -> None:
@@ -62,6 +74,24 @@ def test_translations_come_with_their_targets() -> None:
     assert chunk.targets is not None and chunk.targets.shape == chunk.images.shape
     # Outside the mask the very input is kept.
     np.testing.assert_array_equal(chunk.images[:, 0], chunk.targets[:, 0])
+
+
+def test_two_sides_are_each_of_their_own_length(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for side, count in (("A", 9), ("B", 4)):
+        (tmp_path / side).mkdir()
+        for number in range(count):
+            pixels = rng.integers(0, 256, (16, 16), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / side / f"{number}.png")
+    name = f"unpaired:{tmp_path / 'A'},{tmp_path / 'B'}"
+    dataset = load_dataset(name, image_size=16)
+    reals = RealSamples(dataset, "all")
+    (chunk,) = reals.chunks(reals.dataset.num_images)
+    assert len(np.unique(chunk.images.reshape(len(chunk.images), -1), axis=0)) == 4
+    made = TranslatedSamples(make_small("cyclegan"), dataset, {})
+    assert made.most == 9 and not made.paired
+    (chunk,) = made.chunks(9)
+    assert chunk.images.shape == (9, 16, 16, 1) and chunk.targets is None
 
 
 def test_folders_of_other_pictures_are_told(tmp_path: Path) -> None:

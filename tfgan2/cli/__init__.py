@@ -12,11 +12,12 @@ from typing import Annotated
 
 import typer
 
-from tfgan2.errors import TrainingDivergedError, UserError
+from tfgan2.errors import TrainingDivergedError, UserError, WorkerLostError
 
 # Each in the module of its name.
 COMMANDS = (
     "fit",
+    "launch",
     "sample",
     "export",
     "generate",
@@ -82,13 +83,14 @@ def run(arguments: list[str] | None = None) -> int:
         arguments: default: those of this process.
 
     Returns:
-        The exit code: 0; 1 training diverged; 2 the user can mend it; 130 or 143 interrupted.
+        The exit code: 0; 1 training diverged or lost a worker; 2 the user can mend it; 130 or 143
+        interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         result = make_app(arguments)(arguments, standalone_mode=False)
         return result if isinstance(result, int) else 0
-    except (UserError, TrainingDivergedError) as error:
+    except (UserError, TrainingDivergedError, WorkerLostError) as error:
         if os.environ.get("TFGAN2_DEBUG"):
             raise
         return _fail(str(error), 2 if isinstance(error, UserError) else 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.table import Table
 from tfgan2 import runs
 from tfgan2.cli.options import Checkpoint
 from tfgan2.errors import UserError, cannot_write
-from tfgan2.evaluation.report import RESULT_FILE, folder_of, name_of
+from tfgan2.evaluation.report import check_place, folder_of, name_of
 
 if TYPE_CHECKING:
     from tfgan2.evaluation import Evaluation
@@ -91,7 +92,8 @@ def evaluate(
     if features is not None:
         check_features(features)
     if out is not None:
-        _check_out(out)
+        out = out.absolute()
+        check_place(out)
     only = [name.strip() for item in classes or [] for name in item.split(",")] or None
     asked = _Asked(source, real, dataset, only, split, data_dir, image_size, seed, checkpoint)
     asked.check()
@@ -135,14 +137,6 @@ def evaluate(
     print(f"{out / 'index.html'}: figures, pictures and the protocol, {found.protocol_id}")
 
 
-def _check_out(out: Path) -> None:
-    """Raises a UserError unless a result may take this place; one that is there is replaced."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out} is a file: give a folder's name")
-    if out.is_dir() and any(out.iterdir()) and not (out / RESULT_FILE).is_file():
-        raise UserError(f"--out {out} exists and holds no result: choose another name")
-
-
 @dataclass(frozen=True)
 class _Asked:
     """What is to be judged, and by what."""
@@ -156,6 +150,16 @@ class _Asked:
     image_size: int | None
     seed: int
     checkpoint: str
+    hold_out: int = 0
+
+    def as_trained(self, data: dict[str, Any]) -> _Asked:
+        """The same, with what an exported file tells of its data where nothing else is asked."""
+        return replace(
+            self,
+            classes=self.classes or data.get("classes"),
+            split=self.split or data.get("split"),
+            hold_out=0 if self.split else data.get("hold_out") or 0,
+        )
 
     @property
     def is_run(self) -> bool:
@@ -203,17 +207,18 @@ def _samples(asked: _Asked, display: Display) -> tuple[Samples, RealSamples]:
 
         generator = runtime.load(asked.source)
         about = generator.metadata.get("about", {})
-        flavour = about.get("flavour", "")
-        known = flavour in registry.flavours()
-        classes = known and getattr(registry.load_class(flavour), "labels_are_classes", False)
-        fakes = samples.FileSamples(
-            generator, asked.source, asked.seed, labels_are_classes=bool(classes)
-        )
-        height, _, channels = fakes.image_shape
+        height, _, channels = generator.image_shape
         name = asked.dataset or about.get("dataset")
         if asked.real is None and not name:
             raise UserError(f"{asked.source} does not say what it was trained on: give --dataset")
-        return fakes, _reals(asked, name, height, channels, display)
+        if asked.dataset is None and asked.real is None:
+            asked = asked.as_trained(about.get("data", {}))
+        reals = _reals(asked, name, height, channels, display)
+        flavour, places = about.get("flavour", ""), None
+        known = flavour in registry.flavours()
+        if known and getattr(registry.load_class(flavour), "labels_are_classes", False):
+            places = samples.label_places(generator.class_names, reals.dataset.class_names)
+        return samples.FileSamples(generator, asked.source, asked.seed, places), reals
     size, colour = asked.image_size, False
     folders = [asked.source, *([asked.real] if asked.real else [])]
     found = [samples.size_of_pictures(folder, size is None) for folder in folders]
@@ -236,7 +241,7 @@ def _reals(
 ) -> RealSamples:
     """The images to judge by, of this size."""
     from tfgan2.data import POINTS
-    from tfgan2.evaluation.samples import RealSamples
+    from tfgan2.evaluation.samples import RealSamples, real_samples
 
     options: dict[str, Any] = {"image_size": size, "channels": channels}
     if asked.real is not None:
@@ -246,13 +251,23 @@ def _reals(
         options.pop("channels")
     if name in POINTS:
         options = {}
-    options |= {"split": asked.split, "data_dir": asked.data_dir, "classes": asked.classes}
-    return RealSamples(_load(name, display, **options), "all", asked.split)
+    options |= {
+        "split": asked.split,
+        "data_dir": asked.data_dir,
+        "classes": asked.classes,
+        "hold_out": asked.hold_out,
+    }
+    return real_samples(_load(name, display, **options), held_out=False, split=asked.split)
 
 
 def _of_run(asked: _Asked, display: Display) -> tuple[Samples, RealSamples]:
     """Samples of a run, and its data or others."""
-    from tfgan2.evaluation.samples import LatentSamples, TranslatedSamples, real_samples
+    from tfgan2.evaluation.samples import (
+        LatentSamples,
+        TranslatedSamples,
+        label_places,
+        real_samples,
+    )
 
     config = runs.RunConfig.read(asked.source)
     model, about = runs.load_model(asked.source, asked.checkpoint)
@@ -260,6 +275,11 @@ def _of_run(asked: _Asked, display: Display) -> tuple[Samples, RealSamples]:
     kimg = step * batch_size * model.batches_per_step / 1000
     who = {"run": asked.source.name, "flavour": about["flavour"], "step": step, "kimg": kimg}
     latent = hasattr(model, "draw_latents")
+
+    def fakes(reals: RealSamples) -> LatentSamples:
+        places = label_places(about["class_names"], reals.dataset.class_names)
+        return LatentSamples(model, who, asked.seed, places)
+
     if asked.real is not None or asked.dataset is not None:
         if not latent:
             raise UserError(
@@ -268,7 +288,7 @@ def _of_run(asked: _Asked, display: Display) -> tuple[Samples, RealSamples]:
             )
         height, _, channels = model.image_shape
         reals = _reals(asked, asked.dataset, height, channels, display)
-        return LatentSamples(model, who, asked.seed), reals
+        return fakes(reals), reals
     options = config.data
     if asked.split is not None:
         options = replace(options, split=asked.split, hold_out=0)
@@ -278,8 +298,8 @@ def _of_run(asked: _Asked, display: Display) -> tuple[Samples, RealSamples]:
     display.loaded()
     reals = real_samples(dataset, held_out=not latent, split=options.split)
     if latent:
-        return LatentSamples(model, who, asked.seed), reals
-    return TranslatedSamples(model, reals.dataset, who), reals
+        return fakes(reals), reals
+    return TranslatedSamples(model, dataset.held_out or dataset, who), reals
 
 
 def _load(name: str, display: Display, **options: Any) -> Any:
@@ -294,8 +314,11 @@ def _place(asked: _Asked, found: Evaluation) -> Path:
     """Where a result goes if nobody says."""
     if asked.is_run:
         return folder_of(asked.source, found)
-    name = re.sub(r"[^A-Za-z0-9_]+", "-", asked.source.resolve().stem)
-    return Path("evaluation") / f"{name}-{name_of(found)}"
+    path = asked.source.resolve()
+    name = re.sub(r"[^A-Za-z0-9_]+", "-", path.name)
+    # Two of one name must not take each other's place.
+    told = hashlib.sha256(str(path).encode()).hexdigest()[:6]
+    return Path("evaluation").absolute() / f"{name}-{told}-{name_of(found)}"
 
 
 def _show(found: Evaluation) -> None:

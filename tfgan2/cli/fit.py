@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from enum import Enum
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
     from tfgan2.evaluation.during import Evaluator
     from tfgan2.models.base import GenerativeModel
+    from tfgan2.training.distribution import Place
+    from tfgan2.training.loop import Trainer
     from tfgan2.training.progress import Display
 
 
@@ -24,6 +27,13 @@ class Precision(str, Enum):
     float32 = "float32"
     mixed_bfloat16 = "mixed_bfloat16"
     mixed_float16 = "mixed_float16"
+
+
+class Strategy(str, Enum):
+    auto = "auto"
+    none = "none"
+    mirrored = "mirrored"
+    multiworker = "multiworker"
 
 
 class Cache(str, Enum):
@@ -129,6 +139,22 @@ def fit(
             rich_help_panel=TRAINING,
         ),
     ] = None,
+    strategy: Annotated[
+        Strategy | None,
+        typer.Option(
+            help="One device, all of this machine, or those of all machines in TF_CONFIG; default "
+            "auto: what is there.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    sync_batch_norm: Annotated[
+        bool,
+        typer.Option(
+            "--sync-batch-norm",
+            help="Batch norm sees the images of all devices together.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -210,6 +236,8 @@ def fit(
         "seed": seed,
         "precision": precision.value if precision else None,
         "xla": xla,
+        "strategy": strategy.value if strategy else None,
+        "sync_batch_norm": sync_batch_norm or None,
         "log_every": log_every,
         "sample_every": sample_every,
         "checkpoint_every": checkpoint_every,
@@ -226,11 +254,14 @@ def fit(
             *(dataset, image_size, channels, classes, split, data_dir, settings, out, hold_out),
             None if direction is Direction.AtoB else direction,
         )
+        # The devices may be others than before.
+        chosen = given.pop("strategy", None)
         if flavour or any(value is not None for value in data) or given:
             raise UserError(
-                "--resume takes everything from the run; besides it only --steps or --epochs"
+                "--resume takes everything from the run; besides it only --steps or --epochs, and "
+                "--strategy"
             )
-        _resume(resume, steps, epochs, dry_run)
+        _resume(resume, steps, epochs, chosen, dry_run)
         return
     if flavour is None:
         raise UserError("say what to train, for example `tfgan2 fit dcgan --dataset digits`")
@@ -249,7 +280,10 @@ def fit(
     _check_evaluation(training)
     if hold_out is not None and hold_out < 0:
         raise UserError("--hold-out must not be negative")
-    if out is not None:
+    worker = _worker(training.strategy)
+    if worker is not None and out is None:
+        raise UserError("several workers train one run: give --out, the same folder for all")
+    if out is not None and not worker:
         runs.check_new(out)
     data_options = runs.DataOptions(
         name=_absolute(dataset),
@@ -266,6 +300,17 @@ def fit(
     run = out or runs.propose(Path("runs"), flavour, dataset)
     config = runs.RunConfig(flavour, {**values, "seed": training.seed}, data_options, training)
     _start(run, config, epochs, dry_run, new=True)
+
+
+def _worker(strategy: str) -> int | None:
+    """The number of this process among several that train, None where there is one."""
+    if not os.environ.get("TF_CONFIG") and strategy != "multiworker":
+        return None
+    from tfgan2.training import cluster
+
+    cluster.check_strategy(strategy)
+    found = cluster.read_cluster(os.environ.get("TF_CONFIG"))
+    return None if found is None or len(found.workers) < 2 else found.index
 
 
 def _check_evaluation(options: runs.TrainingOptions) -> None:
@@ -303,8 +348,12 @@ def _absolute(dataset: str) -> str:
     return f"{kind}:{','.join(whole)}"
 
 
-def _resume(run: Path, steps: int | None, epochs: float | None, dry_run: bool) -> None:
+def _resume(
+    run: Path, steps: int | None, epochs: float | None, strategy: str | None, dry_run: bool
+) -> None:
     config = runs.RunConfig.read(run)
+    if strategy is not None:
+        config.training.strategy = strategy
     if steps is not None:
         if steps < config.training.steps:
             raise UserError(
@@ -320,8 +369,10 @@ def _start(
     from tfgan2.training.progress import Display
 
     display = Display()
-    devices = _tensorflow(display)
-    from tfgan2.training.loop import build_model
+    devices, place = _tensorflow(display, config.training.strategy)
+    if not place.chief:
+        display.quiet()
+    from tfgan2.training.loop import Trainer, build_model
 
     cls = registry.load_class(config.flavour)
     _check_kind(cls, config)
@@ -342,8 +393,10 @@ def _start(
         config.hyperparameters.update(cls.data_hyperparameters(config.dataset))
     except UserError as error:
         raise UserError(f"{config.flavour} {error}, {config.data.name} has none") from error
-    model = build_model(config)
-    model.check_batch_size(batch_size)
+    place.check_batch_size(batch_size)
+    with place.strategy.scope():
+        model = build_model(config)
+    model.check_batch_size(batch_size // place.replicas)
     images_per_step = batch_size * model.batches_per_step
     dataset.check_batch_size(images_per_step)
     if epochs is not None:
@@ -356,9 +409,12 @@ def _start(
         batch = next(iter(dataset.batches(images_per_step, seed=config.training.seed)))
         _show_dry_run(config, model, batch, display)
         return
-    evaluator = _evaluator(run, config, model, dataset, display)
-    _make(run, config)
-    _train(run, config, model, dataset, display, evaluator)
+    evaluator = None
+    if place.chief:
+        evaluator = _evaluator(run, config, model, dataset, display)
+        _make(run, config)
+    trainer = Trainer(run, config, model, dataset, display, evaluator, place)
+    _train(trainer)
 
 
 _PARTS = {
@@ -383,7 +439,8 @@ def _check_kind(cls: type[GenerativeModel], config: runs.RunConfig) -> None:
         )
 
 
-def _tensorflow(display: Display) -> str:
+def _tensorflow(display: Display, strategy: str) -> tuple[str, Place]:
+    """TensorFlow's devices, and this process's place among those that train."""
     from tfgan2.cli import tensorflow
 
     display.say("loading TensorFlow")
@@ -391,7 +448,13 @@ def _tensorflow(display: Display) -> str:
     from tfgan2.training.loop import make_deterministic
 
     make_deterministic()
-    return devices
+    from tfgan2.training.distribution import Place, make_strategy
+
+    place = Place.of(make_strategy(strategy))
+    if place.replicas > 1:
+        processes = f" in {place.part.of} processes" if place.part.of > 1 else ""
+        devices += f", {place.replicas} replicas{processes}"
+    return devices, place
 
 
 def _load_data(options: runs.DataOptions, display: Display) -> ImageDataset:
@@ -484,17 +547,8 @@ def _make(run: Path, config: runs.RunConfig) -> None:
         raise cannot_write(run, error) from error
 
 
-def _train(
-    run: Path,
-    config: runs.RunConfig,
-    model: GenerativeModel,
-    dataset: ImageDataset,
-    display: Display,
-    evaluator: Evaluator | None,
-) -> None:
-    from tfgan2.training.loop import Trainer
-
-    trainer = Trainer(run, config, model, dataset, display, evaluator)
+def _train(trainer: Trainer) -> None:
+    run, config, model, display = trainer.run, trainer.config, trainer.model, trainer.display
     signal = trainer.train()
     quoted = shlex.quote(str(run))
     if signal is not None:

@@ -11,7 +11,15 @@ import numpy as np
 
 from tfgan2 import words
 from tfgan2.data import embedded
-from tfgan2.data.dataset import ImageDataset, Request, Source, held, with_held_out
+from tfgan2.data.dataset import (
+    WHOLE,
+    ImageDataset,
+    Part,
+    Request,
+    Source,
+    held,
+    with_held_out,
+)
 from tfgan2.data.files import Files, open_files
 from tfgan2.errors import UserError
 from tfgan2.pictures import read_picture
@@ -189,7 +197,9 @@ class CaptionSource:
         self._source = source
         self._captions = captions
 
-    def batches(self, batch_size: int, *, seed: int, start: int) -> tf.data.Dataset:
+    def batches(
+        self, batch_size: int, *, seed: int, start: int, part: Part = WHOLE
+    ) -> tf.data.Dataset:
         import tensorflow as tf
 
         captions = self._captions
@@ -197,12 +207,12 @@ class CaptionSource:
         def with_words(first: tf.Tensor, sample: Any) -> tuple[tf.Tensor, tf.Tensor]:
             images, labels = sample
             key = tf.stack([tf.constant(seed, tf.int64), first])
-            drawn = tf.random.stateless_uniform((batch_size,), key)
+            drawn = tf.random.stateless_uniform((batch_size,), key)[part.of_batch(batch_size)]
             counts = tf.gather(captions.counts, labels)
             # A draw just below 1 may round up to the count itself.
             which = tf.minimum(tf.cast(drawn * tf.cast(counts, tf.float32), tf.int32), counts - 1)
             return images, tf.gather(captions.words, tf.gather(captions.first, labels) + which)
 
         counter = tf.data.Dataset.counter(start, batch_size)
-        samples = self._source.batches(batch_size, seed=seed, start=start)
+        samples = self._source.batches(batch_size, seed=seed, start=start, part=part)
         return tf.data.Dataset.zip(counter, samples).map(with_words)

@@ -22,6 +22,24 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
+class Part:
+    """Which part of each batch: number `index` of `of` equal ones."""
+
+    index: int
+    of: int
+
+    def of_batch(self, batch_size: int) -> slice:
+        """Where it is in a batch; raises a ValueError unless the batch can be divided so."""
+        if not 0 <= self.index < self.of or batch_size % self.of:
+            raise ValueError(f"a batch of {batch_size} has no part {self.index} of {self.of}")
+        size = batch_size // self.of
+        return slice(self.index * size, (self.index + 1) * size)
+
+
+WHOLE = Part(0, 1)
+
+
+@dataclass(frozen=True)
 class Kind:
     """A kind of samples.
 
@@ -74,12 +92,14 @@ class Source(Protocol):
     num_images: int
     in_memory: bool
 
-    def batches(self, batch_size: int, *, seed: int, start: int) -> tf.data.Dataset:
+    def batches(
+        self, batch_size: int, *, seed: int, start: int, part: Part = WHOLE
+    ) -> tf.data.Dataset:
         """Endless batches as those of `ImageDataset`, but of uint8 images.
 
         Float32 is for what is no picture, such as points: it is passed on as it is. The static
-        shape is (batch_size, H, W, C). Every epoch is a permutation that depends on
-        (seed, epoch) alone; the first batch begins at the sample number `start`.
+        shape is (batch_size, H, W, C), or of a part that of the part. Every epoch is a permutation
+        that depends on (seed, epoch) alone; the first batch begins at the sample number `start`.
         """
 
 
@@ -96,6 +116,7 @@ class ImageDataset:
         in_memory: whether all images are held in memory; else they are read while training.
         skipped: files left out since they cannot be read, as paths relative to their folder.
         held_out: samples that `batches` does not yield, or None where nothing was held out.
+        sides: of unpaired images, those of either kind by themselves; else ().
         fingerprint: 16 hexadecimal digits, equal for equal content in equal order. It is made from
             names, shapes and file sizes, not from pixels.
     """
@@ -114,11 +135,13 @@ class ImageDataset:
         kind: str = "images",
         held_out: ImageDataset | None = None,
         details: Mapping[str, Any] | None = None,
+        sides: tuple[ImageDataset, ...] = (),
     ) -> None:
         """
         Args:
             content: whatever tells this content and its order from another, fit for JSON.
             details: what else `facts` shall tell.
+            sides: of unpaired images.
         """
         self.source = source
         self.name = name
@@ -129,6 +152,7 @@ class ImageDataset:
         self.in_memory = source.in_memory
         self.skipped = skipped
         self.held_out = held_out
+        self.sides = sides
         self._details = dict(details or {})
         told: list[Any] = [content, image_shape, source.num_images, class_names]
         if held_out is not None:
@@ -165,7 +189,9 @@ class ImageDataset:
                 f"give --batch-size {self.num_images} or less"
             )
 
-    def batches(self, batch_size: int, *, seed: int = 0, start: int = 0) -> tf.data.Dataset:
+    def batches(
+        self, batch_size: int, *, seed: int = 0, start: int = 0, part: Part = WHOLE
+    ) -> tf.data.Dataset:
         """Endless batches in an order that is the same in every process.
 
         Every epoch is a permutation of all images that depends on (seed, epoch) alone. Batches run
@@ -177,6 +203,8 @@ class ImageDataset:
             start: how many samples were consumed before, at least 0: `batches(B, start=k * B)`
                 yields what `batches(B)` yields after k batches. The images in between are not
                 decoded.
+            part: which part of each batch to yield: those of several machines together are the
+                batch. Where samples can be found by number, the others are not even read.
 
         Returns:
             Float32 images in [-1, 1] of static shape (batch_size, H, W, C), or points in their own
@@ -207,7 +235,7 @@ class ImageDataset:
         # To rewrite the pipeline's graph is to copy the tensors in it: all images, once more.
         options.experimental_optimization.apply_default_optimizations = False
         return (
-            self.source.batches(batch_size, seed=seed, start=start)
+            self.source.batches(batch_size, seed=seed, start=start, part=part)
             .map(normalised, num_parallel_calls=cpu_count(), deterministic=True)
             .apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
             .prefetch(2)
@@ -274,7 +302,9 @@ class MemorySource:
         self._images = held(images)
         self._labels = None if labels is None else held(labels.astype(np.int32))
 
-    def batches(self, batch_size: int, *, seed: int, start: int) -> tf.data.Dataset:
+    def batches(
+        self, batch_size: int, *, seed: int, start: int, part: Part = WHOLE
+    ) -> tf.data.Dataset:
         import tensorflow as tf
 
         def gather(indices: tf.Tensor) -> Any:
@@ -283,7 +313,7 @@ class MemorySource:
                 return images
             return images, tf.gather(self._labels, indices)
 
-        return shuffled_indices(self.num_images, batch_size, seed=seed, start=start).map(
+        return shuffled_indices(self.num_images, batch_size, seed=seed, start=start, part=part).map(
             gather, num_parallel_calls=cpu_count(), deterministic=True
         )
 
@@ -318,18 +348,23 @@ def _is_aligned(array: np.ndarray) -> bool:
     return flags.c_contiguous and flags.writeable and array.ctypes.data % _ALIGNMENT == 0
 
 
-def shuffled_indices(count: int, batch_size: int, *, seed: int, start: int = 0) -> tf.data.Dataset:
+def shuffled_indices(
+    count: int, batch_size: int, *, seed: int, start: int = 0, part: Part = WHOLE
+) -> tf.data.Dataset:
     """Endless batches of indices into `count` samples: each epoch another permutation.
 
     Sample number p is found from (seed, p // count, p % count) alone, so that any start is cheap.
 
     Returns:
-        Int64, static shape (batch_size,), each 0…count-1.
+        Int64, static shape (batch_size,), or of a part that of the part, each 0…count-1.
     """
     import tensorflow as tf
 
+    chosen = part.of_batch(batch_size)
+    size = chosen.stop - chosen.start
+
     def indices(first: tf.Tensor) -> tf.Tensor:
-        positions = first + tf.range(batch_size, dtype=tf.int64)
+        positions = first + chosen.start + tf.range(size, dtype=tf.int64)
         key = _mixed(tf.cast(positions // count, tf.uint64) + _mixed(seed % 2**64))
         other = tf.cast(_mixed(key), tf.uint32)
         # More rounds than the default of 4: with those, neighbours stay neighbours a fifth more
@@ -337,7 +372,7 @@ def shuffled_indices(count: int, batch_size: int, *, seed: int, start: int = 0) 
         return tf.raw_ops.RandomIndexShuffle(
             index=positions % count,
             seed=tf.concat([tf.bitcast(key, tf.uint32), other[:, None]], axis=1),
-            max_index=tf.fill([batch_size], tf.constant(count - 1, tf.int64)),
+            max_index=tf.fill([size], tf.constant(count - 1, tf.int64)),
             rounds=8,
         )
 

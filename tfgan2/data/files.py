@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfgan2.data.dataset import (
+    WHOLE,
     MemorySource,
+    Part,
     Request,
     Source,
     cpu_count,
@@ -186,7 +188,9 @@ class FileSource:
             self._paths = tf.constant([os.fsencode(path) for path in files.paths])
             self._labels = None if files.labels is None else tf.constant(files.labels, tf.int32)
 
-    def batches(self, batch_size: int, *, seed: int, start: int) -> tf.data.Dataset:
+    def batches(
+        self, batch_size: int, *, seed: int, start: int, part: Part = WHOLE
+    ) -> tf.data.Dataset:
         import tensorflow as tf
 
         def read(indices: tf.Tensor) -> Any:
@@ -196,7 +200,7 @@ class FileSource:
                 return images
             return images, tf.gather(self._labels, indices)
 
-        return shuffled_indices(self.num_images, batch_size, seed=seed, start=start).map(
+        return shuffled_indices(self.num_images, batch_size, seed=seed, start=start, part=part).map(
             read, num_parallel_calls=cpu_count(), deterministic=True
         )
 

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from tfgan2.data.dataset import ImageDataset, Request, Source, held_out_indices
+from tfgan2.data.dataset import (
+    WHOLE,
+    ImageDataset,
+    Part,
+    Request,
+    Source,
+    held_out_indices,
+)
 from tfgan2.data.files import JOINT, Files, by_name, folder_of, open_files, pictures_in
 from tfgan2.data.folder import load_files
 from tfgan2.errors import UserError
@@ -89,11 +96,13 @@ class PairSource:
         self._source = source
         self._channels = input_channels
 
-    def batches(self, batch_size: int, *, seed: int, start: int) -> tf.data.Dataset:
+    def batches(
+        self, batch_size: int, *, seed: int, start: int, part: Part = WHOLE
+    ) -> tf.data.Dataset:
         def split(both: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return both[..., : self._channels], both[..., self._channels :]
 
-        return self._source.batches(batch_size, seed=seed, start=start).map(split)
+        return self._source.batches(batch_size, seed=seed, start=start, part=part).map(split)
 
 
 def _find_pairs(root: Path) -> Files:
@@ -212,6 +221,7 @@ def unpaired(request: Request, a: ImageDataset, b: ImageDataset) -> ImageDataset
         skipped=(*a.skipped, *b.skipped),
         held_out=held_out,
         details={"input_shape": list(a.image_shape)},
+        sides=(a, b),
     )
 
 
@@ -223,12 +233,16 @@ class UnpairedSource:
         self.in_memory = a.in_memory and b.in_memory
         self._sides = (a, b)
 
-    def batches(self, batch_size: int, *, seed: int, start: int) -> tf.data.Dataset:
+    def batches(
+        self, batch_size: int, *, seed: int, start: int, part: Part = WHOLE
+    ) -> tf.data.Dataset:
         import tensorflow as tf
 
         return tf.data.Dataset.zip(
             *(
-                _images(side.source.batches(batch_size, seed=2 * seed + number, start=start))
+                _images(
+                    side.source.batches(batch_size, seed=2 * seed + number, start=start, part=part)
+                )
                 for number, side in enumerate(self._sides)
             )
         )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import logging
 import re
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from tfgan2.data.catalogue import CATALOGUE
 from tfgan2.data.dataset import Request
@@ -74,7 +78,12 @@ def prepared_builder(request: Request) -> Any:
     image_feature(name, builder.info.features)  # before downloading what cannot be used
     request.progress(f"downloading and preparing {name}", 0, 1)
     try:
-        with _few_retries(), contextlib.redirect_stdout(io.StringIO()):  # it prints advice
+        # One process at a time: the others find it prepared.
+        with (
+            FileLock(_lock_for(builder)),
+            _few_retries(),
+            contextlib.redirect_stdout(io.StringIO()),  # it prints advice
+        ):
             builder.download_and_prepare()
     except ModuleNotFoundError as error:
         raise UserError(
@@ -90,6 +99,12 @@ def prepared_builder(request: Request) -> Any:
         ) from error
     request.progress(f"downloading and preparing {name}", 1, 1)
     return builder
+
+
+def _lock_for(builder: Any) -> Path:
+    """A file of this machine that stands for a dataset's folder."""
+    told = hashlib.sha256(str(builder.data_dir).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"tfgan2-{told}.lock"
 
 
 @contextlib.contextmanager

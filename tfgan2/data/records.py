@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfgan2.data.dataset import (
+    WHOLE,
     ImageDataset,
     MemorySource,
+    Part,
     Request,
     Source,
     choose_classes,
@@ -370,7 +372,9 @@ class RecordSource:
     def _buffered(self) -> int:
         return max(1, min(self.num_images, SHUFFLE_BYTES // max(1, self.records.mean_bytes)))
 
-    def batches(self, batch_size: int, *, seed: int, start: int) -> tf.data.Dataset:
+    def batches(
+        self, batch_size: int, *, seed: int, start: int, part: Part = WHOLE
+    ) -> tf.data.Dataset:
         import tensorflow as tf
 
         first_epoch, offset = divmod(start, self.num_images)
@@ -388,5 +392,13 @@ class RecordSource:
             return shuffled.skip(tf.where(epoch == first_epoch, tf.cast(offset, tf.int64), 0))
 
         encoded = tf.data.Dataset.counter(first_epoch).flat_map(one_epoch)
-        batches = self.records.decoded(encoded, self.image_shape, batch_size, drop_remainder=True)
+        chosen = part.of_batch(batch_size)
+        if part.of > 1:  # read, since records have no numbers, but not decoded
+            encoded = (
+                encoded.batch(batch_size, drop_remainder=True)
+                .map(lambda images, labels: (images[chosen], labels[chosen]))
+                .unbatch()
+            )
+        size = chosen.stop - chosen.start
+        batches = self.records.decoded(encoded, self.image_shape, size, drop_remainder=True)
         return batches if self.records.labelled else batches.map(lambda images, labels: images)

@@ -9,7 +9,9 @@ import numpy as np
 
 from tfgan2.data import records
 from tfgan2.data.dataset import (
+    WHOLE,
     ImageDataset,
+    Part,
     Request,
     choose_classes,
     cpu_count,
@@ -84,7 +86,9 @@ class StackedSource:
         self.num_images = len(triples)
         self._images, self._triples, self._labels = held(images), held(triples), held(labels)
 
-    def batches(self, batch_size: int, *, seed: int, start: int) -> tf.data.Dataset:
+    def batches(
+        self, batch_size: int, *, seed: int, start: int, part: Part = WHOLE
+    ) -> tf.data.Dataset:
         import tensorflow as tf
 
         def gather(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -92,6 +96,6 @@ class StackedSource:
             channels = [tf.gather(self._images, chosen) for chosen in (red, green, blue)]
             return tf.concat(channels, axis=-1), tf.gather(self._labels, indices)
 
-        return shuffled_indices(self.num_images, batch_size, seed=seed, start=start).map(
+        return shuffled_indices(self.num_images, batch_size, seed=seed, start=start, part=part).map(
             gather, num_parallel_calls=cpu_count(), deterministic=True
         )

@@ -165,16 +165,14 @@ def _plots(compared: Sequence[Compared]) -> list[Plot]:
                 plots.append((title.strip(), FIGURES[figure].title, curves))
     for loss in ("generator_loss", "discriminator_loss", "loss"):
         curves = {
-            run.name: [
-                (line["images"] / 1000, line[loss]) for line in _thinned(run.lines) if loss in line
-            ]
+            run.name: [(line["images"] / 1000, line[loss]) for line in run.lines if loss in line]
             for run in compared
         }
-        curves = {name: points for name, points in curves.items() if points}
+        curves = {name: _thinned(points) for name, points in curves.items() if points}
         if curves:
             plots.append(("comparable within a flavour only", loss.replace("_", " "), curves))
     return plots
 
 
-def _thinned(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return lines[:: max(1, len(lines) // 500)]
+def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    return points[:: max(1, len(points) // 500)]

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING
 
 from tfgan2 import runs
 from tfgan2.errors import UserError, unknown
-from tfgan2.evaluation.evaluate import check_metrics, evaluate, possible
+from tfgan2.evaluation.evaluate import Possible, check_metrics, evaluate, possible
 from tfgan2.evaluation.features import extractor_for
 from tfgan2.evaluation.figures import FIGURES
 from tfgan2.evaluation.references import Cache, cache_folder
 from tfgan2.evaluation.report import folder_of, write
-from tfgan2.evaluation.samples import LatentSamples, Samples, TranslatedSamples, real_samples
+from tfgan2.evaluation.samples import (
+    LatentSamples,
+    Samples,
+    TranslatedSamples,
+    label_places,
+    real_samples,
+)
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
@@ -59,9 +65,16 @@ class Evaluator:
         latent = hasattr(model, "draw_latents")
         self._reals = real_samples(dataset, held_out=not latent, split=config.data.split)
         self._fakes: Samples = (
-            LatentSamples(model, {}, 0)
+            LatentSamples(
+                model,
+                {},
+                0,
+                label_places(
+                    model.label_names(dataset.class_names), self._reals.dataset.class_names
+                ),
+            )
             if latent
-            else TranslatedSamples(model, self._reals.dataset, {})
+            else TranslatedSamples(model, dataset.held_out or dataset, {})
         )
         self._extractor = extractor_for(
             options.evaluate_features,
@@ -69,7 +82,7 @@ class Evaluator:
             cache=self._references.folder,
             progress=progress,
         )
-        allowed = possible(self._fakes, self._reals, self._extractor)
+        allowed = possible(self._fakes, self._reals, self._extractor, self._count)
         self._metrics = check_metrics(options.evaluate_metrics or []) or tuple(
             name for name in allowed.usual if name in _USUAL
         )
@@ -78,6 +91,7 @@ class Evaluator:
         self.prefix = f"{self._extractor.name if self._extractor else 'points'}/"
         self.best_metric = options.best_metric or ("fid" if self._extractor else "good_samples")
         check_best(self.best_metric)
+        self._metrics = _with(self.best_metric, self._metrics, allowed)
 
     def __call__(self, step: int, num_images: int) -> dict[str, float]:
         """Judges the model as it is now.
@@ -90,7 +104,6 @@ class Evaluator:
             The figures, by name without the prefix.
 
         Raises:
-            UserError: the figure that is to tell the best is not among them.
             OSError: the disk refuses.
         """
         found = evaluate(
@@ -102,15 +115,20 @@ class Evaluator:
             references=self._references,
             progress=self._progress,
         )
-        if self.best_metric not in found.figures:
-            raise UserError(
-                f"best metric {self.best_metric!r} is not measured: choose from "
-                f"{', '.join(found.figures)}, or add its metric"
-            )
         place = {"run": self._run.name, "flavour": self._flavour, "step": step}
         found = replace(found, who={**place, "kimg": num_images / 1000, **found.who})
         write(folder_of(self._run, found), found.to_json(), found.pictures)
         return found.figures
+
+
+def _with(figure: str, metrics: tuple[str, ...], allowed: Possible) -> tuple[str, ...]:
+    """The metrics, and that which has this figure."""
+    for metric, figures in allowed.figures.items():
+        if figure in figures:
+            return metrics if metric in metrics else (*metrics, metric)
+    known = [name for figures in allowed.figures.values() for name in figures]
+    better = ", ".join(name for name in known if FIGURES[name].better)
+    raise UserError(f"best metric {figure!r} cannot be measured here: choose from {better}")
 
 
 def check_best(name: str) -> None:

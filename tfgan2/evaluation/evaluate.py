@@ -42,6 +42,14 @@ METRICS = {
     "pairs": "L1 and PSNR to what was to come out",
     "neighbours": "the nearest real images of samples, as a picture",
 }
+_FIGURES = {
+    "fid": ("fid",),
+    "kid": ("kid", "kid_std"),
+    "is": ("is", "is_std", "is_real"),
+    "prdc": ("precision", "recall", "density", "coverage"),
+    "pairs": ("l1", "psnr"),
+    "neighbours": (),
+}
 NEAREST = 5
 KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
 FOUND = 0.1
@@ -121,15 +129,13 @@ def evaluate(
             f"samples of {_shape(fakes)} cannot be judged by images of {_shape(reals)}: "
             "give a reference of that size"
         )
-    allowed = possible(fakes, reals, extractor)
+    count = min(count, fakes.most or count)
+    if min(count, reals.dataset.num_images) < 2:
+        raise UserError("one image tells nothing: give 2 or more of either side")
+    allowed = possible(fakes, reals, extractor, count)
     chosen = check_metrics(metrics) if metrics is not None else allowed.usual
     for name in chosen:
         allowed.check(name)
-    count = min(count, fakes.most or count)
-    if count < 2:
-        raise UserError("one image tells nothing: give 2 or more")
-    if "prdc" in chosen and count <= NEAREST:
-        raise UserError(f"prdc needs more than {NEAREST} samples: give a higher count")
     if extractor is None:
         return _of_points(fakes, reals, count)
     return _Judge(fakes, reals, extractor, chosen, count, seed, references, progress).judge()
@@ -142,10 +148,12 @@ class Possible:
     Attributes:
         usual: what is taken if nobody chooses.
         why_not: of each other, why it does not.
+        figures: of each that does, the names of its figures.
     """
 
     usual: tuple[str, ...]
     why_not: dict[str, str]
+    figures: dict[str, tuple[str, ...]]
 
     def check(self, name: str) -> None:
         """Raises a UserError unless the metric makes sense."""
@@ -153,11 +161,13 @@ class Possible:
             raise UserError(f"metric {name!r} is not possible: {self.why_not[name]}")
 
 
-def possible(fakes: Samples, reals: RealSamples, extractor: Extractor | None) -> Possible:
+def possible(
+    fakes: Samples, reals: RealSamples, extractor: Extractor | None, count: int
+) -> Possible:
     """Which metrics make sense; the arguments are those of `evaluate`."""
     if is_points(reals.image_shape):
         others = {name: "points are judged by their modes" for name in METRICS if name != "modes"}
-        return Possible(("modes",), others)
+        return Possible(("modes",), others, {"modes": ("modes_found", "good_samples")})
     assert extractor is not None
     why_not = {}
     named = f"features {extractor.name!r} name no classes"
@@ -172,12 +182,15 @@ def possible(fakes: Samples, reals: RealSamples, extractor: Extractor | None) ->
     if not fakes.paired:
         why_not["pairs"] = "no sample has an image that it should have been"
     usual = [name for name in METRICS if name not in why_not]
-    if min(fakes.most or NEAREST + 1, reals.most or 0) <= NEAREST:
+    if min(count, fakes.most or count, reals.dataset.num_images) <= NEAREST:
         why_not["prdc"] = f"it needs more than {NEAREST} samples and real images"
         usual.remove("prdc")
     if extractor.name.startswith("inception"):
         usual.remove("neighbours")  # as slow as the rest together
-    return Possible(tuple(usual), why_not)
+    classes = ("classes_found", "rarest_class", *["label_accuracy"] * fakes.labelled)
+    figures = {**_FIGURES, "classes": classes, "modes": ("modes_found", "mode_kl")}
+    figures = {name: found for name, found in figures.items() if name not in why_not}
+    return Possible(tuple(usual), why_not, figures)
 
 
 class _Judge:
@@ -335,7 +348,12 @@ class _Judge:
         # Told whatever was asked for, so that figures of one protocol have one id.
         banks = {"samples": len(made.bank), "real_images": len(real.bank)}
         size = min(KID_SUBSET_SIZE, *banks.values())
-        protocol["kid"] = {"subsets": KID_SUBSETS, "subset_size": size, **banks}
+        protocol["kid"] = {
+            "subsets": KID_SUBSETS,
+            "subset_size": size,
+            "seed": self._seed,
+            **banks,
+        }
         protocol["prdc"] = {"nearest": NEAREST, **banks}
         if self._extractor.num_classes:
             protocol["is"] = {"splits": SPLITS}

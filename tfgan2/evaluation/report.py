@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,12 +34,39 @@ def name_of(found: Evaluation) -> str:
     return f"{features}-{found.protocol_id}"
 
 
+def check_place(folder: Path) -> None:
+    """Raises a UserError unless a result may stand there; an earlier one may be replaced."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise UserError(f"--out {folder} is a file: give a folder's name")
+    others = [
+        path.name
+        for path in folder.iterdir()
+        if path.name not in (RESULT_FILE, "index.html") and path.suffix != ".png"
+    ]
+    if any(folder.iterdir()) and (others or _earlier(folder) is None):
+        raise UserError(f"--out {folder} exists and is no result: choose another name")
+
+
+def _earlier(folder: Path) -> dict[str, Any] | None:
+    """The result in a folder, None where there is none."""
+    try:
+        result = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
+        return result if result["tfgan2_evaluation"] == FORMAT else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def write(
     folder: Path,
     result: Mapping[str, Any],
     pictures: Mapping[str, tuple[np.ndarray, int | None, str]],
 ) -> None:
     """Writes `result.json`, `index.html` and the pictures, all or nothing.
+
+    What an earlier result of the same protocol and the same samples has besides is kept: it was
+    made by asking for other metrics.
 
     Args:
         folder: the final name; one that stands there is replaced.
@@ -49,13 +77,22 @@ def write(
         OSError: the disk refuses.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    earlier = _earlier(folder) or {}
+    same = all(earlier.get(key) == result[key] for key in ("who", "protocol_id"))
+    captions = {name: caption for name, (_, _, caption) in pictures.items()}
+    if same:
+        figures = {**earlier["figures"], **result["figures"]}
+        result = {**result, "figures": {name: figures[name] for name in FIGURES if name in figures}}
+        captions = {**earlier.get("pictures", {}), **captions}
+    result = {**result, "pictures": captions}
     with written_atomically(folder) as partial:
         partial.mkdir()
+        for name in captions.keys() - pictures.keys():
+            shutil.copyfile(folder / f"{name}.png", partial / f"{name}.png")
         text = json.dumps(result, indent=2) + "\n"
         (partial / RESULT_FILE).write_text(text, encoding="utf-8")
         for name, (images, columns, _) in pictures.items():
             save_grid(partial / f"{name}.png", images, columns=columns)
-        captions = {name: caption for name, (_, _, caption) in pictures.items()}
         (partial / "index.html").write_text(page(result, captions), encoding="utf-8")
 
 
@@ -67,6 +104,8 @@ def read_all(run: Path) -> list[dict[str, Any]]:
     """
     results = []
     for path in sorted((run / "evaluation").glob(f"*/{RESULT_FILE}")):
+        if path.parent.name.startswith("."):
+            continue  # being written, or left by a process that was killed meanwhile
         try:
             result = json.loads(path.read_text(encoding="utf-8"))
             if result["tfgan2_evaluation"] != FORMAT:

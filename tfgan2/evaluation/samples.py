@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -45,6 +45,7 @@ class Samples(Protocol):
         image_shape: (height, width, channels).
         most: how many there are, None where there is no end.
         paired: whether it is known what each was to be.
+        labelled: whether the labels of chunks are the classes of the reals.
         facts: what a protocol has to tell of them; JSON.
         who: what they are and were made by: run, flavour, step, weights and so on; JSON.
     """
@@ -57,6 +58,9 @@ class Samples(Protocol):
 
     @property
     def paired(self) -> bool: ...
+
+    @property
+    def labelled(self) -> bool: ...
 
     @property
     def facts(self) -> dict[str, Any]: ...
@@ -79,18 +83,32 @@ class LatentSamples:
     most = None
     paired = False
 
-    def __init__(self, model: GenerativeModel, who: dict[str, Any], seed: int) -> None:
+    def __init__(
+        self,
+        model: GenerativeModel,
+        who: dict[str, Any],
+        seed: int,
+        places: np.ndarray | None = None,
+    ) -> None:
         """
         Args:
             model: draws latents.
             who: flavour, step and run.
             seed: of the latents.
+            places: the class of the reals that each label means, see `label_places`.
         """
         self.image_shape = model.image_shape
         averaged = model.ema_generator is not None
         weights = "averaged" if averaged else "as trained"
-        self.who = {**who, "weights": weights, "made_of": _made_of(model)}
+        self.who = {
+            **who,
+            "weights": weights,
+            "made_of": _made_of(model),
+            "computed_in": model.dtype_policy.compute_dtype,
+        }
         self.facts = {"seed": seed}
+        self.labelled = places is not None and model.labels_are_classes
+        self._places = places
         self._model, self._seed = model, seed
 
     def chunks(self, count: int) -> Iterator[Chunk]:
@@ -106,7 +124,7 @@ class LatentSamples:
             if captions:
                 given = texts[part]
             made = model.generate(latents[part], given, batch_size=batch)
-            yield Chunk(shown(made), chosen if model.labels_are_classes else None)
+            yield Chunk(shown(made), _classes(chosen, self._places if self.labelled else None))
 
 
 class FileSamples:
@@ -116,14 +134,14 @@ class FileSamples:
     paired = False
 
     def __init__(
-        self, generator: Generator, file: Path, seed: int, *, labels_are_classes: bool
+        self, generator: Generator, file: Path, seed: int, places: np.ndarray | None = None
     ) -> None:
         """
         Args:
             generator: loaded from the file.
             file: to be named.
             seed: of the latents.
-            labels_are_classes: whether its labels are those of the data.
+            places: the class of the reals that each label means, see `label_places`.
         """
         metadata = generator.metadata
         height, width, channels = generator.image_shape
@@ -134,7 +152,8 @@ class FileSamples:
         self.who["made_of"] = _made_of(generator)
         self.facts = {"seed": seed}
         self._generator, self._seed = generator, seed
-        self._labels_are_classes = labels_are_classes
+        self.labelled = places is not None and generator.conditional
+        self._places = places
 
     def chunks(self, count: int) -> Iterator[Chunk]:
         generator = self._generator
@@ -152,12 +171,14 @@ class FileSamples:
             chosen = None if labels is None else labels[part]
             yield Chunk(
                 shown(generator(latents[part], chosen, None if texts is None else texts[part])),
-                chosen if self._labels_are_classes else None,
+                _classes(chosen, self._places if self.labelled else None),
             )
 
 
 class TranslatedSamples:
     """What a model makes of the images of a dataset, beside what was to come out."""
+
+    labelled = False
 
     def __init__(self, model: GenerativeModel, dataset: ImageDataset, who: dict[str, Any]) -> None:
         """
@@ -167,16 +188,27 @@ class TranslatedSamples:
             who: flavour, step and run.
         """
         self.image_shape = dataset.image_shape
-        self.most: int | None = dataset.num_images
+        inputs = dataset.sides[0] if dataset.sides else dataset
+        self.most: int | None = inputs.num_images
         averaged = model.ema_generator is not None
         weights = "averaged" if averaged else "as trained"
-        self.who = {**who, "weights": weights, "made_of": "the inputs of the reference"}
-        self.facts: dict[str, Any] = {}
-        self.paired = dataset.kind != "unpaired"
-        self._dataset = dataset
+        self.who = {
+            **who,
+            "weights": weights,
+            "made_of": "the inputs of the reference",
+            "computed_in": model.dtype_policy.compute_dtype,
+        }
+        self.paired = not dataset.sides
+        self._dataset = inputs
         name, self._network = next(iter(model.exports().items()))
         if len(model.exports()) > 1:
             self.who["network"] = name
+        # What it is that a model must do of these inputs: enlarge them twice, or four times.
+        task = {"scale": self._network.facts.get("scale", 1)}
+        for key in ("mask", "mask_size"):
+            if key in model.get_config():
+                task[key] = model.get_config()[key]
+        self.facts: dict[str, Any] = {"task": task}
         self._model = model
 
     def chunks(self, count: int) -> Iterator[Chunk]:
@@ -199,7 +231,7 @@ class RealSamples:
         whole: what a classifier may be trained on: the same, or where they are held out, the rest.
     """
 
-    paired = False
+    paired = labelled = False
 
     def __init__(self, dataset: ImageDataset, part: str, split: str | None = None) -> None:
         """
@@ -208,9 +240,11 @@ class RealSamples:
             part: which it is, in words: "training" or "held out".
             split: of tensorflow-datasets.
         """
-        self.dataset = self.whole = dataset
+        self.whole = dataset
+        # Of two sides the second is to be made; each is of its own length.
+        self.dataset = dataset.sides[1] if dataset.sides else dataset
         self.image_shape = dataset.image_shape
-        self.most: int | None = dataset.num_images
+        self.most: int | None = self.dataset.num_images
         height, width, channels = dataset.image_shape
         self.facts: dict[str, Any] = {
             "dataset": Path(dataset.name).name if ":" in dataset.name else dataset.name,
@@ -233,7 +267,7 @@ class RealSamples:
         size, _ = _sizes(self.image_shape)
         for parts in _batches(self.dataset, count, size):
             labels = None
-            if self.dataset.kind == "images" and self.dataset.class_names:
+            if self.dataset.kind == "images" and len(parts) > 1:
                 labels = parts[1]
             yield Chunk(shown(_target(parts, self.dataset)), labels)
 
@@ -292,6 +326,25 @@ def size_of_pictures(folder: Path, whole: bool) -> tuple[int, bool]:
     return min(sizes)[0], colour
 
 
+def label_places(names: Sequence[str], class_names: Sequence[str]) -> np.ndarray | None:
+    """The class that each label of a generator means; None where one is no class.
+
+    Args:
+        names: of the generator's labels.
+        class_names: of the reals.
+
+    Returns:
+        int32, shape (labels,).
+    """
+    if not names or not set(names) <= set(class_names):
+        return None
+    return np.array([list(class_names).index(name) for name in names], np.int32)
+
+
+def _classes(labels: np.ndarray | None, places: np.ndarray | None) -> np.ndarray | None:
+    return None if labels is None or places is None else places[labels]
+
+
 def _made_of(maker: Any) -> str:
     """What a generator was given beside latents, in words."""
     if getattr(maker, "captions", ()):
@@ -302,7 +355,7 @@ def _made_of(maker: Any) -> str:
 
 def _target(parts: tuple[np.ndarray, ...], dataset: ImageDataset) -> np.ndarray:
     """The images that are to be made."""
-    return parts[1] if dataset.kind in ("pairs", "unpaired") else parts[0]
+    return parts[1] if dataset.kind == "pairs" else parts[0]
 
 
 def _sizes(shape: tuple[int, int, int]) -> tuple[int, int]:

@@ -56,7 +56,8 @@ class Summary:
         self._running.update(features)
         if not len(self.bank):
             self.bank = np.zeros((0, features.shape[1]), np.float32)
-        self.bank = np.concatenate([self.bank, features[: BANK - len(self.bank)]])
+        if len(self.bank) < BANK:
+            self.bank = np.concatenate([self.bank, features[: BANK - len(self.bank)]])
         if probabilities is not None:
             seen = np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
             self.classes = seen if self.classes is None else self.classes + seen

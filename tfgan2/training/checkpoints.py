@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 import zipfile
 import zlib
@@ -63,12 +64,14 @@ def remove_partial(run: Path) -> None:
     within = [*folder(run).rglob(pattern), *(run / "samples").rglob(pattern)]
     for partial in [*run.glob(pattern), *within]:
         partial.unlink(missing_ok=True)
+    for folder_of_result in (run / "evaluation").glob(pattern):
+        shutil.rmtree(folder_of_result, ignore_errors=True)
 
 
 def save(
     run: Path,
     step: int,
-    state: Mapping[str, keras.Variable],
+    arrays: Mapping[str, np.ndarray],
     extra: Mapping[str, Any],
     *,
     keep: int,
@@ -78,7 +81,7 @@ def save(
     Args:
         run: the run directory.
         step: updates done.
-        state: variables by name.
+        arrays: values of the variables, by name.
         extra: JSON to keep beside them.
         keep: how many of the newest stay.
 
@@ -89,17 +92,17 @@ def save(
         FloatingPointError: a weight is not finite; nothing is written.
         OSError: the disk refuses; nothing stands under the final name.
     """
-    path = _write(folder(run) / f"step-{step:07d}.npz", step, state, extra)
+    path = _write(folder(run) / f"step-{step:07d}.npz", step, arrays, extra)
     for old in paths(run)[keep:]:
         old.unlink()
     return path
 
 
 def save_best(
-    run: Path, step: int, state: Mapping[str, keras.Variable], extra: Mapping[str, Any]
+    run: Path, step: int, arrays: Mapping[str, np.ndarray], extra: Mapping[str, Any]
 ) -> Path:
     """Writes the best checkpoint, in place of the one before; as `save`."""
-    return _write(best_path(run), step, state, extra)
+    return _write(best_path(run), step, arrays, extra)
 
 
 def best_path(run: Path) -> Path:
@@ -108,9 +111,8 @@ def best_path(run: Path) -> Path:
 
 
 def _write(
-    path: Path, step: int, state: Mapping[str, keras.Variable], extra: Mapping[str, Any]
+    path: Path, step: int, arrays: Mapping[str, np.ndarray], extra: Mapping[str, Any]
 ) -> Path:
-    arrays = {name: np.asarray(variable) for name, variable in state.items()}
     for name, array in arrays.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
             raise FloatingPointError(name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import secrets
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,13 +17,15 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2 import images, registry, runs
-from tfgan2.errors import TrainingDivergedError, UserError, cannot_write
+from tfgan2.errors import TrainingDivergedError, UserError, WorkerLostError, cannot_write
 from tfgan2.training import checkpoints, stats
+from tfgan2.training.distribution import Place
 from tfgan2.training.interruption import Interruption
 from tfgan2.training.progress import Display
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
+    from tfgan2.data.dataset import Part
     from tfgan2.evaluation.during import Evaluator
     from tfgan2.models.base import GenerativeModel
 
@@ -41,8 +45,18 @@ def build_model(config: runs.RunConfig) -> GenerativeModel:
     """The run's model, compiled, with fresh weights."""
     with precision(config.training.precision):
         model = registry.create(config.flavour, **config.hyperparameters)
+        if config.training.sync_batch_norm:
+            for network in model.networks().values():
+                synchronise(network)
         model.compile()
     return model
+
+
+def synchronise(network: keras.Model) -> None:
+    """Has all batch norm of a network take the statistics of all replicas' batches together."""
+    for layer in network._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
 
 
 def make_deterministic() -> None:
@@ -52,6 +66,10 @@ def make_deterministic() -> None:
     """
     if tf.config.list_physical_devices("GPU"):
         tf.config.experimental.enable_op_determinism()
+
+
+_STOP = "stop"
+_GONE = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError)
 
 
 class Trainer:
@@ -65,6 +83,7 @@ class Trainer:
         dataset: ImageDataset,
         display: Display,
         evaluator: Evaluator | None = None,
+        place: Place | None = None,
     ) -> None:
         """Prepares.
 
@@ -75,6 +94,8 @@ class Trainer:
             dataset: the images that `config` describes.
             display: shows the progress.
             evaluator: judges the model now and then, or None.
+            place: the devices that train, and which of several processes this is; default: this
+                process and one device.
         """
         self.run = run
         self.config = config
@@ -83,6 +104,7 @@ class Trainer:
         self.dataset = dataset
         self.display = display
         self._evaluator = evaluator
+        self.place = place or Place.of(tf.distribute.get_strategy())
         batch_size = self.options.batch_size or model.batch_size
         self.images_per_step = batch_size * model.batches_per_step
         model.plan(self.options.steps)
@@ -105,11 +127,16 @@ class Trainer:
             UserError: the disk refuses, or the run is being trained already.
         """
         try:
-            with runs.locked(self.run):
-                checkpoints.remove_partial(self.run)
-                self._restore()
+            with runs.locked(self.run) if self.place.chief else contextlib.nullcontext():
+                if self.place.chief:
+                    checkpoints.remove_partial(self.run)
+                with self._others_present():
+                    self._restore()
+                    self._check_same_folder()
                 if self.step >= self.options.steps:
                     return None
+                if not self.place.chief:
+                    return self._train(stats.NoWriter())
                 writer = stats.StatsWriter(self.run, self.step)
                 try:
                     return self._train(writer)
@@ -118,39 +145,65 @@ class Trainer:
         except OSError as error:
             raise cannot_write(self.run, error) from error
 
+    def _check_same_folder(self) -> None:
+        """All workers must read and write one run directory."""
+        if self.place.part.of == 1:
+            return
+        path = self.run / ".workers"
+        if self.place.chief:
+            path.write_text(str(secrets.randbelow(2**31) + 1), encoding="ascii")
+        self.place.agree_on(0)  # it is written once this returns
+        seen = int(path.read_text(encoding="ascii")) if path.exists() else 0
+        if not self.place.agree_on(seen) or not self.place.agree_on(self.step):
+            raise UserError(
+                f"the workers do not see the same {self.run}: give --out a folder that all "
+                "machines share"
+            )
+
     def _restore(self) -> None:
         checkpoint = checkpoints.newest(self.run, lambda text: self.display.say(f"warning: {text}"))
         if checkpoint is None:
             return
-        checkpoints.restore(checkpoint, self.model.state())
+        with self.place.strategy.scope():
+            checkpoints.restore(checkpoint, self.model.state())
         self.step = checkpoint.step
         self.averages = stats.Averages(checkpoint.extra["averages"])
         self.seconds = checkpoint.extra["seconds"]
         self.best = checkpoint.extra.get("best")
 
-    def _train(self, writer: stats.StatsWriter) -> int | None:
+    def _train(self, writer: stats.Writer) -> int | None:
         options = self.options
-        batches = self.dataset.batches(
-            self.images_per_step, seed=options.seed, start=self.step * self.images_per_step
+        batches = self.place.distributed(
+            functools.partial(
+                self._batches, seed=options.seed, start=self.step * self.images_per_step
+            )
         )
         shown = self.model.samples_shown(options.sample_count)
         held_out = self.dataset.held_out
         self.examples = (held_out or self.dataset).some(shown, seed=options.seed)
-        if not (self.run / "reals.png").exists():
+        if self.place.chief and not (self.run / "reals.png").exists():
             reals = self.dataset.some(shown, seed=options.seed) if held_out else self.examples
             self._show_reals(reals)
         step_functions: dict[str, Any] = {}
         iterator = iter(batches)
-        saved = self.step
-        with Interruption() as interruption, self.display.training(self.step, options.steps):
-            while self.step < options.steps and interruption.signal is None:
+        saved, stopped = self.step, False
+        with (
+            self._others_present(),
+            Interruption() as interruption,
+            self.display.training(self.step, options.steps),
+        ):
+            while self.step < options.steps and not stopped:
                 batch = self._next(iterator, writer)
                 phase = self.model.phase = self.model.phase_at(self.step)
                 compiled = phase in step_functions
                 if not compiled:
                     step_functions[phase] = self._step_function()
                 started = time.perf_counter()
-                metrics = {k: float(v) for k, v in step_functions[phase](batch).items()}
+                stop = tf.constant(interruption.signal is not None)
+                found = step_functions[phase](batch, stop)
+                metrics = {k: float(v) for k, v in found.items()}
+                # Whoever was told to stop, all stop after the same step.
+                stopped = metrics.pop(_STOP) > 0
                 elapsed = time.perf_counter() - started
                 self.step += 1
                 self._check(metrics)
@@ -163,7 +216,7 @@ class Trainer:
                 last = self.step == options.steps
                 if last or self.step % options.log_every == 0:
                     self._log(writer)
-                if last or self.step % options.sample_every == 0:
+                if self.place.chief and (last or self.step % options.sample_every == 0):
                     self._show(writer)
                 if self._evaluator and (last or self.step % options.evaluate_every == 0):
                     self._evaluate(self._evaluator, writer)
@@ -172,32 +225,57 @@ class Trainer:
                     saved = self.step
             if saved < self.step:
                 self._save(writer)
-            return interruption.signal
+            return interruption.signal or (signal.SIGTERM if stopped else None)
 
-    def _next(self, iterator: Iterator[Any], writer: stats.StatsWriter) -> Any:
+    def _batches(self, part: Part, **where: int) -> tf.data.Dataset:
+        return self.dataset.batches(self.images_per_step, part=part, **where)
+
+    @contextlib.contextmanager
+    def _others_present(self) -> Iterator[None]:
+        """Says so where another worker has gone while all computed."""
+        try:
+            yield
+        except _GONE as error:
+            if self.place.part.of == 1:
+                raise
+            good = checkpoints.paths(self.run)
+            kept = f"from {good[0].name}" if good else "from the start"
+            raise WorkerLostError(
+                f"another worker has gone after step {self.step}; start all workers again with "
+                f"`tfgan2 fit --resume {self.run}`, they go on {kept} "
+                f"({error.message.strip().splitlines()[0][:120]})"
+            ) from error
+
+    def _next(self, iterator: Iterator[Any], writer: stats.Writer) -> Any:
         try:
             return next(iterator)
         except tf.errors.OpError as error:  # a file vanished or broke since it was checked
-            if self.step:
+            if self.place.part.of > 1 and isinstance(error, _GONE):
+                raise
+            saved = self.step > 0 and self.place.part.of == 1
+            if saved:  # alone: several would have to be told
                 self._save(writer)
             # TensorFlow puts its own words around those of the Python code that failed.
             first = error.message.strip().splitlines()[0]
             cause = first.rpartition("UserError: ")[2]
-            saved = ", which is saved" if self.step else ""
+            told = ", which is saved" if saved else ""
             raise UserError(
-                f"after step {self.step}{saved}, no more data could be read: {cause}"
+                f"after step {self.step}{told}, no more data could be read: {cause}"
             ) from error
 
     def _step_function(self) -> Any:
-        strategy = tf.distribute.get_strategy()
-        one_device = strategy.num_replicas_in_sync == 1
-        # XLA cannot place variables on several devices.
-        jit = self.options.xla and one_device
-        update = tf.function(self.model.train_step, jit_compile=jit, autograph=False)
+        strategy = self.place.strategy
+        update = self.model.train_step
+        # Neither XLA nor a function within can bring the gradients of several replicas together.
+        if self.place.replicas == 1:
+            update = tf.function(update, jit_compile=self.options.xla, autograph=False)
+
+        def update_and_tell(batch: Any, stop: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {**update(batch), _STOP: tf.cast(stop, tf.float32)}
 
         @tf.function(autograph=False)
-        def step(batch: Any) -> dict[str, tf.Tensor]:
-            metrics = strategy.run(update, args=(batch,))
+        def step(batch: Any, stop: tf.Tensor) -> dict[str, tf.Tensor]:
+            metrics = strategy.run(update_and_tell, args=(batch, stop))
             return {
                 name: strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
                 for name, value in metrics.items()
@@ -220,7 +298,7 @@ class Trainer:
             f"{what}; stopped, {kept}. Lower learning rates or another --seed may help"
         )
 
-    def _log(self, writer: stats.StatsWriter) -> None:
+    def _log(self, writer: stats.Writer) -> None:
         line = {
             "step": self.step,
             "images": self.step * self.images_per_step,
@@ -232,7 +310,7 @@ class Trainer:
         writer.line(line)
         self.display.line(line, self.options.steps)
 
-    def _show(self, writer: stats.StatsWriter) -> None:
+    def _show(self, writer: stats.Writer) -> None:
         path = self.run / "samples" / f"step-{self.step:07d}.png"
         options = self.options
         pictures = self.model.pictures(self.examples, about=options.sample_count, seed=options.seed)
@@ -243,7 +321,7 @@ class Trainer:
         writer.picture(self.step, path)
         stats.draw_losses(self.run)
 
-    def _evaluate(self, evaluator: Evaluator, writer: stats.StatsWriter) -> None:
+    def _evaluate(self, evaluator: Evaluator, writer: stats.Writer) -> None:
         """Puts figures into the statistics, and keeps the checkpoint that is the best so far."""
         from tfgan2.evaluation.during import is_better
 
@@ -267,14 +345,18 @@ class Trainer:
         grid = images.side_by_side(*shown) if len(shown) > 1 else shown[0]
         images.save_grid(self.run / "reals.png", grid)
 
-    def _save(self, writer: stats.StatsWriter) -> None:
+    def _save(self, writer: stats.Writer) -> None:
         writer.sync()
         self._written(functools.partial(checkpoints.save, keep=self.options.keep_checkpoints))
 
     def _written(self, save: Callable[..., Path]) -> None:
         """Has a checkpoint of this moment written."""
         extra = {"averages": self.averages.state(), "seconds": self.seconds, "best": self.best}
+        # By all: were there variables that replicas keep apart, reading would bring them together.
+        arrays = {name: np.asarray(variable) for name, variable in self.model.state().items()}
+        if not self.place.chief:
+            return
         try:
-            save(self.run, self.step, self.model.state(), extra)
+            save(self.run, self.step, arrays, extra)
         except FloatingPointError as error:
             raise self._diverged(f"{error} is not finite after step {self.step}") from error

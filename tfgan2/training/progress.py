@@ -37,6 +37,10 @@ class Display:
         self._loading: TaskID | None = None
         self._text, self._since, self._shown = "", 0.0, 0
 
+    def quiet(self) -> None:
+        """From here on nothing is shown: another process shows it."""
+        self.console.quiet = True
+
     def say(self, text: str) -> None:
         """A line of its own, above the bar where there is one."""
         self.console.print(text, markup=False)

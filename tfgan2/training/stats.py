@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tfgan2.files import written_atomically
 
@@ -56,6 +56,19 @@ def read(run: Path) -> list[dict[str, Any]]:
         except ValueError:
             break
     return lines
+
+
+class Writer(Protocol):
+    """Takes what a run tells while it trains."""
+
+    def line(self, line: Mapping[str, Any]) -> None:
+        """Takes a line of statistics."""
+
+    def picture(self, step: int, path: Path) -> None:
+        """Takes a PNG file."""
+
+    def sync(self) -> None:
+        """Puts everything on the disk."""
 
 
 class StatsWriter:
@@ -124,6 +137,19 @@ class StatsWriter:
         self._events.close()
 
 
+class NoWriter:
+    """In place of a `StatsWriter` where another process writes."""
+
+    def line(self, line: Mapping[str, Any]) -> None:
+        return
+
+    def picture(self, step: int, path: Path) -> None:
+        return
+
+    def sync(self) -> None:
+        return
+
+
 def draw_losses(run: Path) -> None:
     """Draws every curve in `stats.jsonl` over the steps to `losses.png`.
 
@@ -135,7 +161,6 @@ def draw_losses(run: Path) -> None:
     lines = read(run)
     if not lines:
         return
-    lines = lines[:: max(1, len(lines) // 2000)]
     # Of all lines: a phase that has ended has curves, too.
     names = dict.fromkeys(name for line in lines for name in line if name not in _NOT_CURVES)
     figures = {
@@ -156,6 +181,7 @@ def draw_losses(run: Path) -> None:
     ):
         for name in group:
             points = [(line["step"], line[name]) for line in lines if name in line]
+            points = points[:: max(1, len(points) // 2000)]
             marker = "." if len(points) < 30 else None
             axes.plot(*zip(*points, strict=True), label=name.replace("_", " "), marker=marker)
         axes.legend()

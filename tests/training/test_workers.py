@@ -1,0 +1,116 @@
+"""Several processes over loopback, one of them killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import SMALL
+
+from tfgan2.training import checkpoints, stats
+
+START = [sys.executable, "-c", "from tfgan2.cli import main; main()"]
+FIT = f"fit dcgan --dataset digits {SMALL} --log-every 10 --sample-every 200 --checkpoint-every 10"
+
+
+def launch(*words: str) -> subprocess.Popen[str]:
+    environment = {key: value for key, value in os.environ.items() if key != "TF_CONFIG"}
+    command = [*START, "launch", "--workers", "2", "--", *words]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def finished(*words: str) -> None:
+    process = launch(*words)
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, output + errors
+
+
+def worker(launcher: subprocess.Popen[str], index: int) -> int:
+    """The process that is this worker."""
+    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
+    for child in children:
+        for entry in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
+            if entry.startswith(b"TF_CONFIG="):
+                config = json.loads(entry.removeprefix(b"TF_CONFIG="))
+                if config["task"]["index"] == index:
+                    return int(child)
+    raise AssertionError(f"no worker {index}")
+
+
+def wait_for_step(run: Path, step: int) -> None:
+    deadline = time.monotonic() + 120
+    while not any(int(path.stem[5:]) >= step for path in checkpoints.paths(run)):
+        assert time.monotonic() < deadline, "no checkpoint in time"
+        time.sleep(0.05)
+
+
+def assert_same_end(one: Path, other: Path) -> None:
+    first, second = checkpoints.newest(one), checkpoints.newest(other)
+    assert first is not None and second is not None and first.step == second.step
+    for name, array in first.arrays.items():
+        assert array.tobytes() == second.arrays[name].tobytes(), name
+    lines = [
+        [{k: v for k, v in line.items() if k not in stats.TIMES} for line in stats.read(run)]
+        for run in (one, other)
+    ]
+    assert lines[0] == lines[1]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted run of 400 steps on two workers."""
+    run = tmp_path_factory.mktemp("workers") / "whole"
+    finished(*FIT.split(), "--steps", "400", "--out", str(run))
+    return run
+
+
+@pytest.mark.parametrize("killed", [pytest.param(0, marks=pytest.mark.slow), 1])
+def test_a_lost_worker_ends_all_and_nothing_is_lost(
+    killed: int, whole: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    process = launch(*FIT.split(), "--steps", "400", "--out", str(run))
+    wait_for_step(run, 20)
+    os.kill(worker(process, killed), signal.SIGKILL)
+    lost = time.monotonic()
+    _, errors = process.communicate(timeout=120)
+    assert time.monotonic() - lost < 60
+    assert process.returncode == 128 + signal.SIGKILL
+    assert f"worker {killed} has ended with signal SIGKILL" in errors
+    assert f"[worker {1 - killed}] error: another worker has gone after step" in errors
+    assert "Traceback" not in errors
+    newest = checkpoints.newest(run)
+    assert newest is not None and newest.step < 400
+    finished("fit", "--resume", str(run))
+    assert_same_end(run, whole)
+
+
+def test_a_signal_to_one_ends_all_after_the_same_step(whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = launch(*FIT.split(), "--steps", "400", "--out", str(run))
+    wait_for_step(run, 20)
+    os.kill(worker(process, 1), signal.SIGTERM)
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM, output + errors
+    newest = checkpoints.newest(run)
+    assert newest is not None and 20 <= newest.step < 400
+    assert f"saved at step {newest.step} of 400" in output
+    finished("fit", "--resume", str(run))
+    assert_same_end(run, whole)
+
+
+def test_only_the_chief_writes(whole: Path) -> None:
+    assert len(list(whole.glob("events.*"))) == 1
+    lines = stats.read(whole)
+    assert [line["step"] for line in lines] == list(range(10, 401, 10))
+    assert [line["images"] for line in lines[:3]] == [160, 320, 480]
+    assert np.isfinite([line["generator_loss"] for line in lines]).all()

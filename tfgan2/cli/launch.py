@@ -1,0 +1,39 @@
+"""`tfgan2 launch`: several processes of one command on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfgan2.errors import UserError
+
+
+def launch(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="-- fit …", help="What each of them runs.", show_default=False),
+    ],
+    workers: Annotated[int, typer.Option(min=1, help="How many processes.")] = 2,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1024, max=65_000, help="The first port.", show_default="free ones"),
+    ] = None,
+) -> None:
+    """Train with several processes of this machine, as several machines would."""
+    from tfgan2.training import launcher
+
+    if words[0] != "fit":
+        raise UserError("launch starts `fit`: tfgan2 launch --workers 2 -- fit dcgan …")
+    if os.environ.get("TF_CONFIG"):
+        raise UserError("TF_CONFIG is set already: on several machines start `tfgan2 fit` on each")
+    if not {word.partition("=")[0] for word in words} & {"--out", "--resume"}:
+        raise UserError("several workers train one run: give `fit` --out")
+    # By this very Python, whatever PATH says.
+    start = "from tfgan2.cli import main; main()"
+    command = [sys.executable, "-c", start, *words]
+    code = launcher.run(command, launcher.addresses(workers, port), cwd=Path.cwd())
+    raise typer.Exit(code)
