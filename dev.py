@@ -3,6 +3,7 @@
 
     python3 dev.py demo    train DCGAN on handwritten digits, draw a grid, export and verify
     python3 dev.py test    run the tests
+    python3 dev.py slow    run the tests that take minutes each
 
 Needs Python 3.10 or newer and nothing else. The environment is .venv beside this file, or
 $TFGAN2_VENV.
@@ -63,8 +64,13 @@ def test() -> None:
     run("python", "-m", "pytest", "-n", "auto", "--dist", "worksteal")
 
 
+def slow() -> None:
+    install("[test]")
+    run("python", "-m", "pytest", "-m", "slow")
+
+
 def main() -> None:
-    commands = {"demo": demo, "test": test}
+    commands = {"demo": demo, "test": test, "slow": slow}
     if len(sys.argv) != 2 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     commands[sys.argv[1]]()

@@ -244,7 +244,14 @@ def test_plain_keras_fit_and_rebuilding(name: str) -> None:
         assert np.abs(made[::2] - made[1::2]).max() > 1e-5
 
 
-@pytest.mark.parametrize("name", FLAVOURS)
+# XLA takes half a minute for each of these.
+LARGE = ("cyclegan", "inpainting", "srgan", "stackgan")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in FLAVOURS],
+)
 def test_mixed_precision_under_xla(name: str) -> None:
     keras.config.set_dtype_policy("mixed_float16")
     try:

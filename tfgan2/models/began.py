@@ -13,7 +13,7 @@ from tfgan2.images import is_points
 from tfgan2.layers import ImageRange
 from tfgan2.models.adversarial import Batch, Metrics, Samples
 from tfgan2.models.architecture import ArchitectureModel
-from tfgan2.models.base import check_range
+from tfgan2.models.base import check_range, over_replicas
 from tfgan2.networks.parts import Kernels
 
 
@@ -135,7 +135,8 @@ class BEGAN(ArchitectureModel):
             Float32 scalars, with "k" and "convergence", the paper's M.
         """
         metrics = super().train_step(batch)
-        balance = self.gamma * metrics["real_error"] - metrics["generator_loss"]
+        # Of all replicas: each has a copy of k, and all must stay the same.
+        balance = over_replicas(self.gamma * metrics["real_error"] - metrics["generator_loss"])
         self.k.assign(tf.clip_by_value(self.k.value + self.lambda_k * balance, 0.0, 1.0))
         convergence = metrics["real_error"] + tf.abs(balance)
         return {**metrics, "k": tf.convert_to_tensor(self.k.value), "convergence": convergence}
