@@ -124,6 +124,24 @@ def test_from_training_to_exported_files(name: str, tmp_path: Path, pictures: Pa
         check_translation(run, pictures, tmp_path)
     else:
         check_samples(run, tmp_path)
+    if name in LOWERED:
+        check_lower_precision(run, tmp_path / "lower")
+
+
+# Of each kind of input one: the others have a slow test of their own.
+LOWERED = ("cgan", "pix2pix", "stackgan")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in FLAVOURS if name not in LOWERED])
+def test_lower_precision(name: str, tmp_path: Path) -> None:
+    data = dataset(registry.load_class(name).data_kind, tmp_path / "data")
+    run = tmp_path / "run"
+    options = [
+        w for key, value in small_settings(name).items() for w in ("--set", f"{key}={value}")
+    ]
+    words = f"fit {name} --dataset {data} --image-size {size(name)} --batch-size 16 --seed 3"
+    assert cli.run([*words.split(), "--no-xla", "--steps", "4", *options, "--out", str(run)]) == 0
     check_lower_precision(run, tmp_path / "lower")
 
 
@@ -245,7 +263,7 @@ def test_plain_keras_fit_and_rebuilding(name: str) -> None:
 
 
 # XLA takes half a minute for each of these.
-LARGE = ("cyclegan", "inpainting", "srgan", "stackgan")
+LARGE = ("cyclegan", "inpainting", "pix2pix", "srgan", "stackgan", "wgan", "wgan-gp")
 
 
 @pytest.mark.parametrize(

@@ -206,6 +206,7 @@ def test_same_step_twice_gives_the_same_weights() -> None:
     assert runs[0] == runs[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision(policy: str) -> None:
     keras.config.set_dtype_policy(policy)

@@ -122,6 +122,7 @@ def test_the_learning_rate_falls_in_the_second_half() -> None:
     assert [round(float(rate(step)) / 2e-4, 4) for step in steps] == [1, 1, 0.5, 0, 0]
 
 
+@pytest.mark.slow
 def test_plain_keras_fit_plans_its_steps() -> None:
     model = make_small("cyclegan")
     model.compile()

@@ -245,7 +245,13 @@ def wait_for_line(run: Path, process: subprocess.Popen[str], seconds: float = 12
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+    ],
+)
 def test_signal_saves_and_leaves_with_the_command_that_resumes(
     tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
