@@ -166,9 +166,9 @@ python benchmarks/study.py --data-dir DIR
 which keeps what is finished and writes this page. Each cell was trained by the command beside it
 and judged by `tfgan2 evaluate RUN --count 10000`; [evaluate.md](evaluate.md) says what the figures
 mean. Where there are several seeds, a figure is the median, with the smallest and the largest in
-brackets. Budget: at most ten minutes of training on 2 cores of an Intel Xeon (virtual), without a
-GPU. That is little: it ranks what a flavour does in ten minutes on such a machine, not what it can
-do.
+brackets. Budget: at most ten minutes of training on 2 quiet cores of an Intel Xeon (virtual),
+without a GPU; beside other work the seconds are more, the figures the same. That is little: it
+ranks what a flavour does in ten minutes on such a machine, not what it can do.
 """
 
 PUBLISHED = """## Beside published figures
