@@ -20,24 +20,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from flavours_mnist import STEPS as MNIST_STEPS
+
 from tfgan2.files import written_atomically
 
 # Updates of the generator, 64 images each. What one takes differs by a factor of 20.
 STEPS = {
-    "mnist": {
-        "gan": 15_000,
-        "dcgan": 8_000,
-        "cgan": 25_000,
-        "acgan": 8_000,
-        "infogan": 7_000,
-        "lsgan": 8_000,
-        "wgan": 3_500,
-        "wgan-gp": 2_300,
-        "dragan": 5_500,
-        "began": 7_000,
-        "sngan": 8_000,
-        "vae": 15_000,
-    },
+    "mnist": MNIST_STEPS,
     "cifar10": {
         "gan": 15_000,
         "dcgan": 4_000,
