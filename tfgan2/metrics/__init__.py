@@ -9,12 +9,9 @@ from tfgan2.metrics.inception_score import (
 )
 from tfgan2.metrics.kid import KID, kid
 from tfgan2.metrics.modes import (
-    STACKED_MODES,
     Modes,
-    classes_found,
     label_accuracy,
     modes_found,
-    stacked_labels,
 )
 from tfgan2.metrics.neighbours import Neighbours, nearest_neighbours
 from tfgan2.metrics.prdc import PRDC, prdc
@@ -25,14 +22,12 @@ __all__ = [
     "PRDC",
     "PSNR_LIMIT",
     "RANDOM_CONVOLUTIONS",
-    "STACKED_MODES",
     "InceptionScore",
     "Modes",
     "Neighbours",
     "RunningInceptionScore",
     "RunningStatistics",
     "Statistics",
-    "classes_found",
     "frechet_distance",
     "inception_score",
     "kid",
@@ -42,6 +37,5 @@ __all__ = [
     "prdc",
     "psnr",
     "random_convolutions",
-    "stacked_labels",
     "statistics",
 ]

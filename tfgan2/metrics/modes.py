@@ -6,9 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-STACKED_MODES = 1000
-"""Of stacked MNIST: three digits."""
-
 
 class Modes(NamedTuple):
     """Attributes:
@@ -21,56 +18,15 @@ class Modes(NamedTuple):
     divergence: float
 
 
-def classes_found(labels: np.ndarray, classes: int, *, least: float = 0.0) -> np.ndarray:
-    """The classes that enough samples belong to.
-
-    Args:
-        labels: predicted, whole numbers from 0 to classes - 1, shape (N,), N >= 1.
-        classes: how many there are.
-        least: the share of the samples, from 0 to 1, that a class needs to count as found, which
-            keeps errors of the classifier out. One without any sample is never found.
-
-    Returns:
-        int64, ascending, shape (number found,).
-
-    Raises:
-        ValueError: other labels, or an impossible share.
-    """
-    if not 0 <= least <= 1:
-        raise ValueError(f"the least share must be from 0 to 1, not {least}")
-    counts = _counts(labels, classes)
-    return np.flatnonzero((counts > 0) & (counts / counts.sum() >= least))
-
-
-def stacked_labels(digits: np.ndarray) -> np.ndarray:
-    """The labels of stacked MNIST, from the digits in the three channels.
-
-    Args:
-        digits: predicted, from 0 to 9, shape (N, 3): red, green, blue.
-
-    Returns:
-        The number that the digits make when read in this order, int64, shape (N,).
-
-    Raises:
-        ValueError: another shape, or something else than digits.
-    """
-    digits = np.asarray(digits)
-    if digits.ndim != 2 or digits.shape[1] != 3:
-        raise ValueError(f"digits must be of shape (N, 3), not {digits.shape}")
-    _check_labels(digits, 10)
-    return digits.astype(np.int64) @ np.array([100, 10, 1])
-
-
-def modes_found(labels: np.ndarray, modes: int = STACKED_MODES) -> Modes:
+def modes_found(labels: np.ndarray, modes: int) -> Modes:
     """Modes found and the divergence from the uniform distribution, as in Lin et al. 2018 (PacGAN).
 
     There it is over 26,000 samples of stacked MNIST. Both depend on the number of samples: even N
     samples of the uniform distribution have a divergence of about (modes - 1) / 2N.
 
     Args:
-        labels: predicted, whole numbers from 0 to modes - 1, shape (N,), N >= 1; of stacked MNIST,
-            what `stacked_labels` makes of digits.
-        modes: how many there are.
+        labels: predicted, whole numbers from 0 to modes - 1, shape (N,), N >= 1.
+        modes: how many there are, 1,000 of stacked MNIST.
 
     Raises:
         ValueError: other labels.
