@@ -9,6 +9,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     import keras
+    import pytest
 
     from tfgan2.models.base import GenerativeModel
 
@@ -32,6 +33,15 @@ def finished(out: Path, words: str) -> Path:
     """A run that has ended after two steps, unless the words say more."""
     assert fit(out, f"--steps 2 --log-every 1 --no-xla --set width=4 {words}") == 0
     return out
+
+
+def assert_refused(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A command ends with code 2, and with one line that has the message."""
+    from tfgan2 import cli
+
+    assert cli.run(words) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ") and message in error
 
 
 SIZES = {"width": 8, "latent_dim": 6, "blocks": 1, "pool_size": 3}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import finished, fit, fit_small
+from helpers import assert_refused, finished, fit, fit_small
 from PIL import Image
 
 from tfgan2 import cli
@@ -236,8 +236,6 @@ def test_what_is_wrong_is_one_line_with_code_2(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.run(words.replace("RUN", str(finished_run)).split()) == 2
-    error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith("error: ") and message in error
+    assert_refused(words.replace("RUN", str(finished_run)).split(), message, capsys)
     left = [path for path in tmp_path.rglob("*") if path.suffix != ".lock"]
     assert not [path for path in left if path.name in ("result.json", "comparison.png")]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import SMALL
+from helpers import SMALL, assert_refused
 
 from tfgan2 import cli, registry
 from tfgan2.data import load_dataset
@@ -154,7 +154,5 @@ def test_what_is_wrong_is_one_line_with_code_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    assert cli.run(words.split()) == 2
-    error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith("error: ") and message in error
+    assert_refused(words.split(), message, capsys)
     assert not list(tmp_path.iterdir())
