@@ -76,6 +76,7 @@ class TrainingOptions:
         seed: of weights, noise and the order of the data.
         precision: one of `PRECISIONS`.
         xla: compile the step with XLA (one device only).
+        winograd: convolutions in fewer multiplications, on the CPU with XLA in float32.
         strategy: which devices train, one of `STRATEGIES`.
         sync_batch_norm: whether batch norm sees the batches of all replicas together.
         log_every: steps between two lines of statistics.
@@ -95,6 +96,7 @@ class TrainingOptions:
     seed: int = 0
     precision: str = "float32"
     xla: bool = True
+    winograd: bool = True
     strategy: str = "auto"
     sync_batch_norm: bool = False
     log_every: int = 50

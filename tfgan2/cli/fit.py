@@ -139,6 +139,14 @@ def fit(
             rich_help_panel=TRAINING,
         ),
     ] = None,
+    winograd: Annotated[
+        bool | None,
+        typer.Option(
+            "--winograd/--no-winograd",
+            help="Convolutions in fewer multiplications; default on the CPU with XLA in float32.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
     strategy: Annotated[
         Strategy | None,
         typer.Option(
@@ -236,6 +244,7 @@ def fit(
         "seed": seed,
         "precision": precision.value if precision else None,
         "xla": xla,
+        "winograd": winograd,
         "strategy": strategy.value if strategy else None,
         "sync_batch_norm": sync_batch_norm or None,
         "log_every": log_every,

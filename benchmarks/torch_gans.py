@@ -1,0 +1,187 @@
+"""DCGAN and WGAN-GP in PyTorch, written in the way of PyTorch's own DCGAN example.
+
+python benchmarks/torch_gans.py dcgan --mode eager
+
+What `train_speed.py` and `gpu.py` compare with: 32x32x3, 64-128-256 channels, batch 64, Adam. It
+needs PyTorch and NumPy, not tfgan2. Images come out of one tensor in memory, without a loader,
+which is the best case for PyTorch. Trains until it is killed, and prints the number of steps done,
+a line for every `--every` of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+LATENTS, BATCH, CRITIC_STEPS, PENALTY = 100, 64, 5, 10.0
+
+
+def initialise(module: nn.Module) -> None:
+    """As the example does."""
+    name = type(module).__name__
+    if name.startswith("Conv"):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif name.startswith("BatchNorm"):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)
+
+
+def generator(width: int) -> nn.Module:
+    def up(before: int, after: int, *shape: int) -> list[nn.Module]:
+        return [
+            nn.ConvTranspose2d(before, after, *shape, bias=False),
+            nn.BatchNorm2d(after),
+            nn.ReLU(True),
+        ]
+
+    return nn.Sequential(
+        *up(LATENTS, 4 * width, 4, 1, 0),
+        *up(4 * width, 2 * width, 4, 2, 1),
+        *up(2 * width, width, 4, 2, 1),
+        nn.ConvTranspose2d(width, 3, 4, 2, 1),
+        nn.Tanh(),
+    )
+
+
+def discriminator(width: int, norm: bool) -> nn.Module:
+    def down(before: int, after: int, normed: bool) -> list[nn.Module]:
+        convolution = nn.Conv2d(before, after, 4, 2, 1, bias=not normed)
+        normalisation = [nn.BatchNorm2d(after)] if normed else []
+        return [convolution, *normalisation, nn.LeakyReLU(0.2, inplace=True)]
+
+    return nn.Sequential(
+        *down(3, width, False),
+        *down(width, 2 * width, norm),
+        *down(2 * width, 4 * width, norm),
+        nn.Conv2d(4 * width, 1, 4, 1, 0),
+        nn.Flatten(0),
+    )
+
+
+def adam(network: nn.Module, learning_rate: float, betas: tuple[float, float]) -> Any:
+    return torch.optim.Adam(network.parameters(), lr=learning_rate, betas=betas)
+
+
+class Game:
+    """Two networks and how a step is computed."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.device = torch.device(options.device)
+        self.half = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[
+            options.precision
+        ]
+        layout = torch.channels_last if options.channels_last else torch.contiguous_format
+        gradient_penalty = options.flavour == "wgan-gp"
+        made = [generator(options.width), discriminator(options.width, not gradient_penalty)]
+        made = [net.apply(initialise).to(self.device, memory_format=layout) for net in made]
+        rates = (1e-4, (0.0, 0.9)) if gradient_penalty else (2e-4, (0.5, 0.999))
+        self.g_optimizer, self.d_optimizer = (adam(net, *rates) for net in made)
+        enabled = self.half is torch.float16
+        self.scalers = [torch.amp.GradScaler(self.device.type, enabled=enabled) for _ in made]
+        if options.mode == "compile":
+            # Of a compiled network PyTorch cannot take second derivatives, which the penalty needs.
+            made = [made[0], made[1]] if gradient_penalty else made
+            made = [torch.compile(made[0]), made[1] if gradient_penalty else torch.compile(made[1])]
+        self.g, self.d = made
+        images = np.load(options.images) if options.images else None
+        if images is None:
+            images = np.random.RandomState(0).randint(0, 256, (2000, 32, 32, 3), np.uint8)
+        self.images = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(self.device)
+        self.layout = layout
+
+    def autocast(self) -> Any:
+        if self.half is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=self.half)
+
+    def real(self) -> torch.Tensor:
+        chosen = torch.randint(len(self.images), (BATCH,), device=self.device)
+        images = self.images[chosen].float() / 127.5 - 1.0
+        return images.contiguous(memory_format=self.layout)
+
+    def latents(self) -> torch.Tensor:
+        return torch.randn(BATCH, LATENTS, 1, 1, device=self.device)
+
+    def apply(self, loss: torch.Tensor, player: int) -> None:
+        """Gradients of what was not differentiated before, and the player's update."""
+        scaler, optimizer = self.scalers[player], (self.g_optimizer, self.d_optimizer)[player]
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+
+    def dcgan(self) -> None:
+        criterion = nn.functional.binary_cross_entropy_with_logits
+        self.d.zero_grad()
+        with self.autocast():
+            logits = self.d(self.real())
+            loss = criterion(logits.float(), torch.ones_like(logits, dtype=torch.float32))
+        self.scalers[1].scale(loss).backward()
+        with self.autocast():
+            fake = self.g(self.latents())
+            logits = self.d(fake.detach())
+            loss = criterion(logits.float(), torch.zeros_like(logits, dtype=torch.float32))
+        self.apply(loss, 1)
+        self.g.zero_grad()
+        with self.autocast():
+            logits = self.d(fake)
+            loss = criterion(logits.float(), torch.ones_like(logits, dtype=torch.float32))
+        self.apply(loss, 0)
+
+    def wgan_gp(self) -> None:
+        for _ in range(CRITIC_STEPS):
+            self.d.zero_grad()
+            real = self.real()
+            with self.autocast():
+                with torch.no_grad():
+                    fake = self.g(self.latents())
+                loss = self.d(fake).float().mean() - self.d(real).float().mean()
+            place = torch.rand(BATCH, 1, 1, 1, device=self.device)
+            between = (place * real + (1 - place) * fake.float()).requires_grad_()
+            logits = self.d(between)  # in float32: squares of gradients overflow in float16
+            (gradient,) = torch.autograd.grad(logits.sum(), between, create_graph=True)
+            norm = gradient.flatten(1).norm(2, dim=1)
+            self.apply(loss + PENALTY * ((norm - 1) ** 2).mean(), 1)
+        self.g.zero_grad()
+        with self.autocast():
+            loss = -self.d(self.g(self.latents())).float().mean()
+        self.apply(loss, 0)
+
+    def step(self, flavour: str) -> Callable[[], None]:
+        return {"dcgan": self.dcgan, "wgan-gp": self.wgan_gp}[flavour]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("flavour", choices=("dcgan", "wgan-gp"))
+    parser.add_argument("--mode", choices=("eager", "compile"), default="eager")
+    parser.add_argument(
+        "--precision", choices=("float32", "bfloat16", "float16"), default="float32"
+    )
+    parser.add_argument("--channels-last", action="store_true")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--images", type=Path, help="uint8, (N, 32, 32, 3), .npy; default: noise")
+    parser.add_argument("--every", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=0, help="0: until it is killed")
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    step = Game(options).step(options.flavour)
+    done = 0
+    while not options.steps or done < options.steps:
+        step()
+        done += 1
+        if done % options.every == 0:
+            if options.device != "cpu":
+                torch.cuda.synchronize()
+            print(done, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfgan2 import winograd
+
+# (height, width, channels, made, stride): even and odd edges, few and many channels, both kernels.
+SHAPES = [
+    (8, 8, 16, 24, 2),
+    (14, 10, 16, 24, 2),
+    (7, 9, 16, 8, 2),
+    (6, 6, 3, 8, 2),
+    (2, 2, 16, 4, 2),
+    (8, 6, 16, 8, 1),
+    (7, 5, 17, 8, 1),
+    (5, 6, 3, 8, 1),
+]
+
+
+def numbers(*shape: int, seed: int = 0) -> tf.Tensor:
+    return tf.constant(np.random.RandomState(seed).normal(size=shape), tf.float64)
+
+
+def relative_error(found: tf.Tensor, expected: tf.Tensor) -> float:
+    assert found.shape == expected.shape
+    return float(tf.reduce_max(tf.abs(found - expected)) / tf.reduce_max(tf.abs(expected)))
+
+
+def images_and_kernel(shape: tuple[int, ...]) -> tuple[tf.Tensor, tf.Tensor]:
+    height, width, channels, made, stride = shape
+    edge = 4 if stride == 2 else 3
+    return numbers(3, height, width, channels), numbers(edge, edge, channels, made, seed=1)
+
+
+# In float64, where a wrong sum cannot hide behind rounding.
+@pytest.mark.parametrize("shape", SHAPES)
+def test_convolution_and_its_gradients_to_the_second_order(shape: tuple[int, ...]) -> None:
+    given = images_and_kernel(shape)
+    stride = shape[-1]
+
+    def everything(convolution) -> list[tf.Tensor]:
+        with tf.GradientTape() as outer:
+            outer.watch(given)
+            with tf.GradientTape() as inner:
+                inner.watch(given)
+                outputs = convolution(*given)
+                loss = tf.reduce_sum(tf.sin(outputs))
+            first = inner.gradient(loss, given)
+            penalty = tf.add_n([tf.reduce_sum(part**2) for part in first])
+        return [outputs, *first, *outer.gradient(penalty, given)]
+
+    expected = everything(lambda x, w: tf.nn.conv2d(x, w, stride, "SAME"))
+    found = everything(lambda x, w: winograd.conv2d(x, w, stride))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert relative_error(ours, theirs) < 1e-12
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_transposed_convolution_and_its_gradients(shape: tuple[int, ...]) -> None:
+    height, width, channels, made, stride = shape
+    _, kernel = images_and_kernel(shape)
+    given = [numbers(3, height, width, made), kernel]
+
+    def everything(convolution) -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            outputs = convolution(*given)
+            loss = tf.reduce_sum(tf.sin(outputs))
+        return [outputs, *tape.gradient(loss, given)]
+
+    size = (3, stride * height, stride * width, channels)
+    expected = everything(lambda y, w: tf.nn.conv2d_transpose(y, w, size, stride, "SAME"))
+    found = everything(lambda y, w: winograd.conv2d_transpose(y, w, stride))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert relative_error(ours, theirs) < 1e-12
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_rounding_in_float32_is_that_of_other_convolutions(stride: int) -> None:
+    images, kernel = images_and_kernel((16, 16, 64, 64, stride))
+    exact = tf.nn.conv2d(images, kernel, stride, "SAME")
+    single = [tf.cast(part, tf.float32) for part in (images, kernel)]
+    ours = relative_error(tf.cast(winograd.conv2d(*single, stride), tf.float64), exact)
+    theirs = relative_error(tf.cast(tf.nn.conv2d(*single, stride, "SAME"), tf.float64), exact)
+    assert ours < 5 * theirs < 1e-5
+
+
+def test_only_kernels_that_it_knows_fit() -> None:
+    sizes, strides = ((3, 3), (4, 4), (5, 5), (4, 3)), ((1, 1), (2, 2), (2, 1))
+    known = [pair for pair in itertools.product(sizes, strides) if winograd.fits(*pair)]
+    assert known == [((3, 3), (1, 1)), ((4, 4), (2, 2))]
+
+
+def test_fewer_multiplications() -> None:
+    images, kernel = images_and_kernel((16, 16, 64, 128, 2))
+
+    graph = tf.function(lambda x, w: winograd.conv2d(x, w, 2))
+    operations = graph.get_concrete_function(images, kernel).graph.get_operations()
+    shapes = [[part.shape for part in op.inputs] for op in operations if op.type == "MatMul"]
+    products = sum(rows * inner * columns for (rows, inner), (_, columns) in shapes)
+    direct = 3 * 8 * 8 * 16 * 64 * 128
+    assert products == direct * 9 // 16

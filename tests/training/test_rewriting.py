@@ -1,0 +1,86 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfgan2 import penalties, registry
+from tfgan2.training.rewriting import rewritten
+
+IMAGES = np.random.RandomState(0).uniform(-1, 1, (16, 16, 16, 1)).astype(np.float32)
+
+
+def kinds(model: keras.Model) -> list[type]:
+    return [type(layer) for net in model.networks().values() for layer in net._flatten_layers()]
+
+
+@pytest.mark.parametrize("name", ["dcgan", "sngan", "wgan-gp", "began"])
+def test_a_step_is_the_same_but_for_rounding(name: str) -> None:
+    after = []
+    for convolutions in (False, True):
+        model = registry.create(name, image_shape=(16, 16, 1), width=16, seed=1)
+        model.compile()
+        before = kinds(model)
+
+        def update(batch: tf.Tensor, model=model, convolutions=convolutions) -> dict:
+            with rewritten(model.networks().values(), convolutions=convolutions):
+                assert kinds(model) != before or not convolutions
+                return model.train_step(batch)
+
+        step = tf.function(update, autograph=False)
+        batch = np.concatenate([IMAGES] * model.batches_per_step)
+        metrics = [{k: float(v) for k, v in step(batch).items()} for _ in range(3)]
+        assert kinds(model) == before
+        after.append(metrics)
+    for ours, theirs in zip(*after, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-4)
+
+
+def test_layers_are_what_they_were_after_an_error() -> None:
+    model = registry.create("dcgan", image_shape=(16, 16, 1), width=4)
+    before = kinds(model)
+    with (
+        pytest.raises(RuntimeError),
+        rewritten(model.networks().values(), convolutions=True),
+    ):
+        raise RuntimeError
+    assert kinds(model) == before
+
+
+def test_half_precision_keeps_its_convolutions() -> None:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = registry.create("dcgan", image_shape=(16, 16, 1), width=4)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    with rewritten(model.networks().values(), convolutions=True):
+        changed = {kind.__name__ for kind in kinds(model) if kind.__name__.startswith("_")}
+    assert changed == {"_ReLU", "_LeakyReLU"}
+
+
+@pytest.mark.parametrize("kind", [keras.layers.ReLU, keras.layers.LeakyReLU])
+def test_a_penalty_s_gradient_leaves_out_what_is_zero(kind: type) -> None:
+    inputs = keras.Input((8, 8, 3))
+    hidden = kind()(keras.layers.Conv2D(4, 3)(inputs))
+    critic = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Flatten()(hidden)))
+    images = tf.constant(IMAGES[:4, :8, :8] * np.ones(3, np.float32))
+
+    def gradients() -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            penalty = penalties.gradient_penalty(critic, images, -images, seed=[1, 2])
+        return tape.gradient(penalty, critic.trainable_variables)
+
+    def operations() -> tuple[list[np.ndarray], int]:
+        graph = tf.function(gradients).get_concrete_function()
+        kinds = [op.type for op in graph.graph.get_operations()]
+        found = [None if part is None else part.numpy() for part in gradients()]
+        return found, kinds.count("Conv2DBackpropFilter")
+
+    plain, plain_count = operations()
+    with rewritten([critic], convolutions=True):
+        fast, fast_count = operations()
+    assert fast_count == plain_count - 1
+    for ours, theirs in zip(fast, plain, strict=True):
+        if ours is None:  # of biases, which the gradient for the images does not know
+            assert theirs is None or not theirs.any()
+        else:
+            np.testing.assert_array_equal(ours, theirs)

@@ -1,0 +1,90 @@
+"""What the networks compute, in the form that is fastest under XLA; layers and weights stay theirs.
+
+Convolutions on the CPU go by `tfgan2.winograd`. Rectifiers are written so that gradients of
+gradients, as in gradient penalties, do not pass through them twice: their second derivative is
+zero, but the gradients that TensorFlow has for their own operators multiply by it, and XLA does not
+see through that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+
+import keras
+import tensorflow as tf
+
+from tfgan2 import winograd
+
+
+class _Conv2D(keras.layers.Conv2D):
+    def convolution_op(self, inputs: tf.Tensor, kernel: keras.Variable) -> tf.Tensor:
+        return winograd.conv2d(inputs, tf.convert_to_tensor(kernel), self.strides[0])
+
+
+class _Conv2DTranspose(keras.layers.Conv2DTranspose):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        kernel = tf.convert_to_tensor(self.kernel)
+        outputs = winograd.conv2d_transpose(inputs, kernel, self.strides[0])
+        if self.use_bias:
+            outputs = outputs + self.bias
+        return outputs if self.activation is None else self.activation(outputs)
+
+
+class _ReLU(keras.layers.ReLU):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.where(inputs > 0.0, inputs, tf.zeros_like(inputs))
+
+
+class _LeakyReLU(keras.layers.LeakyReLU):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.where(inputs > 0.0, inputs, self.negative_slope * inputs)
+
+
+_FORMS: dict[type, type] = {
+    keras.layers.Conv2D: _Conv2D,
+    keras.layers.Conv2DTranspose: _Conv2DTranspose,
+    keras.layers.ReLU: _ReLU,
+    keras.layers.LeakyReLU: _LeakyReLU,
+}
+
+
+@contextlib.contextmanager
+def rewritten(networks: Iterable[keras.Model], *, convolutions: bool) -> Iterator[None]:
+    """Within the block, what is traced of the networks is in the fast form.
+
+    Args:
+        networks: their layers are changed, and changed back.
+        convolutions: whether they are to go by Winograd's filtering; other rounding, otherwise the
+            same results.
+    """
+    before = {
+        layer: type(layer)
+        for network in networks
+        for layer in network._flatten_layers()
+        if type(layer) in _FORMS and _fits(layer, convolutions)
+    }
+    try:
+        for layer, kind in before.items():
+            layer.__class__ = _FORMS[kind]
+        yield
+    finally:
+        for layer, kind in before.items():
+            layer.__class__ = kind
+
+
+def _fits(layer: keras.layers.Layer, convolutions: bool) -> bool:
+    if isinstance(layer, keras.layers.LeakyReLU):
+        return True
+    if isinstance(layer, keras.layers.ReLU):
+        return layer.max_value is None and not layer.negative_slope and not layer.threshold
+    return (
+        convolutions
+        and winograd.fits(layer.kernel_size, layer.strides)
+        and layer.padding == "same"
+        and getattr(layer, "output_padding", None) is None
+        and getattr(layer, "groups", 1) == 1
+        and tuple(layer.dilation_rate) == (1, 1)
+        and layer.data_format == "channels_last"
+        and layer.compute_dtype == "float32"
+    )
