@@ -21,7 +21,7 @@ def test_a_step_is_the_same_but_for_rounding(name: str) -> None:
         model.compile()
         before = kinds(model)
 
-        def update(batch: tf.Tensor, model=model, convolutions=convolutions) -> dict:
+        def update(batch: tf.Tensor, model=model, before=before, convolutions=convolutions) -> dict:
             with rewritten(model.networks().values(), convolutions=convolutions):
                 assert kinds(model) != before or not convolutions
                 return model.train_step(batch)
