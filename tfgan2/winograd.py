@@ -8,8 +8,8 @@ kernel with stride 1 on pixels of four times the channels, so 9 matrix products 
 16; of 3x3 kernels 16 that of 36. The transforms around these only add, subtract and halve.
 
 It pays where a compiler fuses these additions, and where the matrix products take the time: under
-XLA on a CPU. Convolutions, transposed ones and gradients of kernels are bilinear, and each one's
-gradients are the other two, so that each stands here once.
+XLA on a CPU, with channels enough (`pays`). Convolutions, transposed ones and gradients of kernels
+are bilinear, and each one's gradients are the other two, so that each stands here once.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-# Below so many channels the matrices are too narrow to gain anything.
-FEWEST_CHANNELS = 16
+# With fewer channels the transforms cost what the products gain, by stride; measured on two cores,
+# benchmarks/convolutions.py. Transposed convolutions of stride 2 gain with any: without this form
+# most of what they multiply is zero.
+FEWEST_CHANNELS = {1: 128, 2: 64}
 
 # F(2, r): outputs = A ((G kernel) * (B inputs)); by the number of taps r.
 _B = {
@@ -37,9 +39,16 @@ _A = {2: np.array([[1, 1, 0], [0, 1, -1]]), 3: np.array([[1, 1, 1, 0], [0, 1, -1
 _TAPS = {1: 3, 2: 2}
 
 
-def fits(kernel_size: Sequence[int], strides: Sequence[int]) -> bool:
-    """Whether there is a form here for such kernels."""
-    return (tuple(kernel_size), tuple(strides)) in (((4, 4), (2, 2)), ((3, 3), (1, 1)))
+def pays(kernel: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether there is a form here for such a convolution, and some of it is faster so.
+
+    Args:
+        kernel: its shape, (height, width, channels, made).
+        strides: (down, right).
+    """
+    if (tuple(kernel[:2]), tuple(strides)) == ((3, 3), (1, 1)):
+        return min(kernel[2:]) >= FEWEST_CHANNELS[1]
+    return (tuple(kernel[:2]), tuple(strides)) == ((4, 4), (2, 2))
 
 
 def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
@@ -120,7 +129,7 @@ def kernel_gradient(images: tf.Tensor, upstream: tf.Tensor, stride: int) -> tf.T
 
 
 def _conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
-    if images.shape[-1] < FEWEST_CHANNELS:
+    if images.shape[-1] < FEWEST_CHANNELS[stride]:
         return tf.nn.conv2d(images, kernel, stride, "SAME")
     products = [
         tile @ factor
@@ -141,7 +150,7 @@ def _conv2d_transpose(
 
 
 def _kernel_gradient(images: tf.Tensor, upstream: tf.Tensor, stride: int) -> tf.Tensor:
-    if images.shape[-1] < FEWEST_CHANNELS:
+    if images.shape[-1] < FEWEST_CHANNELS[stride]:
         shape = (4, 4) if stride == 2 else (3, 3)
         return tf.raw_ops.Conv2DBackpropFilter(
             input=images,

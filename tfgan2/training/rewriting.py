@@ -80,7 +80,7 @@ def _fits(layer: keras.layers.Layer, convolutions: bool) -> bool:
         return layer.max_value is None and not layer.negative_slope and not layer.threshold
     return (
         convolutions
-        and winograd.fits(layer.kernel_size, layer.strides)
+        and winograd.pays(layer.kernel.shape, layer.strides)
         and layer.padding == "same"
         and getattr(layer, "output_padding", None) is None
         and getattr(layer, "groups", 1) == 1
