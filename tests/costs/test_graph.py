@@ -1,4 +1,4 @@
-"""FLOPs against those worked out by hand, and against TensorFlow's profiler where it knows an op."""
+"""FLOPs against those worked out by hand, and against TensorFlow's profiler."""
 
 from __future__ import annotations
 

@@ -60,11 +60,12 @@ def _counted(found: dict[str, Any], console: Console) -> None:
         "gradients to be shared": f"{_megabytes(step['gradient_bytes'])} a step, in "
         f"{step['updates']:g} updates",
         "data per image": f"{counted['input_bytes_per_image'] / 1e3:.1f} kB",
-        "written per image": f"{_megabytes(step['written_bytes_per_image'])} at most: nothing fused",
+        "written per image": f"{_megabytes(step['written_bytes_per_image'])}, nothing fused",
     }
     for phase in counted["phases"] if len(counted["phases"]) > 1 else ():
         shown[f"  phase {phase['name']}"] = (
-            f"{phase['flops_per_image'] / 1e9:.4g} GFLOP per image, {phase['share']:.0%} of the steps"
+            f"{phase['flops_per_image'] / 1e9:.4g} GFLOP per image, "
+            f"{phase['share']:.0%} of the steps"
         )
     for name, item in counted["exports"].items():
         shown[f"{name}, one image"] = (
@@ -82,10 +83,11 @@ def _measured(found: dict[str, Any], console: Console) -> None:
     measured = found["measured"]
     compiled = "with" if measured["xla"] else "without"
     console.print(
-        f"\nmeasured here, {measured['devices']}, {compiled} XLA, the median of {measured['steps']} "
-        f"steps: {measured['images_per_second']:,.4g} images/s, "
-        f"{measured['flops_per_second'] / 1e9:,.4g} GFLOP/s, {measured['share_of_peak']:.0%} of the "
-        f"{measured['peak_flops'] / 1e9:,.4g} GFLOP/s that a large float32 matrix product reaches"
+        f"\nmeasured here, {measured['devices']}, {compiled} XLA, the median of "
+        f"{measured['steps']} steps: {_rounded(measured['images_per_second'])} images/s, "
+        f"{_rounded(measured['flops_per_second'] / 1e9)} GFLOP/s, {measured['share_of_peak']:.0%} "
+        f"of the {_rounded(measured['peak_flops'] / 1e9)} GFLOP/s that a large product of float32 "
+        "matrices reaches"
     )
 
 

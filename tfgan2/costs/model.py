@@ -156,17 +156,20 @@ def _applied(model: GenerativeModel) -> Iterator[list[list[keras.Variable]]]:
 
 def _exported(network: keras.Model, image_shape: tuple[int, int, int]) -> Network:
     """What a network does for one image."""
-    specs = []
-    for item in network.inputs:
-        # What is free in an input of images is as in training.
-        sizes = zip(item.shape[1:], image_shape, strict=False)
-        shape = (
-            [own or trained for own, trained in sizes] if len(item.shape) == 4 else item.shape[1:]
-        )
-        specs.append(tf.TensorSpec((1, *shape), item.dtype))
+    specs = [
+        tf.TensorSpec((1, *_sizes(item.shape[1:], image_shape)), item.dtype)
+        for item in network.inputs
+    ]
     call = tf.function(lambda *inputs: network(_fed(inputs), training=False), autograph=False)
     parameters = network.count_params()
     return Network(parameters, 4 * parameters, count(call.get_concrete_function(*specs)))
+
+
+def _sizes(shape: tuple[int | None, ...], image_shape: tuple[int, int, int]) -> tuple[int, ...]:
+    """Of an input; where an edge of images is free, as in training."""
+    if len(shape) != 3:
+        return tuple(size or 1 for size in shape)
+    return tuple(own or trained for own, trained in zip(shape, image_shape, strict=True))
 
 
 def _fed(inputs: tuple[tf.Tensor, ...]) -> Any:
