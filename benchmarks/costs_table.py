@@ -73,6 +73,15 @@ def number(value: float) -> str:
     return f"{float(f'{value:.3g}'):,.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def rounded(value: Any) -> Any:
+    """The same with numbers of four digits where they were not counted."""
+    if isinstance(value, dict):
+        return {key: rounded(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [rounded(part) for part in value]
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
 def counted(found: list[dict[str, Any]]) -> str:
     """The first table in Markdown."""
     lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
@@ -135,7 +144,9 @@ def write(out: Path, content: dict[str, Any]) -> None:
     text = INTRODUCTION.format(shape=shape, machine=machine)
     text += counted(found) + PREDICTED + predicted(found)
     out.parent.mkdir(parents=True, exist_ok=True)
-    for suffix, part in ((".md", text), (".json", json.dumps(content, indent=1) + "\n")):
+    lines = ",\n".join(json.dumps(rounded(item)) for item in found)  # one for each flavour
+    kept = json.dumps({**content, "flavours": []}).replace("[]", f"[\n{lines}\n]")
+    for suffix, part in ((".md", text), (".json", kept + "\n")):
         with written_atomically(out.with_suffix(suffix)) as partial:
             partial.write_text(part, encoding="utf-8")
 

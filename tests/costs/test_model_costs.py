@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 from helpers import batch_for, make_small
@@ -75,6 +76,21 @@ def test_second_order_gradients_count() -> None:
     plain = counted("wgan", d_steps=1, network="mlp").phases[0].work.total_flops
     penalised = counted("wgan-gp", d_steps=1, network="mlp").phases[0].work.total_flops
     assert penalised > 1.3 * plain
+
+
+def test_half_precision_changes_bytes_alone() -> None:
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        half = counted("gan")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    whole = counted("gan")
+    (one,), (other,) = half.phases, whole.phases
+    assert one.work.total_flops == other.work.total_flops
+    # The last layers stay in float32.
+    assert set(one.work.flops) == {"float16", "float32"} and set(other.work.flops) == {"float32"}
+    assert one.work.product_bytes < other.work.product_bytes
+    assert (one.updates, one.gradient_bytes) == (other.updates, other.gradient_bytes)
 
 
 def test_phases_share_the_steps() -> None:
