@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tfgan2 import registry, runs
-from tfgan2.cli.options import Direction
+from tfgan2.cli.options import Direction, Precision
 from tfgan2.errors import UserError, cannot_write
 
 if TYPE_CHECKING:
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
     from tfgan2.training.distribution import Place
     from tfgan2.training.loop import Trainer
     from tfgan2.training.progress import Display
-
-
-class Precision(str, Enum):
-    float32 = "float32"
-    mixed_bfloat16 = "mixed_bfloat16"
-    mixed_float16 = "mixed_float16"
 
 
 class Strategy(str, Enum):

@@ -14,6 +14,12 @@ class Direction(str, Enum):
     BtoA = "BtoA"
 
 
+class Precision(str, Enum):
+    float32 = "float32"
+    mixed_bfloat16 = "mixed_bfloat16"
+    mixed_float16 = "mixed_float16"
+
+
 Label = Annotated[
     list[str] | None,
     typer.Option(help="A class by name or number; repeatable: they take turns."),
