@@ -124,23 +124,19 @@ def run_only(what: str) -> None:
     import tensorflow as tf
 
     from tfgan2 import registry
-    from tfgan2.training.rewriting import rewritten
+    from tfgan2.training.rewriting import compiled_update
 
     if what == "matmul":
         matrix = tf.random.normal((EDGE, EDGE))
-        run: Any = lambda: tf.matmul(matrix, matrix)[0, 0]  # noqa: E731
+        run = lambda: tf.matmul(matrix, matrix)[0, 0]  # noqa: E731
     else:
         model = registry.create(what, image_shape=(SIZE, SIZE, CHANNELS), width=WIDTH)
         model.compile()
         count = BATCH * model.batches_per_step
         batch = tf.random.uniform((count, SIZE, SIZE, CHANNELS), -1.0, 1.0)
 
-        @tf.function(jit_compile=True, autograph=False)
-        def step() -> Any:
-            with rewritten(model.networks().values(), convolutions=True):
-                return model.train_step(batch)["generator_loss"]
-
-        run = step
+        step = compiled_update(model)
+        run = lambda: step(batch)["generator_loss"]  # noqa: E731
     every, done = EVERY[what], 0
     while True:
         for _ in range(every):

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfgan2.costs.model import planned_phases
 from tfgan2.models.base import GenerativeModel
+from tfgan2.training.rewriting import compiled_update
 
 CLASSES, VOCABULARY, CAPTION_LENGTH = 10, 1000, 16
 _PEAK_SIZE = 2048
@@ -97,7 +98,7 @@ def measure(
         model: compiled and planned; its weights move.
         batch: as for `tfgan2.costs.model.count_model`; it stays in memory, no data are read.
         steps: how many of each phase are timed, at least 1, after two that are not.
-        xla: compile with XLA.
+        xla: compile with XLA, as `fit` does.
         devices: for the report.
         progress: called with what is being done, how much of it is done, and of how much.
     """
@@ -105,7 +106,7 @@ def measure(
     shares, seconds = planned_phases(model), {}
     for name in shares:
         model.phase = name
-        step = tf.function(model.train_step, jit_compile=xla, autograph=False)
+        step = compiled_update(model, xla=xla)
         text = f"timing steps{f' of {name}' if name else ''}"
         times = []
         for index in range(steps + 2):

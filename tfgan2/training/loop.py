@@ -22,7 +22,7 @@ from tfgan2.training import checkpoints, stats
 from tfgan2.training.distribution import Place
 from tfgan2.training.interruption import Interruption
 from tfgan2.training.progress import Display
-from tfgan2.training.rewriting import rewritten
+from tfgan2.training.rewriting import compiled_update
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
@@ -268,10 +268,9 @@ class Trainer:
         strategy = self.place.strategy
         update = self.model.train_step
         # Neither XLA nor a function within can bring the gradients of several replicas together.
-        if self.place.replicas == 1 and self.options.xla:
-            update = tf.function(self._rewritten_update, jit_compile=True, autograph=False)
-        elif self.place.replicas == 1:
-            update = tf.function(update, autograph=False)
+        if self.place.replicas == 1:
+            xla, winograd = self.options.xla, self.options.winograd
+            update = compiled_update(self.model, xla=xla, winograd=winograd)
 
         def update_and_tell(batch: Any, stop: tf.Tensor) -> dict[str, tf.Tensor]:
             return {**update(batch), _STOP: tf.cast(stop, tf.float32)}
@@ -285,13 +284,6 @@ class Trainer:
             }
 
         return step
-
-    def _rewritten_update(self, batch: Any) -> dict[str, tf.Tensor]:
-        # A GPU's own convolutions are faster.
-        on_cpu = not tf.config.list_logical_devices("GPU")
-        winograd = self.options.winograd and on_cpu
-        with rewritten(self.model.networks().values(), convolutions=winograd):
-            return self.model.train_step(batch)
 
     def _speed(self) -> float:
         return self._timed_images / self._timed_seconds if self._timed_seconds else 0.0

@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
 from tfgan2 import winograd
+
+if TYPE_CHECKING:
+    from tfgan2.models.base import GenerativeModel
 
 
 class _Conv2D(keras.layers.Conv2D):
@@ -47,6 +51,26 @@ _FORMS: dict[type, type] = {
     keras.layers.ReLU: _ReLU,
     keras.layers.LeakyReLU: _LeakyReLU,
 }
+
+
+def compiled_update(model: GenerativeModel, *, xla: bool = True, winograd: bool = True) -> Any:
+    """`model.train_step` as a compiled function, for one device.
+
+    Args:
+        model: compiled, in the sense of Keras; in the phase that the function is to train.
+        xla: compile with XLA, and rewrite what it computes.
+        winograd: whether convolutions are rewritten, too, where that is faster.
+    """
+    if not xla:
+        return tf.function(model.train_step, autograph=False)
+
+    def update(batch: Any) -> dict[str, tf.Tensor]:
+        # A GPU's own convolutions are faster.
+        on_cpu = not tf.config.list_logical_devices("GPU")
+        with rewritten(model.networks().values(), convolutions=winograd and on_cpu):
+            return model.train_step(batch)
+
+    return tf.function(update, jit_compile=True, autograph=False)
 
 
 @contextlib.contextmanager
