@@ -1,8 +1,8 @@
-"""DCGAN and WGAN-GP in PyTorch, written in the way of PyTorch's own DCGAN example.
+"""DCGAN, SNGAN and WGAN-GP in PyTorch, written in the way of PyTorch's own DCGAN example.
 
 python benchmarks/torch_gans.py dcgan --mode eager
 
-What `train_speed.py` and `gpu.py` compare with: 32x32x3, 64-128-256 channels, batch 64, Adam. It
+What `train_speed.py` and `gpu.py` compare with: 32x32x3, 64-128-256 channels, Adam. It
 needs PyTorch and NumPy, not tfgan2. Images come out of one tensor in memory, without a loader,
 which is the best case for PyTorch. Trains until it is killed, and prints the number of steps done,
 a line for every `--every` of them.
@@ -19,8 +19,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
-LATENTS, BATCH, CRITIC_STEPS, PENALTY = 100, 64, 5, 10.0
+LATENTS, CRITIC_STEPS, PENALTY = 100, 5, 10.0
+FLAVOURS = ("dcgan", "sngan", "wgan-gp")
+Loss = Callable[[torch.Tensor], torch.Tensor]
 
 
 def initialise(module: nn.Module) -> None:
@@ -50,17 +53,23 @@ def generator(width: int) -> nn.Module:
     )
 
 
-def discriminator(width: int, norm: bool) -> nn.Module:
+def discriminator(width: int, flavour: str) -> nn.Module:
+    """With batch norm, spectral norm or none, by the flavour."""
+
+    def held(convolution: nn.Module) -> nn.Module:
+        return spectral_norm(convolution) if flavour == "sngan" else convolution
+
     def down(before: int, after: int, normed: bool) -> list[nn.Module]:
-        convolution = nn.Conv2d(before, after, 4, 2, 1, bias=not normed)
+        normed = normed and flavour == "dcgan"
+        convolution = held(nn.Conv2d(before, after, 4, 2, 1, bias=not normed))
         normalisation = [nn.BatchNorm2d(after)] if normed else []
         return [convolution, *normalisation, nn.LeakyReLU(0.2, inplace=True)]
 
     return nn.Sequential(
         *down(3, width, False),
-        *down(width, 2 * width, norm),
-        *down(2 * width, 4 * width, norm),
-        nn.Conv2d(4 * width, 1, 4, 1, 0),
+        *down(width, 2 * width, True),
+        *down(2 * width, 4 * width, True),
+        held(nn.Conv2d(4 * width, 1, 4, 1, 0)),
         nn.Flatten(0),
     )
 
@@ -73,13 +82,13 @@ class Game:
     """Two networks and how a step is computed."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.device = torch.device(options.device)
+        self.device, self.batch = torch.device(options.device), options.batch_size
         self.half = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[
             options.precision
         ]
         layout = torch.channels_last if options.channels_last else torch.contiguous_format
         gradient_penalty = options.flavour == "wgan-gp"
-        made = [generator(options.width), discriminator(options.width, not gradient_penalty)]
+        made = [generator(options.width), discriminator(options.width, options.flavour)]
         made = [net.apply(initialise).to(self.device, memory_format=layout) for net in made]
         rates = (1e-4, (0.0, 0.9)) if gradient_penalty else (2e-4, (0.5, 0.999))
         self.g_optimizer, self.d_optimizer = (adam(net, *rates) for net in made)
@@ -87,7 +96,6 @@ class Game:
         self.scalers = [torch.amp.GradScaler(self.device.type, enabled=enabled) for _ in made]
         if options.mode == "compile":
             # Of a compiled network PyTorch cannot take second derivatives, which the penalty needs.
-            made = [made[0], made[1]] if gradient_penalty else made
             made = [torch.compile(made[0]), made[1] if gradient_penalty else torch.compile(made[1])]
         self.g, self.d = made
         images = np.load(options.images) if options.images else None
@@ -102,12 +110,12 @@ class Game:
         return torch.autocast(self.device.type, dtype=self.half)
 
     def real(self) -> torch.Tensor:
-        chosen = torch.randint(len(self.images), (BATCH,), device=self.device)
+        chosen = torch.randint(len(self.images), (self.batch,), device=self.device)
         images = self.images[chosen].float() / 127.5 - 1.0
         return images.contiguous(memory_format=self.layout)
 
     def latents(self) -> torch.Tensor:
-        return torch.randn(BATCH, LATENTS, 1, 1, device=self.device)
+        return torch.randn(self.batch, LATENTS, 1, 1, device=self.device)
 
     def apply(self, loss: torch.Tensor, player: int) -> None:
         """Gradients of what was not differentiated before, and the player's update."""
@@ -116,23 +124,39 @@ class Game:
         scaler.step(optimizer)
         scaler.update()
 
-    def dcgan(self) -> None:
-        criterion = nn.functional.binary_cross_entropy_with_logits
+    def one_to_one(self, on_real: Loss, on_fake: Loss, for_g: Loss) -> None:
+        """One update of each; the generator's has the very images that D has just seen."""
         self.d.zero_grad()
         with self.autocast():
-            logits = self.d(self.real())
-            loss = criterion(logits.float(), torch.ones_like(logits, dtype=torch.float32))
+            loss = on_real(self.d(self.real()).float())
         self.scalers[1].scale(loss).backward()
         with self.autocast():
             fake = self.g(self.latents())
-            logits = self.d(fake.detach())
-            loss = criterion(logits.float(), torch.zeros_like(logits, dtype=torch.float32))
+            loss = on_fake(self.d(fake.detach()).float())
         self.apply(loss, 1)
         self.g.zero_grad()
         with self.autocast():
-            logits = self.d(fake)
-            loss = criterion(logits.float(), torch.ones_like(logits, dtype=torch.float32))
+            loss = for_g(self.d(fake).float())
         self.apply(loss, 0)
+
+    def dcgan(self) -> None:
+        def real(logits: torch.Tensor) -> torch.Tensor:
+            ones = torch.ones_like(logits)
+            return nn.functional.binary_cross_entropy_with_logits(logits, ones)
+
+        def fake(logits: torch.Tensor) -> torch.Tensor:
+            zeros = torch.zeros_like(logits)
+            return nn.functional.binary_cross_entropy_with_logits(logits, zeros)
+
+        self.one_to_one(real, fake, real)
+
+    def sngan(self) -> None:
+        relu = torch.relu
+        self.one_to_one(
+            lambda logits: relu(1.0 - logits).mean(),
+            lambda logits: relu(1.0 + logits).mean(),
+            lambda logits: -logits.mean(),
+        )
 
     def wgan_gp(self) -> None:
         for _ in range(CRITIC_STEPS):
@@ -142,7 +166,7 @@ class Game:
                 with torch.no_grad():
                     fake = self.g(self.latents())
                 loss = self.d(fake).float().mean() - self.d(real).float().mean()
-            place = torch.rand(BATCH, 1, 1, 1, device=self.device)
+            place = torch.rand(self.batch, 1, 1, 1, device=self.device)
             between = (place * real + (1 - place) * fake.float()).requires_grad_()
             logits = self.d(between)  # in float32: squares of gradients overflow in float16
             (gradient,) = torch.autograd.grad(logits.sum(), between, create_graph=True)
@@ -154,12 +178,12 @@ class Game:
         self.apply(loss, 0)
 
     def step(self, flavour: str) -> Callable[[], None]:
-        return {"dcgan": self.dcgan, "wgan-gp": self.wgan_gp}[flavour]
+        return getattr(self, flavour.replace("-", "_"))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("flavour", choices=("dcgan", "wgan-gp"))
+    parser.add_argument("flavour", choices=FLAVOURS)
     parser.add_argument("--mode", choices=("eager", "compile"), default="eager")
     parser.add_argument(
         "--precision", choices=("float32", "bfloat16", "float16"), default="float32"
@@ -167,6 +191,7 @@ def main() -> None:
     parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--images", type=Path, help="uint8, (N, 32, 32, 3), .npy; default: noise")
     parser.add_argument("--every", type=int, default=10)
     parser.add_argument("--steps", type=int, default=0, help="0: until it is killed")

@@ -1,0 +1,88 @@
+"""How long it takes to start: `tfgan2 --help`, and `tfgan2 fit` until its first step is done.
+
+python benchmarks/startup.py
+
+Each is started anew `--rounds` times; the median counts. Of `fit` it also tells when TensorFlow was
+there, when the data and the model were, and when the first step was compiled and done: by the lines
+that the command itself shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+TFGAN2 = str(Path(sys.executable).with_name("tfgan2"))
+# What the command prints as it comes to each point.
+MARKS = {"TensorFlow is there": "data:", "compiling": "compiling", "first step": "step 1/"}
+
+
+def until_help() -> float:
+    started = time.perf_counter()
+    subprocess.run([TFGAN2, "--help"], check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+def until_first_step(flavour: str, words: list[str]) -> dict[str, float]:
+    """Seconds from the start of the command to each of `MARKS`."""
+    found: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        command = [TFGAN2, "fit", flavour, *words, "--steps", "1", "--log-every", "1"]
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [*command, "--out", f"{folder}/run"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            bufsize=1,
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            for name, mark in MARKS.items():
+                if line.startswith(mark):
+                    found.setdefault(name, time.perf_counter() - started)
+        if process.wait():
+            raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+        found["end"] = time.perf_counter() - started
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--flavours", default="dcgan,wgan-gp,cyclegan")
+    options = parser.parse_args()
+    seconds = [until_help() for _ in range(2 * options.rounds + 1)]
+    print(f"--help: {statistics.median(seconds):.2f} s")
+    for flavour in options.flavours.split(","):
+        data = "digits" if flavour != "cyclegan" else None
+        with tempfile.TemporaryDirectory() as folder:
+            if data is None:
+                data = f"unpaired:{folder}/a,{folder}/b"
+                make_pictures(Path(folder))
+            words = ["--dataset", data, "--image-size", "32"]
+            rounds = [until_first_step(flavour, words) for _ in range(options.rounds)]
+        medians = {k: statistics.median(found[k] for found in rounds) for k in rounds[0]}
+        shown = ", ".join(f"{name} {value:.1f} s" for name, value in medians.items())
+        print(f"fit {flavour}: {shown}", flush=True)
+
+
+def make_pictures(folder: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for side in "ab":
+        (folder / side).mkdir()
+        for index in range(8):
+            pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / side / f"{index}.png")
+
+
+if __name__ == "__main__":
+    main()
