@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from tfgan2 import penalties, registry, winograd
-from tfgan2.training.rewriting import rewritten
+from tfgan2.training.rewriting import compiled_update, rewritten
 
 IMAGES = np.random.RandomState(0).uniform(-1, 1, (16, 16, 16, 1)).astype(np.float32)
 
@@ -91,3 +91,22 @@ def test_a_penalty_s_gradient_leaves_out_what_is_zero(kind: type) -> None:
             assert theirs is None or not theirs.any()
         else:
             np.testing.assert_array_equal(ours, theirs)
+
+
+def test_updates_compiled_apart_are_those_of_the_whole_step() -> None:
+    after = []
+    for apart in (False, True):
+        model = registry.create("wgan-gp", image_shape=(8, 8, 1), width=4, seed=1, d_steps=3)
+        model.compile()
+        step = compiled_update(model) if apart else tf.function(model.train_step, autograph=False)
+        metrics = [step(tf.constant(IMAGES[:, :8, :8][:12])) for _ in range(3)]
+        after.append([{key: float(value) for key, value in line.items()} for line in metrics])
+    for ours, theirs in zip(*after, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-5)
+
+
+def test_a_game_with_phases_is_compiled_whole() -> None:
+    model = registry.create("srgan", image_shape=(16, 16, 3), width=4, blocks=1, d_steps=2)
+    assert not model.is_divided
+    assert registry.create("dcgan", image_shape=(8, 8, 1), width=4, d_steps=2).is_divided
+    assert not registry.create("dcgan", image_shape=(8, 8, 1), width=4).is_divided

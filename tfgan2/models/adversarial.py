@@ -43,6 +43,10 @@ class Samples(NamedTuple):
         return Samples(*(None if field is None else field[of] for field in self))
 
 
+def _count(samples: Samples) -> int | tf.Tensor:
+    return samples.images.shape[0] or tf.shape(samples.images)[0]
+
+
 class AdversarialModel(TwoPlayerModel):
     """A generator against a discriminator, each with an optimizer of its own.
 
@@ -250,19 +254,54 @@ class AdversarialModel(TwoPlayerModel):
         Raises:
             UserError: the batch lacks something, or its size is not possible.
         """
+        *first, last = self.divided(batch)
+        for index, real in enumerate(first):
+            self.first_update(real, tf.constant(index))
+        return self.last_update(last)
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether `train_step` is several updates, all but the last alike: see `first_update`."""
+        return self.d_steps > 1 and type(self).train_step is AdversarialModel.train_step
+
+    def divided(self, batch: Batch) -> list[Samples]:
+        """The real samples of each update of the discriminator."""
         samples = self.real_samples(batch)
         static = samples.images.shape[0]
         count = (static or tf.shape(samples.images)[0]) // self.d_steps
         if static:
             self.check_batch_size(count)
-        parts = [samples.part(slice(i * count, (i + 1) * count)) for i in range(self.d_steps)]
-        for index, real in enumerate(parts[:-1]):
-            fake = self.fake_samples(real, count, f"latents {index}")
+        return [samples.part(slice(i * count, (i + 1) * count)) for i in range(self.d_steps)]
+
+    def first_update(self, real: Samples, index: tf.Tensor) -> Metrics:
+        """An update of the discriminator that none of the generator follows.
+
+        Args:
+            real: real samples.
+            index: which of the step's updates it is; all randomness depends on it.
+
+        Returns:
+            As `discriminator_step`.
+        """
+        self.update_index = index
+        try:
+            fake = self.fake_samples(real, _count(real), "latents")
             fake = fake._replace(images=tf.stop_gradient(fake.images))
-            self.discriminator_step(real, fake, f"step {index}")
-        real = parts[-1]
+            return self.discriminator_step(real, fake, "step")
+        finally:
+            self.update_index = None
+
+    def last_update(self, real: Samples) -> Metrics:
+        """The last update of the discriminator and the one of the generator.
+
+        Args:
+            real: real samples.
+
+        Returns:
+            As `train_step`.
+        """
         with tf.GradientTape() as tape:
-            fake = self.fake_samples(real, count, "latents")
+            fake = self.fake_samples(real, _count(real), "latents")
             with tape.stop_recording():
                 # The last update of D sees the very images that G is then judged on: a forward pass
                 # of G saved.

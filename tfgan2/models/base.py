@@ -133,6 +133,10 @@ class GenerativeModel(keras.Model):
         planned_steps: how many steps the training is to take in all; what a flavour divides into
             phases, or lets fade, goes by it. `plan` sets it.
         phase: what `train_step` does now, one of the names that `phase_at` gives.
+        is_divided: whether `train_step` is some alike updates and a last one, which can be compiled
+            apart: `divided`, `first_update` and `last_update` of `AdversarialModel`.
+        update_index: which of the alike updates within a step is computed, int32, shape (); None
+            outside of these.
     """
 
     data_kind: str = "images"
@@ -144,6 +148,8 @@ class GenerativeModel(keras.Model):
     planned_steps: int = 10_000
     train_function: Any
     phase: str = ""
+    update_index: tf.Tensor | None = None
+    is_divided: Any = False
 
     def __init__(self, image_shape: tuple[int, int, int], *, seed: int = 0) -> None:
         """Keeps the image shape and the seed.
@@ -224,7 +230,7 @@ class GenerativeModel(keras.Model):
     # --- randomness ------------------------------------------------------------------------------
 
     def noise_seed(self, stream: str) -> tf.Tensor:
-        """A seed for `tf.random.stateless_*` that depends on (seed, step, replica, stream) alone.
+        """A seed for `tf.random.stateless_*` from (seed, step, replica, update, stream) alone.
 
         So a resumed run draws what the uninterrupted one would have drawn, and no two replicas draw
         the same.
@@ -240,6 +246,9 @@ class GenerativeModel(keras.Model):
         salt = tf.cast(zlib.crc32(stream.encode()) & 0x7FFFFFFF, tf.int64)
         seed = tf.random.experimental.stateless_fold_in(seed, salt)
         seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(replica, tf.int64))
+        if self.update_index is not None:
+            index = tf.cast(self.update_index, tf.int64)
+            seed = tf.random.experimental.stateless_fold_in(seed, index)
         return tf.cast(seed & 0x7FFFFFFF, tf.int32)
 
     def label_names(self, class_names: Sequence[str]) -> list[str]:

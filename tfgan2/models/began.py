@@ -11,7 +11,7 @@ from keras import layers
 from tfgan2 import networks
 from tfgan2.images import is_points
 from tfgan2.layers import ImageRange
-from tfgan2.models.adversarial import Batch, Metrics, Samples
+from tfgan2.models.adversarial import Metrics, Samples
 from tfgan2.models.architecture import ArchitectureModel
 from tfgan2.models.base import check_range, over_replicas
 from tfgan2.networks.parts import Kernels
@@ -128,13 +128,13 @@ class BEGAN(ArchitectureModel):
     def generator_loss(self, fake_logits: tf.Tensor) -> tf.Tensor:
         return tf.reduce_mean(fake_logits)
 
-    def train_step(self, batch: Batch) -> Metrics:
-        """The step of every game, then k moves towards the equilibrium.
+    def last_update(self, real: Samples) -> Metrics:
+        """As of every game, then k moves towards the equilibrium.
 
         Returns:
             Float32 scalars, with "k" and "convergence", the paper's M.
         """
-        metrics = super().train_step(batch)
+        metrics = super().last_update(real)
         # Of all replicas: each has a copy of k, and all must stay the same.
         balance = over_replicas(self.gamma * metrics["real_error"] - metrics["generator_loss"])
         self.k.assign(tf.clip_by_value(self.k.value + self.lambda_k * balance, 0.0, 1.0))

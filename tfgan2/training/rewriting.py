@@ -9,7 +9,7 @@ see through that.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -64,13 +64,27 @@ def compiled_update(model: GenerativeModel, *, xla: bool = True, winograd: bool 
     if not xla:
         return tf.function(model.train_step, autograph=False)
 
-    def update(batch: Any) -> dict[str, tf.Tensor]:
-        # A GPU's own convolutions are faster.
-        on_cpu = not tf.config.list_logical_devices("GPU")
-        with rewritten(model.networks().values(), convolutions=winograd and on_cpu):
-            return model.train_step(batch)
+    def compiled(function: Callable[..., Any]) -> Any:
+        def traced(*parts: Any) -> Any:
+            # A GPU's own convolutions are faster.
+            on_cpu = not tf.config.list_logical_devices("GPU")
+            with rewritten(model.networks().values(), convolutions=winograd and on_cpu):
+                return function(*parts)
 
-    return tf.function(update, jit_compile=True, autograph=False)
+        return tf.function(traced, jit_compile=True, autograph=False)
+
+    if not model.is_divided:
+        return compiled(model.train_step)
+    # What is done several times is compiled once.
+    first_update, last_update = compiled(model.first_update), compiled(model.last_update)
+
+    def update(batch: Any) -> dict[str, tf.Tensor]:
+        *first, last = model.divided(batch)
+        for index, part in enumerate(first):
+            first_update(part, tf.constant(index))
+        return last_update(last)
+
+    return tf.function(update, autograph=False)
 
 
 @contextlib.contextmanager
