@@ -186,25 +186,20 @@ def staged(
             shutil.rmtree(root, ignore_errors=True)
 
 
-_fetched: list[tempfile.TemporaryDirectory] = []  # removed when the process ends
-
-
-def fetched(place: str) -> Path:
-    """A run's folder on this machine, to be read; a remote run is copied to one for that.
+def fetched(url: str) -> Path:
+    """A copy of the run at a remote place, to be read until this process ends.
 
     Raises:
-        UserError: the place cannot be reached, or is not a run.
+        UserError: TensorFlow does not reach the place, or it is not a run.
     """
-    if not is_remote(place):
-        return Path(place)
-    from tfgan2.cli import tensorflow
-
-    tensorflow.load()
     _fetched.append(tempfile.TemporaryDirectory(prefix="tfgan2-"))
-    folder = Path(_fetched[-1].name) / _name(place)
+    folder = Path(_fetched[-1].name) / _name(url)
     folder.mkdir()
-    Mirror(place, folder).fetch()
+    Mirror(url, folder).fetch()
     return folder
+
+
+_fetched: list[tempfile.TemporaryDirectory] = []  # removed when the process ends
 
 
 def _name(url: str) -> str:

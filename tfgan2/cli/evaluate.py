@@ -12,8 +12,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tfgan2 import runs
+from tfgan2 import remote, runs
 from tfgan2.cli.options import Checkpoint
+from tfgan2.cli.places import check_local_out, run_folder
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.evaluation.report import check_place, folder_of, name_of
 
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    source: Annotated[
-        Path,
+    place: Annotated[
+        str,
         typer.Argument(
-            help="A run, a .onnx or .tflite file of `tfgan2 export`, or a folder of pictures.",
+            metavar="SOURCE",
+            help="A run (gs://… works, too), a .onnx or .tflite file of `tfgan2 export`, or a "
+            "folder of pictures.",
             show_default=False,
         ),
     ],
@@ -64,7 +67,8 @@ def evaluate(
         str | None, typer.Option(help="Of tensorflow-datasets.", show_default="as of the training")
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Where tensorflow-datasets keeps its data.")
+        str | None,
+        typer.Option(metavar="DIR", help="Where tensorflow-datasets keeps its data, or gs://…."),
     ] = None,
     image_size: Annotated[
         int | None, typer.Option(help="Of folders: resize to this.", show_default="as they are")
@@ -95,6 +99,8 @@ def evaluate(
         out = out.absolute()
         check_place(out)
     only = [name.strip() for item in classes or [] for name in item.split(",")] or None
+    check_local_out(place, out)
+    source = run_folder(place)
     asked = _Asked(source, real, dataset, only, split, data_dir, image_size, seed, checkpoint)
     asked.check()
     from tfgan2.cli import tensorflow
@@ -146,7 +152,7 @@ class _Asked:
     dataset: str | None
     classes: list[str] | None
     split: str | None
-    data_dir: Path | None
+    data_dir: str | None
     image_size: int | None
     seed: int
     checkpoint: str
@@ -293,7 +299,7 @@ def _of_run(asked: _Asked, display: Display) -> tuple[Samples, RealSamples]:
     if asked.split is not None:
         options = replace(options, split=asked.split, hold_out=0)
     if asked.data_dir is not None:
-        options = replace(options, data_dir=str(asked.data_dir.expanduser().absolute()))
+        options = replace(options, data_dir=remote.absolute(asked.data_dir))
     dataset = options.load(display.loading)
     display.loaded()
     reals = real_samples(dataset, held_out=not latent, split=options.split)

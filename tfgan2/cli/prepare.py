@@ -19,7 +19,9 @@ def prepare(
     out: Annotated[str, typer.Option(metavar="FILE", help="An index; the shards lie beside it.")],
     image_size: Annotated[
         int | None,
-        typer.Option(help="Keep squares of this size, as pixels.", show_default="files as they are"),
+        typer.Option(
+            help="Keep squares of this size, as pixels.", show_default="files as they are"
+        ),
     ] = None,
     shard_mb: Annotated[int, typer.Option(min=1, help="About the size of a shard, in MB.")] = 256,
     skip_unreadable: Annotated[

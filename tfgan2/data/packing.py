@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -63,12 +62,10 @@ def pack(
     known, files = folder.find(folder_of(given.removeprefix(folder.PREFIX), "folder:DIR"))
     packer = _Packer(files, image_size, progress)
     try:
-        with array_records(out), written_atomically(shards) as partial:
+        with array_records("write", out), written_atomically(shards) as partial:
             partial.mkdir()
             written = tuple(_write_shards(packer.records(), partial, shards.name, shard_bytes))
-            refuse_unreadable(
-                packer.skipped, packer.reason, len(files.paths), skip=skip_unreadable
-            )
+            refuse_unreadable(packer.skipped, packer.reason, len(files.paths), skip=skip_unreadable)
         index = Index(
             num_images=len(packer.labels),
             channels=packer.channels,
@@ -163,21 +160,17 @@ def _write_shards(
     """Writes all records into `partial`; the shards' names are those below `final`."""
     from array_record.python import array_record_module
 
-    first = next(records, None)
+    waiting = next(records, None)
     for number in itertools.count():
-        if first is None:
+        if waiting is None:
             return
         path = partial / f"{number:05d}.array_record"
         writer = array_record_module.ArrayRecordWriter(str(path), _OPTIONS)
         images = size = 0
-        for record in itertools.chain([first], records):
-            if images and size + len(record) > shard_bytes:
-                break
-            writer.write(record)
-            images, size = images + 1, size + len(record)
-        else:
-            record = None
-        first = record
+        while waiting is not None and (not images or size + len(waiting) <= shard_bytes):
+            writer.write(waiting)
+            images, size = images + 1, size + len(waiting)
+            waiting = next(records, None)
         writer.close()
         with path.open("rb") as file:
             os.fsync(file.fileno())

@@ -128,8 +128,13 @@ class Index:
 
 
 @contextlib.contextmanager
-def array_records(path: Path) -> Iterator[None]:
-    """Says in one line what is wrong with the shards of FILE, or with the package for them."""
+def array_records(do: str, path: Path) -> Iterator[None]:
+    """Says in one line what is wrong with the shards of FILE, or with the package for them.
+
+    Args:
+        do: what is done with them: "read" or "write".
+        path: FILE.
+    """
     try:
         yield
     except ImportError as error:
@@ -139,7 +144,7 @@ def array_records(path: Path) -> Iterator[None]:
         ) from error
     except RuntimeError as error:  # what the package raises for all that goes wrong
         reason = " ".join(str(error).split())[:120]
-        raise UserError(f"the shards of {path} cannot be used: {reason}; prepare it again") from error
+        raise UserError(f"cannot {do} the shards of {path}: {reason}; prepare it again") from error
 
 
 def load(request: Request) -> ImageDataset:
@@ -209,7 +214,7 @@ class Records:
 
     @cached_property
     def _shards(self) -> Any:
-        with array_records(self._path):
+        with array_records("read", self._path):
             from array_record.python.array_record_data_source import ArrayRecordDataSource
 
             # Told how many there are, it need not open every file to count.
@@ -223,7 +228,7 @@ class Records:
         Raises:
             UserError: the record is damaged.
         """
-        with array_records(self._path):
+        with array_records("read", self._path):
             record = self._shards[number]
         size, _, channels = self.shape
         own = self._index.image_size
