@@ -62,7 +62,7 @@ class Mirror:
     Attributes:
         url: the place.
         folder: of this machine.
-        started: whether anything was copied there yet.
+        started: whether the place has taken a copy yet.
     """
 
     def __init__(self, url: str, folder: Path) -> None:
@@ -116,7 +116,6 @@ class Mirror:
         """
         import tensorflow as tf
 
-        self.started = True
         files = self._files()
         with _told(f"cannot write to {self.url}"):
             for name in sorted(files, key=lambda name: (name.startswith("checkpoints/"), name)):
@@ -130,6 +129,7 @@ class Mirror:
             for name in self._sent.keys() - files.keys():
                 tf.io.gfile.remove(f"{self.url}/{name}")
                 del self._sent[name]
+        self.started = True
 
     def _files(self) -> dict[str, tuple[int, int]]:
         """Time and size of each file, by its path; hidden ones belong to this machine."""

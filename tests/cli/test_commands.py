@@ -47,7 +47,9 @@ def test_models_and_info_show_what_there_is(capsys: pytest.CaptureFixture[str]) 
     assert "tfgan2 fit cyclegan --dataset unpaired:DIR_A,DIR_B " in capsys.readouterr().out
     assert cli.run(["datasets"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in ("digits", "faces", "mnist", "cifar10", "folder:"))
+    assert all(
+        name in out for name in ("digits", "faces", "mnist", "cifar10", "folder:", "prepared:")
+    )
 
 
 def test_dry_run_shows_everything_and_writes_nothing(

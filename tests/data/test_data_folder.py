@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import assert_parts_are_the_batch
 from PIL import Image
 
 from tfgan2.data import folder as folder_module
@@ -282,3 +283,8 @@ def test_a_process_with_an_open_stream_ends(classed: Path) -> None:
     )
     assert out.stdout.strip() == "done"
     assert "Traceback" not in out.stderr
+
+
+@pytest.mark.parametrize("cache", ["memory", "stream"])
+def test_the_parts_of_all_workers_are_the_batch(classed: Path, cache: str) -> None:
+    assert_parts_are_the_batch(load_dataset(f"folder:{classed}", image_size=8, cache=cache))
