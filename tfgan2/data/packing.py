@@ -19,9 +19,8 @@ from tfgan2.errors import UserError, cannot_write
 from tfgan2.files import written_atomically
 from tfgan2.pictures import UnreadablePictureError, read_picture
 
-# A record by itself, for reading in any order. Not compressed: pictures' files are already, and of
-# scaled photographs' pixels it would take off a tenth or so and cost what they are kept for, that
-# reading them is copying them.
+# Each record by itself, to be read in any order. Not compressed: pictures' files are already, and
+# pixels are kept so that reading is no more than copying.
 _OPTIONS = "group_size:1,uncompressed"
 _CHUNK = 64
 """Files in memory at a time; photographs may have megabytes each."""
