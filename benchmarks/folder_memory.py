@@ -7,7 +7,8 @@ memory.
     python benchmarks/folder_memory.py --counts 2000 20000
     python benchmarks/folder_memory.py --images DIR
 
-Exit code 1 if of a kind the largest differs from the smallest by more than 5 %.
+Exit code 1 if of a kind of training the largest differs from the smallest by more than 5 %.
+`prepare` loads no TensorFlow, so that buffers of a few MiB, which small packs do not fill, show.
 """
 
 from __future__ import annotations
@@ -94,10 +95,13 @@ def main() -> int:
                 peak = peak_megabytes(words.split())
                 peaks.setdefault(name, []).append(peak)
                 print(f"{name:13s} {count:7,d} pictures: peak {peak:,.0f} MiB", flush=True)
-    growths = {name: max(found) / min(found) - 1 for name, found in peaks.items()}
-    for name, growth in growths.items():
+    worst = 0.0
+    for name, found in peaks.items():
+        growth = max(found) / min(found) - 1
         print(f"{name:13s} largest over smallest: +{growth:.1%}")
-    return int(max(growths.values()) > MOST_GROWTH)
+        if name.startswith("fit"):
+            worst = max(worst, growth)
+    return int(worst > MOST_GROWTH)
 
 
 if __name__ == "__main__":
