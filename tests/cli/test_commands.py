@@ -136,6 +136,8 @@ def test_files_are_kept_by_their_absolute_paths(
     for given, kept in {
         "digits": "digits",
         "folder:x": f"folder:{tmp_path}/x",
+        "prepared:x": f"prepared:{tmp_path}/x",
+        "folder:gs://x/y": "folder:gs://x/y",
         "unpaired:a, /b": f"unpaired:{tmp_path}/a,/b",
         "unpaired:a,": f"unpaired:{tmp_path}/a,",
     }.items():

@@ -107,17 +107,20 @@ class Index:
             raise UserError(f"{str(path)!r} is a folder: give prepared:FILE, or folder:{path}")
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            version = content.pop("tfgan2_prepared")
+            if content.pop("tfgan2_prepared") != FORMAT:
+                raise UserError(
+                    f"{path} was written by another version of tfgan2: prepare it again"
+                )
             shards = tuple(Shard(**shard) for shard in content.pop("shards"))
             names = tuple(content.pop("class_names"))
             runs = tuple((label, count) for label, count in content.pop("label_runs"))
             index = cls(shards=shards, class_names=names, label_runs=runs, **content)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, UserError):
+                raise
             raise UserError(
                 f"{path} was not written by `tfgan2 prepare`, or is damaged: prepare it again"
             ) from error
-        if version != FORMAT:
-            raise UserError(f"{path} was written by another version of tfgan2: prepare it again")
         for shard in shards:
             file = path.parent / shard.name
             if not file.is_file():
