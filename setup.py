@@ -49,6 +49,8 @@ setup(
         # and ai-edge-litert 2; everything here was measured on it.
         "tensorflow>=2.21",
         "tensorflow-datasets>=4.9.9",
+        # For `prepare`; where there are no wheels of it, the command says so.
+        "array_record>=0.5; platform_system == 'Linux'",
         "importlib_resources",  # tensorflow-datasets 4.9.10 imports it without requiring it
         "tensorboard>=2.20",  # TensorFlow 2.21 no longer brings it along
         "tf2onnx>=1.17",  # earlier ones fail with NumPy 2

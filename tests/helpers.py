@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import keras
     import pytest
 
+    from tfgan2.data import ImageDataset
     from tfgan2.models.base import GenerativeModel
 
 SMALL = "--set width=4 --set latent_dim=8 --batch-size 16 --seed 3 --no-xla"
@@ -42,6 +43,23 @@ def assert_refused(words: list[str], message: str, capsys: pytest.CaptureFixture
     assert cli.run(words) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ") and message in error
+
+
+def assert_parts_are_the_batch(dataset: ImageDataset) -> None:
+    """What four workers see, joined, is what one sees: also later, and across epochs."""
+    import tensorflow as tf
+
+    from tfgan2.data.dataset import Part
+
+    def take(part: Part) -> list[list[np.ndarray]]:
+        batches = dataset.batches(8, seed=5, start=dataset.num_images - 12, part=part).take(4)
+        return [[array.numpy() for array in tf.nest.flatten(batch)] for batch in batches]
+
+    shares = [take(Part(index, 4)) for index in range(4)]
+    for whole, *each in zip(take(Part(0, 1)), *shares, strict=True):
+        for number, array in enumerate(whole):
+            assert len(each[0][number]) == 2
+            np.testing.assert_array_equal(np.concatenate([share[number] for share in each]), array)
 
 
 SIZES = {"width": 8, "latent_dim": 6, "blocks": 1, "pool_size": 3}

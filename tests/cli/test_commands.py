@@ -47,7 +47,9 @@ def test_models_and_info_show_what_there_is(capsys: pytest.CaptureFixture[str]) 
     assert "tfgan2 fit cyclegan --dataset unpaired:DIR_A,DIR_B " in capsys.readouterr().out
     assert cli.run(["datasets"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in ("digits", "faces", "mnist", "cifar10", "folder:"))
+    assert all(
+        name in out for name in ("digits", "faces", "mnist", "cifar10", "folder:", "prepared:")
+    )
 
 
 def test_dry_run_shows_everything_and_writes_nothing(
@@ -134,6 +136,8 @@ def test_files_are_kept_by_their_absolute_paths(
     for given, kept in {
         "digits": "digits",
         "folder:x": f"folder:{tmp_path}/x",
+        "prepared:x": f"prepared:{tmp_path}/x",
+        "folder:gs://x/y": "folder:gs://x/y",
         "unpaired:a, /b": f"unpaired:{tmp_path}/a,/b",
         "unpaired:a,": f"unpaired:{tmp_path}/a,",
     }.items():

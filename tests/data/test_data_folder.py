@@ -7,16 +7,19 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import assert_parts_are_the_batch
 from PIL import Image
 
 from tfgan2.data import folder as folder_module
 from tfgan2.data import load_dataset
+from tfgan2.data.packing import pack
 from tfgan2.errors import UserError
 
 COUNT = 30
@@ -269,6 +272,7 @@ def test_a_process_with_an_open_stream_ends(classed: Path) -> None:
     """Without the gate in `python_op`, more than half of such processes hang for ever."""
     code = f"""
         from tfgan2.data import load_dataset
+from tfgan2.data.packing import pack
         iterator = iter(load_dataset("folder:{classed}", cache="stream").batches(30))
         next(iterator)
         print("done")
@@ -282,3 +286,33 @@ def test_a_process_with_an_open_stream_ends(classed: Path) -> None:
     )
     assert out.stdout.strip() == "done"
     assert "Traceback" not in out.stderr
+
+
+@pytest.mark.parametrize("cache", ["memory", "stream"])
+def test_the_parts_of_all_workers_are_the_batch(classed: Path, cache: str) -> None:
+    assert_parts_are_the_batch(load_dataset(f"folder:{classed}", image_size=8, cache=cache))
+
+
+@pytest.mark.parametrize("kind", ["folder", "prepared"])
+def test_memory_hardly_grows_with_the_number_of_files(tmp_path: Path, kind: str) -> None:
+    """What Python holds, at its peak: of TensorFlow's own hundreds of MiB it is no 5 %."""
+
+    def peak(count: int) -> int:
+        root = tmp_path / str(count)
+        source = write(tmp_path / f"{count}.png", 9)
+        (root / "class").mkdir(parents=True)
+        for number in range(count):
+            os.link(source, root / "class" / f"picture-{number:07d}.png")
+        name = f"folder:{root}"
+        if kind == "prepared":
+            pack(name, tmp_path / f"{count}.json", image_size=8)
+            name = f"prepared:{tmp_path}/{count}.json"
+        tracemalloc.start()
+        try:
+            load_dataset(name, image_size=8, cache="stream")
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(20)  # imports
+    assert peak(2200) - peak(200) < 2000 * 1000

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import assert_parts_are_the_batch
 from PIL import Image
 
 from tfgan2.data import kind_of, load_dataset
@@ -168,3 +169,17 @@ def test_held_out_images_are_not_trained_on(name: str) -> None:
 def test_points_hold_nothing_out() -> None:
     with pytest.raises(UserError, match="leave --hold-out out"):
         load_dataset("ring8", hold_out=5)
+
+
+@pytest.mark.parametrize("cache", ["memory", "stream"])
+def test_the_parts_of_all_workers_are_the_batch(tmp_path: Path, cache: str) -> None:
+    for side, count in (("a", 20), ("b", 13)):
+        for i in range(count):
+            write(tmp_path / side / f"{i}.png", grey(10 * i))
+    name = f"unpaired:{tmp_path}/a,{tmp_path}/b"
+    assert_parts_are_the_batch(load_dataset(name, image_size=8, cache=cache))
+    for i in range(20):
+        write(tmp_path / "B" / f"{i}.png", grey(10 * i))
+    (tmp_path / "a").rename(tmp_path / "A")
+    (tmp_path / "b").rename(tmp_path / "elsewhere")
+    assert_parts_are_the_batch(load_dataset(f"pairs:{tmp_path}", image_size=8, cache=cache))

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from helpers import assert_parts_are_the_batch
 from PIL import Image
 
+from tfgan2 import remote
 from tfgan2.data import load_dataset, records
 from tfgan2.errors import UserError
 
@@ -421,3 +423,28 @@ def test_the_unpaired_datasets_of_the_cyclegan_paper(tmp_path: Path) -> None:
     assert a.shape == b.shape == (4, 8, 8, 3)
     with pytest.raises(UserError, match="has no splits: leave --split out"):
         load_dataset("cycle_gan/horse2zebra", data_dir=tmp_path, split="trainA")
+
+
+def test_a_remote_data_dir_reaches_tensorflow_datasets(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unspoilt: of gs://x a path of this machine would be gs:/x."""
+    from tensorflow_datasets.core import read_only_builder
+
+    here, asked = data_dir, []
+    find = read_only_builder.builder_from_files
+
+    def found(name: str, data_dir: object) -> object:
+        asked.append(data_dir)
+        return find(name, data_dir=here)
+
+    monkeypatch.setattr(remote, "check", lambda place: None)
+    monkeypatch.setattr(read_only_builder, "builder_from_files", found)
+    assert load_dataset("tiny", data_dir="gs://bucket/data").num_images == COUNT
+    assert asked == ["gs://bucket/data"]
+
+
+@pytest.mark.parametrize("name", ["tiny", "varied"])  # decoded by TensorFlow, and by Pillow
+def test_the_parts_of_all_workers_are_the_batch(data_dir: Path, name: str) -> None:
+    dataset = load_dataset(name, data_dir=data_dir, cache="stream", image_size=8)
+    assert_parts_are_the_batch(dataset)

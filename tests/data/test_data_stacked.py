@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from helpers import assert_parts_are_the_batch
 from test_data_records import COUNT, prepare
 
 from tfgan2.data import CATALOGUE, ImageDataset, load_dataset
@@ -213,3 +214,7 @@ def test_progress_is_told(data_dir: Path) -> None:
     told: list[tuple[str, int, int]] = []
     load(data_dir, progress=lambda *facts: told.append(facts))
     assert told[-1] == ("reading mnist", COUNT, COUNT)
+
+
+def test_the_parts_of_all_workers_are_the_batch(data_dir: Path) -> None:
+    assert_parts_are_the_batch(load(data_dir))

@@ -113,3 +113,12 @@ def test_a_signal_to_one_ends_all_after_the_same_step(whole: Path, tmp_path: Pat
     assert f"saved at step {newest.step} of 400" in output
     finished("fit", "--resume", str(run))
     assert_same_end(run, whole)
+
+
+@pytest.mark.slow
+def test_workers_train_a_run_that_lies_elsewhere(whole: Path, tmp_path: Path) -> None:
+    """TensorFlow's scheme for local files, since all processes must see the place."""
+    url = f"file://{tmp_path}/run"
+    finished(*FIT.split(), "--steps", "200", "--out", url)
+    finished("fit", "--resume", url, "--steps", "400")
+    assert_same_end(tmp_path / "run", whole)

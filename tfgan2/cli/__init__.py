@@ -18,6 +18,7 @@ from tfgan2.errors import TrainingDivergedError, UserError, WorkerLostError
 COMMANDS = (
     "fit",
     "launch",
+    "prepare",
     "sample",
     "export",
     "generate",

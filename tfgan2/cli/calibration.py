@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,8 +95,6 @@ def _samples(config: RunConfig, given: str | None) -> tuple[np.ndarray, ...]:
         asked |= {"name": given, "classes": None, "split": None, "hold_out": 0}
         if shape:
             asked["image_size"] = shape[0]
-    if asked["data_dir"] is not None:
-        asked["data_dir"] = Path(asked["data_dir"])
     dataset = load_dataset(**asked)
     values = int(np.prod(dataset.image_shape))
     return dataset.some(int(np.clip(_VALUES // values, 128, MOST_SAMPLES)))

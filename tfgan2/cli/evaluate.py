@@ -11,6 +11,7 @@ from rich.table import Table
 
 from tfgan2 import runs
 from tfgan2.cli.options import Checkpoint
+from tfgan2.cli.places import check_local_out, run_folder
 from tfgan2.errors import cannot_write
 from tfgan2.evaluation.question import Question
 from tfgan2.evaluation.report import check_place
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    source: Annotated[
-        Path,
+    place: Annotated[
+        str,
         typer.Argument(
-            help="A run, a .onnx or .tflite file of `tfgan2 export`, or a folder of pictures.",
+            metavar="SOURCE",
+            help="A run (gs://… works, too), a .onnx or .tflite file of `tfgan2 export`, or a "
+            "folder of pictures.",
             show_default=False,
         ),
     ],
@@ -60,7 +63,8 @@ def evaluate(
         str | None, typer.Option(help="Of tensorflow-datasets.", show_default="as of the training")
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Where tensorflow-datasets keeps its data.")
+        str | None,
+        typer.Option(metavar="DIR", help="Where tensorflow-datasets keeps its data, or gs://…."),
     ] = None,
     image_size: Annotated[
         int | None, typer.Option(help="Of folders: resize to this.", show_default="as they are")
@@ -91,6 +95,8 @@ def evaluate(
         out = out.absolute()
         check_place(out)
     only = [name.strip() for item in classes or [] for name in item.split(",")] or None
+    check_local_out(place, out)
+    source = run_folder(place)
     question = Question(source, real, dataset, only, split, data_dir, image_size, seed, checkpoint)
     question.check()
     from tfgan2.cli import tensorflow

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tfgan2.cli.options import Checkpoint
+from tfgan2.cli.places import check_local_out, run_folder
 from tfgan2.errors import UserError
 from tfgan2.export import (
     FORMATS,
@@ -28,8 +29,11 @@ from tfgan2.web import command as web
 
 
 def export(
-    run: Annotated[
-        Path, typer.Argument(help="A run's folder, for example runs/00003-dcgan-mnist.")
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN", help="A run's folder, for example runs/00003-dcgan-mnist, or gs://…."
+        ),
     ],
     format: Annotated[
         list[str] | None,
@@ -113,6 +117,8 @@ def export(
     from tfgan2.cli import calibration as calibrating
     from tfgan2.cli import tensorflow
 
+    check_local_out(place, out)
+    run = run_folder(place)
     config = runs.RunConfig.read(run)  # a wrong folder is told before TensorFlow is loaded
     calibrating.check_calibration(calibration, config, options)
     tensorflow.load()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tfgan2 import registry, runs
+from tfgan2 import registry, remote, runs
 from tfgan2.cli.options import Direction, Precision
 from tfgan2.errors import UserError, cannot_write
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
     from tfgan2.evaluation.during import Evaluator
     from tfgan2.models.base import GenerativeModel
+    from tfgan2.remote import Mirror
     from tfgan2.training.distribution import Place
     from tfgan2.training.loop import Trainer
     from tfgan2.training.progress import Display
@@ -46,8 +49,8 @@ def fit(
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="Its name, folder:PATH, pairs:DIR, unpaired:DIR_A,DIR_B or captions:FILE.jsonl; "
-            "`tfgan2 datasets` lists them.",
+            help="Its name, folder:PATH, prepared:FILE, pairs:DIR, unpaired:DIR_A,DIR_B or "
+            "captions:FILE.jsonl; `tfgan2 datasets` lists them.",
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -70,8 +73,12 @@ def fit(
         typer.Option(help="Of tensorflow-datasets, for example train+test.", rich_help_panel=DATA),
     ] = None,
     data_dir: Annotated[
-        Path | None,
-        typer.Option(help="Where tensorflow-datasets keeps its data.", rich_help_panel=DATA),
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where tensorflow-datasets keeps its data; gs://… works, too.",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     hold_out: Annotated[
         int | None,
@@ -158,13 +165,15 @@ def fit(
         ),
     ] = False,
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="The run directory; default runs/00000-FLAVOUR-DATASET.", rich_help_panel=OUTPUT
+            metavar="DIR",
+            help="The run directory, gs://… works, too; default runs/00000-FLAVOUR-DATASET.",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     resume: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="RUN",
             help="Go on with this run; --steps or --epochs may extend it.",
@@ -264,7 +273,8 @@ def fit(
                 "--resume takes everything from the run; besides it only --steps or --epochs, and "
                 "--strategy"
             )
-        _resume(resume, steps, epochs, chosen, dry_run)
+        with _place(resume, fetch=True) as (run, mirror):
+            _resume(run, steps, epochs, chosen, dry_run, mirror)
         return
     if flavour is None:
         raise UserError("say what to train, for example `tfgan2 fit dcgan --dataset digits`")
@@ -286,23 +296,45 @@ def fit(
     worker = _worker(training.strategy)
     if worker is not None and out is None:
         raise UserError("several workers train one run: give --out, the same folder for all")
-    if out is not None and not worker:
-        runs.check_new(out)
     data_options = runs.DataOptions(
         name=_absolute(dataset),
         image_size=image_size,
         channels=channels,
         classes=_listed(classes),
         split=split,
-        data_dir=str(data_dir.expanduser().absolute()) if data_dir else None,
+        data_dir=remote.absolute(data_dir) if data_dir else None,
         cache=cache.value,
         skip_unreadable=skip_unreadable,
         hold_out=hold_out,
         direction=direction.value,
     )
-    run = out or runs.propose(Path("runs"), flavour, dataset)
     config = runs.RunConfig(flavour, {**values, "seed": training.seed}, data_options, training)
-    _start(run, config, epochs, dry_run, new=True)
+    place = out or str(runs.propose(Path("runs"), flavour, dataset))
+    with _place(place, fetch=False) as (run, mirror):
+        if out is not None and not worker:
+            if mirror is None:
+                runs.check_new(run)
+            else:
+                mirror.check_new()
+        _start(run, config, epochs, dry_run, mirror, new=True)
+
+
+@contextlib.contextmanager
+def _place(place: str, *, fetch: bool) -> Iterator[tuple[Path, Mirror | None]]:
+    """The run's folder, and what keeps a remote place like it.
+
+    Args:
+        place: as the user gave it.
+        fetch: whether a run is there already.
+    """
+    if not remote.is_remote(place):
+        yield Path(place), None
+        return
+    from tfgan2.cli import tensorflow
+
+    tensorflow.load()
+    with remote.staged(place, fetch=fetch) as staged:
+        yield staged
 
 
 def _worker(strategy: str) -> int | None:
@@ -343,16 +375,21 @@ def _absolute(dataset: str) -> str:
     kind, colon, paths = dataset.partition(":")
     if not colon or not paths:
         return dataset
-    if kind not in ("folder", "pairs", "unpaired", "captions"):
+    if kind not in ("folder", "prepared", "pairs", "unpaired", "captions"):
         return dataset
     each = [path.strip() for path in paths.split(",")] if kind == "unpaired" else [paths]
     # An empty one stays empty, to be refused.
-    whole = [str(Path(path).expanduser().absolute()) if path else "" for path in each]
+    whole = [remote.absolute(path) if path else "" for path in each]
     return f"{kind}:{','.join(whole)}"
 
 
 def _resume(
-    run: Path, steps: int | None, epochs: float | None, strategy: str | None, dry_run: bool
+    run: Path,
+    steps: int | None,
+    epochs: float | None,
+    strategy: str | None,
+    dry_run: bool,
+    mirror: Mirror | None,
 ) -> None:
     config = runs.RunConfig.read(run)
     if strategy is not None:
@@ -363,15 +400,23 @@ def _resume(
                 f"{run} is planned for {config.training.steps} steps: give --steps more than that"
             )
         config.training.steps = steps
-    _start(run, config, epochs, dry_run, new=False)
+    _start(run, config, epochs, dry_run, mirror, new=False)
 
 
 def _start(
-    run: Path, config: runs.RunConfig, epochs: float | None, dry_run: bool, *, new: bool
+    run: Path,
+    config: runs.RunConfig,
+    epochs: float | None,
+    dry_run: bool,
+    mirror: Mirror | None,
+    *,
+    new: bool,
 ) -> None:
     from tfgan2.training.progress import Display
 
     display = Display()
+    if mirror is not None:
+        display.called(run, mirror.url)
     devices, place = _tensorflow(display, config.training.strategy)
     if not place.chief:
         display.quiet()
@@ -416,7 +461,9 @@ def _start(
     if place.chief:
         evaluator = _evaluator(run, config, model, dataset, display)
         _make(run, config)
-    trainer = Trainer(run, config, model, dataset, display, evaluator, place)
+        if mirror is not None:
+            mirror.push()  # to know now rather than later whether the place takes it
+    trainer = Trainer(run, config, model, dataset, display, evaluator, place, mirror)
     _train(trainer)
 
 
@@ -567,4 +614,5 @@ def _train(trainer: Trainer) -> None:
     use = f"sample {quoted} --count 64 --out grid.png"
     if not hasattr(model, "draw_latents"):
         use = f"translate {quoted} --input PICTURES --out made --compare"
-    display.say(f"next:\n  tfgan2 {use}\n  tfgan2 export {quoted}")
+    out = "" if trainer.mirror is None else " --out export"
+    display.say(f"next:\n  tfgan2 {use}\n  tfgan2 export {quoted}{out}")

@@ -10,6 +10,7 @@ import typer
 
 from tfgan2 import images, runs
 from tfgan2.cli.options import Checkpoint, Label, Latents, Text
+from tfgan2.cli.places import run_folder
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.labels import choose_labels, label_columns
 from tfgan2.latents import read_latents, walk
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def sample(
-    run: Annotated[Path, typer.Argument(help="The run directory.")],
+    place: Annotated[str, typer.Argument(metavar="RUN", help="The run directory, or gs://….")],
     count: Annotated[
         int | None,
         typer.Option(
@@ -60,6 +61,7 @@ def sample(
     given = None if latents is None else read_latents(latents)
     if interpolate and given is not None and len(given) < 2:
         raise UserError(f"{latents} holds one latent: a walk needs at least 2")
+    run = run_folder(place)
     config = runs.RunConfig.read(run)  # a wrong folder is told before TensorFlow is loaded
     shape = config.dataset.get("image_shape")
     images.check_output(out, shape)
@@ -71,8 +73,8 @@ def sample(
     model, about = runs.load_model(run, checkpoint)
     if not hasattr(model, "draw_latents"):
         raise UserError(
-            f"{about['flavour']} makes images of images: `tfgan2 translate {run} --input PICTURES "
-            "--out FOLDER`"
+            f"{about['flavour']} makes images of images: `tfgan2 translate {place} --input "
+            "PICTURES --out FOLDER`"
         )
     captions = getattr(model, "captions", ())
     if text and not captions:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from tfgan2 import runs, runtime
 from tfgan2.cli.options import Checkpoint, Direction
+from tfgan2.cli.places import run_folder
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.files import written_atomically
 from tfgan2.images import joined
@@ -19,8 +20,12 @@ from tfgan2.runtime.translator import middle
 
 
 def translate(
-    model: Annotated[
-        Path, typer.Argument(help="A run's folder, or a .onnx or .tflite file of `tfgan2 export`.")
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A run's folder or gs://…, or a .onnx or .tflite file of `tfgan2 export`.",
+        ),
     ],
     source: Annotated[
         Path, typer.Option("--input", help="A picture, or a folder of pictures.", metavar="PATH")
@@ -47,6 +52,7 @@ def translate(
     root = source if source.is_dir() else source.parent
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} exists and is not an empty folder; choose another --out")
+    model = run_folder(place)
     if model.is_dir():
         translator = _from_run(model, direction, checkpoint)
     elif direction is not Direction.AtoB:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from tfgan2 import remote
 from tfgan2.data.catalogue import CATALOGUE, DatasetInfo
 from tfgan2.data.dataset import KINDS, Cache, ImageDataset, Progress, Request
 from tfgan2.errors import UserError
@@ -15,7 +16,7 @@ CHANNELS = (1, 3, 4)
 SIZES = (4, 1024)
 POINTS = ("ring8", "grid25")
 DIRECTIONS = ("AtoB", "BtoA")
-_OWN = ("folder:", "pairs:", "unpaired:", "captions:")
+_OWN = ("folder:", "prepared:", "pairs:", "unpaired:", "captions:")
 _EMBEDDED = ("digits", "faces", "digits-captions")
 
 
@@ -37,11 +38,12 @@ def load_dataset(
 
     Args:
         name: "digits", "faces", "digits-captions", or the points "ring8" and "grid25", which are
-            built in; "stacked_mnist"; "folder:PATH"; "pairs:DIR"; "unpaired:DIR_A,DIR_B";
-            "captions:FILE.jsonl"; or a dataset of tensorflow-datasets, such as "cifar10",
-            "emnist/letters" or, unpaired, "cycle_gan/horse2zebra".
+            built in; "stacked_mnist"; "folder:PATH"; "prepared:FILE"; "pairs:DIR";
+            "unpaired:DIR_A,DIR_B"; "captions:FILE.jsonl"; or a dataset of tensorflow-datasets, such
+            as "cifar10", "emnist/letters" or, unpaired, "cycle_gan/horse2zebra".
         image_size: edge of the square images, 4…1024; not for points. Default: 16 for digits, 24
-            for faces, 64 for folders and captions, 256 for pairs and unpaired images, else the
+            for faces, 64 for folders and captions, for prepared pictures that or what they were
+            scaled to, 256 for pairs and unpaired images, else the
             dataset's own if its images are square, all of one size and no larger than 128, else 64.
         channels: 1 grey, 3 RGB, 4 RGBA; not for points. Default: as the images are; for folders 1
             if all are grey, else 3. Stacked_mnist has 3.
@@ -49,7 +51,7 @@ def load_dataset(
         split: for tensorflow-datasets and stacked_mnist only, "train" by default; "train[:80%]" and
             "train+test" are possible, too.
         data_dir: where tensorflow-datasets keeps its files, those of mnist for stacked_mnist
-            included; other datasets do not use it.
+            included; a folder or a place such as gs://bucket/data; other datasets do not use it.
         cache: "memory" holds all images, "stream" reads them while training in constant memory,
             "auto" holds up to 1 GiB of them. What is built in and stacked_mnist are always held.
         skip_unreadable: leave out files of a folder that cannot be read, instead of raising.
@@ -61,7 +63,7 @@ def load_dataset(
             much.
 
     Returns:
-        The dataset, checked: every file of a folder was decoded once.
+        The dataset, checked: every file of a folder was decoded once, prepared ones when packed.
 
     Raises:
         UserError: an option that is not possible, an unknown name, data that cannot be downloaded
@@ -73,7 +75,7 @@ def load_dataset(
         channels=channels,
         classes=None if classes is None else tuple(str(item) for item in classes),
         split=split,
-        data_dir=None if data_dir is None else Path(data_dir).expanduser(),
+        data_dir=None if data_dir is None else remote.absolute(str(data_dir)),
         cache=cache,
         skip_unreadable=skip_unreadable,
         hold_out=hold_out,
@@ -81,10 +83,18 @@ def load_dataset(
         progress=progress or (lambda text, done, total: None),
     )
     _check(request)
+    if name.startswith(_OWN) and remote.is_remote(name):
+        raise UserError(
+            f"{name!r} is not on this machine: copy it here; only --data-dir may be elsewhere"
+        )
     if name.startswith("folder:"):
         from tfgan2.data import folder
 
         return folder.load(request)
+    if name.startswith("prepared:"):
+        from tfgan2.data import prepared
+
+        return prepared.load(request)
     if name.startswith(("pairs:", "unpaired:", "cycle_gan/")):
         from tfgan2.data import pairs
 

@@ -44,6 +44,9 @@ CATALOGUE: dict[str, DatasetInfo] = {
     "folder:PATH": DatasetInfo(
         "pictures in a folder; its subfolders are the classes", None, None, 0, "your files"
     ),
+    "prepared:FILE": DatasetInfo(
+        "a folder that `tfgan2 prepare` has packed, to be read fast", None, None, 0, "your files"
+    ),
     "mnist": DatasetInfo("handwritten digits", (28, 28, 1), 60_000, 10),
     "stacked_mnist": DatasetInfo(
         "three digits of mnist as red, green and blue", (28, 28, 3), 128_000, 1000

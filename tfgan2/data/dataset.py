@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -53,7 +52,7 @@ class Kind:
 
 
 KINDS = {
-    "images": Kind("the name of a dataset of images, or folder:PATH", "digits"),
+    "images": Kind("the name of a dataset of images, folder:PATH or prepared:FILE", "digits"),
     "pairs": Kind("pairs:DIR", "pairs:DIR"),
     "unpaired": Kind("unpaired:DIR_A,DIR_B", "unpaired:DIR_A,DIR_B"),
     "captions": Kind("captions:FILE.jsonl, or digits-captions", "digits-captions"),
@@ -72,7 +71,7 @@ class Request:
     channels: int | None
     classes: tuple[str, ...] | None
     split: str | None
-    data_dir: Path | None
+    data_dir: str | None
     cache: Cache
     skip_unreadable: bool
     hold_out: int

@@ -214,6 +214,28 @@ class FileSource:
             ) from error
 
 
+def refuse_unreadable(paths: Sequence[str], reason: str, total: int, *, skip: bool) -> None:
+    """Raises a UserError if some files cannot be read, unless these are skipped; or if all cannot.
+
+    Args:
+        paths: of those that cannot.
+        reason: of the first of them.
+        total: of all files.
+        skip: whether to leave such files out.
+    """
+    if paths and not skip:
+        others = f" (and {len(paths) - 1} more of {total})" if len(paths) > 1 else ""
+        raise UserError(
+            f"cannot read {paths[0]!r}: {reason}{others}; mend or remove it, "
+            "or give --skip-unreadable, which leaves such files out"
+        )
+    if len(paths) == total:
+        raise UserError(
+            f"none of the {total} pictures can be read, the first is "
+            f"{paths[0]!r}: {reason}; give another folder"
+        )
+
+
 def _broken(sample: str, error: UnreadablePictureError) -> str:
     """Which of a sample's files cannot be read."""
     return error.path or sample.partition(JOINT)[0]
@@ -255,15 +277,5 @@ def _check(
                 good[count] = index
                 count += 1
     request.progress(text, len(paths), len(paths))
-    if skipped and not request.skip_unreadable:
-        others = f" (and {len(skipped) - 1} more of {len(paths)})" if len(skipped) > 1 else ""
-        raise UserError(
-            f"cannot read {skipped[0]!r}: {first_reason}{others}; mend or remove it, "
-            "or give --skip-unreadable, which leaves such files out"
-        )
-    if not count:
-        raise UserError(
-            f"none of the {len(paths)} pictures can be read, the first is "
-            f"{skipped[0]!r}: {first_reason}; give another folder"
-        )
+    refuse_unreadable(skipped, first_reason, len(paths), skip=request.skip_unreadable)
     return None if images is None else images[:count], good[:count], tuple(skipped)

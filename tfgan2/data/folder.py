@@ -23,7 +23,7 @@ def load(request: Request) -> ImageDataset:
         UserError: no such folder, no pictures, a picture that cannot be read, an unknown class.
     """
     root = folder_of(request.name.removeprefix(PREFIX), "folder:PATH")
-    known, files = _find(root)
+    known, files = find(root)
     names, relabelled = choose_classes(request.classes, known, name=request.name)
     if request.classes is not None and files.labels is not None:
         labels = relabelled[files.labels]
@@ -68,7 +68,7 @@ def load_files(
     return with_held_out(len(files.paths), request, part)
 
 
-def _find(root: Path) -> tuple[list[str], Files]:
+def find(root: Path) -> tuple[list[str], Files]:
     """The classes, [] where there are none, and all picture files, in a fixed order."""
     paths = pictures_in(root)
     if any("/" not in path for path in paths):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
+from tfgan2 import remote
 from tfgan2.data.catalogue import CATALOGUE
 from tfgan2.data.dataset import Request
 from tfgan2.errors import UserError, unknown
@@ -48,9 +49,11 @@ def prepared_builder(request: Request) -> Any:
     from tensorflow_datasets.core import read_only_builder
 
     name, data_dir = request.name, request.data_dir
-    if data_dir is not None and not data_dir.is_dir():
+    if data_dir is not None and remote.is_remote(data_dir):
+        remote.check(data_dir)
+    elif data_dir is not None and not Path(data_dir).is_dir():
         raise UserError(
-            f"--data-dir {str(data_dir)!r} is not an existing folder: give the one that holds the "
+            f"--data-dir {data_dir!r} is not an existing folder: give the one that holds the "
             "prepared datasets, or make it"
         )
     if "." in name.split("/") or ".." in name.split("/") or name.startswith(("/", "~")):
@@ -63,6 +66,9 @@ def prepared_builder(request: Request) -> Any:
     known = tfds.list_builders(with_community_datasets=False)
     if base not in known:
         offered = [*(n for n in CATALOGUE if ":" not in n), *known]
+        if ":" in name:  # perhaps a kind of the user's own files, mistyped
+            kinds = [n.partition(":")[0] for n in CATALOGUE if ":" in n]
+            offered += [f"{kind}:{name.partition(':')[2]}" for kind in kinds]
         hint = "`tfgan2 datasets` lists some; for a folder of your own give folder:PATH"
         raise unknown("dataset", name, dict.fromkeys(offered), hint=hint)
     config = name.partition("/")[2].partition(":")[0]
@@ -90,7 +96,7 @@ def prepared_builder(request: Request) -> Any:
             f"preparing dataset {name!r} needs the Python package {error.name!r}: install it"
         ) from error
     except Exception as error:  # the network, the disk, a download that must be made by hand, …
-        where = str(data_dir) if data_dir else "DIR"
+        where = data_dir or "DIR"
         raise UserError(
             f"dataset {name!r} could not be downloaded: {short(error)}; prepare it where there is "
             'a network with `python -c "import tensorflow_datasets as tfds; '

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 def images_from_python(
-    function: Callable[[bytes], np.ndarray], contents: tf.Tensor, shape: tuple[int, int, int]
+    function: Callable[[Any], np.ndarray], contents: tf.Tensor, shape: tuple[int, int, int]
 ) -> tf.Tensor:
     """Has Python make images, inside of a function that tf.data maps over batches.
 
     Whole batches, since one call costs more than decoding one small image.
 
     Args:
-        function: pure; is called from several threads.
-        contents: strings, shape (N,).
+        function: pure, of one of the contents; is called from several threads.
+        contents: bytes or numbers, shape (N,).
         shape: of each image.
 
     Returns:

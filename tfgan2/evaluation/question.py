@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfgan2 import runs
+from tfgan2 import remote, runs
 from tfgan2.errors import UserError
 from tfgan2.evaluation.report import folder_of, name_of
 
@@ -46,7 +46,7 @@ class Question:
     dataset: str | None = None
     classes: list[str] | None = None
     split: str | None = None
-    data_dir: Path | None = None
+    data_dir: str | None = None
     image_size: int | None = None
     seed: int = 0
     checkpoint: str = runs.NEWEST
@@ -144,7 +144,7 @@ class Question:
         if self.split is not None:
             options = replace(options, split=self.split, hold_out=0)
         if self.data_dir is not None:
-            options = replace(options, data_dir=str(self.data_dir.expanduser().absolute()))
+            options = replace(options, data_dir=remote.absolute(self.data_dir))
         dataset = options.load(progress)
         reals = real_samples(dataset, held_out=not latent, split=options.split)
         if latent:

@@ -115,7 +115,9 @@ class Place:
                     tuple(shaped) if len(shaped) > 1 else shaped[0]
                 )
 
-            # In turn: each device of this process takes the next.
-            return batches(self.part).flat_map(divided).prefetch(2 * devices)
+            # In turn: each device of this process takes the next. Said to be endless, or several
+            # processes would ask each other before every step whether there is more.
+            endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+            return batches(self.part).flat_map(divided).apply(endless).prefetch(2 * devices)
 
         return self.strategy.distribute_datasets_from_function(shares)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tfgan2.data.dataset import Part
     from tfgan2.evaluation.during import Evaluator
     from tfgan2.models.base import GenerativeModel
+    from tfgan2.remote import Mirror
 
 
 @contextlib.contextmanager
@@ -85,6 +86,7 @@ class Trainer:
         display: Display,
         evaluator: Evaluator | None = None,
         place: Place | None = None,
+        mirror: Mirror | None = None,
     ) -> None:
         """Prepares.
 
@@ -97,8 +99,10 @@ class Trainer:
             evaluator: judges the model now and then, or None.
             place: the devices that train, and which of several processes this is; default: this
                 process and one device.
+            mirror: of a run that is to lie elsewhere.
         """
         self.run = run
+        self.mirror = mirror
         self.config = config
         self.options = config.training
         self.model = model
@@ -111,9 +115,11 @@ class Trainer:
         model.plan(self.options.steps)
         self.step = 0
         self.averages = stats.Averages()
-        self.seconds = 0.0  # spent in steps since the run began, compiling left out
+        # Spent in steps and in waiting for their images since the run began, compiling left out.
+        self.seconds = 0.0
         self._timed_images = 0  # since the last line
         self._timed_seconds = 0.0
+        self._timed_waiting = 0.0  # the part of it that the images took
         # Step and value of the figure that the best checkpoint is kept by.
         self.best: dict[str, Any] | None = None
 
@@ -149,6 +155,10 @@ class Trainer:
     def _check_same_folder(self) -> None:
         """All workers must read and write one run directory."""
         if self.place.part.of == 1:
+            return
+        if self.mirror is not None:  # each has a folder of its own, with what the place had
+            if not self.place.agree_on(self.step):
+                raise UserError(f"the workers do not see the same {self.mirror.url}")
             return
         path = self.run / ".workers"
         if self.place.chief:
@@ -194,7 +204,9 @@ class Trainer:
             self.display.training(self.step, options.steps),
         ):
             while self.step < options.steps and not stopped:
+                asked = time.perf_counter()
                 batch = self._next(iterator, writer)
+                waited = time.perf_counter() - asked
                 phase = self.model.phase = self.model.phase_at(self.step)
                 compiled = phase in step_functions
                 if not compiled:
@@ -205,13 +217,14 @@ class Trainer:
                 metrics = {k: float(v) for k, v in found.items()}
                 # Whoever was told to stop, all stop after the same step.
                 stopped = metrics.pop(_STOP) > 0
-                elapsed = time.perf_counter() - started
+                elapsed = waited + time.perf_counter() - started
                 self.step += 1
                 self._check(metrics)
                 self.averages.add(metrics)
                 if compiled:  # else that took the most time
                     self.seconds += elapsed
                     self._timed_seconds += elapsed
+                    self._timed_waiting += waited
                     self._timed_images += self.images_per_step
                 self.display.step(self.step, metrics, self._speed())
                 last = self.step == options.steps
@@ -306,11 +319,13 @@ class Trainer:
             "images": self.step * self.images_per_step,
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self._speed(), 2),
+            "input_share": round(self._timed_waiting / (self._timed_seconds or 1), 4),
             **self.averages.take(),
         }
-        self._timed_images, self._timed_seconds = 0, 0.0
+        self._timed_images, self._timed_seconds, self._timed_waiting = 0, 0.0, 0.0
         writer.line(line)
         self.display.line(line, self.options.steps)
+        self._publish()
 
     def _show(self, writer: stats.Writer) -> None:
         path = self.run / "samples" / f"step-{self.step:07d}.png"
@@ -322,6 +337,7 @@ class Trainer:
             images.save_grid(own, view.images, columns=view.columns, reals=view.reals)
         writer.picture(self.step, path)
         stats.draw_losses(self.run)
+        self._publish()
 
     def _evaluate(self, evaluator: Evaluator, writer: stats.Writer) -> None:
         """Puts figures into the statistics, and keeps the checkpoint that is the best so far."""
@@ -340,6 +356,7 @@ class Trainer:
         self.display.evaluated(
             self.step, evaluator.prefix, figures, time.perf_counter() - started, best=best
         )
+        self._publish()
 
     def _show_reals(self, parts: tuple[np.ndarray, ...]) -> None:
         """Real samples: of pairs both sides."""
@@ -350,6 +367,16 @@ class Trainer:
     def _save(self, writer: stats.Writer) -> None:
         writer.sync()
         self._written(functools.partial(checkpoints.save, keep=self.options.keep_checkpoints))
+        self._publish()
+
+    def _publish(self) -> None:
+        """Copies what is new to where the run is to lie; a network that fails stops no training."""
+        if self.mirror is None or not self.place.chief:
+            return
+        try:
+            self.mirror.push()
+        except UserError as error:
+            self.display.say(f"warning: {error}; trying again later")
 
     def _written(self, save: Callable[..., Path]) -> None:
         """Has a checkpoint of this moment written."""

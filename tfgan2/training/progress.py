@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -19,6 +20,9 @@ from rich.progress import (
 
 _SLOW = 3.0
 """Seconds after which a log is told how far something is."""
+
+_WORTH_TELLING = 0.05
+"""Share of the time spent waiting for images from which on a log tells it."""
 
 
 def _duration(seconds: float) -> str:
@@ -36,6 +40,11 @@ class Display:
         self._task: TaskID | None = None
         self._loading: TaskID | None = None
         self._text, self._since, self._shown = "", 0.0, 0
+        self._alias = ("", "")
+
+    def called(self, folder: Path, url: str) -> None:
+        """From here on a folder is shown as the remote place that gets a copy of it."""
+        self._alias = (str(folder), url)
 
     def quiet(self) -> None:
         """From here on nothing is shown: another process shows it."""
@@ -43,7 +52,8 @@ class Display:
 
     def say(self, text: str) -> None:
         """A line of its own, above the bar where there is one."""
-        self.console.print(text, markup=False)
+        folder, url = self._alias
+        self.console.print(text.replace(folder, url) if folder else text, markup=False)
 
     # --- loading data ----------------------------------------------------------------------------
 
@@ -125,7 +135,9 @@ class Display:
         images = line["images"] // line["step"] * (total - line["step"])
         facts = " ".join(f"{_short(k)} {v:.3f}" for k, v in line.items() if k.endswith("loss"))
         left = f" | {_duration(images / speed)} left" if speed else ""
-        self.say(f"step {line['step']}/{total} | {facts} | {speed:,.0f} images/s{left}")
+        share = line["input_share"]
+        waits = f", {share:.0%} of the time waiting for data" if share >= _WORTH_TELLING else ""
+        self.say(f"step {line['step']}/{total} | {facts} | {speed:,.0f} images/s{waits}{left}")
 
     def evaluated(
         self,

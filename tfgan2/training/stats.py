@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from tfgan2.files import written_atomically
 
 # What a resumed run cannot repeat to the last digit.
-TIMES = ("seconds", "images_per_second")
+TIMES = ("seconds", "images_per_second", "input_share")
 _NOT_CURVES = ("step", "images", *TIMES)
 
 

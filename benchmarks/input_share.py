@@ -1,0 +1,110 @@
+"""What share of a training step goes into its images?
+
+Trains dcgan on each source and, in turns, on one batch of it that is given again and again, so
+that other work on the machine meets both alike. Prints
+
+- waits: share of the time spent waiting for the next batch (`input_share` of `stats.jsonl`);
+- slower: how much longer a step takes than with the repeated batch, processor time that decoding
+  takes from the training included;
+- alone: images per second of the source where nothing trains.
+
+    python benchmarks/input_share.py --data-dir DIR --images DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+import tfgan2
+from tfgan2.data import ImageDataset
+from tfgan2.data.packing import pack
+
+
+def sources(options: argparse.Namespace, work: Path) -> Iterator[tuple[str, ImageDataset]]:
+    """What is measured, by what it is called."""
+    if options.data_dir is not None:
+        for cache in ("memory", "stream"):
+            dataset = tfgan2.load_dataset("cifar10", data_dir=options.data_dir, cache=cache)
+            yield f"cifar10, {cache}", dataset
+    if options.images is not None:
+        folder, size = f"folder:{options.images}", options.image_size
+        pack(folder, work / "files")
+        pack(folder, work / "pixels", image_size=size)
+        for title, name in (
+            ("folder, stream", folder),
+            ("prepared files, stream", f"prepared:{work}/files"),
+            ("prepared pixels, stream", f"prepared:{work}/pixels"),
+        ):
+            yield title, tfgan2.load_dataset(name, image_size=size, cache="stream")
+
+
+def window(step: Callable[[Any], Any], batches: Iterator[Any], steps: int) -> tuple[float, float]:
+    """Seconds of some steps, and those of them spent waiting for batches."""
+    waited, began = 0.0, time.perf_counter()
+    for _ in range(steps):
+        asked = time.perf_counter()
+        batch = next(batches)
+        waited += time.perf_counter() - asked
+        for value in step(batch).values():
+            float(value)  # as the training loop does: the step has ended
+    return time.perf_counter() - began, waited
+
+
+def measure(dataset: ImageDataset, options: argparse.Namespace) -> tuple[float, float, float]:
+    """Share waited, share slower than with one batch, images per second alone."""
+    model = tfgan2.create("dcgan", image_shape=dataset.image_shape, width=options.width)
+    model.compile()
+    model.plan(10**6)
+    step = tf.function(model.train_step, jit_compile=True, autograph=False)
+    batches = iter(dataset.batches(options.batch_size))
+    one = next(batches)
+
+    def repeated() -> Iterator[Any]:
+        while True:
+            yield one
+
+    step(one)
+    held, real, waits = [], [], []
+    for _ in range(options.windows):
+        held.append(window(step, repeated(), options.steps)[0])
+        window(step, batches, 4)  # what was read ahead meanwhile does not count
+        seconds, waited = window(step, batches, options.steps)
+        real.append(seconds)
+        waits.append(waited / seconds)
+    seconds, _ = window(lambda batch: {}, batches, options.steps)
+    slower = statistics.median(real) / statistics.median(held) - 1
+    return statistics.median(waits), slower, options.steps * options.batch_size / seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", help="of tensorflow-datasets, with cifar10")
+    parser.add_argument("--images", type=Path, help="a folder of pictures")
+    parser.add_argument("--image-size", type=int, default=64, help="of the folder's images")
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--width", type=int, default=64, help="of the networks")
+    parser.add_argument("--steps", type=int, default=30, help="of a window")
+    parser.add_argument("--windows", type=int, default=5, help="of either kind, in turns")
+    options = parser.parse_args()
+    if options.data_dir is None and options.images is None:
+        parser.error("give --data-dir, --images, or both")
+    with tempfile.TemporaryDirectory() as work:
+        for title, dataset in sources(options, Path(work)):
+            waits, slower, alone = measure(dataset, options)
+            print(
+                f"{title:24s} waits {waits:6.2%}  slower {slower:+6.1%}  "
+                f"alone {alone:8,.0f} images/s",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""tfgan2 prepare"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfgan2 import remote
+from tfgan2.errors import UserError
+
+
+def prepare(
+    source: Annotated[
+        str, typer.Argument(metavar="folder:DIR", help="The pictures.", show_default=False)
+    ],
+    out: Annotated[str, typer.Option(metavar="FILE", help="An index; the shards lie beside it.")],
+    image_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Keep squares of this size, as pixels.", show_default="files as they are"
+        ),
+    ] = None,
+    shard_mb: Annotated[int, typer.Option(min=1, help="About the size of a shard, in MB.")] = 256,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out files that cannot be read.")
+    ] = False,
+) -> None:
+    """Pack a folder of pictures into shards that read fast."""
+    from tfgan2.data import SIZES
+    from tfgan2.data.packing import pack
+    from tfgan2.training.progress import Display
+
+    if not source.startswith("folder:"):
+        raise UserError(f"prepare packs folders of pictures: give folder:{source}")
+    if remote.is_remote(out):
+        raise UserError(f"prepare writes to folders of this machine, not to {out}")
+    smallest, largest = SIZES
+    if image_size is not None and not smallest <= image_size <= largest:
+        raise UserError(f"--image-size must be from {smallest} to {largest}, not {image_size}")
+    display = Display()
+    path = Path(out).expanduser()
+    try:
+        index, skipped = pack(
+            source,
+            path,
+            image_size=image_size,
+            shard_bytes=shard_mb * 10**6,
+            skip_unreadable=skip_unreadable,
+            progress=display.loading,
+        )
+    finally:
+        display.loaded()
+    if skipped:
+        display.say(f"left out {len(skipped):,} unreadable files, the first: {skipped[0]}")
+    megabytes = sum(shard.bytes for shard in index.shards) / 1e6
+    classes = f" of {len(index.class_names)} classes" if index.class_names else ""
+    display.say(
+        f"{path}: {index.num_images:,} pictures{classes}, {megabytes:,.1f} MB in "
+        f"{len(index.shards)} shards\nnext:\n"
+        f"  tfgan2 fit dcgan --dataset {shlex.quote(f'prepared:{path}')}"
+    )
