@@ -96,7 +96,7 @@ def rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     return [
         {"flavour": flavour, "precision": precision, "batch_size": batch, "by": by, "mode": mode}
         for batch, precision, flavour, (by, mode) in itertools.product(
-            batches, PRECISIONS, FLAVOURS, kinds
+            batches, options.precisions.split(","), options.flavours.split(","), kinds
         )
         if by == "tfgan2" or options.torch_python
     ]
@@ -187,6 +187,8 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="tiny and on the CPU")
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--steps", type=int, default=50, help="of a window")
+    parser.add_argument("--flavours", default=",".join(FLAVOURS))
+    parser.add_argument("--precisions", default=",".join(PRECISIONS))
     parser.add_argument("--only", help=argparse.SUPPRESS)
     parser.add_argument("--mode", help=argparse.SUPPRESS)
     parser.add_argument("--precision", help=argparse.SUPPRESS)
