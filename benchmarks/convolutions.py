@@ -2,7 +2,7 @@
 
 python benchmarks/convolutions.py
 
-What decides `FEWEST_CHANNELS` there. For each shape, batch 64: the convolution (A), the gradient
+What decides `FEWEST_CHANNELS` there. For each shape: the convolution (A), the gradient
 for its images, which is what a transposed convolution computes (B), that for its kernel (C),
 and all of them in one function, as training has them, where transforms are shared. Both forms take
 turns; the median of the ratios within a round counts. `--everywhere` takes Winograd's filtering for
@@ -24,7 +24,6 @@ import tensorflow as tf
 
 from tfgan2 import winograd
 
-BATCH = 64
 # (edge of the images, channels, channels made, stride)
 SHAPES = [
     (32, 3, 64, 2),
@@ -44,7 +43,7 @@ Products = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], list[tf.Tensor]]
 
 def direct(which: str, edge: int, stride: int) -> Products:
     def products(x: tf.Tensor, w: tf.Tensor, y: tf.Tensor) -> list[tf.Tensor]:
-        size = (BATCH, edge, edge, w.shape[2])
+        size = (x.shape[0], edge, edge, w.shape[2])
         forms = {
             "A": lambda: tf.nn.conv2d(x, w, stride, "SAME"),
             "B": lambda: tf.nn.conv2d_transpose(y, w, size, stride, "SAME"),
@@ -93,6 +92,7 @@ def seconds(function: Any, parts: list[tf.Tensor], repeats: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--which", default="A,B,C,ABC")
     parser.add_argument("--everywhere", action="store_true")
     options = parser.parse_args()
@@ -103,9 +103,9 @@ def main() -> None:
         kernel = 4 if stride == 2 else 3
         small = -(-edge // stride)
         parts = [
-            tf.random.normal((BATCH, edge, edge, channels)),
+            tf.random.normal((options.batch, edge, edge, channels)),
             tf.random.normal((kernel, kernel, channels, made)),
-            tf.random.normal((BATCH, small, small, made)),
+            tf.random.normal((options.batch, small, small, made)),
         ]
         for which in options.which.split(","):
             forms = [compiled(form(which, edge, stride)) for form in (direct, filtered)]

@@ -113,3 +113,10 @@ def test_fewer_multiplications() -> None:
     products = sum(rows * inner * columns for (rows, inner), (_, columns) in shapes)
     direct = 3 * 8 * 8 * 16 * 64 * 128
     assert products == direct * 9 // 16
+
+
+def test_a_kernel_is_not_transformed_for_a_handful_of_outputs() -> None:
+    assert not winograd.pays_for((1, 2, 2, 512))
+    assert winograd.pays_for((1, 4, 4, 512))
+    assert winograd.pays_for((4, 1, 1, 512))
+    assert not winograd.pays_for((64, None, None, 512))

@@ -24,6 +24,8 @@ import tensorflow as tf
 # benchmarks/convolutions.py. Transposed convolutions of stride 2 gain with any: without this form
 # most of what they multiply is zero.
 FEWEST_CHANNELS = {1: 128, 2: 64}
+# With fewer tiles of 2x2 outputs in a batch, transforming the kernel costs more than is gained.
+FEWEST_TILES = 4
 
 # F(2, r): outputs = A ((G kernel) * (B inputs)); by the number of taps r.
 _B = {
@@ -49,6 +51,18 @@ def pays(kernel: Sequence[int], strides: Sequence[int]) -> bool:
     if (tuple(kernel[:2]), tuple(strides)) == ((3, 3), (1, 1)):
         return min(kernel[2:]) >= FEWEST_CHANNELS[1]
     return (tuple(kernel[:2]), tuple(strides)) == ((4, 4), (2, 2))
+
+
+def pays_for(outputs: Sequence[int | None]) -> bool:
+    """Whether that is worth it for so many outputs, where `pays` holds.
+
+    Args:
+        outputs: shape (B, h, w, …) of what a convolution makes, or a transposed one is given.
+    """
+    batch, height, width = outputs[:3]
+    if height is None or width is None:
+        return False
+    return (batch or 1) * (_even(height) // 2) * (_even(width) // 2) >= FEWEST_TILES
 
 
 def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:

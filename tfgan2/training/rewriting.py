@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 
 class _Conv2D(keras.layers.Conv2D):
     def convolution_op(self, inputs: tf.Tensor, kernel: keras.Variable) -> tf.Tensor:
+        if not winograd.pays_for(self.compute_output_shape(inputs.shape)):
+            return super().convolution_op(inputs, kernel)
         return winograd.conv2d(inputs, tf.convert_to_tensor(kernel), self.strides[0])
 
 
 class _Conv2DTranspose(keras.layers.Conv2DTranspose):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        if not winograd.pays_for(inputs.shape):
+            return super().call(inputs)
         kernel = tf.convert_to_tensor(self.kernel)
         outputs = winograd.conv2d_transpose(inputs, kernel, self.strides[0])
         if self.use_bias:
