@@ -272,7 +272,6 @@ def test_a_process_with_an_open_stream_ends(classed: Path) -> None:
     """Without the gate in `python_op`, more than half of such processes hang for ever."""
     code = f"""
         from tfgan2.data import load_dataset
-from tfgan2.data.packing import pack
         iterator = iter(load_dataset("folder:{classed}", cache="stream").batches(30))
         next(iterator)
         print("done")
