@@ -271,3 +271,16 @@ def test_damaged_packs_are_told(pictures: Path, tmp_path: Path) -> None:
         out.write_text(text)
         with pytest.raises(UserError, match="or is damaged: prepare it again"):
             load_dataset(f"prepared:{out}")
+
+
+def test_an_index_that_cannot_be_written_leaves_nothing(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(prepared.Index, "to_json", refuse)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        packing.pack(f"folder:{pictures}", tmp_path / "out" / "x")
+    assert not list((tmp_path / "out").iterdir())

@@ -111,3 +111,14 @@ def test_a_game_with_phases_is_compiled_whole() -> None:
     assert not model.is_divided
     assert registry.create("dcgan", image_shape=(8, 8, 1), width=4, d_steps=2).is_divided
     assert not registry.create("dcgan", image_shape=(8, 8, 1), width=4).is_divided
+
+
+@pytest.mark.parametrize("kind", [keras.layers.ReLU, keras.layers.LeakyReLU])
+def test_what_is_not_finite_stays_so(kind: type) -> None:
+    inputs = keras.Input((3,))
+    network = keras.Model(inputs, kind()(inputs))
+    values = tf.constant([[np.nan, np.inf, -1.0]])
+    expected = network(values)
+    with rewritten([network], convolutions=True):
+        np.testing.assert_array_equal(network(values), expected)
+    assert np.isnan(expected[0, 0])

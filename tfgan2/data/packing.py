@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -80,8 +81,11 @@ def pack(
         )
         with written_atomically(out) as partial:
             partial.write_text(index.to_json(), encoding="utf-8")
-    except OSError as error:
-        raise cannot_write(out, error) from error
+    except BaseException as error:  # Ctrl-C, too: shards without an index are of no use
+        shutil.rmtree(shards, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise cannot_write(out, error) from error
+        raise
     return index, tuple(packer.skipped)
 
 

@@ -41,7 +41,8 @@ class _Conv2DTranspose(keras.layers.Conv2DTranspose):
 
 class _ReLU(keras.layers.ReLU):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        return tf.where(inputs > 0.0, inputs, tf.zeros_like(inputs))
+        # Asked so that NaN stays NaN: training must notice it.
+        return tf.where(inputs <= 0.0, tf.zeros_like(inputs), inputs)
 
 
 class _LeakyReLU(keras.layers.LeakyReLU):
