@@ -3,8 +3,9 @@
 python benchmarks/study.py --data-dir DIR --work runs/study
 
 The budget is ten minutes of training on 2 cores for each cell, that is a flavour, a dataset and a
-seed: the steps below are what fits (14 minutes on one core). A cell is kept when it is finished (`OUT/mnist/dcgan-1.json`
-and its grid), so the study can be done in several sittings; a run that was interrupted is resumed.
+seed: the steps below are what fits (14 minutes on one core). A cell is kept when it is
+finished (`OUT/mnist/dcgan-1.json` and its grid), so the study can be done in several sittings; a
+run that was interrupted is resumed.
 `--datasets`, `--flavours` and `--seeds` name some of the cells, `--table` writes the page of what
 is there and trains nothing. `--jobs 2` works on two cells side by side, each with its share of the
 cores: on 2 cores that is 1.4 times as many cells an hour, each at 0.7 of the speed (Linux).
@@ -122,11 +123,10 @@ def table(cells: dict[str, list[dict[str, Any]]]) -> list[str]:
     """Median and spread per flavour, of one protocol."""
     known = {name for found in cells.values() for item in found for name in item["figures"]}
     names = [name for name in COLUMNS if name in known]
+    heads = ["flavour", "seeds", "kimg", "core minutes", *(COLUMNS[name][0] for name in names)]
     lines = [
-        "| flavour | seeds | kimg | core minutes | "
-        + " | ".join(COLUMNS[n][0] for n in names)
-        + " |",
-        "|---" * (len(names) + 4) + "|",
+        "| " + " | ".join(heads) + " |",
+        "|---" * len(heads) + "|",
     ]
     for flavour, found in cells.items():
         texts = [spread(name, found) for name in names]
