@@ -25,13 +25,24 @@ from queue import SimpleQueue
 from statistics import median
 from typing import Any
 
-from flavours_mnist import STEPS as MNIST_STEPS
-
 from tfgan2.files import written_atomically
 
 # Updates of the generator, 64 images each. What one takes differs by a factor of 20.
 STEPS = {
-    "mnist": MNIST_STEPS,
+    "mnist": {
+        "gan": 15_000,
+        "dcgan": 8_000,
+        "cgan": 25_000,
+        "acgan": 8_000,
+        "infogan": 7_000,
+        "lsgan": 8_000,
+        "wgan": 3_500,
+        "wgan-gp": 2_300,
+        "dragan": 5_500,
+        "began": 7_000,
+        "sngan": 8_000,
+        "vae": 15_000,
+    },
     "cifar10": {
         "gan": 12_000,
         "dcgan": 6_500,
@@ -88,6 +99,9 @@ def cell(dataset: str, flavour: str, seed: int, options: argparse.Namespace) -> 
     tfgan2("evaluate", run, "--count", str(COUNT), "--seed", "0", "--out", judged)
     result = json.loads((judged / "result.json").read_text())
     shutil.copy(judged / "samples.png", options.out / dataset / f"{flavour}-{seed}.png")
+    for view in (run / "samples").glob("*/"):  # what only this flavour shows, such as codes
+        newest = max(view.glob("*.png"))
+        shutil.copy(newest, options.out / dataset / f"{flavour}-{seed}-{view.name}.png")
     lines = (run / "stats.jsonl").read_text().splitlines()
     config = json.loads((run / "config.json").read_text())
     unseen = ("image_shape", "seed", "num_classes")
