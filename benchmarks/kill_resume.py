@@ -5,13 +5,16 @@ random moments (while TensorFlow loads, compiles, trains or writes) and resumed 
 every array of the last checkpoints bitwise, and the lines of stats.jsonl apart from times.
 
     python benchmarks/kill_resume.py --kills 10 --steps 1500
+    python benchmarks/kill_resume.py --kills 10 --steps 1500 --workers 2
 
-Exit code 1 if anything differs.
+With --workers several processes train, and one of them, any, is killed: the others must leave
+within a minute. Exit code 1 if they do not, or if anything differs.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import signal
 import subprocess
@@ -24,9 +27,12 @@ import numpy as np
 
 from tfgan2.training import checkpoints, stats
 
+MOST_SECONDS = 60  # for the other workers to leave
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-c", "from tfgan2.cli import main; main()", "fit", *words]
+
+def command(workers: int, *words: str) -> list[str]:
+    launch = ["launch", "--workers", str(workers), "--"] if workers > 1 else []
+    return [sys.executable, "-c", "from tfgan2.cli import main; main()", *launch, "fit", *words]
 
 
 def finish(words: list[str], run: Path) -> tuple[float, float]:
@@ -45,21 +51,36 @@ def finish(words: list[str], run: Path) -> tuple[float, float]:
     return trains - started, end - trains
 
 
-def kill(words: list[str], seconds: float, run: Path) -> bool:
-    """Starts, kills after `seconds`; returns False if the run had ended by itself before."""
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+def victim(process: subprocess.Popen[bytes], moments: random.Random) -> int:
+    """A process that trains: the one that was started, or any of its workers."""
+    path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    children = path.read_text().split() if "launch" in process.args else []
+    return int(moments.choice(children)) if children else process.pid
+
+
+def kill(words: list[str], seconds: float, run: Path, moments: random.Random) -> float | None:
+    """Starts, kills after `seconds`.
+
+    Returns:
+        After how many seconds all had ended, or None if the run had ended by itself before.
+    """
+    quiet = subprocess.DEVNULL if "launch" in words else None  # a lost worker is told at length
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=quiet)
     try:
         process.wait(seconds)
-        return False
+        return None
     except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
+        os.kill(victim(process, moments), signal.SIGKILL)
+        killed = time.monotonic()
         process.wait()
+        took = time.monotonic() - killed
         files = checkpoints.paths(run)
         found = files[0].stem if files else "no checkpoint"
         partial = len(list(run.glob("*/.*.partial-*"))) + len(list(run.glob(".*.partial-*")))
         left = f", {partial} half-written file left" if partial else ""
-        print(f"killed after {seconds:5.1f} s: {found}{left}", flush=True)
-        return True
+        others = f", the others left after {took:.1f} s" if "launch" in words else ""
+        print(f"killed after {seconds:5.1f} s: {found}{left}{others}", flush=True)
+        return took
 
 
 def difference(first: Path, second: Path) -> str | None:
@@ -86,36 +107,38 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--shortest", type=float, default=3.0, help="seconds before a kill")
+    parser.add_argument("--workers", type=int, default=1, help="processes that train")
     parser.add_argument("fit", nargs="*", help="further options of `tfgan2 fit`, after --")
     options = parser.parse_args()
-    moments = random.Random(options.seed)
+    workers, moments = options.workers, random.Random(options.seed)
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = Path(folder, "whole"), Path(folder, "killed")
         words = ["dcgan", "--dataset", "digits", "--steps", str(options.steps)]
         words += ["--checkpoint-every", "20", *options.fit]
-        loading, training = finish(command(*words, "--out", str(whole)), whole)
+        loading, training = finish(command(workers, *words, "--out", str(whole)), whole)
         print(
             f"uninterrupted: {loading:.1f} s of loading, {training:.1f} s of training", flush=True
         )
         # So that loading, compiling and training are all hit, and the run outlives all kills.
         longest = loading + 1.4 * training / (options.kills + 1)
-        kills = 0
-        start = command(*words, "--out", str(killed))
+        kills, longest_wait = 0, 0.0
+        start = command(workers, *words, "--out", str(killed))
         while kills < options.kills:
-            resume = command("--resume", str(killed))
+            resume = command(workers, "--resume", str(killed))
             # A kill may come before the run directory stands.
             now = resume if (killed / "config.json").exists() else start
-            if not kill(now, moments.uniform(options.shortest, longest), killed):
+            took = kill(now, moments.uniform(options.shortest, longest), killed, moments)
+            if took is None:
                 print("the run ended before all kills were done: give more --steps")
                 break
-            kills += 1
-        finish(command("--resume", str(killed)), killed)
+            kills, longest_wait = kills + 1, max(longest_wait, took)
+        finish(command(workers, "--resume", str(killed)), killed)
         found = difference(whole, killed)
         arrays = len(checkpoints.newest(whole).arrays)  # type: ignore[union-attr]
         lines = len(stats.read(whole))
         print(f"{kills} kills; {arrays} arrays and {lines} lines of statistics compared")
         print(f"different: {found}" if found else "bitwise equal")
-        return 1 if found or kills < options.kills else 0
+        return 1 if found or kills < options.kills or longest_wait > MOST_SECONDS else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,197 @@
+"""Every flavour in half precision, on two replicas and in two processes, beside plain float32.
+
+python benchmarks/ways_to_train.py --work runs/ways
+
+Trains each flavour --steps steps in every way and compares the mean of each loss with that of
+float32 on one device; a second seed in float32 shows how much is chance. The images are the
+built-in digits; pairs are digits and their negatives. Finished runs in --work are kept, so it can
+be done in several sittings. `--flavours` and `--ways` name some, `--table` trains nothing.
+
+Exit code 1 if a run fails, or if a loss is off by more than both a fifth of its size (of 1, if it
+is smaller) and three times what the second seed is off by.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tfgan2 import hyperparameters, registry
+from tfgan2.files import written_atomically
+from tfgan2.training import stats
+
+START = "from tfgan2.cli import main; main()"
+# TensorFlow takes one CPU for two devices if it is told before it starts.
+TWO_DEVICES = (
+    "import tensorflow as tf; "
+    "tf.config.set_logical_device_configuration(tf.config.list_physical_devices('CPU')[0], "
+    "[tf.config.LogicalDeviceConfiguration()] * 2); " + START
+)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a run is started: Python code, words before `fit` and words after all others."""
+
+    title: str
+    code: str = START
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ("--strategy", "none")
+
+
+WAYS = {
+    "float32": Way("float32"),
+    "seed": Way("another seed", after=("--strategy", "none", "--seed", "2")),
+    "float16": Way("float16", after=("--strategy", "none", "--precision", "mixed_float16")),
+    "bfloat16": Way("bfloat16", after=("--strategy", "none", "--precision", "mixed_bfloat16")),
+    "replicas": Way("2 replicas", code=TWO_DEVICES, after=("--strategy", "mirrored")),
+    "processes": Way("2 processes", before=("launch", "--workers", "2", "--"), after=()),
+}
+ALLOWED = 0.2
+# Small networks; phases as long as each other.
+SMALL = {"width": 16, "latent_dim": 32, "blocks": 2, "pool_size": 10}
+PHASES = ("text_steps", "stage_one_steps", "pretrain_steps")
+
+
+def dataset(kind: str, folder: Path) -> str:
+    """A dataset of that kind, as `--dataset` takes it; made if it is not there."""
+    if kind in ("images", "captions"):
+        return {"images": "digits", "captions": "digits-captions"}[kind]
+    if not folder.exists():
+        from sklearn.datasets import load_digits
+
+        with written_atomically(folder) as partial:
+            for side in "AB":
+                (partial / side).mkdir(parents=True)
+            for number, digit in enumerate(load_digits().images[:500]):
+                pixels = (digit * 255 / 16).astype(np.uint8)
+                Image.fromarray(pixels).resize((16, 16)).save(partial / "A" / f"{number}.png")
+                Image.fromarray(255 - pixels).resize((16, 16)).save(partial / "B" / f"{number}.png")
+    return f"pairs:{folder}" if kind == "pairs" else f"unpaired:{folder / 'A'},{folder / 'B'}"
+
+
+def settings(flavour: str, steps: int) -> list[str]:
+    """What makes a flavour small, and its phases of equal length, as options."""
+    known = hyperparameters.hyperparameters(flavour)
+    phases = [name for name in PHASES if name in known]
+    values = {key: value for key, value in SMALL.items() if key in known}
+    values |= dict.fromkeys(phases, steps // (len(phases) + 1))
+    return [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
+
+
+def train(flavour: str, way: str, options: argparse.Namespace) -> str | None:
+    """Trains what is not finished yet; returns the last lines of its output if that fails."""
+    run = options.work / f"{flavour}-{way}"
+    lines = stats.read(run) if run.exists() else []
+    if lines and lines[-1]["step"] == options.steps:
+        return None
+    how = WAYS[way]
+    words = ["--resume", str(run)]
+    if not (run / "config.json").exists():
+        kind = hyperparameters.data_kind(flavour)
+        words = [flavour, "--dataset", dataset(kind, options.work / "digits")]
+        words += ["--image-size", "16", "--batch-size", "32", "--seed", "1", "--no-xla"]
+        words += ["--steps", str(options.steps), "--log-every", "10"]
+        words += ["--sample-every", str(options.steps), "--checkpoint-every", str(options.steps)]
+        words += [*settings(flavour, options.steps), "--out", str(run), *how.after]
+    done = subprocess.run(
+        [sys.executable, "-c", how.code, *how.before, "fit", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return "\n".join(done.stdout.splitlines()[-3:]) if done.returncode else None
+
+
+def losses(run: Path) -> dict[str, float]:
+    """The mean of each loss over the run; of one phase only, over that phase."""
+    found: dict[str, list[float]] = {}
+    for line in stats.read(run):
+        for key in line:
+            if key.endswith("loss"):
+                found.setdefault(key, []).append(line[key])
+    return {key: float(np.mean(values)) for key, values in found.items()}
+
+
+def off(value: float, reference: float) -> float:
+    """How far from it, as a share of its size, or of 1 if that is larger."""
+    return abs(value - reference) / max(1.0, abs(reference))
+
+
+def table(options: argparse.Namespace) -> tuple[list[str], list[str]]:
+    """The rows in Markdown, and what is wrong."""
+    titles = [way.title for way in WAYS.values()]
+    rows = ["| flavour | loss | " + " | ".join(titles) + " |", "|---" * (len(WAYS) + 2) + "|"]
+    wrong = []
+    for flavour in registry.flavours():
+        runs = {way: options.work / f"{flavour}-{way}" for way in WAYS}
+        found = {way: losses(run) for way, run in runs.items() if run.exists()}
+        for loss, reference in found.get("float32", {}).items():
+            cells = [f"{reference:.4g}"]
+            chance = off(found.get("seed", {}).get(loss, reference), reference)
+            for way in list(WAYS)[1:]:
+                if loss not in found.get(way, {}):
+                    cells.append("")
+                    continue
+                value = found[way][loss]
+                cells.append(f"{value:.4g}")
+                if not np.isfinite(value) or off(value, reference) > max(ALLOWED, 3 * chance):
+                    wrong.append(f"{flavour}, {way}: {loss} {value:.4g}, float32 {reference:.4g}")
+            rows.append(f"| `{flavour}` | {loss} | " + " | ".join(cells) + " |")
+    return rows, wrong
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, default=Path("runs/ways"))
+    parser.add_argument("--out", type=Path, default=Path("docs/results/ways.md"))
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--flavours", default=",".join(registry.flavours()))
+    parser.add_argument("--ways", default=",".join(WAYS))
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--table", action="store_true", help="write the page and end")
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    asked = [(f, w) for f in options.flavours.split(",") for w in options.ways.split(",")]
+    failed = []
+    if not options.table:
+        dataset("pairs", options.work / "digits")
+        with ThreadPoolExecutor(options.jobs) as pool:
+            for names, error in zip(
+                asked, pool.map(lambda names: train(*names, options), asked), strict=True
+            ):
+                print(*names, error or "finished", flush=True)
+                failed += [" ".join(names)] if error else []
+    rows, wrong = table(options)
+    with written_atomically(options.out) as partial:
+        partial.write_text(INTRODUCTION.format(steps=options.steps) + "\n".join(rows) + "\n")
+    for line in (*failed, *wrong):
+        print(f"wrong: {line}", file=sys.stderr)
+    return 1 if failed or wrong else 0
+
+
+INTRODUCTION = """# Every flavour in every way
+
+Means of each loss over {steps} steps, in half precision, on two replicas (`MirroredStrategy`) and
+in two processes (`tfgan2 launch`), beside float32 on one device. Made by
+
+```
+python benchmarks/ways_to_train.py
+```
+
+with small networks on the built-in digits, 16x16, batches of 32 for all devices together; "another
+seed" shows how much is chance. Each replica has its own noise and batch statistics, so that these
+games are others from the first step on.
+
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
