@@ -3,9 +3,8 @@
 python benchmarks/study.py --data-dir DIR --work runs/study
 
 The budget is ten minutes of training on 2 cores for each cell, that is a flavour, a dataset and a
-seed: the steps below are what fits (14 minutes on one core). A cell is kept when it is
-finished (`OUT/mnist/dcgan-1.json` and its grid), so the study can be done in several sittings; a
-run that was interrupted is resumed.
+seed: the steps below are what fits. A cell is kept when it is finished (`OUT/mnist/dcgan-1.json`
+and its grid), so the study can be done in several sittings; a run that was interrupted is resumed.
 `--datasets`, `--flavours` and `--seeds` name some of the cells, `--table` writes the page of what
 is there and trains nothing. `--jobs 2` works on two cells side by side, each with its share of the
 cores: on 2 cores that is 1.4 times as many cells an hour, each at 0.7 of the speed (Linux).
@@ -178,10 +177,10 @@ python benchmarks/study.py --data-dir DIR
 which keeps what is finished and writes this page. Each cell was trained by the command beside it
 and judged by `tfgan2 evaluate RUN --count 10000`; [evaluate.md](evaluate.md) says what the figures
 mean. Where there are several seeds, a figure is the median, with the smallest and the largest in
-brackets. Budget: ten minutes of training on 2 cores of an Intel Xeon (virtual), without a GPU; with
-`--jobs 2` two cells share the machine, each on one core, which takes 14 minutes for the same. Core
-minutes are minutes by the clock times cores; they are more where other work ran beside. That is
-little: it ranks what a flavour does in such a time on such a machine, not what it can do.
+brackets. Budget: ten minutes of training on 2 cores of an Intel Xeon (virtual), without a GPU, that
+is 20 core minutes; with `--jobs 2` two cells share the machine, each on one core. Core minutes are
+minutes by the clock times cores; they are more where other work ran beside. That is little: it ranks
+what a flavour does in such a time on such a machine, not what it can do.
 """
 
 PUBLISHED = """## Beside published figures
