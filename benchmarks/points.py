@@ -40,7 +40,7 @@ ROWS = {
     "wgan": ("wgan", f"{RATES} clip=0.1"),
     "wgan-gp": ("wgan-gp", f"{RATES} penalty_weight=0.1 beta_1=0.5"),
     "dragan": ("dragan", f"{RATES} penalty_weight=0.1"),
-    "began": ("began", RATES),
+    "began": ("began", f"{RATES} gamma=0.75 lambda_k=0.001"),
     "sngan": ("sngan", RATES),
     "vae": ("vae", ""),
 }
