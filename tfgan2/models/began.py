@@ -26,9 +26,9 @@ class BEGAN(ArchitectureModel):
     gamma gives sharp images, a large one varied images. The statistics show k and the measure of
     convergence M = L(x) + |gamma L(x) - L(G(z))|, which falls while the images get better.
 
-    The networks are those of dcgan, gamma is 1, lambda 0.01 and the learning rates are 2e-4: with the
-    paper's own (network=began, gamma 0.5, lambda 0.001, rates of 1e-4), made for faces and many more
-    steps, MNIST lost most of its variety, and each step takes several times as long.
+    The networks are those of dcgan, gamma is 1, lambda 0.01 and the learning rates are 2e-4: with
+    the paper's own (network=began, gamma 0.5, lambda 0.001, rates of 1e-4), made for faces and many
+    more steps, MNIST lost most of its variety, and each step takes several times as long.
     """
 
     latent_distribution = "uniform"
