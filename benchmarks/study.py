@@ -179,8 +179,10 @@ and judged by `tfgan2 evaluate RUN --count 10000`; [evaluate.md](evaluate.md) sa
 mean. Where there are several seeds, a figure is the median, with the smallest and the largest in
 brackets. Budget: ten minutes of training on 2 cores of an Intel Xeon (virtual), without a GPU, that
 is 20 core minutes; with `--jobs 2` two cells share the machine, each on one core. Core minutes are
-minutes by the clock times cores; they are more where other work ran beside. That is little: it
-ranks what a flavour does in such a time on such a machine, not what it can do.
+minutes by the clock times cores; they are more where other work ran beside. On another number of
+cores sums are taken in another order: a figure then repeats as that of another seed would, within
+the spread, and not to all digits. The budget is small: it ranks what a flavour does in such a time
+on such a machine, not what it can do.
 """
 
 PUBLISHED = """## Beside published figures
