@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from tfgan2 import replicas
 from tfgan2.errors import UserError
 
 _TRANSPOSED = (
@@ -153,14 +154,11 @@ class WeightNormalization(keras.layers.Wrapper):
             return zeros, zeros
 
         mean, variance = tf.cond(done, nothing, moments)
-        context = tf.distribute.get_replica_context()
-        if context is not None and context.num_replicas_in_sync > 1:
-            # Every replica must set the same. Out here: replicas cannot meet inside of a cond.
-            own = [mean, variance + mean**2]
-            mean, square = context.all_reduce(tf.distribute.ReduceOp.MEAN, own)
-            variance = tf.maximum(square - mean**2, 0.0)
+        # Every replica must set the same. Out here: replicas cannot meet inside of a cond.
+        center = replicas.mean(mean)
+        variance = replicas.mean(variance + (mean - center) ** 2)
         scale = tf.math.rsqrt(variance + 1e-10)
-        for variable, value in ((self.g, scale), (bias, -mean * scale)):
+        for variable, value in ((self.g, scale), (bias, -center * scale)):
             if variable is not None:
                 value = tf.cast(value, variable.dtype)
                 variable.assign(tf.where(done, variable.value, value))

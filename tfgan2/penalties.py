@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfgan2 import replicas
+
 Critic = Callable[[tf.Tensor], tf.Tensor]
 
 # Logits are multiplied by this before the inner gradient is taken, and the gradient is divided by
@@ -60,7 +62,8 @@ def dragan_penalty(
     """mean (|gradient| - target)² near real samples, Kodali et al. 2017 (arXiv:1705.07215).
 
     As in the authors' code a sample moves a random part of the way to itself plus
-    std / 2 * U(0, 1), where the noise is drawn by element, and std is that of the whole batch.
+    std / 2 * U(0, 1), where the noise is drawn by element, and std is that of the whole
+    batch, of all replicas together.
 
     Args:
         critic: see above.
@@ -78,7 +81,7 @@ def dragan_penalty(
         if seed is None
         else tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     )
-    noise = 0.5 * tf.math.reduce_std(real) * _uniform(tf.shape(real), noise_seed)
+    noise = 0.5 * replicas.std(real) * _uniform(tf.shape(real), noise_seed)
     return _norm_penalty(critic, _interpolated(real, real + noise, place_seed), target)
 
 

@@ -102,7 +102,7 @@ def _update(model: Any, place: Any, parts: tuple[np.ndarray, ...]) -> list[np.nd
     def batches(part: Any) -> tf.data.Dataset:
         return tf.data.Dataset.from_tensors(parts if len(parts) > 1 else parts[0]).repeat()
 
-    variables = [*model.player_variables("generator"), *model.player_variables("discriminator")]
+    variables = model.trainable_variables
     before = [np.asarray(variable) for variable in variables]
 
     @tf.function(autograph=False)
@@ -134,8 +134,8 @@ def _largest_difference(make: Any, prepare: Any = lambda model: None) -> float:
         with place.strategy.scope():
             model = make()
             prepare(model)
-            sgd = [tf.keras.optimizers.SGD(0.1) for _ in range(2)]
-            model.compile(*sgd)
+            own = model.data_kind == "captions"  # has five optimizers, and makes them
+            model.compile(*([] if own else [tf.keras.optimizers.SGD(0.1) for _ in range(2)]))
         if hasattr(model, "random_latents"):
             _same_latents(model, 8)
         parts = batch_for(model, 8)
@@ -152,9 +152,21 @@ def _together(model: Any) -> None:
         synchronise(network)
 
 
+def _stackgan(phase: str) -> Any:
+    from helpers import make_small
+
+    rates = {"learning_rate": 0.1, "text_learning_rate": 0.1}
+    model = make_small("stackgan", optimizer="sgd", **rates)
+    model.phase = phase
+    model._condition = lambda stage, text: (model.conditions[stage](text, training=True)[0], 0.0)
+    return model
+
+
 def gradients() -> dict[str, float]:
     """Flavours that draw nothing but latents; batch norm, where there is any, sees the whole."""
     from helpers import make_small
+
+    from tfgan2.models import stackgan
 
     makes = {
         "lsgan": lambda: make_small("lsgan", network="mlp"),
@@ -162,10 +174,45 @@ def gradients() -> dict[str, float]:
         "wgan": lambda: make_small("wgan", network="mlp", d_steps=1),
         "pix2pix": lambda: make_small("pix2pix", jitter=False, mirror=False, dropout=0.0),
         "dcgan": lambda: make_small("dcgan"),
+        # What a caption is told from, and is shown in place of, are those of the whole batch.
+        "stackgan text": lambda: _stackgan(stackgan.TEXT),
+        "stackgan one": lambda: _stackgan(stackgan.STAGE_ONE),
+        "stackgan two": lambda: _stackgan(stackgan.STAGE_TWO),
     }
     found = {name: _largest_difference(make, _together) for name, make in makes.items()}
     # To be seen not to hold where it cannot: else the test could not fail.
     return {**found, "apart": _largest_difference(makes["dcgan"])}
+
+
+def shares() -> dict[str, list[list[float]]]:
+    """What each of two replicas makes of its share of 0, 1, … 7."""
+    from tfgan2 import replicas
+
+    place = place_of("mirrored")
+    whole = np.arange(8, dtype=np.float32)
+    values = iter(place.distributed(lambda part: tf.data.Dataset.from_tensors(whole)))
+
+    @tf.function(autograph=False)
+    def both(share: Any) -> Any:
+        def one(share: tf.Tensor) -> dict[str, tf.Tensor]:
+            with tf.GradientTape() as tape:
+                tape.watch(share)
+                gathered = replicas.gathered(share)
+                loss = tf.reduce_sum(gathered**3) / 2  # of the same loss, on each of two
+            return {
+                "mean": replicas.mean(share),
+                "std": replicas.std(share),
+                "gathered": gathered,
+                "own": replicas.own_share(gathered),
+                "gradient": tape.gradient(loss, share),
+            }
+
+        return place.strategy.run(one, args=(share,))
+
+    return {
+        name: [np.ravel(item).tolist() for item in place.strategy.experimental_local_results(value)]
+        for name, value in both(next(values)).items()
+    }
 
 
 if __name__ == "__main__":

@@ -65,6 +65,17 @@ def test_two_halves_give_the_gradients_of_the_whole() -> None:
         assert difference < 1e-5, name
 
 
+def test_what_replicas_know_of_the_whole_batch() -> None:
+    found = replicas("shares")
+    whole = np.arange(8.0)
+    halves = [whole[:4].tolist(), whole[4:].tolist()]
+    assert found["gathered"] == [whole.tolist()] * 2
+    assert found["own"] == halves
+    assert found["mean"] == [((whole[:4] + whole[4:]) / 2).tolist()] * 2
+    np.testing.assert_allclose(found["std"], [[whole.std()]] * 2, rtol=1e-6)
+    np.testing.assert_allclose(found["gradient"], np.reshape(3 * whole**2, (2, 4)), rtol=1e-6)
+
+
 def test_a_run_on_two_replicas_and_its_checkpoints(tmp_path: Path) -> None:
     """It resumes exactly on two, and goes on with one."""
     two, parts = tmp_path / "two", tmp_path / "parts"

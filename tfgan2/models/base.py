@@ -106,14 +106,6 @@ def make_optimizer(
     return kinds[name](**settings)
 
 
-def over_replicas(value: tf.Tensor) -> tf.Tensor:
-    """The mean of all replicas' values; to be called by all of them."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return value
-    return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
-
-
 class GenerativeModel(keras.Model):
     """A model that makes images.
 

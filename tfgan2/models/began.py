@@ -8,12 +8,12 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from tfgan2 import networks
+from tfgan2 import networks, replicas
 from tfgan2.images import is_points
 from tfgan2.layers import ImageRange
 from tfgan2.models.adversarial import Metrics, Samples
 from tfgan2.models.architecture import ArchitectureModel
-from tfgan2.models.base import check_range, over_replicas
+from tfgan2.models.base import check_range
 from tfgan2.networks.parts import Kernels
 
 
@@ -136,7 +136,7 @@ class BEGAN(ArchitectureModel):
         """
         metrics = super().last_update(real)
         # Of all replicas: each has a copy of k, and all must stay the same.
-        balance = over_replicas(self.gamma * metrics["real_error"] - metrics["generator_loss"])
+        balance = replicas.mean(self.gamma * metrics["real_error"] - metrics["generator_loss"])
         self.k.assign(tf.clip_by_value(self.k.value + self.lambda_k * balance, 0.0, 1.0))
         convergence = metrics["real_error"] + tf.abs(balance)
         return {**metrics, "k": tf.convert_to_tensor(self.k.value), "convergence": convergence}

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from tfgan2 import losses, words
+from tfgan2 import losses, replicas, words
 from tfgan2.errors import UserError
 from tfgan2.images import resize_matrix
 from tfgan2.models.adversarial import Metrics
@@ -277,7 +277,7 @@ class StackGAN(LatentModel):
         """
         images, numbers = batch
         if images.shape[0]:
-            self.check_batch_size(images.shape[0])
+            self.check_batch_size(images.shape[0] * replicas.count())
         if self.phase == TEXT:
             metrics = self._text_step(images, numbers)
         elif self.phase == STAGE_ONE:
@@ -292,6 +292,8 @@ class StackGAN(LatentModel):
         with tf.GradientTape() as tape:
             texts = tf.math.l2_normalize(self.text_encoder(numbers, training=True), axis=1)
             seen = tf.math.l2_normalize(self.image_encoder(images, training=True), axis=1)
+            # Of all replicas: else each would have fewer captions to tell apart, an easier task.
+            texts, seen = replicas.gathered(texts), replicas.gathered(seen)
             similar = tf.matmul(texts, seen, transpose_b=True) / TEMPERATURE
             own = tf.range(tf.shape(similar)[0])
             both = [
@@ -343,7 +345,8 @@ class StackGAN(LatentModel):
             real = judge([images, text], training=True)
             fake = judge([made, text], training=True)
             # The sentences move on by one: each image is shown with that of another.
-            wrong = judge([images, tf.roll(text, 1, axis=0)], training=True)
+            others = replicas.own_share(tf.roll(replicas.gathered(text), 1, axis=0))
+            wrong = judge([images, others], training=True)
             negatives = tf.concat([fake, wrong], axis=0)  # their mean: half of each
             loss = losses.minimax_discriminator_loss(real, negatives)
             scaled = self.scaled(loss, self._optimizers[name])
