@@ -56,8 +56,12 @@ STEPS = {
         "sngan": 6_500,
         "vae": 15_000,
     },
+    "stacked_mnist": {"dcgan": 7_000, "dcgan-packing-2": 7_000},
 }
-COUNT = 10_000
+# A row that is not a flavour: which one it is, and what it is given.
+VARIANTS = {"dcgan-packing-2": ("dcgan", "--set", "packing=2")}
+# Samples that are judged; PacGAN's authors took 26,000 of stacked MNIST.
+COUNTS = {"mnist": 10_000, "cifar10": 10_000, "stacked_mnist": 26_000}
 COLUMNS = {
     "fid": ("FID", "{:.2f}"),
     "kid": ("KID x 1000", "{:.2f}"),
@@ -67,6 +71,8 @@ COLUMNS = {
     "density": ("density", "{:.3f}"),
     "coverage": ("coverage", "{:.3f}"),
     "classes_found": ("classes", "{:.0f}"),
+    "modes_found": ("modes of 1,000", "{:.0f}"),
+    "mode_kl": ("KL of modes", "{:.2f}"),
     "label_accuracy": ("labels right", "{:.1%}"),
 }
 
@@ -78,8 +84,9 @@ def tfgan2(*words: str | Path) -> None:
 
 def fit_words(dataset: str, flavour: str, seed: int) -> list[str]:
     """What `tfgan2 fit` is told."""
+    name, *settings = VARIANTS.get(flavour, (flavour,))
     steps = str(STEPS[dataset][flavour])
-    return [flavour, "--dataset", dataset, "--steps", steps, "--seed", str(seed)]
+    return [name, *settings, "--dataset", dataset, "--steps", steps, "--seed", str(seed)]
 
 
 def cell(dataset: str, flavour: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
@@ -95,7 +102,7 @@ def cell(dataset: str, flavour: str, seed: int, options: argparse.Namespace) -> 
         words = fit_words(dataset, flavour, seed)
         tfgan2("fit", *words, *shown, "--data-dir", options.data_dir, "--out", run)
     judged = options.work / dataset / f"{flavour}-{seed}-evaluation"
-    tfgan2("evaluate", run, "--count", str(COUNT), "--seed", "0", "--out", judged)
+    tfgan2("evaluate", run, "--count", str(COUNTS[dataset]), "--seed", "0", "--out", judged)
     result = json.loads((judged / "result.json").read_text())
     shutil.copy(judged / "samples.png", options.out / dataset / f"{flavour}-{seed}.png")
     for view in (run / "samples").glob("*/"):  # what only this flavour shows, such as codes
@@ -167,22 +174,23 @@ def spread(name: str, found: list[dict[str, Any]]) -> str:
 
 INTRODUCTION = """# Results
 
-Every flavour that makes images from noise, at its defaults, under one budget and one protocol. Made
-by
+Every flavour that makes images from noise, at its defaults, under one protocol. Made by
 
 ```
 python benchmarks/study.py --data-dir DIR
 ```
 
-which keeps what is finished and writes this page. Each cell was trained by the command beside it
-and judged by `tfgan2 evaluate RUN --count 10000`; [evaluate.md](evaluate.md) says what the figures
-mean. Where there are several seeds, a figure is the median, with the smallest and the largest in
-brackets. Budget: ten minutes of training on 2 cores of an Intel Xeon (virtual), without a GPU, that
-is 20 core minutes; with `--jobs 2` two cells share the machine, each on one core. Core minutes are
-minutes by the clock times cores; they are more where other work ran beside. On another number of
-cores sums are taken in another order: a figure then repeats as that of another seed would, within
-the spread, and not to all digits. The budget is small: it ranks what a flavour does in such a time
-on such a machine, not what it can do.
+which keeps what is finished and writes this page; `--datasets mnist --seeds 1` and the like make a
+part of it. Each cell was trained by the command beside it and judged by `tfgan2 evaluate RUN`, with
+10,000 samples, of stacked MNIST 26,000; [evaluate.md](evaluate.md) says what the figures mean. Where
+there are several seeds, a figure is the median, with the smallest and the largest in brackets.
+
+The budget is at most about ten minutes of training on 2 virtual cores, of an Intel Xeon or an AMD EPYC,
+without a GPU: 20 core minutes, minutes by the clock times cores, by steps that were set beforehand. Some
+flavours take less, and core minutes are more where other work ran beside. With `--jobs 2` two cells share
+the machine, each on one core. On another number of cores sums are taken in another order: a figure
+then repeats as that of another seed would, within the spread, and not to all digits. The budget is
+small: it ranks what a flavour does in such a time on such a machine, not what it can do.
 """
 
 PUBLISHED = """## Beside published figures
@@ -281,7 +289,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/results/study"))
     parser.add_argument("--page", type=Path, default=Path("docs/results.md"))
     parser.add_argument("--datasets", default=",".join(STEPS))
-    parser.add_argument("--flavours", default=",".join(STEPS["mnist"]))
+    parser.add_argument("--flavours", help="default: all")
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--table", action="store_true", help="write the page and end")
     parser.add_argument("--jobs", type=int, default=1, help="cells at a time, each on its cores")
@@ -294,7 +302,8 @@ def main() -> None:
         (dataset, flavour, int(seed))
         for dataset in options.datasets.split(",")
         for seed in options.seeds.split(",")
-        for flavour in options.flavours.split(",")
+        for flavour in STEPS[dataset]
+        if options.flavours is None or flavour in options.flavours.split(",")
     ]
     cells = [] if options.table else [words for words in cells if not where(*words).exists()]
     shares = shares_of_cores(options.jobs)

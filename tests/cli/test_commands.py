@@ -99,6 +99,10 @@ WRONG = {
     "unwritable": ("fit dcgan --dataset digits --out {tmp}/full/x/y --steps 1", "cannot write to"),
     "resume none": ("fit --resume {tmp}/none", "no such run directory"),
     "resume no run": ("fit --resume {tmp}/full", "is not a run directory"),
+    "resume with a cache": (
+        "fit --resume {tmp}/full --cache memory",
+        "--resume takes everything",
+    ),
     "resume with options": ("fit --resume {tmp}/full --seed 3", "--resume takes everything"),
     "sample no run": ("sample {tmp}/full", "is not a run directory"),
     "sample nothing": ("sample {tmp}/full --count 0", "--count must be at least 1"),

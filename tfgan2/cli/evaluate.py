@@ -80,7 +80,8 @@ def evaluate(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="A folder for JSON, page and pictures.", show_default="a new one in RUN/evaluation"
+            help="A folder for JSON, page and pictures.",
+            show_default="a new one in RUN/evaluation, or in evaluation here",
         ),
     ] = None,
 ) -> None:

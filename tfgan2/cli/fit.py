@@ -260,6 +260,8 @@ def fit(
         data = (
             *(dataset, image_size, channels, classes, split, data_dir, settings, out, hold_out),
             None if direction is Direction.AtoB else direction,
+            None if cache is Cache.auto else cache,
+            skip_unreadable or None,
         )
         # The devices may be others than before.
         chosen = given.pop("strategy", None)
