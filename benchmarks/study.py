@@ -181,16 +181,18 @@ python benchmarks/study.py --data-dir DIR
 ```
 
 which keeps what is finished and writes this page; `--datasets mnist --seeds 1` and the like make a
-part of it. Each cell was trained by the command beside it and judged by `tfgan2 evaluate RUN`, with
-10,000 samples, of stacked MNIST 26,000; [evaluate.md](evaluate.md) says what the figures mean. Where
-there are several seeds, a figure is the median, with the smallest and the largest in brackets.
+part of it. Each cell was trained by the command beside it and judged by `tfgan2 evaluate RUN`,
+with 10,000 samples, of stacked MNIST 26,000; [evaluate.md](evaluate.md) says what the figures mean.
+Where there are several seeds, a figure is the median, with the smallest and the largest in
+brackets.
 
-The budget is at most about ten minutes of training on 2 virtual cores, of an Intel Xeon or an AMD EPYC,
-without a GPU: 20 core minutes, minutes by the clock times cores, by steps that were set beforehand. Some
-flavours take less, and core minutes are more where other work ran beside. With `--jobs 2` two cells share
-the machine, each on one core. On another number of cores sums are taken in another order: a figure
-then repeats as that of another seed would, within the spread, and not to all digits. The budget is
-small: it ranks what a flavour does in such a time on such a machine, not what it can do.
+The budget is at most about ten minutes of training on 2 virtual cores, of an Intel Xeon or an AMD
+EPYC, without a GPU: 20 core minutes, minutes by the clock times cores, by steps that were set
+beforehand. Some flavours take less, and core minutes are more where other work ran beside. With
+`--jobs 2` two cells share the machine, each on one core. On another number of cores sums are taken
+in another order: a figure then repeats as that of another seed would, within the spread, and not to
+all digits. The budget is small: it ranks what a flavour does in such a time on such a machine, not
+what it can do.
 """
 
 PUBLISHED = """## Beside published figures

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfgan2.errors import UserError
 from tfgan2.export import export_generator
-from tfgan2.layers import ImageRange, WeightNormalization
+from tfgan2.layers import ImageRange, SpectralNormalization, WeightNormalization
 
 layers = keras.layers
 
@@ -171,7 +171,7 @@ def test_the_first_training_step_has_gradients() -> None:
 def test_replicas_initialise_alike() -> None:
     code = """
 import numpy as np, keras, tensorflow as tf
-from tfgan2.layers import WeightNormalization
+from tfgan2.layers import SpectralNormalization, WeightNormalization
 cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
@@ -345,3 +345,24 @@ def test_image_range_brings_lost_values_back() -> None:
             loss = tf.reduce_sum(tf.abs(ImageRange()(lost) - [0.25, -0.25]))
         lost.assign_sub(0.1 * tape.gradient(loss, lost))
     np.testing.assert_allclose(lost, [0.25, -0.25], atol=0.1)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_spectral_normalisation_keeps_the_kernel_in_float32(policy: str) -> None:
+    found = []
+    for dtype in ("float32", policy):
+        dense = keras.layers.Dense(
+            16, kernel_initializer=keras.initializers.GlorotUniform(1), dtype=dtype
+        )
+        layer = SpectralNormalization(dense)
+        inputs = keras.Input((8,), dtype="float32")
+        model = keras.Model(inputs, keras.layers.Activation("relu", dtype=dtype)(layer(inputs)))
+        layer.vector_u.assign(keras.initializers.RandomNormal(seed=2)((1, 16)))
+        for _ in range(20):
+            outputs = model(np.ones((2, 8), np.float32), training=True)
+        assert model.output.dtype == outputs.dtype == dtype.removeprefix("mixed_")
+        found.append(dense.kernel.numpy())
+        again = keras.layers.deserialize(keras.layers.serialize(layer))
+        assert again.layer.dtype_policy.name == dtype and again.variable_dtype == "float32"
+    assert np.linalg.norm(found[0], 2) == pytest.approx(1.0, abs=1e-3)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-6)

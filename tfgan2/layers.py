@@ -165,6 +165,38 @@ class WeightNormalization(keras.layers.Wrapper):
         self.initialized.assign(1.0)
 
 
+@keras.saving.register_keras_serializable(package="tfgan2")
+class SpectralNormalization(keras.layers.SpectralNormalization):
+    """Keras' layer, which keeps its layer's kernel in float32 under mixed policies.
+
+    Keras' own reads the kernel as the policy computes, divides it, and stores the quotient: in
+    training each pass would round the weights to half precision, and with them the updates.
+    """
+
+    def __init__(self, layer: keras.layers.Layer, power_iterations: int = 1, **kwargs: Any) -> None:
+        kwargs |= {"dtype": layer.variable_dtype, "autocast": False}
+        super().__init__(layer, power_iterations, **kwargs)
+
+    def compute_output_spec(self, inputs: Any, training: bool = False) -> Any:
+        # Keras would take this layer's dtype for that of the outputs.
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), inputs.dtype)
+
+
+@keras.saving.register_keras_serializable(package="tfgan2")
+class Dropout(keras.layers.Dropout):
+    """Keras' layer; no two replicas drop the same."""
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        alone = context is None or context.num_replicas_in_sync == 1
+        if alone or not training or not self.rate:
+            return super().call(inputs, training=training)
+        seed = tf.math.floormod(self.seed_generator.next(), tf.int32.max - 1)
+        replica = tf.cast(context.replica_id_in_sync_group, tf.int32)
+        seed = tf.random.experimental.stateless_fold_in(tf.cast(seed, tf.int32), replica)
+        return tf.nn.experimental.stateless_dropout(inputs, self.rate, seed)
+
+
 def _wide(values: tf.Tensor) -> tf.Tensor:
     """Half precision becomes float32."""
     values = tf.convert_to_tensor(values)

@@ -6,6 +6,9 @@ Called outside of a strategy's step they do the same. Gradients pass.
 
 from __future__ import annotations
 
+from typing import Any
+
+import keras
 import tensorflow as tf
 
 
@@ -35,6 +38,28 @@ def std(values: tf.Tensor) -> tf.Tensor:
     center = mean(own)
     variance = tf.math.reduce_variance(values) + (own - center) ** 2
     return tf.sqrt(mean(variance))
+
+
+def summing_first(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """The optimizer, adding up the gradients of all replicas before it looks at them.
+
+    Keras' own adds them up last: each replica's are clipped by themselves, and a loss scale asks
+    the first replica alone whether they are finite. To be called in the scope of the strategy.
+    """
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1 or "apply" in vars(optimizer):
+        return optimizer
+    plain = optimizer.apply
+
+    def apply(gradients: list[Any], variables: Any = None) -> Any:
+        present = [gradient for gradient in gradients if gradient is not None]
+        context = tf.distribute.get_replica_context()
+        sums = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, present) if present else [])
+        return plain([None if each is None else next(sums) for each in gradients], variables)
+
+    optimizer.apply = apply
+    updating = getattr(optimizer, "inner_optimizer", optimizer)
+    updating._all_reduce_sum_gradients = lambda pairs: pairs
+    return optimizer
 
 
 def gathered(share: tf.Tensor) -> tf.Tensor:

@@ -124,7 +124,13 @@ def _same_latents(model: Any, whole: int) -> None:
     model.random_latents = random_latents
 
 
-def _largest_difference(make: Any, prepare: Any = lambda model: None) -> float:
+def _plain() -> list[Any]:
+    return [tf.keras.optimizers.SGD(0.1) for _ in range(2)]
+
+
+def _largest_difference(
+    make: Any, prepare: Any = lambda model: None, optimizers: Any = _plain
+) -> float:
     """Of what a step changes, between one replica and two, as a share of the largest change."""
     from helpers import batch_for
 
@@ -135,7 +141,7 @@ def _largest_difference(make: Any, prepare: Any = lambda model: None) -> float:
             model = make()
             prepare(model)
             own = model.data_kind == "captions"  # has five optimizers, and makes them
-            model.compile(*([] if own else [tf.keras.optimizers.SGD(0.1) for _ in range(2)]))
+            model.compile(*([] if own else optimizers()))
         if hasattr(model, "random_latents"):
             _same_latents(model, 8)
         parts = batch_for(model, 8)
@@ -152,6 +158,25 @@ def _together(model: Any) -> None:
         synchronise(network)
 
 
+def _inpainting() -> Any:
+    from helpers import make_small
+
+    model = make_small("inpainting", mask="box")
+    masks = model.draw_masks
+
+    def draw_masks(count: Any, stream: str) -> tf.Tensor:
+        """Each replica's share of those that one alone would draw; no two hide as much."""
+        seed, model.noise_seed = model.noise_seed, lambda stream: (1, 2)
+        whole = masks(8, stream)
+        model.noise_seed = seed
+        return replicas.own_share(whole)
+
+    from tfgan2 import replicas
+
+    model.draw_masks = draw_masks
+    return model
+
+
 def _stackgan(phase: str) -> Any:
     from helpers import make_small
 
@@ -162,7 +187,7 @@ def _stackgan(phase: str) -> Any:
     return model
 
 
-def gradients() -> dict[str, float]:
+def gradients(*names: str) -> dict[str, float]:
     """Flavours that draw nothing but latents; batch norm, where there is any, sees the whole."""
     from helpers import make_small
 
@@ -175,13 +200,78 @@ def gradients() -> dict[str, float]:
         "pix2pix": lambda: make_small("pix2pix", jitter=False, mirror=False, dropout=0.0),
         "dcgan": lambda: make_small("dcgan"),
         # What a caption is told from, and is shown in place of, are those of the whole batch.
+        "inpainting": lambda: _inpainting(),
+        "cyclegan": lambda: make_small("cyclegan", jitter=False, mirror=False),
         "stackgan text": lambda: _stackgan(stackgan.TEXT),
         "stackgan one": lambda: _stackgan(stackgan.STAGE_ONE),
         "stackgan two": lambda: _stackgan(stackgan.STAGE_TWO),
     }
-    found = {name: _largest_difference(make, _together) for name, make in makes.items()}
+    found = {name: _largest_difference(makes[name], _together) for name in names}
     # To be seen not to hold where it cannot: else the test could not fail.
     return {**found, "apart": _largest_difference(makes["dcgan"])}
+
+
+def clipping() -> dict[str, float]:
+    """Gradients are clipped, and found finite, when they are those of the whole batch."""
+    from helpers import make_small
+
+    def clipped() -> Any:
+        return make_small("lsgan", network="mlp")
+
+    def optimizers() -> list[Any]:
+        return [tf.keras.optimizers.SGD(0.1, clipvalue=1e-4) for _ in range(2)]
+
+    return {"lsgan": _largest_difference(clipped, _together, optimizers)}
+
+
+def overflow() -> dict[str, Any]:
+    """Loss scale and weights after a step in which only the second replica overflows, twice."""
+    from helpers import make_small
+
+    place = place_of("mirrored")
+    with place.strategy.scope():
+        model = make_small("lsgan", network="mlp")
+        kernel = model.generator.trainable_variables[0]
+        plain = tf.keras.optimizers.SGD(0.1)
+        optimizer = model.prepared(tf.keras.optimizers.LossScaleOptimizer(plain), [kernel])
+    before = np.asarray(kernel)
+
+    @tf.function(autograph=False)
+    def step(bad: tf.Tensor) -> Any:
+        def one(bad: tf.Tensor) -> None:
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            wrong = bad & (tf.convert_to_tensor(replica) == 1)
+            value = tf.where(wrong, np.float32(np.inf), optimizer.scale_loss(tf.constant(1.0)))
+            optimizer.apply([tf.fill(kernel.shape, value)], [kernel])
+
+        place.strategy.run(one, args=(bad,))
+
+    found = {}
+    for name, bad in (("bad", True), ("good", False)):
+        step(tf.constant(bad))
+        moved = [item.numpy() - before for item in _replicas(place, kernel)]
+        found[name] = [float(optimizer.dynamic_scale.numpy()), *(float(m.mean()) for m in moved)]
+    return found
+
+
+def dropped() -> list[list[float]]:
+    """What each replica keeps of ones, twice."""
+    from tfgan2.layers import Dropout
+
+    place = place_of("mirrored")
+    with place.strategy.scope():
+        layer = Dropout(0.5, seed=1)
+        layer.build((1, 32))
+
+    @tf.function(autograph=False)
+    def both() -> Any:
+        return place.strategy.run(lambda: layer(tf.ones((1, 32)), training=True))
+
+    return [
+        np.ravel(item).tolist()
+        for _ in range(2)
+        for item in place.strategy.experimental_local_results(both())
+    ]
 
 
 def shares() -> dict[str, list[list[float]]]:

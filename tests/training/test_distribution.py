@@ -58,11 +58,40 @@ def test_every_flavour_on_two_replicas(names: list[str]) -> None:
         assert all("/moving_" in key for key in result["unequal"]), (name, result["unequal"])
 
 
-def test_two_halves_give_the_gradients_of_the_whole() -> None:
-    found = replicas("gradients")
+STACKGAN = [f"stackgan {phase}" for phase in ("text", "one", "two")]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["lsgan", "dcgan", "stackgan text"],
+        pytest.param(["sngan", "wgan", "pix2pix", "inpainting"], marks=pytest.mark.slow),
+        pytest.param(["cyclegan", *STACKGAN], marks=pytest.mark.slow),
+    ],
+    ids=["some", "a", "b"],
+)
+def test_two_halves_give_the_gradients_of_the_whole(names: list[str]) -> None:
+    found = replicas("gradients", *names)
+    assert found.keys() == {*names, "apart"}
     assert found.pop("apart") > 1e-3  # batch norm of each half by itself
     for name, difference in found.items():
         assert difference < 1e-5, name
+
+
+def test_gradients_are_clipped_together() -> None:
+    assert replicas("clipping")["lsgan"] < 1e-5
+
+
+def test_one_replica_that_overflows_holds_all() -> None:
+    found = replicas("overflow")
+    assert found["bad"] == [2.0**14, 0.0, 0.0]  # half of Keras' first scale; no weight moved
+    assert found["good"] == pytest.approx([2.0**14, -0.2, -0.2])  # two gradients of 1, rate 0.1
+
+
+def test_no_two_replicas_drop_the_same() -> None:
+    masks = replicas("dropped")
+    assert all(set(mask) == {0.0, 2.0} for mask in masks)
+    assert len({tuple(mask) for mask in masks}) == 4
 
 
 def test_what_replicas_know_of_the_whole_batch() -> None:

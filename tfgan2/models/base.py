@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgan2 import replicas
 from tfgan2.errors import UserError, unknown
 
 Batch = Any  # images, or a tuple of images and what belongs to them
@@ -221,7 +222,7 @@ class GenerativeModel(keras.Model):
 
     # --- randomness ------------------------------------------------------------------------------
 
-    def noise_seed(self, stream: str) -> tf.Tensor:
+    def noise_seed(self, stream: str, shared: bool = False) -> tf.Tensor:
         """A seed for `tf.random.stateless_*` from (seed, step, replica, update, stream) alone.
 
         So a resumed run draws what the uninterrupted one would have drawn, and no two replicas draw
@@ -229,11 +230,12 @@ class GenerativeModel(keras.Model):
 
         Args:
             stream: a name for what is drawn; two draws in one step need two names.
+            shared: all replicas are to draw the same.
 
         Returns:
             int32, shape (2,).
         """
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        replica = 0 if shared else tf.distribute.get_replica_context().replica_id_in_sync_group
         seed = tf.stack([tf.constant(self.seed, tf.int64), tf.cast(self.step.value, tf.int64)])
         salt = tf.cast(zlib.crc32(stream.encode()) & 0x7FFFFFFF, tf.int64)
         seed = tf.random.experimental.stateless_fold_in(seed, salt)
@@ -394,9 +396,9 @@ class GenerativeModel(keras.Model):
             # Keras would wrap `self.optimizer` alone, and a flavour may have two.
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         optimizer.build(variables)  # before the first trace, or several replicas fail
-        return optimizer
+        return replicas.summing_first(optimizer)
 
     def scaled(self, loss: tf.Tensor, optimizer: keras.optimizers.Optimizer) -> tf.Tensor:
-        """The loss as its gradient must be taken: Keras adds up the gradients of all replicas."""
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        return optimizer.scale_loss(loss / replicas if replicas > 1 else loss)
+        """The loss as its gradient must be taken: those of all replicas are added up."""
+        count = tf.distribute.get_strategy().num_replicas_in_sync
+        return optimizer.scale_loss(loss / count if count > 1 else loss)

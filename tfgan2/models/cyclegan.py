@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgan2 import losses
+from tfgan2 import losses, replicas
 from tfgan2.errors import UserError
 from tfgan2.images import side_by_side
 from tfgan2.models.adversarial import Metrics
@@ -156,7 +156,7 @@ class CycleGAN(TwoPlayerModel, TranslationModel):
                 initializer="zeros",
                 dtype="float32",
                 trainable=False,
-                aggregation="only_first_replica",  # all replicas draw on the first one's fakes
+                aggregation="only_first_replica",  # all have the same
             )
             for shape, side in zip(shapes, "ab", strict=True)
             if pool_size
@@ -277,7 +277,10 @@ class CycleGAN(TwoPlayerModel, TranslationModel):
         )
 
     def _pooled(self, side: int, fakes: tf.Tensor) -> tf.Tensor:
-        """Fakes, or for half of them an earlier one, whose place in the pool they take."""
+        """Fakes, or for half of them an earlier one, whose place in the pool they take.
+
+        All replicas keep the fakes of all: their pools stay the same.
+        """
         if not self.pool_size:
             return fakes
         pool = self.pools[side]
@@ -288,8 +291,11 @@ class CycleGAN(TwoPlayerModel, TranslationModel):
                 "cyclegan needs batches of one size, or no pool: give drop_remainder=True to "
                 "`batch`, or pool_size=0"
             )
+        fakes = replicas.gathered(fakes)
+        count *= replicas.count()
         seen = tf.cast(self.step.value, tf.int32) * count
-        draws = tf.random.stateless_uniform((2, count), self.noise_seed(f"pool {side}"))
+        seed = self.noise_seed(f"pool {side}", shared=True)
+        draws = tf.random.stateless_uniform((2, count), seed)
         for index in range(count):
             filled = tf.minimum(seen + index, self.pool_size)
             full = filled == self.pool_size
@@ -304,7 +310,7 @@ class CycleGAN(TwoPlayerModel, TranslationModel):
             kept_there = tf.where(swap | ~full, fake, earlier)
             kept = tf.tensor_scatter_nd_update(kept, [[place]], kept_there[None])
         pool.assign(kept)
-        return tf.stack(shown)
+        return replicas.own_share(tf.stack(shown))
 
     # --- pictures --------------------------------------------------------------------------------
 

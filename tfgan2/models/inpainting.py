@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgan2 import masks
+from tfgan2 import masks, replicas
 from tfgan2.errors import UserError
 from tfgan2.models.adversarial import Metrics, Samples
 from tfgan2.models.base import Batch, check_choice, check_range
@@ -119,7 +119,7 @@ class Inpainting(AdversarialTranslation):
     def content_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
         difference = tf.cast(real.images - fake.images, tf.float32) * real.inputs
         terms = tf.abs(difference) if self.reconstruction == "l1" else tf.square(difference)
-        hidden = tf.reduce_sum(real.inputs) * self.image_shape[-1]
+        hidden = replicas.mean(tf.reduce_sum(real.inputs)) * self.image_shape[-1]
         loss = tf.reduce_sum(terms) / tf.maximum(hidden, 1.0)
         return self.reconstruction_weight * loss, {"reconstruction_loss": loss}
 

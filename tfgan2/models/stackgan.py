@@ -316,7 +316,12 @@ class StackGAN(LatentModel):
         latents = self.random_latents(tf.shape(text)[0], "latents")
         if stage == 0:
             condition, kl = self._condition(0, text)
-            return self.stages[0]([latents, condition], training=True), kl
+            made = self.stages[0]([latents, condition], training=True)
+            if replicas.count() > 1:
+                # One stage one for all: stage two will use it as it is, and so will a resumed run.
+                for statistic in self.stages[0].non_trainable_variables:
+                    statistic.assign(replicas.mean(statistic.value))
+            return made, kl
         small = self.stages[0]([latents, self.conditions[0](text)[0]], training=False)
         condition, kl = self._condition(1, text)
         return self.stages[1]([tf.stop_gradient(small), condition], training=True), kl

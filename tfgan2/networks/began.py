@@ -8,6 +8,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
+from tfgan2.layers import Dropout
 from tfgan2.networks.parts import Kernels, crop_to, normalised, sizes_down, spectral
 
 SMALLEST = 8
@@ -78,4 +79,4 @@ def features(
         if level < halvings:
             x = convolved(x, channels + width, 2, norm)
     x = layers.Flatten()(x)
-    return layers.Dropout(dropout, seed=kernels.seed())(x) if dropout else x
+    return Dropout(dropout, seed=kernels.seed())(x) if dropout else x

@@ -13,6 +13,7 @@ from itertools import pairwise
 import keras
 from keras import layers
 
+from tfgan2.layers import Dropout
 from tfgan2.networks.parts import Kernels, crop_to, normalised, sizes_down, spectral
 
 
@@ -116,7 +117,7 @@ def strided_features(
         x = normalised(spectral(convolution, use_spectral)(x), own_norm)
         x = layers.LeakyReLU(0.2)(x)
     x = layers.Flatten()(x)
-    return layers.Dropout(dropout, seed=kernels.seed())(x) if dropout else x
+    return Dropout(dropout, seed=kernels.seed())(x) if dropout else x
 
 
 def tutorial_generator(
@@ -183,4 +184,4 @@ def tutorial_features(
         convolution = layers.Conv2D(width, 4, 2, "same", kernel_initializer=kernels.glorot())
         x = layers.LeakyReLU(0.3)(normalised(spectral(convolution, use_spectral)(x), norm))
     x = layers.Flatten()(x)
-    return layers.Dropout(dropout, seed=kernels.seed())(x) if dropout else x
+    return Dropout(dropout, seed=kernels.seed())(x) if dropout else x

@@ -7,6 +7,7 @@ import math
 import keras
 from keras import layers
 
+from tfgan2.layers import Dropout
 from tfgan2.networks.parts import Kernels, normalised, spectral
 
 DEPTH = 3
@@ -65,5 +66,5 @@ def features(
         x = spectral(dense, use_spectral)(x)
         x = layers.LeakyReLU(0.2)(normalised(x, norm if level else "none"))
         if dropout:
-            x = layers.Dropout(dropout, seed=kernels.seed())(x)
+            x = Dropout(dropout, seed=kernels.seed())(x)
     return x

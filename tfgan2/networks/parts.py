@@ -9,6 +9,7 @@ import keras
 from keras import layers
 
 from tfgan2.errors import UserError
+from tfgan2.layers import SpectralNormalization
 
 NORMS = ("none", "batch", "layer", "instance")
 
@@ -75,13 +76,13 @@ def spectral(layer: layers.Layer, wanted: bool = True) -> layers.Layer:
     """The layer, its kernel held to a spectral norm of 1 where that is wanted."""
     if not wanted:
         return layer
-    return layers.SpectralNormalization(layer, dtype=layer.dtype_policy, name=f"{layer.name}_sn")
+    return SpectralNormalization(layer, name=f"{layer.name}_sn")
 
 
 def seed_spectral(model: keras.Model, kernels: Kernels) -> None:
     """Gives the power iterations of all layers starts that depend on the seed; Keras' do not."""
     for layer in model.layers:
-        if isinstance(layer, layers.SpectralNormalization):
+        if isinstance(layer, SpectralNormalization):
             start = layer.vector_u
             start.assign(kernels.normal(1.0)(start.shape, start.dtype))
 

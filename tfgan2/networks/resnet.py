@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
+from tfgan2.layers import Dropout
 from tfgan2.networks.parts import Kernels, crop_to, normalised, sizes_down, spectral
 
 
@@ -91,4 +92,4 @@ def features(
     pixels = x.shape[1] * x.shape[2]
     x = layers.GlobalAveragePooling2D(dtype="float32")(x)
     x = layers.Rescaling(float(pixels), dtype="float32")(x)
-    return layers.Dropout(dropout, seed=kernels.seed())(x) if dropout else x
+    return Dropout(dropout, seed=kernels.seed())(x) if dropout else x

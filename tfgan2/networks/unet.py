@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from tfgan2.errors import UserError
+from tfgan2.layers import Dropout
 from tfgan2.networks.parts import Kernels, normalised
 
 DEEPEST = 8
@@ -74,7 +75,7 @@ def generator(
         x = layers.Conv2DTranspose(widths[level], 4, 2, **settings())(layers.ReLU()(x))
         x = normalised(x, norm)
         if dropout and depth - 2 - level < DROPPED:
-            x = layers.Dropout(dropout, seed=kernels.seed())(x)
+            x = Dropout(dropout, seed=kernels.seed())(x)
         x = layers.Concatenate()([x, skips[level]])
     x = layers.Conv2DTranspose(channels, 4, 2, **settings(True))(layers.ReLU()(x))
     x = layers.Activation("tanh", dtype="float32", name="image")(x)
