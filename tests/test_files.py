@@ -31,3 +31,22 @@ def test_an_error_leaves_the_old_file_and_nothing_else(
         raise error
     assert (tmp_path / "a.txt").read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_folder_that_cannot_be_replaced_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "old").touch()
+    replace = Path.replace
+
+    def refuse(self: Path, target: Path) -> Path:
+        if (self / "new").exists():
+            raise PermissionError
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(PermissionError), written_atomically(tmp_path / "folder") as partial:
+        partial.mkdir()
+        (partial / "new").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder", "old"]

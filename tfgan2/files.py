@@ -13,8 +13,8 @@ from pathlib import Path
 def written_atomically(path: Path) -> Iterator[Path]:
     """Gives a path beside `path` to write to, and moves it there once the block has ended well.
 
-    The file's bytes are on the disk before the rename, so that a crash leaves either the old file
-    or the new one. On an error, Ctrl-C included, what was written is removed.
+    A file's bytes are on the disk before the rename, so that a crash leaves either the old file or
+    the new one. On an error, Ctrl-C included, what was written is removed.
 
     Args:
         path: the final name, of a file or of a folder; its parent folder must exist. A folder that
@@ -28,14 +28,42 @@ def written_atomically(path: Path) -> Iterator[Path]:
     try:
         yield partial
         if partial.is_dir():
-            if path.is_dir():
-                shutil.rmtree(path)
+            _replace_folder(partial, path)
         else:
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
-        partial.replace(path)
+            partial.replace(path)
     finally:
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
         else:
             partial.unlink(missing_ok=True)
+
+
+def _replace_folder(new: Path, path: Path) -> None:
+    """Moves a folder to its name; what stands there goes when the new one is in its place."""
+    if not path.is_dir():
+        new.replace(path)
+        return
+    old = path.with_name(f".{path.stem}.partial-{os.getpid()}-old{path.suffix}")
+    path.replace(old)
+    try:
+        new.replace(path)
+    except BaseException:
+        old.replace(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def abandoned(partial: Path) -> bool:
+    """Whether the process of this machine that began to write a partial file has ended."""
+    process = int(partial.name.partition(".partial-")[2].partition("-")[0].partition(".")[0] or 0)
+    if process in (0, os.getpid()):
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # someone else's
+        return False
+    return False

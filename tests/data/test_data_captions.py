@@ -66,6 +66,15 @@ def test_each_image_has_a_caption_of_its_own(file: Path, cache: str) -> None:
     np.testing.assert_array_equal(again[1], batches[4])
 
 
+def test_lines_end_where_json_lines_do(tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    entry = json.dumps({"image": "a.png", "caption": "one\u2028two\x85three"}, ensure_ascii=False)
+    (tmp_path / "captions.jsonl").write_text(f"{entry}\r\n" * 4, encoding="utf-8")
+    dataset = load_dataset(f"captions:{tmp_path / 'captions.jsonl'}", image_size=8)
+    assert dataset.num_images == 4
+    assert set(dataset.facts["vocabulary"]) == {"one", "two", "three"}
+
+
 def test_the_digits_are_named() -> None:
     dataset = load_dataset("digits-captions", classes=["7", "3"])
     assert dataset.facts["captions"] == ["a handwritten seven", "a handwritten three"]

@@ -132,6 +132,13 @@ def test_impossible_batches(options: dict[str, int], message: str) -> None:
         numbered().batches(**options)
 
 
+def test_several_batches_for_a_step() -> None:
+    numbered().check_batch_size(2, 5)
+    message = "fewer than the 5 batches of 3 that a step takes: give --batch-size 2 or less"
+    with pytest.raises(UserError, match=message):
+        numbered().check_batch_size(3, 5)
+
+
 def test_a_negative_start() -> None:
     with pytest.raises(ValueError, match="start"):
         numbered().batches(2, start=-1)

@@ -105,6 +105,11 @@ def test_what_is_held_out_is_never_trained_on(digits: ImageDataset) -> None:
     assert given | kept == {image.tobytes() for image in pixels(digits, 1797)[0]}
 
 
+def test_few_images_are_trained_on_even_if_all_would_be_held_out(digits: ImageDataset) -> None:
+    images, _ = next(classifier._batches(digits, 1.0, {}))
+    assert images.shape == (128, 8, 8, 1)
+
+
 @pytest.mark.usefixtures("few_steps")
 def test_what_the_dataset_holds_out_is_used(tmp_path: Path) -> None:
     dataset = load_dataset("digits", image_size=8, hold_out=150)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -105,3 +108,17 @@ def test_a_full_disk_leaves_the_old_ones(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(OSError, match="No space left"):
         save(tmp_path, 2)
     assert [path.name for path in checkpoints.folder(tmp_path).iterdir()] == ["step-0000001.npz"]
+
+
+def test_what_a_killed_process_left_goes_and_what_is_being_written_stays(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    old = tmp_path / f".pictures.partial-{ended.pid}"
+    (old / "deep").mkdir(parents=True)
+    own = tmp_path / "samples" / f".step.partial-{os.getpid()}.png"
+    own.parent.mkdir()
+    own.touch()
+    result = tmp_path / "evaluation" / f".step.partial-{os.getppid()}"
+    result.mkdir(parents=True)
+    checkpoints.remove_partial(tmp_path)
+    assert not old.exists() and not own.exists() and result.exists()

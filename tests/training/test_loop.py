@@ -17,7 +17,9 @@ from PIL import Image
 
 from tfgan2 import cli
 from tfgan2.data import ImageDataset
-from tfgan2.training import checkpoints, loop, stats
+from tfgan2.errors import UserError
+from tfgan2.runs import DataOptions, RunConfig, TrainingOptions
+from tfgan2.training import checkpoints, loop, starting, stats
 
 ROOT = Path(__file__).parents[2]
 
@@ -269,16 +271,53 @@ def test_signal_saves_and_leaves_with_the_command_that_resumes(
     assert f"tfgan2 fit --resume {run}" in out
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_saves_when_who_reads_the_output_is_gone(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    run = tmp_path / "run"
+    process = start(run, "--steps", "100000", "--checkpoint-every", "100000")
+    wait_for_line(run, process)
+    for pipe in (process.stdout, process.stderr):
+        assert pipe is not None
+        pipe.close()
+    before = len(stats.read(run))
+    while len(stats.read(run)) < before + 2:  # trains on in silence
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.kill(process.pid, number)
+    assert process.wait(timeout=60) == 128 + number
+    newest = checkpoints.newest(run)
+    assert newest is not None and newest.step >= 5
+
+
 def test_a_second_process_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     process = start(run, "--steps", "100000")
     try:
         wait_for_line(run, process)
-        assert cli.run(["fit", "--resume", str(run)]) == 2
+        before = (run / "config.json").read_bytes()
+        assert cli.run(["fit", "--resume", str(run), "--steps", "200000"]) == 2
         assert "another process is training" in capsys.readouterr().err
+        assert (run / "config.json").read_bytes() == before
     finally:
         process.kill()
         process.communicate()
+
+
+def test_runs_that_begin_at_once_get_folders_of_their_own(tmp_path: Path) -> None:
+    config = RunConfig("gan", {}, DataOptions("digits"), TrainingOptions())
+    place = tmp_path / "runs" / "00000-gan-digits"
+    with (
+        starting._held(place, config, new=True, numbered=True) as one,
+        starting._held(place, config, new=True, numbered=True) as two,
+    ):
+        assert (one, two) == (place, place.with_name("00001-gan-digits"))
+    with (
+        pytest.raises(UserError, match="another process has begun"),
+        starting._held(place, config, new=True, numbered=False),
+    ):
+        pass
 
 
 @pytest.mark.slow

@@ -313,7 +313,7 @@ def fit(
                 runs.check_new(run)
             else:
                 mirror.check_new()
-        _start(run, config, epochs, dry_run, mirror, new=True)
+        _start(run, config, epochs, dry_run, mirror, new=True, numbered=out is None)
 
 
 @contextlib.contextmanager
@@ -408,6 +408,7 @@ def _start(
     mirror: Mirror | None,
     *,
     new: bool,
+    numbered: bool = False,
 ) -> None:
     from tfgan2.training.progress import Display
 
@@ -428,6 +429,7 @@ def _start(
         epochs=epochs,
         dry_run=dry_run,
         new=new,
+        numbered=numbered,
         mirror=mirror,
     )
     if signal is not None:

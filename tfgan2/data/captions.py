@@ -132,7 +132,7 @@ def load_digits(request: Request) -> ImageDataset:
 def _read_lines(path: Path) -> tuple[list[str], list[list[str]]]:
     paths, captions = [], []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     for number, line in enumerate(lines, 1):

@@ -178,14 +178,16 @@ class ImageDataset:
             **self._details,
         }
 
-    def check_batch_size(self, batch_size: int) -> None:
-        """Raises a UserError unless there can be batches of so many samples."""
+    def check_batch_size(self, batch_size: int, batches: int = 1) -> None:
+        """Raises a UserError unless a step can take so many batches of so many samples."""
         if batch_size < 1:
             raise UserError(f"a batch of {batch_size} images is not possible: give at least 1")
-        if batch_size > self.num_images:
+        if batch_size * batches > self.num_images:
+            step = f"the {batches} batches of {batch_size} that a step takes"
             raise UserError(
-                f"dataset has {self.num_images} images, fewer than a batch of {batch_size}: "
-                f"give --batch-size {self.num_images} or less"
+                f"dataset has {self.num_images} images, fewer than "
+                f"{f'a batch of {batch_size}' if batches == 1 else step}: "
+                f"give --batch-size {max(1, self.num_images // batches)} or less"
             )
 
     def batches(

@@ -316,7 +316,11 @@ def _batches(
     """
     limit = max(1, min(HELD_OUT, _HELD_BYTES // int(np.prod(_seen(dataset)[0]))))
     waiting: list[tuple[np.ndarray, int]] = []
+    seen = 0
     for batch, numbers in dataset.batches(min(_BATCH, dataset.num_images), seed=_SEED):
+        seen += len(batch)
+        if seen > dataset.num_images and not waiting:
+            share = 0.0  # of very few images all can be among those that are held out
         for image, label in _singles(dataset, batch.numpy(), numbers.numpy()):
             checksum = zlib.crc32(image.tobytes())
             if checksum >= share * 2**32:

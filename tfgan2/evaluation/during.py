@@ -40,7 +40,6 @@ class Evaluator:
 
     def __init__(
         self,
-        run: Path,
         config: runs.RunConfig,
         model: GenerativeModel,
         dataset: ImageDataset,
@@ -49,7 +48,6 @@ class Evaluator:
         """Trains or loads what is needed.
 
         Args:
-            run: results go to its `evaluation/`.
             config: of the run.
             model: what is judged.
             dataset: of the run.
@@ -59,7 +57,7 @@ class Evaluator:
             UserError: metrics or features that the data do not allow.
         """
         options = config.training
-        self._run, self._flavour, self._progress = run, config.flavour, progress
+        self._flavour, self._progress = config.flavour, progress
         self._count = options.evaluate_count
         self._references = Cache(cache_folder())
         latent = hasattr(model, "draw_latents")
@@ -93,10 +91,11 @@ class Evaluator:
         check_best(self.best_metric)
         self._metrics = _with(self.best_metric, self._metrics, allowed)
 
-    def __call__(self, step: int, num_images: int) -> dict[str, float]:
+    def __call__(self, run: Path, step: int, num_images: int) -> dict[str, float]:
         """Judges the model as it is now.
 
         Args:
+            run: the result goes to its `evaluation/`.
             step: updates done.
             num_images: real images that it has seen, each as often as it saw it.
 
@@ -115,9 +114,9 @@ class Evaluator:
             references=self._references,
             progress=self._progress,
         )
-        place = {"run": self._run.name, "flavour": self._flavour, "step": step}
+        place = {"run": run.name, "flavour": self._flavour, "step": step}
         found = replace(found, who={**place, "kimg": num_images / 1000, **found.who})
-        write(folder_of(self._run, found), found.to_json(), found.pictures)
+        write(folder_of(run, found), found.to_json(), found.pictures)
         return found.figures
 
 

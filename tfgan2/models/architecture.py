@@ -93,11 +93,13 @@ class ArchitectureModel(AdversarialModel, LatentModel):
             **discriminator,
         )
 
-    def check_batch_size(self, batch_size: int) -> None:
-        if batch_size % self.packing:
+    def check_batch_size(self, batch_size: int, replicas: int = 1) -> None:
+        together = self.packing * replicas
+        if batch_size % together:
+            shared = f" on {replicas} devices" if replicas > 1 else ""
             raise UserError(
-                f"a batch of {batch_size} images cannot be packed by {self.packing}: give a "
-                "--batch-size that is a multiple of it"
+                f"a batch of {batch_size} images cannot be packed by {self.packing}{shared}: give "
+                f"a --batch-size that is a multiple of {together}"
             )
 
     def real_samples(self, batch: Batch) -> Samples:

@@ -216,8 +216,8 @@ class GenerativeModel(keras.Model):
         """The inverse of `get_config`; the weights are fresh."""
         return cls(**config)
 
-    def check_batch_size(self, batch_size: int) -> None:
-        """Raises a UserError unless the model can train with so many images per update."""
+    def check_batch_size(self, batch_size: int, replicas: int = 1) -> None:
+        """Raises a UserError unless it can train with so many images, shared by replicas."""
         return
 
     # --- randomness ------------------------------------------------------------------------------

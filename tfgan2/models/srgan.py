@@ -219,6 +219,8 @@ def vgg_features() -> Callable[[tf.Tensor], tf.Tensor]:
     Raises:
         UserError: its weights cannot be fetched.
     """
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")  # its features are beyond what float16 holds well
     try:
         vgg = keras.applications.VGG19(include_top=False, weights="imagenet")
     except Exception as error:  # Keras raises whatever its download does
@@ -226,6 +228,8 @@ def vgg_features() -> Callable[[tf.Tensor], tf.Tensor]:
             f"the weights of VGG19 cannot be fetched ({type(error).__name__}): with no network, "
             "put them into Keras' folder by hand, or give content=pixels"
         ) from error
+    finally:
+        keras.config.set_dtype_policy(policy)
     network = keras.Model(vgg.inputs, vgg.get_layer(VGG_LAYER).output)
     network.trainable = False
 

@@ -255,7 +255,7 @@ class StackGAN(LatentModel):
         text, one = self._first_steps()
         return TEXT if step < text else STAGE_ONE if step < text + one else STAGE_TWO
 
-    def check_batch_size(self, batch_size: int) -> None:
+    def check_batch_size(self, batch_size: int, replicas: int = 1) -> None:
         if batch_size < 2:
             raise UserError(
                 "stackgan shows each image with the sentence of another: give a --batch-size of 2 "

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfgan2.errors import UserError
-from tfgan2.files import written_atomically
+from tfgan2.files import abandoned, written_atomically
 from tfgan2.runs import BEST, NEWEST
 
 if TYPE_CHECKING:
@@ -62,10 +62,13 @@ def remove_partial(run: Path) -> None:
     pattern = ".*.partial-*"
     # Not in the other folders: an export may be at work beside the training.
     within = [*folder(run).rglob(pattern), *(run / "samples").rglob(pattern)]
-    for partial in [*run.glob(pattern), *within]:
-        partial.unlink(missing_ok=True)
-    for folder_of_result in (run / "evaluation").glob(pattern):
-        shutil.rmtree(folder_of_result, ignore_errors=True)
+    for partial in [*run.glob(pattern), *within, *(run / "evaluation").glob(pattern)]:
+        if not abandoned(partial):  # `evaluate` and others write beside the training
+            continue
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
 
 
 def save(

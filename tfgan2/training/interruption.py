@@ -1,10 +1,19 @@
-"""Ctrl-C and SIGTERM while training: finish the step, save, leave."""
+"""Ctrl-C, SIGTERM and a closed terminal while training: finish the step, save, leave."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
-import sys
 from types import FrameType, TracebackType
+
+
+def signals() -> list[signal.Signals]:
+    """Those that ask to leave; not that of a closed terminal where `nohup` has it ignored."""
+    found = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        found.append(signal.SIGHUP)
+    return found
 
 
 class Interruption:
@@ -14,8 +23,6 @@ class Interruption:
         signal: the number of the signal that came, or None.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
     def __init__(self) -> None:
         self.signal: int | None = None
         self._before: dict[int, object] = {}
@@ -24,14 +31,16 @@ class Interruption:
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = number
-        print(
+        text = (
             f"\n{signal.Signals(number).name}: finishing this step, then saving "
-            "(Ctrl-C again: leave without saving)",
-            file=sys.stderr,
+            "(Ctrl-C again: leave without saving)\n"
         )
+        # Not by `print`: who reads it may be gone by the same Ctrl-C, or be written to just now.
+        with contextlib.suppress(OSError):
+            os.write(2, text.encode())
 
     def __enter__(self) -> Interruption:
-        for number in self.SIGNALS:
+        for number in signals():
             self._before[number] = signal.signal(number, self._note)
         return self
 

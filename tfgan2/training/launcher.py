@@ -15,9 +15,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from tfgan2.training.interruption import signals
+
 GRACE = 60.0
 """Seconds that workers have to leave by themselves once one has died."""
-_ASKED_TO_STOP = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM)
+_ASKED_TO_STOP = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM, 129)
 """What a worker leaves with that was told to: the others save and leave, too."""
 _REFUSED = 2
 """What one leaves with whose words are wrong: the others would wait for it in vain."""
@@ -101,7 +103,7 @@ def _passing_signals(processes: Sequence[subprocess.Popen[str]]) -> Iterator[Non
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(number)
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = signals()
     before = [signal.signal(number, pass_on) for number in numbers]
     try:
         yield

@@ -112,7 +112,6 @@ class Trainer:
         self.place = place or Place.of(tf.distribute.get_strategy())
         batch_size = self.options.batch_size or model.batch_size
         self.images_per_step = batch_size * model.batches_per_step
-        model.plan(self.options.steps)
         self.step = 0
         self.averages = stats.Averages()
         # Spent in steps and in waiting for their images since the run began, compiling left out.
@@ -131,24 +130,23 @@ class Trainer:
 
         Raises:
             TrainingDivergedError: a loss or a weight is no longer finite.
-            UserError: the disk refuses, or the run is being trained already.
+            UserError: the disk refuses, or data can no longer be read.
         """
         try:
-            with runs.locked(self.run) if self.place.chief else contextlib.nullcontext():
-                if self.place.chief:
-                    checkpoints.remove_partial(self.run)
-                with self._others_present():
-                    self._restore()
-                    self._check_same_folder()
-                if self.step >= self.options.steps:
-                    return None
-                if not self.place.chief:
-                    return self._train(stats.NoWriter())
-                writer = stats.StatsWriter(self.run, self.step)
-                try:
-                    return self._train(writer)
-                finally:
-                    writer.close()
+            if self.place.chief:
+                checkpoints.remove_partial(self.run)
+            with self._others_present():
+                self._restore()
+                self._check_same_folder()
+            if self.step >= self.options.steps:
+                return None
+            if not self.place.chief:
+                return self._train(stats.NoWriter())
+            writer = stats.StatsWriter(self.run, self.step)
+            try:
+                return self._train(writer)
+            finally:
+                writer.close()
         except OSError as error:
             raise cannot_write(self.run, error) from error
 
@@ -217,6 +215,8 @@ class Trainer:
                 metrics = {k: float(v) for k, v in found.items()}
                 # Whoever was told to stop, all stop after the same step.
                 stopped = metrics.pop(_STOP) > 0
+                if self.place.part.of == 1:
+                    stopped = interruption.signal is not None
                 elapsed = waited + time.perf_counter() - started
                 self.step += 1
                 self._check(metrics)
@@ -233,12 +233,16 @@ class Trainer:
                 if self.place.chief and (last or self.step % options.sample_every == 0):
                     self._show(writer)
                 if self._evaluator and (last or self.step % options.evaluate_every == 0):
+                    if stopped:  # there may not be time for an evaluation
+                        self._save(writer)
                     self._evaluate(self._evaluator, writer)
                 if last or self.step % options.checkpoint_every == 0:
                     self._save(writer)
                     saved = self.step
             if saved < self.step:
                 self._save(writer)
+            if self.step >= options.steps:  # a signal came too late to matter
+                return None
             return interruption.signal or (signal.SIGTERM if stopped else None)
 
     def _batches(self, part: Part, **where: int) -> tf.data.Dataset:
@@ -261,8 +265,14 @@ class Trainer:
             ) from error
 
     def _next(self, iterator: Iterator[Any], writer: stats.Writer) -> Any:
-        try:
+        with self._readable(writer):
             return next(iterator)
+
+    @contextlib.contextmanager
+    def _readable(self, writer: stats.Writer) -> Iterator[None]:
+        """Saves, and says so, where data can no longer be read."""
+        try:
+            yield
         except tf.errors.OpError as error:  # a file vanished or broke since it was checked
             if self.place.part.of > 1 and isinstance(error, _GONE):
                 raise
@@ -345,7 +355,8 @@ class Trainer:
 
         started = time.perf_counter()
         num_images = self.step * self.images_per_step
-        figures = evaluator(self.step, num_images)
+        with self._readable(writer):
+            figures = evaluator(self.run, self.step, num_images)
         line = {"step": self.step, "images": num_images, "seconds": round(self.seconds, 3)}
         writer.line(line | {evaluator.prefix + name: value for name, value in figures.items()})
         value = figures[evaluator.best_metric]
@@ -380,11 +391,10 @@ class Trainer:
 
     def _written(self, save: Callable[..., Path]) -> None:
         """Has a checkpoint of this moment written."""
-        extra = {"averages": self.averages.state(), "seconds": self.seconds, "best": self.best}
-        # By all: were there variables that replicas keep apart, reading would bring them together.
-        arrays = {name: np.asarray(variable) for name, variable in self.model.state().items()}
         if not self.place.chief:
             return
+        extra = {"averages": self.averages.state(), "seconds": self.seconds, "best": self.best}
+        arrays = {name: np.asarray(variable) for name, variable in self.model.state().items()}
         try:
             save(self.run, self.step, arrays, extra)
         except FloatingPointError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,11 +32,21 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
+class _Console(Console):
+    """Goes on in silence when who reads it has gone: a training is not lost for that."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())  # or Python complains when it leaves
+        os.close(nowhere)
+
+
 class Display:
     """Shows the progress of a run; also that of loading data, through `loading`."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(soft_wrap=True, highlight=False)
+        self.console = console or _Console(soft_wrap=True, highlight=False)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._loading: TaskID | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,7 @@ def start(
     epochs: float | None = None,
     dry_run: bool = False,
     new: bool = True,
+    numbered: bool = False,
     mirror: Mirror | None = None,
 ) -> int | None:
     """Loads the data, builds the model and trains.
@@ -44,6 +47,7 @@ def start(
         epochs: how long to train, instead of the configuration's steps.
         dry_run: show what would be trained, and write nothing.
         new: whether the run begins, and does not go on.
+        numbered: the name was proposed: if it is taken meanwhile, it is the next one.
         mirror: of a run that is to lie elsewhere.
 
     Returns:
@@ -75,27 +79,30 @@ def start(
     place.check_batch_size(batch_size)
     with place.strategy.scope():
         model = build_model(config)
-    model.check_batch_size(batch_size // place.replicas)
+    model.check_batch_size(batch_size, place.replicas)
     images_per_step = batch_size * model.batches_per_step
-    dataset.check_batch_size(images_per_step)
+    dataset.check_batch_size(batch_size, model.batches_per_step)
     if epochs is not None:
         needed = -(-epochs * dataset.num_images // images_per_step)
         config.training.steps = max(1 if new else config.training.steps, int(needed))
     model.plan(config.training.steps)
     config.hyperparameters = model.get_config()
-    _describe(run, config, dataset, model, devices, display)
+    _describe(config, dataset, model, devices, display)
     if dry_run:
+        display.say(f"run: {run}")
         batch = next(iter(dataset.batches(images_per_step, seed=config.training.seed)))
         _show_dry_run(config, model, batch, display)
         return None
     evaluator = None
-    if place.chief:
-        evaluator = _evaluator(run, config, model, dataset, display)
-        _make(run, config)
-        if mirror is not None:
-            mirror.push()  # to know now rather than later whether the place takes it
-    trainer = Trainer(run, config, model, dataset, display, evaluator, place, mirror)
-    return _train(trainer)
+    with contextlib.ExitStack() as stack:
+        if place.chief:
+            evaluator = _evaluator(config, model, dataset, display)
+            run = stack.enter_context(_held(run, config, new=new, numbered=numbered))
+            if mirror is not None:
+                mirror.push()  # to know now rather than later whether the place takes it
+        display.say(f"run: {run}")
+        trainer = Trainer(run, config, model, dataset, display, evaluator, place, mirror)
+        return _train(trainer)
 
 
 _PARTS = {
@@ -140,7 +147,6 @@ def _check_same_data(config: runs.RunConfig, dataset: ImageDataset) -> None:
 
 
 def _describe(
-    run: Path,
     config: runs.RunConfig,
     dataset: ImageDataset,
     model: GenerativeModel,
@@ -161,7 +167,6 @@ def _describe(
         f"training: {training.steps:,} steps of {training.batch_size} images, "
         f"{training.precision}, on {devices}"
     )
-    display.say(f"run: {run}")
 
 
 def _show_dry_run(
@@ -182,7 +187,6 @@ def _show_dry_run(
 
 
 def _evaluator(
-    run: Path,
     config: runs.RunConfig,
     model: GenerativeModel,
     dataset: ImageDataset,
@@ -194,17 +198,35 @@ def _evaluator(
     from tfgan2.evaluation.during import Evaluator
 
     try:
-        return Evaluator(run, config, model, dataset, display.loading)
+        return Evaluator(config, model, dataset, display.loading)
     finally:
         display.loaded()
 
 
-def _make(run: Path, config: runs.RunConfig) -> None:
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        config.write(run)
-    except OSError as error:
-        raise cannot_write(run, error) from error
+@contextlib.contextmanager
+def _held(run: Path, config: runs.RunConfig, *, new: bool, numbered: bool) -> Iterator[Path]:
+    """The run's folder, made where it is not there, with its configuration; no one else trains it.
+
+    Raises:
+        UserError: another process does, or has begun it; or the disk refuses.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            while True:
+                try:
+                    run.mkdir(parents=True, exist_ok=not numbered)
+                    break
+                except FileExistsError:
+                    if not numbered:
+                        raise
+                    run = runs.propose(run.parent, config.flavour, config.data.name)
+            stack.enter_context(runs.locked(run))
+            if new and runs.is_run(run):
+                raise UserError(f"another process has begun {run} meanwhile: choose another --out")
+            config.write(run)
+        except OSError as error:
+            raise cannot_write(run, error) from error
+        yield run
 
 
 def _train(trainer: Trainer) -> int | None:
