@@ -1,4 +1,4 @@
-"""Every flavour in half precision, on two replicas and in two processes, beside plain float32.
+"""Every flavour in half precision, on two replicas and in two processes, beside float32.
 
 python benchmarks/ways_to_train.py --work runs/ways
 
@@ -52,6 +52,11 @@ WAYS = {
     "float16": Way("float16", after=("--strategy", "none", "--precision", "mixed_float16")),
     "bfloat16": Way("bfloat16", after=("--strategy", "none", "--precision", "mixed_bfloat16")),
     "replicas": Way("2 replicas", code=TWO_DEVICES, after=("--strategy", "mirrored")),
+    "half-replicas": Way(
+        "float16, 2 replicas",
+        code=TWO_DEVICES,
+        after=("--strategy", "mirrored", "--precision", "mixed_float16"),
+    ),
     "processes": Way("2 processes", before=("launch", "--workers", "2", "--"), after=()),
 }
 ALLOWED = 0.2
