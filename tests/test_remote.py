@@ -45,17 +45,25 @@ def test_places() -> None:
 def test_a_mirror_copies_what_is_new_and_removes_what_has_gone(tmp_path: Path) -> None:
     mirror = remote.Mirror("ram://mirror/run", tmp_path)
     mirror.check_new()
-    for name in ("config.json", "stats.jsonl", "checkpoints/step-1.npz", ".lock", "a/.partial-1"):
+    for name in ("config.json", "stats.jsonl", "checkpoints/step-1.npz", ".lock", "events.1"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
-    mirror.push()
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / ".partial-1").touch()
+    mirror.push(events=False)
     sent = {"config.json": 11, "stats.jsonl": 11, "checkpoints/step-1.npz": 22}
     assert files("ram://mirror/run") == sent
+    mirror.push()
+    assert files("ram://mirror/run") == {**sent, "events.1": 8}
     tf.io.gfile.remove("ram://mirror/run/stats.jsonl")
     (tmp_path / "checkpoints" / "step-1.npz").rename(tmp_path / "checkpoints" / "step-2.npz")
     (tmp_path / "config.json").write_text("changed")
     mirror.push()  # what has not changed is not copied again
-    assert files("ram://mirror/run") == {"config.json": 7, "checkpoints/step-2.npz": 22}
+    assert files("ram://mirror/run") == {
+        "config.json": 7,
+        "checkpoints/step-2.npz": 22,
+        "events.1": 8,
+    }
     with pytest.raises(UserError, match="exists and is not empty"):
         mirror.check_new()
 

@@ -105,11 +105,14 @@ class Mirror:
                 tf.io.gfile.copy(f"{self.url}/{name}", str(path), overwrite=True)
         self._sent = self._files()
 
-    def push(self) -> None:
+    def push(self, events: bool = True) -> None:
         """Copies there what has changed since the last time, and removes what has gone.
 
         Checkpoints come last, so that none is newer than the statistics before it; each file is
         moved to its name when it is whole.
+
+        Args:
+            events: TensorBoard's file, too. It grows with the run, and goes there as a whole.
 
         Raises:
             UserError: the place refuses; the next time goes on with what is missing.
@@ -120,6 +123,8 @@ class Mirror:
         with _told(f"cannot write to {self.url}"):
             for name in sorted(files, key=lambda name: (name.startswith("checkpoints/"), name)):
                 if self._sent.get(name) == files[name]:
+                    continue
+                if name.startswith("events.") and not events:
                     continue
                 target, partial = f"{self.url}/{name}", f"{self.url}/.partial"
                 tf.io.gfile.makedirs(target.rpartition("/")[0])

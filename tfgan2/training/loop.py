@@ -378,14 +378,14 @@ class Trainer:
     def _save(self, writer: stats.Writer) -> None:
         writer.sync()
         self._written(functools.partial(checkpoints.save, keep=self.options.keep_checkpoints))
-        self._publish()
+        self._publish(events=True)
 
-    def _publish(self) -> None:
+    def _publish(self, events: bool = False) -> None:
         """Copies what is new to where the run is to lie; a network that fails stops no training."""
         if self.mirror is None or not self.place.chief:
             return
         try:
-            self.mirror.push()
+            self.mirror.push(events)
         except UserError as error:
             self.display.say(f"warning: {error}; trying again later")
 

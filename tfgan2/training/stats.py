@@ -92,8 +92,9 @@ class StatsWriter:
         with written_atomically(run / "stats.jsonl") as partial:
             partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self._file = (run / "stats.jsonl").open("a", encoding="utf-8")
+        began_before = any(run.glob("events.*"))
         self._events = EventFileWriter(str(run))
-        if step:
+        if began_before:
             # Tells TensorBoard to forget what an interrupted process wrote beyond this step.
             start = SessionLog(status=SessionLog.SessionStatus.START)
             self._events.add_event(Event(wall_time=time.time(), step=step + 1, session_log=start))
