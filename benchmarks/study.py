@@ -197,12 +197,19 @@ what it can do.
 
 PUBLISHED = """## Beside published figures
 
-What the papers and StudioGAN report for CIFAR-10 is FID on Inception features of the 2015 graph,
+CIFAR-10: what the papers and StudioGAN report is FID on Inception features of the 2015 graph,
 50,000 images, networks ten times as large and days of a GPU: DCGAN 48.3, LSGAN 40.2, WGAN 107.7,
 WGAN-GP 54.0, DRAGAN 34.7, conditional SNGAN 9.0. The figures above are on features of a small
 classifier, which are other numbers in other units: **they cannot be compared, neither in size nor
 in rank.** To measure under the published protocol, give `--features inception-tf:FILE --count
-50000` where that graph is at hand.
+50000` where that graph is at hand. What ten minutes of two cores give is seen above: textures in
+the colours of CIFAR-10, and with `dcgan` and `lsgan` shapes before a background.
+
+Stacked MNIST: the question is the same one, which of 1,000 modes do 26,000 samples show, as a
+classifier of digits names each channel. Lin et al. 2018 report 99 modes for DCGAN and 1,000 for
+PacDCGAN2, with a KL divergence of 0.06. Networks, training and classifier were others, the
+discriminator of their DCGAN one that misses modes easily; `dcgan` here has no such weakness that
+packing could mend.
 """
 
 
