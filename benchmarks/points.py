@@ -34,7 +34,7 @@ ROWS = {
     "gan, packing 2, longer": ("gan", f"{RATES} packing=2"),
     "dcgan": ("dcgan", RATES),
     "cgan": ("cgan", LABELLED),
-    "acgan": ("acgan", f"{LABELLED} class_weight=1"),
+    "acgan": ("acgan", LABELLED),
     "infogan": ("infogan", f"{RATES} codes=1"),
     "lsgan": ("lsgan", RATES),
     "wgan": ("wgan", f"{RATES} clip=0.1"),
