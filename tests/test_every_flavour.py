@@ -62,7 +62,14 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", FLAVOURS)
+# Alike but for their losses, which have tests of their own.
+ALIKE = ("lsgan", "dragan", "wgan")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] if n in ALIKE else []) for n in FLAVOURS],
+)
 def test_from_training_to_exported_files(name: str, tmp_path: Path, pictures: Path) -> None:
     cls = registry.load_class(name)
     assert cls.data_kind in KINDS and data_kind(name) == cls.data_kind

@@ -60,6 +60,7 @@ def test_it_trains_with_its_own_hyperparameter(environment: dict[str, str], tmp_
     assert wrong.returncode == 2 and "did you mean 'r1_weight'" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_it_does_what_every_flavour_must(environment: dict[str, str]) -> None:
     words = ["-m", "pytest", "-p", "no:cacheprovider", "-k", "[ragan]"]
     done = subprocess.run(

@@ -274,6 +274,11 @@ def dropped() -> list[list[float]]:
     ]
 
 
+def small() -> dict[str, Any]:
+    """Several that take no time of their own, in one process."""
+    return {"overflow": overflow(), "dropped": dropped(), "shares": shares()}
+
+
 def shares() -> dict[str, list[list[float]]]:
     """What each of two replicas makes of its share of 0, 1, … 7."""
     from tfgan2 import replicas

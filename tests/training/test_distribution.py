@@ -82,20 +82,25 @@ def test_gradients_are_clipped_together() -> None:
     assert replicas("clipping")["lsgan"] < 1e-5
 
 
-def test_one_replica_that_overflows_holds_all() -> None:
-    found = replicas("overflow")
+@pytest.fixture(scope="module")
+def small() -> dict[str, Any]:
+    return replicas("small")
+
+
+def test_one_replica_that_overflows_holds_all(small: dict[str, Any]) -> None:
+    found = small["overflow"]
     assert found["bad"] == [2.0**14, 0.0, 0.0]  # half of Keras' first scale; no weight moved
     assert found["good"] == pytest.approx([2.0**14, -0.2, -0.2])  # two gradients of 1, rate 0.1
 
 
-def test_no_two_replicas_drop_the_same() -> None:
-    masks = replicas("dropped")
+def test_no_two_replicas_drop_the_same(small: dict[str, Any]) -> None:
+    masks = small["dropped"]
     assert all(set(mask) == {0.0, 2.0} for mask in masks)
     assert len({tuple(mask) for mask in masks}) == 4
 
 
-def test_what_replicas_know_of_the_whole_batch() -> None:
-    found = replicas("shares")
+def test_what_replicas_know_of_the_whole_batch(small: dict[str, Any]) -> None:
+    found = small["shares"]
     whole = np.arange(8.0)
     halves = [whole[:4].tolist(), whole[4:].tolist()]
     assert found["gathered"] == [whole.tolist()] * 2

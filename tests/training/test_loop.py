@@ -271,7 +271,9 @@ def test_signal_saves_and_leaves_with_the_command_that_resumes(
     assert f"tfgan2 fit --resume {run}" in out
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)]
+)
 def test_a_signal_saves_when_who_reads_the_output_is_gone(
     tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -61,10 +61,10 @@ def remove_partial(run: Path) -> None:
     """Removes what a killed process left half-written. Only for the process that holds the lock."""
     pattern = ".*.partial-*"
     # Not in the other folders: an export may be at work beside the training.
-    within = [*folder(run).rglob(pattern), *(run / "samples").rglob(pattern)]
-    for partial in [*run.glob(pattern), *within, *(run / "evaluation").glob(pattern)]:
-        if not abandoned(partial):  # `evaluate` and others write beside the training
-            continue
+    own = [*folder(run).rglob(pattern), *(run / "samples").rglob(pattern)]
+    # Here `sample` and `evaluate` may be.
+    shared = [*run.glob(pattern), *(run / "evaluation").glob(pattern)]
+    for partial in [*own, *filter(abandoned, shared)]:
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
         else:
