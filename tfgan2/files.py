@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,13 +58,15 @@ def _replace_folder(new: Path, path: Path) -> None:
 
 def abandoned(partial: Path) -> bool:
     """Whether the process of this machine that began to write a partial file has ended."""
-    process = int(partial.name.partition(".partial-")[2].partition("-")[0].partition(".")[0] or 0)
-    if process in (0, os.getpid()):
+    found = re.search(r"\.partial-(\d+)", partial.name)
+    if found is None or os.name == "nt":  # there `kill` would end it
+        return False
+    if int(found[1]) == os.getpid():  # of an earlier one, which had the same number
         return True
     try:
-        os.kill(process, 0)
+        os.kill(int(found[1]), 0)
     except ProcessLookupError:
         return True
     except OSError:  # someone else's
-        return False
+        pass
     return False

@@ -187,13 +187,13 @@ class Dropout(keras.layers.Dropout):
     """Keras' layer; no two replicas drop the same."""
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        context = tf.distribute.get_replica_context()
-        alone = context is None or context.num_replicas_in_sync == 1
-        if alone or not training or not self.rate:
+        if replicas.count() == 1 or not training or not self.rate:
             return super().call(inputs, training=training)
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         seed = tf.math.floormod(self.seed_generator.next(), tf.int32.max - 1)
-        replica = tf.cast(context.replica_id_in_sync_group, tf.int32)
-        seed = tf.random.experimental.stateless_fold_in(tf.cast(seed, tf.int32), replica)
+        seed = tf.random.experimental.stateless_fold_in(
+            tf.cast(seed, tf.int32), tf.cast(replica, tf.int32)
+        )
         return tf.nn.experimental.stateless_dropout(inputs, self.rate, seed)
 
 

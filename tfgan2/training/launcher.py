@@ -19,7 +19,7 @@ from tfgan2.training.interruption import signals
 
 GRACE = 60.0
 """Seconds that workers have to leave by themselves once one has died."""
-_ASKED_TO_STOP = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM, 129)
+_ASKED_TO_STOP = (0, *(128 + number for number in signals()))
 """What a worker leaves with that was told to: the others save and leave, too."""
 _REFUSED = 2
 """What one leaves with whose words are wrong: the others would wait for it in vain."""
