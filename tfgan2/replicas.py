@@ -27,7 +27,10 @@ def count() -> int:
 def mean(values: tf.Tensor) -> tf.Tensor:
     """The mean of all replicas' values, element by element."""
     context = _context()
-    return values if context is None else context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
+    if context is None:
+        return values
+    # Of a variable the value, read here: among several processes it would be read on no device.
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.identity(values))
 
 
 def std(values: tf.Tensor) -> tf.Tensor:

@@ -447,7 +447,7 @@ def _tensorflow(display: Display, strategy: str) -> tuple[str, Place]:
     make_deterministic()
     from tfgan2.training.distribution import Place, make_strategy
 
-    place = Place.of(make_strategy(strategy))
+    place = Place.of(make_strategy(strategy, display.say))
     if place.replicas > 1:
         processes = f" in {place.part.of} processes" if place.part.of > 1 else ""
         devices += f", {place.replicas} replicas{processes}"

@@ -2,34 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
 from tfgan2.data.dataset import Part
-from tfgan2.errors import UserError
+from tfgan2.errors import UserError, WorkerLostError
 from tfgan2.training.cluster import check_strategy, read_cluster
+from tfgan2.training.meeting import ended_after, meet
+
+GONE = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.InternalError,
+    tf.errors.DeadlineExceededError,  # a machine without power: nothing is heard of it
+)
+"""What TensorFlow raises where another worker has gone."""
+_TOGETHER = 45.0
+"""Seconds that TensorFlow has to connect workers that have met; it would wait for an hour."""
 
 
-def make_strategy(name: str) -> tf.distribute.Strategy:
+def make_strategy(name: str, say: Callable[[str], None] = print) -> tf.distribute.Strategy:
     """The strategy for the devices that there are. To be called before TensorFlow computes.
 
     Args:
         name: "none": one device. "mirrored": all devices of this machine. "multiworker": those of
             all machines that `TF_CONFIG` names. "auto": the last one that makes sense.
+        say: is told which other machines it waits for.
 
     Raises:
         UserError: there is one device only for "mirrored", or no `TF_CONFIG` for "multiworker".
+        WorkerLostError: another machine did not come.
     """
     check_strategy(name)
     cluster = read_cluster(os.environ.get("TF_CONFIG"))
     several = cluster is not None and len(cluster.workers) > 1
     if name == "multiworker" or (name == "auto" and several):
-        # A ring over TCP for CPUs, NCCL where there are GPUs.
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        if cluster is not None and several:
+            meet(cluster, say)
+        lost = "before the first step; start all again"
+        with (
+            ended_after(_TOGETHER, f"another worker has gone {lost}"),
+            others_present(lambda: lost),
+        ):
+            return _multiworker()
     devices = tf.config.list_logical_devices("GPU")
     if name == "mirrored":
         devices = devices or tf.config.list_logical_devices("CPU")
@@ -41,6 +62,35 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     if name == "mirrored" or (name == "auto" and len(devices) > 1):
         return tf.distribute.MirroredStrategy([device.name for device in devices])
     return tf.distribute.get_strategy()
+
+
+def _multiworker() -> tf.distribute.Strategy:
+    """A ring over TCP for CPUs, NCCL where there are GPUs."""
+    before = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    finally:
+        signal.signal(signal.SIGTERM, before)  # TensorFlow only notes it
+
+
+@contextlib.contextmanager
+def others_present(when: Callable[[], str]) -> Iterator[None]:
+    """Raises a WorkerLostError where another worker goes while all compute.
+
+    Args:
+        when: that was, and what to do then.
+    """
+    try:
+        yield
+    except GONE as error:
+        raise WorkerLostError(f"another worker has gone {when()} ({_cause(error)})") from error
+
+
+def _cause(error: tf.errors.OpError) -> str:
+    """The line of an error's message that tells it, among where it was noticed."""
+    around = ("Graph execution error", "Detected at", "File ", "The error could", "[[")
+    lines = [line.strip() for line in error.message.splitlines()]
+    return next((line for line in lines if line and not line.startswith(around)), "")[:120]
 
 
 @dataclass(frozen=True)
@@ -73,6 +123,10 @@ class Place:
     def replicas(self) -> int:
         """Devices of all processes together."""
         return self.strategy.num_replicas_in_sync
+
+    def others_present(self, when: Callable[[], str]) -> contextlib.AbstractContextManager[None]:
+        """As the function of this name, where there are others."""
+        return others_present(when) if self.part.of > 1 else contextlib.nullcontext()
 
     def check_batch_size(self, batch_size: int) -> None:
         """Raises a UserError unless all replicas get equally many samples."""

@@ -17,9 +17,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2 import images, registry, runs
-from tfgan2.errors import TrainingDivergedError, UserError, WorkerLostError, cannot_write
+from tfgan2.errors import TrainingDivergedError, UserError, cannot_write
 from tfgan2.training import checkpoints, stats
-from tfgan2.training.distribution import Place
+from tfgan2.training.distribution import GONE, Place
 from tfgan2.training.interruption import Interruption
 from tfgan2.training.progress import Display
 from tfgan2.training.rewriting import compiled_update
@@ -71,7 +71,6 @@ def make_deterministic() -> None:
 
 
 _STOP = "stop"
-_GONE = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError)
 
 
 class Trainer:
@@ -135,7 +134,7 @@ class Trainer:
         try:
             if self.place.chief:
                 checkpoints.remove_partial(self.run)
-            with self._others_present():
+            with self.place.others_present(self._how_to_go_on):
                 self._restore()
                 self._check_same_folder()
             if self.step >= self.options.steps:
@@ -197,7 +196,7 @@ class Trainer:
         iterator = iter(batches)
         saved, stopped = self.step, False
         with (
-            self._others_present(),
+            self.place.others_present(self._how_to_go_on),
             Interruption() as interruption,
             self.display.training(self.step, options.steps),
         ):
@@ -248,21 +247,13 @@ class Trainer:
     def _batches(self, part: Part, **where: int) -> tf.data.Dataset:
         return self.dataset.batches(self.images_per_step, part=part, **where)
 
-    @contextlib.contextmanager
-    def _others_present(self) -> Iterator[None]:
-        """Says so where another worker has gone while all computed."""
-        try:
-            yield
-        except _GONE as error:
-            if self.place.part.of == 1:
-                raise
-            good = checkpoints.paths(self.run)
-            kept = f"from {good[0].name}" if good else "from the start"
-            raise WorkerLostError(
-                f"another worker has gone after step {self.step}; start all workers again with "
-                f"`tfgan2 fit --resume {self.run}`, they go on {kept} "
-                f"({error.message.strip().splitlines()[0][:120]})"
-            ) from error
+    def _how_to_go_on(self) -> str:
+        good = checkpoints.paths(self.run)
+        kept = f"from {good[0].name}" if good else "from the start"
+        return (
+            f"after step {self.step}; start all workers again with "
+            f"`tfgan2 fit --resume {self.run}`, they go on {kept}"
+        )
 
     def _next(self, iterator: Iterator[Any], writer: stats.Writer) -> Any:
         with self._readable(writer):
@@ -274,7 +265,7 @@ class Trainer:
         try:
             yield
         except tf.errors.OpError as error:  # a file vanished or broke since it was checked
-            if self.place.part.of > 1 and isinstance(error, _GONE):
+            if self.place.part.of > 1 and isinstance(error, GONE):
                 raise
             saved = self.step > 0 and self.place.part.of == 1
             if saved:  # alone: several would have to be told

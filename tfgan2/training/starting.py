@@ -77,7 +77,8 @@ def start(
     except UserError as error:
         raise UserError(f"{config.flavour} {error}, {config.data.name} has none") from error
     place.check_batch_size(batch_size)
-    with place.strategy.scope():
+    lost = "before the first step; start all again"
+    with place.others_present(lambda: lost), place.strategy.scope():
         model = build_model(config)
     model.check_batch_size(batch_size, place.replicas)
     images_per_step = batch_size * model.batches_per_step
