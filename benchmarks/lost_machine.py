@@ -1,0 +1,144 @@
+"""A machine that vanishes without a word: do the others leave, and does the run end the same?
+
+Two network namespaces are two machines with a cable between them (Linux, iproute2, root):
+
+    sudo python benchmarks/lost_machine.py
+
+Trains a run on both to its end; then the same, and while it trains the cable is cut, or all of one
+machine stands still (SIGSTOP), the chief's or the other's. What is left must leave by itself within
+a minute; the machine is repaired, both resume, and the ends are compared bitwise. Exit code 1 if
+they do not leave, or if anything differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from kill_resume import MOST_SECONDS, difference
+
+from tfgan2.training import checkpoints
+
+NAMES = ("tfgan2-a", "tfgan2-b")
+ADDRESSES = ("10.87.0.1", "10.87.0.2")
+TROUBLES = ("the cable is cut", "machine 0 stands still", "machine 1 stands still")
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True)
+
+
+@contextlib.contextmanager
+def machines() -> Iterator[None]:
+    """Two namespaces; each end of the cable is called as its machine."""
+    try:
+        for name in NAMES:
+            ip("netns", "add", name)
+        ip("link", "add", NAMES[0], "type", "veth", "peer", "name", NAMES[1])
+        for name, address in zip(NAMES, ADDRESSES, strict=True):
+            ip("link", "set", name, "netns", name)
+            ip("-n", name, "addr", "add", f"{address}/24", "dev", name)
+            ip("-n", name, "link", "set", "lo", "up")
+            ip("-n", name, "link", "set", name, "up")
+        yield
+    finally:
+        for name in NAMES:
+            subprocess.run(["ip", "netns", "delete", name], stderr=subprocess.DEVNULL)
+
+
+def start(words: list[str]) -> list[subprocess.Popen[str]]:
+    """A worker on each machine."""
+    workers = [f"{address}:12345" for address in ADDRESSES]
+    code = [sys.executable, "-c", "from tfgan2.cli import main; main()", "fit", *words]
+    started = []
+    for index, name in enumerate(NAMES):
+        place = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+        environment = os.environ | {"TF_CONFIG": json.dumps(place), "TF_CPP_MIN_LOG_LEVEL": "3"}
+        command = ["ip", "netns", "exec", name, *code]
+        started.append(
+            subprocess.Popen(
+                command,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    return started
+
+
+def finish(words: list[str]) -> None:
+    for process in start(words):
+        errors = process.communicate()[1]
+        if process.returncode:
+            sys.exit(f"failed: {errors[-500:]}")
+
+
+def wait_for_step(run: Path, step: int) -> None:
+    while not any(int(path.stem[5:]) >= step for path in checkpoints.paths(run)):
+        time.sleep(0.1)
+
+
+def lose(trouble: str, words: list[str], run: Path, step: int) -> bool:
+    """Trains until there is trouble, tells how it ended; whether it did in time."""
+    processes = start(words)
+    wait_for_step(run, step)
+    frozen = int(trouble.split()[1]) if "still" in trouble else None
+    if frozen is None:
+        ip("-n", NAMES[1], "link", "set", NAMES[1], "down")
+    else:
+        processes[frozen].send_signal(signal.SIGSTOP)
+    since = time.monotonic()
+    left = True
+    for index, process in enumerate(processes):
+        if index == frozen:
+            continue
+        try:
+            errors = process.communicate(timeout=3 * MOST_SECONDS)[1]
+        except subprocess.TimeoutExpired:
+            process.kill()
+            errors = "killed"
+        took = time.monotonic() - since
+        last = (errors.strip().splitlines() or ["nothing"])[-1]
+        told = process.returncode == 1 and last.startswith("error: another worker has gone")
+        left = left and told and took < MOST_SECONDS
+        print(f"{trouble}: worker {index} left after {took:.1f} s\n  {last}", flush=True)
+    if frozen is None:
+        ip("-n", NAMES[1], "link", "set", NAMES[1], "up")
+    else:
+        processes[frozen].kill()
+        processes[frozen].communicate()
+    return left
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=4000)
+    options = parser.parse_args()
+    good = True
+    with machines(), tempfile.TemporaryDirectory() as folder:
+        whole, troubled = Path(folder, "whole"), Path(folder, "troubled")
+        words = ["dcgan", "--dataset", "digits", "--set", "width=4", "--batch-size", "16"]
+        words += ["--steps", str(options.steps), "--checkpoint-every", "50", "--out"]
+        finish([*words, str(whole)])
+        for number, trouble in enumerate(TROUBLES, 1):
+            now = ["--resume", str(troubled)] if troubled.exists() else [*words, str(troubled)]
+            step = number * options.steps // (len(TROUBLES) + 1)
+            good = lose(trouble, now, troubled, step) and good
+        finish(["--resume", str(troubled)])
+        found = difference(whole, troubled)
+        print(f"different: {found}" if found else "resumed: bitwise equal")
+    return 0 if good and not found else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
