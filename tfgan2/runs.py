@@ -76,7 +76,8 @@ class TrainingOptions:
         seed: of weights, noise and the order of the data.
         precision: one of `PRECISIONS`.
         xla: compile the step with XLA (one device only).
-        winograd: convolutions in fewer multiplications, on the CPU with XLA in float32.
+        winograd: convolutions by Winograd's filtering, of small images by patches; on the CPU with
+            XLA in float32.
         strategy: which devices train, one of `STRATEGIES`.
         sync_batch_norm: whether batch norm sees the batches of all replicas together.
         log_every: steps between two lines of statistics.

@@ -24,8 +24,6 @@ import tensorflow as tf
 # benchmarks/convolutions.py. Transposed convolutions of stride 2 gain with any: without this form
 # most of what they multiply is zero.
 FEWEST_CHANNELS = {1: 128, 2: 64}
-# With fewer tiles of 2x2 outputs in a batch, transforming the kernel costs more than is gained.
-FEWEST_TILES = 4
 
 # F(2, r): outputs = A ((G kernel) * (B inputs)); by the number of taps r.
 _B = {
@@ -41,28 +39,19 @@ _A = {2: np.array([[1, 1, 0], [0, 1, -1]]), 3: np.array([[1, 1, 1, 0], [0, 1, -1
 _TAPS = {1: 3, 2: 2}
 
 
-def pays(kernel: Sequence[int], strides: Sequence[int]) -> bool:
+def pays(kernel: Sequence[int], stride: int, images: Sequence[int | None]) -> bool:
     """Whether there is a form here for such a convolution, and some of it is faster so.
 
     Args:
         kernel: its shape, (height, width, channels, made).
-        strides: (down, right).
+        stride: of both directions.
+        images: shape (B, H, W, ...) of what it is given, or a transposed one makes.
     """
-    if (tuple(kernel[:2]), tuple(strides)) == ((3, 3), (1, 1)):
-        return min(kernel[2:]) >= FEWEST_CHANNELS[1]
-    return (tuple(kernel[:2]), tuple(strides)) == ((4, 4), (2, 2))
-
-
-def pays_for(outputs: Sequence[int | None]) -> bool:
-    """Whether that is worth it for so many outputs, where `pays` holds.
-
-    Args:
-        outputs: shape (B, h, w, …) of what a convolution makes, or a transposed one is given.
-    """
-    batch, height, width = outputs[:3]
-    if height is None or width is None:
+    if None in images[1:3]:
         return False
-    return (batch or 1) * (_even(height) // 2) * (_even(width) // 2) >= FEWEST_TILES
+    if (*kernel[:2], stride) == (3, 3, 1):
+        return min(kernel[2:]) >= FEWEST_CHANNELS[1]
+    return (*kernel[:2], stride) == (4, 4, 2)
 
 
 def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:

@@ -139,7 +139,7 @@ def fit(
         bool | None,
         typer.Option(
             "--winograd/--no-winograd",
-            help="Convolutions in fewer multiplications; default on the CPU with XLA in float32.",
+            help="Convolutions in faster forms; default on the CPU with XLA in float32.",
             rich_help_panel=TRAINING,
         ),
     ] = None,

@@ -1,39 +1,57 @@
 """What the networks compute, in the form that is fastest under XLA; layers and weights stay theirs.
 
-Convolutions on the CPU go by `tfgan2.winograd`. Rectifiers are written so that gradients of
-gradients, as in gradient penalties, do not pass through them twice: their second derivative is
-zero, but the gradients that TensorFlow has for their own operators multiply by it, and XLA does not
-see through that.
+Convolutions on the CPU go by `tfgan2.winograd` or `tfgan2.patches`. Rectifiers are written so that
+gradients of gradients, as in gradient penalties, do not pass through them twice: their second
+derivative is zero, but the gradients that TensorFlow has for their own operators multiply by it,
+and XLA does not see through that.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
-from tfgan2 import winograd
+from tfgan2 import patches, winograd
 
 if TYPE_CHECKING:
     from tfgan2.models.base import GenerativeModel
 
 
+def _form(
+    kernel: tuple[int, ...], images: tuple[int | None, ...], stride: int, dilation: int = 1
+) -> ModuleType | None:
+    """The module that has the fastest form of a convolution; None: TensorFlow."""
+    if patches.pays(kernel, images, stride, dilation):
+        return patches
+    if dilation > 1:
+        return None
+    if winograd.pays(kernel, stride, images):
+        return winograd
+    return patches if patches.rescues(kernel, images, stride) else None
+
+
 class _Conv2D(keras.layers.Conv2D):
     def convolution_op(self, inputs: tf.Tensor, kernel: keras.Variable) -> tf.Tensor:
-        if not winograd.pays_for(self.compute_output_shape(inputs.shape)):
+        stride, dilation = self.strides[0], self.dilation_rate[0]
+        form = _form(kernel.shape, inputs.shape, stride, dilation)
+        if form is None:
             return super().convolution_op(inputs, kernel)
-        return winograd.conv2d(inputs, tf.convert_to_tensor(kernel), self.strides[0])
+        more = {"dilation": dilation} if dilation > 1 else {}
+        return form.conv2d(inputs, tf.convert_to_tensor(kernel), stride, **more)
 
 
 class _Conv2DTranspose(keras.layers.Conv2DTranspose):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        if not winograd.pays_for(inputs.shape):
+        stride = self.strides[0]
+        form = _form(self.kernel.shape, self.compute_output_shape(inputs.shape), stride)
+        if form is None:
             return super().call(inputs)
-        kernel = tf.convert_to_tensor(self.kernel)
-        outputs = winograd.conv2d_transpose(inputs, kernel, self.strides[0])
+        outputs = form.conv2d_transpose(inputs, tf.convert_to_tensor(self.kernel), stride)
         if self.use_bias:
             outputs = outputs + self.bias
         return outputs if self.activation is None else self.activation(outputs)
@@ -98,8 +116,8 @@ def rewritten(networks: Iterable[keras.Model], *, convolutions: bool) -> Iterato
 
     Args:
         networks: their layers are changed, and changed back.
-        convolutions: whether they are to go by Winograd's filtering; other rounding, otherwise the
-            same results.
+        convolutions: whether they are to go by Winograd's filtering and by patches; other rounding,
+            otherwise the same results.
     """
     before = {
         layer: type(layer)
@@ -123,11 +141,12 @@ def _fits(layer: keras.layers.Layer, convolutions: bool) -> bool:
         return layer.max_value is None and not layer.negative_slope and not layer.threshold
     return (
         convolutions
-        and winograd.pays(layer.kernel.shape, layer.strides)
         and layer.padding == "same"
+        and layer.strides[0] == layer.strides[1]
+        and layer.dilation_rate[0] == layer.dilation_rate[1]
         and getattr(layer, "output_padding", None) is None
         and getattr(layer, "groups", 1) == 1
-        and tuple(layer.dilation_rate) == (1, 1)
+        and (layer.dilation_rate[0] == 1 or isinstance(layer, keras.layers.Conv2D))
         and layer.data_format == "channels_last"
         and layer.compute_dtype == "float32"
     )

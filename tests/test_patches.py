@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfgan2 import patches
+
+# (height, width, channels, made, kernel, stride, dilation): kernels larger than the image and
+# smaller, taps that see nothing, odd and even edges.
+SHAPES = [
+    (8, 8, 3, 16, (5, 5), 2, 1),
+    (4, 4, 5, 6, (5, 5), 2, 1),
+    (2, 2, 4, 7, (4, 4), 2, 1),
+    (1, 1, 4, 3, (4, 4), 2, 1),
+    (1, 3, 4, 3, (3, 3), 2, 1),
+    (2, 5, 3, 4, (3, 3), 1, 1),
+    (7, 9, 2, 3, (4, 3), 2, 1),
+    (3, 3, 2, 3, (7, 7), 1, 1),
+    (5, 7, 3, 2, (3, 3), 3, 1),
+    (6, 6, 3, 2, (1, 1), 2, 1),
+    (8, 8, 3, 4, (3, 3), 1, 2),
+    (8, 6, 3, 4, (3, 3), 1, 7),
+    (8, 8, 3, 4, (3, 3), 1, 8),
+    (8, 8, 3, 4, (3, 3), 1, 16),
+]
+
+
+def numbers(*shape: int, seed: int = 0) -> tf.Tensor:
+    return tf.constant(np.random.RandomState(seed).normal(size=shape), tf.float64)
+
+
+def relative_error(found: tf.Tensor, expected: tf.Tensor) -> float:
+    assert found.shape == expected.shape
+    return float(tf.reduce_max(tf.abs(found - expected)) / tf.reduce_max(tf.abs(expected)))
+
+
+# In float64, where a wrong sum cannot hide behind rounding.
+@pytest.mark.parametrize("shape", SHAPES)
+def test_convolution_and_its_gradients_to_the_second_order(shape: tuple) -> None:
+    height, width, channels, made, kernel, stride, dilation = shape
+    given = [numbers(3, height, width, channels), numbers(*kernel, channels, made, seed=1)]
+
+    def everything(convolution) -> list[tf.Tensor]:
+        with tf.GradientTape() as outer:
+            outer.watch(given)
+            with tf.GradientTape() as inner:
+                inner.watch(given)
+                outputs = convolution(*given)
+                loss = tf.reduce_sum(tf.sin(outputs))
+            first = inner.gradient(loss, given)
+            penalty = tf.add_n([tf.reduce_sum(part**2) for part in first])
+        return [outputs, *first, *outer.gradient(penalty, given)]
+
+    if dilation == 1:
+        expected = everything(lambda x, w: tf.nn.conv2d(x, w, stride, "SAME"))
+    else:  # TensorFlow's own has no second gradient on the CPU
+        expected = everything(lambda x, w: dilated(x, w, dilation))
+    found = everything(lambda x, w: patches.conv2d(x, w, stride, dilation))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert relative_error(ours, theirs) < 1e-12
+
+
+def dilated(images: tf.Tensor, kernel: tf.Tensor, dilation: int) -> tf.Tensor:
+    """With a kernel that has zeros between its taps."""
+    taps, edge = kernel.shape[0], (kernel.shape[0] - 1) * dilation + 1
+    places = tf.one_hot([tap * dilation for tap in range(taps)], edge, dtype=kernel.dtype)
+    whole = tf.einsum("ijcn,ia,jb->abcn", kernel, places, places)
+    return tf.nn.conv2d(images, whole, 1, "SAME")
+
+
+@pytest.mark.parametrize("shape", [s for s in SHAPES if s[-1] == 1 and min(s[4]) >= s[5]])
+def test_transposed_convolution_and_its_gradients(shape: tuple) -> None:
+    height, width, channels, made, kernel, stride, _ = shape
+    given = [numbers(3, height, width, made), numbers(*kernel, channels, made, seed=1)]
+
+    def everything(convolution) -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            outputs = convolution(*given)
+            loss = tf.reduce_sum(tf.sin(outputs))
+        return [outputs, *tape.gradient(loss, given)]
+
+    size = (3, stride * height, stride * width, channels)
+    expected = everything(lambda y, w: tf.nn.conv2d_transpose(y, w, size, stride, "SAME"))
+    found = everything(lambda y, w: patches.conv2d_transpose(y, w, stride))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert relative_error(ours, theirs) < 1e-12
+
+
+def test_taps_that_see_nothing_are_left_out() -> None:
+    def multiplications(size: int, edge: int, stride: int, dilation: int) -> int:
+        graph = tf.function(lambda x, w: patches.conv2d(x, w, stride, dilation))
+        given = numbers(1, size, size, 3), numbers(edge, edge, 3, 5)
+        operations = graph.get_concrete_function(*given).graph.get_operations()
+        (product,) = [op for op in operations if op.type == "MatMul"]
+        (rows, inner), (_, columns) = [part.shape for part in product.inputs]
+        return rows * inner * columns
+
+    assert multiplications(8, 3, 1, 8) == 8 * 8 * 3 * 5  # the middle one alone is left
+    assert multiplications(2, 4, 2, 1) == 2 * 2 * 3 * 5
+    assert multiplications(8, 3, 1, 1) == 8 * 8 * 3 * 3 * 3 * 5
+
+
+def test_where_it_pays() -> None:
+    kernel = (4, 4, 512, 512)
+    assert patches.pays(kernel, (1, 16, 16, 512), 2)
+    assert not patches.pays(kernel, (1, 17, 16, 512), 2)
+    assert patches.pays(kernel, (16, 4, 4, 512), 2) and not patches.pays(kernel, (17, 4, 4, 512), 2)
+    assert not patches.pays(kernel, (None, None, None, 512), 2)
+    assert patches.pays((3, 3, 8, 16), (64, 8, 8, 8), 1, dilation=8)
+    assert not patches.pays((3, 3, 8, 16), (64, 8, 8, 8), 1, dilation=4)
+    assert not patches.pays((1, 1, 512, 512), (1, 4, 4, 512), 1)
+    assert not patches.pays((4, 4, 512, 3), (1, 4, 4, 512), 2)
+    assert patches.rescues((5, 5, 128, 256), (64, 8, 8, 128), 2)
+    assert not patches.rescues((5, 5, 128, 256), (64, 10, 10, 128), 2)
+    assert not patches.rescues((5, 5, 128, 256), (64, None, 8, 128), 2)
