@@ -66,7 +66,7 @@ def test() -> None:
 
 def slow() -> None:
     install("[test]")
-    run("python", "-m", "pytest", "-m", "slow")
+    run("python", "-m", "pytest", "-m", "slow", "-n", "auto", "--dist", "worksteal")
 
 
 def main() -> None:

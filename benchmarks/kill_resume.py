@@ -58,29 +58,38 @@ def victim(process: subprocess.Popen[bytes], moments: random.Random) -> int:
     return int(moments.choice(children)) if children else process.pid
 
 
-def kill(words: list[str], seconds: float, run: Path, moments: random.Random) -> float | None:
-    """Starts, kills after `seconds`.
+def step(run: Path) -> int:
+    """The last one that its statistics tell of."""
+    lines = stats.read(run) if run.exists() else []
+    return int(lines[-1]["step"]) if lines else 0
+
+
+def kill(
+    words: list[str], seconds: float, most: int, run: Path, moments: random.Random
+) -> float | None:
+    """Starts, kills after `seconds`, or after `most` steps if the machine got faster meanwhile.
 
     Returns:
         After how many seconds all had ended, or None if the run had ended by itself before.
     """
     quiet = subprocess.DEVNULL if "launch" in words else None  # a lost worker is told at length
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=quiet)
-    try:
-        process.wait(seconds)
-        return None
-    except subprocess.TimeoutExpired:
-        os.kill(victim(process, moments), signal.SIGKILL)
-        killed = time.monotonic()
-        process.wait()
-        took = time.monotonic() - killed
-        files = checkpoints.paths(run)
-        found = files[0].stem if files else "no checkpoint"
-        partial = len(list(run.glob("*/.*.partial-*"))) + len(list(run.glob(".*.partial-*")))
-        left = f", {partial} half-written file left" if partial else ""
-        others = f", the others left after {took:.1f} s" if "launch" in words else ""
-        print(f"killed after {seconds:5.1f} s: {found}{left}{others}", flush=True)
-        return took
+    started, last = time.monotonic(), step(run) + most
+    while time.monotonic() - started < seconds and step(run) < last:
+        if process.poll() is not None:
+            return None
+        time.sleep(0.02)
+    os.kill(victim(process, moments), signal.SIGKILL)
+    killed = time.monotonic()
+    process.wait()
+    took = time.monotonic() - killed
+    files = checkpoints.paths(run)
+    found = files[0].stem if files else "no checkpoint"
+    partial = len(list(run.glob("*/.*.partial-*"))) + len(list(run.glob(".*.partial-*")))
+    left = f", {partial} half-written file left" if partial else ""
+    others = f", the others left after {took:.1f} s" if "launch" in words else ""
+    print(f"killed after {killed - started:5.1f} s: {found}{left}{others}", flush=True)
+    return took
 
 
 def difference(first: Path, second: Path) -> str | None:
@@ -120,14 +129,15 @@ def main() -> int:
             f"uninterrupted: {loading:.1f} s of loading, {training:.1f} s of training", flush=True
         )
         # So that loading, compiling and training are all hit, and the run outlives all kills.
-        longest = loading + 1.4 * training / (options.kills + 1)
+        share = 1.4 / (options.kills + 1)
+        longest, most = loading + share * training, int(share * options.steps)
         kills, longest_wait = 0, 0.0
         start = command(workers, *words, "--out", str(killed))
         while kills < options.kills:
             resume = command(workers, "--resume", str(killed))
             # A kill may come before the run directory stands.
             now = resume if (killed / "config.json").exists() else start
-            took = kill(now, moments.uniform(options.shortest, longest), killed, moments)
+            took = kill(now, moments.uniform(options.shortest, longest), most, killed, moments)
             if took is None:
                 print("the run ended before all kills were done: give more --steps")
                 break

@@ -230,7 +230,9 @@ def test_a_file_that_vanishes_is_one_line_and_loses_nothing(
 
 def start(run: Path, *more: str) -> subprocess.Popen[str]:
     words = f"fit dcgan --dataset digits {SMALL} --log-every 5 --checkpoint-every 20".split()
-    code = "from tfgan2.cli import main; main()"
+    # Tests that `nohup` has started would hand on that closed terminals are ignored.
+    code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); "
+    code += "from tfgan2.cli import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", code, *words, *more, "--out", str(run)],
         stdout=subprocess.PIPE,
