@@ -151,6 +151,8 @@ def test_one_of_an_earlier_run_at_the_chiefs_place_is_waited_for() -> None:
 def test_an_address_without_a_port_is_refused(wrong: str) -> None:
     with pytest.raises(UserError, match="give host:port"):
         meeting.meet(Cluster((wrong, "b:2"), 0), print)
+    with pytest.raises(UserError, match=f"names a worker at {wrong!r}: give host:port"):
+        meeting.meet(Cluster(("a:1", wrong), 0), print)
 
 
 def test_a_port_that_is_taken_is_named() -> None:

@@ -51,6 +51,8 @@ def meet(cluster: Cluster, say: Say, *, patience: float = PATIENCE) -> None:
         UserError: the addresses are not right, or not the same for all.
         WorkerLostError: another worker did not come in that time.
     """
+    for address in cluster.workers:
+        _place(address)
     deadline = time.monotonic() + patience
     (_receive if cluster.index == 0 else _go_there)(cluster, say, deadline)
 
