@@ -122,3 +122,34 @@ def test_what_is_not_finite_stays_so(kind: type) -> None:
     with rewritten([network], convolutions=True):
         np.testing.assert_array_equal(network(values), expected)
     assert np.isnan(expected[0, 0])
+
+
+def test_convolutions_of_small_images_are_products() -> None:
+    inputs = keras.Input((8, 8, 3), batch_size=2)
+    x = keras.layers.Conv2D(16, 3, padding="same", dilation_rate=8)(inputs)
+    x = keras.layers.Conv2D(32, 5, 2, "same", activation="tanh")(x)
+    x = keras.layers.Conv2D(32, 4, 2, "same", use_bias=False)(x)
+    x = keras.layers.Conv2DTranspose(16, 4, 2, "same", activation="tanh")(x)
+    network = keras.Model(inputs, keras.layers.Conv2D(16, 3, padding="same")(x))
+    rng = np.random.default_rng(0)
+    for weight in network.weights:
+        weight.assign(rng.normal(size=weight.shape) / 10)
+    images = tf.constant(IMAGES[:2, :8, :8] * np.ones(3, np.float32))
+
+    def gradients() -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            outputs = network(images)
+            loss = tf.reduce_sum(tf.sin(outputs))
+        return [outputs, *tape.gradient(loss, [images, *network.trainable_variables])]
+
+    def operations() -> tuple[list[tf.Tensor], set[str]]:
+        graph = tf.function(gradients).get_concrete_function()
+        return graph(), {op.type for op in graph.graph.get_operations() if "Conv2D" in op.type}
+
+    plain, before = operations()
+    with rewritten([network], convolutions=True):
+        fast, after = operations()
+    assert before and not after
+    for ours, theirs in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
