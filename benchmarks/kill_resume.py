@@ -79,6 +79,8 @@ def kill(
         if process.poll() is not None:
             return None
         time.sleep(0.02)
+    if process.poll() is not None:
+        return None
     os.kill(victim(process, moments), signal.SIGKILL)
     killed = time.monotonic()
     process.wait()
@@ -130,7 +132,7 @@ def main() -> int:
         )
         # So that loading, compiling and training are all hit, and the run outlives all kills.
         share = 1.4 / (options.kills + 1)
-        longest, most = loading + share * training, int(share * options.steps)
+        longest, most = loading + share * training, max(1, int(share * options.steps))
         kills, longest_wait = 0, 0.0
         start = command(workers, *words, "--out", str(killed))
         while kills < options.kills:

@@ -4,8 +4,8 @@ Two network namespaces are two machines with a cable between them (Linux, iprout
 
     sudo python benchmarks/lost_machine.py
 
-Trains a run on both to its end; then the same, and while it trains the cable is cut, or all of one
-machine stands still (SIGSTOP), the chief's or the other's. What is left must leave by itself within
+Trains a run on both to its end; then the same, and while it trains the cable is cut, or the worker
+of one machine stands still (SIGSTOP), the chief's or the other's. What is left must leave by itself within
 a minute; the machine is repaired, both resume, and the ends are compared bitwise. Exit code 1 if
 they do not leave, or if anything differs.
 """
@@ -77,21 +77,25 @@ def start(words: list[str]) -> list[subprocess.Popen[str]]:
 
 
 def finish(words: list[str]) -> None:
-    for process in start(words):
-        errors = process.communicate()[1]
-        if process.returncode:
+    ended = [(process.communicate()[1], process.returncode) for process in start(words)]
+    for errors, code in ended:
+        if code:
             sys.exit(f"failed: {errors[-500:]}")
 
 
-def wait_for_step(run: Path, step: int) -> None:
+def wait_for_step(run: Path, step: int, processes: list[subprocess.Popen[str]]) -> None:
     while not any(int(path.stem[5:]) >= step for path in checkpoints.paths(run)):
+        if any(process.poll() is not None for process in processes):
+            for process in processes:
+                process.kill()
+            sys.exit(f"ended before step {step}: {[each.communicate()[1] for each in processes]}")
         time.sleep(0.1)
 
 
 def lose(trouble: str, words: list[str], run: Path, step: int) -> bool:
     """Trains until there is trouble, tells how it ended; whether it did in time."""
     processes = start(words)
-    wait_for_step(run, step)
+    wait_for_step(run, step, processes)
     frozen = int(trouble.split()[1]) if "still" in trouble else None
     if frozen is None:
         ip("-n", NAMES[1], "link", "set", NAMES[1], "down")

@@ -21,6 +21,7 @@ SHAPES = [
     (8, 6, 3, 4, (3, 3), 1, 7),
     (8, 8, 3, 4, (3, 3), 1, 8),
     (8, 8, 3, 4, (3, 3), 1, 16),
+    (4, 4, 3, 4, (2, 3), 1, 3),
 ]
 
 
@@ -61,9 +62,13 @@ def test_convolution_and_its_gradients_to_the_second_order(shape: tuple) -> None
 
 def dilated(images: tf.Tensor, kernel: tf.Tensor, dilation: int) -> tf.Tensor:
     """With a kernel that has zeros between its taps."""
-    taps, edge = kernel.shape[0], (kernel.shape[0] - 1) * dilation + 1
-    places = tf.one_hot([tap * dilation for tap in range(taps)], edge, dtype=kernel.dtype)
-    whole = tf.einsum("ijcn,ia,jb->abcn", kernel, places, places)
+    places = [
+        tf.one_hot(
+            [tap * dilation for tap in range(taps)], (taps - 1) * dilation + 1, dtype="float64"
+        )
+        for taps in kernel.shape[:2]
+    ]
+    whole = tf.einsum("ijcn,ia,jb->abcn", kernel, *places)
     return tf.nn.conv2d(images, whole, 1, "SAME")
 
 
@@ -113,3 +118,8 @@ def test_where_it_pays() -> None:
     assert patches.rescues((5, 5, 128, 256), (64, 8, 8, 128), 2)
     assert not patches.rescues((5, 5, 128, 256), (64, 10, 10, 128), 2)
     assert not patches.rescues((5, 5, 128, 256), (64, None, 8, 128), 2)
+
+
+def test_a_kernel_that_sees_nothing_makes_zeros() -> None:
+    made = patches.conv2d(numbers(1, 4, 4, 3), numbers(2, 2, 3, 5), 1, dilation=8)
+    assert made.shape == (1, 4, 4, 5) and not np.any(made)

@@ -105,6 +105,7 @@ class _Taps:
         total = max(reach + (taps - 1) * dilation - size, 0)
         starts = [tap * dilation - total // 2 for tap in range(taps)]
         live = [tap for tap, start in enumerate(starts) if start + reach > 0 and start < size]
+        live = live or [0]  # even kernels have none in the middle: then all is zero
         self.live = slice(live[0], live[-1] + 1)
         before, after = -starts[live[0]], starts[live[-1]] + reach - size
         self.around = (max(before, 0), max(after, 0))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +25,8 @@ from tfgan2.training.launcher import addresses
 @pytest.fixture(autouse=True)
 def soon_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meeting, "_QUIET", 0.3)
+    monkeypatch.setattr(meeting, "_BEAT", 0.2)
+    monkeypatch.setattr(meeting, "_SILENCE", 1.5)
 
 
 class Workers:
@@ -66,7 +72,7 @@ def test_all_go_when_the_last_has_come(order: tuple[int, ...]) -> None:
         each.result(timeout=10)
     if order[0] == 0:
         assert workers.said[0][-1] == f"waiting for worker 2 at {workers.addresses[2]}"
-        assert workers.said[1] == []  # the chief is there, and says it
+        assert workers.said[1][-1] == workers.said[0][-1]  # the chief tells
     else:
         assert workers.said[2] == [f"waiting for worker 0 at {workers.addresses[0]}"]
     # The chief's port is free for TensorFlow.
@@ -100,7 +106,14 @@ def test_those_who_do_not_come_are_named() -> None:
 def test_what_is_no_worker_is_sent_away() -> None:
     workers = Workers(2)
     chief = workers.start(0)
-    for text in (b"GET / HTTP/1.1\r\n\r\n", b"[]\n", b'{"index": 0, "workers": []}\n', b"\xff\n"):
+    for text in (
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"[]\n",
+        b'{"index": 0, "workers": []}\n',
+        b"\xff\n",
+        b'{"index": 1e999, "workers": []}\n',
+        b"[" * 60_000 + b"\n",
+    ):
         with workers.visit() as stranger:
             stranger.sendall(text)
             assert stranger.recv(100) == b"other\n"
@@ -147,11 +160,13 @@ def test_one_of_an_earlier_run_at_the_chiefs_place_is_waited_for() -> None:
     worker.result(timeout=10)
 
 
-@pytest.mark.parametrize("wrong", ["localhost", "localhost:", ":1", "a:b", "a:70000"])
+@pytest.mark.parametrize(
+    "wrong", ["localhost", "localhost:", ":1", "a:b", "a:70000", "a..b:1", "a:²", "[]:5"]
+)
 def test_an_address_without_a_port_is_refused(wrong: str) -> None:
     with pytest.raises(UserError, match="give host:port"):
         meeting.meet(Cluster((wrong, "b:2"), 0), print)
-    with pytest.raises(UserError, match=f"names a worker at {wrong!r}: give host:port"):
+    with pytest.raises(UserError, match="give host:port"):
         meeting.meet(Cluster(("a:1", wrong), 0), print)
 
 
@@ -163,3 +178,46 @@ def test_a_port_that_is_taken_is_named() -> None:
         pytest.raises(UserError, match=f"cannot listen at port {port}, .*: Address already in use"),
     ):
         workers.start(0).result(timeout=10)
+
+
+def test_one_that_vanished_may_come_again() -> None:
+    """Of a machine without power the connection stays open."""
+    workers = Workers(3)
+    chief = workers.start(0)
+    with workers.visit() as vanished:
+        vanished.sendall(workers.hello(1))
+        time.sleep(0.3)
+        again = workers.start(1)
+        time.sleep(2.5)
+        workers.start(2).result(timeout=10)
+        again.result(timeout=10)
+        chief.result(timeout=10)
+
+
+def test_a_chief_that_vanished_is_looked_for_again() -> None:
+    workers = Workers(2)
+    host, _, port = workers.addresses[0].partition(":")
+    silent = socket.create_server((host, int(port)))
+    worker = workers.start(1)
+    kept = silent.accept()[0]
+    silent.close()
+    chief = workers.start(0)
+    with kept:
+        worker.result(timeout=10)
+        chief.result(timeout=10)
+
+
+def test_a_block_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    (tmp_path / "signal.py").write_text("raise SystemExit")  # a user's file
+    code = (
+        "import ctypes, sys; sys.path.pop(0)\n"
+        "from tfgan2.training.meeting import ended_after\n"
+        "with ended_after(60, 'no'): print('quick', flush=True)\n"
+        "with ended_after(1, 'too long'): ctypes.PyDLL(None).sleep(60)  # holds Python"
+    )
+    started = time.monotonic()
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert time.monotonic() - started < 30
+    assert done.returncode == -signal.SIGKILL and done.stdout == "quick\n"
+    assert done.stderr == "error: too long\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ GONE = (
     tf.errors.DeadlineExceededError,  # a machine without power: nothing is heard of it
 )
 """What TensorFlow raises where another worker has gone."""
-_TOGETHER = 45.0
+_TOGETHER = 55.0
 """Seconds that TensorFlow has to connect workers that have met; it would wait for an hour."""
 
 
@@ -43,13 +44,13 @@ def make_strategy(name: str, say: Callable[[str], None] = print) -> tf.distribut
     cluster = read_cluster(os.environ.get("TF_CONFIG"))
     several = cluster is not None and len(cluster.workers) > 1
     if name == "multiworker" or (name == "auto" and several):
-        if cluster is not None and several:
-            meet(cluster, say)
-        lost = "before the first step; start all again"
-        with (
-            ended_after(_TOGETHER, f"another worker has gone {lost}"),
-            others_present(lambda: lost),
-        ):
+        if cluster is None or not several:
+            return _multiworker()
+        tf.config.list_physical_devices()  # so that what is slow about them comes first
+        meet(cluster, say)
+        when = "before the first step, or does not answer; start all again"
+        lost = f"another worker has gone {when}"
+        with ended_after(_TOGETHER, lost), others_present(lambda: when):
             return _multiworker()
     devices = tf.config.list_logical_devices("GPU")
     if name == "mirrored":
@@ -70,7 +71,8 @@ def _multiworker() -> tf.distribute.Strategy:
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     finally:
-        signal.signal(signal.SIGTERM, before)  # TensorFlow only notes it
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)  # TensorFlow only notes it
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import cast
 
 from tfgan2.errors import UserError, WorkerLostError
 from tfgan2.training.cluster import Cluster
@@ -24,16 +25,24 @@ PATIENCE = 3600.0
 _QUIET = 5.0
 """Seconds of waiting before it is told."""
 _PAUSE = 0.2
+_BEAT = 1.0
+"""Seconds between two lines of the chief, each of which is answered."""
+_SILENCE = 10.0
+"""Seconds after which who says nothing has vanished; as long a refusal is not believed."""
 _LONGEST = 65_536  # bytes of a line: thousands of addresses
-_GO, _TAKEN, _OTHER = "go", "taken", "other"
+_GO, _TAKEN, _OTHER, _WAIT = "go", "taken", "other", "wait"
 
 _GUARD = """
-import os, select, signal, sys
+import os, signal, sys, threading
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, signal.SIG_IGN)
-if not select.select([0], [], [], float(sys.argv[1]))[0]:
+over = threading.Thread(target=sys.stdin.read, daemon=True)
+over.start()
+over.join(float(sys.argv[1]))
+if over.is_alive():
     print(sys.argv[3], file=sys.stderr, flush=True)
-    os.kill(int(sys.argv[2]), signal.SIGKILL)
+    os.kill(int(sys.argv[2]), getattr(signal, "SIGKILL", signal.SIGTERM))
+    os._exit(0)
 """
 
 Say = Callable[[str], None]
@@ -61,7 +70,16 @@ def meet(cluster: Cluster, say: Say, *, patience: float = PATIENCE) -> None:
 def ended_after(seconds: float, message: str) -> Iterator[None]:
     """Kills this process, with a message, if the block takes longer, even one that holds Python."""
     guard = subprocess.Popen(
-        [sys.executable, "-S", "-c", _GUARD, str(seconds), str(os.getpid()), f"error: {message}"],
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            _GUARD,
+            str(seconds),
+            str(os.getpid()),
+            f"error: {message}",
+        ],
         stdin=subprocess.PIPE,
     )
     assert guard.stdin is not None
@@ -74,9 +92,15 @@ def ended_after(seconds: float, message: str) -> Iterator[None]:
 
 def _place(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        host.encode("idna")
+        right = host and port.isascii() and port.isdigit() and 0 < int(port) < 65_536
+    except UnicodeError:
+        right = False
+    if not right:
         raise UserError(f"TF_CONFIG names a worker at {address!r}: give host:port")
-    return host.strip("[]"), int(port)
+    return host, int(port)
 
 
 class _Waiting:
@@ -117,43 +141,64 @@ def _receive(cluster: Cluster, say: Say, deadline: float) -> None:
         ) from error
     waiting = _Waiting(cluster, say, deadline)
     others = set(range(1, len(cluster.workers)))
-    here: dict[int, socket.socket] = {}
+    guests: dict[socket.socket, _Guest] = {}
+    beat = 0.0
     with server, selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
         server.setblocking(False)
         selector.register(server, selectors.EVENT_READ)
-        heard: dict[socket.socket, bytes] = {}
-        while here.keys() != others:
-            waiting.check(others - here.keys())
+
+        def leave(guest: socket.socket, answer: str = "") -> None:
+            _answer(guest, answer)
+            selector.unregister(guest)
+            guest.close()
+            del guests[guest]
+
+        while missing := others - {each.number for each in guests.values()}:
+            waiting.check(missing)
             for key, _ in selector.select(_PAUSE):
                 if key.fileobj is server:
                     with contextlib.suppress(OSError):
                         guest = stack.enter_context(server.accept()[0])
                         guest.setblocking(False)
                         selector.register(guest, selectors.EVENT_READ)
-                        heard[guest] = b""
+                        guests[guest] = _Guest()
                     continue
                 guest = key.fileobj  # type: ignore[assignment]
-                text = _read(guest)
-                heard[guest] += text
-                number, answer = _introduced(heard[guest], cluster, here)
-                if text and number is not None:
-                    here[number] = guest
-                elif not text or answer or len(heard[guest]) > _LONGEST:
-                    here = {index: each for index, each in here.items() if each is not guest}
-                    _answer(guest, answer)
-                    selector.unregister(guest)
-                    guest.close()
-        for guest in here.values():
-            _answer(guest, _GO)
-        # They hang up first, so that the port is free at once.
-        for guest in here.values():
-            guest.settimeout(2.0)
-            _read(guest)
+                text, known = _read(guest), guests[guest]
+                known.seen = time.monotonic()
+                if not text:
+                    leave(guest)
+                elif known.number is None:
+                    known.heard += text
+                    here = {each.number for each in guests.values()}
+                    known.number, answer = _introduced(known.heard, cluster, here)
+                    if answer or len(known.heard) > _LONGEST:
+                        leave(guest, answer)
+            now = time.monotonic()
+            for guest in [each for each in guests if now - guests[each].seen > _SILENCE]:
+                leave(guest)
+            if now - beat > _BEAT:
+                beat, words = now, [_WAIT, *map(str, sorted(missing))]
+                for guest, known in guests.items():
+                    if known.number is not None:
+                        _answer(guest, " ".join(words))
+        for guest, known in guests.items():
+            if known.number is not None:
+                _answer(guest, _GO)
+                # They hang up first, so that the port is free at once.
+                guest.settimeout(2.0)
+                while _read(guest):
+                    pass
 
 
-def _introduced(
-    heard: bytes, cluster: Cluster, here: dict[int, socket.socket]
-) -> tuple[int | None, str]:
+class _Guest:
+    """Who has come to the chief: what it said, its number once known, when it was last heard."""
+
+    def __init__(self) -> None:
+        self.heard, self.number, self.seen = b"", cast("int | None", None), time.monotonic()
+
+
+def _introduced(heard: bytes, cluster: Cluster, here: set[int | None]) -> tuple[int | None, str]:
     """The number of who has said this, None if it may not come in; and what to answer it."""
     line, end, _ = heard.partition(b"\n")
     if not end:
@@ -161,7 +206,7 @@ def _introduced(
     try:
         content = json.loads(line)
         number, workers = int(content["index"]), tuple(content["workers"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None, _OTHER
     if workers != cluster.workers or not 0 < number < len(workers):
         return None, _OTHER
@@ -173,33 +218,49 @@ def _go_there(cluster: Cluster, say: Say, deadline: float) -> None:
     place = _place(cluster.workers[0])
     hello = json.dumps({"index": cluster.index, "workers": cluster.workers}) + "\n"
     waiting = _Waiting(cluster, say, deadline)
+    missing, refused = [0], 0.0
     while True:
-        waiting.check([0])
+        waiting.check(missing)
+        answer = ""
         with contextlib.suppress(OSError), socket.create_connection(place, timeout=2.0) as chief:
             chief.sendall(hello.encode())
             chief.settimeout(_PAUSE)
-            heard, open_ = b"", True
-            while open_ and len(heard) < _LONGEST and b"\n" not in heard:
-                # The chief is there, and says itself for whom it waits.
-                if time.monotonic() > deadline:
-                    waiting.check([0])
+            heard, seen = b"", time.monotonic()
+            while time.monotonic() - seen < _SILENCE and len(heard) < _LONGEST:
+                waiting.check(missing)
                 with contextlib.suppress(TimeoutError):
                     text = chief.recv(1024)
-                    heard, open_ = heard + text, bool(text)
-            answer = heard.partition(b"\n")[0].decode(errors="replace")
-            if answer == _GO:
-                return
+                    if not text:
+                        break
+                    heard, seen = heard + text, time.monotonic()
+                *lines, heard = heard.split(b"\n")
+                for line in lines:
+                    answer, *numbers = line.decode(errors="replace").split() or [""]
+                    if answer == _WAIT and all(each.isdigit() for each in numbers):
+                        missing = [
+                            each for each in map(int, numbers) if each < len(cluster.workers)
+                        ]
+                        chief.sendall(b"\n")
+                if answer in (_GO, _TAKEN, _OTHER):
+                    break
+        if answer == _GO:
+            return
+        now = time.monotonic()
+        if answer not in (_TAKEN, _OTHER):
+            # Not there yet, or one of an earlier run that has not left yet.
+            missing, refused = [0], 0.0
+        elif not refused:
+            refused = now
+        elif now - refused > _SILENCE:  # else of one that is about to leave, or has vanished
             if answer == _TAKEN:
                 raise UserError(
                     f"another worker says that it is number {cluster.index}: give each a "
                     "TF_CONFIG with an index of its own"
                 )
-            if answer == _OTHER:
-                raise UserError(
-                    f"the chief's TF_CONFIG at {cluster.workers[0]} names other workers: give all "
-                    "the same list"
-                )
-        # Not there yet, or one of an earlier run that has not left yet.
+            raise UserError(
+                f"the chief's TF_CONFIG at {cluster.workers[0]} names other workers: give all "
+                "the same list"
+            )
         time.sleep(_PAUSE)
 
 
