@@ -5,9 +5,9 @@ Two network namespaces are two machines with a cable between them (Linux, iprout
     sudo python benchmarks/lost_machine.py
 
 Trains a run on both to its end; then the same, and while it trains the cable is cut, or the worker
-of one machine stands still (SIGSTOP), the chief's or the other's. What is left must leave by itself within
-a minute; the machine is repaired, both resume, and the ends are compared bitwise. Exit code 1 if
-they do not leave, or if anything differs.
+of one machine stands still (SIGSTOP), the chief's or the other's. What is left must leave by itself
+within a minute; the machine is repaired, both resume, and the ends are compared bitwise. Exit code
+1 if they do not leave, or if anything differs.
 """
 
 from __future__ import annotations
