@@ -178,7 +178,8 @@ def _receive(cluster: Cluster, say: Say, deadline: float) -> None:
             for guest in [each for each in guests if now - guests[each].seen > _SILENCE]:
                 leave(guest)
             if now - beat > _BEAT:
-                beat, words = now, [_WAIT, *map(str, sorted(missing))]
+                absent = others - {each.number for each in guests.values()}
+                beat, words = now, [_WAIT, *map(str, sorted(absent))]
                 for guest, known in guests.items():
                     if known.number is not None:
                         _answer(guest, " ".join(words))
@@ -240,7 +241,8 @@ def _go_there(cluster: Cluster, say: Say, deadline: float) -> None:
                         missing = [
                             each for each in map(int, numbers) if each < len(cluster.workers)
                         ]
-                        chief.sendall(b"\n")
+                if lines and answer == _WAIT:
+                    chief.sendall(b"\n")
                 if answer in (_GO, _TAKEN, _OTHER):
                     break
         if answer == _GO:
