@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from convolution_checks import assert_same, gradients, numbers, second_gradients
 
 from tfgan2 import patches
 
@@ -25,39 +26,20 @@ SHAPES = [
 ]
 
 
-def numbers(*shape: int, seed: int = 0) -> tf.Tensor:
-    return tf.constant(np.random.RandomState(seed).normal(size=shape), tf.float64)
-
-
-def relative_error(found: tf.Tensor, expected: tf.Tensor) -> float:
-    assert found.shape == expected.shape
-    return float(tf.reduce_max(tf.abs(found - expected)) / tf.reduce_max(tf.abs(expected)))
-
-
-# In float64, where a wrong sum cannot hide behind rounding.
 @pytest.mark.parametrize("shape", SHAPES)
 def test_convolution_and_its_gradients_to_the_second_order(shape: tuple) -> None:
     height, width, channels, made, kernel, stride, dilation = shape
     given = [numbers(3, height, width, channels), numbers(*kernel, channels, made, seed=1)]
 
-    def everything(convolution) -> list[tf.Tensor]:
-        with tf.GradientTape() as outer:
-            outer.watch(given)
-            with tf.GradientTape() as inner:
-                inner.watch(given)
-                outputs = convolution(*given)
-                loss = tf.reduce_sum(tf.sin(outputs))
-            first = inner.gradient(loss, given)
-            penalty = tf.add_n([tf.reduce_sum(part**2) for part in first])
-        return [outputs, *first, *outer.gradient(penalty, given)]
+    def own(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+        if dilation == 1:
+            return tf.nn.conv2d(x, w, stride, "SAME")
+        return dilated(x, w, dilation)  # TensorFlow's has no second gradient on the CPU
 
-    if dilation == 1:
-        expected = everything(lambda x, w: tf.nn.conv2d(x, w, stride, "SAME"))
-    else:  # TensorFlow's own has no second gradient on the CPU
-        expected = everything(lambda x, w: dilated(x, w, dilation))
-    found = everything(lambda x, w: patches.conv2d(x, w, stride, dilation))
-    for ours, theirs in zip(found, expected, strict=True):
-        assert relative_error(ours, theirs) < 1e-12
+    assert_same(
+        second_gradients(lambda x, w: patches.conv2d(x, w, stride, dilation), given),
+        second_gradients(own, given),
+    )
 
 
 def dilated(images: tf.Tensor, kernel: tf.Tensor, dilation: int) -> tf.Tensor:
@@ -77,18 +59,11 @@ def test_transposed_convolution_and_its_gradients(shape: tuple) -> None:
     height, width, channels, made, kernel, stride, _ = shape
     given = [numbers(3, height, width, made), numbers(*kernel, channels, made, seed=1)]
 
-    def everything(convolution) -> list[tf.Tensor]:
-        with tf.GradientTape() as tape:
-            tape.watch(given)
-            outputs = convolution(*given)
-            loss = tf.reduce_sum(tf.sin(outputs))
-        return [outputs, *tape.gradient(loss, given)]
-
     size = (3, stride * height, stride * width, channels)
-    expected = everything(lambda y, w: tf.nn.conv2d_transpose(y, w, size, stride, "SAME"))
-    found = everything(lambda y, w: patches.conv2d_transpose(y, w, stride))
-    for ours, theirs in zip(found, expected, strict=True):
-        assert relative_error(ours, theirs) < 1e-12
+    assert_same(
+        gradients(lambda y, w: patches.conv2d_transpose(y, w, stride), given),
+        gradients(lambda y, w: tf.nn.conv2d_transpose(y, w, size, stride, "SAME"), given),
+    )
 
 
 def test_taps_that_see_nothing_are_left_out() -> None:

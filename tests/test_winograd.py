@@ -1,8 +1,14 @@
 import itertools
 
-import numpy as np
 import pytest
 import tensorflow as tf
+from convolution_checks import (
+    assert_same,
+    gradients,
+    numbers,
+    relative_error,
+    second_gradients,
+)
 
 from tfgan2 import winograd
 
@@ -25,42 +31,20 @@ SHAPES = [
 ]
 
 
-def numbers(*shape: int, seed: int = 0) -> tf.Tensor:
-    return tf.constant(np.random.RandomState(seed).normal(size=shape), tf.float64)
-
-
-def relative_error(found: tf.Tensor, expected: tf.Tensor) -> float:
-    assert found.shape == expected.shape
-    return float(tf.reduce_max(tf.abs(found - expected)) / tf.reduce_max(tf.abs(expected)))
-
-
 def images_and_kernel(shape: tuple[int, ...]) -> tuple[tf.Tensor, tf.Tensor]:
     height, width, channels, made, stride = shape
     edge = 4 if stride == 2 else 3
     return numbers(3, height, width, channels), numbers(edge, edge, channels, made, seed=1)
 
 
-# In float64, where a wrong sum cannot hide behind rounding.
 @pytest.mark.parametrize("shape", SHAPES)
 def test_convolution_and_its_gradients_to_the_second_order(shape: tuple[int, ...]) -> None:
     given = images_and_kernel(shape)
     stride = shape[-1]
-
-    def everything(convolution) -> list[tf.Tensor]:
-        with tf.GradientTape() as outer:
-            outer.watch(given)
-            with tf.GradientTape() as inner:
-                inner.watch(given)
-                outputs = convolution(*given)
-                loss = tf.reduce_sum(tf.sin(outputs))
-            first = inner.gradient(loss, given)
-            penalty = tf.add_n([tf.reduce_sum(part**2) for part in first])
-        return [outputs, *first, *outer.gradient(penalty, given)]
-
-    expected = everything(lambda x, w: tf.nn.conv2d(x, w, stride, "SAME"))
-    found = everything(lambda x, w: winograd.conv2d(x, w, stride))
-    for ours, theirs in zip(found, expected, strict=True):
-        assert relative_error(ours, theirs) < 1e-12
+    assert_same(
+        second_gradients(lambda x, w: winograd.conv2d(x, w, stride), given),
+        second_gradients(lambda x, w: tf.nn.conv2d(x, w, stride, "SAME"), given),
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -68,19 +52,11 @@ def test_transposed_convolution_and_its_gradients(shape: tuple[int, ...]) -> Non
     height, width, channels, made, stride = shape
     _, kernel = images_and_kernel(shape)
     given = [numbers(3, height, width, made), kernel]
-
-    def everything(convolution) -> list[tf.Tensor]:
-        with tf.GradientTape() as tape:
-            tape.watch(given)
-            outputs = convolution(*given)
-            loss = tf.reduce_sum(tf.sin(outputs))
-        return [outputs, *tape.gradient(loss, given)]
-
     size = (3, stride * height, stride * width, channels)
-    expected = everything(lambda y, w: tf.nn.conv2d_transpose(y, w, size, stride, "SAME"))
-    found = everything(lambda y, w: winograd.conv2d_transpose(y, w, stride))
-    for ours, theirs in zip(found, expected, strict=True):
-        assert relative_error(ours, theirs) < 1e-12
+    assert_same(
+        gradients(lambda y, w: winograd.conv2d_transpose(y, w, stride), given),
+        gradients(lambda y, w: tf.nn.conv2d_transpose(y, w, size, stride, "SAME"), given),
+    )
 
 
 @pytest.mark.parametrize("stride", [1, 2])

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import cast
+from dataclasses import dataclass, field
 
 from tfgan2.errors import UserError, WorkerLostError
 from tfgan2.training.cluster import Cluster
@@ -69,19 +69,9 @@ def meet(cluster: Cluster, say: Say, *, patience: float = PATIENCE) -> None:
 @contextlib.contextmanager
 def ended_after(seconds: float, message: str) -> Iterator[None]:
     """Kills this process, with a message, if the block takes longer, even one that holds Python."""
-    guard = subprocess.Popen(
-        [
-            sys.executable,
-            "-I",
-            "-S",
-            "-c",
-            _GUARD,
-            str(seconds),
-            str(os.getpid()),
-            f"error: {message}",
-        ],
-        stdin=subprocess.PIPE,
-    )
+    python = [sys.executable, "-I", "-S", "-c", _GUARD]
+    words = [str(seconds), str(os.getpid()), f"error: {message}"]
+    guard = subprocess.Popen([*python, *words], stdin=subprocess.PIPE)
     assert guard.stdin is not None
     try:
         yield
@@ -192,11 +182,13 @@ def _receive(cluster: Cluster, say: Say, deadline: float) -> None:
                     pass
 
 
+@dataclass
 class _Guest:
     """Who has come to the chief: what it said, its number once known, when it was last heard."""
 
-    def __init__(self) -> None:
-        self.heard, self.number, self.seen = b"", cast("int | None", None), time.monotonic()
+    heard: bytes = b""
+    number: int | None = None
+    seen: float = field(default_factory=time.monotonic)
 
 
 def _introduced(heard: bytes, cluster: Cluster, here: set[int | None]) -> tuple[int | None, str]:
