@@ -213,9 +213,9 @@ def tfgan2_side(inputs: Arrays) -> Arrays:
     import keras
     import tensorflow as tf
 
-    from tfgan2.layers import WeightNormalization
-    from tfgan2.lookahead import Lookahead
     from tfgan2.models.adversarial import AdversarialModel
+    from tfgan2.nn.layers import WeightNormalization
+    from tfgan2.nn.lookahead import Lookahead
 
     wrapped = {
         "dense": lambda: keras.layers.Dense(5, activation="tanh"),

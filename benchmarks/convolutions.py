@@ -1,4 +1,4 @@
-"""Convolutions under XLA on the CPU: TensorFlow's own, `tfgan2.winograd` and `tfgan2.patches`.
+"""Convolutions under XLA on the CPU: TensorFlow's own and those of `tfgan2.kernels`.
 
 python benchmarks/convolutions.py
 python benchmarks/convolutions.py --small
@@ -23,7 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
 
-from tfgan2 import patches, winograd
+from tfgan2.kernels import patches, winograd
 
 # (edge of the images, channels, channels made, stride)
 SHAPES = [

@@ -40,8 +40,8 @@ def own_row(options: argparse.Namespace) -> dict[str, float]:
     import tensorflow as tf
 
     from tfgan2 import registry
+    from tfgan2.kernels.rewriting import compiled_update
     from tfgan2.training.loop import precision
-    from tfgan2.training.rewriting import compiled_update
 
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)

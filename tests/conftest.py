@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from helpers import fit_small
+from helpers import fit_small, small_generator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # A process that makes one model after the other spends a sixth of its time looking through the
@@ -25,3 +25,29 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "finished"
     assert fit_small(out) == 0
     return out
+
+
+@pytest.fixture(scope="session")
+def conditional(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """generator.onnx and generator.tflite with the classes cat, dog and 0, uniform latents."""
+    from tfgan2.export import Options, export_generator
+
+    folder = tmp_path_factory.mktemp("conditional")
+    export_generator(
+        small_generator(3),
+        folder,
+        Options(["onnx", "tflite"]),
+        latent_distribution="uniform",
+        class_names=["cat", "dog", "0"],
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def unconditional(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """generator.onnx and generator.tflite without labels, a fixed batch of 4."""
+    from tfgan2.export import Options, export_generator
+
+    folder = tmp_path_factory.mktemp("unconditional")
+    export_generator(small_generator(0), folder, Options(["onnx", "tflite"], batch=4))
+    return folder

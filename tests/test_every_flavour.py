@@ -18,11 +18,11 @@ from tfgan2 import cli, registry, runs, runtime
 from tfgan2.data import KINDS
 from tfgan2.hyperparameters import data_kind
 from tfgan2.images import to_uint8
+from tfgan2.inputs.words import encode_words
+from tfgan2.kernels.rewriting import compiled_update
 from tfgan2.models.latent import LatentModel
 from tfgan2.models.translation import TranslationModel
 from tfgan2.training import checkpoints, stats
-from tfgan2.training.rewriting import compiled_update
-from tfgan2.words import encode_words
 
 FLAVOURS = list(registry.flavours())
 

@@ -8,13 +8,13 @@ import pytest
 import tensorflow as tf
 
 import tfgan2
-from tfgan2 import losses, penalties
 from tfgan2.models.adversarial import Samples
 from tfgan2.models.began import BEGAN
 from tfgan2.models.lsgan import LSGAN
 from tfgan2.models.sngan import SNGAN
 from tfgan2.models.wgan import WGAN
 from tfgan2.models.wgan_gp import WGANGP
+from tfgan2.nn import losses, penalties
 
 SMALL = {"image_shape": (8, 8, 1), "width": 4, "latent_dim": 6}
 

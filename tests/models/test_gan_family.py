@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgan2 import losses, penalties
 from tfgan2.errors import UserError
 from tfgan2.models.acgan import ACGAN
 from tfgan2.models.adversarial import Samples
@@ -15,6 +14,7 @@ from tfgan2.models.cgan import CGAN
 from tfgan2.models.dragan import DRAGAN
 from tfgan2.models.gan import GAN
 from tfgan2.models.infogan import InfoGAN
+from tfgan2.nn import losses, penalties
 
 SMALL = {"image_shape": (8, 8, 1), "width": 4, "latent_dim": 6}
 LOGITS = tf.constant([[-1.0], [0.5], [2.0]])

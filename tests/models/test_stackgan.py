@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 from helpers import batch_for, make_small
 
-from tfgan2 import losses
 from tfgan2.errors import UserError
 from tfgan2.models.stackgan import STAGE_ONE, STAGE_TWO, TEXT, StackGAN
+from tfgan2.nn import losses
 
 
 def compiled(**more: object) -> StackGAN:

@@ -11,12 +11,13 @@ import tensorflow as tf
 from helpers import batch_for, make_small
 from PIL import Image
 
-from tfgan2 import cli, masks
+from tfgan2 import cli
 from tfgan2.errors import UserError
 from tfgan2.models.adversarial import Samples
 from tfgan2.models.cyclegan import CycleGAN
 from tfgan2.models.pix2pix import Pix2Pix
 from tfgan2.models.srgan import SRGAN
+from tfgan2.nn import masks
 
 
 def parts(model: keras.Model, count: int = 8) -> tuple[tf.Tensor, ...]:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgan2 import losses
 from tfgan2.errors import UserError
 from tfgan2.models.vae import VAE
+from tfgan2.nn import losses
 
 SMALL = {"image_shape": (8, 8, 1), "width": 8, "latent_dim": 3}
 

@@ -16,8 +16,8 @@ from tfgan2.cli.options import Direction, Precision
 from tfgan2.errors import UserError
 
 if TYPE_CHECKING:
+    from tfgan2.distributed.strategies import Place
     from tfgan2.remote import Mirror
-    from tfgan2.training.distribution import Place
     from tfgan2.training.progress import Display
 
 
@@ -338,7 +338,7 @@ def _worker(strategy: str) -> int | None:
     """The number of this process among several that train, None where there is one."""
     if not os.environ.get("TF_CONFIG") and strategy != "multiworker":
         return None
-    from tfgan2.training import cluster
+    from tfgan2.distributed import cluster
 
     cluster.check_strategy(strategy)
     found = cluster.read_cluster(os.environ.get("TF_CONFIG"))
@@ -445,7 +445,7 @@ def _tensorflow(display: Display, strategy: str) -> tuple[str, Place]:
     from tfgan2.training.loop import make_deterministic
 
     make_deterministic()
-    from tfgan2.training.distribution import Place, make_strategy
+    from tfgan2.distributed.strategies import Place, make_strategy
 
     place = Place.of(make_strategy(strategy, display.say))
     if place.replicas > 1:

@@ -12,8 +12,8 @@ from tfgan2 import runtime
 from tfgan2.cli.options import Label, Latents, Text
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.images import check_output, save_samples
-from tfgan2.labels import label_columns
-from tfgan2.latents import read_latents
+from tfgan2.inputs.labels import label_columns
+from tfgan2.inputs.latents import read_latents
 
 DEFAULT_COUNT = 16
 

@@ -24,7 +24,7 @@ def launch(
     ] = None,
 ) -> None:
     """Train with several processes of this machine, as several machines would."""
-    from tfgan2.training import launcher
+    from tfgan2.distributed import launcher
 
     if words[0] != "fit":
         raise UserError("launch starts `fit`: tfgan2 launch --workers 2 -- fit dcgan …")

@@ -12,9 +12,9 @@ from tfgan2 import images, runs
 from tfgan2.cli.options import Checkpoint, Label, Latents, Text
 from tfgan2.cli.places import run_folder
 from tfgan2.errors import UserError, cannot_write
-from tfgan2.labels import choose_labels, label_columns
-from tfgan2.latents import read_latents, walk
-from tfgan2.words import in_turn
+from tfgan2.inputs.labels import choose_labels, label_columns
+from tfgan2.inputs.latents import read_latents, walk
+from tfgan2.inputs.words import in_turn
 
 if TYPE_CHECKING:
     from tfgan2.models.base import GenerativeModel

@@ -14,7 +14,7 @@ from tfgan2.cli.places import run_folder
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.files import written_atomically
 from tfgan2.images import joined
-from tfgan2.pictures import UnreadablePictureError, open_picture, suffixes
+from tfgan2.images.files import UnreadablePictureError, open_picture, suffixes
 from tfgan2.runtime import Translator
 from tfgan2.runtime.translator import middle
 

@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.costs.model import planned_phases
+from tfgan2.kernels.rewriting import compiled_update
 from tfgan2.models.base import GenerativeModel
-from tfgan2.training.rewriting import compiled_update
 
 CLASSES, VOCABULARY, CAPTION_LENGTH = 10, 1000, 16
 _PEAK_SIZE = 2048
@@ -67,7 +67,7 @@ def made_up_batch(model: GenerativeModel, batch_size: int) -> tuple[np.ndarray, 
         model: made for the data of `made_up_facts`.
         batch_size: of an update.
     """
-    from tfgan2.words import FIRST
+    from tfgan2.inputs.words import FIRST
 
     rng = np.random.default_rng(0)
     count = batch_size * model.batches_per_step

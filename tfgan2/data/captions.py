@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfgan2 import words
 from tfgan2.data import embedded
 from tfgan2.data.dataset import (
     WHOLE,
@@ -22,7 +21,8 @@ from tfgan2.data.dataset import (
 )
 from tfgan2.data.files import Files, open_files
 from tfgan2.errors import UserError
-from tfgan2.pictures import read_picture
+from tfgan2.images.files import read_picture
+from tfgan2.inputs import words
 
 if TYPE_CHECKING:
     import tensorflow as tf

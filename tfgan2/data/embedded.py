@@ -11,7 +11,7 @@ from tfgan2.data.dataset import (
     choose_classes,
     with_held_out,
 )
-from tfgan2.pictures import fit_array
+from tfgan2.images.files import fit_array
 
 DEFAULT_SIZE = {"digits": 16, "faces": 24}
 

@@ -25,7 +25,7 @@ from tfgan2.data.dataset import (
 )
 from tfgan2.data.python_op import images_from_python
 from tfgan2.errors import UserError
-from tfgan2.pictures import UnreadablePictureError, is_grey, suffixes
+from tfgan2.images.files import UnreadablePictureError, is_grey, suffixes
 
 if TYPE_CHECKING:
     import tensorflow as tf

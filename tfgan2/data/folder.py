@@ -8,7 +8,7 @@ import numpy as np
 
 from tfgan2.data.dataset import ImageDataset, Request, choose_classes, with_held_out
 from tfgan2.data.files import Files, folder_of, open_files, pictures_in
-from tfgan2.pictures import read_picture
+from tfgan2.images.files import read_picture
 
 PREFIX = "folder:"
 DEFAULT_SIZE = 64

@@ -18,7 +18,7 @@ from tfgan2.data.files import Files, folder_of, refuse_unreadable
 from tfgan2.data.prepared import Index, Shard, array_records
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.files import written_atomically
-from tfgan2.pictures import UnreadablePictureError, read_picture
+from tfgan2.images.files import UnreadablePictureError, read_picture
 
 # Each record by itself, to be read in any order. Not compressed: pictures' files are already, and
 # pixels are kept so that reading is no more than copying.

@@ -22,7 +22,7 @@ from tfgan2.data.dataset import (
 from tfgan2.data.files import JOINT, Files, by_name, folder_of, open_files, pictures_in
 from tfgan2.data.folder import load_files
 from tfgan2.errors import UserError
-from tfgan2.pictures import UnreadablePictureError, fit, open_picture
+from tfgan2.images.files import UnreadablePictureError, fit, open_picture
 
 if TYPE_CHECKING:
     import tensorflow as tf

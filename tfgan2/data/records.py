@@ -24,7 +24,7 @@ from tfgan2.data.dataset import (
 from tfgan2.data.preparing import image_feature, prepared_builder, quiet, short
 from tfgan2.data.python_op import images_from_python
 from tfgan2.errors import UserError
-from tfgan2.pictures import UnreadablePictureError, read_picture
+from tfgan2.images.files import UnreadablePictureError, read_picture
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -13,7 +13,7 @@ from PIL import Image
 
 from tfgan2.errors import UserError
 from tfgan2.images import is_points, to_uint8
-from tfgan2.words import in_turn
+from tfgan2.inputs.words import in_turn
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
@@ -157,7 +157,7 @@ class FileSamples:
 
     def chunks(self, count: int) -> Iterator[Chunk]:
         generator = self._generator
-        from tfgan2.latents import draw_latents
+        from tfgan2.inputs.latents import draw_latents
 
         latents = draw_latents(
             count,

@@ -28,10 +28,10 @@ from tfgan2.export.readme import readme
 from tfgan2.export.workshop import Workshop
 from tfgan2.files import written_atomically
 from tfgan2.images import is_points, save_grid, side_by_side
-from tfgan2.labels import label_columns
+from tfgan2.inputs.labels import label_columns
+from tfgan2.inputs.words import encode_words
 from tfgan2.runtime.backends import in_batches
 from tfgan2.runtime.quiet import quiet
-from tfgan2.words import encode_words
 
 NAME = "bundle"
 SAMPLES = "samples"

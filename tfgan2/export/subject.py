@@ -14,8 +14,8 @@ import tensorflow as tf
 from tfgan2.errors import UserError
 from tfgan2.export import ExportError
 from tfgan2.images import from_uint8, is_points, to_uint8
-from tfgan2.latents import draw_latents
-from tfgan2.words import FIRST
+from tfgan2.inputs.latents import draw_latents
+from tfgan2.inputs.words import FIRST
 
 # The inputs that the runtime can feed: name -> (shape without the batch in words, rank, dtype).
 INPUTS = {

@@ -12,10 +12,10 @@ from typing import Any, Literal, NamedTuple
 import keras
 import tensorflow as tf
 
-from tfgan2 import augment as policies
-from tfgan2.lookahead import Lookahead
 from tfgan2.models.base import Batch, check_range, make_optimizer
 from tfgan2.models.players import TwoPlayerModel
+from tfgan2.nn import augment as policies
+from tfgan2.nn.lookahead import Lookahead
 
 Metrics = dict[str, tf.Tensor]
 
@@ -361,7 +361,7 @@ class AdversarialModel(TwoPlayerModel):
         Args:
             images: in [-1, 1], shape (B, height, width, channels).
             stream: a name for this draw, to draw randomness by.
-            without: what is left out of it, of `tfgan2.augment.POLICIES`.
+            without: what is left out of it, of `tfgan2.nn.augment.POLICIES`.
         """
         policy = [name for name in self._policy if name not in without]
         return policies.augment(images, policy, self.noise_seed(f"{stream}: augment"))

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgan2 import replicas
+from tfgan2.distributed import replicas
 from tfgan2.errors import UserError, unknown
 
 Batch = Any  # images, or a tuple of images and what belongs to them

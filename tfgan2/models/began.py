@@ -8,13 +8,14 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from tfgan2 import networks, replicas
+from tfgan2 import networks
+from tfgan2.distributed import replicas
 from tfgan2.images import is_points
-from tfgan2.layers import ImageRange
 from tfgan2.models.adversarial import Metrics, Samples
 from tfgan2.models.architecture import ArchitectureModel
 from tfgan2.models.base import check_range
 from tfgan2.networks.parts import Kernels
+from tfgan2.nn.layers import ImageRange
 
 
 class BEGAN(ArchitectureModel):

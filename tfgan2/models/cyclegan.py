@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgan2 import losses, replicas
+from tfgan2.distributed import replicas
 from tfgan2.errors import UserError
 from tfgan2.images import side_by_side
 from tfgan2.models.adversarial import Metrics
@@ -25,6 +25,7 @@ from tfgan2.models.translation import SHOWN, TranslationModel, with_weights
 from tfgan2.networks import patch as patch_gan
 from tfgan2.networks import translator
 from tfgan2.networks.parts import NORMS
+from tfgan2.nn import losses
 
 
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):

@@ -6,10 +6,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfgan2 import penalties
 from tfgan2.models.adversarial import Metrics, Samples
 from tfgan2.models.base import check_range
 from tfgan2.models.cross_entropy import CrossEntropyModel
+from tfgan2.nn import penalties
 
 
 class DRAGAN(CrossEntropyModel):

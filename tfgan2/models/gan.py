@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from tfgan2 import losses
 from tfgan2.images import is_points
 from tfgan2.models.base import check_choice
 from tfgan2.models.cross_entropy import CrossEntropyModel
+from tfgan2.nn import losses
 
 
 class GAN(CrossEntropyModel):

@@ -8,14 +8,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgan2 import masks, replicas
+from tfgan2.distributed import replicas
 from tfgan2.errors import UserError
 from tfgan2.models.adversarial import Metrics, Samples
 from tfgan2.models.base import Batch, check_choice, check_range
 from tfgan2.models.translation import AdversarialTranslation
 from tfgan2.networks import completion
 from tfgan2.networks.parts import NORMS
-from tfgan2.resizing import crops
+from tfgan2.nn import masks
+from tfgan2.nn.resizing import crops
 
 
 class Inpainting(AdversarialTranslation):

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tfgan2.errors import UserError
 from tfgan2.images import is_points
-from tfgan2.labels import check_labels, grid_count, label_columns
-from tfgan2.latents import check_latents, draw_latents
+from tfgan2.inputs.labels import check_labels, grid_count, label_columns
+from tfgan2.inputs.latents import check_latents, draw_latents
 from tfgan2.models.base import GenerativeModel, View
 
 
@@ -23,7 +23,7 @@ class LatentModel(GenerativeModel):
     [-1, 1], shape (height, width, channels). Points, (1, 1, 2), are not bounded.
 
     Attributes:
-        latent_distribution: see `tfgan2.latents`.
+        latent_distribution: see `tfgan2.inputs.latents`.
         num_labels: how many labels the generator tells apart, 0 for an unconditional one.
         labels_are_classes: whether they are the dataset's classes; then there is a hyperparameter
             `num_classes`.
@@ -58,7 +58,7 @@ class LatentModel(GenerativeModel):
         return tf.random.stateless_normal(shape, self.noise_seed(stream))
 
     def draw_latents(self, count: int, *, seed: int = 0) -> np.ndarray:
-        """Latents for sampling, float32, shape (count, latent_dim); see `tfgan2.latents`."""
+        """Latents for sampling, float32, shape (count, latent_dim); see `tfgan2.inputs.latents`."""
         return draw_latents(
             count, self.latent_dim, seed=seed, distribution=self.latent_distribution
         )

@@ -6,8 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfgan2 import losses
 from tfgan2.models.architecture import ArchitectureModel
+from tfgan2.nn import losses
 
 
 class LSGAN(ArchitectureModel):

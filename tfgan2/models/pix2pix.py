@@ -7,13 +7,13 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from tfgan2 import losses
 from tfgan2.models.adversarial import Metrics, Samples
 from tfgan2.models.base import Batch, check_choice, check_range
 from tfgan2.models.translation import AdversarialTranslation
 from tfgan2.networks import patch as patch_gan
 from tfgan2.networks import unet
 from tfgan2.networks.parts import NORMS
+from tfgan2.nn import losses
 
 
 class Pix2Pix(AdversarialTranslation):

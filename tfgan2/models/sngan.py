@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from tfgan2 import losses
 from tfgan2.models.architecture import ArchitectureModel
+from tfgan2.nn import losses
 
 # What the paper sets for its plain CNN (table 3) and for its ResNet (table 4).
 _CNN: dict[str, Any] = {"d_steps": 1, "beta_1": 0.5, "beta_2": 0.999}

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgan2 import losses
 from tfgan2.errors import UserError
 from tfgan2.images import resize_matrix
 from tfgan2.models.adversarial import Metrics, Samples
@@ -17,7 +16,8 @@ from tfgan2.models.base import Batch, check_choice, check_range
 from tfgan2.models.translation import AdversarialTranslation
 from tfgan2.networks import superres
 from tfgan2.networks.parts import NORMS
-from tfgan2.resizing import resized_by
+from tfgan2.nn import losses
+from tfgan2.nn.resizing import resized_by
 
 CONTENT, ADVERSARIAL = "content", "adversarial"
 VGG_LAYER = "block5_conv4"

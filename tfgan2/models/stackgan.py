@@ -10,14 +10,16 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from tfgan2 import losses, replicas, words
+from tfgan2.distributed import replicas
 from tfgan2.errors import UserError
 from tfgan2.images import resize_matrix
+from tfgan2.inputs import words
 from tfgan2.models.adversarial import Metrics
 from tfgan2.models.base import Batch, Exportable, View, check_range, make_optimizer
 from tfgan2.models.latent import LatentModel
 from tfgan2.networks import stacked
-from tfgan2.resizing import resized_by
+from tfgan2.nn import losses
+from tfgan2.nn.resizing import resized_by
 
 TEXT, STAGE_ONE, STAGE_TWO = "text", "stage one", "stage two"
 TEMPERATURE = 0.1

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfgan2 import losses
 from tfgan2.images import side_by_side
 from tfgan2.models.adversarial import AdversarialModel, Metrics, Samples
 from tfgan2.models.base import Exportable, GenerativeModel, View, check_range
-from tfgan2.resizing import crops
+from tfgan2.nn import losses
+from tfgan2.nn.resizing import crops
 
 JITTER = 30 / 256
 """Of random cuts: what pix2pix and cyclegan enlarge images by first, 256 pixels to 286."""

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from tfgan2 import losses, networks
+from tfgan2 import networks
 from tfgan2.images import is_points
 from tfgan2.models.base import (
     Batch,
@@ -21,6 +21,7 @@ from tfgan2.models.base import (
 )
 from tfgan2.models.latent import LatentModel
 from tfgan2.networks.parts import Kernels
+from tfgan2.nn import losses
 
 MANIFOLD = 20  # images per side
 

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from tfgan2 import losses
 from tfgan2.models.architecture import ArchitectureModel
 from tfgan2.models.base import check_range
+from tfgan2.nn import losses
 
 
 class CriticModel(ArchitectureModel):

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from tfgan2 import penalties
 from tfgan2.models.adversarial import Metrics, Samples
 from tfgan2.models.base import check_choice, check_range
 from tfgan2.models.wgan import CriticModel
+from tfgan2.nn import penalties
 
 
 class WGANGP(CriticModel):

@@ -8,8 +8,8 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from tfgan2.layers import Dropout
 from tfgan2.networks.parts import Kernels, crop_to, normalised, sizes_down, spectral
+from tfgan2.nn.layers import Dropout
 
 SMALLEST = 8
 

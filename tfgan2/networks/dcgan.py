@@ -13,8 +13,8 @@ from itertools import pairwise
 import keras
 from keras import layers
 
-from tfgan2.layers import Dropout
 from tfgan2.networks.parts import Kernels, crop_to, normalised, sizes_down, spectral
+from tfgan2.nn.layers import Dropout
 
 
 def strided_sizes(size: int) -> list[int]:

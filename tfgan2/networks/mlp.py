@@ -7,8 +7,8 @@ import math
 import keras
 from keras import layers
 
-from tfgan2.layers import Dropout
 from tfgan2.networks.parts import Kernels, normalised, spectral
+from tfgan2.nn.layers import Dropout
 
 DEPTH = 3
 

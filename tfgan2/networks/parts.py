@@ -9,7 +9,7 @@ import keras
 from keras import layers
 
 from tfgan2.errors import UserError
-from tfgan2.layers import SpectralNormalization
+from tfgan2.nn.layers import SpectralNormalization
 
 NORMS = ("none", "batch", "layer", "instance")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from tfgan2.layers import ReflectionPadding
 from tfgan2.networks.parts import Kernels, normalised
+from tfgan2.nn.layers import ReflectionPadding
 
 HALVINGS = 2
 

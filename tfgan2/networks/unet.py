@@ -6,8 +6,8 @@ import keras
 from keras import layers
 
 from tfgan2.errors import UserError
-from tfgan2.layers import Dropout
 from tfgan2.networks.parts import Kernels, normalised
+from tfgan2.nn.layers import Dropout
 
 DEEPEST = 8
 DROPPED = 3

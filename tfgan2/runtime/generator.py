@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from tfgan2.errors import UserError
-from tfgan2.labels import check_labels, choose_labels
-from tfgan2.latents import check_latents, draw_latents
+from tfgan2.inputs.labels import check_labels, choose_labels
+from tfgan2.inputs.latents import check_latents, draw_latents
+from tfgan2.inputs.words import encode_words, in_turn
 from tfgan2.runtime.backends import Backend, in_batches
-from tfgan2.words import encode_words, in_turn
 
 
 class TextEncoder:

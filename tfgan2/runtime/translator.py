@@ -9,7 +9,7 @@ from PIL import Image
 
 from tfgan2.errors import UserError
 from tfgan2.images import to_picture, to_uint8
-from tfgan2.pictures import UnreadablePictureError, as_pixels, fit
+from tfgan2.images.files import UnreadablePictureError, as_pixels, fit
 from tfgan2.runtime.backends import Backend, in_batches
 
 

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from tfgan2.errors import UserError
 from tfgan2.images import is_points
-from tfgan2.labels import label_columns
-from tfgan2.latents import draw_latents
+from tfgan2.inputs.labels import label_columns
+from tfgan2.inputs.latents import draw_latents
 from tfgan2.runtime import Generator
 from tfgan2.serve.answers import BYTES, KINDS, NPZ, PNG, ZIP, encode, wanted
 from tfgan2.serve.app import PROBLEMS, Work

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfgan2 import runtime
 from tfgan2.errors import UserError
-from tfgan2.latents import draw_latents
+from tfgan2.inputs.latents import draw_latents
 from tfgan2.runtime import Generator, Translator
 from tfgan2.serve.limits import Limits
 from tfgan2.serve.steady import Inputs, Steady, candidates, steady_sizes

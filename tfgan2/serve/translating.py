@@ -13,7 +13,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from tfgan2.errors import UserError
 from tfgan2.images import encode_png
-from tfgan2.pictures import TooManyPixelsError, UnreadablePictureError, open_picture
+from tfgan2.images.files import TooManyPixelsError, UnreadablePictureError, open_picture
 from tfgan2.runtime import Translator
 from tfgan2.runtime.translator import finish, middle
 from tfgan2.serve.answers import PNG, wanted

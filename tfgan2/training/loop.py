@@ -17,12 +17,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2 import images, registry, runs
+from tfgan2.distributed.strategies import GONE, Place
 from tfgan2.errors import TrainingDivergedError, UserError, cannot_write
+from tfgan2.kernels.rewriting import compiled_update
 from tfgan2.training import checkpoints, stats
-from tfgan2.training.distribution import GONE, Place
 from tfgan2.training.interruption import Interruption
 from tfgan2.training.progress import Display
-from tfgan2.training.rewriting import compiled_update
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from tfgan2 import registry, runs
 from tfgan2.data import KINDS, POINTS, kind_of
+from tfgan2.distributed.strategies import Place
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.models.base import GenerativeModel
 from tfgan2.models.translation import TranslationModel
-from tfgan2.training.distribution import Place
 from tfgan2.training.loop import Trainer, build_model
 from tfgan2.training.progress import Display
 

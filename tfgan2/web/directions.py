@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfgan2.latents import draw_latents
+from tfgan2.inputs.latents import draw_latents
 from tfgan2.runtime import Generator
 
 SEED = 2020

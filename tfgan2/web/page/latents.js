@@ -124,7 +124,7 @@ export function drawLatents(seed, count, dim, distribution) {
   return Array.from({ length: count }, () => Float32Array.from({ length: dim }, draw));
 }
 
-// Spherical interpolation, as tfgan2.latents.slerp: 0 gives start, 1 gives end.
+// Spherical interpolation, as tfgan2.inputs.latents.slerp: 0 gives start, 1 gives end.
 export function slerp(start, end, weight) {
   const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
   const lengths = Math.sqrt(dot(start, start)) * Math.sqrt(dot(end, end));

@@ -1,0 +1,215 @@
+"""Hashes of what every flavour trains, samples and exports, to compare two versions of the code.
+
+python benchmarks/bitwise.py --work runs/bitwise --out before.json
+python benchmarks/bitwise.py --work runs/bitwise --out after.json --compare before.json
+
+Trains each case for 20 steps at a fixed seed, exports it and generates from the exported files.
+The record holds a hash of every array in the checkpoint, the last line of the statistics, hashes
+of the sample grids and of the generated images, and the metadata of the exports. Both records must
+come from one machine; each case runs on one core, so that `--jobs` does not change the numbers.
+
+`--only dcgan,wgan-gp` runs some cases. Exit code 1 if a case fails or two records differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import queue
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+MAIN = "from tfgan2.cli import main; main()"
+STEPS = 20
+EVERY = ["--log-every", "10", "--sample-every", "20", "--checkpoint-every", "20"]
+COMMON = ["--batch-size", "16", "--seed", "3", "--steps", str(STEPS), *EVERY]
+# Times, sizes of files whose bytes hold times, and versions say nothing about the numbers.
+VOLATILE = {"seconds", "images_per_second", "input_share", "milliseconds_per_image", "sha256"}
+VOLATILE |= {"bytes", "versions"}
+
+DIGITS = "--dataset digits --image-size 16"
+CASES = {
+    "gan": f"gan {DIGITS} width=16 latent_dim=8",
+    "gan-minimax": f"gan {DIGITS} width=16 latent_dim=8 loss=minimax lookahead=5",
+    "gan-points": "gan --dataset ring8 width=16",
+    "dcgan": f"dcgan {DIGITS} width=8 latent_dim=8",
+    "dcgan-regularized": f"dcgan {DIGITS} width=8 latent_dim=8 augment=color,translation,cutout "
+    "instance_noise=0.1 instance_noise_steps=15 label_noise=0.1 lookahead=5 packing=2 d_steps=2 "
+    "label_smoothing=0.1 dropout=0.2",
+    "dcgan-tutorial": "dcgan --dataset digits --image-size 32 --channels 3 network=tutorial "
+    "width=16",
+    "dcgan-resnet": "dcgan --dataset faces --image-size 24 network=resnet width=8",
+    "cgan": f"cgan {DIGITS} width=16 latent_dim=8",
+    "cgan-dcgan": f"cgan {DIGITS} width=8 network=dcgan packing=2",
+    "acgan": f"acgan {DIGITS} width=8 latent_dim=8",
+    "infogan": f"infogan {DIGITS} width=8",
+    "lsgan": f"lsgan {DIGITS} width=8 latent_dim=8",
+    "wgan": f"wgan {DIGITS} width=8 latent_dim=8",
+    "wgan-gp": f"wgan-gp {DIGITS} width=8 latent_dim=8",
+    "wgan-gp-layer": f"wgan-gp {DIGITS} width=8 critic_norm=layer one_sided=true d_steps=2",
+    "dragan": f"dragan {DIGITS} width=8 latent_dim=8",
+    "began": f"began {DIGITS} width=8 latent_dim=8",
+    "began-began": f"began {DIGITS} width=8 network=began",
+    "sngan": f"sngan {DIGITS} width=8 latent_dim=8",
+    "sngan-resnet": f"sngan {DIGITS} width=8 network=resnet d_steps=2",
+    "vae": f"vae {DIGITS} width=16 latent_dim=8",
+    "vae-gaussian": f"vae {DIGITS} width=8 network=dcgan likelihood=gaussian latent_dim=2",
+    "pix2pix": "pix2pix --dataset PAIRS --image-size 32 width=8",
+    "cyclegan": "cyclegan --dataset UNPAIRED --image-size 16 width=8 pool_size=5 blocks=2",
+    "inpainting": f"inpainting {DIGITS} width=8 augment=translation",
+    "srgan": "srgan --dataset faces --image-size 24 width=8 blocks=2 pretrain_steps=10",
+    "stackgan": "stackgan --dataset digits-captions --image-size 16 width=8 latent_dim=8 blocks=1 "
+    "text_steps=5 stage_one_steps=8",
+}
+TRANSLATIONS = ("pix2pix", "cyclegan", "inpainting", "srgan")
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def image_digest(path: Path) -> str:
+    """A hash of the pixels, whatever the file's format does."""
+    return digest(np.asarray(Image.open(path).convert("RGBA")).tobytes())
+
+
+def make_pairs(folder: Path) -> None:
+    """Digits and their negatives, 16x16, in the subfolders A and B."""
+    from sklearn.datasets import load_digits
+
+    for side in "AB":
+        (folder / side).mkdir(parents=True)
+    for number, digit in enumerate(load_digits().images[:60]):
+        pixels = (digit * 255 / 16).astype(np.uint8)
+        Image.fromarray(pixels).resize((32, 32)).save(folder / "A" / f"{number:03d}.png")
+        Image.fromarray(255 - pixels).resize((32, 32)).save(folder / "B" / f"{number:03d}.png")
+
+
+def stable(value: Any) -> Any:
+    """A JSON value without what changes from run to run."""
+    if isinstance(value, dict):
+        return {key: stable(item) for key, item in value.items() if key not in VOLATILE}
+    return [stable(item) for item in value] if isinstance(value, list) else value
+
+
+def tfgan2(words: list[str], core: int) -> None:
+    """Runs one command on one core; raises with the end of its output if it fails."""
+    done = subprocess.run(
+        [sys.executable, "-c", MAIN, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+    )
+    if done.returncode:
+        raise RuntimeError(f"tfgan2 {' '.join(words)}\n{done.stdout[-3000:]}")
+
+
+def record(case: str, work: Path, core: int) -> dict[str, Any]:
+    """Trains, exports and generates one case; returns its hashes and figures."""
+    run = work / case
+    shutil.rmtree(run, ignore_errors=True)
+    pairs = work / "pairs"
+    words = CASES[case].replace("UNPAIRED", f"unpaired:{pairs / 'A'},{pairs / 'B'}")
+    words = words.replace("PAIRS", f"pairs:{pairs}")
+    options = [item for word in words.split() for item in (["--set"] * ("=" in word) + [word])]
+    tfgan2(["fit", *options, *COMMON, "--out", str(run)], core)
+    tfgan2(["export", str(run), "--images", "64"], core)
+    for file in sorted([*run.glob("export/*.onnx"), *run.glob("export/*.tflite")]):
+        made = run / "made" / file.name
+        if case in TRANSLATIONS:
+            tfgan2(["translate", str(file), "--input", str(work / "few"), "--out", str(made)], core)
+        elif file.stem != "text_encoder":
+            made.mkdir(parents=True)
+            tfgan2(["generate", str(file), "--count", "16", "--out", f"{made}/made.npz"], core)
+
+    with np.load(next((run / "checkpoints").glob("*.npz"))) as arrays:
+        state = {key: digest(arrays[key].tobytes()) for key in arrays.files if key != "header"}
+    generated = {}
+    for path in sorted((run / "made").rglob("*.*")):
+        name = str(path.relative_to(run / "made"))
+        if path.suffix == ".png":
+            generated[name] = image_digest(path)
+        elif path.suffix == ".npz":
+            with np.load(path) as arrays:
+                generated[name] = digest(b"".join(arrays[key].tobytes() for key in arrays.files))
+    return {
+        "state": state,
+        "statistics": stable(json.loads((run / "stats.jsonl").read_text().splitlines()[-1])),
+        "samples": {
+            str(path.relative_to(run)): image_digest(path)
+            for path in sorted([*run.glob("samples/**/*.png"), run / "reals.png"])
+        },
+        "generated": generated,
+        "metadata": stable(json.loads((run / "export" / "metadata.json").read_text())),
+    }
+
+
+def differences(before: Any, after: Any, place: str = "") -> list[str]:
+    """Every place where two records differ."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = [*before, *(key for key in after if key not in before)]
+        found = [
+            differences(before.get(key), after.get(key), f"{place}/{key}" if place else key)
+            for key in keys
+        ]
+        return [line for lines in found for line in lines]
+    return [] if before == after else [f"{place}: {before} -> {after}"]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True, help="folder for the runs")
+    parser.add_argument("--out", type=Path, required=True, help="the record, JSON")
+    parser.add_argument("--compare", type=Path, help="an earlier record")
+    parser.add_argument("--only", default=",".join(CASES), help="cases, with commas")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="cases at a time")
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    if not (options.work / "pairs").exists():
+        make_pairs(options.work / "pairs")
+        (options.work / "few").mkdir()
+        for number in range(4):
+            name = f"{number:03d}.png"
+            shutil.copy(options.work / "pairs" / "A" / name, options.work / "few" / name)
+
+    cores: queue.Queue[int] = queue.Queue()
+    for core in range(options.jobs):
+        cores.put(core)
+
+    def work(case: str) -> tuple[str, dict[str, Any] | str]:
+        core = cores.get()
+        try:
+            found: dict[str, Any] | str = record(case, options.work, core)
+        except RuntimeError as error:
+            found = str(error)
+        finally:
+            cores.put(core)
+        print(f"{case}: {'failed' if isinstance(found, str) else 'recorded'}", flush=True)
+        return case, found
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        results = dict(pool.map(work, options.only.split(",")))
+    failed = {case: text for case, text in results.items() if isinstance(text, str)}
+    for text in failed.values():
+        print(text)
+    options.out.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+    if options.compare is None:
+        return 1 if failed else 0
+    before = json.loads(options.compare.read_text())
+    found = differences({case: before.get(case) for case in results}, results)
+    print("\n".join(found) or f"equal: {len(results)} cases")
+    return 1 if found or failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,203 @@
+"""Several replicas, in processes of their own with two logical CPUs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import SMALL, assert_refused
+
+from tfgan2 import cli, registry
+from tfgan2.data import load_dataset
+from tfgan2.data.dataset import Part
+from tfgan2.distributed.cluster import Cluster, check_strategy, read_cluster
+from tfgan2.errors import UserError
+from tfgan2.training import checkpoints, stats
+
+SCRIPT = Path(__file__).with_name("replicas.py")
+FIT = f"fit dcgan --dataset digits {SMALL} --log-every 2 --sample-every 4 --checkpoint-every 2"
+
+
+def replicas(task: str, *words: str) -> dict[str, Any]:
+    """What a task of `replicas.py` finds."""
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), task, *words],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+NAMES = sorted(registry.flavours())
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["began", "gan", "vae"],
+        *(pytest.param(NAMES[start::3], marks=pytest.mark.slow) for start in range(3)),
+    ],
+    ids=["some", "a", "b", "c"],
+)
+def test_every_flavour_on_two_replicas(names: list[str]) -> None:
+    found = replicas("flavours", *names)
+    assert found.keys() == set(names)
+    for name, result in found.items():
+        assert result["finite"] and result["moved"] > 3, (name, result)
+        # Of the same samples: no two replicas draw the same noise. Enlarging draws none.
+        assert result["differ"] == (name != "srgan"), name
+        # Each replica has its own batch statistics; the first one's are kept.
+        assert all("/moving_" in key for key in result["unequal"]), (name, result["unequal"])
+
+
+STACKGAN = [f"stackgan {phase}" for phase in ("text", "one", "two")]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["lsgan", "dcgan", "stackgan text"],
+        pytest.param(["sngan", "wgan", "pix2pix", "inpainting"], marks=pytest.mark.slow),
+        pytest.param(["cyclegan", *STACKGAN], marks=pytest.mark.slow),
+    ],
+    ids=["some", "a", "b"],
+)
+def test_two_halves_give_the_gradients_of_the_whole(names: list[str]) -> None:
+    found = replicas("gradients", *names)
+    assert found.keys() == {*names, "apart"}
+    assert found.pop("apart") > 1e-3  # batch norm of each half by itself
+    for name, difference in found.items():
+        assert difference < 1e-5, name
+
+
+def test_gradients_are_clipped_together() -> None:
+    assert replicas("clipping")["lsgan"] < 1e-5
+
+
+@pytest.fixture(scope="module")
+def small() -> dict[str, Any]:
+    return replicas("small")
+
+
+def test_one_replica_that_overflows_holds_all(small: dict[str, Any]) -> None:
+    found = small["overflow"]
+    assert found["bad"] == [2.0**14, 0.0, 0.0]  # half of Keras' first scale; no weight moved
+    assert found["good"] == pytest.approx([2.0**14, -0.2, -0.2])  # two gradients of 1, rate 0.1
+
+
+def test_no_two_replicas_drop_the_same(small: dict[str, Any]) -> None:
+    masks = small["dropped"]
+    assert all(set(mask) == {0.0, 2.0} for mask in masks)
+    assert len({tuple(mask) for mask in masks}) == 4
+
+
+def test_what_replicas_know_of_the_whole_batch(small: dict[str, Any]) -> None:
+    found = small["shares"]
+    whole = np.arange(8.0)
+    halves = [whole[:4].tolist(), whole[4:].tolist()]
+    assert found["gathered"] == [whole.tolist()] * 2
+    assert found["own"] == halves
+    assert found["mean"] == [((whole[:4] + whole[4:]) / 2).tolist()] * 2
+    np.testing.assert_allclose(found["std"], [[whole.std()]] * 2, rtol=1e-6)
+    np.testing.assert_allclose(found["gradient"], np.reshape(3 * whole**2, (2, 4)), rtol=1e-6)
+
+
+def test_a_run_on_two_replicas_and_its_checkpoints(tmp_path: Path) -> None:
+    """It resumes exactly on two, and goes on with one."""
+    two, parts = tmp_path / "two", tmp_path / "parts"
+    words = f"{FIT} --strategy mirrored".split()
+    assert replicas("fit", *words, "--steps", "6", "--out", str(two))["code"] == 0
+    assert replicas("fit", *words, "--steps", "4", "--out", str(parts))["code"] == 0
+    alone = tmp_path / "alone"
+    subprocess.run(["cp", "-r", str(parts), str(alone)], check=True)
+    resume = ["fit", "--resume", str(parts), "--steps", "6"]
+    assert replicas("fit", *resume)["code"] == 0
+    whole, resumed = checkpoints.newest(two), checkpoints.newest(parts)
+    assert whole is not None and resumed is not None
+    for name, array in whole.arrays.items():
+        assert array.tobytes() == resumed.arrays[name].tobytes(), name
+    lines = [
+        [{k: v for k, v in line.items() if k not in stats.TIMES} for line in stats.read(run)]
+        for run in (two, parts)
+    ]
+    assert lines[0] == lines[1]
+    assert [line["images"] for line in lines[0]] == [32, 64, 96]
+    assert cli.run(["fit", "--resume", str(alone), "--steps", "6", "--strategy", "none"]) == 0
+    ended = checkpoints.newest(alone)
+    assert ended is not None and ended.step == 6 and ended.arrays.keys() == whole.arrays.keys()
+
+
+@pytest.mark.parametrize("dataset", ["digits", "digits-captions"])
+def test_parts_together_are_the_batch(dataset: str) -> None:
+    data = load_dataset(dataset)
+    batches = [iter(data.batches(12, seed=3, start=5))]
+    batches += [iter(data.batches(12, seed=3, start=5, part=Part(i, 3))) for i in range(3)]
+    for _ in range(160):  # beyond an epoch
+        whole, *parts = (next(each) for each in batches)
+        for number, array in enumerate(whole):
+            joined = np.concatenate([part[number].numpy() for part in parts])
+            np.testing.assert_array_equal(joined, array.numpy())
+    with pytest.raises(ValueError, match="no part 0 of 5"):
+        data.batches(12, part=Part(0, 5))
+
+
+def config(cluster: dict[str, list[str]], kind: str, index: int) -> str:
+    return json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})
+
+
+def test_clusters() -> None:
+    two = {"worker": ["a:1", "b:2"]}
+    assert read_cluster(None) is None
+    assert read_cluster("{}") is None
+    assert read_cluster(config(two, "worker", 1)) == Cluster(("a:1", "b:2"), 1)
+    with_chief = {"chief": ["c:3"], **two}
+    assert read_cluster(config(with_chief, "chief", 0)) == Cluster(("c:3", "a:1", "b:2"), 0)
+    assert read_cluster(config(with_chief, "worker", 1)) == Cluster(("c:3", "a:1", "b:2"), 2)
+    for wrong in (
+        "{",
+        "[]",
+        config(two, "worker", 2),
+        config(two, "ps", 0),
+        '{"cluster": {"a": 1}}',
+    ):
+        with pytest.raises(UserError, match="TF_CONFIG is not right"):
+            read_cluster(wrong)
+
+
+def test_strategies_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(UserError, match="needs TF_CONFIG"):
+        check_strategy("multiworker")
+    monkeypatch.setenv("TF_CONFIG", config({"worker": ["a:1", "b:2"]}, "worker", 0))
+    with pytest.raises(UserError, match="names 2 workers"):
+        check_strategy("mirrored")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("fit dcgan --dataset digits --strategy mirrored", "needs several devices"),
+        ("fit dcgan --dataset digits --strategy multiworker --out r", "needs TF_CONFIG"),
+        ("launch -- sample r", "launch starts `fit`"),
+        ("launch -- fit dcgan --dataset digits", "give `fit` --out"),
+    ],
+)
+def test_what_is_wrong_is_one_line_with_code_2(
+    words: str,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert_refused(words.split(), message, capsys)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,157 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfgan2 import registry
+from tfgan2.kernels import winograd
+from tfgan2.kernels.rewriting import compiled_update, rewritten
+from tfgan2.nn import penalties
+
+IMAGES = np.random.RandomState(0).uniform(-1, 1, (16, 16, 16, 1)).astype(np.float32)
+
+
+def kinds(model: keras.Model) -> list[type]:
+    return [type(layer) for net in model.networks().values() for layer in net._flatten_layers()]
+
+
+@pytest.fixture
+def from_few_channels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(winograd, "FEWEST_CHANNELS", {1: 4, 2: 4})
+
+
+@pytest.mark.parametrize("name", ["dcgan", "sngan", "began"])
+@pytest.mark.usefixtures("from_few_channels")
+def test_a_step_is_the_same_but_for_rounding(name: str) -> None:
+    # Of second derivatives the tests of `tfgan2.kernels.winograd` speak.
+    after = []
+    for convolutions in (False, True):
+        model = registry.create(name, image_shape=(16, 16, 1), width=8, seed=1)
+        model.compile()
+        before = kinds(model)
+
+        def update(batch: tf.Tensor, model=model, before=before, convolutions=convolutions) -> dict:
+            with rewritten(model.networks().values(), convolutions=convolutions):
+                assert kinds(model) != before or not convolutions
+                return model.train_step(batch)
+
+        step = tf.function(update, autograph=False)
+        batch = np.concatenate([IMAGES] * model.batches_per_step)
+        metrics = [{k: float(v) for k, v in step(batch).items()} for _ in range(3)]
+        assert kinds(model) == before
+        after.append(metrics)
+    for ours, theirs in zip(*after, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-4)
+
+
+def test_layers_are_what_they_were_after_an_error() -> None:
+    model = registry.create("dcgan", image_shape=(16, 16, 1), width=4)
+    before = kinds(model)
+    with (
+        pytest.raises(RuntimeError),
+        rewritten(model.networks().values(), convolutions=True),
+    ):
+        raise RuntimeError
+    assert kinds(model) == before
+
+
+def test_half_precision_keeps_its_convolutions() -> None:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = registry.create("dcgan", image_shape=(16, 16, 1), width=4)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    with rewritten(model.networks().values(), convolutions=True):
+        changed = {kind.__name__ for kind in kinds(model) if kind.__name__.startswith("_")}
+    assert changed == {"_ReLU", "_LeakyReLU"}
+
+
+@pytest.mark.parametrize("kind", [keras.layers.ReLU, keras.layers.LeakyReLU])
+def test_a_penalty_s_gradient_leaves_out_what_is_zero(kind: type) -> None:
+    inputs = keras.Input((8, 8, 3))
+    hidden = kind()(keras.layers.Conv2D(4, 3)(inputs))
+    critic = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Flatten()(hidden)))
+    images = tf.constant(IMAGES[:4, :8, :8] * np.ones(3, np.float32))
+
+    def gradients() -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            penalty = penalties.gradient_penalty(critic, images, -images, seed=[1, 2])
+        return tape.gradient(penalty, critic.trainable_variables)
+
+    def operations() -> tuple[list[np.ndarray], int]:
+        graph = tf.function(gradients).get_concrete_function()
+        kinds = [op.type for op in graph.graph.get_operations()]
+        found = [None if part is None else part.numpy() for part in gradients()]
+        return found, kinds.count("Conv2DBackpropFilter")
+
+    plain, plain_count = operations()
+    with rewritten([critic], convolutions=True):
+        fast, fast_count = operations()
+    assert fast_count == plain_count - 1
+    for ours, theirs in zip(fast, plain, strict=True):
+        if ours is None:  # of biases, which the gradient for the images does not know
+            assert theirs is None or not theirs.any()
+        else:
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_updates_compiled_apart_are_those_of_the_whole_step() -> None:
+    after = []
+    for apart in (False, True):
+        model = registry.create("wgan-gp", image_shape=(8, 8, 1), width=4, seed=1, d_steps=3)
+        model.compile()
+        whole = tf.function(model.train_step, jit_compile=True, autograph=False)
+        step = compiled_update(model, winograd=False) if apart else whole
+        metrics = [step(tf.constant(IMAGES[:, :8, :8][:12])) for _ in range(3)]
+        after.append([{key: float(value) for key, value in line.items()} for line in metrics])
+    for ours, theirs in zip(*after, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-5)
+
+
+def test_a_game_with_phases_is_compiled_whole() -> None:
+    model = registry.create("srgan", image_shape=(16, 16, 3), width=4, blocks=1, d_steps=2)
+    assert not model.is_divided
+    assert registry.create("dcgan", image_shape=(8, 8, 1), width=4, d_steps=2).is_divided
+    assert not registry.create("dcgan", image_shape=(8, 8, 1), width=4).is_divided
+
+
+@pytest.mark.parametrize("kind", [keras.layers.ReLU, keras.layers.LeakyReLU])
+def test_what_is_not_finite_stays_so(kind: type) -> None:
+    inputs = keras.Input((3,))
+    network = keras.Model(inputs, kind()(inputs))
+    values = tf.constant([[np.nan, np.inf, -1.0]])
+    expected = network(values)
+    with rewritten([network], convolutions=True):
+        np.testing.assert_array_equal(network(values), expected)
+    assert np.isnan(expected[0, 0])
+
+
+def test_convolutions_of_small_images_are_products() -> None:
+    inputs = keras.Input((8, 8, 3), batch_size=2)
+    x = keras.layers.Conv2D(16, 3, padding="same", dilation_rate=8)(inputs)
+    x = keras.layers.Conv2D(32, 5, 2, "same", activation="tanh")(x)
+    x = keras.layers.Conv2D(32, 4, 2, "same", use_bias=False)(x)
+    x = keras.layers.Conv2DTranspose(16, 4, 2, "same", activation="tanh")(x)
+    network = keras.Model(inputs, keras.layers.Conv2D(16, 3, padding="same")(x))
+    rng = np.random.default_rng(0)
+    for weight in network.weights:
+        weight.assign(rng.normal(size=weight.shape) / 10)
+    images = tf.constant(IMAGES[:2, :8, :8] * np.ones(3, np.float32))
+
+    def gradients() -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            outputs = network(images)
+            loss = tf.reduce_sum(tf.sin(outputs))
+        return [outputs, *tape.gradient(loss, [images, *network.trainable_variables])]
+
+    def operations() -> tuple[list[tf.Tensor], set[str]]:
+        graph = tf.function(gradients).get_concrete_function()
+        return graph(), {op.type for op in graph.graph.get_operations() if "Conv2D" in op.type}
+
+    plain, before = operations()
+    with rewritten([network], convolutions=True):
+        fast, after = operations()
+    assert before and not after
+    for ours, theirs in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)

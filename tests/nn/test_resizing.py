@@ -1,0 +1,24 @@
+"""Cutting and resizing batches of images."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from tfgan2.images import resize_matrix
+from tfgan2.nn.resizing import crops, resized_by
+
+
+def test_resizing_keeps_constants() -> None:
+    grey = tf.fill((1, 12, 12, 3), 0.25)
+    made = resized_by(grey, resize_matrix(12, 5), resize_matrix(12, 30))
+    assert made.shape == (1, 5, 30, 3)
+    np.testing.assert_allclose(made, 0.25, atol=1e-6)
+
+
+def test_each_image_is_cut_at_its_own_place() -> None:
+    images = np.random.default_rng(0).normal(size=(3, 9, 8, 2)).astype(np.float32)
+    tops, lefts = [0, 4, 2], [3, 0, 1]
+    made = crops(tf.constant(images), tf.constant(tops), tf.constant(lefts), 5, 4)
+    for cut, image, top, left in zip(made, images, tops, lefts, strict=True):
+        np.testing.assert_array_equal(cut, image[top : top + 5, left : left + 4])

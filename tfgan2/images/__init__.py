@@ -1,0 +1,41 @@
+"""Images as arrays and image files. NumPy and Pillow only."""
+
+from tfgan2.images.arrays import (
+    check_output,
+    encode_grid,
+    encode_png,
+    enlarged,
+    from_uint8,
+    grid,
+    is_points,
+    joined,
+    resize_matrix,
+    sample_arrays,
+    save_gif,
+    save_grid,
+    save_samples,
+    scale_for,
+    side_by_side,
+    to_picture,
+    to_uint8,
+)
+
+__all__ = [
+    "check_output",
+    "encode_grid",
+    "encode_png",
+    "enlarged",
+    "from_uint8",
+    "grid",
+    "is_points",
+    "joined",
+    "resize_matrix",
+    "sample_arrays",
+    "save_gif",
+    "save_grid",
+    "save_samples",
+    "scale_for",
+    "side_by_side",
+    "to_picture",
+    "to_uint8",
+]

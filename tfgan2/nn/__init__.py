@@ -1,0 +1,1 @@
+"""Losses, penalties, layers and augmentation, for models and networks."""
