@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from helpers import assert_parts_are_the_batch
-from test_data_records import COUNT, prepare
+from prepared_records import COUNT, prepare
 
 from tfgan2.data import CATALOGUE, ImageDataset, load_dataset
 from tfgan2.errors import UserError

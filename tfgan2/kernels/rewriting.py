@@ -1,8 +1,9 @@
 """What the networks compute, in the form that is fastest under XLA; layers and weights stay theirs.
 
-Convolutions on the CPU go by `winograd` or `patches`. Rectifiers are written so that gradients of gradients, as in gradient penalties, do not pass through them twice: their second
-derivative is zero, but the gradients that TensorFlow has for their own operators multiply by it,
-and XLA does not see through that.
+Convolutions on the CPU go by `winograd` or `patches`. Rectifiers are written so that gradients of
+gradients, as in gradient penalties, do not pass through them twice: their second derivative is
+zero, but the gradients that TensorFlow has for their own operators multiply by it, and XLA does not
+see through that.
 """
 
 from __future__ import annotations
