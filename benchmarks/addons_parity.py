@@ -72,7 +72,7 @@ def gradient(inputs: Arrays, x: np.ndarray) -> np.ndarray:
 
 
 def spectral(inputs: Arrays, make: Callable[[str], Any], vector: str) -> Arrays:
-    """Kernels, outputs and gradients after some training calls in which nothing else changes.
+    """Initializers, outputs and gradients after some training calls in which nothing else changes.
 
     Args:
         inputs: of `make_inputs`.

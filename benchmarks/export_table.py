@@ -51,7 +51,7 @@ def pairs(work: Path) -> Path:
     from PIL import Image, ImageFilter
 
     from tfgan2 import load_dataset
-    from tfgan2.images import to_picture, to_uint8
+    from tfgan2.images import to_pil, to_uint8
 
     folder = work / "pairs"
     if not folder.exists():
@@ -60,7 +60,7 @@ def pairs(work: Path) -> Path:
             for side in "AB":
                 (partial / side).mkdir(parents=True)
             for number, image in enumerate(images):
-                picture = to_picture(np.asarray(image))
+                picture = to_pil(np.asarray(image))
                 edges = picture.filter(ImageFilter.FIND_EDGES)
                 for side, one in (("A", edges), ("B", picture)):
                     Image.Image.save(one, partial / side / f"{number:03d}.png")

@@ -261,7 +261,7 @@ def test_plain_keras_fit_and_rebuilding(name: str) -> None:
     fresh = make_small(name, seed=5)
     for one, other in zip(again.weights, fresh.weights, strict=True):
         np.testing.assert_array_equal(one, other)  # initial weights depend on the seed alone
-    shown = model.pictures(parts, about=4)
+    shown = model.previews(parts, about=4)
     assert next(iter(shown)) == ""
     assert all(np.isfinite(view.images).all() for view in shown.values())
     if is_latent(name):
@@ -301,7 +301,7 @@ def test_mixed_precision_under_xla(name: str) -> None:
             metrics = step(parts)
         for key, value in metrics.items():
             assert value.dtype == tf.float32 and np.isfinite(float(value)), key
-    for view in model.pictures(batch_for(model), about=4).values():
+    for view in model.previews(batch_for(model), about=4).values():
         assert view.images.dtype == np.float32 and np.isfinite(view.images).all()
 
 

@@ -95,13 +95,13 @@ def test_a_stream_goes_on_where_it_left_off(classed: Path, batches_before: int) 
 def test_reaching_the_start_decodes_nothing(classed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = load_dataset(f"folder:{classed}", cache="stream")
     decoded: list[Path] = []
-    read = folder_module.read_picture
+    read = folder_module.read_image
 
     def counted(path: Path, **options: int) -> np.ndarray:
         decoded.append(path)
         return read(path, **options)
 
-    monkeypatch.setattr(folder_module, "read_picture", counted)
+    monkeypatch.setattr(folder_module, "read_image", counted)
     take(dataset, 5, 1, start=5_000_000)
     assert 5 <= len(decoded) <= 5 * 40  # what is read ahead, not what lies before
 

@@ -27,9 +27,9 @@ def two_cpus() -> None:
 @functools.cache
 def place_of(name: str) -> Any:
     """Once in a process: a second strategy would use the keys of the first one's collectives."""
-    from tfgan2.distributed.strategies import Place, make_strategy
+    from tfgan2.distributed.strategies import Worker, make_strategy
 
-    return Place.of(make_strategy(name))
+    return Worker.of(make_strategy(name))
 
 
 def fit(*words: str) -> dict[str, Any]:

@@ -13,14 +13,14 @@ from typer.testing import CliRunner
 
 from tfgan2.cli.export import export
 from tfgan2.errors import UserError
-from tfgan2.models.base import Exportable
+from tfgan2.export.spec import ExportSpec
 
 
 @pytest.fixture
 def run(plain, tmp_path, monkeypatch):
     from tfgan2 import runs
 
-    exports = {"generator": Exportable(plain.generator)}
+    exports = {"generator": ExportSpec(plain.generator)}
     model = SimpleNamespace(exports=lambda: exports, latent_distribution="normal")
     about = {"flavour": "dcgan", "dataset": "digits", "step": 5, "class_names": ["a", "b"]}
     monkeypatch.setattr(runs, "load_model", lambda *which: (model, about))

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from tfgan2.images.files import (
-    UnreadablePictureError,
+    UnreadableImageError,
     as_pixels,
     fit,
     is_grey,
-    read_picture,
+    read_image,
     suffixes,
 )
 
@@ -72,7 +72,7 @@ def test_every_mode(
     path = save(flat(mode, colour), tmp_path / f"x{suffix}")
     with Image.open(path) as back:
         assert back.mode == mode
-    pixels = read_picture(path, size=SIZE, channels=channels)
+    pixels = read_image(path, size=SIZE, channels=channels)
     assert pixels.dtype == np.uint8
     assert pixels.shape == (SIZE, SIZE, channels)
     assert only_colour(pixels) == expected
@@ -84,7 +84,7 @@ def test_ycbcr(tmp_path: Path) -> None:
     with Image.open(path) as back:
         assert back.mode == "YCbCr"
     np.testing.assert_allclose(
-        only_colour(read_picture(path, size=SIZE, channels=3)), [200, 30, 60], atol=2
+        only_colour(read_image(path, size=SIZE, channels=3)), [200, 30, 60], atol=2
     )
 
 
@@ -93,10 +93,10 @@ def test_palette_with_a_transparent_entry(tmp_path: Path) -> None:
     picture.putpalette([0, 0, 255, 255, 0, 0])
     picture.paste(1, (0, 0, SIZE // 2, SIZE))
     path = save(picture, tmp_path / "x.png", transparency=0)
-    pixels = read_picture(path, size=SIZE, channels=3)
+    pixels = read_image(path, size=SIZE, channels=3)
     assert only_colour(pixels[:, : SIZE // 2]) == [255, 0, 0]
     assert only_colour(pixels[:, SIZE // 2 :]) == [255, 255, 255]
-    kept = read_picture(path, size=SIZE, channels=4)
+    kept = read_image(path, size=SIZE, channels=4)
     assert only_colour(kept[:, SIZE // 2 :])[3] == 0
 
 
@@ -104,14 +104,14 @@ def test_an_opaque_palette(tmp_path: Path) -> None:
     picture = Image.new("P", (SIZE, SIZE), 1)
     picture.putpalette([0, 0, 255, 255, 0, 0])
     path = save(picture, tmp_path / "x.png")
-    assert only_colour(read_picture(path, size=SIZE, channels=3)) == [255, 0, 0]
-    assert only_colour(read_picture(path, size=SIZE, channels=1)) == [76]
+    assert only_colour(read_image(path, size=SIZE, channels=3)) == [255, 0, 0]
+    assert only_colour(read_image(path, size=SIZE, channels=1)) == [76]
 
 
 def test_of_an_animation_the_first_frame(tmp_path: Path) -> None:
     frames = [flat("L", value) for value in (50, 150, 250)]
     path = save(frames[0], tmp_path / "x.gif", save_all=True, append_images=frames[1:])
-    assert only_colour(read_picture(path, size=SIZE, channels=1)) == [50]
+    assert only_colour(read_image(path, size=SIZE, channels=1)) == [50]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
@@ -136,7 +136,7 @@ def test_exif_orientation(tmp_path: Path, orientation: int, suffix: str) -> None
     options = {"quality": 100} if suffix == ".jpg" else {}
     picture = Image.fromarray(np.ascontiguousarray(stored))
     path = save(picture, tmp_path / f"x{suffix}", exif=exif, **options)
-    pixels = read_picture(path, size=SIZE * 2, channels=1)[..., 0]
+    pixels = read_image(path, size=SIZE * 2, channels=1)[..., 0]
     np.testing.assert_allclose(pixels.astype(int), upright, atol=3)
 
 
@@ -180,7 +180,7 @@ def test_a_large_jpeg_is_as_if_decoded_in_full(tmp_path: Path) -> None:
     coarse = Image.fromarray(rng.integers(0, 255, (6, 9, 3), dtype=np.uint8))
     picture = coarse.resize((900, 600), Image.Resampling.BICUBIC)
     path = save(picture, tmp_path / "x.jpg", quality=95)
-    quick = read_picture(path, size=32, channels=3).astype(int)
+    quick = read_image(path, size=32, channels=3).astype(int)
     full = fit(picture, size=32, channels=3).astype(int)
     assert np.abs(quick - full).mean() < 2
     assert np.abs(quick - full).max() < 16
@@ -206,23 +206,23 @@ def test_what_cannot_be_read(tmp_path: Path, content: bytes, reason: str) -> Non
     path = tmp_path / "x.png"
     path.write_bytes(content)
     for source in (path, content):
-        with pytest.raises(UnreadablePictureError, match=reason) as caught:
-            read_picture(source, size=SIZE, channels=3)
+        with pytest.raises(UnreadableImageError, match=reason) as caught:
+            read_image(source, size=SIZE, channels=3)
         assert "\n" not in str(caught.value)
 
 
 def test_a_decompression_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(flat("L", 0, (100, 100)), tmp_path / "x.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(UnreadablePictureError, match="bomb"):
-        read_picture(path, size=SIZE, channels=1)
+    with pytest.raises(UnreadableImageError, match="bomb"):
+        read_image(path, size=SIZE, channels=1)
 
 
 @pytest.mark.parametrize("value", [-1.0, 300.0, float("nan")])
 def test_floats_that_are_no_brightness(tmp_path: Path, value: float) -> None:
     path = save(flat("F", value), tmp_path / "x.tif")
-    with pytest.raises(UnreadablePictureError, match="outside 0…255"):
-        read_picture(path, size=SIZE, channels=1)
+    with pytest.raises(UnreadableImageError, match="outside 0…255"):
+        read_image(path, size=SIZE, channels=1)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -235,13 +235,13 @@ def test_a_picture_in_its_own_size(channels: int) -> None:
         np.testing.assert_array_equal(pixels[..., channel], np.rint(deep / 257))
     colour = flat("RGB", (10, 20, 30), (3, 2))
     assert only_colour(as_pixels(colour, 3)) == [10, 20, 30]
-    with pytest.raises(UnreadablePictureError, match="outside 0…255"):
+    with pytest.raises(UnreadableImageError, match="outside 0…255"):
         as_pixels(flat("F", 300.0), channels)
 
 
 def test_a_mode_that_pillow_cannot_convert() -> None:
     for make in (lambda x: fit(x, size=SIZE, channels=3), lambda x: as_pixels(x, 3)):
-        with pytest.raises(UnreadablePictureError, match="mode La cannot be converted"):
+        with pytest.raises(UnreadableImageError, match="mode La cannot be converted"):
             make(flat("La", (10, 20)))
 
 

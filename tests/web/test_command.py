@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from tfgan2 import cli
-from tfgan2.models.base import Exportable
+from tfgan2.export.spec import ExportSpec
 from tfgan2.web import ort
 
 
@@ -46,7 +46,7 @@ def names(folder):
 
 
 def test_a_page_beside_the_onnx(exports, tmp_path, capsys):
-    exports["generator"] = Exportable(network())
+    exports["generator"] = ExportSpec(network())
     npm = tmp_path / "npm" / "dist"
     npm.mkdir(parents=True)
     for name in ort.FILES:
@@ -62,7 +62,7 @@ def test_a_page_beside_the_onnx(exports, tmp_path, capsys):
 
 
 def test_not_without_being_asked_and_with_other_formats(exports, tmp_path):
-    exports["generator"] = Exportable(network())
+    exports["generator"] = ExportSpec(network())
     assert export(tmp_path / "plain", "--format", "onnx") == 0
     assert names(tmp_path / "plain" / "export") == ["generator.onnx", "metadata.json"]
     assert export(tmp_path / "both", "--format", "web", "--format", "tflite") == 0
@@ -73,7 +73,7 @@ def test_not_without_being_asked_and_with_other_formats(exports, tmp_path):
 def test_several_networks_have_a_page_each(exports, tmp_path):
     facts = {"size": [8, 8], "multiple": 1, "scale": 1}
     for name in ("a_to_b", "b_to_a"):
-        exports[name] = Exportable(network(name="input"), facts=facts)
+        exports[name] = ExportSpec(network(name="input"), facts=facts)
     assert export(tmp_path, "--format", "web") == 0
     folder = tmp_path / "export"
     assert names(folder) == [
@@ -105,12 +105,12 @@ def test_a_wrong_request_is_told_in_one_line_first(options, message, tmp_path, m
 
 
 def test_what_cannot_become_a_page_leaves_nothing(exports, tmp_path, capsys):
-    exports["generator"] = Exportable(network((1, 1, 2)))
+    exports["generator"] = ExportSpec(network((1, 1, 2)))
     assert export(tmp_path / "points", "--format", "web") == 2
     assert "web shows images" in capsys.readouterr().err
     assert not (tmp_path / "points").exists()
 
-    exports["generator"] = Exportable(network())
+    exports["generator"] = ExportSpec(network())
     theirs = tmp_path / "theirs" / "export" / "web"
     theirs.mkdir(parents=True)
     (theirs / "index.html").write_text("mine")

@@ -11,7 +11,7 @@ from browsing import assert_same, pixels
 from PIL import Image
 
 from tfgan2 import runtime, web
-from tfgan2.images import grid, to_picture, to_uint8
+from tfgan2.images import grid, to_pil, to_uint8
 from tfgan2.inputs.latents import draw_latents, slerp
 from tfgan2.runtime.translator import middle
 from tfgan2.web import ort
@@ -233,7 +233,7 @@ def test_a_download_holds_the_pixels_that_are_shown(open_page, name, mode, reque
     assert file.endswith(".png")
     assert "seed-11" in file
     np.testing.assert_array_equal(made, pixels(page, "() => tfgan2.shown()"))
-    assert to_picture(made).mode == mode
+    assert to_pil(made).mode == mode
     np.testing.assert_array_equal(np.broadcast_to(made, (12, 12, 3)), shown(page))
 
 

@@ -14,7 +14,7 @@ from tfgan2.export import Network, Options
 from tfgan2.runs import RunConfig
 
 if TYPE_CHECKING:
-    from tfgan2.models.base import Exportable
+    from tfgan2.export.spec import ExportSpec
 
 MOST_SAMPLES = 640
 _VALUES = 2**25
@@ -42,7 +42,7 @@ def check_calibration(given: str | None, config: RunConfig, options: Options) ->
 
 def with_examples(
     networks: Mapping[str, Network],
-    exports: Mapping[str, Exportable],
+    exports: Mapping[str, ExportSpec],
     config: RunConfig,
     options: Options,
     given: str | None,

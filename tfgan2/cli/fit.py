@@ -16,7 +16,7 @@ from tfgan2.cli.options import Direction, Precision
 from tfgan2.errors import UserError
 
 if TYPE_CHECKING:
-    from tfgan2.distributed.strategies import Place
+    from tfgan2.distributed.strategies import Worker
     from tfgan2.remote import Mirror
     from tfgan2.training.progress import Display
 
@@ -436,7 +436,7 @@ def _start(
         raise typer.Exit(128 + signal)
 
 
-def _tensorflow(display: Display, strategy: str) -> tuple[str, Place]:
+def _tensorflow(display: Display, strategy: str) -> tuple[str, Worker]:
     """TensorFlow's devices, and this process's place among those that train."""
     from tfgan2.cli import tensorflow
 
@@ -445,9 +445,9 @@ def _tensorflow(display: Display, strategy: str) -> tuple[str, Place]:
     from tfgan2.training.loop import make_deterministic
 
     make_deterministic()
-    from tfgan2.distributed.strategies import Place, make_strategy
+    from tfgan2.distributed.strategies import Worker, make_strategy
 
-    place = Place.of(make_strategy(strategy, display.say))
+    place = Worker.of(make_strategy(strategy, display.say))
     if place.replicas > 1:
         processes = f" in {place.part.of} processes" if place.part.of > 1 else ""
         devices += f", {place.replicas} replicas{processes}"

@@ -80,7 +80,7 @@ def sample(
     if text and not captions:
         raise UserError(f"{about['flavour']} takes no texts: leave --text out")
     if count is None:
-        count = 8 if interpolate else model.samples_shown()
+        count = 8 if interpolate else model.preview_count()
     names = about["class_names"]
     if given is None:
         given = model.draw_latents(count, seed=seed)

@@ -14,7 +14,7 @@ from tfgan2.cli.places import run_folder
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.files import written_atomically
 from tfgan2.images import joined
-from tfgan2.images.files import UnreadablePictureError, open_picture, suffixes
+from tfgan2.images.files import UnreadableImageError, open_image, suffixes
 from tfgan2.runtime import Translator
 from tfgan2.runtime.translator import middle
 
@@ -150,8 +150,8 @@ def _read(
 
 def _open(path: Path) -> Image.Image:
     try:
-        return open_picture(path)
-    except UnreadablePictureError as error:
+        return open_image(path)
+    except UnreadableImageError as error:
         raise UserError(f"cannot read {str(path)!r}: {error}; mend or remove it") from error
 
 

@@ -21,7 +21,7 @@ from tfgan2.data.dataset import (
 )
 from tfgan2.data.files import Files, open_files
 from tfgan2.errors import UserError
-from tfgan2.images.files import read_picture
+from tfgan2.images.files import read_image
 from tfgan2.inputs import words
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def load_file(request: Request) -> ImageDataset:
     shape = (size, size, channels)
 
     def read(name: str) -> np.ndarray:
-        return read_picture(everything.root / name, size=size, channels=channels)
+        return read_image(everything.root / name, size=size, channels=channels)
 
     vocabulary, length = _words_of(captions)
     encoded = _Captions(captions, vocabulary, length)

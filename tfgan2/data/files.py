@@ -25,7 +25,7 @@ from tfgan2.data.dataset import (
 )
 from tfgan2.data.python_op import images_from_python
 from tfgan2.errors import UserError
-from tfgan2.images.files import UnreadablePictureError, is_grey, suffixes
+from tfgan2.images.files import UnreadableImageError, is_grey, suffixes
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -39,7 +39,7 @@ _CHUNK = 512
 """Files whose decoding is under way at a time: bounds what a check of a million files holds."""
 
 Read = Callable[[str], np.ndarray]
-"""A sample's path, relative to the root, to uint8 (H, W, C); raises UnreadablePictureError."""
+"""A sample's path, relative to the root, to uint8 (H, W, C); raises UnreadableImageError."""
 
 
 @dataclass
@@ -207,7 +207,7 @@ class FileSource:
     def _decode(self, path: bytes) -> np.ndarray:
         try:
             return self._read(os.fsdecode(path))
-        except UnreadablePictureError as error:
+        except UnreadableImageError as error:
             raise UserError(
                 f"cannot read {_broken(os.fsdecode(path), error)!r} any more: {error}; "
                 "put it back, or start again"
@@ -236,7 +236,7 @@ def refuse_unreadable(paths: Sequence[str], reason: str, total: int, *, skip: bo
         )
 
 
-def _broken(sample: str, error: UnreadablePictureError) -> str:
+def _broken(sample: str, error: UnreadableImageError) -> str:
     """Which of a sample's files cannot be read."""
     return error.path or sample.partition(JOINT)[0]
 
@@ -252,10 +252,10 @@ def _check(
     """
     paths = files.paths
 
-    def attempt(path: str) -> np.ndarray | UnreadablePictureError:
+    def attempt(path: str) -> np.ndarray | UnreadableImageError:
         try:
             return read(path)
-        except UnreadablePictureError as error:
+        except UnreadableImageError as error:
             return error
 
     text = "reading pictures" if to_memory else "checking pictures"
@@ -268,7 +268,7 @@ def _check(
         for begin in range(0, len(paths), _CHUNK):
             request.progress(text, begin, len(paths))
             for index, image in enumerate(pool.map(attempt, paths[begin : begin + _CHUNK]), begin):
-                if isinstance(image, UnreadablePictureError):
+                if isinstance(image, UnreadableImageError):
                     first_reason = first_reason or str(image)
                     skipped.append(_broken(paths[index], image))
                     continue

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfgan2.data.dataset import ImageDataset, Request, choose_classes, with_held_out
 from tfgan2.data.files import Files, folder_of, open_files, pictures_in
-from tfgan2.images.files import read_picture
+from tfgan2.images.files import read_image
 
 PREFIX = "folder:"
 DEFAULT_SIZE = 64
@@ -51,7 +51,7 @@ def load_files(
     shape = (size, size, channels)
 
     def read(path: str) -> np.ndarray:
-        return read_picture(files.root / path, size=size, channels=channels)
+        return read_image(files.root / path, size=size, channels=channels)
 
     def part(indices: np.ndarray, held_out: ImageDataset | None) -> ImageDataset:
         source, good, skipped = open_files(files.take(indices), read, shape, request)

@@ -18,7 +18,7 @@ from tfgan2.data.files import Files, folder_of, refuse_unreadable
 from tfgan2.data.prepared import Index, Shard, array_records
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.files import written_atomically
-from tfgan2.images.files import UnreadablePictureError, read_picture
+from tfgan2.images.files import UnreadableImageError, read_image
 
 # Each record by itself, to be read in any order. Not compressed: pictures' files are already, and
 # pixels are kept so that reading is no more than copying.
@@ -135,7 +135,7 @@ class _Packer:
                 self._progress("packing pictures", begin, len(paths))
                 chunk = paths[begin : begin + _CHUNK]
                 for index, record in enumerate(pool.map(self._record, chunk), begin):
-                    if isinstance(record, UnreadablePictureError):
+                    if isinstance(record, UnreadableImageError):
                         self.reason = self.reason or str(record)
                         self.skipped.append(paths[index])
                         continue
@@ -145,15 +145,15 @@ class _Packer:
                     yield record
         self._progress("packing pictures", len(paths), len(paths))
 
-    def _record(self, path: str) -> bytes | UnreadablePictureError:
+    def _record(self, path: str) -> bytes | UnreadableImageError:
         try:
             content = (self._files.root / path).read_bytes()
             size = self._size or folder.DEFAULT_SIZE
-            pixels = read_picture(content, size=size, channels=self.channels)
-        except UnreadablePictureError as error:
+            pixels = read_image(content, size=size, channels=self.channels)
+        except UnreadableImageError as error:
             return error
         except OSError as error:
-            return UnreadablePictureError(error.strerror or str(error))
+            return UnreadableImageError(error.strerror or str(error))
         return content if self._size is None else pixels.tobytes()
 
 

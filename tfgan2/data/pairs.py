@@ -22,7 +22,7 @@ from tfgan2.data.dataset import (
 from tfgan2.data.files import JOINT, Files, by_name, folder_of, open_files, pictures_in
 from tfgan2.data.folder import load_files
 from tfgan2.errors import UserError
-from tfgan2.images.files import UnreadablePictureError, fit, open_picture
+from tfgan2.images.files import UnreadableImageError, fit, open_image
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -143,8 +143,8 @@ def _naming(path: str) -> Iterator[None]:
     """What cannot be read in the block is this file."""
     try:
         yield
-    except UnreadablePictureError as error:
-        raise UnreadablePictureError(str(error), path) from error
+    except UnreadableImageError as error:
+        raise UnreadableImageError(str(error), path) from error
 
 
 def _read_sides(root: Path, sample: str) -> list[tuple[str, Image.Image]]:
@@ -153,12 +153,12 @@ def _read_sides(root: Path, sample: str) -> list[tuple[str, Image.Image]]:
     pictures = []
     for path in paths:
         with _naming(path):
-            pictures.append(open_picture(root / path))
+            pictures.append(open_image(root / path))
     if len(pictures) == 1:
         both = pictures[0]
         half, odd = divmod(both.width, 2)
         if odd or not half:
-            raise UnreadablePictureError(
+            raise UnreadableImageError(
                 f"it is {both.width}x{both.height}: two pictures side by side have an even width"
             )
         return [
@@ -167,7 +167,7 @@ def _read_sides(root: Path, sample: str) -> list[tuple[str, Image.Image]]:
         ]
     if pictures[0].size != pictures[1].size:
         sizes = [f"{p.width}x{p.height}" for p in pictures]
-        raise UnreadablePictureError(f"it is {sizes[0]}, and {paths[1]} is {sizes[1]}")
+        raise UnreadableImageError(f"it is {sizes[0]}, and {paths[1]} is {sizes[1]}")
     return list(zip(paths, pictures, strict=True))
 
 

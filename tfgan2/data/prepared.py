@@ -34,7 +34,7 @@ from tfgan2.data.dataset import (
 )
 from tfgan2.data.python_op import images_from_python
 from tfgan2.errors import UserError
-from tfgan2.images.files import UnreadablePictureError, fit, read_picture
+from tfgan2.images.files import UnreadableImageError, fit, read_image
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -242,8 +242,8 @@ class Records:
             picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
             return fit(picture, size=size, channels=channels)
         try:
-            return read_picture(record, size=size, channels=channels)
-        except UnreadablePictureError as error:
+            return read_image(record, size=size, channels=channels)
+        except UnreadableImageError as error:
             raise UserError(f"picture {number} of {self._path} cannot be read: {error}") from error
 
     def read_all(self, numbers: np.ndarray, request: Request) -> np.ndarray:

@@ -24,7 +24,7 @@ from tfgan2.data.dataset import (
 from tfgan2.data.preparing import image_feature, prepared_builder, quiet, short
 from tfgan2.data.python_op import images_from_python
 from tfgan2.errors import UserError
-from tfgan2.images.files import UnreadablePictureError, read_picture
+from tfgan2.images.files import UnreadableImageError, read_image
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -302,8 +302,8 @@ class _Records:
 
         def read(content: bytes) -> np.ndarray:
             try:
-                return read_picture(content, size=shape[0], channels=shape[2])
-            except UnreadablePictureError as error:
+                return read_image(content, size=shape[0], channels=shape[2])
+            except UnreadableImageError as error:
                 raise UserError(f"an image of {self} cannot be read: {error}") from error
 
         def decode_one(image: tf.Tensor, label: tf.Tensor) -> Any:

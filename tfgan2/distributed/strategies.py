@@ -96,7 +96,7 @@ def _cause(error: tf.errors.OpError) -> str:
 
 
 @dataclass(frozen=True)
-class Place:
+class Worker:
     """Where this process stands among those that train.
 
     Attributes:
@@ -108,7 +108,7 @@ class Place:
     part: Part
 
     @classmethod
-    def of(cls, strategy: tf.distribute.Strategy) -> Place:
+    def of(cls, strategy: tf.distribute.Strategy) -> Worker:
         """Of this process."""
         cluster = read_cluster(os.environ.get("TF_CONFIG"))
         several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)

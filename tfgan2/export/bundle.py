@@ -137,9 +137,9 @@ def _show(
 
 
 def _save_picture(path: Path, image: np.ndarray) -> None:
-    from tfgan2.images import to_picture, to_uint8
+    from tfgan2.images import to_pil, to_uint8
 
-    to_picture(to_uint8(image)).save(path)
+    to_pil(to_uint8(image)).save(path)
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

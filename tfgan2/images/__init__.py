@@ -16,7 +16,7 @@ from tfgan2.images.arrays import (
     save_samples,
     scale_for,
     side_by_side,
-    to_picture,
+    to_pil,
     to_uint8,
 )
 
@@ -36,6 +36,6 @@ __all__ = [
     "save_samples",
     "scale_for",
     "side_by_side",
-    "to_picture",
+    "to_pil",
     "to_uint8",
 ]

@@ -34,7 +34,7 @@ def from_uint8(pictures: np.ndarray) -> np.ndarray:
     return pictures.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
 
 
-def to_picture(image: np.ndarray) -> Image.Image:
+def to_pil(image: np.ndarray) -> Image.Image:
     """One image, uint8, shape (H, W, C), as a Pillow image: C of 1 is grey, 3 RGB, 4 RGBA.
 
     Any other C is shown as its channels side by side, in grey.
@@ -104,7 +104,7 @@ def side_by_side(*columns: np.ndarray) -> np.ndarray:
 def joined(*pictures: Image.Image) -> Image.Image:
     """Pictures of the modes L, RGB and RGBA beside each other in one, as by `side_by_side`."""
     arrays = [np.asarray(p).reshape(1, p.height, p.width, -1) / 127.5 - 1.0 for p in pictures]
-    return to_picture(to_uint8(side_by_side(*arrays))[0])
+    return to_pil(to_uint8(side_by_side(*arrays))[0])
 
 
 def resize_matrix(old: int, new: int) -> np.ndarray:
@@ -161,7 +161,7 @@ def encode_grid(
     if is_points(images.shape):
         return _scatter(images, reals)
     scale = scale_for(images.shape[1])
-    picture = to_picture(grid(to_uint8(images), columns=columns, padding=1 if scale > 1 else 2))
+    picture = to_pil(grid(to_uint8(images), columns=columns, padding=1 if scale > 1 else 2))
     return encode_png(enlarged(picture, scale), fast=fast)
 
 
@@ -221,7 +221,7 @@ def save_gif(path: Path, images: np.ndarray, *, frames_per_second: int = 20) -> 
     if is_points(images.shape):
         raise UserError(_NO_ANIMATION)
     scale = 2 * scale_for(images.shape[1])
-    frames = [enlarged(to_picture(image), scale) for image in to_uint8(images)]
+    frames = [enlarged(to_pil(image), scale) for image in to_uint8(images)]
     with written_atomically(path) as partial:
         frames[0].save(
             partial,
@@ -299,7 +299,7 @@ def save_samples(
             partial.mkdir()
             digits = max(5, len(str(len(images) - 1)))
             for index, image in enumerate(to_uint8(images)):
-                to_picture(image).save(partial / f"{index:0{digits}d}.png")
+                to_pil(image).save(partial / f"{index:0{digits}d}.png")
 
 
 def sample_arrays(

@@ -26,7 +26,7 @@ _EXIF_ORIENTATION = 0x0112
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
-class UnreadablePictureError(Exception):
+class UnreadableImageError(Exception):
     """A file cannot be made into an image; the message is the reason, in one line.
 
     Attributes:
@@ -38,7 +38,7 @@ class UnreadablePictureError(Exception):
         self.path = path
 
 
-class TooManyPixelsError(UnreadablePictureError):
+class TooManyPixelsError(UnreadableImageError):
     """A picture is larger than the caller allows."""
 
 
@@ -53,7 +53,7 @@ def suffixes() -> frozenset[str]:
     )
 
 
-def read_picture(source: Path | bytes, *, size: int, channels: int) -> np.ndarray:
+def read_image(source: Path | bytes, *, size: int, channels: int) -> np.ndarray:
     """Decodes a picture and fits it to a square.
 
     EXIF orientation is applied, of an animation the first frame is taken, transparency is laid on
@@ -68,17 +68,17 @@ def read_picture(source: Path | bytes, *, size: int, channels: int) -> np.ndarra
         uint8, shape (size, size, channels).
 
     Raises:
-        UnreadablePictureError: no picture, a broken one, or one of more pixels than Pillow allows.
+        UnreadableImageError: no picture, a broken one, or one of more pixels than Pillow allows.
     """
     try:
         return fit(_load(source, size), size=size, channels=channels)
-    except UnreadablePictureError:
+    except UnreadableImageError:
         raise
     except Exception as error:  # broken files make Pillow's decoders raise nearly anything
-        raise UnreadablePictureError(_reason(error, source)) from error
+        raise UnreadableImageError(_reason(error, source)) from error
 
 
-def open_picture(
+def open_image(
     source: Path | bytes, *, formats: tuple[str, ...] | None = None, most_pixels: int | None = None
 ) -> Image.Image:
     """A picture in its own size and mode, upright.
@@ -90,7 +90,7 @@ def open_picture(
 
     Raises:
         TooManyPixelsError: more than `most_pixels`, or than Pillow allows; nothing was decoded.
-        UnreadablePictureError: as `read_picture`.
+        UnreadableImageError: as `read_image`.
     """
     try:
         return _load(source, None, formats, most_pixels)
@@ -99,7 +99,7 @@ def open_picture(
     except Image.DecompressionBombError as error:
         raise TooManyPixelsError(_reason(error, source)) from error
     except Exception as error:  # as above
-        raise UnreadablePictureError(_reason(error, source)) from error
+        raise UnreadableImageError(_reason(error, source)) from error
 
 
 def is_grey(path: Path) -> bool | None:
@@ -127,7 +127,7 @@ def fit(image: Image.Image, *, size: int, channels: int) -> np.ndarray:
         uint8, shape (size, size, channels).
 
     Raises:
-        UnreadablePictureError: as `as_pixels`.
+        UnreadableImageError: as `as_pixels`.
     """
     edge = min(image.size)
     left, top = (image.width - edge) // 2, (image.height - edge) // 2
@@ -149,7 +149,7 @@ def as_pixels(image: Image.Image, channels: int) -> np.ndarray:
         uint8, shape (height, width, channels).
 
     Raises:
-        UnreadablePictureError: values that have no meaning as brightness, or a mode that Pillow
+        UnreadableImageError: values that have no meaning as brightness, or a mode that Pillow
             cannot convert.
     """
     return _to_uint8(_with_channels(image, channels), channels)
@@ -197,9 +197,7 @@ def _with_channels(image: Image.Image, channels: int) -> Image.Image:
     try:
         return _converted(image, channels)
     except ValueError as error:
-        raise UnreadablePictureError(
-            f"pictures of mode {image.mode} cannot be converted"
-        ) from error
+        raise UnreadableImageError(f"pictures of mode {image.mode} cannot be converted") from error
 
 
 def _converted(image: Image.Image, channels: int) -> Image.Image:
@@ -229,7 +227,7 @@ def _deep_grey(image: Image.Image) -> np.ndarray:
     low, high = float(pixels.min()), float(pixels.max())
     limit = 255.0 if image.mode == "F" else 65535.0
     if not (low >= 0 and high <= limit):  # written so that NaN fails, too
-        raise UnreadablePictureError(
+        raise UnreadableImageError(
             f"its grey values go from {low:g} to {high:g}, outside 0…{limit:g}"
         )
     if image.mode == "F":

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import inspect
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from tfgan2.distributed import replicas
 from tfgan2.errors import UserError, unknown
+from tfgan2.export.spec import ExportSpec
 
 Batch = Any  # images, or a tuple of images and what belongs to them
 
@@ -49,25 +50,6 @@ class View:
     images: np.ndarray
     columns: int | None = None
     reals: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class Exportable:
-    """A network that can be exported.
-
-    Attributes:
-        network: its inputs and outputs are named as `tfgan2.export` wants them.
-        resized: the same network for other images, given their height and width, None for any; or
-            None where that is not possible.
-        facts: what the metadata shall tell besides.
-        inputs_of: what it is given of real samples, the parts of a batch of the dataset, by the
-            names of its inputs; or None where it needs none: latents and labels can be drawn.
-    """
-
-    network: keras.Model
-    resized: Callable[[int | None, int | None], keras.Model] | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    inputs_of: Callable[[tuple[np.ndarray, ...]], dict[str, np.ndarray]] | None = None
 
 
 def make_optimizer(
@@ -253,9 +235,9 @@ class GenerativeModel(keras.Model):
         """
         return []
 
-    def exports(self) -> dict[str, Exportable]:
+    def exports(self) -> dict[str, ExportSpec]:
         """What `tfgan2 export` writes, by the names of the files."""
-        return {"generator": Exportable(self.sampling_generator)}
+        return {"generator": ExportSpec(self.sampling_generator)}
 
     # --- what the training loop uses -------------------------------------------------------------
 
@@ -271,17 +253,17 @@ class GenerativeModel(keras.Model):
         """What the update after `step` of them does; each phase is compiled by itself."""
         return ""
 
-    def samples_shown(self, about: int = 64) -> int:
+    def preview_count(self, about: int = 64) -> int:
         """How many samples one picture takes."""
         return about
 
-    def pictures(
+    def previews(
         self, examples: tuple[np.ndarray, ...], *, about: int = 64, seed: int = 0
     ) -> dict[str, View]:
         """What shows the progress of training; the same for the same weights.
 
         Args:
-            examples: real samples, `samples_shown(about)` of them where there are as many: the
+            examples: real samples, `preview_count(about)` of them where there are as many: the
                 parts of a batch of the dataset.
             about: how many samples to show.
             seed: of what is drawn.

@@ -14,7 +14,7 @@ from tfgan2.images import is_points
 from tfgan2.models.adversarial import Metrics, Samples
 from tfgan2.models.architecture import ArchitectureModel
 from tfgan2.models.base import check_range
-from tfgan2.networks.parts import Kernels
+from tfgan2.networks.parts import Initializers
 from tfgan2.nn.layers import ImageRange
 
 
@@ -81,14 +81,14 @@ class BEGAN(ArchitectureModel):
         self.set_networks(self._generator(), self._autoencoder())
 
     def _decoded(
-        self, codes: keras.KerasTensor, shape: tuple[int, int, int], kernels: Kernels
+        self, codes: keras.KerasTensor, shape: tuple[int, int, int], init: Initializers
     ) -> keras.KerasTensor:
         sizes = {"width": self.width, "max_width": self.max_width}
-        return networks.make_image(self.network, codes, shape, kernels=kernels, **sizes)
+        return networks.make_image(self.network, codes, shape, init=init, **sizes)
 
     def _generator(self) -> keras.Model:
         z = keras.Input((self.latent_dim,), name="z")
-        x = self._decoded(z, self.image_shape, Kernels(2 * self.seed))
+        x = self._decoded(z, self.image_shape, Initializers(2 * self.seed))
         if not is_points(self.image_shape):
             x = ImageRange(dtype="float32")(x)
         image = layers.Activation("linear", dtype="float32", name="image")(x)
@@ -98,7 +98,7 @@ class BEGAN(ArchitectureModel):
         height, breadth, channels = self.image_shape
         shape = (height, breadth, channels * self.packing)
         image = keras.Input(shape, name="image")
-        kernels = Kernels(2 * self.seed + 1)
+        init = Initializers(2 * self.seed + 1)
         x = networks.see_image(
             self.network,
             image,
@@ -106,10 +106,10 @@ class BEGAN(ArchitectureModel):
             max_width=self.max_width,
             norm="none",
             dropout=self.dropout,
-            kernels=kernels,
+            init=init,
         )
-        codes = layers.Dense(self.latent_dim, kernel_initializer=kernels.glorot())(x)
-        x = self._decoded(codes, shape, kernels)
+        codes = layers.Dense(self.latent_dim, kernel_initializer=init.glorot())(x)
+        x = self._decoded(codes, shape, init)
         x = layers.Activation("linear", dtype="float32", name="reconstruction")(x)
         return keras.Model(image, x, name="discriminator")
 

@@ -10,11 +10,11 @@ import tensorflow as tf
 
 from tfgan2.distributed import replicas
 from tfgan2.errors import UserError
+from tfgan2.export.spec import ExportSpec
 from tfgan2.images import side_by_side
 from tfgan2.models.adversarial import Metrics
 from tfgan2.models.base import (
     Batch,
-    Exportable,
     View,
     check_choice,
     check_range,
@@ -184,9 +184,9 @@ class CycleGAN(TwoPlayerModel, TranslationModel):
             "discriminator_b": self.judge_b,
         }
 
-    def exports(self) -> dict[str, Exportable]:
-        def exportable(name: str, network: keras.Model, side: int) -> Exportable:
-            return Exportable(
+    def exports(self) -> dict[str, ExportSpec]:
+        def exportable(name: str, network: keras.Model, side: int) -> ExportSpec:
+            return ExportSpec(
                 network,
                 lambda height, width: with_weights(self._build(name, height, width), network),
                 self.facts(),
@@ -315,7 +315,7 @@ class CycleGAN(TwoPlayerModel, TranslationModel):
 
     # --- pictures --------------------------------------------------------------------------------
 
-    def pictures(
+    def previews(
         self, examples: tuple[np.ndarray, ...], *, about: int = SHOWN, seed: int = 0
     ) -> dict[str, View]:
         """What becomes of A and of B, each with what it becomes when turned back."""

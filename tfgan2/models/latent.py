@@ -63,7 +63,7 @@ class LatentModel(GenerativeModel):
             count, self.latent_dim, seed=seed, distribution=self.latent_distribution
         )
 
-    def samples_shown(self, about: int = 64) -> int:
+    def preview_count(self, about: int = 64) -> int:
         """How many samples one picture takes: whole rows of labels, and of points a cloud."""
         return (
             max(about, 2500) if is_points(self.image_shape) else grid_count(self.num_labels, about)
@@ -119,10 +119,10 @@ class LatentModel(GenerativeModel):
         """
         return {}
 
-    def pictures(
+    def previews(
         self, examples: tuple[np.ndarray, ...], *, about: int = 64, seed: int = 0
     ) -> dict[str, View]:
-        latents = self.draw_latents(self.samples_shown(about), seed=seed)
+        latents = self.draw_latents(self.preview_count(about), seed=seed)
         images = self.generate(latents)
         samples = View(images, label_columns(self.num_labels), reals=examples[0])
         return {"": samples, **self.views(examples[0])}

@@ -12,10 +12,11 @@ from keras import layers
 
 from tfgan2.distributed import replicas
 from tfgan2.errors import UserError
+from tfgan2.export.spec import ExportSpec
 from tfgan2.images import resize_matrix
 from tfgan2.inputs import words
 from tfgan2.models.adversarial import Metrics
-from tfgan2.models.base import Batch, Exportable, View, check_range, make_optimizer
+from tfgan2.models.base import Batch, View, check_range, make_optimizer
 from tfgan2.models.latent import LatentModel
 from tfgan2.networks import stacked
 from tfgan2.nn import losses
@@ -192,17 +193,17 @@ class StackGAN(LatentModel):
             "image_encoder": self.image_encoder,
         }
 
-    def exports(self) -> dict[str, Exportable]:
+    def exports(self) -> dict[str, ExportSpec]:
         encoder = {"vocabulary": self.vocabulary, "caption_length": self.caption_length}
 
         def texts(examples: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
             return {"text": self.text_encoder.predict(examples[1], verbose=0)}
 
         return {
-            "generator": Exportable(
+            "generator": ExportSpec(
                 self.generator, facts={"captions": self.captions}, inputs_of=texts
             ),
-            "text_encoder": Exportable(
+            "text_encoder": ExportSpec(
                 self.text_encoder, facts=encoder, inputs_of=lambda examples: {"words": examples[1]}
             ),
         }
@@ -376,7 +377,7 @@ class StackGAN(LatentModel):
         numbers = words.encode_words(texts, self.vocabulary, self.caption_length)
         return self.text_encoder(numbers, training=False).numpy()
 
-    def samples_shown(self, about: int = 64) -> int:
+    def preview_count(self, about: int = 64) -> int:
         """How many samples one picture takes: whole rows of captions."""
         return max(1, round(about / len(self.captions))) * len(self.captions)
 
@@ -408,11 +409,11 @@ class StackGAN(LatentModel):
         inputs = {"z": latents, "text": self.encode([str(text) for text in texts])}
         return self.run_generator(self.generator, inputs, batch_size=batch_size)
 
-    def pictures(
+    def previews(
         self, examples: tuple[np.ndarray, ...], *, about: int = 64, seed: int = 0
     ) -> dict[str, View]:
         """Samples of the captions, each a column, and what stage one made of them."""
-        latents = self.draw_latents(self.samples_shown(about), seed=seed)
+        latents = self.draw_latents(self.preview_count(about), seed=seed)
         texts = words.in_turn(self.captions, len(latents))
         columns = len(self.captions)
         text = self.encode(texts)

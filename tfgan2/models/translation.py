@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfgan2.export.spec import ExportSpec
 from tfgan2.images import side_by_side
 from tfgan2.models.adversarial import AdversarialModel, Metrics, Samples
-from tfgan2.models.base import Exportable, GenerativeModel, View, check_range
+from tfgan2.models.base import GenerativeModel, View, check_range
 from tfgan2.nn import losses
 from tfgan2.nn.resizing import crops
 
@@ -40,7 +41,7 @@ class TranslationModel(GenerativeModel):
             found["input_channels"] = facts["input_shape"][2]
         return found
 
-    def samples_shown(self, about: int = SHOWN) -> int:
+    def preview_count(self, about: int = SHOWN) -> int:
         """How many samples one picture takes."""
         return min(about, SHOWN)
 
@@ -132,11 +133,11 @@ class AdversarialTranslation(AdversarialModel, TranslationModel):
         """The generator that samples are taken from, for images of another size."""
         return with_weights(self.build_generator(height, width), self.sampling_generator)
 
-    def exports(self) -> dict[str, Exportable]:
+    def exports(self) -> dict[str, ExportSpec]:
         generator = self.sampling_generator
-        return {"generator": Exportable(generator, self.resized, self.facts(), self.inputs_of)}
+        return {"generator": ExportSpec(generator, self.resized, self.facts(), self.inputs_of)}
 
-    def pictures(
+    def previews(
         self, examples: tuple[np.ndarray, ...], *, about: int = SHOWN, seed: int = 0
     ) -> dict[str, View]:
         inputs = self.inputs_of(examples, seed=seed)

@@ -20,7 +20,7 @@ from tfgan2.models.base import (
     make_optimizer,
 )
 from tfgan2.models.latent import LatentModel
-from tfgan2.networks.parts import Kernels
+from tfgan2.networks.parts import Initializers
 from tfgan2.nn import losses
 
 MANIFOLD = 20  # images per side
@@ -115,7 +115,7 @@ class VAE(LatentModel):
             self.image_shape,
             width=self.width,
             max_width=self.max_width,
-            kernels=Kernels(2 * self.seed),
+            init=Initializers(2 * self.seed),
         )
         logits = layers.Activation("linear", dtype="float32", name="logits")(x)
         if self.likelihood == "bernoulli":
@@ -127,7 +127,7 @@ class VAE(LatentModel):
         return keras.Model(z, image, name="generator")
 
     def _encoder(self) -> keras.Model:
-        kernels = Kernels(2 * self.seed + 1)
+        init = Initializers(2 * self.seed + 1)
         image = keras.Input(self.image_shape, name="image")
         x = networks.see_image(
             self.network,
@@ -135,11 +135,14 @@ class VAE(LatentModel):
             width=self.width,
             max_width=self.max_width,
             norm=networks.NORMS[self.network],
-            kernels=kernels,
+            init=init,
         )
         outputs = {
             name: layers.Dense(
-                self.latent_dim, kernel_initializer=kernels.normal(), dtype="float32", name=name
+                self.latent_dim,
+                kernel_initializer=init.normal(),
+                dtype="float32",
+                name=name,
             )(x)
             for name in ("mean", "log_var")
         }

@@ -10,7 +10,7 @@ from keras import layers
 
 from tfgan2.images import is_points
 from tfgan2.networks import began, dcgan, mlp, resnet
-from tfgan2.networks.parts import Kernels, check_square, features_and_heads, seed_spectral
+from tfgan2.networks.parts import Initializers, check_square, features_and_heads, seed_spectral
 
 # The default width of each: units or channels.
 WIDTHS = {"mlp": 512, "dcgan": 64, "resnet": 128, "tutorial": 128, "began": 64}
@@ -51,20 +51,18 @@ def make_image(
     *,
     width: int,
     max_width: int,
-    kernels: Kernels,
+    init: Initializers,
 ) -> keras.KerasTensor:
     """The values from which a last activation makes the image: float, shape `image_shape`."""
     if network == "dcgan":
-        return dcgan.strided_generator(
-            x, image_shape, width=width, max_width=max_width, kernels=kernels
-        )
+        return dcgan.strided_generator(x, image_shape, width=width, max_width=max_width, init=init)
     build = {
         "mlp": mlp.generator,
         "resnet": resnet.generator,
         "tutorial": dcgan.tutorial_generator,
         "began": began.generator,
     }[network]
-    return build(x, image_shape, width=width, kernels=kernels)
+    return build(x, image_shape, width=width, init=init)
 
 
 def see_image(
@@ -76,7 +74,7 @@ def see_image(
     norm: str,
     use_spectral: bool = False,
     dropout: float = 0.0,
-    kernels: Kernels,
+    init: Initializers,
 ) -> keras.KerasTensor:
     """Features of an image: float, shape (n,)."""
     settings: dict[str, Any] = {
@@ -84,7 +82,7 @@ def see_image(
         "norm": norm,
         "use_spectral": use_spectral,
         "dropout": dropout,
-        "kernels": kernels,
+        "init": init,
     }
     if network == "dcgan":
         return dcgan.strided_features(x, max_width=max_width, **settings)
@@ -122,7 +120,7 @@ def generator(
         A functional model from "z", float32, shape (latent_dim,), and with labels "label", int32,
         shape (), to "image", float32, in [-1, 1]; points are not bounded.
     """
-    kernels = Kernels(seed)
+    init = Initializers(seed)
     inputs = x = keras.Input((latent_dim,), name="z")
     if num_labels:
         label = keras.Input((), dtype="int32", name="label")
@@ -130,9 +128,9 @@ def generator(
         # Of length 1 or so, as a one-hot label is: a longer one drowns the latents, and the images
         # of a class come out all the same (measured with acgan on MNIST).
         length = LABEL_EMBEDDING**-0.5
-        embedding = layers.Embedding(num_labels, LABEL_EMBEDDING, kernels.normal(length))
+        embedding = layers.Embedding(num_labels, LABEL_EMBEDDING, init.normal(length))
         x = layers.Concatenate()([x, embedding(label)])
-    x = make_image(network, x, image_shape, width=width, max_width=max_width, kernels=kernels)
+    x = make_image(network, x, image_shape, width=width, max_width=max_width, init=init)
     last = "linear" if is_points(image_shape) else "tanh"
     image = layers.Activation(last, dtype="float32", name="image")(x)
     return keras.Model(inputs, image, name="generator")
@@ -174,7 +172,7 @@ def discriminator(
         "label", int32, shape (packing,), to logits, float32, shape (1,), or with heads to a dict
         of "logits" and the heads, float32.
     """
-    kernels = Kernels(seed)
+    init = Initializers(seed)
     height, breadth, channels = image_shape
     inputs = x = keras.Input((height, breadth, channels * packing), name="image")
     if num_labels:
@@ -182,7 +180,7 @@ def discriminator(
         inputs = [x, label]
         # Joined as the architecture takes it: as further features, or as further channels.
         size = LABEL_EMBEDDING if network == "mlp" else height * breadth
-        embedded = layers.Embedding(num_labels, size, kernels.normal(1.0))(label)
+        embedded = layers.Embedding(num_labels, size, init.normal(1.0))(label)
         if network == "mlp":
             x = layers.Concatenate()([layers.Flatten()(x), layers.Flatten()(embedded)])
         else:
@@ -196,15 +194,15 @@ def discriminator(
         norm=norm,
         use_spectral=use_spectral,
         dropout=dropout,
-        kernels=kernels,
+        init=init,
     )
     model = features_and_heads(
         inputs,
         features,
-        kernels,
+        init,
         use_spectral=use_spectral,
         heads=dict(heads or {}),
         head_width=head_width,
     )
-    seed_spectral(model, kernels)
+    seed_spectral(model, init)
     return model

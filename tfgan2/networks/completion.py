@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from tfgan2.networks.parts import Kernels, normalised
+from tfgan2.networks.parts import Initializers, normalised
 from tfgan2.nn.layers import Filled, Hidden
 
 DILATIONS = (2, 4, 8, 16)
@@ -26,7 +26,7 @@ def generator(
         A functional model from "input", in [-1, 1], and "mask", shape (height, width, 1), 1 where
         it is to be filled and 0 elsewhere, to "image", float32, in [-1, 1].
     """
-    kernels = Kernels(seed)
+    init = Initializers(seed)
     image = keras.Input(input_shape, name="input")
     mask = keras.Input((*input_shape[:2], 1), name="mask")
 
@@ -40,7 +40,7 @@ def generator(
             "same",
             dilation_rate=dilation,
             use_bias=norm == "none",
-            kernel_initializer=kernels.glorot(),
+            kernel_initializer=init.glorot(),
         )(y)
         return layers.ReLU()(normalised(y, norm))
 
@@ -51,7 +51,7 @@ def generator(
             2,
             "same",
             use_bias=norm == "none",
-            kernel_initializer=kernels.glorot(),
+            kernel_initializer=init.glorot(),
         )(y)
         return layers.ReLU()(normalised(y, norm))
 
@@ -64,7 +64,11 @@ def generator(
     x = convolved(enlarged(x, 2 * width), 2 * width)
     x = convolved(enlarged(x, width), max(1, width // 2))
     x = layers.Conv2D(
-        input_shape[-1], 3, padding="same", kernel_initializer=kernels.glorot(), dtype="float32"
+        input_shape[-1],
+        3,
+        padding="same",
+        kernel_initializer=init.glorot(),
+        dtype="float32",
     )(x)
     made = layers.Activation("tanh", dtype="float32")(x)
     whole = Filled(dtype="float32", name="image")([image, mask, made])
@@ -86,7 +90,7 @@ def discriminator(
         A functional model from "image" and "local", shape (local_size, local_size, channels), to a
         logit, float32, shape (1,).
     """
-    kernels = Kernels(seed)
+    init = Initializers(seed)
     image = keras.Input(image_shape, name="image")
     local = keras.Input((local_size, local_size, image_shape[-1]), name="local")
 
@@ -94,15 +98,15 @@ def discriminator(
         filters, first = width, True
         while x.shape[1] > 4:
             x = layers.Conv2D(
-                filters, 5, 2, "same", use_bias=first, kernel_initializer=kernels.normal()
+                filters, 5, 2, "same", use_bias=first, kernel_initializer=init.normal()
             )(x)
             x = layers.LeakyReLU(0.2)(normalised(x, "none" if first else "batch"))
             filters, first = min(8 * width, 2 * filters), False
         x = layers.Flatten()(x)
-        return layers.Dense(16 * width, kernel_initializer=kernels.glorot())(x)
+        return layers.Dense(16 * width, kernel_initializer=init.glorot())(x)
 
     x = layers.Concatenate()([features(image), features(local)])
-    logits = layers.Dense(1, kernel_initializer=kernels.glorot(), dtype="float32", name="logits")(
+    logits = layers.Dense(1, kernel_initializer=init.glorot(), dtype="float32", name="logits")(
         layers.LeakyReLU(0.2)(x)
     )
     return keras.Model([image, local], logits, name="discriminator")

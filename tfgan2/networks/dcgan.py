@@ -13,7 +13,7 @@ from itertools import pairwise
 import keras
 from keras import layers
 
-from tfgan2.networks.parts import Kernels, crop_to, normalised, sizes_down, spectral
+from tfgan2.networks.parts import Initializers, crop_to, normalised, sizes_down, spectral
 from tfgan2.nn.layers import Dropout
 
 
@@ -41,7 +41,7 @@ def strided_generator(
     *,
     width: int,
     max_width: int,
-    kernels: Kernels,
+    init: Initializers,
 ) -> keras.KerasTensor:
     """Transposed 4x4 convolutions with stride 2, batch norm and ReLU.
 
@@ -53,7 +53,7 @@ def strided_generator(
         image_shape: (size, size, channels).
         width: channels before the last layer; they double towards the latents.
         max_width: but not above this.
-        kernels: makes the initial weights, N(0, 0.02) as in the paper.
+        init: makes the initial weights, N(0, 0.02) as in the paper.
 
     Returns:
         Values before the last activation, shape `image_shape`.
@@ -61,19 +61,21 @@ def strided_generator(
     sizes = strided_sizes(image_shape[0])
     widths = strided_widths(sizes, width, max_width)
     base, depth = sizes[-1], widths[-1]
-    x = layers.Dense(base * base * depth, use_bias=False, kernel_initializer=kernels.normal())(x)
+    x = layers.Dense(base * base * depth, use_bias=False, kernel_initializer=init.normal())(x)
     x = layers.Reshape((base, base, depth))(x)
     x = layers.ReLU()(normalised(x, "batch"))
     for size, channels in zip(sizes[-2:0:-1], widths[-2::-1], strict=True):
-        settings = {"use_bias": False, "kernel_initializer": kernels.normal(), "padding": "same"}
+        settings = {
+            "use_bias": False,
+            "kernel_initializer": init.normal(),
+            "padding": "same",
+        }
         if x.shape[1] == size:
             x = layers.Conv2D(channels, 3, **settings)(x)
         else:
             x = crop_to(layers.Conv2DTranspose(channels, 4, 2, **settings)(x), size)
         x = layers.ReLU()(normalised(x, "batch"))
-    x = layers.Conv2DTranspose(image_shape[-1], 4, 2, "same", kernel_initializer=kernels.normal())(
-        x
-    )
+    x = layers.Conv2DTranspose(image_shape[-1], 4, 2, "same", kernel_initializer=init.normal())(x)
     return crop_to(x, sizes[0])
 
 
@@ -85,7 +87,7 @@ def strided_features(
     norm: str,
     use_spectral: bool,
     dropout: float,
-    kernels: Kernels,
+    init: Initializers,
 ) -> keras.KerasTensor:
     """4x4 convolutions with stride 2, a norm except in the first, LeakyReLU 0.2.
 
@@ -96,7 +98,7 @@ def strided_features(
         norm: one of `parts.NORMS`; "batch" is the paper's.
         use_spectral: hold kernels to a spectral norm of 1.
         dropout: share of the last features that is dropped.
-        kernels: makes the initial weights, N(0, 0.02) as in the paper.
+        init: makes the initial weights, N(0, 0.02) as in the paper.
 
     Returns:
         Shape (n,).
@@ -112,16 +114,20 @@ def strided_features(
             stride,
             "same",
             use_bias=own_norm == "none",
-            kernel_initializer=kernels.normal(),
+            kernel_initializer=init.normal(),
         )
         x = normalised(spectral(convolution, use_spectral)(x), own_norm)
         x = layers.LeakyReLU(0.2)(x)
     x = layers.Flatten()(x)
-    return Dropout(dropout, seed=kernels.seed())(x) if dropout else x
+    return Dropout(dropout, seed=init.seed())(x) if dropout else x
 
 
 def tutorial_generator(
-    x: keras.KerasTensor, image_shape: tuple[int, int, int], *, width: int, kernels: Kernels
+    x: keras.KerasTensor,
+    image_shape: tuple[int, int, int],
+    *,
+    width: int,
+    init: Initializers,
 ) -> keras.KerasTensor:
     """Chollet's network for CIFAR-10 frogs: 5x5 convolutions with LeakyReLU, no batch norm.
 
@@ -132,7 +138,7 @@ def tutorial_generator(
         x: latents, shape (n,).
         image_shape: (size, size, channels).
         width: channels of the first features; the rest has twice as many.
-        kernels: makes the initial weights (Glorot uniform).
+        init: makes the initial weights (Glorot uniform).
 
     Returns:
         Values before the last activation, shape `image_shape`.
@@ -140,17 +146,17 @@ def tutorial_generator(
     sizes = sizes_down(image_shape[0], 16)
     if len(sizes) == 1:
         sizes = [sizes[0], -(-sizes[0] // 2)]
-    x = layers.Dense(sizes[-1] * sizes[-1] * width, kernel_initializer=kernels.glorot())(x)
+    x = layers.Dense(sizes[-1] * sizes[-1] * width, kernel_initializer=init.glorot())(x)
     x = layers.Reshape((sizes[-1], sizes[-1], width))(layers.LeakyReLU(0.3)(x))
-    x = layers.Conv2D(2 * width, 5, padding="same", kernel_initializer=kernels.glorot())(x)
+    x = layers.Conv2D(2 * width, 5, padding="same", kernel_initializer=init.glorot())(x)
     x = layers.LeakyReLU(0.3)(x)
     for size in sizes[-2::-1]:
-        x = layers.Conv2DTranspose(2 * width, 4, 2, "same", kernel_initializer=kernels.glorot())(x)
+        x = layers.Conv2DTranspose(2 * width, 4, 2, "same", kernel_initializer=init.glorot())(x)
         x = layers.LeakyReLU(0.3)(crop_to(x, size))
     for _ in range(2):
-        x = layers.Conv2D(2 * width, 5, padding="same", kernel_initializer=kernels.glorot())(x)
+        x = layers.Conv2D(2 * width, 5, padding="same", kernel_initializer=init.glorot())(x)
         x = layers.LeakyReLU(0.3)(x)
-    return layers.Conv2D(image_shape[-1], 7, padding="same", kernel_initializer=kernels.glorot())(x)
+    return layers.Conv2D(image_shape[-1], 7, padding="same", kernel_initializer=init.glorot())(x)
 
 
 def tutorial_features(
@@ -160,7 +166,7 @@ def tutorial_features(
     norm: str,
     use_spectral: bool,
     dropout: float,
-    kernels: Kernels,
+    init: Initializers,
 ) -> keras.KerasTensor:
     """Chollet's discriminator: a 3x3 convolution, strided 4x4 ones, LeakyReLU, dropout at the end.
 
@@ -172,16 +178,16 @@ def tutorial_features(
         norm: one of `parts.NORMS`, after every layer but the first; "none" is the book's.
         use_spectral: hold kernels to a spectral norm of 1.
         dropout: share of the last features that is dropped.
-        kernels: makes the initial weights (Glorot uniform).
+        init: makes the initial weights (Glorot uniform).
 
     Returns:
         Shape (n,).
     """
-    convolution = layers.Conv2D(width, 3, padding="same", kernel_initializer=kernels.glorot())
+    convolution = layers.Conv2D(width, 3, padding="same", kernel_initializer=init.glorot())
     strided = sizes_down(x.shape[1], 4)[1:]
     x = layers.LeakyReLU(0.3)(spectral(convolution, use_spectral)(x))
     for _ in strided:
-        convolution = layers.Conv2D(width, 4, 2, "same", kernel_initializer=kernels.glorot())
+        convolution = layers.Conv2D(width, 4, 2, "same", kernel_initializer=init.glorot())
         x = layers.LeakyReLU(0.3)(normalised(spectral(convolution, use_spectral)(x), norm))
     x = layers.Flatten()(x)
-    return Dropout(dropout, seed=kernels.seed())(x) if dropout else x
+    return Dropout(dropout, seed=init.seed())(x) if dropout else x

@@ -14,7 +14,7 @@ from tfgan2.nn.layers import SpectralNormalization
 NORMS = ("none", "batch", "layer", "instance")
 
 
-class Kernels:
+class Initializers:
     """Initial weights, each layer with a seed of its own.
 
     Keras gives two layers of one shape the same weights for one seed.
@@ -79,18 +79,18 @@ def spectral(layer: layers.Layer, wanted: bool = True) -> layers.Layer:
     return SpectralNormalization(layer, name=f"{layer.name}_sn")
 
 
-def seed_spectral(model: keras.Model, kernels: Kernels) -> None:
+def seed_spectral(model: keras.Model, init: Initializers) -> None:
     """Gives the power iterations of all layers starts that depend on the seed; Keras' do not."""
     for layer in model.layers:
         if isinstance(layer, SpectralNormalization):
             start = layer.vector_u
-            start.assign(kernels.normal(1.0)(start.shape, start.dtype))
+            start.assign(init.normal(1.0)(start.shape, start.dtype))
 
 
 def features_and_heads(
     inputs: Any,
     features: keras.KerasTensor,
-    kernels: Kernels,
+    init: Initializers,
     *,
     use_spectral: bool,
     heads: dict[str, int],
@@ -101,7 +101,7 @@ def features_and_heads(
     Args:
         inputs: of the model.
         features: shape (F,).
-        kernels: for the last layers.
+        init: for the last layers.
         use_spectral: whether their kernels are held to a spectral norm of 1.
         heads: further outputs besides the logits: name -> units.
         head_width: units of a hidden layer that the further outputs share; 0: none.
@@ -112,14 +112,14 @@ def features_and_heads(
     """
 
     def last(x: keras.KerasTensor, units: int, name: str) -> keras.KerasTensor:
-        dense = layers.Dense(units, kernel_initializer=kernels.normal(), dtype="float32", name=name)
+        dense = layers.Dense(units, kernel_initializer=init.normal(), dtype="float32", name=name)
         return spectral(dense, use_spectral)(x)
 
     logits = last(features, 1, "logits")
     if not heads:
         return keras.Model(inputs, logits, name="discriminator")
     if head_width:
-        features = layers.Dense(head_width, kernel_initializer=kernels.normal(), use_bias=False)(
+        features = layers.Dense(head_width, kernel_initializer=init.normal(), use_bias=False)(
             features
         )
         features = layers.LeakyReLU(0.2)(normalised(features, "batch"))

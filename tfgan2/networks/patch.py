@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from tfgan2.errors import UserError
-from tfgan2.networks.parts import Kernels, normalised
+from tfgan2.networks.parts import Initializers, normalised
 
 PATCHES = {16: 1, 34: 2, 70: 3}
 """Edge of the patches that a logit sees: how many convolutions halve the size."""
@@ -53,7 +53,7 @@ def discriminator(
         A functional model from "image", and where there are input channels "input", to logits,
         float32, one for each patch, shape (height / 2^n, width / 2^n, 1).
     """
-    kernels = Kernels(seed)
+    init = Initializers(seed)
     inputs = x = keras.Input(image_shape, name="image")
     if input_channels:
         beside = keras.Input((*image_shape[:2], input_channels), name="input")
@@ -65,10 +65,15 @@ def discriminator(
         bias = level == 0 or norm == "none"
         stride = 2 if level < halvings else 1
         x = layers.Conv2D(
-            filters, 4, stride, "same", use_bias=bias, kernel_initializer=kernels.normal()
+            filters, 4, stride, "same", use_bias=bias, kernel_initializer=init.normal()
         )(x)
         x = layers.LeakyReLU(0.2)(normalised(x, norm) if level else x)
     logits = layers.Conv2D(
-        1, 4, padding="same", kernel_initializer=kernels.normal(), dtype="float32", name="logits"
+        1,
+        4,
+        padding="same",
+        kernel_initializer=init.normal(),
+        dtype="float32",
+        name="logits",
     )(x)
     return keras.Model(inputs, logits, name=name)

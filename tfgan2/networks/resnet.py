@@ -5,12 +5,16 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from tfgan2.networks.parts import Kernels, crop_to, normalised, sizes_down, spectral
+from tfgan2.networks.parts import Initializers, crop_to, normalised, sizes_down, spectral
 from tfgan2.nn.layers import Dropout
 
 
 def generator(
-    x: keras.KerasTensor, image_shape: tuple[int, int, int], *, width: int, kernels: Kernels
+    x: keras.KerasTensor,
+    image_shape: tuple[int, int, int],
+    *,
+    width: int,
+    init: Initializers,
 ) -> keras.KerasTensor:
     """A dense layer, residual blocks that each double the size, batch norm and ReLU before each.
 
@@ -18,27 +22,27 @@ def generator(
         x: latents, shape (n,).
         image_shape: (size, size, channels).
         width: channels of every layer. The paper has 256 for 32x32.
-        kernels: makes the initial weights (Glorot uniform).
+        init: makes the initial weights (Glorot uniform).
 
     Returns:
         Values before the last activation, shape `image_shape`.
     """
     sizes = sizes_down(image_shape[0], 7)
     base = sizes[-1]
-    x = layers.Dense(base * base * width, kernel_initializer=kernels.glorot())(x)
+    x = layers.Dense(base * base * width, kernel_initializer=init.glorot())(x)
     x = layers.Reshape((base, base, width))(x)
     for size in sizes[-2::-1]:
-        x = _block_up(x, size, width, kernels)
+        x = _block_up(x, size, width, init)
     x = layers.ReLU()(normalised(x, "batch"))
-    return layers.Conv2D(image_shape[-1], 3, padding="same", kernel_initializer=kernels.glorot())(x)
+    return layers.Conv2D(image_shape[-1], 3, padding="same", kernel_initializer=init.glorot())(x)
 
 
-def _block_up(x: keras.KerasTensor, size: int, width: int, kernels: Kernels) -> keras.KerasTensor:
+def _block_up(x: keras.KerasTensor, size: int, width: int, init: Initializers) -> keras.KerasTensor:
     def larger(y: keras.KerasTensor) -> keras.KerasTensor:
         return crop_to(layers.UpSampling2D(2)(y), size) if y.shape[1] < size else y
 
     def convolved(y: keras.KerasTensor, kernel: int) -> keras.KerasTensor:
-        settings = {"padding": "same", "kernel_initializer": kernels.glorot()}
+        settings = {"padding": "same", "kernel_initializer": init.glorot()}
         return layers.Conv2D(width, kernel, **settings)(y)
 
     y = convolved(larger(layers.ReLU()(normalised(x, "batch"))), 3)
@@ -54,7 +58,7 @@ def features(
     norm: str,
     use_spectral: bool,
     dropout: float,
-    kernels: Kernels,
+    init: Initializers,
 ) -> keras.KerasTensor:
     """Residual blocks that halve the size down to 8 or less, two more, ReLU, sum over the pixels.
 
@@ -64,16 +68,14 @@ def features(
         norm: one of `parts.NORMS`, before each convolution but the first; "none" is the paper's.
         use_spectral: hold kernels to a spectral norm of 1; the paper does.
         dropout: share of the features that is dropped.
-        kernels: makes the initial weights (Glorot uniform).
+        init: makes the initial weights (Glorot uniform).
 
     Returns:
         Shape (width,).
     """
 
     def convolved(y: keras.KerasTensor, kernel: int) -> keras.KerasTensor:
-        convolution = layers.Conv2D(
-            width, kernel, padding="same", kernel_initializer=kernels.glorot()
-        )
+        convolution = layers.Conv2D(width, kernel, padding="same", kernel_initializer=init.glorot())
         return spectral(convolution, use_spectral)(y)
 
     def smaller(y: keras.KerasTensor) -> keras.KerasTensor:
@@ -92,4 +94,4 @@ def features(
     pixels = x.shape[1] * x.shape[2]
     x = layers.GlobalAveragePooling2D(dtype="float32")(x)
     x = layers.Rescaling(float(pixels), dtype="float32")(x)
-    return Dropout(dropout, seed=kernels.seed())(x) if dropout else x
+    return Dropout(dropout, seed=init.seed())(x) if dropout else x

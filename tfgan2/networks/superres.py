@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from tfgan2.networks.parts import Kernels, normalised
+from tfgan2.networks.parts import Initializers, normalised
 from tfgan2.nn.layers import PixelShuffle
 
 
@@ -31,11 +31,11 @@ def generator(
     Returns:
         A functional model from "input" to "image", float32, in [-1, 1], `scale` times as large.
     """
-    kernels = Kernels(seed)
+    init = Initializers(seed)
     image = keras.Input(input_shape, name="input")
 
     def convolved(y: keras.KerasTensor, filters: int, size: int = 3) -> keras.KerasTensor:
-        return layers.Conv2D(filters, size, padding="same", kernel_initializer=kernels.glorot())(y)
+        return layers.Conv2D(filters, size, padding="same", kernel_initializer=init.glorot())(y)
 
     def prelu(y: keras.KerasTensor) -> keras.KerasTensor:
         return layers.PReLU(shared_axes=[1, 2])(y)
@@ -63,7 +63,7 @@ def discriminator(image_shape: tuple[int, int, int], *, width: int, seed: int) -
     Returns:
         A functional model from "image" to a logit, float32, shape (1,).
     """
-    kernels = Kernels(seed)
+    init = Initializers(seed)
     image = x = keras.Input(image_shape, name="image")
     for level in range(4):
         for stride in (1, 2):
@@ -74,11 +74,11 @@ def discriminator(image_shape: tuple[int, int, int], *, width: int, seed: int) -
                 stride,
                 "same",
                 use_bias=first,
-                kernel_initializer=kernels.glorot(),
+                kernel_initializer=init.glorot(),
             )(x)
             x = layers.LeakyReLU(0.2)(normalised(x, "none" if first else "batch"))
-    x = layers.Dense(16 * width, kernel_initializer=kernels.glorot())(layers.Flatten()(x))
-    logits = layers.Dense(1, kernel_initializer=kernels.glorot(), dtype="float32", name="logits")(
+    x = layers.Dense(16 * width, kernel_initializer=init.glorot())(layers.Flatten()(x))
+    logits = layers.Dense(1, kernel_initializer=init.glorot(), dtype="float32", name="logits")(
         layers.LeakyReLU(0.2)(x)
     )
     return keras.Model(image, logits, name="discriminator")

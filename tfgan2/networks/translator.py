@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from tfgan2.networks.parts import Kernels, normalised
+from tfgan2.networks.parts import Initializers, normalised
 from tfgan2.nn.layers import ReflectionPadding
 
 HALVINGS = 2
@@ -40,12 +40,12 @@ def generator(
     Returns:
         A functional model from "input" to "image", float32, in [-1, 1].
     """
-    kernels = Kernels(seed)
+    init = Initializers(seed)
     image = keras.Input(input_shape, name="input")
 
     def settings(padding: str = "same") -> dict[str, object]:
         bias = norm == "none"
-        return {"padding": padding, "use_bias": bias, "kernel_initializer": kernels.normal()}
+        return {"padding": padding, "use_bias": bias, "kernel_initializer": init.normal()}
 
     def block(y: keras.KerasTensor) -> keras.KerasTensor:
         filters = y.shape[-1]
@@ -66,6 +66,6 @@ def generator(
     for level in reversed(range(HALVINGS)):
         x = layers.Conv2DTranspose(width * 2**level, 3, 2, **settings())(x)
         x = layers.ReLU()(normalised(x, norm))
-    x = layers.Conv2D(channels, 7, kernel_initializer=kernels.normal())(ReflectionPadding(3)(x))
+    x = layers.Conv2D(channels, 7, kernel_initializer=init.normal())(ReflectionPadding(3)(x))
     x = layers.Activation("tanh", dtype="float32", name="image")(x)
     return keras.Model(image, x, name=name)

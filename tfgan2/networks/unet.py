@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from tfgan2.errors import UserError
-from tfgan2.networks.parts import Kernels, normalised
+from tfgan2.networks.parts import Initializers, normalised
 from tfgan2.nn.layers import Dropout
 
 DEEPEST = 8
@@ -55,12 +55,12 @@ def generator(
     Returns:
         A functional model from "input" to "image", float32, in [-1, 1].
     """
-    kernels = Kernels(seed)
+    init = Initializers(seed)
     image = x = keras.Input(input_shape, name="input")
 
     def settings(last: bool = False) -> dict[str, object]:
         bias = last or norm == "none"
-        return {"padding": "same", "use_bias": bias, "kernel_initializer": kernels.normal()}
+        return {"padding": "same", "use_bias": bias, "kernel_initializer": init.normal()}
 
     widths = [min(max_width, width * 2**level) for level in range(depth)]
     skips = []
@@ -75,7 +75,7 @@ def generator(
         x = layers.Conv2DTranspose(widths[level], 4, 2, **settings())(layers.ReLU()(x))
         x = normalised(x, norm)
         if dropout and depth - 2 - level < DROPPED:
-            x = Dropout(dropout, seed=kernels.seed())(x)
+            x = Dropout(dropout, seed=init.seed())(x)
         x = layers.Concatenate()([x, skips[level]])
     x = layers.Conv2DTranspose(channels, 4, 2, **settings(True))(layers.ReLU()(x))
     x = layers.Activation("tanh", dtype="float32", name="image")(x)

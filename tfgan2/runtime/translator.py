@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from tfgan2.errors import UserError
-from tfgan2.images import to_picture, to_uint8
-from tfgan2.images.files import UnreadablePictureError, as_pixels, fit
+from tfgan2.images import to_pil, to_uint8
+from tfgan2.images.files import UnreadableImageError, as_pixels, fit
 from tfgan2.runtime.backends import Backend, in_batches
 
 
@@ -101,7 +101,7 @@ class Translator:
         image = pixels[None].astype(np.float32) / 127.5 - 1.0
         made = self(image, None if hidden is None else hidden[None].astype(np.float32))
         taken = pixels if hidden is None else np.where(hidden, np.uint8(128), pixels)
-        return to_picture(taken), finish(made[0], pixels, hidden)
+        return to_pil(taken), finish(made[0], pixels, hidden)
 
     def prepare(
         self, picture: Image.Image, mask: Image.Image | None = None
@@ -129,7 +129,7 @@ class Translator:
             if self.size is None:
                 return as_pixels(picture, channels)
             return fit(picture, size=self.size[0], channels=channels)
-        except UnreadablePictureError as error:
+        except UnreadableImageError as error:
             raise UserError(f"the {what} cannot be used: {error}") from error
 
 
@@ -143,7 +143,7 @@ def finish(made: np.ndarray, pixels: np.ndarray, hidden: np.ndarray | None) -> I
     """
     shown = to_uint8(made)
     # What is not filled is the very input: no step through [-1, 1] may change it.
-    return to_picture(shown if hidden is None else np.where(hidden, shown, pixels))
+    return to_pil(shown if hidden is None else np.where(hidden, shown, pixels))
 
 
 def middle(picture: Image.Image) -> Image.Image:

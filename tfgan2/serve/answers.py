@@ -15,7 +15,7 @@ from tfgan2.images import (
     encode_png,
     is_points,
     sample_arrays,
-    to_picture,
+    to_pil,
     to_uint8,
 )
 
@@ -96,12 +96,12 @@ def encode(
         digits = max(5, len(str(len(images) - 1)))
         with zipfile.ZipFile(buffer, "w") as archive:
             for index, image in enumerate(to_uint8(images)):
-                content = encode_png(to_picture(image), fast=True)
+                content = encode_png(to_pil(image), fast=True)
                 archive.writestr(zipfile.ZipInfo(f"{index:0{digits}d}.png"), content)
         return buffer.getvalue()
     if kind != PNG:
         np.savez(buffer, allow_pickle=False, **sample_arrays(images, latents, labels))
         return buffer.getvalue()
     if len(images) == 1 and not is_points(images.shape):
-        return encode_png(to_picture(to_uint8(images[0])), fast=True)
+        return encode_png(to_pil(to_uint8(images[0])), fast=True)
     return encode_grid(images, columns=columns, fast=True)

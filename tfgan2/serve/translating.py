@@ -13,7 +13,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from tfgan2.errors import UserError
 from tfgan2.images import encode_png
-from tfgan2.images.files import TooManyPixelsError, UnreadablePictureError, open_picture
+from tfgan2.images.files import TooManyPixelsError, UnreadableImageError, open_image
 from tfgan2.runtime import Translator
 from tfgan2.runtime.translator import finish, middle
 from tfgan2.serve.answers import PNG, wanted
@@ -87,7 +87,7 @@ def make_router(work: Work, translator: Translator) -> APIRouter:
             return problem(415, str(error))
         except TooManyPixelsError as error:
             return problem(413, str(error))
-        except UnreadablePictureError as error:
+        except UnreadableImageError as error:
             return problem(422, str(error))
         return Response(content, media_type=PNG)
 
@@ -120,8 +120,8 @@ async def _uploads(request: Request, most: int) -> tuple[bytes, bytes | None]:
 
 def _opened(content: bytes, name: str, most_pixels: int) -> Any:
     try:
-        return open_picture(content, formats=FORMATS, most_pixels=most_pixels)
-    except UnreadablePictureError as error:
+        return open_image(content, formats=FORMATS, most_pixels=most_pixels)
+    except UnreadableImageError as error:
         raise type(error)(f"{name}: {error}") from error
 
 

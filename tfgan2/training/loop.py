@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2 import images, registry, runs
-from tfgan2.distributed.strategies import GONE, Place
+from tfgan2.distributed.strategies import GONE, Worker
 from tfgan2.errors import TrainingDivergedError, UserError, cannot_write
 from tfgan2.kernels.rewriting import compiled_update
 from tfgan2.training import checkpoints, stats
@@ -84,7 +84,7 @@ class Trainer:
         dataset: ImageDataset,
         display: Display,
         evaluator: Evaluator | None = None,
-        place: Place | None = None,
+        place: Worker | None = None,
         mirror: Mirror | None = None,
     ) -> None:
         """Prepares.
@@ -108,7 +108,7 @@ class Trainer:
         self.dataset = dataset
         self.display = display
         self._evaluator = evaluator
-        self.place = place or Place.of(tf.distribute.get_strategy())
+        self.place = place or Worker.of(tf.distribute.get_strategy())
         batch_size = self.options.batch_size or model.batch_size
         self.images_per_step = batch_size * model.batches_per_step
         self.step = 0
@@ -186,7 +186,7 @@ class Trainer:
                 self._batches, seed=options.seed, start=self.step * self.images_per_step
             )
         )
-        shown = self.model.samples_shown(options.sample_count)
+        shown = self.model.preview_count(options.sample_count)
         held_out = self.dataset.held_out
         self.examples = (held_out or self.dataset).some(shown, seed=options.seed)
         if self.place.chief and not (self.run / "reals.png").exists():
@@ -331,7 +331,7 @@ class Trainer:
     def _show(self, writer: stats.Writer) -> None:
         path = self.run / "samples" / f"step-{self.step:07d}.png"
         options = self.options
-        pictures = self.model.pictures(self.examples, about=options.sample_count, seed=options.seed)
+        pictures = self.model.previews(self.examples, about=options.sample_count, seed=options.seed)
         for name, view in pictures.items():
             own = path.parent / name / path.name
             own.parent.mkdir(exist_ok=True, parents=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfgan2 import registry, runs
 from tfgan2.data import KINDS, POINTS, kind_of
-from tfgan2.distributed.strategies import Place
+from tfgan2.distributed.strategies import Worker
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.models.base import GenerativeModel
 from tfgan2.models.translation import TranslationModel
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def start(
     run: Path,
     config: runs.RunConfig,
-    place: Place,
+    place: Worker,
     display: Display,
     *,
     devices: str,
