@@ -38,36 +38,36 @@ VOLATILE |= {"bytes", "versions"}
 
 DIGITS = "--dataset digits --image-size 16"
 CASES = {
-    "gan": f"gan {DIGITS} width=16 latent_dim=8",
-    "gan-minimax": f"gan {DIGITS} width=16 latent_dim=8 loss=minimax lookahead=5",
-    "gan-points": "gan --dataset ring8 width=16",
-    "dcgan": f"dcgan {DIGITS} width=8 latent_dim=8",
-    "dcgan-regularized": f"dcgan {DIGITS} width=8 latent_dim=8 augment=color,translation,cutout "
+    "gan": f"gan {DIGITS} base_channels=16 latent_dim=8",
+    "gan-minimax": f"gan {DIGITS} base_channels=16 latent_dim=8 loss=minimax lookahead=5",
+    "gan-points": "gan --dataset ring8 base_channels=16",
+    "dcgan": f"dcgan {DIGITS} base_channels=8 latent_dim=8",
+    "dcgan-regularized": f"dcgan {DIGITS} base_channels=8 latent_dim=8 augment=color,translation,cutout "
     "instance_noise=0.1 instance_noise_steps=15 label_noise=0.1 lookahead=5 packing=2 d_steps=2 "
     "label_smoothing=0.1 dropout=0.2",
     "dcgan-tutorial": "dcgan --dataset digits --image-size 32 --channels 3 network=tutorial "
     "width=16",
-    "dcgan-resnet": "dcgan --dataset faces --image-size 24 network=resnet width=8",
-    "cgan": f"cgan {DIGITS} width=16 latent_dim=8",
-    "cgan-dcgan": f"cgan {DIGITS} width=8 network=dcgan packing=2",
-    "acgan": f"acgan {DIGITS} width=8 latent_dim=8",
-    "infogan": f"infogan {DIGITS} width=8",
-    "lsgan": f"lsgan {DIGITS} width=8 latent_dim=8",
-    "wgan": f"wgan {DIGITS} width=8 latent_dim=8",
-    "wgan-gp": f"wgan-gp {DIGITS} width=8 latent_dim=8",
-    "wgan-gp-layer": f"wgan-gp {DIGITS} width=8 critic_norm=layer one_sided=true d_steps=2",
-    "dragan": f"dragan {DIGITS} width=8 latent_dim=8",
-    "began": f"began {DIGITS} width=8 latent_dim=8",
-    "began-began": f"began {DIGITS} width=8 network=began",
-    "sngan": f"sngan {DIGITS} width=8 latent_dim=8",
-    "sngan-resnet": f"sngan {DIGITS} width=8 network=resnet d_steps=2",
-    "vae": f"vae {DIGITS} width=16 latent_dim=8",
-    "vae-gaussian": f"vae {DIGITS} width=8 network=dcgan likelihood=gaussian latent_dim=2",
-    "pix2pix": "pix2pix --dataset PAIRS --image-size 32 width=8",
-    "cyclegan": "cyclegan --dataset UNPAIRED --image-size 16 width=8 pool_size=5 blocks=2",
-    "inpainting": f"inpainting {DIGITS} width=8 augment=translation",
-    "srgan": "srgan --dataset faces --image-size 24 width=8 blocks=2 pretrain_steps=10",
-    "stackgan": "stackgan --dataset digits-captions --image-size 16 width=8 latent_dim=8 blocks=1 "
+    "dcgan-resnet": "dcgan --dataset faces --image-size 24 network=resnet base_channels=8",
+    "cgan": f"cgan {DIGITS} base_channels=16 latent_dim=8",
+    "cgan-dcgan": f"cgan {DIGITS} base_channels=8 network=dcgan packing=2",
+    "acgan": f"acgan {DIGITS} base_channels=8 latent_dim=8",
+    "infogan": f"infogan {DIGITS} base_channels=8",
+    "lsgan": f"lsgan {DIGITS} base_channels=8 latent_dim=8",
+    "wgan": f"wgan {DIGITS} base_channels=8 latent_dim=8",
+    "wgan-gp": f"wgan-gp {DIGITS} base_channels=8 latent_dim=8",
+    "wgan-gp-layer": f"wgan-gp {DIGITS} base_channels=8 critic_norm=layer one_sided=true d_steps=2",
+    "dragan": f"dragan {DIGITS} base_channels=8 latent_dim=8",
+    "began": f"began {DIGITS} base_channels=8 latent_dim=8",
+    "began-began": f"began {DIGITS} base_channels=8 network=began",
+    "sngan": f"sngan {DIGITS} base_channels=8 latent_dim=8",
+    "sngan-resnet": f"sngan {DIGITS} base_channels=8 network=resnet d_steps=2",
+    "vae": f"vae {DIGITS} base_channels=16 latent_dim=8",
+    "vae-gaussian": f"vae {DIGITS} base_channels=8 network=dcgan likelihood=gaussian latent_dim=2",
+    "pix2pix": "pix2pix --dataset PAIRS --image-size 32 base_channels=8",
+    "cyclegan": "cyclegan --dataset UNPAIRED --image-size 16 base_channels=8 pool_size=5 blocks=2",
+    "inpainting": f"inpainting {DIGITS} base_channels=8 augment=translation",
+    "srgan": "srgan --dataset faces --image-size 24 base_channels=8 blocks=2 pretrain_steps=10",
+    "stackgan": "stackgan --dataset digits-captions --image-size 16 base_channels=8 latent_dim=8 blocks=1 "
     "text_steps=5 stage_one_steps=8",
 }
 TRANSLATIONS = ("pix2pix", "cyclegan", "inpainting", "srgan")
@@ -134,6 +134,7 @@ def record(case: str, work: Path, core: int) -> dict[str, Any]:
 
     with np.load(next((run / "checkpoints").glob("*.npz"))) as arrays:
         state = {key: digest(arrays[key].tobytes()) for key in arrays.files if key != "header"}
+    metadata = (run / "export" / "metadata.json").read_text()
     generated = {}
     for path in sorted((run / "made").rglob("*.*")):
         name = str(path.relative_to(run / "made"))
@@ -150,7 +151,7 @@ def record(case: str, work: Path, core: int) -> dict[str, Any]:
             for path in sorted([*run.glob("samples/**/*.png"), run / "reals.png"])
         },
         "generated": generated,
-        "metadata": stable(json.loads((run / "export" / "metadata.json").read_text())),
+        "metadata": stable(json.loads(metadata.replace(f"{work}/", "WORK/"))),
     }
 
 

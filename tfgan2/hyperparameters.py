@@ -1,158 +1,317 @@
-"""A flavour's hyperparameters, read from its source: no TensorFlow is imported.
+"""Hyperparameters as data: each is declared once, in the `Config` of the class it belongs to.
 
-The constructor's signature and docstring are the one place where they are written down. Griffe
-reads both without running the file, so `tfgan2 info` answers at once, and a mistyped `--set` is
-told before TensorFlow has been loaded.
+    class WGANGP(LatentGAN):
+        class Config(LatentGAN.Config):
+            d_steps: int = 5
+            penalty_weight: float = option(10.0, "weight of the gradient penalty", at_least=0)
+
+The constructor's arguments, the checks, `tfgan2 info`, `--set`, `config.json` and the tables in the
+docs come from this declaration. A subclass inherits the options of its bases; a plain value, as for
+`d_steps`, changes the default alone.
+
+Imports no TensorFlow. To show the options of a flavour without importing it, `config_class` reads
+its source and runs the `Config` classes alone; their bodies may use what they import from
+`tfgan2.hyperparameters`, `tfgan2.models.options` and `tfgan2.networks`.
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
-import logging
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import inspect
+import numbers
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-
-import griffe
+from typing import Any, ClassVar
 
 from tfgan2 import registry
 from tfgan2.errors import UserError, unknown
 
-# Set by the dataset and by --seed, not by --set.
-NOT_SETTABLE = (
-    *("image_shape", "num_classes", "input_channels", "vocabulary", "caption_length", "captions"),
-    "seed",
-)
+_REQUIRED: Any = object()
+_INHERITED: Any = object()
+_KINDS: dict[str, tuple[type, str]] = {
+    "bool": (bool, "true or false"),
+    "int": (numbers.Integral, "a whole number"),
+    "float": (numbers.Real, "a number"),
+    "str": (str, "a text"),
+}
+_LIGHT_MODULES = ("tfgan2.hyperparameters", "tfgan2.models.options", "tfgan2.networks", "typing")
 
 
 @dataclass(frozen=True)
-class Hyperparameter:
-    """One argument of a flavour's constructor.
+class Option:
+    """One hyperparameter.
 
     Attributes:
-        name: as in the signature.
-        type: its annotation's source, for example "float | None".
-        default: the default's source, or "" where there is none.
-        help: what the docstring says of it, on one line.
-        choices: the values that a Literal allows, or ().
+        default: its value where none is given; None: `Config.resolve` computes it.
+        help: one line: what the value does, and its unit.
+        at_least: smallest possible value.
+        at_most: largest possible value.
+        choices: the possible values.
+        from_data: computes the value from the facts of a dataset, see `ImageDataset.facts`; `--set`
+            cannot change such an option.
+        name: the attribute's name in `Config`.
+        type: the attribute's annotation, for example "int | None".
+        presets: other defaults: value of the option `network` -> default.
     """
 
-    name: str
-    type: str
-    default: str
-    help: str
-    choices: tuple[str, ...] = ()
+    default: Any = _REQUIRED
+    help: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+    choices: Collection[Any] | None = None
+    from_data: Callable[[Mapping[str, Any]], Any] | None = None
+    name: str = ""
+    type: str = ""
+    presets: Mapping[str, Any] | None = None
+
+    @property
+    def settable(self) -> bool:
+        """True if `--set` may change it."""
+        return self.from_data is None and self.name != "seed"
+
+    @property
+    def kinds(self) -> list[str]:
+        """The alternatives of the type."""
+        return [kind.strip() for kind in self.type.split("|")]
+
+    @property
+    def optional(self) -> bool:
+        """True if the value may be None."""
+        return self.default is None or "None" in self.kinds
+
+    def default_text(self) -> str:
+        """The default as the command line shows it, for example "100, tutorial 32"."""
+        default = "" if self.default is None or self.default is _REQUIRED else str(self.default)
+        return ", ".join([default, *(f"{k} {v}" for k, v in (self.presets or {}).items())])
+
+    def check(self, value: Any) -> None:
+        """Raises a UserError unless the value is possible."""
+        if value is None and self.optional:
+            return
+        kind: Any
+        kind, words = _KINDS.get(self.kinds[0], (object, ""))
+        if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+            raise UserError(f"{self.name} must be {words}, not {value!r}")
+        if self.choices is not None:
+            if value not in self.choices:
+                allowed = ", ".join(map(str, self.choices))
+                raise UserError(f"{self.name} must be one of {allowed}, not {value!r}")
+            return
+        low, high = self.at_least, self.at_most
+        if (low is not None and not value >= low) or (high is not None and not value <= high):
+            bounds = f"at least {low:g}" if high is None else f"from {low or 0:g} to {high:g}"
+            raise UserError(f"{self.name} must be {bounds}, not {value:g}")
 
     def parse(self, text: str) -> Any:
-        """The value that `--set name=text` means.
+        """Returns the value of `--set name=text`.
 
         Raises:
-            UserError: the text is no value of this type; the message says what would be.
+            UserError: the text is not a value of this type.
         """
-        if self.choices:
-            if text in self.choices:
-                return text
-            raise unknown(f"value of {self.name}", text, self.choices)
-        kinds = [kind.strip() for kind in self.type.split("|")]
-        if "None" in kinds and text.lower() == "none":
+        if self.optional and text.lower() == "none":
             return None
-        wanted = next(kind for kind in kinds if kind != "None")
+        if self.choices is not None:
+            named = {str(choice): choice for choice in self.choices}
+            if text not in named:
+                raise unknown(f"value of {self.name}", text, named)
+            return named[text]
+        kind = self.kinds[0]
         try:
-            if wanted == "bool":
+            if kind == "bool":
                 return {"true": True, "false": False}[text.lower()]
-            if wanted == "int":
-                return int(text)
-            if wanted == "float":
-                return float(text)
-            if wanted == "str":
-                return text
-            return ast.literal_eval(text)
+            return {"int": int, "float": float, "str": str}.get(kind, ast.literal_eval)(text)
         except (KeyError, ValueError, SyntaxError):
-            likes = {"bool": "true or false", "int": "a whole number", "float": "a number"}
-            raise UserError(
-                f"{self.name} must be {likes.get(wanted, f'of type {wanted}')}, not {text!r}"
-            ) from None
+            words = _KINDS.get(kind, (object, f"of type {kind}"))[1]
+            raise UserError(f"{self.name} must be {words}, not {text!r}") from None
 
 
-def _read_class(path: str) -> griffe.Class | None:
-    """The class at "package.module.Class" from its source, or None where there is no such file."""
-    module_name, _, class_name = path.rpartition(".")
+def option(
+    default: Any = _INHERITED,
+    help: str = _INHERITED,
+    *,
+    at_least: float | None = _INHERITED,
+    at_most: float | None = _INHERITED,
+    choices: Collection[Any] | None = _INHERITED,
+    **presets: Any,
+) -> Any:
+    """Declares an option in the body of a `Config`; the arguments are those of `Option`.
+
+    What is left out stays as in the base class that declares an option of the same name. `presets`
+    are the defaults for other architectures: `option(100, tutorial=32)`.
+    """
+    given = {"default": default, "help": help, "at_least": at_least, "at_most": at_most}
+    given |= {"choices": choices, "presets": presets or _INHERITED}
+    return {key: value for key, value in given.items() if value is not _INHERITED}
+
+
+def data_option(help: str, from_data: Callable[[Mapping[str, Any]], Any], **given: Any) -> Any:
+    """Declares an option whose value the dataset decides."""
+    return {"help": help, "from_data": from_data, **given}
+
+
+class Hyperparameters:
+    """Base class of every `Config`.
+
+    Attributes:
+        options: the options by name, the class's own first, then the inherited ones.
+    """
+
+    options: ClassVar[dict[str, Option]] = {}
+    _own: ClassVar[dict[str, Option]] = {}
+
+    def __init_subclass__(cls) -> None:
+        inherited: dict[str, Option] = {}
+        for base in reversed(cls.__mro__[1:]):
+            inherited |= vars(base).get("_own", {})
+        cls._own = {}
+        for name, annotation in inspect.get_annotations(cls).items():
+            given = vars(cls).get(name, _REQUIRED)
+            fields = given if isinstance(given, dict) else {"default": given, "presets": None}
+            kind = getattr(annotation, "__name__", str(annotation))
+            cls._own[name] = replace(inherited.get(name, Option()), **fields, name=name, type=kind)
+        known = inherited | cls._own
+        names = [name for base in cls.__mro__ for name in vars(base).get("_own", {})]
+        cls.options = {name: known[name] for name in names}
+
+    def __init__(self, **values: Any) -> None:
+        """Takes and checks values.
+
+        Args:
+            **values: by the names of the options; those left out have their defaults.
+
+        Raises:
+            UserError: an unknown name, a missing or an impossible value.
+        """
+        for name in values:
+            if name not in self.options:
+                raise unknown("hyperparameter", name, self.options)
+        network = values.get("network", self.options.get("network", Option()).default)
+        for name, item in self.options.items():
+            presets: Mapping[Any, Any] = item.presets or {}
+            value = values.get(name, presets.get(network, item.default))
+            if value is _REQUIRED:
+                raise UserError(f"{name} is missing: {item.help}")
+            item.check(value)
+            setattr(self, name, tuple(value) if isinstance(value, list) else value)
+        self.resolve()
+
+    def resolve(self) -> None:
+        """Computes the options that are None, and checks what several options decide together.
+
+        A subclass that overrides it calls `super().resolve()`.
+        """
+
+    def default(self, name: str, value: Any) -> None:
+        """Sets an option that is None."""
+        if getattr(self, name) is None:
+            setattr(self, name, value)
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        return ((name, getattr(self, name)) for name in self.options)
+
+
+# --- reading a flavour's source ------------------------------------------------------------------
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    """The syntax tree of a module; empty if there is no Python source."""
     try:
-        spec = find_spec(module_name)
+        spec = find_spec(module)
     except ModuleNotFoundError:
-        return None
+        spec = None
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
-        return None
-    file = Path(spec.origin)
-    module = griffe.visit(module_name, filepath=file, code=file.read_text(encoding="utf-8"))
-    found = module.members.get(class_name)
-    return found if isinstance(found, griffe.Class) else None
+        return ast.Module([], [])
+    return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
 
 
-def _chain(flavour: registry.Flavour) -> Iterator[griffe.Class]:
-    """The flavour's class and its bases, as far as they have a say in the constructor."""
-    path = f"{flavour.module}.{flavour.class_name}"
-    while True:
-        cls = _read_class(path)
-        if cls is None:
-            return
-        yield cls
-        if not cls.bases:
-            return
-        first, dot, rest = str(cls.bases[0]).partition(".")
-        path = cls.module.imports.get(first, f"{cls.module.path}.{first}") + dot + rest
-        if path.partition(".")[0] in ("keras", "tensorflow"):  # finding them would import them
-            return
+def _class_node(parent: ast.Module | ast.ClassDef, name: str) -> ast.ClassDef | None:
+    classes = [node for node in parent.body if isinstance(node, ast.ClassDef)]
+    return next((node for node in classes if node.name == name), None)
 
 
-def _plain(text: str) -> str:
-    return " ".join(text.split())
+def _imports(module: str) -> dict[str, tuple[str, str]]:
+    """The names that a module imports by `from … import`: name -> (module, name there)."""
+    return {
+        alias.asname or alias.name: (node.module, alias.name)
+        for node in _tree(module).body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
 
 
-def hyperparameters(name: str) -> dict[str, Hyperparameter]:
-    """What `--set` may change in a flavour.
+def _origin(module: str, name: str) -> tuple[str, str]:
+    """Module and name of a class that a module knows by a name."""
+    return (module, name) if _class_node(_tree(module), name) else _imports(module)[name]
 
-    Args:
-        name: the flavour.
 
-    Returns:
-        By name, in the order of the signatures: the flavour's own first, then what it shares.
+def _bases(module: str, node: ast.ClassDef) -> list[tuple[str, str]]:
+    """Module and name of the bases of a class, as far as their source is at hand."""
+    names = [base.id for base in node.bases if isinstance(base, ast.Name)]
+    known = [_origin(module, name) for name in names if name in _imports(module)]
+    local = [(module, name) for name in names if _class_node(_tree(module), name)]
+    return [*local, *known]
+
+
+@cache
+def _config(module: str, name: str) -> type[Hyperparameters]:
+    """The `Config` of a class, made from the source of its `Config` and of those it inherits."""
+    node = _class_node(_tree(module), name)
+    if node is None:
+        return Hyperparameters
+    nested = _class_node(node, "Config")
+    if nested is None:
+        inherited = [_config(*base) for base in _bases(module, node)]
+        return next((config for config in inherited if config.options), Hyperparameters)
+    namespace: dict[str, Any] = {"__name__": module, "_bases": []}
+    for alias, (source, original) in _imports(module).items():
+        if source in _LIGHT_MODULES:
+            namespace[alias] = getattr(import_module(source), original, None)
+    for base in nested.bases:
+        if isinstance(base, ast.Attribute):  # X.Config
+            namespace["_bases"].append(_config(*_origin(module, ast.unparse(base.value))))
+        else:
+            namespace["_bases"].append(namespace[ast.unparse(base)])
+    bases: list[ast.expr] = [ast.Starred(ast.Name("_bases", ast.Load()), ast.Load())]
+    body = ast.Module([ast.ClassDef("Config", bases, [], nested.body, [])], [])
+    flags = __future__.annotations.compiler_flag
+    exec(compile(ast.fix_missing_locations(body), module, "exec", flags), namespace)
+    return namespace["Config"]
+
+
+def config_class(name: str) -> type[Hyperparameters]:
+    """The `Config` of a flavour, without importing TensorFlow.
 
     Raises:
         UserError: no such flavour, or its source was not found.
     """
-    logging.getLogger("griffe").setLevel(logging.CRITICAL)  # remarks on docstring style
     flavour = registry.find(name)
-    found: dict[str, Hyperparameter] = {}
-    for cls in _chain(flavour):
-        init = cls.members.get("__init__")
-        if not isinstance(init, griffe.Function):
-            continue
-        helps: dict[str, str] = {}
-        if init.docstring:
-            for section in init.docstring.parse("google"):
-                if section.kind is griffe.DocstringSectionKind.parameters:
-                    helps = {item.name: _plain(item.description) for item in section.value}
-        for parameter in init.parameters:
-            skip = parameter.name in ("self", *NOT_SETTABLE) or parameter.name in found
-            if skip or parameter.kind is griffe.ParameterKind.var_keyword:
-                continue
-            annotation = str(parameter.annotation or "str")
-            literal = re.search(r"Literal\[(.*?)\]", annotation)
-            choices = ast.literal_eval(f"({literal[1]},)") if literal else ()
-            found[parameter.name] = Hyperparameter(
-                name=parameter.name,
-                type=annotation,
-                default="" if parameter.default is None else str(parameter.default).strip("'\""),
-                help=helps.get(parameter.name, ""),
-                choices=tuple(str(choice) for choice in choices),
-            )
-    if not found:
+    try:
+        config = _config(flavour.module, flavour.class_name)
+    except (
+        NameError,
+        KeyError,
+        AttributeError,
+        TypeError,
+    ):  # it needs more than its source: import it
+        config = registry.load_class(name).Config
+    if not config.options:
         raise UserError(f"flavour {name!r}: no source found for {flavour.target}")
-    return found
+    return config
+
+
+def hyperparameters(name: str) -> dict[str, Option]:
+    """The options of a flavour that `--set` may change, by name: its own first, then shared ones.
+
+    Raises:
+        UserError: no such flavour, or its source was not found.
+    """
+    return {key: item for key, item in config_class(name).options.items() if item.settable}
 
 
 def data_kind(name: str) -> str:
@@ -161,15 +320,33 @@ def data_kind(name: str) -> str:
     Raises:
         UserError: no such flavour.
     """
-    for cls in _chain(registry.find(name)):
-        found = cls.members.get("data_kind")
-        if isinstance(found, griffe.Attribute) and found.value is not None:
-            return str(ast.literal_eval(str(found.value)))
-    return "images"
+
+    def search(module: str, class_name: str) -> str | None:
+        node = _class_node(_tree(module), class_name)
+        for item in node.body if node else []:
+            text = ast.unparse(item)
+            if text.startswith(("data_kind = ", "data_kind: str = ")):
+                return str(ast.literal_eval(text.partition(" = ")[2]))
+        found = [search(*base) for base in _bases(module, node)] if node else []
+        return next((kind for kind in found if kind), None)
+
+    flavour = registry.find(name)
+    return search(flavour.module, flavour.class_name) or "images"
+
+
+def description(name: str) -> str:
+    """The docstring of the flavour's class.
+
+    Raises:
+        UserError: no such flavour.
+    """
+    flavour = registry.find(name)
+    node = _class_node(_tree(flavour.module), flavour.class_name)
+    return (ast.get_docstring(node) or "") if node else ""
 
 
 def parse_settings(name: str, settings: Iterable[str]) -> dict[str, Any]:
-    """What `--set key=value` options say.
+    """The values of `--set key=value` options.
 
     Args:
         name: the flavour.
@@ -192,13 +369,3 @@ def parse_settings(name: str, settings: Iterable[str]) -> dict[str, Any]:
             raise unknown(f"hyperparameter of {name}", key, known)
         values[key] = known[key].parse(text.strip())
     return values
-
-
-def description(name: str) -> str:
-    """The docstring of the flavour's class.
-
-    Raises:
-        UserError: no such flavour.
-    """
-    cls = next(_chain(registry.find(name)), None)
-    return cls.docstring.value if cls is not None and cls.docstring else ""

@@ -183,6 +183,4 @@ def create(name: str, **hyperparameters: Any) -> GenerativeModel:
     Raises:
         UserError: an unknown flavour or hyperparameter, or a value that is not possible.
     """
-    cls = load_class(name)
-    cls.check_names(hyperparameters)
-    return cls(**hyperparameters)
+    return load_class(name)(**hyperparameters)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tfgan2 import hyperparameters, registry, runs
+from tfgan2 import registry, runs
 from tfgan2.costs.cards import CARDS, Card, find_card, find_network
 from tfgan2.costs.prediction import ASSUMPTIONS, predict
 
@@ -93,7 +93,7 @@ def report(
     chosen = {
         name: value
         for name, value in model.get_config().items()
-        if name not in hyperparameters.NOT_SETTABLE
+        if model.Config.options[name].settable
     }
     return {
         "flavour": asked.flavour,

@@ -6,53 +6,33 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfgan2.models.adversarial import Metrics, Samples
-from tfgan2.models.base import check_range
-from tfgan2.models.cross_entropy import CrossEntropyModel
+from tfgan2.hyperparameters import option
+from tfgan2.models.base import Metrics
+from tfgan2.models.latent import ConditionalGAN
+from tfgan2.models.regularizers import LabelSmoothing, Samples
+from tfgan2.nn import losses
 
 
-class ACGAN(CrossEntropyModel):
-    """A GAN whose discriminator also names the class, Odena et al. 2016 (arXiv:1610.09585).
+class ACGAN(ConditionalGAN):
+    """A GAN whose discriminator also predicts the class, Odena et al. 2016 (arXiv:1610.09585).
 
-    The discriminator sees images without labels. It minimises the cross entropy of the source, real
-    or generated, plus that of the class, on real and on generated images; the generator, which is
-    given the class, -log D(G(z, c)) plus the cross entropy of the class it was to make.
+    The discriminator sees images without labels. It minimizes the cross entropy of the source, real
+    or generated, plus that of the class, on real and on generated images. The generator minimizes
+    -log D(G(z, c)) plus the cross entropy of its class c. The paper's class_weight is 1.
     """
 
-    labels_are_classes = True
+    class Config(LabelSmoothing.Config, ConditionalGAN.Config):
+        class_weight: float = option(1.0, "weight of the class losses", at_least=0)
+        dropout: float = 0.5
 
-    def __init__(
-        self,
-        image_shape: tuple[int, int, int],
-        *,
-        num_classes: int,
-        class_weight: float = 1.0,
-        dropout: float = 0.5,
-        **shared: Any,
-    ) -> None:
-        """Builds the networks.
+    gan_loss = losses.NON_SATURATING
 
-        Args:
-            image_shape: (height, width, channels).
-            num_classes: of the dataset.
-            class_weight: of the class losses, both players; the paper's is 1.
-            dropout: share of the discriminator's features dropped before its last layers.
-            **shared: see `CrossEntropyModel`.
+    def discriminator_settings(self) -> dict[str, Any]:
+        return {"heads": {"classes": self.num_labels * self.packing.count}}
 
-        Raises:
-            UserError: a value that is not possible.
-        """
-        super().__init__(image_shape, dropout=dropout, **shared)
-        check_range("num_classes", num_classes, 1)
-        check_range("class_weight", class_weight, 0.0)
-        self.num_classes = self.num_labels = num_classes
-        self.class_weight = class_weight
-        heads = {"classes": num_classes * self.packing}
-        self.set_networks(*self.standard_networks(heads=heads))
-
-    def _class_loss(self, class_logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def class_loss(self, class_logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Cross entropy and accuracy of the classes, float32 scalars."""
-        class_logits = tf.reshape(class_logits, (-1, self.num_classes))
+        class_logits = tf.reshape(class_logits, (-1, self.num_labels))
         entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, class_logits)
         hits = tf.argmax(class_logits, axis=-1, output_type=tf.int32) == labels
         return tf.reduce_mean(entropy), tf.reduce_mean(tf.cast(hits, tf.float32))
@@ -60,16 +40,16 @@ class ACGAN(CrossEntropyModel):
     def discriminator_objective(
         self, real: Samples, fake: Samples, stream: str
     ) -> tuple[tf.Tensor, Metrics]:
-        seen, made = (self.discriminator(x.images, training=True) for x in (real, fake))
-        source = self.discriminator_loss(*self.mixed_up(seen["logits"], made["logits"], stream))
-        real_class, accuracy = self._class_loss(seen["classes"], real.labels)
-        fake_class, _ = self._class_loss(made["classes"], fake.labels)
+        on_real, on_fake = self.logits(real), self.logits(fake)
+        source = self.discriminator_loss(on_real["logits"], on_fake["logits"], stream)
+        real_class, accuracy = self.class_loss(on_real["classes"], real.labels)
+        fake_class, _ = self.class_loss(on_fake["classes"], fake.labels)
         metrics = {"real_class_loss": real_class, "real_class_accuracy": accuracy}
-        loss = source + self.class_weight * (real_class + fake_class)
-        return loss, {**self.scores(seen["logits"], made["logits"]), **metrics}
+        loss = source + self.config.class_weight * (real_class + fake_class)
+        return loss, {**self.scores(on_real["logits"], on_fake["logits"]), **metrics}
 
     def generator_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
-        made = self.discriminator(fake.images, training=True)
-        fake_class, accuracy = self._class_loss(made["classes"], fake.labels)
-        loss = self.generator_loss(made["logits"]) + self.class_weight * fake_class
+        on_fake = self.logits(fake)
+        fake_class, accuracy = self.class_loss(on_fake["classes"], fake.labels)
+        loss = self.gan_loss.generator(on_fake["logits"]) + self.config.class_weight * fake_class
         return loss, {"fake_class_loss": fake_class, "fake_class_accuracy": accuracy}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,31 +11,28 @@ import tensorflow as tf
 from tfgan2.distributed import replicas
 from tfgan2.errors import UserError
 from tfgan2.export.spec import ExportSpec
+from tfgan2.hyperparameters import option
 from tfgan2.images import side_by_side
-from tfgan2.models.adversarial import Metrics
-from tfgan2.models.base import (
-    Batch,
-    View,
-    check_choice,
-    check_range,
-    make_optimizer,
-)
-from tfgan2.models.players import TwoPlayerModel
-from tfgan2.models.translation import SHOWN, TranslationModel, with_weights
-from tfgan2.networks import patch as patch_gan
-from tfgan2.networks import translator
-from tfgan2.networks.parts import NORMS
+from tfgan2.models.base import Batch, Metrics, View, make_optimizer
+from tfgan2.models.game import DISCRIMINATOR, GENERATOR
+from tfgan2.models.options import Adam, ImageInput, LearningRate
+from tfgan2.models.translation import PREVIEW_COUNT, TranslationModel, with_weights
+from tfgan2.networks import cyclegan as networks
+from tfgan2.networks import patch
+from tfgan2.networks.layers import LayerMaker
 from tfgan2.nn import losses
+
+A_TO_B, B_TO_A = "a_to_b", "b_to_a"
 
 
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Constant for the first half of the planned steps, then linearly to zero."""
+    """Constant for the first half of the planned steps, then linear to zero."""
 
     def __init__(self, initial: float, model: CycleGAN) -> None:
         """
         Args:
-            initial: the learning rate of the first half.
-            model: knows how many steps are planned.
+            initial: learning rate of the first half.
+            model: has the number of planned steps.
         """
         self.initial = initial
         self.model = model
@@ -49,175 +46,124 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         return {"initial": self.initial}
 
 
-class CycleGAN(TwoPlayerModel, TranslationModel):
+class CycleGAN(TranslationModel):
     """Two kinds of images become each other without pairs, Zhu et al. 2017 (arXiv:1703.10593).
 
-    G makes B from A and F makes A from B. Each discriminator judges patches by least squares,
-    ((D(b) - 1)^2 + D(G(a))^2) / 2, shown fakes from a pool of earlier ones. The generators minimise
-    (D(G(a)) - 1)^2 and its mirror, cycle_weight * (|F(G(a)) - a| + |G(F(b)) - b|), and
+    G makes B from A and F makes A from B. Each discriminator scores patches by least squares,
+    ((D(b) - 1)^2 + D(G(a))^2) / 2, where fakes come from a pool of earlier ones. The generators
+    minimize (D(G(a)) - 1)^2 and its mirror, cycle_weight * (|F(G(a)) - a| + |G(F(b)) - b|), and
     identity_weight * cycle_weight * (|G(b) - b| + |F(a) - a|).
 
     The learning rate is constant for the first half of the steps and falls to zero in the second.
     """
 
+    class Config(ImageInput, LearningRate, Adam):
+        cycle_weight: float = option(10.0, "weight of the cycle loss", at_least=0)
+        identity_weight: float = option(
+            0.5,
+            "weight of the identity loss, as a fraction of cycle_weight; 0 if channels differ",
+            at_least=0,
+        )
+        pool_size: int = option(
+            50, "earlier fakes to show to the discriminators; 0 disables it", at_least=0
+        )
+        blocks: int = option(
+            0, "residual blocks of the generators; 0: 9 from 256 pixels on, else 6", at_least=0
+        )
+        decay: bool = option(True, "let the learning rate fall to zero in the second half")
+
+        def resolve(self) -> None:
+            super().resolve()
+            height, width, channels = self.image_shape
+            if height % 4 or width % 4 or min(height, width) < 16:
+                raise UserError(
+                    f"cyclegan needs images whose edges are multiples of 4, 16 or more, not "
+                    f"{height}x{width}: give --image-size"
+                )
+            self.blocks = self.blocks or networks.default_blocks(height)
+            if self.input_channels != channels:
+                self.identity_weight = 0.0
+
     data_kind = "unpaired"
     batch_size = 1
-    size_multiple = 2**translator.HALVINGS
+    size_multiple = 2**networks.HALVINGS
 
-    def __init__(
-        self,
-        image_shape: tuple[int, int, int],
-        *,
-        input_channels: int | None = None,
-        cycle_weight: float = 10.0,
-        identity_weight: float = 0.5,
-        pool_size: int = 50,
-        blocks: int = 0,
-        patch: int = 0,
-        width: int = 64,
-        norm: Literal["none", "batch", "layer", "instance"] = "instance",
-        jitter: bool = True,
-        mirror: bool = True,
-        learning_rate: float = 2e-4,
-        beta_1: float = 0.5,
-        decay: bool = True,
-        seed: int = 0,
-    ) -> None:
-        """Builds the networks.
-
-        Args:
-            image_shape: (height, width, channels) of B, edges multiples of 4.
-            input_channels: of A, whose size is the same; default: those of B.
-            cycle_weight: of the difference after there and back.
-            identity_weight: of the difference that a generator makes to what is of its kind
-                already, as a share of cycle_weight; 0 where channels differ.
-            pool_size: earlier fakes that the discriminators are shown; 0: none.
-            blocks: residual blocks of the generators; 0: 9 from 256 pixels on, else 6.
-            patch: edge of the patches that are judged, 16, 34 or 70; 0: 70, for images smaller than
-                128 pixels 34.
-            width: channels of the first layer of all networks.
-            norm: of all networks: none, batch, layer or instance.
-            jitter: enlarge images by 30/256 and cut a random part of the size wanted.
-            mirror: mirror half of the images.
-            learning_rate: of both optimizers, Adam.
-            beta_1: decay of their first moment.
-            decay: let the learning rate fall in the second half.
-            seed: of the initial weights and of all noise.
-
-        Raises:
-            UserError: a value that is not possible.
-        """
-        super().__init__(image_shape, seed=seed)
-        height, breadth, channels = self.image_shape
-        input_channels = input_channels or channels
-        if height % 4 or breadth % 4 or min(height, breadth) < 16:
-            raise UserError(
-                f"cyclegan needs images whose edges are multiples of 4, 16 or more, not "
-                f"{height}x{breadth}: give --image-size"
+    def build_networks(self) -> None:
+        height, width, _ = self.image_shape
+        shapes = {"a": (height, width, self.config.input_channels), "b": self.image_shape}
+        self.generator = self._build_generator(A_TO_B, height, width)
+        self.back_generator = self._build_generator(B_TO_A, height, width)
+        self.discriminator_a, self.discriminator_b = (
+            patch.discriminator(
+                shape, self.config.patch, self._layers(2 + index), name=f"discriminator_{side}"
             )
-        patch = patch_gan.choose(patch, height)
-        check_range("cycle_weight", cycle_weight, 0.0)
-        check_range("identity_weight", identity_weight, 0.0)
-        check_range("pool_size", pool_size, 0)
-        check_range("blocks", blocks, 0)
-        check_range("width", width, 1)
-        check_choice("norm", norm, NORMS)
-        self.input_channels = input_channels
-        self.cycle_weight = cycle_weight
-        self.identity_weight = identity_weight if input_channels == channels else 0.0
-        self.pool_size = pool_size
-        self.blocks = blocks or translator.default_blocks(height)
-        self.patch = patch
-        self.width = width
-        self.norm = norm
-        self.jitter = jitter
-        self.mirror = mirror
-        self.learning_rate = learning_rate
-        self.beta_1 = beta_1
-        self.decay = decay
-        self.check_optimizers()
-        self.generator = self._build("a_to_b", height, breadth)
-        self.back_generator = self._build("b_to_a", height, breadth)
-        shapes = ((height, breadth, input_channels), self.image_shape)
-        self.judge_a, self.judge_b = (
-            patch_gan.discriminator(
-                shape,
-                patch=patch,
-                width=width,
-                norm=norm,
-                seed=4 * self.seed + 2 + number,
-                name=f"discriminator_{side}",
-            )
-            for number, (shape, side) in enumerate(zip(shapes, "ab", strict=True))
+            for index, (side, shape) in enumerate(shapes.items())
         )
         self.pools = [
             self.add_weight(
                 name=f"pool_{side}",
-                shape=(pool_size, *shape),
+                shape=(self.config.pool_size, *shape),
                 initializer="zeros",
                 dtype="float32",
                 trainable=False,
                 aggregation="only_first_replica",  # all have the same
             )
-            for shape, side in zip(shapes, "ab", strict=True)
-            if pool_size
+            for side, shape in shapes.items()
+            if self.config.pool_size
         ]
 
-    def _build(self, name: str, height: int | None, width: int | None) -> keras.Model:
-        channels = [self.input_channels, self.image_shape[-1]]
-        taken, made = channels if name == "a_to_b" else channels[::-1]
-        return translator.generator(
-            (height, width, taken),
-            made,
-            blocks=self.blocks,
-            width=self.width,
-            norm=self.norm,
-            seed=4 * self.seed + (name == "b_to_a"),
-            name=name,
-        )
+    def _layers(self, index: int) -> LayerMaker:
+        config = self.config
+        return LayerMaker(4 * config.seed + index, config.base_channels, norm=config.norm)
+
+    def _build_generator(self, name: str, height: int | None, width: int | None) -> keras.Model:
+        channels = [self.config.input_channels, self.image_shape[-1]]
+        inputs, outputs = channels if name == A_TO_B else channels[::-1]
+        make = self._layers(int(name == B_TO_A))
+        shape = (height, width, inputs)
+        return networks.generator(shape, outputs, self.config.blocks, make, name)
 
     def networks(self) -> dict[str, keras.Model]:
         return {
-            "a_to_b": self.generator,
-            "b_to_a": self.back_generator,
-            "discriminator_a": self.judge_a,
-            "discriminator_b": self.judge_b,
+            A_TO_B: self.generator,
+            B_TO_A: self.back_generator,
+            "discriminator_a": self.discriminator_a,
+            "discriminator_b": self.discriminator_b,
         }
 
     def exports(self) -> dict[str, ExportSpec]:
-        def exportable(name: str, network: keras.Model, side: int) -> ExportSpec:
+        def spec(name: str, network: keras.Model, side: int) -> ExportSpec:
             return ExportSpec(
                 network,
-                lambda height, width: with_weights(self._build(name, height, width), network),
-                self.facts(),
+                lambda height, width: with_weights(
+                    self._build_generator(name, height, width), network
+                ),
+                self.export_facts(),
                 lambda examples: {"input": examples[side]},
             )
 
-        both = {"a_to_b": self.generator, "b_to_a": self.back_generator}
         return {
-            name: exportable(name, network, side)
-            for side, (name, network) in enumerate(both.items())
+            A_TO_B: spec(A_TO_B, self.generator, 0),
+            B_TO_A: spec(B_TO_A, self.back_generator, 1),
         }
 
     # --- optimizers ------------------------------------------------------------------------------
 
     def plan(self, steps: int) -> None:
         super().plan(steps)
-        if self.decay:
+        if self.config.decay:
             self.train_function = None  # what Keras compiled has the old number in it
 
-    def player_variables(self, player: str) -> list[keras.Variable]:
-        """Of both generators, or of both discriminators."""
-        pair = (self.generator, self.back_generator)
-        if player == "discriminator":
-            pair = (self.judge_a, self.judge_b)
-        return [variable for network in pair for variable in network.trainable_variables]
+    def trained_by(self) -> dict[str, list[keras.Model]]:
+        return {
+            GENERATOR: [self.generator, self.back_generator],
+            DISCRIMINATOR: [self.discriminator_a, self.discriminator_b],
+        }
 
-    def default_optimizer(self, player: str) -> keras.optimizers.Optimizer:
-        optimizer = make_optimizer("adam", self.learning_rate, beta_1=self.beta_1)
-        if self.decay:
-            optimizer.learning_rate = LinearDecay(self.learning_rate, self)
-        return optimizer
+    def default_optimizer(self, name: str) -> keras.optimizers.Optimizer:
+        rate = self.config.learning_rate
+        schedule = LinearDecay(rate, self) if self.config.decay else rate
+        return make_optimizer("adam", schedule, beta_1=self.config.beta_1)
 
     # --- the game --------------------------------------------------------------------------------
 
@@ -228,61 +174,51 @@ class CycleGAN(TwoPlayerModel, TranslationModel):
             batch: images of A and of B, float32 in [-1, 1], shape (B, height, width, channels).
 
         Returns:
-            Float32 scalars: both players' losses and the generators' terms.
+            Float32 scalars: the losses of generators and discriminators, and the generators' terms.
         """
+        config = self.config
         a, b = (
-            self.varied(x, f"jitter {side}", jitter=self.jitter, mirror=self.mirror)
+            self.jittered(x, f"jitter {side}", jitter=config.jitter, mirror=config.mirror)
             for x, side in zip(batch[:2], "ab", strict=True)
         )
-        with tf.GradientTape() as tape:
+        fakes: list[tf.Tensor] = []
+
+        def generator_objective(tape: tf.GradientTape) -> tuple[tf.Tensor, Metrics]:
             fake_b = self.generator(a, training=True)
             fake_a = self.back_generator(b, training=True)
+            fakes.extend((fake_a, fake_b))
             terms = {
-                "adversarial_loss": self._fooled(self.judge_b, fake_b)
-                + self._fooled(self.judge_a, fake_a),
+                "adversarial_loss": adversarial_loss(self.discriminator_b, fake_b)
+                + adversarial_loss(self.discriminator_a, fake_a),
                 "cycle_loss": losses.absolute_error(self.back_generator(fake_b, training=True), a)
                 + losses.absolute_error(self.generator(fake_a, training=True), b),
             }
-            loss = terms["adversarial_loss"] + self.cycle_weight * terms["cycle_loss"]
-            if self.identity_weight:
+            loss = terms["adversarial_loss"] + config.cycle_weight * terms["cycle_loss"]
+            if config.identity_weight:
                 terms["identity_loss"] = losses.absolute_error(
                     self.generator(b, training=True), b
                 ) + losses.absolute_error(self.back_generator(a, training=True), a)
-                loss += self.cycle_weight * self.identity_weight * terms["identity_loss"]
-            scaled = self.scaled(loss, self.generator_optimizer)
-        makers = self.player_variables("generator")
-        self.generator_optimizer.apply(tape.gradient(scaled, makers), makers)
-        shown = [
-            self._pooled(0, tf.stop_gradient(fake_a)),
-            self._pooled(1, tf.stop_gradient(fake_b)),
-        ]
-        with tf.GradientTape() as tape:
-            judged = self._judged(self.judge_a, a, shown[0]) + self._judged(
-                self.judge_b, b, shown[1]
-            )
-            scaled = self.scaled(judged, self.discriminator_optimizer)
-        judges = self.player_variables("discriminator")
-        self.discriminator_optimizer.apply(tape.gradient(scaled, judges), judges)
+                loss += config.cycle_weight * config.identity_weight * terms["identity_loss"]
+            return loss, terms
+
+        loss, terms = self.minimize(GENERATOR, generator_objective)
+        shown = [self._pooled(side, tf.stop_gradient(fake)) for side, fake in enumerate(fakes)]
+
+        def discriminator_objective(tape: tf.GradientTape) -> tuple[tf.Tensor, Metrics]:
+            loss_a = discriminator_loss(self.discriminator_a, a, shown[0])
+            return loss_a + discriminator_loss(self.discriminator_b, b, shown[1]), {}
+
+        discriminator, _ = self.minimize(DISCRIMINATOR, discriminator_objective)
         self.step.assign_add(1)
-        return {"generator_loss": loss, "discriminator_loss": judged, **terms}
-
-    @staticmethod
-    def _fooled(judge: keras.Model, fake: tf.Tensor) -> tf.Tensor:
-        # Twice: the paper's term is the whole square.
-        return 2.0 * losses.least_squares_generator_loss(judge(fake, training=True))
-
-    @staticmethod
-    def _judged(judge: keras.Model, real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
-        return losses.least_squares_discriminator_loss(
-            judge(real, training=True), judge(fake, training=True)
-        )
+        return {"generator_loss": loss, "discriminator_loss": discriminator, **terms}
 
     def _pooled(self, side: int, fakes: tf.Tensor) -> tf.Tensor:
-        """Fakes, or for half of them an earlier one, whose place in the pool they take.
+        """Fakes, half of them swapped with earlier ones of the pool.
 
         All replicas keep the fakes of all: their pools stay the same.
         """
-        if not self.pool_size:
+        size = self.config.pool_size
+        if not size:
             return fakes
         pool = self.pools[side]
         kept, shown = tf.convert_to_tensor(pool.value), []
@@ -298,31 +234,38 @@ class CycleGAN(TwoPlayerModel, TranslationModel):
         seed = self.noise_seed(f"pool {side}", shared=True)
         draws = tf.random.stateless_uniform((2, count), seed)
         for index in range(count):
-            filled = tf.minimum(seen + index, self.pool_size)
-            full = filled == self.pool_size
-            old = tf.minimum(
-                tf.cast(draws[0, index] * self.pool_size, tf.int32), self.pool_size - 1
-            )
+            filled = tf.minimum(seen + index, size)
+            full = filled == size
+            old = tf.minimum(tf.cast(draws[0, index] * size, tf.int32), size - 1)
             swap = full & (draws[1, index] < 0.5)
-            place = tf.where(full, old, filled)
+            slot = tf.where(full, old, filled)
             fake = fakes[index]
-            earlier = tf.gather(kept, place)
+            earlier = tf.gather(kept, slot)
             shown.append(tf.where(swap, earlier, fake))
-            kept_there = tf.where(swap | ~full, fake, earlier)
-            kept = tf.tensor_scatter_nd_update(kept, [[place]], kept_there[None])
+            entry = tf.where(swap | ~full, fake, earlier)
+            kept = tf.tensor_scatter_nd_update(kept, [[slot]], entry[None])
         pool.assign(kept)
         return replicas.own_share(tf.stack(shown))
 
-    # --- pictures --------------------------------------------------------------------------------
-
     def previews(
-        self, examples: tuple[np.ndarray, ...], *, about: int = SHOWN, seed: int = 0
+        self, examples: tuple[np.ndarray, ...], *, about: int = PREVIEW_COUNT, seed: int = 0
     ) -> dict[str, View]:
-        """What becomes of A and of B, each with what it becomes when turned back."""
-        shown = {}
+        """Real images, their translations, and those translated back, in both directions."""
+        views = {}
         pairs = ((self.generator, self.back_generator), (self.back_generator, self.generator))
-        for name, real, (there, back) in zip(("", "b_to_a"), examples, pairs, strict=False):
-            made = self.run_generator(there, {"input": real}, batch_size=8)
-            again = self.run_generator(back, {"input": made}, batch_size=8)
-            shown[name] = View(side_by_side(real, made, again), columns=2)
-        return shown
+        for name, real, (there, back) in zip(("", B_TO_A), examples, pairs, strict=False):
+            translated = self.run_generator(there, {"input": real}, batch_size=8)
+            again = self.run_generator(back, {"input": translated}, batch_size=8)
+            views[name] = View(side_by_side(real, translated, again), columns=2)
+        return views
+
+
+def adversarial_loss(discriminator: keras.Model, fake: tf.Tensor) -> tf.Tensor:
+    # Twice: the paper's term is the whole square.
+    return 2.0 * losses.least_squares_generator_loss(discriminator(fake, training=True))
+
+
+def discriminator_loss(discriminator: keras.Model, real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    return losses.least_squares_discriminator_loss(
+        discriminator(real, training=True), discriminator(fake, training=True)
+    )

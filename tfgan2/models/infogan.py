@@ -7,127 +7,109 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfgan2.errors import UserError
+from tfgan2.hyperparameters import option
 from tfgan2.images import is_points
-from tfgan2.models.adversarial import Metrics, Samples
-from tfgan2.models.base import View, check_range
-from tfgan2.models.cross_entropy import CrossEntropyModel
+from tfgan2.models.base import Metrics, View
+from tfgan2.models.latent import LatentGAN
+from tfgan2.models.regularizers import LabelSmoothing, Samples
+from tfgan2.nn import losses
 
-TRAVERSAL = 10  # images per row
+TRAVERSAL_COLUMNS = 10
 
 
-class InfoGAN(CrossEntropyModel):
-    """A GAN that finds codes by itself, Chen et al. 2016 (arXiv:1606.03657).
+class InfoGAN(LatentGAN):
+    """A GAN that finds codes without labels, Chen et al. 2016 (arXiv:1606.03657).
 
     The generator takes a categorical code and continuous codes beside the noise. A head Q of the
-    discriminator says which codes an image was made with, and both players minimise, besides the
-    game, Q's error: a bound of the mutual information of codes and image,
-    weight * H(c) - E log Q(c|x), cross entropy for the category, half of the squared error for the
-    codes. No labels are needed.
+    discriminator predicts the codes from the image, and both networks minimize, besides the game,
+    Q's error, a bound of the mutual information of codes and image: category_weight times the cross
+    entropy of the category, code_weight times half of the squared error of the codes.
 
-    The weights are smaller than the paper's, and the generator learns as fast as the discriminator,
-    not five times as fast: with these networks the images of a category came out all the same
-    otherwise.
-
-    The category is the generator's `label`, so `sample --label 3` shows it. The continuous codes
-    are the last latents, U(-1, 1) as all latents are.
+    The weights are smaller than the paper's (1), and the generator learns as fast as the
+    discriminator, not five times as fast: with these networks all images of a category came out the
+    same otherwise. The category is the generator's label, so `sample --label 3` shows one. The
+    continuous codes are the last latents, U(-1, 1) like all latents.
     """
 
+    class Config(LabelSmoothing.Config, LatentGAN.Config):
+        latent_dim: int = option(64, "number of latents, the continuous codes included")
+        categories: int = option(10, "categories of the categorical code; 0: none", at_least=0)
+        codes: int = option(2, "number of continuous codes", at_least=0)
+        category_weight: float = option(0.1, "weight of the category's cross entropy", at_least=0)
+        code_weight: float = option(0.3, "weight of the codes' halved squared error", at_least=0)
+        dropout: float = 0.5
+
+        def resolve(self) -> None:
+            super().resolve()
+            if self.codes > self.latent_dim:
+                raise UserError(
+                    f"codes must be from 0 to latent_dim, {self.latent_dim}, not {self.codes}"
+                )
+            if not self.categories + self.codes:
+                raise UserError("categories + codes must be at least 1, not 0")
+
+    gan_loss = losses.NON_SATURATING
     latent_distribution = "uniform"
 
-    def __init__(
-        self,
-        image_shape: tuple[int, int, int],
-        *,
-        latent_dim: int = 64,
-        categories: int = 10,
-        codes: int = 2,
-        category_weight: float = 0.1,
-        code_weight: float = 0.3,
-        dropout: float = 0.5,
-        **shared: Any,
-    ) -> None:
-        """Builds the networks.
+    @property
+    def num_labels(self) -> int:
+        return self.config.categories
 
-        Args:
-            image_shape: (height, width, channels).
-            latent_dim: length of the latents, the continuous codes included.
-            categories: of the categorical code; 0: none.
-            codes: how many continuous codes.
-            category_weight: of the category's cross entropy, both players; the paper's is 1.
-            code_weight: of half of the squared error of the codes, both players.
-            dropout: share of the discriminator's features dropped before its last layers.
-            **shared: see `CrossEntropyModel`.
-
-        Raises:
-            UserError: a value that is not possible.
-        """
-        super().__init__(image_shape, latent_dim=latent_dim, dropout=dropout, **shared)
-        check_range("categories", categories, 0)
-        check_range("codes", codes, 0, latent_dim)
-        check_range("categories + codes", categories + codes, 1)
-        check_range("category_weight", category_weight, 0.0)
-        check_range("code_weight", code_weight, 0.0)
-        self.categories = self.num_labels = categories
-        self.codes = codes
-        self.category_weight = category_weight
-        self.code_weight = code_weight
-        heads = {"category": categories * self.packing, "codes": codes * self.packing}
-        self.set_networks(
-            *self.standard_networks(
-                heads={name: units for name, units in heads.items() if units},
-                head_width=128,
-            )
-        )
+    def discriminator_settings(self) -> dict[str, Any]:
+        units = {"category": self.config.categories, "codes": self.config.codes}
+        heads = {name: n * self.packing.count for name, n in units.items() if n}
+        return {"heads": heads, "head_units": 128}
 
     def fake_labels(self, real: Samples, count: int, stream: str) -> tf.Tensor | None:
-        if not self.categories:
+        if not self.num_labels:
             return None
         seed = self.noise_seed(stream)
-        return tf.random.stateless_uniform((count,), seed, 0, self.categories, tf.int32)
+        return tf.random.stateless_uniform((count,), seed, 0, self.num_labels, tf.int32)
 
-    def _information_loss(self, answer: Metrics, fake: Samples) -> tuple[tf.Tensor, Metrics]:
-        """Q's error on generated images: a float32 scalar, and its parts."""
-        total, parts = tf.constant(0.0), {}
-        if self.categories:
-            logits = tf.reshape(answer["category"], (-1, self.categories))
+    def information_loss(self, predictions: Metrics, fake: Samples) -> tuple[tf.Tensor, Metrics]:
+        """Q's error on generated images: a float32 scalar, and its terms."""
+        config, total, terms = self.config, tf.constant(0.0), {}
+        if config.categories:
+            logits = tf.reshape(predictions["category"], (-1, config.categories))
             entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(fake.labels, logits)
-            parts["category_loss"] = tf.reduce_mean(entropy)
-            total += self.category_weight * parts["category_loss"]
-        if self.codes:
-            found = tf.reshape(answer["codes"], (-1, self.codes))
-            errors = tf.square(found - fake.latents[:, -self.codes :])
-            parts["code_loss"] = 0.5 * tf.reduce_mean(tf.reduce_sum(errors, axis=1))
-            total += self.code_weight * parts["code_loss"]
-        return total, parts
+            terms["category_loss"] = tf.reduce_mean(entropy)
+            total += config.category_weight * terms["category_loss"]
+        if config.codes:
+            codes = tf.reshape(predictions["codes"], (-1, config.codes))
+            errors = tf.square(codes - fake.latents[:, -config.codes :])
+            terms["code_loss"] = 0.5 * tf.reduce_mean(tf.reduce_sum(errors, axis=1))
+            total += config.code_weight * terms["code_loss"]
+        return total, terms
 
     def discriminator_objective(
         self, real: Samples, fake: Samples, stream: str
     ) -> tuple[tf.Tensor, Metrics]:
-        seen, made = (self.discriminator(x.images, training=True) for x in (real, fake))
-        source = self.discriminator_loss(*self.mixed_up(seen["logits"], made["logits"], stream))
-        information, _ = self._information_loss(made, fake)
-        return source + information, self.scores(seen["logits"], made["logits"])
+        on_real, on_fake = self.logits(real), self.logits(fake)
+        source = self.discriminator_loss(on_real["logits"], on_fake["logits"], stream)
+        information, _ = self.information_loss(on_fake, fake)
+        return source + information, self.scores(on_real["logits"], on_fake["logits"])
 
     def generator_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
-        made = self.discriminator(fake.images, training=True)
-        information, parts = self._information_loss(made, fake)
-        return self.generator_loss(made["logits"]) + information, parts
+        on_fake = self.logits(fake)
+        information, terms = self.information_loss(on_fake, fake)
+        return self.gan_loss.generator(on_fake["logits"]) + information, terms
 
     def views(self, reals: np.ndarray | None = None) -> dict[str, View]:
-        """A traversal of each code: along a row it alone changes, each row has other noise."""
+        """A traversal of each code: it alone changes along a row; each row has other noise."""
         if is_points(self.image_shape):
             return {}
-        found = {}
-        if self.categories:
-            latents = self.draw_latents(6, seed=1)
-            rows = np.repeat(latents, self.categories, axis=0)
-            found["category"] = View(self.generate(rows), self.categories)
-        for index in range(self.codes):
-            rows = np.repeat(self.draw_latents(8, seed=2), TRAVERSAL, axis=0)
-            # Beyond what training saw, as in the paper: what a code means shows clearer there.
-            rows[:, index - self.codes] = np.tile(np.linspace(-2, 2, TRAVERSAL), 8)
+        views = {}
+        categories, codes = self.config.categories, self.config.codes
+        if categories:
+            rows = np.repeat(self.draw_latents(6, seed=1), categories, axis=0)
+            views["category"] = View(self.generate(rows), categories)
+        for index in range(codes):
+            rows = np.repeat(self.draw_latents(8, seed=2), TRAVERSAL_COLUMNS, axis=0)
+            # Beyond the range of training, as in the paper: it shows the meaning of a code better.
+            rows[:, index - codes] = np.tile(np.linspace(-2, 2, TRAVERSAL_COLUMNS), 8)
             labels = self.draw_labels(8)
             if labels is not None:
-                labels = np.repeat(labels, TRAVERSAL)
-            found[f"code-{index + 1}"] = View(self.generate(rows, labels), TRAVERSAL)
-        return found
+                labels = np.repeat(labels, TRAVERSAL_COLUMNS)
+            views[f"code-{index + 1}"] = View(self.generate(rows, labels), TRAVERSAL_COLUMNS)
+        return views

@@ -1,49 +1,56 @@
-"""What flavours share that turn latents, and perhaps labels, into images."""
+"""Flavours whose generator turns latents, and perhaps labels, into images."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfgan2.errors import UserError
+from tfgan2.hyperparameters import option
 from tfgan2.images import is_points
 from tfgan2.inputs.labels import check_labels, grid_count, label_columns
 from tfgan2.inputs.latents import check_latents, draw_latents
-from tfgan2.models.base import GenerativeModel, View
+from tfgan2.models.base import Batch, GenerativeModel, View
+from tfgan2.models.game import AdversarialModel
+from tfgan2.models.options import Classes, Latents, ModelConfig, NetworkChoice
+from tfgan2.models.regularizers import Packing, Samples
+from tfgan2.networks import ARCHITECTURES
+from tfgan2.networks.layers import LayerMaker
+from tfgan2.networks.pairs import discriminator, generator
 
 
 class LatentModel(GenerativeModel):
     """A model whose generator turns latents into images.
 
     The generator is a functional Keras model with an input "z", float32, shape (latent_dim,), and
-    if `num_labels` is not 0 an input "label", int32, shape (), that returns images, float32 in
+    if `num_labels` is not 0 an input "label", int32, shape (). It returns images, float32 in
     [-1, 1], shape (height, width, channels). Points, (1, 1, 2), are not bounded.
 
     Attributes:
-        latent_distribution: see `tfgan2.inputs.latents`.
-        num_labels: how many labels the generator tells apart, 0 for an unconditional one.
-        labels_are_classes: whether they are the dataset's classes; then there is a hyperparameter
+        latent_distribution: "normal" or "uniform", see `tfgan2.inputs.latents`.
+        num_labels: number of the generator's labels, 0 for an unconditional one.
+        labels_are_classes: true if the labels are the dataset's classes; then `Config` has
             `num_classes`.
-        views_need_reals: whether `views` shows something of real images.
+        views_need_reals: true if `views` shows something of real images.
     """
 
+    class Config(Latents, ModelConfig):
+        pass
+
     latent_distribution: str = "normal"
-    latent_dim: int
-    num_labels: int = 0
     labels_are_classes: bool = False
     views_need_reals: bool = False
 
-    @classmethod
-    def data_hyperparameters(cls, facts: Mapping[str, Any]) -> dict[str, Any]:
-        found = super().data_hyperparameters(facts)
-        if cls.labels_are_classes:
-            if not facts["class_names"]:
-                raise UserError("needs a dataset with labels")
-            found["num_classes"] = len(facts["class_names"])
-        return found
+    @property
+    def latent_dim(self) -> int:
+        return self.config.latent_dim
+
+    @property
+    def num_labels(self) -> int:
+        return 0
 
     def label_names(self, class_names: Sequence[str]) -> list[str]:
         if self.labels_are_classes:
@@ -64,10 +71,10 @@ class LatentModel(GenerativeModel):
         )
 
     def preview_count(self, about: int = 64) -> int:
-        """How many samples one picture takes: whole rows of labels, and of points a cloud."""
-        return (
-            max(about, 2500) if is_points(self.image_shape) else grid_count(self.num_labels, about)
-        )
+        """Number of samples in one preview: whole rows of labels, and of points a cloud."""
+        if is_points(self.image_shape):
+            return max(about, 2500)
+        return grid_count(self.num_labels, about)
 
     def draw_labels(self, count: int) -> np.ndarray | None:
         """All labels in turn, int32, shape (count,); None for an unconditional generator."""
@@ -82,12 +89,12 @@ class LatentModel(GenerativeModel):
         *,
         batch_size: int = 64,
     ) -> np.ndarray:
-        """Makes images in inference mode, with the averaged weights where there are any.
+        """Generates images in inference mode, with the averaged weights if there are any.
 
         Args:
-            latents: shape (N, latent_dim); `draw_latents` makes some.
-            labels: whole numbers from 0 to num_labels - 1, shape (N,); default: all in turn.
-            batch_size: how many images at a time.
+            latents: shape (N, latent_dim); `draw_latents` draws some.
+            labels: integers from 0 to num_labels - 1, shape (N,); default: all in turn.
+            batch_size: images per call.
 
         Returns:
             float32 in [-1, 1], shape (N, height, width, channels); points are not bounded.
@@ -97,8 +104,8 @@ class LatentModel(GenerativeModel):
         """
         latents = self.checked_latents(latents)
         inputs = {"z": latents}
-        given = self.draw_labels(len(latents)) if labels is None else np.asarray(labels)
-        checked = check_labels(given, len(latents), self.num_labels)
+        labels = self.draw_labels(len(latents)) if labels is None else np.asarray(labels)
+        checked = check_labels(labels, len(latents), self.num_labels)
         if checked is not None:
             inputs["label"] = checked
         return self.run_generator(self.sampling_generator, inputs, batch_size=batch_size)
@@ -107,15 +114,14 @@ class LatentModel(GenerativeModel):
         """Latents as float32; raises a UserError for another shape, or none at all."""
         latents = check_latents(np.asarray(latents), self.latent_dim)
         if not len(latents):
-            raise UserError("no latents given: nothing to make images of")
+            raise UserError("no latents: give at least one")
         return latents
 
     def views(self, reals: np.ndarray | None = None) -> dict[str, View]:
-        """Further pictures of what the model has learned, by name; the same for the same weights.
+        """Further views of what the model has learned, by name; the same for the same weights.
 
         Args:
-            reals: real images, float32 in [-1, 1], shape (N, height, width, channels), or None
-                where none are at hand.
+            reals: real images, float32 in [-1, 1], shape (N, height, width, channels), or None.
         """
         return {}
 
@@ -123,6 +129,106 @@ class LatentModel(GenerativeModel):
         self, examples: tuple[np.ndarray, ...], *, about: int = 64, seed: int = 0
     ) -> dict[str, View]:
         latents = self.draw_latents(self.preview_count(about), seed=seed)
-        images = self.generate(latents)
-        samples = View(images, label_columns(self.num_labels), reals=examples[0])
+        columns = label_columns(self.num_labels)
+        samples = View(self.generate(latents), columns, reals=examples[0])
         return {"": samples, **self.views(examples[0])}
+
+
+class LatentGAN(AdversarialModel, LatentModel):
+    """A generator of images from latents against a discriminator, of any architecture."""
+
+    class Config(NetworkChoice, Packing.Config, AdversarialModel.Config, LatentModel.Config):
+        dropout: float = option(
+            0.0,
+            "fraction of the discriminator's features to drop, before its last layer; in mlp after "
+            "each layer",
+            at_least=0,
+            at_most=0.99,
+        )
+
+    def build_networks(self) -> None:
+        self.packing = Packing(self.config)
+        self.generator = self.build_generator()
+        self.discriminator = self.build_discriminator(**self.discriminator_settings())
+
+    def discriminator_settings(self) -> dict[str, Any]:
+        """The arguments of `build_discriminator` that the flavour needs."""
+        return {}
+
+    def build_generator(self) -> tf.keras.Model:
+        config = self.config
+        make = LayerMaker(2 * config.seed, config.base_channels, max_channels=config.max_channels)
+        shape, labels = config.image_shape, self.num_labels
+        return generator(config.network, shape, config.latent_dim, make, num_labels=labels)
+
+    def build_discriminator(
+        self, *, norm: str | None = None, spectral: bool = False, **settings: Any
+    ) -> tf.keras.Model:
+        """Builds the discriminator.
+
+        Args:
+            norm: normalization; by default the architecture's.
+            spectral: hold all kernels to a spectral norm of 1.
+            **settings: `num_labels`, `heads` and `head_units` of `tfgan2.networks.pairs`.
+        """
+        config = self.config
+        make = LayerMaker(
+            2 * config.seed + 1,
+            config.base_channels,
+            max_channels=config.max_channels,
+            norm=norm or ARCHITECTURES[config.network].norm,
+            spectral=spectral,
+            dropout=config.dropout,
+        )
+        packing = self.packing.count
+        return discriminator(config.network, config.image_shape, make, packing=packing, **settings)
+
+    def check_batch_size(self, batch_size: int, replicas: int = 1) -> None:
+        divisor = self.packing.count * replicas
+        if batch_size % divisor:
+            devices = f" on {replicas} devices" if replicas > 1 else ""
+            raise UserError(
+                f"a batch of {batch_size} images cannot be packed by {self.packing.count}{devices}:"
+                f" give a --batch-size that is a multiple of {divisor}"
+            )
+
+    def real_samples(self, batch: Batch) -> Samples:
+        """The real samples of a batch: images, and for conditional flavours their classes.
+
+        Raises:
+            UserError: the flavour needs labels, and the batch has none.
+        """
+        parts = tuple(batch) if isinstance(batch, tuple | list) else (batch,)
+        if not self.labels_are_classes:
+            return Samples(parts[0])
+        if len(parts) < 2:
+            raise UserError(f"{type(self).__name__} needs images with labels")
+        return Samples(parts[0], tf.cast(parts[1], tf.int32))
+
+    def fake_labels(self, real: Samples, count: int, stream: str) -> tf.Tensor | None:
+        """Labels to generate with: those of the real samples, int32, shape (count,)."""
+        return real.labels if self.num_labels else None
+
+    def fake_samples(self, real: Samples, count: int | tf.Tensor, stream: str) -> Samples:
+        latents = self.random_latents(count, stream)
+        labels = self.fake_labels(real, count, f"{stream}: labels")
+        inputs = latents if labels is None else [latents, labels]
+        return Samples(self.generator(inputs, training=True), labels, latents)
+
+    def discriminator_inputs(self, samples: Samples, stream: str) -> Samples:
+        """Samples as the discriminator sees them: augmented, with noise, packed."""
+        samples = super().discriminator_inputs(samples, stream)
+        return samples._replace(images=self.packing(samples.images))
+
+
+class ConditionalGAN(LatentGAN):
+    """A LatentGAN whose labels are the dataset's classes."""
+
+    class Config(Classes, LatentGAN.Config):
+        pass
+
+    labels_are_classes = True
+
+    @property
+    def num_labels(self) -> int:
+        return self.config.num_classes

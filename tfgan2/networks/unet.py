@@ -6,77 +6,57 @@ import keras
 from keras import layers
 
 from tfgan2.errors import UserError
-from tfgan2.networks.parts import Initializers, normalised
-from tfgan2.nn.layers import Dropout
+from tfgan2.networks.layers import LayerMaker, output
 
-DEEPEST = 8
-DROPPED = 3
+MAX_DEPTH = 8
+DROPOUT_LAYERS = 3
 """Layers of the decoder that have dropout, from the innermost one outwards."""
 
 
 def depth_for(size: int) -> int:
-    """How often a size can be halved, at most DEEPEST times.
+    """How often a size can be halved, at most MAX_DEPTH times.
 
     Raises:
         UserError: less than twice.
     """
     depth = 0
-    while depth < DEEPEST and size % 2 == 0 and size > 1:
+    while depth < MAX_DEPTH and size % 2 == 0 and size > 1:
         size, depth = size // 2, depth + 1
     if depth < 2:
-        raise UserError("a U-Net needs images whose edges are a multiple of 4: give --image-size")
+        raise UserError("a U-Net needs images whose edges are multiples of 4: give --image-size")
     return depth
 
 
 def generator(
-    input_shape: tuple[int | None, int | None, int],
-    channels: int,
-    *,
-    depth: int,
-    width: int,
-    max_width: int,
-    norm: str,
-    dropout: float,
-    seed: int,
+    input_shape: tuple[int | None, int | None, int], channels: int, depth: int, make: LayerMaker
 ) -> keras.Model:
     """An encoder of 4x4 convolutions of stride 2, a decoder, and skips from each size to its own.
 
     Args:
         input_shape: (height, width, channels), multiples of 2^depth; None for any.
-        channels: of the images to be made.
-        depth: how often the size is halved.
-        width: channels of the first layer; they double from layer to layer.
-        max_width: most channels of a layer.
-        norm: one of `parts.NORMS`; neither the first nor the innermost layer has one, since one of
-            a single pixel would leave nothing of it.
-        dropout: share of the units dropped in the first layers of the decoder.
-        seed: of the initial weights and of the dropout.
+        channels: channels of the generated images.
+        depth: number of halvings.
+        make: makes the layers; the base channels double from layer to layer. The first and the
+            innermost layer have no norm: normalizing a single pixel would leave nothing of it.
 
     Returns:
         A functional model from "input" to "image", float32, in [-1, 1].
     """
-    init = Initializers(seed)
     image = x = keras.Input(input_shape, name="input")
-
-    def settings(last: bool = False) -> dict[str, object]:
-        bias = last or norm == "none"
-        return {"padding": "same", "use_bias": bias, "kernel_initializer": init.normal()}
-
-    widths = [min(max_width, width * 2**level) for level in range(depth)]
+    bias = make.norm == "none"
+    filters = [min(make.max_channels, make.channels * 2**level) for level in range(depth)]
     skips = []
-    for level, filters in enumerate(widths):
-        if level:
-            x = layers.LeakyReLU(0.2)(x)
+    for level in range(depth):
         plain = level in (0, depth - 1)
-        x = layers.Conv2D(filters, 4, 2, **settings(plain))(x)
-        x = x if plain else normalised(x, norm)
+        x = layers.LeakyReLU(0.2)(x) if level else x
+        x = make.conv(filters[level], 4, 2, init="normal", use_bias=plain or bias)(x)
+        x = x if plain else make.normalize(x)
         skips.append(x)
     for level in reversed(range(depth - 1)):
-        x = layers.Conv2DTranspose(widths[level], 4, 2, **settings())(layers.ReLU()(x))
-        x = normalised(x, norm)
-        if dropout and depth - 2 - level < DROPPED:
-            x = Dropout(dropout, seed=init.seed())(x)
+        x = layers.ReLU()(x)
+        x = make.conv_transpose(filters[level], 4, init="normal", use_bias=bias)(x)
+        x = make.normalize(x)
+        x = make.dropout(x) if depth - 2 - level < DROPOUT_LAYERS else x
         x = layers.Concatenate()([x, skips[level]])
-    x = layers.Conv2DTranspose(channels, 4, 2, **settings(True))(layers.ReLU()(x))
-    x = layers.Activation("tanh", dtype="float32", name="image")(x)
-    return keras.Model(image, x, name="generator")
+    x = make.conv_transpose(channels, 4, init="normal")(layers.ReLU()(x))
+    return keras.Model(image, output(x), name="generator")

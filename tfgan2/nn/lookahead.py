@@ -1,7 +1,8 @@
 """Lookahead: k steps forward, one step back (Zhang et al. 2019, arXiv:1907.08610).
 
-Around both players of a game at once it damps the rotation that simultaneous gradient steps turn
-into a spiral outwards (Lookahead-Minmax, Chavdarova et al. 2021, arXiv:2006.14567).
+Applied to the generator and the discriminator together, it damps the rotation that simultaneous
+gradient steps turn into an outward spiral (Lookahead-Minmax, Chavdarova et al. 2021,
+arXiv:2006.14567).
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from tfgan2.errors import UserError
 
 
 class Lookahead(keras.layers.Layer):
-    """Slow copies of variables, to which these go back part of the way every `period` steps.
+    """Slow copies of variables; every `period` steps the variables move part of the way back.
 
-    The layer's variables are the slow weights alone, float32 and not trainable, so that whoever
-    saves a model that holds it saves them. The copies are taken when it is made: make it when the
-    variables have their initial values.
+    The layer's variables are the slow weights alone, float32 and not trainable, so a model that
+    holds the layer saves them. The constructor copies the variables: call it while they have their
+    initial values.
 
     Attributes:
-        period: steps between two synchronisations.
-        ratio: how far the slow weights go towards the fast ones; 1 changes nothing.
+        period: steps between two synchronizations.
+        ratio: how far the slow weights move towards the fast ones; 1 changes nothing.
     """
 
     def __init__(
@@ -32,8 +33,8 @@ class Lookahead(keras.layers.Layer):
         """Copies the variables.
 
         Args:
-            variables: the fast weights, of all players.
-            period: steps between two synchronisations, at least 1.
+            variables: the fast weights of all networks.
+            period: steps between two synchronizations, at least 1.
             ratio: above 0 and at most 1.
 
         Raises:
@@ -47,7 +48,7 @@ class Lookahead(keras.layers.Layer):
         self.period = int(period)
         self.ratio = float(ratio)
         fast = tuple(variables)
-        self._fast = lambda: fast  # in an attribute of their own they would count as the layer's
+        self._fast = lambda: fast  # an attribute would make them the layer's own variables
         self._slow = [
             self.add_weight(
                 name=f"slow_{index:03d}_{variable.name}",
@@ -60,13 +61,13 @@ class Lookahead(keras.layers.Layer):
         self.built = True
 
     def update(self, steps: tf.Tensor) -> None:
-        """To be called after every step; synchronises where the steps done are full periods.
+        """Call it after every step; it synchronizes at the end of each period.
 
-        There slow += ratio * (fast - slow), then fast = slow. Without a branch in the graph, since
-        replicas cannot assign inside of one.
+        Then slow += ratio * (fast - slow), and fast = slow. Without a branch in the graph, since
+        replicas cannot assign inside one.
 
         Args:
-            steps: int64 scalar, how many updates were done, this one included.
+            steps: int64 scalar, number of updates done, this one included.
         """
         due = tf.equal(tf.cast(steps, tf.int64) % self.period, 0)
         for fast, slow in zip(self._fast(), self._slow, strict=True):

@@ -1,12 +1,40 @@
 """Losses: pure functions of logits, the divergence of latents, and differences of images.
 
 Logits may have any shape: (B,), (B, 1), or patches (B, H, W, 1). Every function returns a float32
-scalar whatever the precision of its inputs, of logits and images the mean over all elements.
+scalar whatever the precision of its inputs, the mean over all elements unless said otherwise.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
 import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class GANLoss:
+    """The losses of a game.
+
+    Attributes:
+        discriminator: from (real_logits, fake_logits) to a float32 scalar.
+        generator: from fake_logits, or if `relativistic` from (real_logits, fake_logits), to a
+            float32 scalar.
+        log_odds: true if sigmoid(logits) is a probability "real".
+        relativistic: true if the generator's loss depends on the logits of real samples.
+    """
+
+    discriminator: Callable[..., tf.Tensor]
+    generator: Callable[..., tf.Tensor]
+    log_odds: bool = False
+    relativistic: bool = False
+
+    def smoothed(self, label_smoothing: float) -> GANLoss:
+        """The loss with a target of 1 - label_smoothing for real samples; cross entropy only."""
+        return replace(
+            self, discriminator=partial(self.discriminator, label_smoothing=label_smoothing)
+        )
 
 
 def sigmoid_cross_entropy(logits: tf.Tensor, targets: tf.Tensor | float) -> tf.Tensor:
@@ -155,9 +183,10 @@ def hinge_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
 def relativistic_average_discriminator_loss(
     real_logits: tf.Tensor, fake_logits: tf.Tensor
 ) -> tf.Tensor:
-    """Real samples shall look more real than the average generated one, and the other way round.
+    """Cross entropy of the difference from the average logit of the other kind.
 
-    Jolicoeur-Martineau 2018. The averages are over all elements, patches included, and carry
+    Jolicoeur-Martineau 2018: real samples are to look more real than the average generated one, and
+    the reverse. The averages are over all elements, patches included, and carry
     gradients.
 
     Args:
@@ -189,6 +218,19 @@ def relativistic_average_generator_loss(
         A float32 scalar, the sum (not the mean) of the two cross entropies.
     """
     return relativistic_average_discriminator_loss(fake_logits, real_logits)
+
+
+NON_SATURATING = GANLoss(minimax_discriminator_loss, non_saturating_generator_loss, log_odds=True)
+MINIMAX = GANLoss(minimax_discriminator_loss, minimax_generator_loss, log_odds=True)
+LEAST_SQUARES = GANLoss(least_squares_discriminator_loss, least_squares_generator_loss)
+WASSERSTEIN = GANLoss(wasserstein_discriminator_loss, wasserstein_generator_loss)
+HINGE = GANLoss(hinge_discriminator_loss, hinge_generator_loss)
+RELATIVISTIC_AVERAGE = GANLoss(
+    relativistic_average_discriminator_loss,
+    relativistic_average_generator_loss,
+    log_odds=True,
+    relativistic=True,
+)
 
 
 def absolute_error(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:

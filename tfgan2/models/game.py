@@ -1,0 +1,306 @@
+"""The game: a generator against a discriminator. One training step, from top to bottom.
+
+1. `d_steps` updates of the discriminator, each on fresh real and generated samples.
+2. One update of the generator, on the very samples that the last of them saw: a forward pass saved.
+3. Lookahead, then the moving average of the generator.
+
+A flavour sets `gan_loss` and its networks, and overrides what its paper changes: an objective, the
+samples, or the logits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfgan2.hyperparameters import option
+from tfgan2.models.base import Batch, GenerativeModel, Metrics, make_optimizer
+from tfgan2.models.options import OPTIMIZERS, Adam, LookaheadConfig, ModelConfig
+from tfgan2.models.regularizers import (
+    Augmentation,
+    FlippedLabels,
+    InstanceNoise,
+    LabelSmoothing,
+    Samples,
+)
+from tfgan2.nn.lookahead import Lookahead
+from tfgan2.nn.losses import GANLoss
+
+GENERATOR, DISCRIMINATOR = "generator_optimizer", "discriminator_optimizer"
+
+
+class AdversarialModel(GenerativeModel):
+    """A generator against a discriminator, each with an optimizer of its own.
+
+    Attributes:
+        gan_loss: the losses of both, of the discriminator's logits.
+        discriminator: a functional Keras model.
+    """
+
+    class Config(
+        Adam,
+        FlippedLabels.Config,
+        InstanceNoise.Config,
+        Augmentation.Config,
+        LookaheadConfig,
+        ModelConfig,
+    ):
+        generator_optimizer: str = option("adam", "the generator's optimizer", choices=OPTIMIZERS)
+        discriminator_optimizer: str = option(
+            "adam", "the discriminator's optimizer", choices=OPTIMIZERS
+        )
+        generator_learning_rate: float = option(2e-4, "the generator's learning rate", at_least=0)
+        discriminator_learning_rate: float = option(
+            2e-4, "the discriminator's learning rate", at_least=0
+        )
+        beta_2: float = option(0.999, "decay of Adam's second moment", at_least=0, at_most=1)
+        clipvalue: float = option(
+            0.0, "clip gradients to [-clipvalue, clipvalue]; 0 disables it", at_least=0
+        )
+        d_steps: int = option(
+            1, "discriminator updates per generator update, each on fresh samples", at_least=1
+        )
+        ema_decay: float = option(
+            0.999,
+            "decay of the moving average of the generator's weights, for samples and exports; 0 "
+            "disables it",
+            at_least=0,
+            at_most=1,
+        )
+
+    gan_loss: GANLoss
+    discriminator: keras.Model
+
+    def __init__(self, *args: Any, **hyperparameters: Any) -> None:
+        super().__init__(*args, **hyperparameters)
+        config = self.config
+        self.batches_per_step = config.d_steps
+        self.augmentation = Augmentation(config)
+        self.instance_noise = InstanceNoise(config)
+        self.flipped_labels = FlippedLabels(config)
+        if isinstance(config, LabelSmoothing.Config) and config.label_smoothing:
+            self.gan_loss = self.gan_loss.smoothed(config.label_smoothing)
+        if config.ema_decay:
+            self.ema_generator = keras.models.clone_model(self.generator)
+            self.ema_generator.set_weights(self.generator.get_weights())
+            self.ema_generator.trainable = False
+        if config.lookahead:
+            networks = (self.generator, self.discriminator)
+            variables = [v for network in networks for v in network.trainable_variables]
+            self.lookahead = Lookahead(variables, config.lookahead)
+
+    def networks(self) -> dict[str, keras.Model]:
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
+    def trained_by(self) -> dict[str, list[keras.Model]]:
+        return {GENERATOR: [self.generator], DISCRIMINATOR: [self.discriminator]}
+
+    def default_optimizer(self, name: str) -> keras.optimizers.Optimizer:
+        config = self.config
+        rate = (
+            config.generator_learning_rate
+            if name == GENERATOR
+            else config.discriminator_learning_rate
+        )
+        betas = {"beta_1": config.beta_1, "beta_2": config.beta_2}
+        return make_optimizer(getattr(config, name), rate, clipvalue=config.clipvalue, **betas)
+
+    # --- the step --------------------------------------------------------------------------------
+
+    def train_step(self, batch: Batch) -> Metrics:
+        """One step of the game.
+
+        Args:
+            batch: d_steps * B samples: images, float32 in [-1, 1], shape (d_steps * B, height,
+                width, channels), or a tuple of them and what else the flavour needs.
+
+        Returns:
+            Float32 scalars: the losses of the last updates, and further metrics of the flavour.
+
+        Raises:
+            UserError: the batch lacks something, or its size is not possible.
+        """
+        *first, last = self.divided(batch)
+        for index, real in enumerate(first):
+            self.first_update(real, tf.constant(index))
+        return self.last_update(last)
+
+    @property
+    def is_divided(self) -> bool:
+        return self.config.d_steps > 1 and type(self).train_step is AdversarialModel.train_step
+
+    def divided(self, batch: Batch) -> list[Samples]:
+        """The real samples of each update of the discriminator."""
+        samples = self.real_samples(batch)
+        static = samples.images.shape[0]
+        count = (static or tf.shape(samples.images)[0]) // self.config.d_steps
+        if static:
+            self.check_batch_size(count)
+        starts = [i * count for i in range(self.config.d_steps)]
+        return [samples.rows(slice(start, start + count)) for start in starts]
+
+    def first_update(self, real: Samples, index: tf.Tensor) -> Metrics:
+        """An update of the discriminator that no update of the generator follows.
+
+        Args:
+            real: real samples.
+            index: index of the update within the step; all randomness depends on it.
+
+        Returns:
+            Like `update_discriminator`.
+        """
+        self.update_index = index
+        try:
+            fake = self.fake_samples(real, batch_size(real), "latents")
+            return self.update_discriminator(real, fake)
+        finally:
+            self.update_index = None
+
+    def last_update(self, real: Samples) -> Metrics:
+        """The last update of the discriminator and the one of the generator.
+
+        Args:
+            real: real samples.
+
+        Returns:
+            Like `train_step`.
+        """
+        metrics: Metrics = {}
+
+        def loss(tape: tf.GradientTape) -> tuple[tf.Tensor, Metrics]:
+            fake = self.fake_samples(real, batch_size(real), "latents")
+            with tape.stop_recording():
+                metrics.update(self.update_discriminator(real, fake))
+            game, game_metrics = self.generator_objective(
+                self.discriminator_inputs(fake, "fake for G"),
+                self.discriminator_inputs(real, "real for G"),
+            )
+            content, content_metrics = self.content_objective(fake, real)
+            return game + content, {**game_metrics, **content_metrics}
+
+        generator_loss, more = self.minimize(GENERATOR, loss)
+        self.end_step()
+        return {"generator_loss": generator_loss, **metrics, **more}
+
+    def update_discriminator(self, real: Samples, fake: Samples) -> Metrics:
+        """One update of the discriminator.
+
+        Args:
+            real: real samples.
+            fake: generated samples.
+
+        Returns:
+            Float32 scalars: "discriminator_loss" and further metrics of the flavour.
+        """
+        fake = fake._replace(images=tf.stop_gradient(fake.images))
+        real = self.discriminator_inputs(real, "step: real")
+        fake = self.discriminator_inputs(fake, "step: fake")
+        loss, metrics = self.minimize(
+            DISCRIMINATOR, lambda tape: self.discriminator_objective(real, fake, "step")
+        )
+        self.after_discriminator_update()
+        return {"discriminator_loss": loss, **metrics}
+
+    def end_step(self) -> None:
+        """What follows the update of the generator."""
+        if self.config.lookahead:
+            self.lookahead.update(tf.cast(self.step.value, tf.int64) + 1)
+        if self.ema_generator is not None:
+            step = tf.cast(self.step.value, tf.float32)
+            # Low at first, or the initial weights would weigh for long.
+            decay = tf.minimum(self.config.ema_decay, (1.0 + step) / (10.0 + step))
+            pairs = zip(self.ema_generator.weights, self.generator.weights, strict=True)
+            for average, value in pairs:
+                average.assign(average + (1.0 - decay) * (value - average))
+        self.step.assign_add(1)
+
+    # --- what a flavour overrides ----------------------------------------------------------------
+
+    def real_samples(self, batch: Batch) -> Samples:
+        """The real samples of a batch of the dataset."""
+        return Samples(batch[0] if isinstance(batch, tuple | list) else batch)
+
+    def fake_samples(self, real: Samples, count: int | tf.Tensor, stream: str) -> Samples:
+        """Generated samples, with gradients to the generator.
+
+        Args:
+            real: real samples, for their labels or inputs.
+            count: number of samples.
+            stream: name of the draw of the latents.
+        """
+        raise NotImplementedError
+
+    def discriminator_inputs(self, samples: Samples, stream: str) -> Samples:
+        """Samples as the discriminator sees them: augmented, with instance noise."""
+        images = self.augmentation(samples.images, stream, self.noise_seed)
+        images = self.instance_noise(images, stream, self.noise_seed, self.step.value)
+        return samples._replace(images=images)
+
+    def logits(self, samples: Samples) -> tf.Tensor:
+        """The discriminator's logits for its inputs."""
+        return self.discriminator(samples.images, training=True)
+
+    def discriminator_objective(
+        self, real: Samples, fake: Samples, stream: str
+    ) -> tuple[tf.Tensor, Metrics]:
+        """What an update of the discriminator minimizes.
+
+        Args:
+            real: discriminator inputs of real samples.
+            fake: discriminator inputs of generated samples, without a gradient to the generator.
+            stream: name of the update, to draw randomness by.
+
+        Returns:
+            A float32 scalar, and float32 scalars to report.
+        """
+        # Two passes, not one over both: batch norm must not mix real and generated samples.
+        real_logits, fake_logits = self.logits(real), self.logits(fake)
+        loss = self.discriminator_loss(real_logits, fake_logits, stream)
+        return loss, self.scores(real_logits, fake_logits)
+
+    def discriminator_loss(
+        self, real_logits: tf.Tensor, fake_logits: tf.Tensor, stream: str
+    ) -> tf.Tensor:
+        """The discriminator's loss, some labels flipped. A float32 scalar."""
+        flipped = self.flipped_labels(real_logits, fake_logits, stream, self.noise_seed)
+        return self.gan_loss.discriminator(*flipped)
+
+    def generator_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
+        """What the update of the generator minimizes, of discriminator inputs.
+
+        Args:
+            fake: discriminator inputs of generated samples.
+            real: discriminator inputs of the real samples of the discriminator's last update.
+
+        Returns:
+            A float32 scalar, and float32 scalars to report.
+        """
+        if self.gan_loss.relativistic:
+            return self.gan_loss.generator(self.logits(real), self.logits(fake)), {}
+        return self.gan_loss.generator(self.logits(fake)), {}
+
+    def content_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
+        """What the generator minimizes besides the game, of samples as they are.
+
+        Returns:
+            A float32 scalar, and float32 scalars to report.
+        """
+        return tf.constant(0.0), {}
+
+    def after_discriminator_update(self) -> None:
+        """Called after each update of the discriminator."""
+
+    def scores(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> Metrics:
+        """The mean probability "real" of both kinds; the mean logit if logits are no log-odds."""
+
+        def mean(logits: tf.Tensor) -> tf.Tensor:
+            logits = tf.cast(logits, tf.float32)
+            return tf.reduce_mean(tf.sigmoid(logits) if self.gan_loss.log_odds else logits)
+
+        return {"real_score": mean(real_logits), "fake_score": mean(fake_logits)}
+
+
+def batch_size(samples: Samples) -> int | tf.Tensor:
+    return samples.images.shape[0] or tf.shape(samples.images)[0]

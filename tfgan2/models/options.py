@@ -1,0 +1,132 @@
+"""Options that several flavours share, in groups to inherit from. Imports no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tfgan2.errors import UserError
+from tfgan2.hyperparameters import Hyperparameters, data_option, option
+from tfgan2.networks import ARCHITECTURES, default_channels, fitting
+
+OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
+NORMS = ("none", "batch", "layer", "instance")
+
+
+class ModelConfig(Hyperparameters):
+    image_shape: tuple[int, int, int] = data_option(
+        "height, width and channels of the images", lambda facts: facts["image_shape"]
+    )
+    seed: int = option(
+        0, "seed of the initial weights and of all noise", at_least=0, at_most=2**31 - 1
+    )
+
+    def resolve(self) -> None:
+        shape = tuple(int(size) for size in self.image_shape)
+        if len(shape) != 3 or min(shape) < 1:
+            raise UserError(
+                f"image_shape must be (height, width, channels), not {self.image_shape!r}"
+            )
+        self.image_shape = shape
+
+
+class Channels(Hyperparameters):
+    base_channels: int = option(
+        64, "channels of the layers nearest to the image; inner layers have more", at_least=1
+    )
+
+
+class MaxChannels(Channels):
+    max_channels: int = option(512, "largest number of channels of a layer", at_least=1)
+
+
+class NetworkChoice(MaxChannels, ModelConfig):
+    network: str = option("dcgan", "architecture; points always get mlp", choices=ARCHITECTURES)
+    base_channels: int = option(
+        None,
+        "channels of the layers nearest to the image, or units of mlp; none: mlp 512 (points 128), "
+        "dcgan 64 (32 up to 32x32 pixels), resnet 128, tutorial 128, began 64",
+    )
+    max_channels: int = option(help="largest number of channels of a layer of dcgan")
+
+    def resolve(self) -> None:
+        super().resolve()
+        self.network = fitting(self.network, self.image_shape)
+        self.default("base_channels", default_channels(self.network, self.image_shape))
+
+
+class Norm(Hyperparameters):
+    norm: str = option("instance", "normalization of the layers", choices=NORMS)
+
+
+class Blocks(Hyperparameters):
+    blocks: int = option(4, "number of residual blocks", at_least=1)
+
+
+class Latents(Hyperparameters):
+    latent_dim: int = option(100, "number of latents", at_least=1)
+
+
+class Classes(Hyperparameters):
+    num_classes: int = data_option(
+        "number of classes", lambda facts: class_count(facts["class_names"]), at_least=1
+    )
+
+
+class Captions(Hyperparameters):
+    vocabulary: tuple[str, ...] = data_option("known words", lambda facts: facts["vocabulary"])
+    caption_length: int = data_option(
+        "words of a caption that are read", lambda facts: facts["caption_length"]
+    )
+    captions: tuple[str, ...] = data_option(
+        "captions to sample when no text is given", lambda facts: facts["captions"]
+    )
+
+
+class ImageInput(Norm, MaxChannels, ModelConfig):
+    input_channels: int = data_option(
+        "channels of the input images; none: those of the outputs",
+        lambda facts: facts["input_shape"][2],
+        default=None,
+    )
+    patch: int = option(
+        0,
+        "edge of the patches that have a logit each; 0: 70, below 128 pixels 34",
+        choices=(0, 16, 34, 70),
+    )
+    jitter: bool = option(True, "enlarge images by 30/256 and crop them at random")
+    mirror: bool = option(True, "mirror half of the images")
+
+    def resolve(self) -> None:
+        super().resolve()
+        height, _, channels = self.image_shape
+        self.patch = self.patch or (70 if height >= 128 else 34)
+        self.default("input_channels", channels)
+
+
+class LookaheadConfig(Hyperparameters):
+    lookahead: int = option(
+        0, "lookahead period in steps, 0 disables it (Chavdarova 2021)", at_least=0
+    )
+
+
+class Adam(Hyperparameters):
+    beta_1: float = option(0.5, "decay of Adam's first moment", at_least=0, at_most=1)
+
+
+class LearningRate(Hyperparameters):
+    learning_rate: float = option(2e-4, "learning rate of all optimizers", at_least=0)
+
+
+class OptimizerChoice(LearningRate):
+    optimizer: str = option("adam", "optimizer of all networks", choices=OPTIMIZERS)
+
+
+def class_count(class_names: Sequence[str]) -> int:
+    """The number of classes of a dataset.
+
+    Raises:
+        UserError: the dataset has no labels.
+    """
+    if not class_names:
+        raise UserError("needs a dataset with labels")
+    return len(class_names)

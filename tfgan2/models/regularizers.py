@@ -1,0 +1,162 @@
+"""Regularizers of the discriminator, in the order in which the game applies them.
+
+Each declares its own options, and changes nothing while these have their defaults. A flavour takes
+a regularizer by inheriting its `Config`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from tfgan2.hyperparameters import Hyperparameters, option
+from tfgan2.nn.augment import augment, parse_policy
+
+Seed = Callable[[str], tf.Tensor]
+"""From the name of a draw to a seed, int32, shape (2,)."""
+
+
+class Samples(NamedTuple):
+    """Real or generated samples.
+
+    Attributes:
+        images: float32, shape (B, height, width, channels); packed: (B / packing, height, width,
+            packing * channels).
+        labels: int32, shape (B,), or None.
+        latents: float32, shape (B, latent_dim); None for real samples.
+        inputs: what the generator made the images from, where it makes images from images: float32,
+            shape (B, height, width, channels), or None.
+    """
+
+    images: tf.Tensor
+    labels: tf.Tensor | None = None
+    latents: Any = None
+    inputs: Any = None
+
+    def rows(self, rows: slice) -> Samples:
+        """Some of the samples."""
+        return Samples(*(None if field is None else field[rows] for field in self))
+
+
+class Augmentation:
+    """Differentiable augmentation (Zhao et al. 2020, arXiv:2006.10738)."""
+
+    class Config(Hyperparameters):
+        augment: str = option(
+            "none",
+            "differentiable augmentation of all discriminator inputs (Zhao 2020): color, "
+            "translation, cutout, or several with commas",
+        )
+
+        def resolve(self) -> None:
+            super().resolve()
+            parse_policy(self.augment)
+
+    def __init__(self, config: Config) -> None:
+        self.policy = parse_policy(config.augment)
+
+    def __call__(
+        self, images: tf.Tensor, stream: str, seed: Seed, without: Sequence[str] = ()
+    ) -> tf.Tensor:
+        """Images of one stream are augmented alike.
+
+        Args:
+            images: in [-1, 1], shape (B, height, width, channels).
+            stream: name of the draw.
+            seed: makes the seed.
+            without: parts of the policy to leave out.
+        """
+        policy = [name for name in self.policy if name not in without]
+        return augment(images, policy, seed(f"{stream}: augment")) if policy else images
+
+
+class InstanceNoise:
+    """Gaussian noise on all discriminator inputs (Sønderby et al. 2016, arXiv:1610.04490)."""
+
+    class Config(Hyperparameters):
+        instance_noise: float = option(
+            0.0,
+            "standard deviation of the noise on all discriminator inputs (Sønderby 2016)",
+            at_least=0,
+        )
+        instance_noise_steps: int = option(
+            0, "steps over which that noise fades linearly to none; 0: never", at_least=0
+        )
+
+    def __init__(self, config: Config) -> None:
+        self.deviation, self.steps = config.instance_noise, config.instance_noise_steps
+
+    def __call__(self, images: tf.Tensor, stream: str, seed: Seed, step: tf.Tensor) -> tf.Tensor:
+        if not self.deviation:
+            return images
+        deviation = tf.constant(self.deviation, tf.float32)
+        if self.steps:
+            deviation *= tf.maximum(1.0 - tf.cast(step, tf.float32) / self.steps, 0.0)
+        noise = tf.random.stateless_normal(tf.shape(images), seed(f"{stream}: instance noise"))
+        return images + deviation * noise
+
+
+class Packing:
+    """The discriminator sees several samples at once: PacGAN, Lin et al. 2018 (1712.04086)."""
+
+    class Config(Hyperparameters):
+        packing: int = option(
+            1,
+            "samples per discriminator input (PacGAN, Lin 2018); divides the batch size",
+            at_least=1,
+        )
+
+    def __init__(self, config: Config) -> None:
+        self.count = config.packing
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        """Joins neighbours along the channels: (B, H, W, C) to (B / packing, H, W, packing * C)."""
+        if self.count == 1:
+            return images
+        height, width, channels = images.shape[1:]
+        images = tf.reshape(images, (-1, self.count, height, width, channels))
+        images = tf.transpose(images, (0, 2, 3, 1, 4))
+        return tf.reshape(images, (-1, height, width, self.count * channels))
+
+
+class FlippedLabels:
+    """Some real samples count as generated, and the reverse."""
+
+    class Config(Hyperparameters):
+        label_noise: float = option(
+            0.0, "fraction of discriminator labels to flip in each update", at_least=0, at_most=1
+        )
+
+    def __init__(self, config: Config) -> None:
+        self.fraction = config.label_noise
+
+    def __call__(
+        self, real_logits: tf.Tensor, fake_logits: tf.Tensor, stream: str, seed: Seed
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The logits that count as those of real and of generated samples."""
+        if not self.fraction:
+            return real_logits, fake_logits
+
+        def flipped(kind: str) -> tf.Tensor:
+            shape = (tf.shape(real_logits)[0], *[1] * (real_logits.shape.rank - 1))
+            draw = tf.random.stateless_uniform(shape, seed(f"{stream}: {kind} label noise"))
+            return draw < self.fraction
+
+        return (
+            tf.where(flipped("real"), fake_logits, real_logits),
+            tf.where(flipped("fake"), real_logits, fake_logits),
+        )
+
+
+class LabelSmoothing:
+    """One-sided label smoothing of cross-entropy losses (Salimans et al. 2016)."""
+
+    class Config(Hyperparameters):
+        label_smoothing: float = option(
+            0.0,
+            "the discriminator's target for real samples is 1 - label_smoothing (Salimans 2016)",
+            at_least=0,
+            at_most=1,
+        )

@@ -1,0 +1,81 @@
+"""The networks of Iizuka et al. 2017 (SIGGRAPH, doi:10.1145/3072959.3073659) for inpainting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from tfgan2.networks.layers import LayerMaker
+from tfgan2.nn.layers import Filled, Hidden
+
+DILATIONS = (2, 4, 8, 16)
+
+
+def generator(input_shape: tuple[int | None, int | None, int], make: LayerMaker) -> keras.Model:
+    """Convolutions at half and a quarter of the size, dilated ones in the middle.
+
+    Args:
+        input_shape: (height, width, channels), multiples of 4; None for any.
+        make: makes the layers; the middle has four times the base channels.
+
+    Returns:
+        A functional model from "input", in [-1, 1], and "mask", shape (height, width, 1), 1 where
+        it is to be filled and 0 elsewhere, to "image", float32, in [-1, 1].
+    """
+    image = keras.Input(input_shape, name="input")
+    mask = keras.Input((*input_shape[:2], 1), name="mask")
+    base, bias = make.channels, make.norm == "none"
+
+    def conv(
+        x: keras.KerasTensor, filters: int, size: int = 3, **settings: Any
+    ) -> keras.KerasTensor:
+        x = make.conv(filters, size, use_bias=bias, **settings)(x)
+        return layers.ReLU()(make.normalize(x))
+
+    def upsample(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
+        return layers.ReLU()(make.normalize(make.conv_transpose(filters, 4, use_bias=bias)(x)))
+
+    x = conv(Hidden()([image, mask]), base, 5)
+    x = conv(conv(x, 2 * base, stride=2), 2 * base)
+    x = conv(conv(x, 4 * base, stride=2), 4 * base)
+    for dilation in DILATIONS:
+        x = conv(x, 4 * base, dilation_rate=dilation)
+    x = conv(conv(x, 4 * base), 4 * base)
+    x = conv(upsample(x, 2 * base), 2 * base)
+    x = conv(upsample(x, base), max(1, base // 2))
+    x = make.conv(input_shape[-1], 3, dtype="float32")(x)
+    x = layers.Activation("tanh", dtype="float32")(x)
+    whole = Filled(dtype="float32", name="image")([image, mask, x])
+    return keras.Model([image, mask], whole, name="generator")
+
+
+def discriminator(
+    image_shape: tuple[int, int, int], local_size: int, make: LayerMaker
+) -> keras.Model:
+    """One branch for the whole image, one for the surroundings of the hole.
+
+    Args:
+        image_shape: (height, width, channels).
+        local_size: edge of the surroundings.
+        make: makes the layers.
+
+    Returns:
+        A functional model from "image" and "local", shape (local_size, local_size, channels), to a
+        logit, float32, shape (1,).
+    """
+    image = keras.Input(image_shape, name="image")
+    local = keras.Input((local_size, local_size, image_shape[-1]), name="local")
+
+    def features(x: keras.KerasTensor) -> keras.KerasTensor:
+        filters, first = make.channels, True
+        while x.shape[1] > 4:
+            x = make.conv(filters, 5, 2, init="normal", use_bias=first)(x)
+            x = layers.LeakyReLU(0.2)(make.normalize(x, "none" if first else "batch"))
+            filters, first = min(8 * make.channels, 2 * filters), False
+        return make.dense(16 * make.channels)(layers.Flatten()(x))
+
+    x = layers.Concatenate()([features(image), features(local)])
+    logits = make.dense(1, dtype="float32", name="logits")(layers.LeakyReLU(0.2)(x))
+    return keras.Model([image, local], logits, name="discriminator")

@@ -1,0 +1,118 @@
+"""Layers as the networks need them: seeded, normalized, with spectral norm."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+import keras
+from keras import layers
+
+from tfgan2.nn.layers import Dropout, SpectralNormalization
+
+
+class LayerMaker:
+    """Makes the layers of one network, each with a seed of its own.
+
+    Keras gives two layers of one shape the same weights for one seed.
+
+    Attributes:
+        channels: number of base channels; units of fully connected layers.
+        max_channels: largest number of channels of a layer.
+        norm: one of `tfgan2.models.options.NORMS`; for all layers that do not say otherwise.
+        spectral: hold the kernels of `conv` and `dense` to a spectral norm of 1.
+        rate: fraction of features that `dropout` drops.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        channels: int = 0,
+        *,
+        max_channels: int = 512,
+        norm: str = "none",
+        spectral: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        self._seeds = count(seed * 1000)
+        self.channels = channels
+        self.max_channels = max_channels
+        self.norm = norm
+        self.spectral = spectral
+        self.rate = dropout
+
+    def seed(self) -> int:
+        return next(self._seeds)
+
+    def normal(self, stddev: float = 0.02) -> keras.initializers.Initializer:
+        """N(0, stddev), 0.02 as in the DCGAN paper."""
+        return keras.initializers.RandomNormal(stddev=stddev, seed=self.seed())
+
+    def glorot(self) -> keras.initializers.Initializer:
+        """Uniform, of the variance of Glorot and Bengio 2010."""
+        return keras.initializers.GlorotUniform(self.seed())
+
+    def conv(
+        self, filters: int, size: int, stride: int = 1, *, init: str = "glorot", **settings: Any
+    ) -> layers.Layer:
+        """A 2D convolution, padded to "same"; `init` is "normal" or "glorot"."""
+        settings = {"padding": "same", "kernel_initializer": getattr(self, init)(), **settings}
+        return self._spectral(layers.Conv2D(filters, size, stride, **settings))
+
+    def conv_transpose(
+        self, filters: int, size: int, stride: int = 2, *, init: str = "glorot", **settings: Any
+    ) -> layers.Layer:
+        """A transposed 2D convolution, padded to "same"."""
+        settings = {"padding": "same", "kernel_initializer": getattr(self, init)(), **settings}
+        return layers.Conv2DTranspose(filters, size, stride, **settings)
+
+    def dense(self, units: int, *, init: str = "glorot", **settings: Any) -> layers.Layer:
+        return self._spectral(
+            layers.Dense(units, kernel_initializer=getattr(self, init)(), **settings)
+        )
+
+    def _spectral(self, layer: layers.Layer) -> layers.Layer:
+        return SpectralNormalization(layer, name=f"{layer.name}_sn") if self.spectral else layer
+
+    def normalize(self, x: keras.KerasTensor, norm: str | None = None) -> keras.KerasTensor:
+        """Normalizes; "layer" is over all features of a sample, "instance" over each channel."""
+        norm = norm or self.norm
+        if norm == "batch":
+            return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
+        if norm == "layer":
+            return layers.GroupNormalization(groups=1, epsilon=1e-5)(x)
+        if norm == "instance":
+            return layers.GroupNormalization(groups=-1, epsilon=1e-5)(x)
+        return x
+
+    def dropout(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        return Dropout(self.rate, seed=self.seed())(x) if self.rate else x
+
+    def seed_power_iterations(self, model: keras.Model) -> None:
+        """Gives the power iterations of all spectral norms starts that depend on the seed."""
+        for layer in model.layers:
+            if isinstance(layer, SpectralNormalization):
+                start = layer.vector_u
+                start.assign(self.normal(1.0)(start.shape, start.dtype))
+
+
+def output(x: keras.KerasTensor, activation: str = "tanh", name: str = "image") -> Any:
+    """Ends a network: an activation in float32, with the name of the output."""
+    return layers.Activation(activation, dtype="float32", name=name)(x)
+
+
+def sizes_down(size: int, smallest: int) -> list[int]:
+    """The sizes from `size` down, each half of the one before rounded up, the last <= `smallest`.
+
+    Example: sizes_down(28, 7) is [28, 14, 7].
+    """
+    sizes = [size]
+    while sizes[-1] > smallest:
+        sizes.append(-(-sizes[-1] // 2))
+    return sizes
+
+
+def crop_to(x: keras.KerasTensor, size: int) -> keras.KerasTensor:
+    """Drops the last rows and columns."""
+    excess = x.shape[1] - size
+    return layers.Cropping2D(((0, excess), (0, excess)))(x) if excess else x

@@ -1,0 +1,113 @@
+"""The generator and discriminator of any architecture, with labels, packing and further heads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import layers
+
+from tfgan2.images import is_points
+from tfgan2.networks import ARCHITECTURES
+from tfgan2.networks.layers import LayerMaker, output
+
+LABEL_EMBEDDING = 50
+
+
+def generator(
+    network: str,
+    image_shape: tuple[int, int, int],
+    latent_dim: int,
+    make: LayerMaker,
+    *,
+    num_labels: int = 0,
+) -> keras.Model:
+    """Builds a generator.
+
+    Args:
+        network: one of `ARCHITECTURES`.
+        image_shape: (height, width, channels).
+        latent_dim: number of latents.
+        make: makes the layers.
+        num_labels: number of labels, 0 for a generator without labels.
+
+    Returns:
+        A functional model from "z", float32, shape (latent_dim,), and with labels "label", int32,
+        shape (), to "image", float32, in [-1, 1]; points are not bounded.
+    """
+    inputs = x = keras.Input((latent_dim,), name="z")
+    if num_labels:
+        label = keras.Input((), dtype="int32", name="label")
+        inputs = [x, label]
+        # Of length 1 or so, like a one-hot label: a longer embedding drowns the latents, and all
+        # images of a class look the same (measured with acgan on MNIST).
+        init = make.normal(LABEL_EMBEDDING**-0.5)
+        x = layers.Concatenate()([x, layers.Embedding(num_labels, LABEL_EMBEDDING, init)(label)])
+    x = ARCHITECTURES[network].load().decoder(x, image_shape, make)
+    image = output(x, "linear" if is_points(image_shape) else "tanh")
+    return keras.Model(inputs, image, name="generator")
+
+
+def discriminator(
+    network: str,
+    image_shape: tuple[int, int, int],
+    make: LayerMaker,
+    *,
+    num_labels: int = 0,
+    packing: int = 1,
+    heads: Mapping[str, int] | None = None,
+    head_units: int = 0,
+) -> keras.Model:
+    """Builds a discriminator.
+
+    Args:
+        network: one of `ARCHITECTURES`.
+        image_shape: (height, width, channels) of one image.
+        make: makes the layers.
+        num_labels: number of labels, 0 for a discriminator without labels.
+        packing: images per input, concatenated along the channels.
+        heads: further outputs: name -> units.
+        head_units: units of a hidden layer that the further outputs share; 0 for none.
+
+    Returns:
+        A functional model from "image", (height, width, packing * channels), and with labels
+        "label", int32, shape (packing,), to logits, float32, shape (1,), or with heads to a dict
+        of "logits" and the heads, float32.
+    """
+    height, width, channels = image_shape
+    inputs = x = keras.Input((height, width, channels * packing), name="image")
+    if num_labels:
+        label = keras.Input((packing,), dtype="int32", name="label")
+        inputs = [x, label]
+        x = _with_label(network, x, label, num_labels, make)
+    x = ARCHITECTURES[network].load().features(x, make)
+    logits = make.dense(1, init="normal", dtype="float32", name="logits")(x)
+    outputs: Any = logits
+    if heads:
+        if head_units:
+            x = make.dense(head_units, init="normal", use_bias=False)(x)
+            x = layers.LeakyReLU(0.2)(make.normalize(x, "batch"))
+        outputs = {"logits": logits}
+        for name, units in heads.items():
+            outputs[name] = make.dense(units, init="normal", dtype="float32", name=name)(x)
+    model = keras.Model(inputs, outputs, name="discriminator")
+    make.seed_power_iterations(model)
+    return model
+
+
+def _with_label(
+    network: str,
+    image: keras.KerasTensor,
+    label: keras.KerasTensor,
+    num_labels: int,
+    make: LayerMaker,
+) -> keras.KerasTensor:
+    """Adds a label to images: as features for "mlp", as channels for the others."""
+    _, height, width, _ = image.shape
+    size = LABEL_EMBEDDING if network == "mlp" else height * width
+    embedded = layers.Embedding(num_labels, size, make.normal(1.0))(label)
+    if network == "mlp":
+        return layers.Concatenate()([layers.Flatten()(image), layers.Flatten()(embedded)])
+    maps = layers.Reshape((label.shape[1], height, width))(embedded)
+    return layers.Concatenate()([image, layers.Permute((2, 3, 1))(maps)])

@@ -1,0 +1,157 @@
+"""The networks of Zhang et al. 2016 (arXiv:1612.03242): from sentences to images in two stages."""
+
+from __future__ import annotations
+
+import keras
+from keras import layers
+
+from tfgan2.networks.layers import LayerMaker, output
+from tfgan2.nn.layers import MeanOfWords, Spread
+
+SMALLEST = 4
+INNER_SIZE = 16
+"""Largest size of the residual blocks."""
+WORD_DIM = 128
+DISCRIMINATOR_TEXT_DIM = 128
+
+
+def text_encoder(words: int, length: int, dim: int, make: LayerMaker) -> keras.Model:
+    """Embedded words, a convolution over three at a time, their mean.
+
+    Args:
+        words: number of word indices.
+        length: words of a caption.
+        dim: length of the sentence's embedding.
+        make: makes the layers.
+
+    Returns:
+        A functional model from "words", int32, shape (length,), to "text", float32, shape (dim,).
+    """
+    indices = keras.Input((length,), dtype="int32", name="words")
+    x = layers.Embedding(words, WORD_DIM, make.normal(0.1))(indices)
+    x = layers.Conv1D(
+        WORD_DIM, 3, padding="same", activation="relu", kernel_initializer=make.glorot()
+    )(x)
+    x = make.dense(dim)(MeanOfWords()([x, indices]))
+    return keras.Model(indices, output(x, "linear", "text"), name="text_encoder")
+
+
+def image_encoder(image_shape: tuple[int, int, int], dim: int, make: LayerMaker) -> keras.Model:
+    """The text encoder's counterpart: an image to a vector, float32, shape (dim,)."""
+    image = keras.Input(image_shape, name="image")
+    x = layers.Flatten()(_down(image, make))
+    x = make.dense(dim, dtype="float32")(x)
+    return keras.Model(image, x, name="image_encoder")
+
+
+def conditioning(text_dim: int, dim: int, make: LayerMaker, name: str) -> keras.Model:
+    """A sentence to the mean and log variance of its condition, float32, shape (dim,) each."""
+    text = keras.Input((text_dim,), name="text")
+    x = layers.LeakyReLU(0.2)(make.dense(2 * dim)(text))
+    x = layers.Activation("linear", dtype="float32")(x)
+    return keras.Model(text, [x[:, :dim], x[:, dim:]], name=name)
+
+
+def stage_one(
+    image_shape: tuple[int, int, int], latent_dim: int, dim: int, make: LayerMaker
+) -> keras.Model:
+    """Latents and a condition to a small image.
+
+    Args:
+        image_shape: (size, size, channels), the size 4 times a power of 2.
+        latent_dim: number of latents.
+        dim: length of the condition.
+        make: makes the layers; the base channels double towards the latents.
+    """
+    z = keras.Input((latent_dim,), name="z")
+    condition = keras.Input((dim,), name="condition")
+    doublings = (image_shape[0] // SMALLEST).bit_length() - 1
+    filters = make.channels * 2**doublings
+    x = layers.Concatenate()([condition, z])
+    x = make.dense(filters * SMALLEST**2, init="normal", use_bias=False)(x)
+    x = layers.ReLU()(make.normalize(x, "batch"))
+    x = layers.Reshape((SMALLEST, SMALLEST, filters))(x)
+    for level in reversed(range(doublings)):
+        x = _up(x, make.channels * 2**level, make)
+    return keras.Model([z, condition], _image(x, image_shape[-1], make), name="stage_one")
+
+
+def stage_two(
+    small_shape: tuple[int, int, int],
+    image_shape: tuple[int, int, int],
+    dim: int,
+    blocks: int,
+    make: LayerMaker,
+) -> keras.Model:
+    """A small image and a condition to a large image.
+
+    Args:
+        small_shape: (size, size, channels) of the small image.
+        image_shape: of the large image, a power of 2 times as large.
+        dim: length of the condition.
+        blocks: number of residual blocks.
+        make: makes the layers.
+    """
+    small = keras.Input(small_shape, name="small")
+    condition = keras.Input((dim,), name="condition")
+    base = filters = make.channels
+    x = _conv(small, base, make)
+    # Twice for the paper's 64 pixels; small images are not halved: too little would be left.
+    while x.shape[1] > INNER_SIZE:
+        filters *= 2
+        x = make.conv(filters, 4, 2, init="normal", use_bias=False)(x)
+        x = layers.ReLU()(make.normalize(x, "batch"))
+    x = _conv(Spread()([condition, x]), 4 * base, make)
+    for _ in range(blocks):
+        y = _conv(x, 4 * base, make)
+        y = make.conv(4 * base, 3, init="normal", use_bias=False)(y)
+        x = layers.ReLU()(layers.Add()([x, make.normalize(y, "batch")]))
+    doublings = (image_shape[0] // x.shape[1]).bit_length() - 1
+    for level in reversed(range(doublings)):
+        x = _up(x, max(base, 4 * base // 2 ** (doublings - level)), make)
+    return keras.Model([small, condition], _image(x, image_shape[-1], make), name="stage_two")
+
+
+def discriminator(
+    image_shape: tuple[int, int, int], text_dim: int, make: LayerMaker, name: str
+) -> keras.Model:
+    """An image and a sentence to a logit, float32, shape (1,): real and of this sentence.
+
+    Args:
+        image_shape: (size, size, channels), the size 4 times a power of 2.
+        text_dim: length of the sentence's embedding.
+        make: makes the layers; the base channels double up to 8 times as many.
+        name: name of the model.
+    """
+    image = keras.Input(image_shape, name="image")
+    text = keras.Input((text_dim,), name="text")
+    x = _down(image, make)
+    sentence = layers.LeakyReLU(0.2)(make.dense(DISCRIMINATOR_TEXT_DIM)(text))
+    x = make.conv(8 * make.channels, 1, init="normal", use_bias=False)(Spread()([sentence, x]))
+    x = layers.LeakyReLU(0.2)(make.normalize(x, "batch"))
+    logits = make.dense(1, init="normal", dtype="float32", name="logits")(layers.Flatten()(x))
+    return keras.Model([image, text], logits, name=name)
+
+
+def _down(x: keras.KerasTensor, make: LayerMaker) -> keras.KerasTensor:
+    """Halves the size down to 4x4."""
+    level = 0
+    while x.shape[1] > SMALLEST:
+        filters = min(8, 2**level) * make.channels
+        x = make.conv(filters, 4, 2, init="normal", use_bias=not level)(x)
+        x = layers.LeakyReLU(0.2)(make.normalize(x, "batch" if level else "none"))
+        level += 1
+    return x
+
+
+def _conv(x: keras.KerasTensor, filters: int, make: LayerMaker) -> keras.KerasTensor:
+    x = make.conv(filters, 3, init="normal", use_bias=False)(x)
+    return layers.ReLU()(make.normalize(x, "batch"))
+
+
+def _up(x: keras.KerasTensor, filters: int, make: LayerMaker) -> keras.KerasTensor:
+    return _conv(layers.UpSampling2D(2)(x), filters, make)
+
+
+def _image(x: keras.KerasTensor, channels: int, make: LayerMaker) -> keras.KerasTensor:
+    return output(make.conv(channels, 3, init="normal")(x))
