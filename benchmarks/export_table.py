@@ -23,7 +23,7 @@ SMALL = {
     "dcgan": "dcgan --dataset digits --image-size 28",
     "dcgan-colour": "dcgan --dataset digits --image-size 32 --channels 3",
     "cgan": "cgan --dataset digits --image-size 28",
-    "sngan": "sngan --dataset digits --image-size 32 --set network=resnet --set width=64",
+    "sngan": "sngan --dataset digits --image-size 32 --set network=resnet --set base_channels=64",
 }
 
 

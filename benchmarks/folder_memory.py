@@ -88,7 +88,7 @@ def main() -> int:
                 "fit folder:": f"--dataset folder:{images} --out {work}/run-of-folder",
                 "fit prepared:": f"--dataset prepared:{work}/pack --out {work}/run-of-pack",
             }
-            fit = "fit dcgan --image-size 32 --cache stream --set width=16"
+            fit = "fit dcgan --image-size 32 --cache stream --set base_channels=16"
             for name, words in tasks.items():
                 if name.startswith("fit"):
                     words = f"{fit} --steps {options.steps} {words}"

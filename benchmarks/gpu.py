@@ -163,9 +163,9 @@ def quality(minutes: float, options: argparse.Namespace) -> None:
     """A run as long as the time allows; SIGTERM saves it and ends it."""
     run = options.out / "quality"
     data = ["--dataset", "cifar10", "--data-dir", str(options.data_dir)]
-    words = ["fit", "dcgan", *data, "--set", f"width={options.width}", "--steps", "1000000"]
+    words = ["fit", "dcgan", *data, "--set", f"base_channels={options.width}", "--steps", "1000000"]
     if options.smoke or not options.data_dir:
-        words = ["fit", "dcgan", "--dataset", "digits", "--set", f"width={options.width}"]
+        words = ["fit", "dcgan", "--dataset", "digits", "--set", f"base_channels={options.width}"]
         words += ["--steps", "20" if options.smoke else "1000000"]
     every = "10" if options.smoke else "2000"
     judged = "100" if options.smoke else "5000"

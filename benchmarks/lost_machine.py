@@ -131,7 +131,7 @@ def main() -> int:
     good = True
     with machines(), tempfile.TemporaryDirectory() as folder:
         whole, troubled = Path(folder, "whole"), Path(folder, "troubled")
-        words = ["dcgan", "--dataset", "digits", "--set", "width=4", "--batch-size", "16"]
+        words = ["dcgan", "--dataset", "digits", "--set", "base_channels=4", "--batch-size", "16"]
         words += ["--steps", str(options.steps), "--checkpoint-every", "50", "--out"]
         finish([*words, str(whole)])
         for number, trouble in enumerate(TROUBLES, 1):

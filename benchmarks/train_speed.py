@@ -87,7 +87,7 @@ def contestants(flavour: str, torch: str | None, folder: Path) -> list[Contestan
 
     def fit(name: str, *words: str) -> Contestant:
         run = folder / name.replace(" ", "")
-        told = ["--set", f"width={WIDTH}", "--steps", "1000000", "--log-every", str(every)]
+        told = ["--set", f"base_channels={WIDTH}", "--steps", "1000000", "--log-every", str(every)]
         command = [tfgan2, "fit", flavour, *DATA, *told, "--out", str(run), *words]
         return Contestant(name, command, run / "stats.jsonl", every, folder / f"{run.name}.err")
 

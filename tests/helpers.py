@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
     from tfgan2.models.base import GenerativeModel
 
-SMALL = "--set width=4 --set latent_dim=8 --batch-size 16 --seed 3 --no-xla"
+SMALL = "--set base_channels=4 --set latent_dim=8 --batch-size 16 --seed 3 --no-xla"
 
 
 def fit(out: Path, words: str) -> int:
@@ -32,7 +32,7 @@ def fit_small(out: Path, options: str = "", *, steps: int = 6) -> int:
 
 def finished(out: Path, words: str) -> Path:
     """A run that has ended after two steps, unless the words say more."""
-    assert fit(out, f"--steps 2 --log-every 1 --no-xla --set width=4 {words}") == 0
+    assert fit(out, f"--steps 2 --log-every 1 --no-xla --set base_channels=4 {words}") == 0
     return out
 
 
@@ -62,7 +62,7 @@ def assert_parts_are_the_batch(dataset: ImageDataset) -> None:
             np.testing.assert_array_equal(np.concatenate([share[number] for share in each]), array)
 
 
-SIZES = {"width": 8, "latent_dim": 6, "blocks": 1, "pool_size": 3}
+SIZES = {"base_channels": 8, "latent_dim": 6, "blocks": 1, "pool_size": 3}
 # So that few steps see every phase.
 PHASES = {"text_steps": 1, "stage_one_steps": 1, "pretrain_steps": 1}
 VOCABULARY = ("a", "bright", "dark", "picture")

@@ -51,7 +51,7 @@ def test_it_is_listed_and_described(environment: dict[str, str]) -> None:
 def test_it_trains_with_its_own_hyperparameter(environment: dict[str, str], tmp_path: Path) -> None:
     words = (
         "fit ragan --dataset digits --image-size 8 --steps 2 --batch-size 16 --log-every 1 "
-        f"--no-xla --set width=4 --set r1_weight=1 --out {tmp_path / 'run'}"
+        f"--no-xla --set base_channels=4 --set r1_weight=1 --out {tmp_path / 'run'}"
     )
     done = tfgan2(words, environment)
     assert done.returncode == 0, done.stderr

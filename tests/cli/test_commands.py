@@ -56,7 +56,7 @@ def test_dry_run_shows_everything_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    words = "fit dcgan --dataset digits --dry-run --epochs 2 --batch-size 100 --set width=8"
+    words = "fit dcgan --dataset digits --dry-run --epochs 2 --batch-size 100 --set base_channels=8"
     assert cli.run(words.split()) == 0
     out = capsys.readouterr().out
     assert '"generator_learning_rate": 0.0002' in out
@@ -73,7 +73,7 @@ WRONG = {
     "dataset": ("fit dcgan --dataset digit", "did you mean 'digits'"),
     "class": ("fit dcgan --dataset digits --classes 11", "unknown class '11'"),
     "hyperparameter": ("fit dcgan --dataset digits --set widht=2", "did you mean 'width'"),
-    "value": ("fit dcgan --dataset digits --set width=wide", "must be a whole number"),
+    "value": ("fit dcgan --dataset digits --set base_channels=wide", "must be a whole number"),
     "impossible value": ("fit dcgan --dataset digits --set d_steps=0", "d_steps must be at least"),
     "option": ("fit dcgan --dataset digits --bach-size 4", "--batch-size"),
     "choice": ("fit dcgan --dataset digits --precision float8", "mixed_float16"),
@@ -160,7 +160,7 @@ def test_changed_data_is_not_resumed(tmp_path: Path, capsys: pytest.CaptureFixtu
     for index in range(20):
         Image.new("L", (9, 9), index * 12).save(images / f"{index}.png")
     run = tmp_path / "run"
-    words = f"fit dcgan --dataset folder:{images} --image-size 8 --set width=2 --no-xla"
+    words = f"fit dcgan --dataset folder:{images} --image-size 8 --set base_channels=2 --no-xla"
     assert cli.run(f"{words} --batch-size 8 --steps 2 --out {run}".split()) == 0
     (images / "3.png").unlink()
     assert cli.run(f"fit --resume {run} --steps 4".split()) == 2

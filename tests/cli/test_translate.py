@@ -36,7 +36,7 @@ def enlarger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def speaker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Enough steps for sentences to make a difference.
-    words = "stackgan --dataset digits-captions --steps 60 --batch-size 16 --set width=8"
+    words = "stackgan --dataset digits-captions --steps 60 --batch-size 16 --set base_channels=8"
     return exported(tmp_path_factory.mktemp("runs") / "speaker", words)
 
 

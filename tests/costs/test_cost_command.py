@@ -10,7 +10,7 @@ from helpers import assert_refused
 
 from tfgan2 import cli
 
-SMALL = "--image-size 8 --channels 1 --batch-size 4 --set width=8"
+SMALL = "--image-size 8 --channels 1 --batch-size 4 --set base_channels=8"
 
 
 def test_what_is_shown_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -129,7 +129,7 @@ def test_statistics_are_shared_in_every_phase(tmp_path: Path) -> None:
     """`stackgan` takes the mean of its first stage's batch statistics: variables, not tensors."""
     run = tmp_path / "run"
     words = "fit stackgan --dataset digits-captions --image-size 16 --batch-size 8 --steps 3"
-    words += " --set width=4 --set latent_dim=4 --set blocks=1 --set text_steps=1"
+    words += " --set base_channels=4 --set latent_dim=4 --set blocks=1 --set text_steps=1"
     finished(*words.split(), "--set", "stage_one_steps=1", "--log-every", "1", "--out", str(run))
     lines = stats.read(run)
     assert [line["step"] for line in lines] == [1, 2, 3]

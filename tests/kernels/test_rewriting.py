@@ -26,7 +26,7 @@ def test_a_step_is_the_same_but_for_rounding(name: str) -> None:
     # Of second derivatives the tests of `tfgan2.kernels.winograd` speak.
     after = []
     for convolutions in (False, True):
-        model = registry.create(name, image_shape=(16, 16, 1), width=8, seed=1)
+        model = registry.create(name, image_shape=(16, 16, 1), base_channels=8, seed=1)
         model.compile()
         before = kinds(model)
 
@@ -45,7 +45,7 @@ def test_a_step_is_the_same_but_for_rounding(name: str) -> None:
 
 
 def test_layers_are_what_they_were_after_an_error() -> None:
-    model = registry.create("dcgan", image_shape=(16, 16, 1), width=4)
+    model = registry.create("dcgan", image_shape=(16, 16, 1), base_channels=4)
     before = kinds(model)
     with (
         pytest.raises(RuntimeError),
@@ -58,7 +58,7 @@ def test_layers_are_what_they_were_after_an_error() -> None:
 def test_half_precision_keeps_its_convolutions() -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = registry.create("dcgan", image_shape=(16, 16, 1), width=4)
+        model = registry.create("dcgan", image_shape=(16, 16, 1), base_channels=4)
     finally:
         keras.config.set_dtype_policy("float32")
     with rewritten(model.networks().values(), convolutions=True):
@@ -98,7 +98,9 @@ def test_a_penalty_s_gradient_leaves_out_what_is_zero(kind: type) -> None:
 def test_updates_compiled_apart_are_those_of_the_whole_step() -> None:
     after = []
     for apart in (False, True):
-        model = registry.create("wgan-gp", image_shape=(8, 8, 1), width=4, seed=1, d_steps=3)
+        model = registry.create(
+            "wgan-gp", image_shape=(8, 8, 1), base_channels=4, seed=1, d_steps=3
+        )
         model.compile()
         whole = tf.function(model.train_step, jit_compile=True, autograph=False)
         step = compiled_update(model, winograd=False) if apart else whole
@@ -109,10 +111,10 @@ def test_updates_compiled_apart_are_those_of_the_whole_step() -> None:
 
 
 def test_a_game_with_phases_is_compiled_whole() -> None:
-    model = registry.create("srgan", image_shape=(16, 16, 3), width=4, blocks=1, d_steps=2)
+    model = registry.create("srgan", image_shape=(16, 16, 3), base_channels=4, blocks=1, d_steps=2)
     assert not model.is_divided
-    assert registry.create("dcgan", image_shape=(8, 8, 1), width=4, d_steps=2).is_divided
-    assert not registry.create("dcgan", image_shape=(8, 8, 1), width=4).is_divided
+    assert registry.create("dcgan", image_shape=(8, 8, 1), base_channels=4, d_steps=2).is_divided
+    assert not registry.create("dcgan", image_shape=(8, 8, 1), base_channels=4).is_divided
 
 
 @pytest.mark.parametrize("kind", [keras.layers.ReLU, keras.layers.LeakyReLU])

@@ -10,8 +10,9 @@ from helpers import batch_for, make_small
 import tfgan2
 from tfgan2 import registry
 from tfgan2.errors import UserError
-from tfgan2.models.adversarial import AdversarialModel, Samples
-from tfgan2.models.architecture import ArchitectureModel
+from tfgan2.models.game import AdversarialModel
+from tfgan2.models.latent import LatentGAN
+from tfgan2.models.regularizers import Samples
 
 SHAPE = (8, 8, 1)
 ADVERSARIAL = [
@@ -23,7 +24,9 @@ def make(name: str = "gan", **more: object) -> AdversarialModel:
     cls = registry.load_class(name)
     if "num_classes" in cls.hyperparameter_names():
         more["num_classes"] = 3
-    return tfgan2.create(name, **{"image_shape": SHAPE, "width": 4, "latent_dim": 6, **more})
+    return tfgan2.create(
+        name, **{"image_shape": SHAPE, "base_channels": 4, "latent_dim": 6, **more}
+    )
 
 
 def images(count: int, seed: int = 0) -> tf.Tensor:
@@ -47,7 +50,7 @@ EXTRAS = {
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_every_flavour_takes_every_extra(name: str) -> None:
-    latent = issubclass(registry.load_class(name), ArchitectureModel)
+    latent = issubclass(registry.load_class(name), LatentGAN)
     model = make_small(name, **EXTRAS, **({"packing": 2} if latent else {}))
     model.compile()
     parts = tuple(tf.constant(part) for part in batch_for(model))
@@ -64,7 +67,7 @@ def test_every_flavour_takes_every_extra(name: str) -> None:
 def test_packing_joins_neighbours_along_the_channels() -> None:
     model = make(packing=3)
     plain = images(6)
-    packed = model.as_seen(Samples(plain), "test").images
+    packed = model.discriminator_inputs(Samples(plain), "test").images
     assert packed.shape == (2, 8, 8, 3)
     for group in range(2):
         for place in range(3):
@@ -81,27 +84,27 @@ def test_packed_labels_and_heads_keep_their_order() -> None:
     model = make("cgan", packing=2)
     seen = []
     model.discriminator = lambda inputs, training: seen.append(inputs)
-    model.judge(Samples(images(6), labels))
+    model.logits(Samples(images(6), labels))
     np.testing.assert_array_equal(seen[0][1], [[0, 1], [2, 2], [1, 0]])
     # The class head of packed images gives one block per image, in their order.
     acgan = make("acgan", packing=2)
     logits = tf.one_hot(tf.reshape(labels, (3, 2)), 3) * 50.0
-    loss, accuracy = acgan._class_loss(tf.reshape(logits, (3, 6)), labels)
+    loss, accuracy = acgan.class_loss(tf.reshape(logits, (3, 6)), labels)
     assert float(loss) == pytest.approx(0.0, abs=1e-5) and float(accuracy) == 1.0
 
 
 def test_label_noise_swaps_its_share() -> None:
     model = make(label_noise=0.2)
     real, fake = tf.ones((5000, 1)), tf.zeros((5000, 1))
-    noisy_real, noisy_fake = model.mixed_up(real, fake, "test")
+    noisy_real, noisy_fake = model.flipped_labels(real, fake, "test", model.noise_seed)
     assert float(tf.reduce_mean(noisy_real)) == pytest.approx(0.8, abs=0.02)
     assert float(tf.reduce_mean(noisy_fake)) == pytest.approx(0.2, abs=0.02)
     together = np.mean((noisy_real.numpy() == 0) & (noisy_fake.numpy() == 1))
     assert together == pytest.approx(0.04, abs=0.015)  # the two are drawn apart
     patches = tf.ones((100, 2, 2, 1)), tf.zeros((100, 2, 2, 1))
-    each = model.mixed_up(*patches, "test")[0].numpy()
+    each = model.flipped_labels(*patches, "test", model.noise_seed)[0].numpy()
     assert all(len(np.unique(sample)) == 1 for sample in each)  # a sample is swapped as a whole
-    assert make().mixed_up(real, fake, "test") == (real, fake)
+    assert make().flipped_labels(real, fake, "test", model.noise_seed) == (real, fake)
 
 
 def test_instance_noise_fades() -> None:
@@ -109,7 +112,7 @@ def test_instance_noise_fades() -> None:
     plain = tf.zeros((64, *SHAPE))
 
     def deviation() -> float:
-        return float(tf.math.reduce_std(model.as_seen(Samples(plain), "test").images))
+        return float(tf.math.reduce_std(model.discriminator_inputs(Samples(plain), "test").images))
 
     assert deviation() == pytest.approx(0.5, rel=0.05)
     model.step.assign(5)
@@ -118,19 +121,23 @@ def test_instance_noise_fades() -> None:
     assert deviation() == 0.0
     lasting = make(instance_noise=0.5)
     lasting.step.assign(10_000)
-    seen = lasting.as_seen(Samples(plain), "test").images
+    seen = lasting.discriminator_inputs(Samples(plain), "test").images
     assert float(tf.math.reduce_std(seen)) == pytest.approx(0.5, rel=0.05)
 
 
 def test_real_and_generated_images_are_augmented_alike_but_not_the_same() -> None:
     model = make(augment="translation,cutout")
     plain = images(16)
-    first = model.as_seen(Samples(plain), "step: real").images
-    np.testing.assert_array_equal(first, model.as_seen(Samples(plain), "step: real").images)
-    assert not np.array_equal(first, model.as_seen(Samples(plain), "step: fake").images)
+    first = model.discriminator_inputs(Samples(plain), "step: real").images
+    np.testing.assert_array_equal(
+        first, model.discriminator_inputs(Samples(plain), "step: real").images
+    )
+    assert not np.array_equal(
+        first, model.discriminator_inputs(Samples(plain), "step: fake").images
+    )
     with tf.GradientTape() as tape:
         tape.watch(plain)
-        seen = model.as_seen(Samples(plain), "fake for G").images
+        seen = model.discriminator_inputs(Samples(plain), "fake for G").images
     assert float(tf.reduce_sum(tf.abs(tape.gradient(seen, plain)))) > 0
     with pytest.raises(UserError, match="did you mean 'cutout'"):
         make(augment="cutuot")
@@ -164,7 +171,7 @@ def test_lookahead_brings_both_players_back_and_resumes() -> None:
         ({"instance_noise": -1.0}, "instance_noise must be at least 0"),
         ({"lookahead": -1}, "lookahead must be at least 0"),
         ({"network": "unet"}, "network must be one of mlp, dcgan, resnet, tutorial"),
-        ({"width": 0}, "width must be at least 1"),
+        ({"base_channels": 0}, "width must be at least 1"),
     ],
 )
 def test_impossible_values(more: dict, message: str) -> None:

@@ -8,15 +8,15 @@ import pytest
 import tensorflow as tf
 
 import tfgan2
-from tfgan2.models.adversarial import Samples
 from tfgan2.models.began import BEGAN
 from tfgan2.models.lsgan import LSGAN
+from tfgan2.models.regularizers import Samples
 from tfgan2.models.sngan import SNGAN
 from tfgan2.models.wgan import WGAN
 from tfgan2.models.wgan_gp import WGANGP
 from tfgan2.nn import losses, penalties
 
-SMALL = {"image_shape": (8, 8, 1), "width": 4, "latent_dim": 6}
+SMALL = {"image_shape": (8, 8, 1), "base_channels": 4, "latent_dim": 6}
 
 
 def images(count: int, seed: int = 0) -> tf.Tensor:
@@ -31,18 +31,18 @@ def kinds(network: keras.Model) -> set[str]:
 def test_lsgan_losses_and_scores() -> None:
     model = LSGAN(**SMALL)
     real, fake = tf.constant([[2.0], [0.0]]), tf.constant([[1.0], [-1.0]])
-    assert float(model.discriminator_loss(real, fake)) == pytest.approx(0.5 * 1 + 0.5 * 1)
-    assert float(model.generator_loss(fake)) == pytest.approx(0.5 * (0 + 4) / 2)
+    assert float(model.discriminator_loss(real, fake, "test")) == pytest.approx(0.5 * 1 + 0.5 * 1)
+    assert float(model.gan_loss.generator(fake)) == pytest.approx(0.5 * (0 + 4) / 2)
     assert float(model.scores(real, fake)["real_score"]) == 1.0  # the mean logit
 
 
 def test_wgan_clips_every_weight_of_the_critic_only() -> None:
     model = WGAN(**SMALL, clip=0.002)
     model.compile()
-    assert isinstance(model.discriminator_optimizer, keras.optimizers.RMSprop)
+    assert isinstance(model.optimizers["discriminator_optimizer"], keras.optimizers.RMSprop)
     assert model.batches_per_step == 5
     model.train_step(images(40))
-    assert int(model.discriminator_optimizer.iterations) == 5
+    assert int(model.optimizers["discriminator_optimizer"].iterations) == 5
     largest = [np.abs(w.numpy()).max() for w in model.discriminator.trainable_variables]
     assert max(largest) <= 0.002 and largest.count(np.float32(0.002)) > 3
     assert max(np.abs(w.numpy()).max() for w in model.generator.trainable_variables) > 0.01
@@ -55,7 +55,7 @@ def test_wgan_gp_adds_its_penalty_and_has_no_batch_norm(norm: str, layer: str | 
     assert layer is None or layer in kinds(model.discriminator)
     real, fake = Samples(images(8)), Samples(images(8, seed=1))
     loss, metrics = model.discriminator_objective(real, fake, "test")
-    plain = losses.wasserstein_discriminator_loss(model.judge(real), model.judge(fake))
+    plain = losses.wasserstein_discriminator_loss(model.logits(real), model.logits(fake))
     penalty = penalties.gradient_penalty(
         lambda x: model.discriminator(x),
         real.images,
@@ -81,11 +81,11 @@ def test_sngan_kernels_have_spectral_norm_one(network: str) -> None:
 
 def test_sngan_network_decides_what_the_paper_sets() -> None:
     cnn, resnet = SNGAN(**SMALL), SNGAN(**SMALL, network="resnet")
-    assert (cnn.d_steps, cnn.beta_1, cnn.beta_2) == (1, 0.5, 0.999)
-    assert (resnet.d_steps, resnet.beta_1, resnet.beta_2) == (5, 0.0, 0.9)
+    assert (cnn.config.d_steps, cnn.config.beta_1, cnn.config.beta_2) == (1, 0.5, 0.999)
+    assert (resnet.config.d_steps, resnet.config.beta_1, resnet.config.beta_2) == (5, 0.0, 0.9)
     assert SNGAN(**SMALL, network="resnet", d_steps=2).d_steps == 2
     assert "BatchNormalization" not in kinds(resnet.discriminator)
-    assert float(cnn.generator_loss(tf.constant([3.0, 1.0]))) == -2.0
+    assert float(cnn.gan_loss.generator(tf.constant([3.0, 1.0]))) == -2.0
 
 
 def test_began_keeps_its_equilibrium() -> None:
@@ -119,8 +119,8 @@ def test_began_losses_by_hand() -> None:
 @pytest.mark.parametrize("size", [8, 13, 28, 32, 64])
 def test_began_and_resnet_make_any_size(size: int) -> None:
     for model in (
-        BEGAN((size, size, 3), width=2, network="began"),
-        SNGAN((size, size, 3), width=2, network="resnet"),
+        BEGAN((size, size, 3), base_channels=2, network="began"),
+        SNGAN((size, size, 3), base_channels=2, network="resnet"),
     ):
         made = model.generate(model.draw_latents(2))
         assert made.shape == (2, size, size, 3)
@@ -132,7 +132,7 @@ def test_wgan_gp_in_float16_keeps_its_loss_scale() -> None:
     dataset = tfgan2.load_dataset("digits")
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        model = WGANGP(dataset.image_shape, width=16, seed=1)
+        model = WGANGP(dataset.image_shape, base_channels=16, seed=1)
         model.compile()
     finally:
         keras.config.set_dtype_policy("float32")
@@ -142,10 +142,10 @@ def test_wgan_gp_in_float16_keeps_its_loss_scale() -> None:
     for _ in range(500):
         metrics = step(next(batches))
         assert all(np.isfinite(float(value)) for value in metrics.values())
-        scales.append(float(model.discriminator_optimizer.dynamic_scale))
+        scales.append(float(model.optimizers["discriminator_optimizer"].dynamic_scale))
     # It starts at 32768, is halved by a step whose gradients overflow, and settles.
     assert min(scales) >= 512 and min(scales[-100:]) == max(scales[-100:])
-    assert float(model.generator_optimizer.dynamic_scale) >= 512
+    assert float(model.optimizers["generator_optimizer"].dynamic_scale) >= 512
     assert float(metrics["gradient_penalty"]) < 0.3  # the penalty does its work
     made = model.generate(model.draw_latents(64))
     assert np.isfinite(made).all() and made.std() > 0.3

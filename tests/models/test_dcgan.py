@@ -9,7 +9,7 @@ import tfgan2
 from tfgan2.errors import UserError
 from tfgan2.models.dcgan import DCGAN
 
-SMALL = {"image_shape": (8, 8, 1), "width": 4, "latent_dim": 6}
+SMALL = {"image_shape": (8, 8, 1), "base_channels": 4, "latent_dim": 6}
 
 
 def batch(count: int, shape: tuple[int, int, int] = (8, 8, 1), seed: int = 0) -> np.ndarray:
@@ -23,7 +23,7 @@ def hashable(model: DCGAN) -> list[bytes]:
 @pytest.mark.parametrize("network", ["dcgan", "tutorial"])
 @pytest.mark.parametrize("size", [8, 9, 13, 16, 17, 28, 31, 32, 33, 48, 64, 100, 127, 128])
 def test_any_square_size(network: str, size: int) -> None:
-    model = DCGAN((size, size, 3), network=network, width=2, max_width=8)
+    model = DCGAN((size, size, 3), network=network, base_channels=2, max_channels=8)
     made = model.generate(model.draw_latents(2))
     assert made.shape == (2, size, size, 3) and made.dtype == np.float32
     assert model.discriminator(made).shape == (2, 1)
@@ -31,13 +31,13 @@ def test_any_square_size(network: str, size: int) -> None:
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 7])
 def test_any_number_of_channels(channels: int) -> None:
-    model = DCGAN((8, 8, channels), width=2)
+    model = DCGAN((8, 8, channels), base_channels=2)
     assert model.generate(model.draw_latents(1)).shape == (1, 8, 8, channels)
 
 
 @pytest.mark.parametrize("network", ["dcgan", "tutorial"])
 def test_kernels_are_divisible_by_strides(network: str) -> None:
-    model = DCGAN((28, 28, 1), network=network, width=2)
+    model = DCGAN((28, 28, 1), network=network, base_channels=2)
     strided = 0
     for network in model.networks().values():
         for layer in network.layers:
@@ -60,7 +60,7 @@ def test_strided_is_the_papers() -> None:
     ]
     assert norms == [4, 3]  # none after the last layer of G, none after the first of D
     assert (model.generator_optimizer_name, model.generator_learning_rate) == ("adam", 2e-4)
-    assert model.beta_1 == 0.5
+    assert model.config.beta_1 == 0.5
     deviation = model.generator.get_layer(index=1).kernel.numpy().std()
     assert deviation == pytest.approx(0.02, rel=0.02)
 
@@ -72,9 +72,9 @@ def test_tutorial_is_the_books() -> None:
     assert "BatchNormalization" not in kinds
     assert any(isinstance(layer, keras.layers.Dropout) for layer in model.discriminator.layers)
     model.compile()
-    assert isinstance(model.discriminator_optimizer, keras.optimizers.RMSprop)
-    assert model.discriminator_optimizer.clipvalue == 1.0
-    assert model.label_noise > 0
+    assert isinstance(model.optimizers["discriminator_optimizer"], keras.optimizers.RMSprop)
+    assert model.optimizers["discriminator_optimizer"].clipvalue == 1.0
+    assert model.config.label_noise > 0
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_config_makes_the_same_model_with_resolved_values() -> None:
 
 
 def test_two_layers_of_one_shape_start_differently() -> None:
-    model = DCGAN((32, 32, 3), network="tutorial", width=4)
+    model = DCGAN((32, 32, 3), network="tutorial", base_channels=4)
     kernels = [w.numpy() for w in model.generator.weights if w.shape == (5, 5, 8, 8)]
     assert len(kernels) == 2 and not np.array_equal(*kernels)
 
@@ -133,8 +133,8 @@ def test_plain_keras_fit(jit_compile: bool) -> None:
     assert set(history.history) >= {"generator_loss", "discriminator_loss"}
     assert np.isfinite(history.history["generator_loss"]).all()
     assert int(model.step) == 4
-    assert int(model.generator_optimizer.iterations) == 4
-    assert int(model.discriminator_optimizer.iterations) == 8
+    assert int(model.optimizers["generator_optimizer"].iterations) == 4
+    assert int(model.optimizers["discriminator_optimizer"].iterations) == 8
     changed = [not np.array_equal(a, b) for a, b in zip(before, model.weights, strict=True)]
     assert all(changed)
 
@@ -176,8 +176,10 @@ def test_noise_depends_on_seed_step_and_stream() -> None:
 def test_label_smoothing_is_one_sided() -> None:
     confident = tf.constant([[20.0]] * 8), tf.constant([[-20.0]] * 8)
     plain, smoothed = (DCGAN(**SMALL, label_smoothing=x) for x in (0.0, 0.1))
-    assert float(plain.discriminator_loss(*confident)) == pytest.approx(0.0, abs=1e-5)
-    assert float(smoothed.discriminator_loss(*confident)) == pytest.approx(0.1 * 20, rel=1e-3)
+    assert float(plain.discriminator_loss(*confident, "test")) == pytest.approx(0.0, abs=1e-5)
+    assert float(smoothed.discriminator_loss(*confident, "test")) == pytest.approx(
+        0.1 * 20, rel=1e-3
+    )
 
 
 def test_ema_follows_the_generator_and_is_what_samples_come_from() -> None:
@@ -215,7 +217,9 @@ def test_mixed_precision(policy: str) -> None:
         model.compile()
     finally:
         keras.config.set_dtype_policy("float32")
-    scaled = isinstance(model.discriminator_optimizer, keras.optimizers.LossScaleOptimizer)
+    scaled = isinstance(
+        model.optimizers["discriminator_optimizer"], keras.optimizers.LossScaleOptimizer
+    )
     assert scaled == (policy == "mixed_float16")
     assert model.generator.layers[1].compute_dtype == policy.removeprefix("mixed_")
     step = tf.function(model.train_step, jit_compile=True)

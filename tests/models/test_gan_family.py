@@ -9,14 +9,14 @@ import tensorflow as tf
 
 from tfgan2.errors import UserError
 from tfgan2.models.acgan import ACGAN
-from tfgan2.models.adversarial import Samples
 from tfgan2.models.cgan import CGAN
 from tfgan2.models.dragan import DRAGAN
 from tfgan2.models.gan import GAN
 from tfgan2.models.infogan import InfoGAN
+from tfgan2.models.regularizers import Samples
 from tfgan2.nn import losses, penalties
 
-SMALL = {"image_shape": (8, 8, 1), "width": 4, "latent_dim": 6}
+SMALL = {"image_shape": (8, 8, 1), "base_channels": 4, "latent_dim": 6}
 LOGITS = tf.constant([[-1.0], [0.5], [2.0]])
 
 
@@ -27,11 +27,11 @@ def images(count: int, seed: int = 0) -> tf.Tensor:
 
 def test_gan_loss_by_choice() -> None:
     default, minimax = GAN(**SMALL), GAN(**SMALL, loss="minimax")
-    assert float(default.generator_loss(LOGITS)) == pytest.approx(
+    assert float(default.gan_loss.generator(LOGITS)) == pytest.approx(
         float(losses.non_saturating_generator_loss(LOGITS))
     )
     expected = np.mean(np.log(1 - 1 / (1 + np.exp(-LOGITS.numpy()))))
-    assert float(minimax.generator_loss(LOGITS)) == pytest.approx(expected, abs=1e-5)
+    assert float(minimax.gan_loss.generator(LOGITS)) == pytest.approx(expected, abs=1e-5)
     assert minimax.get_config()["loss"] == "minimax"
     with pytest.raises(UserError, match="loss must be one of non_saturating, minimax"):
         GAN(**SMALL, loss="hinge")
@@ -40,7 +40,7 @@ def test_gan_loss_by_choice() -> None:
 def test_gan_is_fully_connected_by_default() -> None:
     for network in GAN(**SMALL).networks().values():
         assert not any(isinstance(layer, keras.layers.Conv2D) for layer in network.layers)
-    model = GAN((6, 10, 3), width=4)  # no convolution: any shape
+    model = GAN((6, 10, 3), base_channels=4)  # no convolution: any shape
     assert model.generate(model.draw_latents(1)).shape == (1, 6, 10, 3)
     convolutional = GAN(**SMALL, network="dcgan").discriminator
     assert any(isinstance(layer, keras.layers.Conv2D) for layer in convolutional.layers)
@@ -88,7 +88,7 @@ def test_acgan_losses() -> None:
     assert model.discriminator.inputs[0].shape[1:] == (8, 8, 1)  # sees no label
 
 
-def test_infogan_information_loss() -> None:
+def test_infoganinformation_loss() -> None:
     model = InfoGAN(**SMALL, categories=3, codes=2, category_weight=0.7, code_weight=0.5)
     latents = tf.constant([[0.0, 0, 0, 0, 0.5, -1.0], [0.0, 0, 0, 0, 1.0, 0.25]])
     fake = Samples(images(2), tf.constant([2, 0]), latents)
@@ -98,7 +98,7 @@ def test_infogan_information_loss() -> None:
     }
     category = (-np.log(np.e / (np.e + 2)) + np.log(3)) / 2
     code = 0.5 * (1.0 + 1.0) / 2
-    loss, parts = model._information_loss(answer, fake)
+    loss, parts = model.information_loss(answer, fake)
     assert float(loss) == pytest.approx(0.7 * category + 0.5 * code, abs=1e-5)
     assert float(parts["category_loss"]) == pytest.approx(category, abs=1e-5)
     assert float(parts["code_loss"]) == pytest.approx(code, abs=1e-5)
@@ -143,7 +143,7 @@ def test_dragan_adds_its_penalty_and_has_no_batch_norm() -> None:
     assert "BatchNormalization" not in kinds
     real, fake = Samples(images(8)), Samples(images(8, seed=1))
     loss, metrics = model.discriminator_objective(real, fake, "test")
-    plain = losses.minimax_discriminator_loss(model.judge(real), model.judge(fake))
+    plain = losses.minimax_discriminator_loss(model.logits(real), model.logits(fake))
     penalty = penalties.dragan_penalty(
         lambda x: model.discriminator(x), real.images, seed=model.noise_seed("test: penalty")
     )

@@ -13,9 +13,9 @@ from PIL import Image
 
 from tfgan2 import cli
 from tfgan2.errors import UserError
-from tfgan2.models.adversarial import Samples
 from tfgan2.models.cyclegan import CycleGAN
 from tfgan2.models.pix2pix import Pix2Pix
+from tfgan2.models.regularizers import Samples
 from tfgan2.models.srgan import SRGAN
 from tfgan2.nn import masks
 
@@ -32,7 +32,7 @@ def test_the_papers_networks_at_their_size() -> None:
     convolutions = [x for x in model.generator.layers if isinstance(x, keras.layers.Conv2D)]
     assert [x.filters for x in convolutions[:8]] == [64, 128, 256, 512, 512, 512, 512, 512]
     assert sum(isinstance(x, keras.layers.Dropout) for x in model.generator.layers) == 3
-    assert model.patch == 70
+    assert model.config.patch == 70
     # 54.4 and 2.8 million weights in the authors' code.
     assert 54e6 < model.generator.count_params() < 55e6
     assert 2.7e6 < model.discriminator.count_params() < 2.8e6
@@ -51,7 +51,7 @@ def receptive_field(model: keras.Model) -> int:
 
 @pytest.mark.parametrize("patch", [16, 34, 70])
 def test_a_logit_sees_a_patch(patch: int) -> None:
-    model = Pix2Pix((128, 128, 1), patch=patch, width=2, norm="none")
+    model = Pix2Pix((128, 128, 1), patch=patch, base_channels=2, norm="none")
     assert receptive_field(model.discriminator) == patch
 
 
@@ -63,7 +63,7 @@ def test_pairs_are_cut_and_mirrored_together() -> None:
     assert np.abs(real.inputs - images).max() > 0.1
     plain = make_small("pix2pix", jitter=False, mirror=False).real_samples((images, -images))
     np.testing.assert_array_equal(plain.inputs, images)
-    seen = make_small("pix2pix", augment="translation,cutout").as_seen(
+    seen = make_small("pix2pix", augment="translation,cutout").discriminator_inputs(
         Samples(-images, inputs=images), "x"
     )
     np.testing.assert_allclose(seen.images, -seen.inputs, atol=1e-6)
@@ -73,11 +73,11 @@ def test_colours_change_alike_and_each_by_its_own() -> None:
     rng = np.random.default_rng(0)
     one, other = (tf.constant(rng.uniform(-1, 1, (8, 16, 16, 3)), tf.float32) for _ in range(2))
     model = make_small("pix2pix", (16, 16, 3), augment="color,translation")
-    alike = model.as_seen(Samples(one, inputs=one), "x")
+    alike = model.discriminator_inputs(Samples(one, inputs=one), "x")
     np.testing.assert_array_equal(alike.images, alike.inputs)
     assert np.abs(alike.images - one).max() > 0.1
     # What one image looks like has no say in the colours of the other.
-    seen = model.as_seen(Samples(one, inputs=other), "x")
+    seen = model.discriminator_inputs(Samples(one, inputs=other), "x")
     np.testing.assert_array_equal(seen.images, alike.images)
 
 
@@ -92,7 +92,7 @@ def test_the_generators_loss_is_the_sum_of_its_terms() -> None:
 def test_sizes_that_no_u_net_takes() -> None:
     for size in (6, 9, 30):
         with pytest.raises(UserError, match="multiple of 4"):
-            Pix2Pix((size, size, 1), width=2)
+            Pix2Pix((size, size, 1), base_channels=2)
 
 
 # --- cyclegan ------------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ def test_the_pool_shows_earlier_fakes() -> None:
 def test_the_learning_rate_falls_in_the_second_half() -> None:
     model = make_small("cyclegan")
     model.plan(100)
-    rate = model.default_optimizer("generator")._learning_rate
+    rate = model.default_optimizer("generator_optimizer")._learning_rate
     steps = (0, 50, 75, 100, 120)
     assert [round(float(rate(step)) / 2e-4, 4) for step in steps] == [1, 1, 0.5, 0, 0]
 
@@ -129,14 +129,14 @@ def test_plain_keras_fit_plans_its_steps() -> None:
     model.compile()
     batches = tf.data.Dataset.from_tensors(parts(model, 2)).repeat(3)
     model.fit(batches, epochs=2, verbose=0)
-    rate = model.generator_optimizer.learning_rate
+    rate = model.optimizers["generator_optimizer"].learning_rate
     assert model.planned_steps == 6 and float(rate) == 0
     model.fit(batches.repeat(), steps_per_epoch=2, verbose=0)
     assert model.planned_steps == 8 and int(model.step) == 8
     larger = make_small("srgan", pretrain_steps=None)
     larger.compile()
     history = larger.fit(tf.data.Dataset.from_tensors(parts(larger)).repeat(4), verbose=0)
-    assert larger.pretrain_steps == 2 and "real_score" in history.history
+    assert larger.config.pretrain_steps == 2 and "real_score" in history.history
 
 
 def test_batches_of_unknown_size_are_refused() -> None:
@@ -157,7 +157,7 @@ def test_the_cycles_terms() -> None:
         metrics["adversarial_loss"] + 3 * metrics["cycle_loss"] + 0.75 * metrics["identity_loss"]
     )
     assert float(metrics["generator_loss"]) == pytest.approx(float(expected), rel=1e-5)
-    other = CycleGAN((16, 16, 3), input_channels=1, width=2, blocks=1, pool_size=0)
+    other = CycleGAN((16, 16, 3), input_channels=1, base_channels=2, blocks=1, pool_size=0)
     other.compile()
     images = np.zeros((2, 16, 16, 3), np.float32)
     assert "identity_loss" not in other.train_step((images[..., :1], images))
@@ -190,9 +190,9 @@ def test_the_mask_moves_with_what_it_hides() -> None:
     model = make_small("inpainting", augment="color,translation,cutout")
     mask = np.zeros((8, 16, 16, 1), np.float32)
     mask[:, 4:9, 6:12] = 1
-    seen = model.as_seen(Samples(tf.constant(mask), inputs=tf.constant(mask)), "x")
+    seen = model.discriminator_inputs(Samples(tf.constant(mask), inputs=tf.constant(mask)), "x")
     plain = make_small("inpainting", augment="translation")
-    moved = plain.as_seen(Samples(tf.constant(mask), inputs=tf.constant(mask)), "x")
+    moved = plain.discriminator_inputs(Samples(tf.constant(mask), inputs=tf.constant(mask)), "x")
     np.testing.assert_array_equal(moved.images, moved.inputs)
     np.testing.assert_array_equal(seen.inputs, moved.inputs)  # neither coloured nor cut
     assert np.abs(seen.inputs - mask).max() == 1
@@ -216,7 +216,7 @@ def test_only_what_is_hidden_counts() -> None:
 def test_small_images_are_those_of_pillow() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8)
     small = Image.fromarray(pixels.astype(np.float32)).resize((8, 8), Image.Resampling.BICUBIC)
-    model = SRGAN((32, 32, 1), width=4, blocks=1)
+    model = SRGAN((32, 32, 1), base_channels=4, blocks=1)
     image = pixels.astype(np.float32)[None, ..., None] / 127.5 - 1
     made = model.downscaled(tf.constant(image)).numpy()[0, ..., 0]
     np.testing.assert_allclose(made, np.clip(np.asarray(small) / 127.5 - 1, -1, 1), atol=1e-5)
@@ -224,11 +224,11 @@ def test_small_images_are_those_of_pillow() -> None:
 
 @pytest.mark.parametrize("scale", [2, 4])
 def test_phases_and_scales(scale: int) -> None:
-    model = SRGAN((16, 16, 1), scale=scale, width=4, blocks=1)
+    model = SRGAN((16, 16, 1), scale=scale, base_channels=4, blocks=1)
     model.compile()
     model.plan(10)
     assert [model.phase_at(step) for step in (0, 4, 5, 9)] == ["content"] * 2 + ["adversarial"] * 2
-    given = SRGAN((16, 16, 1), scale=scale, width=4, blocks=1, pretrain_steps=3)
+    given = SRGAN((16, 16, 1), scale=scale, base_channels=4, blocks=1, pretrain_steps=3)
     assert [given.phase_at(step) for step in (2, 3)] == ["content", "adversarial"]
     before = model.discriminator.get_weights()
     model.phase = "content"
@@ -246,7 +246,7 @@ def test_refusals() -> None:
         ({"content": "vgg"}, "needs RGB images of 32 pixels"),
     ):
         with pytest.raises(UserError, match=message):
-            SRGAN(**{"image_shape": (16, 16, 1), "width": 4, **options})
+            SRGAN(**{"image_shape": (16, 16, 1), "base_channels": 4, **options})
 
 
 def test_content_of_vgg_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +256,7 @@ def test_content_of_vgg_without_a_network(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(
         keras.applications, "VGG19", lambda **kw: made(include_top=False, weights=None)
     )
-    model = SRGAN((32, 32, 3), width=4, blocks=1, content="vgg")
+    model = SRGAN((32, 32, 3), base_channels=4, blocks=1, content="vgg")
     assert all("block5" not in variable.path for variable in model.variables)
     model.compile()
     rng = np.random.default_rng(0)
@@ -268,10 +268,10 @@ def test_content_of_vgg_without_a_network(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(keras.applications, "VGG19", offline)
     # Whoever samples or exports needs no VGG.
-    model = SRGAN((32, 32, 3), width=4, blocks=1, content="vgg")
+    model = SRGAN((32, 32, 3), base_channels=4, blocks=1, content="vgg")
     with pytest.raises(UserError, match="weights of VGG19 cannot be fetched"):
         model.compile()
     out = tmp_path / "run"
     words = f"fit srgan --dataset digits --channels 3 --image-size 32 --out {out}"
-    assert cli.run([*words.split(), "--set", "content=vgg", "--set", "width=4"]) == 2
+    assert cli.run([*words.split(), "--set", "content=vgg", "--set", "base_channels=4"]) == 2
     assert not out.exists()

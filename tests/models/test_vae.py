@@ -10,7 +10,7 @@ from tfgan2.errors import UserError
 from tfgan2.models.vae import VAE
 from tfgan2.nn import losses
 
-SMALL = {"image_shape": (8, 8, 1), "width": 8, "latent_dim": 3}
+SMALL = {"image_shape": (8, 8, 1), "base_channels": 8, "latent_dim": 3}
 
 
 def images(count: int) -> np.ndarray:
@@ -58,7 +58,7 @@ def test_loss_is_the_bound_with_beta() -> None:
 
 
 def test_it_learns_to_reconstruct() -> None:
-    model = VAE((8, 8, 1), width=64, learning_rate=1e-2)
+    model = VAE((8, 8, 1), base_channels=64, learning_rate=1e-2)
     model.compile()
     step = tf.function(model.train_step)
     patterns = np.sign(images(4))
@@ -74,7 +74,7 @@ def test_it_learns_to_reconstruct() -> None:
 
 def test_views() -> None:
     assert list(VAE(**SMALL).views(None)) == []
-    views = VAE((8, 8, 1), width=8, latent_dim=2).views(images(20))
+    views = VAE((8, 8, 1), base_channels=8, latent_dim=2).views(images(20))
     assert views["manifold"].images.shape == (400, 8, 8, 1)
     assert views["reconstructions"].images.shape == (32, 8, 8, 1)  # 16 of them, two rows of each
     np.testing.assert_array_equal(views["reconstructions"].images[:8], images(20)[:8])
@@ -88,7 +88,7 @@ def test_views() -> None:
         ({"beta": -1.0}, "beta must be at least 0"),
         ({"optimizer": "adm"}, "the optimizer must be one of adam"),
         ({"network": "unet"}, "network must be one of"),
-        ({"width": 0}, "width must be at least 1"),
+        ({"base_channels": 0}, "width must be at least 1"),
     ],
 )
 def test_impossible_values(more: dict, message: str) -> None:

@@ -89,7 +89,7 @@ def test_data_is_read_no_more_often_than_needed(
 
 def test_an_extended_run_keeps_its_phases(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    words = "fit srgan --dataset digits --set blocks=1 --set width=4 --log-every 1 --no-xla"
+    words = "fit srgan --dataset digits --set blocks=1 --set base_channels=4 --log-every 1 --no-xla"
     assert cli.run([*words.split(), "--steps", "4", "--out", str(run)]) == 0
     assert cli.run(["fit", "--resume", str(run), "--steps", "6"]) == 0
     config = json.loads((run / "config.json").read_text())
@@ -327,7 +327,7 @@ def test_runs_that_begin_at_once_get_folders_of_their_own(tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     """A shorter version of the benchmark of the same name."""
-    words = "--kills 2 --steps 4000 --shortest 5 -- --set width=4 --batch-size 16"
+    words = "--kills 2 --steps 4000 --shortest 5 -- --set base_channels=4 --batch-size 16"
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "kill_resume.py"), *words.split()],
         capture_output=True,

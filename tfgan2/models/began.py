@@ -47,13 +47,13 @@ class BEGAN(LatentGAN):
         self.generator = self._generator()
         self.discriminator = self._autoencoder()
 
-    def _layers(self, seed: int, dropout: float = 0.0) -> LayerMaker:
+    def layer_maker(self, seed: int, dropout: float = 0.0) -> LayerMaker:
         sizes = (self.config.base_channels, self.config.max_channels)
         return LayerMaker(seed, sizes[0], max_channels=sizes[1], dropout=dropout)
 
     def _generator(self) -> keras.Model:
         z = keras.Input((self.latent_dim,), name="z")
-        make = self._layers(2 * self.config.seed)
+        make = self.layer_maker(2 * self.config.seed)
         x = ARCHITECTURES[self.config.network].load().decoder(z, self.image_shape, make)
         if not is_points(self.image_shape):
             x = ImageRange(dtype="float32")(x)
@@ -63,7 +63,7 @@ class BEGAN(LatentGAN):
         height, width, channels = self.image_shape
         shape = (height, width, channels * self.packing.count)
         image = keras.Input(shape, name="image")
-        make = self._layers(2 * self.config.seed + 1, self.config.dropout)
+        make = self.layer_maker(2 * self.config.seed + 1, self.config.dropout)
         architecture = ARCHITECTURES[self.config.network].load()
         x = architecture.features(image, make)
         codes = make.dense(self.latent_dim)(x)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgan2.distributed import replicas
 from tfgan2.errors import UserError
 from tfgan2.export.spec import ExportSpec
 from tfgan2.hyperparameters import option
@@ -20,30 +17,10 @@ from tfgan2.models.translation import PREVIEW_COUNT, TranslationModel, with_weig
 from tfgan2.networks import cyclegan as networks
 from tfgan2.networks import patch
 from tfgan2.networks.layers import LayerMaker
-from tfgan2.nn import losses
+from tfgan2.nn import losses, pool
+from tfgan2.nn.schedules import LinearDecay
 
 A_TO_B, B_TO_A = "a_to_b", "b_to_a"
-
-
-class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Constant for the first half of the planned steps, then linear to zero."""
-
-    def __init__(self, initial: float, model: CycleGAN) -> None:
-        """
-        Args:
-            initial: learning rate of the first half.
-            model: has the number of planned steps.
-        """
-        self.initial = initial
-        self.model = model
-
-    def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        planned = float(max(2, self.model.planned_steps))
-        left = (planned - tf.cast(step, tf.float32)) / (planned / 2)
-        return self.initial * tf.clip_by_value(left, 0.0, 1.0)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"initial": self.initial}
 
 
 class CycleGAN(TranslationModel):
@@ -95,7 +72,7 @@ class CycleGAN(TranslationModel):
         self.back_generator = self._build_generator(B_TO_A, height, width)
         self.discriminator_a, self.discriminator_b = (
             patch.discriminator(
-                shape, self.config.patch, self._layers(2 + index), name=f"discriminator_{side}"
+                shape, self.config.patch, self.layer_maker(2 + index), name=f"discriminator_{side}"
             )
             for index, (side, shape) in enumerate(shapes.items())
         )
@@ -112,14 +89,14 @@ class CycleGAN(TranslationModel):
             if self.config.pool_size
         ]
 
-    def _layers(self, index: int) -> LayerMaker:
+    def layer_maker(self, index: int) -> LayerMaker:
         config = self.config
         return LayerMaker(4 * config.seed + index, config.base_channels, norm=config.norm)
 
     def _build_generator(self, name: str, height: int | None, width: int | None) -> keras.Model:
         channels = [self.config.input_channels, self.image_shape[-1]]
         inputs, outputs = channels if name == A_TO_B else channels[::-1]
-        make = self._layers(int(name == B_TO_A))
+        make = self.layer_maker(int(name == B_TO_A))
         shape = (height, width, inputs)
         return networks.generator(shape, outputs, self.config.blocks, make, name)
 
@@ -162,7 +139,7 @@ class CycleGAN(TranslationModel):
 
     def default_optimizer(self, name: str) -> keras.optimizers.Optimizer:
         rate = self.config.learning_rate
-        schedule = LinearDecay(rate, self) if self.config.decay else rate
+        schedule = LinearDecay(rate, lambda: self.planned_steps) if self.config.decay else rate
         return make_optimizer("adam", schedule, beta_1=self.config.beta_1)
 
     # --- the game --------------------------------------------------------------------------------
@@ -177,10 +154,7 @@ class CycleGAN(TranslationModel):
             Float32 scalars: the losses of generators and discriminators, and the generators' terms.
         """
         config = self.config
-        a, b = (
-            self.jittered(x, f"jitter {side}", jitter=config.jitter, mirror=config.mirror)
-            for x, side in zip(batch[:2], "ab", strict=True)
-        )
+        a, b = (self.jittered(x, f"jitter {side}") for x, side in zip(batch[:2], "ab", strict=True))
         fakes: list[tf.Tensor] = []
 
         def generator_objective(tape: tf.GradientTape) -> tuple[tf.Tensor, Metrics]:
@@ -202,7 +176,7 @@ class CycleGAN(TranslationModel):
             return loss, terms
 
         loss, terms = self.minimize(GENERATOR, generator_objective)
-        shown = [self._pooled(side, tf.stop_gradient(fake)) for side, fake in enumerate(fakes)]
+        shown = [self.pooled(side, tf.stop_gradient(fake)) for side, fake in enumerate(fakes)]
 
         def discriminator_objective(tape: tf.GradientTape) -> tuple[tf.Tensor, Metrics]:
             loss_a = discriminator_loss(self.discriminator_a, a, shown[0])
@@ -212,40 +186,17 @@ class CycleGAN(TranslationModel):
         self.step.assign_add(1)
         return {"generator_loss": loss, "discriminator_loss": discriminator, **terms}
 
-    def _pooled(self, side: int, fakes: tf.Tensor) -> tf.Tensor:
-        """Fakes, half of them swapped with earlier ones of the pool.
-
-        All replicas keep the fakes of all: their pools stay the same.
-        """
-        size = self.config.pool_size
-        if not size:
+    def pooled(self, side: int, fakes: tf.Tensor) -> tf.Tensor:
+        """Fakes, half of them swapped with earlier ones."""
+        if not self.config.pool_size:
             return fakes
-        pool = self.pools[side]
-        kept, shown = tf.convert_to_tensor(pool.value), []
-        count = fakes.shape[0]
-        if count is None:
+        if fakes.shape[0] is None:
             raise UserError(
                 "cyclegan needs batches of one size, or no pool: give drop_remainder=True to "
                 "`batch`, or pool_size=0"
             )
-        fakes = replicas.gathered(fakes)
-        count *= replicas.count()
-        seen = tf.cast(self.step.value, tf.int32) * count
         seed = self.noise_seed(f"pool {side}", shared=True)
-        draws = tf.random.stateless_uniform((2, count), seed)
-        for index in range(count):
-            filled = tf.minimum(seen + index, size)
-            full = filled == size
-            old = tf.minimum(tf.cast(draws[0, index] * size, tf.int32), size - 1)
-            swap = full & (draws[1, index] < 0.5)
-            slot = tf.where(full, old, filled)
-            fake = fakes[index]
-            earlier = tf.gather(kept, slot)
-            shown.append(tf.where(swap, earlier, fake))
-            entry = tf.where(swap | ~full, fake, earlier)
-            kept = tf.tensor_scatter_nd_update(kept, [[slot]], entry[None])
-        pool.assign(kept)
-        return replicas.own_share(tf.stack(shown))
+        return pool.swap(self.pools[side], fakes, self.step.value, seed)
 
     def previews(
         self, examples: tuple[np.ndarray, ...], *, about: int = PREVIEW_COUNT, seed: int = 0

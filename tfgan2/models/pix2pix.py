@@ -66,7 +66,7 @@ class Pix2Pix(TranslationGAN):
         if not (config.jitter or config.mirror):
             return Samples(targets, inputs=inputs)
         both = tf.concat([inputs, targets], axis=-1)
-        both = self.jittered(both, "jitter", jitter=config.jitter, mirror=config.mirror)
+        both = self.jittered(both, "jitter")
         channels = config.input_channels
         return Samples(both[..., channels:], inputs=both[..., :channels])
 

@@ -21,10 +21,9 @@ from tfgan2.networks import srgan as networks
 from tfgan2.networks.layers import LayerMaker
 from tfgan2.nn import losses
 from tfgan2.nn.resizing import resized_by
+from tfgan2.nn.vgg import vgg_features
 
 CONTENT, ADVERSARIAL = "content", "adversarial"
-VGG_LAYER = "block5_conv4"
-VGG_SCALE = 1 / 12.75  # of the features, as in the paper
 VGG_MIN_SIZE = 32
 
 
@@ -167,30 +166,3 @@ class SRGAN(TranslationGAN):
         up = [resize_matrix(n // self.config.scale, n) for n in self.image_shape[:2]]
         bicubic = resized_by(tf.constant(inputs["input"]), *up).numpy()
         return inputs["input"], bicubic, images, examples[0]
-
-
-def vgg_features() -> Callable[[tf.Tensor], tf.Tensor]:
-    """The features of VGG19, a function of images in [-1, 1].
-
-    Raises:
-        UserError: its weights cannot be downloaded.
-    """
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")  # the features exceed what float16 holds well
-    try:
-        vgg = keras.applications.VGG19(include_top=False, weights="imagenet")
-    except Exception as error:  # Keras raises whatever its download does
-        raise UserError(
-            f"the weights of VGG19 cannot be downloaded ({type(error).__name__}): without a "
-            "network, copy them into Keras' folder, or give content=pixels"
-        ) from error
-    finally:
-        keras.config.set_dtype_policy(policy)
-    network = keras.Model(vgg.inputs, vgg.get_layer(VGG_LAYER).output)
-    network.trainable = False
-
-    def features(images: tf.Tensor) -> tf.Tensor:
-        pixels = (tf.cast(images, tf.float32) + 1.0) * 127.5
-        return VGG_SCALE * network(keras.applications.vgg19.preprocess_input(pixels))
-
-    return features

@@ -15,10 +15,8 @@ from tfgan2.models.base import GenerativeModel, Metrics, View
 from tfgan2.models.game import AdversarialModel
 from tfgan2.models.regularizers import Samples
 from tfgan2.nn import losses
-from tfgan2.nn.resizing import crops
+from tfgan2.nn.augment import random_crop
 
-JITTER = 30 / 256
-"""pix2pix and cyclegan enlarge images by this share before a random crop, 256 pixels to 286."""
 PREVIEW_COUNT = 16
 
 
@@ -38,32 +36,10 @@ class TranslationModel(GenerativeModel):
     def preview_count(self, about: int = PREVIEW_COUNT) -> int:
         return min(about, PREVIEW_COUNT)
 
-    def jittered(self, images: tf.Tensor, stream: str, *, jitter: bool, mirror: bool) -> tf.Tensor:
-        """Random crops of enlarged images, half of them mirrored.
-
-        Args:
-            images: shape (B, height, width, C).
-            stream: name of the draw.
-            jitter: enlarge and crop.
-            mirror: mirror half of them.
-        """
-        height, width = images.shape[1:3]
-        count = tf.shape(images)[0]
-        if jitter:
-            margins = [round(size * JITTER) for size in (height, width)]
-            images = tf.image.resize(images, (height + margins[0], width + margins[1]))
-            tops, lefts = (
-                tf.random.stateless_uniform(
-                    (count,), self.noise_seed(f"{stream} {axis}"), 0, margin + 1, tf.int32
-                )
-                for axis, margin in enumerate(margins)
-            )
-            images = crops(images, tops, lefts, height, width)
-        if mirror:
-            draws = tf.random.stateless_uniform((count,), self.noise_seed(f"{stream} mirror"))
-            mirrored = tf.reverse(images, axis=[2])
-            images = tf.where((draws < 0.5)[:, None, None, None], mirrored, images)
-        return images
+    def jittered(self, images: tf.Tensor, stream: str) -> tf.Tensor:
+        """Random crops of enlarged images, half of them mirrored, as the options say."""
+        jitter, mirror = self.config.jitter, self.config.mirror
+        return random_crop(images, stream, self.noise_seed, crop=jitter, mirror=mirror)
 
     def export_facts(self) -> dict[str, Any]:
         """Facts for the metadata of an export; see `tfgan2.export`."""

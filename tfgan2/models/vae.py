@@ -66,14 +66,14 @@ class VAE(LatentModel):
                 dtype="float32",
             )
 
-    def _layers(self, seed: int) -> LayerMaker:
+    def layer_maker(self, seed: int) -> LayerMaker:
         config = self.config
         norm = ARCHITECTURES[config.network].norm
         return LayerMaker(seed, config.base_channels, max_channels=config.max_channels, norm=norm)
 
     def _generator(self) -> keras.Model:
         z = keras.Input((self.latent_dim,), name="z")
-        make = self._layers(2 * self.config.seed)
+        make = self.layer_maker(2 * self.config.seed)
         x = ARCHITECTURES[self.config.network].load().decoder(z, self.image_shape, make)
         logits = x = output(x, "linear", "logits")
         if self.config.likelihood == "bernoulli":
@@ -85,7 +85,7 @@ class VAE(LatentModel):
 
     def _encoder(self) -> keras.Model:
         image = keras.Input(self.image_shape, name="image")
-        make = self._layers(2 * self.config.seed + 1)
+        make = self.layer_maker(2 * self.config.seed + 1)
         x = ARCHITECTURES[self.config.network].load().features(image, make)
         outputs = {
             name: make.dense(self.latent_dim, init="normal", dtype="float32", name=name)(x)

@@ -17,8 +17,11 @@ from typing import Any
 import tensorflow as tf
 
 from tfgan2.errors import unknown
+from tfgan2.nn.resizing import crops
 
 POLICIES = ("color", "translation", "cutout")
+CROP_MARGIN = 30 / 256
+"""pix2pix and cyclegan enlarge images by this fraction before a random crop, 256 pixels to 286."""
 
 
 def parse_policy(text: str) -> tuple[str, ...]:
@@ -81,6 +84,43 @@ def augment(images: tf.Tensor, policy: Sequence[str], seed: tf.Tensor) -> tf.Ten
         else:
             x = _cutout(x, *draws[5:7])
     return tf.cast(x, own)
+
+
+def random_crop(
+    images: tf.Tensor,
+    stream: str,
+    seed: Callable[[str], tf.Tensor],
+    *,
+    crop: bool = True,
+    mirror: bool = True,
+) -> tf.Tensor:
+    """Random crops of enlarged images, half of them mirrored.
+
+    Args:
+        images: shape (B, height, width, C).
+        stream: name of the draw.
+        seed: from the name of a draw to a seed, int32, shape (2,).
+        crop: enlarge the images by CROP_MARGIN and crop them.
+        mirror: mirror half of them.
+
+    Returns:
+        Images of the same shape.
+    """
+    height, width = images.shape[1:3]
+    count = tf.shape(images)[0]
+    if crop:
+        margins = [round(size * CROP_MARGIN) for size in (height, width)]
+        images = tf.image.resize(images, (height + margins[0], width + margins[1]))
+        tops, lefts = (
+            tf.random.stateless_uniform((count,), seed(f"{stream} {axis}"), 0, margin + 1, tf.int32)
+            for axis, margin in enumerate(margins)
+        )
+        images = crops(images, tops, lefts, height, width)
+    if mirror:
+        draws = tf.random.stateless_uniform((count,), seed(f"{stream} mirror"))
+        mirrored = tf.reverse(images, axis=[2])
+        images = tf.where((draws < 0.5)[:, None, None, None], mirrored, images)
+    return images
 
 
 def _check(policy: Sequence[str]) -> None:

@@ -1,0 +1,42 @@
+"""A pool of earlier generated images (Shrivastava et al. 2016, arXiv:1612.07828)."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from tfgan2.distributed import replicas
+
+
+def swap(pool: keras.Variable, fakes: tf.Tensor, step: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Swaps half of the images with earlier ones once the pool is full.
+
+    All replicas keep the images of all, so their pools stay equal.
+
+    Args:
+        pool: float32, shape (size, height, width, C), the same on all replicas.
+        fakes: generated images, shape (B, height, width, C), B static.
+        step: number of swaps done before, each with as many images.
+        seed: int32, shape (2,), the same on all replicas.
+
+    Returns:
+        Images of the shape of `fakes`.
+    """
+    size = pool.shape[0]
+    count = fakes.shape[0] * replicas.count()
+    fakes = replicas.gathered(fakes)
+    kept, swapped = tf.convert_to_tensor(pool.value), []
+    seen = tf.cast(step, tf.int32) * count
+    draws = tf.random.stateless_uniform((2, count), seed)
+    for index in range(count):
+        filled = tf.minimum(seen + index, size)
+        full = filled == size
+        random_slot = tf.minimum(tf.cast(draws[0, index] * size, tf.int32), size - 1)
+        swaps = full & (draws[1, index] < 0.5)
+        slot = tf.where(full, random_slot, filled)
+        fake, earlier = fakes[index], tf.gather(kept, slot)
+        swapped.append(tf.where(swaps, earlier, fake))
+        entry = tf.where(swaps | ~full, fake, earlier)
+        kept = tf.tensor_scatter_nd_update(kept, [[slot]], entry[None])
+    pool.assign(kept)
+    return replicas.own_share(tf.stack(swapped))
