@@ -42,9 +42,9 @@ CASES = {
     "gan-minimax": f"gan {DIGITS} base_channels=16 latent_dim=8 loss=minimax lookahead=5",
     "gan-points": "gan --dataset ring8 base_channels=16",
     "dcgan": f"dcgan {DIGITS} base_channels=8 latent_dim=8",
-    "dcgan-regularized": f"dcgan {DIGITS} base_channels=8 latent_dim=8 augment=color,translation,cutout "
-    "instance_noise=0.1 instance_noise_steps=15 label_noise=0.1 lookahead=5 packing=2 d_steps=2 "
-    "label_smoothing=0.1 dropout=0.2",
+    "dcgan-regularized": f"dcgan {DIGITS} base_channels=8 latent_dim=8 "
+    "augment=color,translation,cutout instance_noise=0.1 instance_noise_steps=15 "
+    "label_noise=0.1 lookahead=5 packing=2 d_steps=2 label_smoothing=0.1 dropout=0.2",
     "dcgan-tutorial": "dcgan --dataset digits --image-size 32 --channels 3 network=tutorial "
     "width=16",
     "dcgan-resnet": "dcgan --dataset faces --image-size 24 network=resnet base_channels=8",
@@ -67,8 +67,8 @@ CASES = {
     "cyclegan": "cyclegan --dataset UNPAIRED --image-size 16 base_channels=8 pool_size=5 blocks=2",
     "inpainting": f"inpainting {DIGITS} base_channels=8 augment=translation",
     "srgan": "srgan --dataset faces --image-size 24 base_channels=8 blocks=2 pretrain_steps=10",
-    "stackgan": "stackgan --dataset digits-captions --image-size 16 base_channels=8 latent_dim=8 blocks=1 "
-    "text_steps=5 stage_one_steps=8",
+    "stackgan": "stackgan --dataset digits-captions --image-size 16 base_channels=8 latent_dim=8 "
+    "blocks=1 text_steps=5 stage_one_steps=8",
 }
 TRANSLATIONS = ("pix2pix", "cyclegan", "inpainting", "srgan")
 

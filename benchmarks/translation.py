@@ -38,11 +38,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 HELD_OUT = 500
 # What `tfgan2 fit` is told besides the data.
 WORDS = {
-    "pix2pix": "--image-size 64 --direction BtoA --batch-size 4 --steps 4000 --set base_channels=32 "
-    "--set max_channels=128 --set l1_weight=300 --set generator_learning_rate=5e-4 "
-    "--set ema_decay=0.999",
+    "pix2pix": "--image-size 64 --direction BtoA --batch-size 4 --steps 4000 "
+    "--set base_channels=32 --set max_channels=128 --set l1_weight=300 "
+    "--set generator_learning_rate=5e-4 --set ema_decay=0.999",
     "cyclegan": "--image-size 64 --steps 14000 --set base_channels=24 --set blocks=3",
-    "inpainting": "--image-size 32 --steps 5000 --batch-size 16 --set base_channels=24 --set mask=centre",
+    "inpainting": "--image-size 32 --steps 5000 --batch-size 16 --set base_channels=24 "
+    "--set mask=centre",
     "srgan": "--image-size 48 --steps 5000 --set base_channels=24 --set blocks=4",
     "stackgan": "--steps 5000 --batch-size 32 --set base_channels=24 --set blocks=2",
 }

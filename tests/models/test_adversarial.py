@@ -22,7 +22,7 @@ ADVERSARIAL = [
 
 def make(name: str = "gan", **more: object) -> AdversarialModel:
     cls = registry.load_class(name)
-    if "num_classes" in cls.hyperparameter_names():
+    if "num_classes" in cls.Config.options:
         more["num_classes"] = 3
     return tfgan2.create(
         name, **{"image_shape": SHAPE, "base_channels": 4, "latent_dim": 6, **more}
@@ -171,7 +171,7 @@ def test_lookahead_brings_both_players_back_and_resumes() -> None:
         ({"instance_noise": -1.0}, "instance_noise must be at least 0"),
         ({"lookahead": -1}, "lookahead must be at least 0"),
         ({"network": "unet"}, "network must be one of mlp, dcgan, resnet, tutorial"),
-        ({"base_channels": 0}, "width must be at least 1"),
+        ({"base_channels": 0}, "base_channels must be at least 1"),
     ],
 )
 def test_impossible_values(more: dict, message: str) -> None:

@@ -83,7 +83,7 @@ def test_sngan_network_decides_what_the_paper_sets() -> None:
     cnn, resnet = SNGAN(**SMALL), SNGAN(**SMALL, network="resnet")
     assert (cnn.config.d_steps, cnn.config.beta_1, cnn.config.beta_2) == (1, 0.5, 0.999)
     assert (resnet.config.d_steps, resnet.config.beta_1, resnet.config.beta_2) == (5, 0.0, 0.9)
-    assert SNGAN(**SMALL, network="resnet", d_steps=2).d_steps == 2
+    assert SNGAN(**SMALL, network="resnet", d_steps=2).config.d_steps == 2
     assert "BatchNormalization" not in kinds(resnet.discriminator)
     assert float(cnn.gan_loss.generator(tf.constant([3.0, 1.0]))) == -2.0
 

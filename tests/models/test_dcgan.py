@@ -59,7 +59,8 @@ def test_strided_is_the_papers() -> None:
         for network in (model.generator, model.discriminator)
     ]
     assert norms == [4, 3]  # none after the last layer of G, none after the first of D
-    assert (model.generator_optimizer_name, model.generator_learning_rate) == ("adam", 2e-4)
+    config = model.config
+    assert (config.generator_optimizer, config.generator_learning_rate) == ("adam", 2e-4)
     assert model.config.beta_1 == 0.5
     deviation = model.generator.get_layer(index=1).kernel.numpy().std()
     assert deviation == pytest.approx(0.02, rel=0.02)
@@ -80,15 +81,15 @@ def test_tutorial_is_the_books() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"image_shape": (7, 7, 1)}, "images of 7x7 are not possible: from 8 to 128"),
+        ({"image_shape": (7, 7, 1)}, "network=dcgan makes images from 8 to 128 pixels wide, not 7"),
         ({"image_shape": (129, 129, 1)}, "from 8 to 128"),
-        ({"image_shape": (16, 8, 1)}, "images must be square, not 16x8"),
+        ({"image_shape": (16, 8, 1)}, "images must be square for network=dcgan, not 16x8"),
         ({"image_shape": (16, 16)}, "image_shape must be (height, width, channels)"),
         ({"network": "dcgann"}, "network must be one of mlp, dcgan, resnet, tutorial"),
         ({"d_steps": 0}, "d_steps must be at least 1"),
         ({"label_smoothing": 1.5}, "label_smoothing must be from 0 to 1"),
-        ({"generator_optimizer": "adm"}, "the optimizer must be one of adam"),
-        ({"discriminator_learning_rate": -1.0}, "the learning rate must be at least 0"),
+        ({"generator_optimizer": "adm"}, "generator_optimizer must be one of adam"),
+        ({"discriminator_learning_rate": -1.0}, "discriminator_learning_rate must be at least 0"),
         ({"latent_dim": 0}, "latent_dim must be at least 1"),
     ],
 )
@@ -151,10 +152,10 @@ def test_discriminator_steps_take_fresh_samples() -> None:
     model = DCGAN(**SMALL, d_steps=3)
     model.compile(run_eagerly=True)
     seen = []
-    step = model.discriminator_step
-    model.discriminator_step = lambda real, fake, stream: (
+    update = model.update_discriminator
+    model.update_discriminator = lambda real, fake: (
         seen.append((real.images, fake.images)),
-        step(real, fake, stream),
+        update(real, fake),
     )[1]
     images = batch(12)
     model.train_step(tf.constant(images))

@@ -91,7 +91,7 @@ def test_the_generators_loss_is_the_sum_of_its_terms() -> None:
 
 def test_sizes_that_no_u_net_takes() -> None:
     for size in (6, 9, 30):
-        with pytest.raises(UserError, match="multiple of 4"):
+        with pytest.raises(UserError, match="multiples of 4"):
             Pix2Pix((size, size, 1), base_channels=2)
 
 
@@ -104,7 +104,7 @@ def test_the_pool_shows_earlier_fakes() -> None:
     for step in range(30):
         model.step.assign(step)
         fakes = tf.fill((1, 16, 16, 1), float(step))
-        shown.append(int(model._pooled(0, fakes)[0, 0, 0, 0]))
+        shown.append(int(model.pooled(0, fakes)[0, 0, 0, 0]))
     assert shown[:4] == [0, 1, 2, 3]  # while it fills, fakes pass
     later = [(step, value) for step, value in enumerate(shown) if step >= 4]
     old = [value for step, value in later if value != step]
@@ -241,7 +241,7 @@ def test_phases_and_scales(scale: int) -> None:
 
 def test_refusals() -> None:
     for options, message in (
-        ({"scale": 3}, "scale must be 2 or 4"),
+        ({"scale": 3}, "scale must be one of 2, 4"),
         ({"image_shape": (18, 18, 1)}, "no multiple of the scale"),
         ({"content": "vgg"}, "needs RGB images of 32 pixels"),
     ):
@@ -269,7 +269,7 @@ def test_content_of_vgg_without_a_network(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(keras.applications, "VGG19", offline)
     # Whoever samples or exports needs no VGG.
     model = SRGAN((32, 32, 3), base_channels=4, blocks=1, content="vgg")
-    with pytest.raises(UserError, match="weights of VGG19 cannot be fetched"):
+    with pytest.raises(UserError, match="weights of VGG19 cannot be downloaded"):
         model.compile()
     out = tmp_path / "run"
     words = f"fit srgan --dataset digits --channels 3 --image-size 32 --out {out}"

@@ -86,9 +86,9 @@ def test_views() -> None:
     [
         ({"likelihood": "poisson"}, "likelihood must be one of bernoulli, gaussian"),
         ({"beta": -1.0}, "beta must be at least 0"),
-        ({"optimizer": "adm"}, "the optimizer must be one of adam"),
+        ({"optimizer": "adm"}, "optimizer must be one of adam"),
         ({"network": "unet"}, "network must be one of"),
-        ({"base_channels": 0}, "width must be at least 1"),
+        ({"base_channels": 0}, "base_channels must be at least 1"),
     ],
 )
 def test_impossible_values(more: dict, message: str) -> None:

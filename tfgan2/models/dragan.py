@@ -6,9 +6,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfgan2.hyperparameters import option
 from tfgan2.models.base import Metrics
 from tfgan2.models.latent import LatentGAN
+from tfgan2.models.options import GradientPenalty
 from tfgan2.models.regularizers import LabelSmoothing, Samples
 from tfgan2.nn import losses, penalties
 
@@ -21,8 +21,8 @@ class DRAGAN(LatentGAN):
     discriminator has no batch norm, since the penalty is on each sample's own gradient.
     """
 
-    class Config(LabelSmoothing.Config, LatentGAN.Config):
-        penalty_weight: float = option(10.0, "weight of the gradient penalty", at_least=0)
+    class Config(GradientPenalty, LabelSmoothing.Config, LatentGAN.Config):
+        pass
 
     gan_loss = losses.NON_SATURATING
 

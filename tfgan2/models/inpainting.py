@@ -12,7 +12,7 @@ from tfgan2.distributed import replicas
 from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option
 from tfgan2.models.base import Batch, Metrics
-from tfgan2.models.options import Channels, Norm
+from tfgan2.models.options import Channels, GeneratorNorm
 from tfgan2.models.regularizers import Samples
 from tfgan2.models.translation import TranslationGAN
 from tfgan2.networks import inpainting as networks
@@ -31,7 +31,7 @@ class Inpainting(TranslationGAN):
     and the surroundings of the hole, and minimizes -log D(x) - log(1 - D(G(x))).
     """
 
-    class Config(Norm, Channels, TranslationGAN.Config):
+    class Config(GeneratorNorm, Channels, TranslationGAN.Config):
         mask: str = option(
             "box",
             "what is hidden: a square in the centre, a box anywhere (edges from half of mask_size "
@@ -46,7 +46,6 @@ class Inpainting(TranslationGAN):
         )
         reconstruction_weight: float = option(0.999, "weight of the reconstruction", at_least=0)
         adversarial_weight: float = 0.001
-        norm: str = option("batch", "normalization of the generator")
 
         def resolve(self) -> None:
             super().resolve()

@@ -58,6 +58,14 @@ class Norm(Hyperparameters):
     norm: str = option("instance", "normalization of the layers", choices=NORMS)
 
 
+class GeneratorNorm(Norm):
+    norm: str = option("batch", "normalization of the generator")
+
+
+class GradientPenalty(Hyperparameters):
+    penalty_weight: float = option(10.0, "weight of the gradient penalty", at_least=0)
+
+
 class Blocks(Hyperparameters):
     blocks: int = option(4, "number of residual blocks", at_least=1)
 

@@ -14,7 +14,7 @@ from tfgan2.hyperparameters import option
 from tfgan2.images import resize_matrix
 from tfgan2.models.base import Batch, Metrics
 from tfgan2.models.game import GENERATOR
-from tfgan2.models.options import Blocks, Channels, Norm
+from tfgan2.models.options import Blocks, Channels, GeneratorNorm
 from tfgan2.models.regularizers import Samples
 from tfgan2.models.translation import TranslationGAN
 from tfgan2.networks import srgan as networks
@@ -40,7 +40,7 @@ class SRGAN(TranslationGAN):
     content is always pixels, as in the paper.
     """
 
-    class Config(Blocks, Norm, Channels, TranslationGAN.Config):
+    class Config(Blocks, GeneratorNorm, Channels, TranslationGAN.Config):
         scale: int = option(4, "how many times as large the outputs are", choices=(2, 4))
         content: str = option(
             "pixels",
@@ -55,7 +55,6 @@ class SRGAN(TranslationGAN):
             None, "steps with the content loss alone; none: half of the planned steps", at_least=0
         )
         blocks: int = 16
-        norm: str = option("batch", "normalization of the generator")
         generator_learning_rate: float = 1e-4
         discriminator_learning_rate: float = 1e-4
         beta_1: float = 0.9

@@ -248,36 +248,42 @@ class StackGAN(LatentModel):
     def _stage_step(self, stage: int, images: tf.Tensor, indices: tf.Tensor) -> Metrics:
         text = self.text_encoder(indices, training=False)
         generator, discriminator = STAGE_OPTIMIZERS[stage]
-        logits = self.discriminators[stage]
+        network = self.discriminators[stage]
         metrics: Metrics = {}
 
-        def discriminator_objective(fake: tf.Tensor) -> tuple[tf.Tensor, Metrics]:
-            on_real = logits([images, text], training=True)
-            on_fake = logits([fake, text], training=True)
-            # The sentences rotate by one: each image appears with that of another.
-            others = replicas.own_share(tf.roll(replicas.gathered(text), 1, axis=0))
-            mismatched = logits([images, others], training=True)
-            negatives = tf.concat([on_fake, mismatched], axis=0)  # their mean: half of each
-            scores = {"real": on_real, "fake": on_fake, "mismatched": mismatched}
-            return losses.minimax_discriminator_loss(on_real, negatives), {
-                f"{key}_score": tf.reduce_mean(tf.sigmoid(tf.cast(value, tf.float32)))
-                for key, value in scores.items()
-            }
-
-        def generator_objective(tape: tf.GradientTape) -> tuple[tf.Tensor, Metrics]:
+        def objective(tape: tf.GradientTape) -> tuple[tf.Tensor, Metrics]:
             fake, kl = self._fake_images(stage, text)
             with tape.stop_recording():
                 detached = tf.stop_gradient(fake)
                 loss, scores = self.minimize(
-                    discriminator, lambda tape: discriminator_objective(detached)
+                    discriminator,
+                    lambda tape: self.discriminator_objective(network, images, detached, text),
                 )
                 metrics.update({"discriminator_loss": loss, **scores})
-            adversarial = losses.non_saturating_generator_loss(logits([fake, text], training=True))
+            logits = network([fake, text], training=True)
+            adversarial = losses.non_saturating_generator_loss(logits)
             terms = {"adversarial_loss": adversarial, "kl_loss": kl}
             return adversarial + self.config.kl_weight * kl, terms
 
-        loss, terms = self.minimize(generator, generator_objective)
+        loss, terms = self.minimize(generator, objective)
         return {"generator_loss": loss, **metrics, **terms}
+
+    @staticmethod
+    def discriminator_objective(
+        discriminator: keras.Model, images: tf.Tensor, fake: tf.Tensor, text: tf.Tensor
+    ) -> tuple[tf.Tensor, Metrics]:
+        """Cross entropy of real images, and of generated and mismatched ones, half each."""
+        on_real = discriminator([images, text], training=True)
+        on_fake = discriminator([fake, text], training=True)
+        # The sentences rotate by one: each image appears with that of another.
+        others = replicas.own_share(tf.roll(replicas.gathered(text), 1, axis=0))
+        mismatched = discriminator([images, others], training=True)
+        loss = losses.minimax_discriminator_loss(on_real, tf.concat([on_fake, mismatched], axis=0))
+        scores = {"real": on_real, "fake": on_fake, "mismatched": mismatched}
+        return loss, {
+            f"{key}_score": tf.reduce_mean(tf.sigmoid(tf.cast(logits, tf.float32)))
+            for key, logits in scores.items()
+        }
 
     # --- sampling --------------------------------------------------------------------------------
 

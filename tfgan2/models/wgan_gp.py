@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfgan2.hyperparameters import option
 from tfgan2.models.base import Metrics
 from tfgan2.models.latent import LatentGAN
+from tfgan2.models.options import GradientPenalty
 from tfgan2.models.regularizers import Samples
 from tfgan2.nn import losses, penalties
 
@@ -21,8 +22,7 @@ class WGANGP(LatentGAN):
     critic has no batch norm, since the penalty is on each sample's own gradient.
     """
 
-    class Config(LatentGAN.Config):
-        penalty_weight: float = option(10.0, "weight of the gradient penalty", at_least=0)
+    class Config(GradientPenalty, LatentGAN.Config):
         one_sided: bool = option(False, "penalize only gradient norms above 1")
         critic_norm: str = option(
             "none", "normalization of the critic; the paper allows layer", choices=("none", "layer")
