@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -63,10 +65,7 @@ def test_settings_are_parsed_by_type() -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        (
-            "lattent_dim=3",
-            "unknown hyperparameter of dcgan 'lattent_dim': did you mean 'latent_dim'",
-        ),
+        ("d_stepps=3", "unknown hyperparameter of dcgan 'd_stepps': did you mean 'd_steps'"),
         ("d_steps=many", "d_steps must be a whole number, not 'many'"),
         ("d_steps", "--set takes key=value, not 'd_steps'"),
         ("network=dcgann", "unknown value of network 'dcgann': did you mean 'dcgan'"),
@@ -82,3 +81,9 @@ def test_wrong_settings(setting: str, message: str) -> None:
 def test_create_offers_close_hyperparameters() -> None:
     with pytest.raises(UserError, match="did you mean 'd_steps'"):
         registry.create("dcgan", image_shape=(8, 8, 1), dsteps=2)
+
+
+def test_the_table_in_the_docs_is_made_of_the_declarations() -> None:
+    path = Path(__file__).parents[1] / "docs" / "make_options.py"
+    module = runpy.run_path(str(path))
+    assert module["PAGE"].read_text() == module["page"](), f"run python {path.name} again"

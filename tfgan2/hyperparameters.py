@@ -85,9 +85,11 @@ class Option:
         return self.default is None or "None" in self.kinds
 
     def default_text(self) -> str:
-        """The default as the command line shows it, for example "100, tutorial 32"."""
-        default = "" if self.default is None or self.default is _REQUIRED else str(self.default)
-        return ", ".join([default, *(f"{k} {v}" for k, v in (self.presets or {}).items())])
+        """The default for people, for example "100 (32 with network=tutorial)"."""
+        default = str(self.default)
+        default = default.lower() if default in ("None", "True", "False") else default
+        others = [f"{value} with network={name}" for name, value in (self.presets or {}).items()]
+        return f"{default} ({', '.join(others)})" if others else default
 
     def check(self, value: Any) -> None:
         """Raises a UserError unless the value is possible."""

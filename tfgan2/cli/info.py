@@ -128,7 +128,7 @@ def _show(name: str) -> None:
     flavour = registry.find(name)
     table = Table("--set", "default", "what it does", box=None, header_style="bold")
     for item in hyperparameters.hyperparameters(name).values():
-        table.add_row(item.name, item.default, item.help)
+        table.add_row(item.name, item.default_text(), item.help)
     console = Console(highlight=False)
     console.print(f"{name}: {flavour.summary}", style="bold")
     if flavour.paper:

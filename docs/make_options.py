@@ -1,0 +1,70 @@
+"""Writes docs/options.md from the declarations of the hyperparameters.
+
+python docs/make_options.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tfgan2 import hyperparameters, registry
+from tfgan2.hyperparameters import Option
+
+PAGE = Path(__file__).with_name("options.md")
+HEAD = """# Hyperparameters
+
+Each row is one option of `tfgan2 fit FLAVOUR --set KEY=VALUE`, and one keyword argument of
+`tfgan2.create`. "none" as a default means that the value depends on other options;
+`tfgan2 fit … --dry-run` shows it. `tfgan2 info FLAVOUR` lists the options of one flavour. This page
+is made from the declarations in `tfgan2/models` by `python docs/make_options.py`.
+"""
+
+
+def values(item: Option) -> str:
+    """The possible values of an option."""
+    if item.choices is not None:
+        return ", ".join(map(str, item.choices))
+    if item.type == "bool":
+        return "true, false"
+    low, high = item.at_least, item.at_most
+    bounds = "" if low is None else f" ≥ {low:g}" if high is None else f" {low:g} to {high:g}"
+    return item.type.replace(" | None", "") + bounds
+
+
+def page() -> str:
+    """The whole page in Markdown."""
+    users: dict[tuple[str, str], dict[str, str]] = {}
+    items: dict[tuple[str, str], Option] = {}
+    for flavour in registry.FLAVOURS:
+        for name, item in hyperparameters.hyperparameters(flavour).items():
+            key = (name, item.help)
+            items.setdefault(key, item)
+            users.setdefault(key, {})[flavour] = item.default_text()
+    shared = [key for key in items if len(users[key]) > 1]
+    lines = [HEAD, "## Shared by several flavours", ""]
+    lines += ["| option | values | default | meaning | flavours |", "|---|---|---|---|---|"]
+    for key in sorted(shared, key=lambda key: (-len(users[key]), key)):
+        name, help = key
+        counts = sorted(set(users[key].values()), key=lambda x: -list(users[key].values()).count(x))
+        others = [
+            f"{value} in {', '.join(f for f, own in users[key].items() if own == value)}"
+            for value in counts[1:]
+        ]
+        text = "; ".join([counts[0], *others])
+        flavours = ", ".join(users[key])
+        lines.append(f"| `{name}` | {values(items[key])} | {text} | {help} | {flavours} |")
+    for flavour in registry.FLAVOURS:
+        own = [key for key in items if list(users[key]) == [flavour]]
+        if own:
+            lines += ["", f"## `{flavour}`", "", "| option | values | default | meaning |"]
+            lines.append("|---|---|---|---|")
+            for key in own:
+                name, help = key
+                lines.append(
+                    f"| `{name}` | {values(items[key])} | {items[key].default_text()} | {help} |"
+                )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
