@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from tfgan2.networks.layers import LayerMaker, output
-from tfgan2.nn.layers import ReflectionPadding
 
 HALVINGS = 2
 
@@ -41,7 +40,7 @@ def generator(
     settings: dict[str, Any] = {"init": "normal", "use_bias": make.norm == "none"}
 
     def padded_conv(x: keras.KerasTensor, filters: int, size: int) -> keras.KerasTensor:
-        x = ReflectionPadding(size // 2)(x)
+        x = _reflection_padding(x, size // 2)
         return make.normalize(make.conv(filters, size, padding="valid", **settings)(x))
 
     x = layers.ReLU()(padded_conv(image, make.channels, 7))
@@ -54,5 +53,10 @@ def generator(
     for level in reversed(range(HALVINGS)):
         x = make.conv_transpose(make.channels * 2**level, 3, **settings)(x)
         x = layers.ReLU()(make.normalize(x))
-    x = make.conv(channels, 7, padding="valid", init="normal")(ReflectionPadding(3)(x))
+    x = make.conv(channels, 7, padding="valid", init="normal")(_reflection_padding(x, 3))
     return keras.Model(image, output(x), name=name)
+
+
+def _reflection_padding(x: keras.KerasTensor, size: int) -> keras.KerasTensor:
+    """Mirrors the borders outwards; zeros would be a visible dark frame."""
+    return ops.pad(x, ((0, 0), (size, size), (size, size), (0, 0)), mode="reflect")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, ops
 
-from tfgan2.networks.layers import LayerMaker
-from tfgan2.nn.layers import Filled, Hidden
+from tfgan2.networks.layers import LayerMaker, output
 
 DILATIONS = (2, 4, 8, 16)
 
@@ -37,7 +36,9 @@ def generator(input_shape: tuple[int | None, int | None, int], make: LayerMaker)
     def upsample(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
         return layers.ReLU()(make.normalize(make.conv_transpose(filters, 4, use_bias=bias)(x)))
 
-    x = conv(Hidden()([image, mask]), base, 5)
+    hidden = mask > 0.5
+    visible = ops.where(hidden, ops.zeros_like(image), image)
+    x = conv(ops.concatenate([visible, mask], axis=-1), base, 5)
     x = conv(conv(x, 2 * base, stride=2), 2 * base)
     x = conv(conv(x, 4 * base, stride=2), 4 * base)
     for dilation in DILATIONS:
@@ -47,8 +48,8 @@ def generator(input_shape: tuple[int | None, int | None, int], make: LayerMaker)
     x = conv(upsample(x, base), max(1, base // 2))
     x = make.conv(input_shape[-1], 3, dtype="float32")(x)
     x = layers.Activation("tanh", dtype="float32")(x)
-    whole = Filled(dtype="float32", name="image")([image, mask, x])
-    return keras.Model([image, mask], whole, name="generator")
+    filled = output(ops.where(hidden, x, image), "linear")
+    return keras.Model([image, mask], filled, name="generator")
 
 
 def discriminator(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from tfgan2.networks.layers import LayerMaker, output
-from tfgan2.nn.layers import PixelShuffle
 
 
 def generator(
@@ -37,7 +36,7 @@ def generator(
         x = layers.Add()([x, make.normalize(conv(y))])
     x = layers.Add()([start, make.normalize(conv(x))])
     for _ in range(scale // 2):
-        x = prelu(PixelShuffle(2)(make.conv(4 * make.channels, 3)(x)))
+        x = prelu(ops.nn.depth_to_space(make.conv(4 * make.channels, 3)(x), 2))
     return keras.Model(image, output(make.conv(input_shape[-1], 9)(x)), name="generator")
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from tfgan2.networks.layers import LayerMaker, output
-from tfgan2.nn.layers import MeanOfWords, Spread
+from tfgan2.nn.layers import AppendVector
 
 SMALLEST = 4
 INNER_SIZE = 16
@@ -32,7 +32,7 @@ def text_encoder(words: int, length: int, dim: int, make: LayerMaker) -> keras.M
     x = layers.Conv1D(
         WORD_DIM, 3, padding="same", activation="relu", kernel_initializer=make.glorot()
     )(x)
-    x = make.dense(dim)(MeanOfWords()([x, indices]))
+    x = make.dense(dim)(_mean_over_words(x, indices))
     return keras.Model(indices, output(x, "linear", "text"), name="text_encoder")
 
 
@@ -101,7 +101,7 @@ def stage_two(
         filters *= 2
         x = make.conv(filters, 4, 2, init="normal", use_bias=False)(x)
         x = layers.ReLU()(make.normalize(x, "batch"))
-    x = _conv(Spread()([condition, x]), 4 * base, make)
+    x = _conv(AppendVector()([condition, x]), 4 * base, make)
     for _ in range(blocks):
         y = _conv(x, 4 * base, make)
         y = make.conv(4 * base, 3, init="normal", use_bias=False)(y)
@@ -127,10 +127,18 @@ def discriminator(
     text = keras.Input((text_dim,), name="text")
     x = _down(image, make)
     sentence = layers.LeakyReLU(0.2)(make.dense(DISCRIMINATOR_TEXT_DIM)(text))
-    x = make.conv(8 * make.channels, 1, init="normal", use_bias=False)(Spread()([sentence, x]))
+    x = make.conv(8 * make.channels, 1, init="normal", use_bias=False)(
+        AppendVector()([sentence, x])
+    )
     x = layers.LeakyReLU(0.2)(make.normalize(x, "batch"))
     logits = make.dense(1, init="normal", dtype="float32", name="logits")(layers.Flatten()(x))
     return keras.Model([image, text], logits, name=name)
+
+
+def _mean_over_words(features: keras.KerasTensor, words: keras.KerasTensor) -> keras.KerasTensor:
+    """The mean of the features over the words that are not padding."""
+    mask = ops.cast(ops.expand_dims(words > 0, -1), features.dtype)
+    return ops.sum(features * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1.0)
 
 
 def _down(x: keras.KerasTensor, make: LayerMaker) -> keras.KerasTensor:

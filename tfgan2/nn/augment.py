@@ -1,12 +1,11 @@
-"""Differentiable augmentation (Zhao et al. 2020, arXiv:2006.10738).
+"""Differentiable augmentation (Zhao et al. 2020, arXiv:2006.10738), and random crops.
 
-The discriminator sees real and generated images augmented alike, and the generator's gradient goes
-through the augmentation, so that the generated images themselves stay plain. It lets few training
-images suffice for longer.
+Real and generated images are augmented alike before the discriminator, and the generator's gradient
+passes through the augmentation, so generated images themselves stay unaugmented. Fewer training
+images suffice.
 
-All randomness is stateless, so a resumed run augments as the uninterrupted one would have. Whatever
-the policy, one draw gives every number that a sample may need: a policy's part does the same
-whether alone or among others.
+All randomness is stateless, so a resumed run augments as the uninterrupted run does. One draw gives
+all numbers that a sample may need: a part of a policy does the same alone and among others.
 """
 
 from __future__ import annotations
@@ -25,46 +24,45 @@ CROP_MARGIN = 30 / 256
 
 
 def parse_policy(text: str) -> tuple[str, ...]:
-    """The parts of a policy from one line of text.
+    """Parses a policy.
 
     Args:
-        text: names of POLICIES with commas between them, for example "color,cutout"; "colour" is
-            taken as well; "" or "none" for none.
+        text: names of POLICIES, separated by commas, for example "color,cutout"; "colour" is
+            accepted too; "" or "none" for no augmentation.
 
     Returns:
-        The names in their order, each once.
+        The names in the order given, without duplicates.
 
     Raises:
         UserError: an unknown name.
     """
-    names = [name.strip().lower() for name in text.split(",")]
+    names = [name.strip().lower().replace("colour", "color") for name in text.split(",")]
     if names in ([""], ["none"]):
         return ()
-    names = ["color" if name == "colour" else name for name in names]
     _check(names)
     return tuple(dict.fromkeys(names))
 
 
 def augment(images: tf.Tensor, policy: Sequence[str], seed: tf.Tensor) -> tf.Tensor:
-    """Changes each image at random, in a way that gradients go through.
+    """Augments each image at random.
 
     Args:
-        images: in [-1, 1], shape (B, H, W, C), any floating type; B may be unknown while tracing,
-            H, W and C may not. Half precision is computed in float32.
-        policy: names of POLICIES, applied in this order:
+        images: in [-1, 1], shape (B, H, W, C), any floating type; only B may be unknown while
+            tracing. Half precision is computed in float32.
+        policy: names of POLICIES, applied in their order:
 
-            - "color": U(-0.5, 0.5) is added, then the distance from the mean of the pixel's
-              channels is multiplied by U(0, 2), which leaves one channel as it is, then the
-              distance from the image's mean is multiplied by U(0.5, 1.5).
-            - "translation": by whole pixels, uniform up to 1/8 of the height and of the width
-              (rounded), with 0, which is grey, moved in.
-            - "cutout": a rectangle of half the height and half the width (rounded) around a random
-              place becomes 0; it may reach over the border.
-        seed: int32, shape (2,). Every sample is drawn anew; the same seed draws the same.
+            - "color": adds U(-0.5, 0.5); multiplies the distance from the mean of the pixel's
+              channels by U(0, 2), which leaves a single channel unchanged; multiplies the distance
+              from the mean of the image by U(0.5, 1.5).
+            - "translation": shifts by whole pixels, uniform up to 1/8 of the height and of the
+              width (rounded), and fills with 0, which is grey.
+            - "cutout": sets a rectangle of half the height and half the width (rounded) at a random
+              position to 0; it may cross the border.
+        seed: int32, shape (2,). Each sample has its own draw; the same seed gives the same draws.
 
     Returns:
         Images of the same shape and type. As in the paper nothing is clipped: after "color", values
-        may lie outside of [-1, 1].
+        may lie outside [-1, 1].
 
     Raises:
         UserError: an unknown name in the policy.
@@ -72,10 +70,10 @@ def augment(images: tf.Tensor, policy: Sequence[str], seed: tf.Tensor) -> tf.Ten
     _check(policy)
     if not policy:
         return images
-    count = tf.shape(images)[0] if images.shape[0] is None else images.shape[0]
+    count = images.shape[0] or tf.shape(images)[0]
     draws = tf.unstack(_uniform((count, 7), seed), axis=1)
-    own = images.dtype
-    x = tf.cast(images, tf.float32) if own in (tf.float16, tf.bfloat16) else images
+    dtype = images.dtype
+    x = tf.cast(images, tf.float32) if dtype in (tf.float16, tf.bfloat16) else images
     for name in policy:
         if name == "color":
             x = _color(x, *draws[:3])
@@ -83,7 +81,7 @@ def augment(images: tf.Tensor, policy: Sequence[str], seed: tf.Tensor) -> tf.Ten
             x = _translation(x, *draws[3:5])
         else:
             x = _cutout(x, *draws[5:7])
-    return tf.cast(x, own)
+    return tf.cast(x, dtype)
 
 
 def random_crop(
@@ -94,7 +92,7 @@ def random_crop(
     crop: bool = True,
     mirror: bool = True,
 ) -> tf.Tensor:
-    """Random crops of enlarged images, half of them mirrored.
+    """Crops enlarged images at random, and mirrors half of them.
 
     Args:
         images: shape (B, height, width, C).
@@ -130,9 +128,9 @@ def _check(policy: Sequence[str]) -> None:
 
 
 def _uniform(shape: tuple[int | tf.Tensor, ...], seed: tf.Tensor) -> tf.Tensor:
-    """Float32 from [0, 1), the same whether compiled or not.
+    """U[0, 1), float32, with and without XLA the same numbers.
 
-    TensorFlow's bits are the same, but XLA makes other floats of them. 23 bits, so that a product
+    Both draw the same bits, but convert them to different floats. 23 bits are used, so the product
     with a whole number stays below that number after rounding.
     """
     bits = tf.random.stateless_uniform(shape, seed, None, None, tf.int32, alg="philox")
@@ -140,19 +138,18 @@ def _uniform(shape: tuple[int | tf.Tensor, ...], seed: tf.Tensor) -> tf.Tensor:
 
 
 def _per_image(values: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """Shape (B,) becomes (B, 1, 1, 1)."""
+    """Reshapes (B,) to (B, 1, 1, 1)."""
     return tf.cast(values, dtype)[:, None, None, None]
 
 
-def _whole(draw: tf.Tensor, low: int, high: int) -> tf.Tensor:
-    """Draws from [0, 1) become whole numbers from `low` to `high`, each as likely."""
-    return tf.cast(tf.floor(draw * (high - low + 1)), tf.int32) + low
+def _integers(draws: tf.Tensor, low: int, high: int) -> tf.Tensor:
+    """Turns draws from [0, 1) into integers from `low` to `high`, both included."""
+    return tf.cast(tf.floor(draws * (high - low + 1)), tf.int32) + low
 
 
 def _color(
     images: tf.Tensor, brightness: tf.Tensor, saturation: tf.Tensor, contrast: tf.Tensor
 ) -> tf.Tensor:
-    """Brightness, saturation and contrast from draws in [0, 1), shape (B,) each."""
     x = images + _per_image(brightness - 0.5, images.dtype)
     grey = tf.reduce_mean(x, axis=3, keepdims=True)
     x = (x - grey) * _per_image(saturation * 2.0, x.dtype) + grey
@@ -160,26 +157,21 @@ def _color(
     return (x - mean) * _per_image(contrast + 0.5, x.dtype) + mean
 
 
-def _translation(images: tf.Tensor, down: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-    """Moves by whole pixels from draws in [0, 1), shape (B,) each."""
-    _, height, width, _ = images.shape
-    furthest_down, furthest_right = int(height / 8 + 0.5), int(width / 8 + 0.5)
-    return _shifted(
-        images,
-        _whole(down, -furthest_down, furthest_down),
-        _whole(right, -furthest_right, furthest_right),
-    )
+def _translation(images: tf.Tensor, *draws: tf.Tensor) -> tf.Tensor:
+    limits = [int(size / 8 + 0.5) for size in images.shape[1:3]]
+    down, right = (_integers(u, -n, n) for u, n in zip(draws, limits, strict=True))
+    return _shift(images, down, right)
 
 
 @tf.custom_gradient
-def _shifted(
+def _shift(
     images: tf.Tensor, down: tf.Tensor, right: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
-    """Each image moved by its own whole numbers of pixels, int32, shape (B,); 0 moves in.
+    """Shifts each image by whole pixels, int32, shape (B,), and fills with 0.
 
-    The gradient is the move back. TensorFlow would scatter, which is slower, and on a GPU adds in
-    an order that is not fixed. Compiled on a CPU, forward and backward, this takes half the time
-    of products with one-hot matrices for 32x32 pixels and a fifth for 128x128.
+    The gradient is the shift back. TensorFlow's own gradient is a scatter, which is slower, and on
+    a GPU adds in no fixed order. Compiled on a CPU, forward and backward, this takes half the time
+    of multiplications by one-hot matrices for 32x32 pixels, and a fifth for 128x128.
     """
     _, height, width, _ = images.shape
     rows = tf.range(height) - down[:, None]
@@ -189,27 +181,26 @@ def _shifted(
     inside = _between(rows, 0, height)[:, :, None] & _between(columns, 0, width)[:, None, :]
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
-        return _shifted(upstream, -down, -right), None, None
+        return _shift(upstream, -down, -right), None, None
 
     return x * tf.cast(inside, x.dtype)[..., None], gradient
 
 
 def _cutout(images: tf.Tensor, row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
-    """Sets a rectangle to 0, its place from draws in [0, 1), shape (B,) each."""
     _, height, width, _ = images.shape
-    within = _cut_range(row, height)[:, :, None] & _cut_range(column, width)[:, None, :]
-    return images * tf.cast(~within, images.dtype)[..., None]
+    cut = _cut_lines(row, height)[:, :, None] & _cut_lines(column, width)[:, None, :]
+    return images * tf.cast(~cut, images.dtype)[..., None]
 
 
-def _cut_range(draw: tf.Tensor, size: int) -> tf.Tensor:
-    """Which of `size` rows or columns are cut, from draws of shape (B,): bool, shape (B, size)."""
+def _cut_lines(draws: tf.Tensor, size: int) -> tf.Tensor:
+    """The rows or columns to cut, bool, shape (B, size)."""
     edge = int(size / 2 + 0.5)
-    # An odd edge has a pixel in its middle, of which there are `size`; an even one a line between
-    # two pixels, of which there are size + 1 with the borders.
-    start = _whole(draw, 0, size - edge % 2) - edge // 2
+    # The middle of an odd edge is one of `size` pixels; that of an even edge is one of size + 1
+    # lines between pixels, the borders included.
+    start = _integers(draws, 0, size - edge % 2) - edge // 2
     return _between(tf.range(size) - start[:, None], 0, edge)
 
 
 def _between(values: tf.Tensor, low: int, high: int) -> tf.Tensor:
-    """Whether low <= value < high."""
+    """low <= values < high."""
     return (values >= low) & (values < high)

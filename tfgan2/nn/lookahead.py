@@ -1,7 +1,7 @@
 """Lookahead: k steps forward, one step back (Zhang et al. 2019, arXiv:1907.08610).
 
-Applied to the generator and the discriminator together, it damps the rotation that simultaneous
-gradient steps turn into an outward spiral (Lookahead-Minmax, Chavdarova et al. 2021,
+Applied to generator and discriminator together, it damps the rotation of a game, in which
+simultaneous gradient steps spiral outwards (Lookahead-Minmax, Chavdarova et al. 2021,
 arXiv:2006.14567).
 """
 
@@ -16,15 +16,15 @@ from tfgan2.errors import UserError
 
 
 class Lookahead(keras.layers.Layer):
-    """Slow copies of variables; every `period` steps the variables move part of the way back.
+    """Slow copies of variables; every `period` steps the variables return part of the way to them.
 
-    The layer's variables are the slow weights alone, float32 and not trainable, so a model that
-    holds the layer saves them. The constructor copies the variables: call it while they have their
-    initial values.
+    The layer's own variables are the slow weights, float32 and not trainable, so a model that holds
+    the layer saves them. The constructor copies the variables, which must have their initial
+    values.
 
     Attributes:
         period: steps between two synchronizations.
-        ratio: how far the slow weights move towards the fast ones; 1 changes nothing.
+        ratio: fraction of the way that slow weights move towards fast ones; 1 has no effect.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Lookahead(keras.layers.Layer):
             ratio: above 0 and at most 1.
 
         Raises:
-            UserError: a period or a ratio that is not possible.
+            UserError: the period or the ratio is out of range.
         """
         if period < 1:
             raise UserError(f"the lookahead period must be at least 1, not {period}")
@@ -48,7 +48,7 @@ class Lookahead(keras.layers.Layer):
         self.period = int(period)
         self.ratio = float(ratio)
         fast = tuple(variables)
-        self._fast = lambda: fast  # an attribute would make them the layer's own variables
+        self._fast = lambda: fast  # as an attribute, Keras would count them as its own
         self._slow = [
             self.add_weight(
                 name=f"slow_{index:03d}_{variable.name}",
@@ -61,13 +61,13 @@ class Lookahead(keras.layers.Layer):
         self.built = True
 
     def update(self, steps: tf.Tensor) -> None:
-        """Call it after every step; it synchronizes at the end of each period.
+        """Synchronizes at the end of each period; call it after every step.
 
-        Then slow += ratio * (fast - slow), and fast = slow. Without a branch in the graph, since
-        replicas cannot assign inside one.
+        Computes slow += ratio * (fast - slow), then fast = slow. There is no branch in the graph,
+        because replicas cannot assign inside of one.
 
         Args:
-            steps: int64 scalar, number of updates done, this one included.
+            steps: int64 scalar, number of finished steps, including this one.
         """
         due = tf.equal(tf.cast(steps, tf.int64) % self.period, 0)
         for fast, slow in zip(self._fast(), self._slow, strict=True):

@@ -1,7 +1,7 @@
-"""Losses: pure functions of logits, the divergence of latents, and differences of images.
+"""Losses of logits, of latents and of images, as pure functions.
 
 Logits may have any shape: (B,), (B, 1), or patches (B, H, W, 1). Every function returns a float32
-scalar whatever the precision of its inputs, the mean over all elements unless said otherwise.
+scalar, whatever the precision of its inputs: the mean over all elements unless noted otherwise.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def minimax_discriminator_loss(
 
 
 def non_saturating_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
-    """-mean log D(G(z)): the heuristic of Goodfellow et al. 2014 that keeps G's gradient alive.
+    """-mean log D(G(z)), Goodfellow et al. 2014: its gradient does not vanish while D wins.
 
     Args:
         fake_logits: D's logits on generated samples.
@@ -84,9 +84,9 @@ def non_saturating_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
 
 
 def minimax_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
-    """mean log(1 - D(G(z))), never positive: the generator's side of Goodfellow et al. 2014.
+    """mean log(1 - D(G(z))), never positive: the generator's loss of Goodfellow et al. 2014.
 
-    Its gradient vanishes where D is sure that the samples are generated.
+    Its gradient vanishes where D recognizes the generated samples with confidence.
 
     Args:
         fake_logits: D's logits on generated samples.
@@ -126,7 +126,7 @@ def least_squares_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
 
 
 def wasserstein_discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
-    """mean D(G(z)) - mean D(x), Arjovsky et al. 2017; D must be kept Lipschitz by other means.
+    """mean D(G(z)) - mean D(x), Arjovsky et al. 2017; other means must keep D Lipschitz.
 
     Args:
         real_logits: the critic's outputs on real samples.
@@ -169,7 +169,7 @@ def hinge_discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> 
 
 
 def hinge_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
-    """-mean D(G(z)): the generator's side of the hinge loss, Lim and Ye 2017.
+    """-mean D(G(z)): the generator's hinge loss, Lim and Ye 2017.
 
     Args:
         fake_logits: D's logits on generated samples.
@@ -183,11 +183,10 @@ def hinge_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
 def relativistic_average_discriminator_loss(
     real_logits: tf.Tensor, fake_logits: tf.Tensor
 ) -> tf.Tensor:
-    """Cross entropy of the difference from the average logit of the other kind.
+    """Cross entropy of logits minus the average logit of the other kind.
 
-    Jolicoeur-Martineau 2018: real samples are to look more real than the average generated one, and
-    the reverse. The averages are over all elements, patches included, and carry
-    gradients.
+    Jolicoeur-Martineau 2018: real samples should look more real than the average generated sample,
+    and the reverse. The averages are over all elements, patches included, and pass gradients.
 
     Args:
         real_logits: D's logits on real samples.
@@ -206,7 +205,7 @@ def relativistic_average_discriminator_loss(
 def relativistic_average_generator_loss(
     real_logits: tf.Tensor, fake_logits: tf.Tensor
 ) -> tf.Tensor:
-    """`relativistic_average_discriminator_loss` with the two kinds swapped.
+    """`relativistic_average_discriminator_loss` with real and generated samples swapped.
 
     Jolicoeur-Martineau 2018. The generator needs the real logits too.
 
@@ -264,11 +263,11 @@ def kl_divergence(mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
 
     Args:
         mean: shape (B, ...), any floating type.
-        log_var: the logarithm of the variances, the same shape; at most 88, or its exponential
-            leaves float32.
+        log_var: logarithm of the variances, the same shape; above 88 its exponential overflows
+            float32.
 
     Returns:
-        A float32 scalar, summed over all axes but the first and averaged over that one.
+        A float32 scalar, summed over all axes but the first, averaged over the first.
     """
     mean = tf.cast(mean, tf.float32)
     log_var = tf.cast(log_var, tf.float32)

@@ -1,9 +1,9 @@
-"""Penalties on the discriminator's gradient with respect to its input, without a weight.
+"""Penalties on the gradient of the discriminator with respect to its input, without a weight.
 
-A critic is a callable from images to logits of shape (B,), (B, 1) or patches (B, H, W, 1). What
-counts is the gradient of the sum of a sample's logits with respect to that sample, so a critic must
-not mix samples: no batch norm. Every function returns a float32 scalar whatever the precision of
-the images and the critic, and gradients flow to the critic's weights, not to the images.
+A critic is a callable from images to logits, shape (B,), (B, 1) or patches (B, H, W, 1). A penalty
+takes the gradient of the sum of a sample's logits with respect to that sample, so the critic must
+not mix samples: no batch norm. Every function returns a float32 scalar, whatever the precision of
+the images and of the critic. Gradients reach the critic's weights, not the images.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from tfgan2.distributed import replicas
 
 Critic = Callable[[tf.Tensor], tf.Tensor]
 
-# Logits are multiplied by this before the inner gradient is taken, and the gradient is divided by
-# it in float32; without it a critic that computes in float16 loses small gradients. Measured with a
-# small DCGAN in mixed_float16: at gradients whose elements are near 1e-8 the norm was off by 11 to
-# 20 %, with 64 by less than 1 %. With 256 it was no better, norms of 1000 could overflow, which no
-# loss scale undoes, and without a loss scale the weights' gradients were twice as wrong.
+# A scale of the logits in the inner gradient, divided out in float32: a critic in float16 loses
+# small gradients without it. Measured with a small DCGAN in mixed_float16: for gradients with
+# elements near 1e-8 the norm was off by 11 to 20 %, with 64 by less than 1 %. 256 was no better: a
+# norm of 1000 could overflow, which no loss scale repairs, and without a loss scale the gradients
+# of the weights had twice the error.
 _SCALE = 64.0
-# Below the square of any norm that matters; a maximum with it has a zero gradient at zero, where
-# the root's is infinite.
+# Far below the square of any norm that matters. The gradient of a maximum with it is zero at zero,
+# where that of the square root is infinite.
 _TINY = 1e-30
 
 
@@ -40,20 +40,18 @@ def gradient_penalty(
 
     Args:
         critic: see above.
-        real: shape (B, ...), any floating type; the critic sees float32.
+        real: shape (B, ...), any floating type; the critic gets float32.
         fake: generated samples, the same shape.
-        target: the norm that costs nothing.
-        one_sided: only norms above the target cost.
-        seed: int32, shape (2,), of the places between real and fake, one per sample; None: other
-            places at every call.
+        target: the norm without a penalty.
+        one_sided: penalize only norms above the target.
+        seed: int32, shape (2,): decides the points between real and fake, one per sample; None
+            draws different ones in every call.
 
     Returns:
         A float32 scalar, the mean over the samples.
     """
-    real = tf.cast(real, tf.float32)
-    return _norm_penalty(
-        critic, _interpolated(real, tf.cast(fake, tf.float32), seed), target, one_sided
-    )
+    points = _interpolate(tf.cast(real, tf.float32), tf.cast(fake, tf.float32), seed)
+    return _norm_penalty(critic, points, target, one_sided)
 
 
 def dragan_penalty(
@@ -61,28 +59,24 @@ def dragan_penalty(
 ) -> tf.Tensor:
     """mean (|gradient| - target)² near real samples, Kodali et al. 2017 (arXiv:1705.07215).
 
-    As in the authors' code a sample moves a random part of the way to itself plus
-    std / 2 * U(0, 1), where the noise is drawn by element, and std is that of the whole
-    batch, of all replicas together.
+    As in the authors' code, the points lie between each sample x and x + std / 2 * U(0, 1), with
+    noise for each element; std is that of the whole batch of all replicas.
 
     Args:
         critic: see above.
-        real: shape (B, ...), any floating type; the critic sees float32.
-        target: the norm that costs nothing.
-        seed: int32, shape (2,), of the noise and of the part of the way; None: other ones at every
-            call.
+        real: shape (B, ...), any floating type; the critic gets float32.
+        target: the norm without a penalty.
+        seed: int32, shape (2,): decides the points; None draws different ones in every call.
 
     Returns:
         A float32 scalar, the mean over the samples.
     """
     real = tf.cast(real, tf.float32)
-    noise_seed, place_seed = (
-        (None, None)
-        if seed is None
-        else tf.unstack(tf.random.experimental.stateless_split(seed, 2))
-    )
-    noise = 0.5 * replicas.std(real) * _uniform(tf.shape(real), noise_seed)
-    return _norm_penalty(critic, _interpolated(real, real + noise, place_seed), target)
+    seeds = [None, None]
+    if seed is not None:
+        seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    noise = 0.5 * replicas.std(real) * _uniform(tf.shape(real), seeds[0])
+    return _norm_penalty(critic, _interpolate(real, real + noise, seeds[1]), target)
 
 
 def r1_penalty(critic: Critic, real: tf.Tensor) -> tf.Tensor:
@@ -90,7 +84,7 @@ def r1_penalty(critic: Critic, real: tf.Tensor) -> tf.Tensor:
 
     Args:
         critic: see above.
-        real: shape (B, ...), any floating type; the critic sees float32.
+        real: shape (B, ...), any floating type; the critic gets float32.
 
     Returns:
         A float32 scalar, the mean over the samples.
@@ -105,8 +99,8 @@ def _uniform(shape: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
     return tf.random.stateless_uniform(shape, seed)
 
 
-def _interpolated(start: tf.Tensor, end: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
-    """A random point between start and end for every sample."""
+def _interpolate(start: tf.Tensor, end: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+    """A random point between start and end for each sample."""
     shape = tf.concat([tf.shape(start)[:1], tf.ones(len(start.shape) - 1, tf.int32)], axis=0)
     return start + _uniform(shape, seed) * (end - start)
 
@@ -114,13 +108,12 @@ def _interpolated(start: tf.Tensor, end: tf.Tensor, seed: tf.Tensor | None) -> t
 def _norm_penalty(
     critic: Critic, images: tf.Tensor, target: float, one_sided: bool = False
 ) -> tf.Tensor:
-    """The mean square of the gradient norms' distances to the target."""
-    distances = tf.sqrt(tf.maximum(_squared_norms(critic, images), _TINY)) - target
-    return tf.reduce_mean(tf.square(tf.nn.relu(distances) if one_sided else distances))
+    excess = tf.sqrt(tf.maximum(_squared_norms(critic, images), _TINY)) - target
+    return tf.reduce_mean(tf.square(tf.nn.relu(excess) if one_sided else excess))
 
 
 def _squared_norms(critic: Critic, images: tf.Tensor) -> tf.Tensor:
-    """The squares of the gradients' norms over all of a sample's elements, float32, shape (B,)."""
+    """Squared norm of each sample's gradient, float32, shape (B,)."""
     images = tf.stop_gradient(images)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)

@@ -9,14 +9,14 @@ from tfgan2.distributed import replicas
 
 
 def swap(pool: keras.Variable, fakes: tf.Tensor, step: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Swaps half of the images with earlier ones once the pool is full.
+    """Replaces half of the images by earlier ones, once the pool is full.
 
-    All replicas keep the images of all, so their pools stay equal.
+    Every replica stores the images of all replicas, so the pools stay equal.
 
     Args:
         pool: float32, shape (size, height, width, C), the same on all replicas.
         fakes: generated images, shape (B, height, width, C), B static.
-        step: number of swaps done before, each with as many images.
+        step: number of earlier calls, each with as many images.
         seed: int32, shape (2,), the same on all replicas.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Cutting and resizing batches of images in a way that XLA compiles and gradients go through."""
+"""Cropping and resizing batches of images, compiled by XLA and differentiable."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import tensorflow as tf
 def crops(
     images: tf.Tensor, tops: tf.Tensor, lefts: tf.Tensor, height: int, width: int
 ) -> tf.Tensor:
-    """A part of each image.
+    """Crops each image at its own position.
 
     Args:
         images: shape (B, H, W, C).
-        tops: its first row, int32, shape (B,).
-        lefts: its first column.
-        height: of the parts.
-        width: of the parts.
+        tops: first row of each crop, int32, shape (B,).
+        lefts: first column of each crop, int32, shape (B,).
+        height: height of the crops.
+        width: width of the crops.
 
     Returns:
         Shape (B, height, width, C).
@@ -28,7 +28,7 @@ def crops(
 
 
 def resized_by(images: tf.Tensor, rows: np.ndarray, columns: np.ndarray) -> tf.Tensor:
-    """Images resized by two matrices of `resize_matrix`, and clipped to [-1, 1]."""
+    """Resizes images by two matrices from `resize_matrix`, and clips them to [-1, 1]."""
     images = tf.einsum("oh,bhwc->bowc", tf.constant(rows), images)
     images = tf.einsum("pw,bowc->bopc", tf.constant(columns), images)
     return tf.clip_by_value(images, -1.0, 1.0)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Constant for the first half of the planned steps, then linear to zero."""
+    """Constant for the first half of the planned steps, then linear decay to zero."""
 
     def __init__(self, initial: float, planned_steps: Callable[[], int]) -> None:
         """

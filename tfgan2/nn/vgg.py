@@ -1,4 +1,4 @@
-"""Perceptual features of VGG19, as SRGAN compares them (Ledig et al. 2016, arXiv:1609.04802)."""
+"""Features of VGG19 for the content loss of SRGAN (Ledig et al. 2016, arXiv:1609.04802)."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import tensorflow as tf
 from tfgan2.errors import UserError
 
 LAYER = "block5_conv4"
-SCALE = 1 / 12.75  # of the features, as in the paper
+SCALE = 1 / 12.75  # the features are scaled as in the paper
 
 
 def vgg_features() -> Callable[[tf.Tensor], tf.Tensor]:
-    """The features of VGG19, a function of RGB images in [-1, 1], 32 pixels or more.
+    """Returns a function from RGB images in [-1, 1], 32 pixels or more, to features of VGG19.
 
     Raises:
         UserError: its weights cannot be downloaded.
     """
     policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")  # the features exceed what float16 holds well
+    keras.config.set_dtype_policy("float32")  # features are too large for the precision of float16
     try:
         vgg = keras.applications.VGG19(include_top=False, weights="imagenet")
-    except Exception as error:  # Keras raises whatever its download does
+    except Exception as error:  # the download may raise anything
         raise UserError(
-            f"the weights of VGG19 cannot be downloaded ({type(error).__name__}): without a "
-            "network, copy them into Keras' folder, or give content=pixels"
+            f"the weights of VGG19 cannot be downloaded ({type(error).__name__}): copy them into "
+            "the folder of Keras, or give content=pixels"
         ) from error
     finally:
         keras.config.set_dtype_policy(policy)
