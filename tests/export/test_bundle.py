@@ -17,8 +17,8 @@ from PIL import Image
 
 from tfgan2 import runtime
 from tfgan2.errors import UserError
-from tfgan2.export import Network, Options, export_networks
-from tfgan2.export.bundle import write_bundle
+from tfgan2.export import Options, export_model
+from tfgan2.export.bundle import write_bundle, zip_folder
 from tfgan2.runtime.container import sha256_of
 
 NODE = shutil.which("node")
@@ -27,15 +27,12 @@ KINDS = {"labels": "cgan", "images": "pix2pix", "masks": "inpainting", "sentence
 
 def export(folder, flavour, **options):
     model = make_small(flavour)
-    names = model.label_names(["cat", "dog", "7"])
-    return export_networks(
-        {name: Network(item.network, item.facts) for name, item in model.exports().items()},
+    return export_model(
+        model,
         folder,
-        Options(["tflite", "onnx"], images=16, **options),
-        latent_distribution=getattr(model, "latent_distribution", "normal"),
-        class_names=names,
+        Options(["tflite", "onnx"], images=16, bundle=True, **options),
+        class_names=model.label_names(["cat", "dog", "7"]),
         about={"flavour": flavour, "dataset": "digits"},
-        bundle=True,
     )
 
 
@@ -242,10 +239,8 @@ def test_the_zip_depends_on_the_content_alone(bundle, tmp_path, monkeypatch):
         packed.extractall(tmp_path)
     files = {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()}
     assert {name.removeprefix("bundle/") for name in names} == files
-    from tfgan2.export import bundle as writer
-
     again = tmp_path / "again.zip"
-    writer._zip(tmp_path / "bundle", again)  # the same content, with other dates
+    zip_folder(tmp_path / "bundle", again)  # the same content, with other dates
     assert again.read_bytes() == archive.read_bytes()
 
 

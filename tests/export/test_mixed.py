@@ -64,7 +64,7 @@ def test_mixed_keeps_the_attention_in_float(attentive, tmp_path):
 def test_nothing_is_kept_where_int8_is_good_enough(large):
     made = large.of("tflite", "mixed")
     if large.of("tflite", "int8").psnr >= mixed.GOAL + 1:
-        assert made.float_layers == ()
+        assert made.float_layers == []
         assert made.psnr == large.of("tflite", "int8").psnr
     else:
         assert made.float_layers and made.psnr >= mixed.GOAL - 1

@@ -1,4 +1,4 @@
-"""How far a file's images are from those of Keras as a whole: the Fréchet distance."""
+"""The Fréchet distance between the images of a file and those of Keras."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tfgan2.export.subject import Subject
+from tfgan2.export.examples import draw_inputs
+from tfgan2.export.graph import expected, keras_backend
+from tfgan2.export.spec import ExportSpec
 from tfgan2.images import is_points
 from tfgan2.metrics import (
     RANDOM_CONVOLUTIONS,
@@ -16,63 +18,59 @@ from tfgan2.metrics import (
 )
 from tfgan2.runtime.backends import Backend, in_batches
 
-IMAGES = 2000
 VALUES = "values"
-"""The space of what is no picture: points and sentences as they are."""
+"""The feature space of points and sentences: the values themselves."""
+MOST_IMAGES = {"latents": 2000, "images": 200}
+"""A network that takes images computes far longer for each."""
 
-_MOST_VALUES = IMAGES * 64 * 64 * 3
-_MOST_TRANSLATED = 200
-_MOST_TRANSLATED_VALUES = _MOST_TRANSLATED * 64 * 64 * 3
+_VALUES_PER_IMAGE = 64 * 64 * 3
 
 
-def default_count(subject: Subject) -> int:
-    """How many images are taken: 2,000, fewer where they are large.
+def default_count(spec: ExportSpec) -> int:
+    """Returns the number of images to compare: 2,000, or 200 of a network that takes images.
 
-    Of generators of latents as many as hold the values of 2,000 images of 64x64x3; networks that
-    take images compute far longer for each, so of these at most 200, and as many as hold the values
-    of 200 of 64x64x3. At least 16.
+    Of images larger than 64x64x3, as many as have the same number of values, at least 16.
     """
-    values = int(np.prod([size or 64 for size in subject.generator.outputs[0].shape[1:]]))
-    if "input" in subject.input_names:
-        scale = subject.facts.get("scale", 1)
-        height, width = subject.facts["size"]
-        values = height * width * scale**2 * subject.generator.outputs[0].shape[-1]
-        return int(np.clip(_MOST_TRANSLATED_VALUES // values, 16, _MOST_TRANSLATED))
-    return int(np.clip(_MOST_VALUES // values, 16, IMAGES))
+    *edges, channels = spec.network.outputs[0].shape[1:]
+    most = MOST_IMAGES["latents"]
+    if spec.takes_images:
+        most = MOST_IMAGES["images"]
+        edges = [edge * spec.facts.get("scale", 1) for edge in spec.facts["size"]]
+    values = int(np.prod([*edges, channels]))
+    return int(np.clip(most * _VALUES_PER_IMAGE // values, 16, most))
 
 
 class Fidelity:
-    """Measures files against what Keras makes of the same inputs.
+    """Compares files with Keras on the same inputs.
 
     Args:
-        subject: the network.
-        count: how many images; None: `default_count`.
-        seed: of the inputs.
+        spec: the network.
+        count: number of images; None: `default_count`.
+        seed: seed of the inputs.
     """
 
-    def __init__(self, subject: Subject, count: int | None, seed: int) -> None:
-        self._subject = subject
-        self._inputs = subject.draw(count or default_count(subject), seed, verify=True)
-        made = in_batches(subject.run, self._inputs, subject.output, None)
-        self.features = VALUES if made.ndim == 2 or is_points(made.shape) else RANDOM_CONVOLUTIONS
-        self._reference = statistics(self._features(subject.expected(made)))
+    def __init__(self, spec: ExportSpec, count: int | None, seed: int) -> None:
+        self._output_name = spec.output_name
+        self._inputs = draw_inputs(spec, count or default_count(spec), seed, verify=True)
+        output = in_batches(
+            lambda inputs: keras_backend(spec, inputs), self._inputs, spec.output_name, None
+        )
+        as_values = output.ndim == 2 or is_points(output.shape)
+        self.features = VALUES if as_values else RANDOM_CONVOLUTIONS
+        self._reference = statistics(self._features(expected(spec, output)))
 
     def measure(self, backend: Backend, batch: int | None) -> dict[str, Any]:
-        """The distance of a file's images, as the metadata holds it.
+        """Returns the distance of a file's images, as the metadata has it.
 
         Args:
-            backend: runs the file.
-            batch: how many it makes at once, None where that is free.
+            backend: the file.
+            batch: its fixed batch size, or None.
         """
-        made = in_batches(backend, self._inputs, self._subject.output, batch)
-        found = statistics(self._features(made))
-        return {
-            "distance": frechet_distance(*found, *self._reference),
-            "features": self.features,
-            "images": len(made),
-        }
+        output = in_batches(backend, self._inputs, self._output_name, batch)
+        distance = frechet_distance(*statistics(self._features(output)), *self._reference)
+        return {"distance": distance, "features": self.features, "images": len(output)}
 
-    def _features(self, made: np.ndarray) -> np.ndarray:
+    def _features(self, output: np.ndarray) -> np.ndarray:
         if self.features == VALUES:
-            return made.reshape(len(made), -1)
-        return random_convolutions(made)
+            return output.reshape(len(output), -1)
+        return random_convolutions(output)

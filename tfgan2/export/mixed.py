@@ -1,4 +1,4 @@
-"""int8 but for the layers that cause the error."""
+"""Precision "mixed": int8 except for the layers that cause the error."""
 
 from __future__ import annotations
 
@@ -7,43 +7,42 @@ from collections.abc import Callable
 from tfgan2.export.quantize import Int8
 
 GOAL = 35.0
-"""Decibels. Layers stay in float until the images are as close as that to those of Keras."""
+"""Decibels. Layers stay in float until the images are this close to those of Keras."""
 
 
-def search(model: Int8, judge: Callable[[bytes], float]) -> tuple[bytes, list[str]]:
-    """Finds the layers to be kept in float.
+def search(model: Int8, score: Callable[[bytes], float]) -> tuple[bytes, list[str]]:
+    """Finds the layers to keep in float.
 
-    Each layer is made int8 by itself first, which tells how much error it causes. Then layers are
-    kept in float, the worst first, until the goal is reached, and of these each is let go, the
-    mildest first, that the goal can do without.
+    Each layer alone is made int8 first, which shows the error that it causes. Then the worst layers
+    are kept in float, as few as reach the goal. At last each of these is made int8 again, the
+    mildest first, if the goal is still reached without it.
 
     Args:
-        model: with its ranges known.
-        judge: the signal-to-noise ratio of a model's images to those of Keras, in decibels.
+        model: a float32 model whose ranges are known.
+        score: the signal-to-noise ratio of a model's images to those of Keras, in decibels.
 
     Returns:
-        The model, and the layers that it computes in float, in the order of the graph; none where
-        int8 alone reaches the goal.
+        The model, and the layers that it computes in float, in the order of the graph; none if int8
+        alone reaches the goal.
     """
-    made = model.whole()
-    if judge(made) >= GOAL:
-        return made, []
-    ranked = sorted(model.layers, key=lambda layer: judge(model.only(layer)))
-    # The fewest that reach the goal, by bisection: more layers in float are no worse, but for
-    # what chance does.
+    best = model.whole()
+    if score(best) >= GOAL:
+        return best, []
+    ranked = sorted(model.layers, key=lambda layer: score(model.only(layer)))
+    # By bisection: apart from chance, more layers in float are no worse.
     fewest, most = 1, len(ranked)
-    made = model.whole(ranked)
+    best = model.whole(ranked)
     while fewest < most:
         middle = (fewest + most) // 2
-        tried = model.whole(ranked[:middle])
-        if judge(tried) >= GOAL:
-            most, made = middle, tried
+        candidate = model.whole(ranked[:middle])
+        if score(candidate) >= GOAL:
+            most, best = middle, candidate
         else:
             fewest = middle + 1
     kept = ranked[:most]
     for layer in reversed(kept.copy()):
         fewer = [other for other in kept if other != layer]
-        tried = model.whole(fewer)
-        if judge(tried) >= GOAL:
-            kept, made = fewer, tried
-    return made, [layer for layer in model.layers if layer in kept]
+        candidate = model.whole(fewer)
+        if score(candidate) >= GOAL:
+            kept, best = fewer, candidate
+    return best, [layer for layer in model.layers if layer in kept]
