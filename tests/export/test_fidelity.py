@@ -10,8 +10,8 @@ import pytest
 
 from tfgan2.export import ExportSpec, Options, export_networks
 from tfgan2.export.examples import draw_inputs
-from tfgan2.export.fidelity import Fidelity, default_count
 from tfgan2.export.graph import keras_backend
+from tfgan2.export.verify import Fidelity, default_count
 
 
 def spec_of(shape, **settings):

@@ -16,8 +16,8 @@ from tfgan2.cli.places import check_local_out, run_folder
 from tfgan2.export import FORMATS, OUTPUTS, PAGE, PRECISIONS, Artifact, Options, export_run
 from tfgan2.export.artifact import size_of
 from tfgan2.export.calibration import check_calibration
+from tfgan2.export.exporting import page_folder
 from tfgan2.export.layouts import LAYOUTS
-from tfgan2.export.pages import page_folder
 from tfgan2.runs import NEWEST, RunConfig
 
 

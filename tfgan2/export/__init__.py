@@ -4,11 +4,10 @@ Importing this package imports no TensorFlow; the functions that export do.
 """
 
 from tfgan2.export.artifact import Artifact
-from tfgan2.export.errors import ExportError
 from tfgan2.export.exporting import export_generator, export_model, export_networks, export_run
 from tfgan2.export.formats import FORMATS, PRECISIONS
 from tfgan2.export.options import OUTPUTS, PAGE, Options
-from tfgan2.export.spec import ExportSpec
+from tfgan2.export.spec import ExportError, ExportSpec
 
 __all__ = [
     "FORMATS",

@@ -39,12 +39,12 @@ class Artifact:
             is compared with the rounded images of Keras.
         mean_difference: mean absolute difference.
         picture_difference: mean absolute difference of the uint8 images, in steps of 0…255.
-        psnr: signal-to-noise ratio of the uint8 images to those of Keras in decibels, at most 100,
-            which stands for identical; of points and sentences, that of the values.
+        psnr: signal-to-noise ratio to Keras in decibels, of uint8 images, or of the values of
+            points and sentences; at most 100, which stands for identical.
         frechet: `distance` between the file's images and those of Keras for the same inputs,
             `features`, the feature space, and `images`, their number.
-        milliseconds_per_image: median on the CPU of this machine with all cores; one image at a
-            time unless `batch` is larger.
+        milliseconds_per_image: median on all cores of this machine's CPU; one image at a time
+            unless `batch` is larger.
     """
 
     path: Path

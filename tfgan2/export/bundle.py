@@ -43,17 +43,7 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 def write_bundle(
     out_dir: Path, artifacts: Sequence[Artifact], exporters: Mapping[str, Exporter]
 ) -> Path:
-    """Writes `bundle/` and `bundle.zip` into the export folder.
-
-    The bytes of the zip depend on the content of the bundle alone.
-
-    Args:
-        out_dir: the export folder.
-        artifacts: the verified files.
-        exporters: the exporter of each network.
-
-    Returns:
-        The zip.
+    """Writes `bundle/` and `bundle.zip`, whose bytes depend on the content alone; returns the zip.
 
     Raises:
         UserError: a folder of this name holds something else.

@@ -20,13 +20,7 @@ _VALUES = 2**25
 
 
 def check_calibration(dataset: str | None, config: RunConfig, options: Options) -> None:
-    """Raises a UserError unless a dataset fits an export of a run; loads nothing.
-
-    Args:
-        dataset: name of the dataset, or None for the run's own.
-        config: configuration of the run.
-        options: options of the export.
-    """
+    """Raises a UserError unless a dataset fits an export; None is the run's own. Loads nothing."""
     if dataset is None:
         return
     if not options.calibrated:
@@ -44,13 +38,7 @@ def check_calibration(dataset: str | None, config: RunConfig, options: Options) 
 def with_run_examples(
     specs: Mapping[str, ExportSpec], config: RunConfig, options: Options, dataset: str | None
 ) -> dict[str, ExportSpec]:
-    """Adds real inputs to the networks of a run that need them for a lower precision.
-
-    Args:
-        specs: the networks.
-        config: configuration of the run, whose own dataset is the default.
-        options: options of the export.
-        dataset: name of another dataset, or None.
+    """Adds real inputs, from the run's own dataset or another, to networks that need them.
 
     Raises:
         UserError: int8 or mixed is requested and the dataset cannot be loaded, its images have

@@ -22,18 +22,14 @@ def draw_inputs(
     *,
     verify: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Returns inputs like those of training: latents, all classes in turn, examples if any.
+    """Returns inputs like those of training, by name, with all classes in turn.
 
     Args:
         spec: the network.
         count: number of samples.
         seed: seed of all draws.
-        size: height and width of images; default: those of training. Images of another size are
-            always synthetic.
+        size: another height and width of images than in training; these images are synthetic.
         verify: draw from the examples that verify instead of those that calibrate.
-
-    Returns:
-        Arrays of length `count` by input name.
     """
     rng = np.random.default_rng(seed)
     examples = {} if size else _some_examples(spec, rng, count, verify)
@@ -62,7 +58,7 @@ def draw_inputs(
 
 
 def verification_cases(spec: ExportSpec, seed: int) -> list[dict[str, np.ndarray]]:
-    """Returns inputs that verify a file; a network of any size gets a second case of another."""
+    """Returns inputs that verify a file, of two sizes if the network takes any."""
     cases = [draw_inputs(spec, _count(spec, VERIFIED), seed, verify=True)]
     if spec.has_free_size:
         height, width = spec.facts["size"]

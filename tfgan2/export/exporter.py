@@ -15,13 +15,11 @@ import numpy as np
 from tfgan2 import __version__
 from tfgan2.export import verify
 from tfgan2.export.artifact import Artifact, size_of
-from tfgan2.export.errors import ExportError
 from tfgan2.export.examples import calibration_text, verification_cases
-from tfgan2.export.fidelity import Fidelity
 from tfgan2.export.formats import FORMATS
 from tfgan2.export.graph import checked, deterministic_reference, expected, weights_sha256
 from tfgan2.export.options import Options
-from tfgan2.export.spec import ExportSpec
+from tfgan2.export.spec import ExportError, ExportSpec
 from tfgan2.export.tflite import TFLiteModels
 from tfgan2.runtime.backends import Backend, first_line, in_batches
 from tfgan2.runtime.container import FORMAT_VERSION, sha256_of
@@ -43,20 +41,14 @@ class Exporter:
     Attributes:
         name: name of the network.
         spec: the network, checked and in float32.
-        options: the options of the export.
-        description: the metadata that all files of the network share.
+        options: options of the export.
+        description: metadata that all files of the network share.
     """
 
     def __init__(
         self, name: str, spec: ExportSpec, options: Options, about: Mapping[str, Any]
     ) -> None:
         """Computes what Keras makes of the inputs that verify.
-
-        Args:
-            name: name of the network.
-            spec: the network.
-            options: the options of the export.
-            about: more metadata, for example flavour, dataset and step.
 
         Raises:
             ExportError: the output of Keras is not finite, or differs from call to call.
@@ -71,7 +63,7 @@ class Exporter:
                 (inputs, expected(spec, deterministic_reference(spec, inputs)))
                 for inputs in verification_cases(spec, options.seed + 1)
             ]
-            self._fidelity = Fidelity(spec, options.images, options.seed + 2)
+            self._fidelity = verify.Fidelity(spec, options.images, options.seed + 2)
             inputs, outputs = spec.describe(None)
             facts = {**spec.facts, "about": dict(about)}
             self.description: dict[str, Any] = {
@@ -93,12 +85,7 @@ class Exporter:
         return TFLiteModels(self.spec, batch, self.options.seed)
 
     def export(self, path: Path, model_format: str, precision: str) -> Artifact:
-        """Writes a file and verifies it.
-
-        Args:
-            path: the file or folder; it must not exist.
-            model_format: a name from FORMATS.
-            precision: one of the format's precisions.
+        """Writes a new file or folder and verifies it.
 
         Raises:
             ExportError: the conversion is impossible, or the verification fails.
@@ -140,11 +127,7 @@ class Exporter:
     def _run(
         self, path: Path, model_format: str, batch: int | None
     ) -> tuple[Backend, list[np.ndarray]]:
-        """Reads the file back with the code that users run it with; returns it and its outputs.
-
-        Raises:
-            ExportError: it cannot be read or run.
-        """
+        """Returns the file, read back as users read it, and its outputs for the cases."""
         try:
             backend = FORMATS[model_format].open(path)
             name = self.spec.output_name

@@ -14,7 +14,6 @@ from tfgan2.export.artifact import Artifact
 from tfgan2.export.formats import file_name
 from tfgan2.export.layouts import write_layout
 from tfgan2.export.options import PAGE, Options
-from tfgan2.export.pages import check_pages, page_folder
 from tfgan2.export.spec import ExportSpec
 
 if TYPE_CHECKING:
@@ -157,7 +156,7 @@ def export_networks(
     out_dir = Path(out_dir)
     report = progress or (lambda text: None)
     folder.check_ours(out_dir, specs)
-    pages = check_pages(out_dir, specs) if PAGE in options.formats else []
+    pages = _page_networks(out_dir, specs) if PAGE in options.formats else []
     report(f"preparing the {' and the '.join(specs).replace('_', ' ')}")
     from tfgan2.export.bundle import write_bundle
     from tfgan2.export.exporter import Exporter
@@ -183,6 +182,22 @@ def export_networks(
         report(f"writing {layout}/")
         write_layout(layout, out_dir, out_dir / layout)
     return artifacts
+
+
+def page_folder(out_dir: Path, network: str) -> Path:
+    """Returns the folder of a network's web page: `web/`, or `web-NETWORK/`."""
+    return out_dir / (PAGE if network == "generator" else f"{PAGE}-{network}")
+
+
+def _page_networks(out_dir: Path, specs: Mapping[str, ExportSpec]) -> list[str]:
+    networks = []
+    for name, spec in specs.items():
+        shape = tuple(spec.network.outputs[0].shape[1:])
+        if len(shape) == 3:  # not a text encoder
+            web.check_shape(shape)
+            web.check_folder(page_folder(out_dir, name))
+            networks.append(name)
+    return networks
 
 
 def model_specs(

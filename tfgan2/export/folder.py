@@ -82,9 +82,6 @@ def commit(
         out_dir: the export folder.
         staged: the new files, in a folder inside `out_dir`.
         descriptions: metadata of each network; that of the first describes the folder.
-
-    Returns:
-        The artefacts with their final paths.
     """
     new = {artifact.path.name for artifact in staged}
     earlier = _listed(read_metadata(out_dir) or {})

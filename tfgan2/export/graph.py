@@ -12,8 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.errors import UserError
-from tfgan2.export.errors import ExportError
-from tfgan2.export.spec import ExportSpec
+from tfgan2.export.spec import ExportError, ExportSpec
 from tfgan2.images import from_uint8, is_points, to_uint8
 
 # The inputs that the runtime can feed: name -> (shape without the batch in words, rank, dtype).
@@ -125,10 +124,7 @@ def signature(spec: ExportSpec, batch: int | None) -> list[tf.TensorSpec]:
 
 
 def serving_function(spec: ExportSpec) -> Callable[..., dict[str, tf.Tensor]]:
-    """Returns what the files compute, as a function of the inputs in order, in inference mode.
-
-    It returns a dict, since the outputs of SavedModel and ONNX are named by its keys.
-    """
+    """Returns what the files compute: inputs in order to a dict, whose key names the output."""
 
     def serve(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         output = _call(spec, inputs)
@@ -151,8 +147,7 @@ def _call(spec: ExportSpec, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
 def reference(spec: ExportSpec, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
     """Returns the output of Keras, float32, shape (N, H, W, C) or (N, dim).
 
-    Computed on the CPU: TensorFloat-32 on a GPU has a mantissa of 10 bits, less than what float32
-    files are verified to.
+    Computed on the CPU: the TensorFloat-32 of GPUs is less precise than float32 files must be.
     """
     with tf.device("/CPU:0"):
         return _call(spec, [tf.constant(inputs[name]) for name in spec.input_names]).numpy()

@@ -102,13 +102,10 @@ def _entries(export: Path) -> list[dict[str, Any]]:
 
 
 def triton_config(entry: Mapping[str, Any]) -> str:
-    """Returns the config.pbtxt of an ONNX file.
+    """Returns the config.pbtxt of an ONNX file from its entry in metadata.json.
 
     With a free batch size Triton joins requests to batches. With a fixed one it cannot, and clients
     send whole batches.
-
-    Args:
-        entry: entry of the file in metadata.json.
     """
     free = entry["batch"] is None
     tensors = []

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfgan2.export.errors import ExportError
+from tfgan2.export.spec import ExportError
 from tfgan2.runtime.container import seal
 
 if TYPE_CHECKING:
@@ -20,23 +20,12 @@ ATTEMPTS = 10
 
 
 def write(exporter: Exporter, path: Path, metadata: Mapping[str, Any]) -> None:
-    """Writes an ONNX file with its metadata.
-
-    Raises:
-        ExportError: as `convert`.
-    """
+    """Writes an ONNX file with its metadata."""
     path.write_bytes(seal(convert(exporter.spec, metadata["batch"]), metadata, "onnx"))
 
 
 def convert(spec: ExportSpec, batch: int | None) -> bytes:
-    """Converts a network.
-
-    Args:
-        spec: the network.
-        batch: a fixed batch size; None leaves the dimension free and names it "batch".
-
-    Returns:
-        The ONNX model.
+    """Converts a network to ONNX; a batch of None leaves the dimension free, named "batch".
 
     Raises:
         ExportError: ONNX lacks an operator, which the message names, or tf2onnx fails.

@@ -28,7 +28,7 @@ class Options:
         allow_lossy: keep files whose images visibly differ from those of Keras, see
             `verify.LEAST_PSNR`.
         seed: seed of the inputs that calibrate and verify.
-        images: number of images for the Fréchet distance; None: see `fidelity.default_count`.
+        images: number of images for the Fréchet distance; None: see `verify.default_count`.
         dynamic_size: take images of any size; for networks that take images.
         bundle: also write `bundle/` and `bundle.zip`, see `tfgan2.export.bundle`.
         layouts: names from LAYOUTS: also write model repositories for other servers.

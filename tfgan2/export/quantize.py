@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,9 @@ _WITH_WEIGHTS = (
     TFLOperationName.DEPTHWISE_CONV_2D,
 )
 _ALL = TFLOperationName.ALL_SUPPORTED
+
+GOAL = 35.0
+"""Decibels. "mixed" keeps layers in float until the images are this close to those of Keras."""
 
 
 def float16(model: bytes) -> bytes:
@@ -55,13 +58,7 @@ class Int8:
     def __init__(
         self, model: bytes, batches: Iterable[Mapping[str, np.ndarray]], names: Iterable[str]
     ) -> None:
-        """Finds the ranges of all activations.
-
-        Args:
-            model: a float32 TFLite model.
-            batches: inputs by name to calibrate with.
-            names: names of the Keras layers.
-        """
+        """Finds the ranges of all activations from batches of inputs by name."""
         self._model = model
         self.layers = _layers(model, set(names))
         manager = RecipeManager()
@@ -96,6 +93,43 @@ class Int8:
             scopes = _any_of(kept)
             rules += [_none(scopes), *_float16_recipe(scopes, _WITH_WEIGHTS)]
         return rules
+
+
+def mixed(model: Int8, score: Callable[[bytes], float]) -> tuple[bytes, list[str]]:
+    """Makes a model int8, except for the layers that cause the error.
+
+    Each layer alone is made int8 first, which shows the error that it causes. Then the worst layers
+    are kept in float, as few as reach `GOAL`. At last each of these is made int8 again, the mildest
+    first, if the goal is still reached without it.
+
+    Args:
+        model: a float32 model whose ranges are known.
+        score: signal-to-noise ratio of a model's images to those of Keras, in decibels.
+
+    Returns:
+        The model, and the layers in float in the order of the graph; none if int8 alone will do.
+    """
+    best = model.whole()
+    if score(best) >= GOAL:
+        return best, []
+    ranked = sorted(model.layers, key=lambda layer: score(model.only(layer)))
+    # By bisection: apart from chance, more layers in float are no worse.
+    fewest, most = 1, len(ranked)
+    best = model.whole(ranked)
+    while fewest < most:
+        middle = (fewest + most) // 2
+        candidate = model.whole(ranked[:middle])
+        if score(candidate) >= GOAL:
+            most, best = middle, candidate
+        else:
+            fewest = middle + 1
+    kept = ranked[:most]
+    for layer in reversed(kept.copy()):
+        fewer = [other for other in kept if other != layer]
+        candidate = model.whole(fewer)
+        if score(candidate) >= GOAL:
+            kept, best = fewer, candidate
+    return best, [layer for layer in model.layers if layer in kept]
 
 
 def _quantized(model: bytes, rules: Recipe, ranges: Any = None) -> bytes:
@@ -147,17 +181,13 @@ def _layers(model: bytes, names: set[str]) -> dict[str, list[str]]:
 
 
 def layer_of(scope: str, kind: TFLOperationName, names: set[str]) -> str:
-    """Returns the Keras layer that an operator belongs to.
+    """Returns the Keras layer of an operator after the models around it, "encoder/conv2d".
 
     Args:
         scope: names of the operator's outputs, "model_1/re_lu_1/Relu;model_1/conv2d_1/Add;": those
             of all operators that were fused into it.
-        kind: the operator.
+        kind: the operator, whose name is returned if the scope names no layer.
         names: names of the Keras layers; a scope has them with a number appended.
-
-    Returns:
-        The layer's name after those of the models around it, "encoder/conv2d"; the operator's name
-        if the scope names no layer.
     """
     paths = []
     for part in scope.strip(";").split(";"):

@@ -20,12 +20,7 @@ SNIPPETS = (
 
 
 def readme(metadata: Mapping[str, Any], words: tuple[list[int], str] | None) -> str:
-    """Returns the text of README.md.
-
-    Args:
-        metadata: metadata.json of the bundle.
-        words: of a generator that takes sentences: the word numbers of an example, and its text.
-    """
+    """Returns README.md for a bundle's metadata, and for an example of `words` and its sentence."""
     about = metadata["about"]
     title = " ".join(str(about[key]) for key in ("flavour", "dataset") if about.get(key))
     return render(

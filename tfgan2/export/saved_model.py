@@ -30,13 +30,7 @@ def write(exporter: Exporter, path: Path, metadata: Mapping[str, Any]) -> None:
 
 
 def save(spec: ExportSpec, path: Path, batch: int | None) -> None:
-    """Writes a SavedModel with the one signature "serving_default".
-
-    Args:
-        spec: the network.
-        path: a folder that does not exist yet.
-        batch: a fixed batch size, or None.
-    """
+    """Writes a SavedModel to a new folder, with the one signature "serving_default"."""
     import tensorflow as tf
 
     from tfgan2.export.graph import serving_function, signature

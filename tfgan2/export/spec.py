@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfgan2.errors import UserError
 from tfgan2.images import is_points
 from tfgan2.inputs.words import FIRST
 
 if TYPE_CHECKING:
     import keras
+
+
+class ExportError(UserError):
+    """A conversion is impossible, or a file does not compute what Keras computes."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +78,7 @@ class ExportSpec:
         return any(None in item.shape[1:] for item in self.network.inputs)
 
     def describe(self, batch: int | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Returns name, dtype, shape and meaning of the inputs and of the output, for the metadata.
-
-        Args:
-            batch: a fixed batch size, or None.
-        """
+        """Returns name, dtype, shape and meaning of inputs and outputs; a batch of None is free."""
         meanings: dict[str, dict[str, Any]] = {
             "z": {"distribution": self.latent_distribution},
             "label": {"range": [0, len(self.class_names) - 1]},

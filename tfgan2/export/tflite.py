@@ -14,8 +14,8 @@ import numpy as np
 
 from tfgan2.errors import UserError
 from tfgan2.export import saved_model
-from tfgan2.export.errors import ExportError
 from tfgan2.export.examples import calibration_count, draw_inputs
+from tfgan2.export.spec import ExportError
 from tfgan2.images import to_uint8
 from tfgan2.metrics import psnr
 from tfgan2.runtime.backends import LiteRT, first_line, in_batches
@@ -43,13 +43,7 @@ def write(exporter: Exporter, path: Path, metadata: dict[str, Any]) -> None:
 
 
 class TFLiteModels:
-    """Makes the TFLite models of a network; what several precisions need is made once.
-
-    Args:
-        spec: the network.
-        batch: the fixed batch size.
-        seed: seed of the inputs that calibrate.
-    """
+    """Makes the TFLite models of a network; what several precisions need is made once."""
 
     def __init__(self, spec: ExportSpec, batch: int, seed: int) -> None:
         self._spec = spec
@@ -59,21 +53,14 @@ class TFLiteModels:
         self._int8: Int8 | None = None
 
     def make(self, precision: str, path: Path) -> tuple[bytes, list[str] | None]:
-        """Makes a model.
-
-        Args:
-            precision: one of PRECISIONS.
-            path: the file that it is for; conversions work beside it.
-
-        Returns:
-            The TFLite model, and of "mixed" the layers that compute in float.
+        """Returns the model for a file, and of "mixed" the layers that compute in float.
 
         Raises:
             ExportError: TFLite lacks an operator, or the conversion went wrong.
         """
         if precision == "float32":
             return self._in_float32(path, subpixel=True), None
-        from tfgan2.export import mixed, quantize
+        from tfgan2.export import quantize
 
         if precision == "float16":
             return quantize.float16(self._in_float32(path, subpixel=True)), None
@@ -86,7 +73,7 @@ class TFLiteModels:
             self._int8 = quantize.Int8(model, self._calibration_batches(), names)
         if precision == "int8":
             return self._int8.whole(), None
-        return mixed.search(self._int8, self.score)
+        return quantize.mixed(self._int8, self.score)
 
     def _in_float32(self, path: Path, *, subpixel: bool) -> bytes:
         """Converts the network, with transposed convolutions rewritten by `subpixel` or not."""
@@ -124,10 +111,7 @@ class TFLiteModels:
 
     @cached_property
     def _scored(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Inputs that score a model, and the output of Keras for them.
-
-        They are from those that calibrate: layers must not be chosen by those that verify.
-        """
+        """Inputs to score models with, none that verifies, and the output of Keras."""
         from tfgan2.export.graph import reference
 
         size = reference(self._spec, draw_inputs(self._spec, 1, self._seed)).size

@@ -1,4 +1,4 @@
-"""Compares a file with Keras and times it."""
+"""Compares a file with Keras, value by value and by the Fréchet distance, and times it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,30 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from tfgan2.export.errors import ExportError
+from tfgan2.export.examples import draw_inputs
+from tfgan2.export.graph import expected, keras_backend
+from tfgan2.export.spec import ExportError, ExportSpec
 from tfgan2.images import is_points, to_uint8
-from tfgan2.metrics import psnr
-from tfgan2.runtime.backends import Backend
+from tfgan2.metrics import RANDOM_CONVOLUTIONS, frechet_distance, psnr, random_convolutions
+from tfgan2.metrics import statistics as feature_statistics
+from tfgan2.runtime.backends import Backend, in_batches
 
 FLOAT32_TOLERANCE = 1e-4
 UINT8_TOLERANCE = 2.01 / 255
 """One step of 0…255: a value between two steps may be rounded to either."""
 LEAST_PSNR = 25.0
 """Decibels. Below that the difference is plain to see, and a file is refused by default."""
+
+VALUES = "values"
+"""The feature space of points and sentences: the values themselves."""
+MOST_IMAGES = {"latents": 2000, "images": 200}
+"""A network that takes images computes far longer for each."""
+
+_VALUES_PER_IMAGE = 64 * 64 * 3
 
 
 @dataclass(frozen=True)
@@ -38,13 +49,9 @@ def compare(
     name: str,
     tolerance: float | None,
 ) -> Comparison:
-    """Compares the output of a file with that of Keras.
+    """Compares the outputs of a file, float32, with those of Keras; one array for each case.
 
-    Args:
-        outputs: of each case, float32: images of shape (N, H, W, C), or vectors of shape (N, dim).
-        references: the same from Keras.
-        name: name of the file, for errors.
-        tolerance: largest absolute difference allowed; None only measures.
+    A tolerance of None only measures.
 
     Raises:
         ExportError: values are not finite, have another shape, or differ by more than the
@@ -95,7 +102,7 @@ def milliseconds_per_image(
         backend: the file.
         inputs: some inputs by name.
         batch: fixed batch size of the file; None times single images.
-        budget: seconds to spend at most, roughly.
+        budget: seconds to spend, roughly.
     """
     count = batch or 1
     feed = {name: np.resize(array, (count, *array.shape[1:])) for name, array in inputs.items()}
@@ -109,3 +116,42 @@ def milliseconds_per_image(
         if len(seconds) >= 3 and time.perf_counter() > end:
             break
     return statistics.median(seconds) * 1000 / count
+
+
+def default_count(spec: ExportSpec) -> int:
+    """Returns the number of images to compare: 2,000, or 200 of a network that takes images.
+
+    Of images larger than 64x64x3, as many as have the same number of values, at least 16.
+    """
+    *edges, channels = spec.network.outputs[0].shape[1:]
+    most = MOST_IMAGES["latents"]
+    if spec.takes_images:
+        most = MOST_IMAGES["images"]
+        edges = [edge * spec.facts.get("scale", 1) for edge in spec.facts["size"]]
+    values = int(np.prod([*edges, channels]))
+    return int(np.clip(most * _VALUES_PER_IMAGE // values, 16, most))
+
+
+class Fidelity:
+    """Compares files with Keras on the same inputs; `count` of None means `default_count`."""
+
+    def __init__(self, spec: ExportSpec, count: int | None, seed: int) -> None:
+        self._output_name = spec.output_name
+        self._inputs = draw_inputs(spec, count or default_count(spec), seed, verify=True)
+        output = in_batches(
+            lambda inputs: keras_backend(spec, inputs), self._inputs, spec.output_name, None
+        )
+        as_values = output.ndim == 2 or is_points(output.shape)
+        self.features = VALUES if as_values else RANDOM_CONVOLUTIONS
+        self._reference = feature_statistics(self._features(expected(spec, output)))
+
+    def measure(self, backend: Backend, batch: int | None) -> dict[str, Any]:
+        """Returns the distance of a file's images, as the metadata has it."""
+        output = in_batches(backend, self._inputs, self._output_name, batch)
+        distance = frechet_distance(*feature_statistics(self._features(output)), *self._reference)
+        return {"distance": distance, "features": self.features, "images": len(output)}
+
+    def _features(self, output: np.ndarray) -> np.ndarray:
+        if self.features == VALUES:
+            return output.reshape(len(output), -1)
+        return random_convolutions(output)
