@@ -82,7 +82,7 @@ def test_the_python_runs(bundle, tmp_path, number):
     alone = "\nimport sys\nassert not {'tfgan2', 'tensorflow', 'keras'} & set(sys.modules)\n"
     subprocess.run([sys.executable, "-c", code + alone], cwd=folder, check=True, timeout=120)
     output = json.loads((bundle / "metadata.json").read_text())["outputs"][0]
-    with Image.open(folder / "made.png") as made:
+    with Image.open(folder / "result.png") as made:
         assert made.size == (output["shape"][2], output["shape"][1])
         assert np.ptp(np.asarray(made)) > 0
 
@@ -110,8 +110,8 @@ export const InferenceSession = {
 
 
 CALL = """
-import { make } from "./made.mjs";
-console.log(JSON.stringify([...await make(GIVEN)]));
+import { generate } from "./code.mjs";
+console.log(JSON.stringify([...await generate(ARGUMENTS)]));
 """
 
 
@@ -130,11 +130,11 @@ def test_the_javascript_feeds_and_shows(bundle, tmp_path):
     package.mkdir(parents=True)
     (package / "package.json").write_text('{"type": "module", "main": "index.js"}')
     (package / "index.js").write_text(STUB.replace("DIM", str(text)).replace("VALUES", values))
-    (tmp_path / "made.mjs").write_text(code)
+    (tmp_path / "code.mjs").write_text(code)
     picture = "{ data: Uint8ClampedArray.from({ length: 1024 }, (_, i) => i % 256) }"
     calls = {"label": "2", "input": picture, "mask": picture}
     given = ", ".join(calls[i["name"]] for i in metadata["inputs"] if i["name"] in calls)
-    (tmp_path / "run.mjs").write_text(CALL.replace("GIVEN", given))
+    (tmp_path / "run.mjs").write_text(CALL.replace("ARGUMENTS", given))
     ran = subprocess.run(
         [NODE, "run.mjs"], cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60
     )
@@ -173,12 +173,12 @@ def onnxruntime_web(tmp_path_factory):
 def test_the_javascript_runs_with_onnxruntime_web(bundle, onnxruntime_web, tmp_path):
     folder = shutil.copytree(bundle, tmp_path / "elsewhere")
     (folder / "node_modules").symlink_to(onnxruntime_web)
-    (folder / "made.mjs").write_text(blocks(bundle, "javascript")[0])
+    (folder / "code.mjs").write_text(blocks(bundle, "javascript")[0])
     metadata = json.loads((bundle / "metadata.json").read_text())
     picture = "{ data: Uint8ClampedArray.from({ length: 1024 }, (_, i) => i % 256) }"
     calls = {"label": "2", "input": picture, "mask": picture}
     given = ", ".join(calls[i["name"]] for i in metadata["inputs"] if i["name"] in calls)
-    (folder / "run.mjs").write_text(CALL.replace("GIVEN", given))
+    (folder / "run.mjs").write_text(CALL.replace("ARGUMENTS", given))
     ran = subprocess.run(
         [NODE, "run.mjs"], cwd=folder, check=True, capture_output=True, text=True, timeout=120
     )
@@ -219,7 +219,7 @@ def test_two_networks_of_uint8(tmp_path):
         assert f'"samples/{source.name}"' in code
         with Image.open(source) as picture:
             _, expected = runtime.load_translator(bundle / file).picture(picture)
-        with Image.open(bundle / "made.png") as made:
+        with Image.open(bundle / "result.png") as made:
             off = np.abs(np.asarray(made, int) - np.asarray(expected))
         assert off.max() <= 1 and np.ptp(np.asarray(expected)) > 0
     reading = {"kotlin": "readInt8", "swift": "UInt8](try", "javascript": "= image.data[i];"}
