@@ -41,8 +41,8 @@ def nearest_neighbours(
     if count < 1:
         raise ValueError(f"at least 1 neighbour is needed, not {count}")
     total = 0
-    indices = np.zeros((len(queries), 0), np.int64)
-    squares = np.zeros((len(queries), 0))
+    indices: np.ndarray = np.zeros((len(queries), 0), np.int64)
+    squares: np.ndarray = np.zeros((len(queries), 0))
     for block in filter(len, references):
         # "euclidean" would multiply matrices and round; this sums squared differences.
         squares = np.hstack([squares, pairwise_distances(queries, block, "sqeuclidean")])
