@@ -44,7 +44,9 @@ setup(
     packages=find_packages(include=["tfgan2", "tfgan2.*"]),
     package_data={
         "tfgan2": ["py.typed"],
+        "tfgan2.evaluation": ["templates/*"],
         "tfgan2.export": ["templates/*"],
+        "tfgan2.serve": ["templates/*"],
         "tfgan2.web": ["page/*", "templates/*"],
     },
     python_requires=">=3.10",
