@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.costs.model import planned_phases
-from tfgan2.kernels.rewriting import compiled_update
+from tfgan2.kernels import compiled_update
 from tfgan2.models.base import GenerativeModel
 
 CLASSES, VOCABULARY, CAPTION_LENGTH = 10, 1000, 16

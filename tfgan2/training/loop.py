@@ -19,7 +19,7 @@ import tensorflow as tf
 from tfgan2 import images, registry, runs
 from tfgan2.distributed.strategies import GONE, Worker
 from tfgan2.errors import TrainingDivergedError, UserError, cannot_write
-from tfgan2.kernels.rewriting import compiled_update
+from tfgan2.kernels import compiled_update
 from tfgan2.training import checkpoints, stats
 from tfgan2.training.interruption import Interruption
 from tfgan2.training.progress import Display
@@ -283,8 +283,8 @@ class Trainer:
         update = self.model.train_step
         # Neither XLA nor a function within can bring the gradients of several replicas together.
         if self.place.replicas == 1:
-            xla, winograd = self.options.xla, self.options.winograd
-            update = compiled_update(self.model, xla=xla, winograd=winograd)
+            xla, fast = self.options.xla, self.options.winograd
+            update = compiled_update(self.model, xla=xla, fast_convolutions=fast)
 
         def update_and_tell(batch: Any, stop: tf.Tensor) -> dict[str, tf.Tensor]:
             return {**update(batch), _STOP: tf.cast(stop, tf.float32)}
