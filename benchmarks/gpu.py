@@ -40,7 +40,7 @@ def own_row(options: argparse.Namespace) -> dict[str, float]:
     import tensorflow as tf
 
     from tfgan2 import registry
-    from tfgan2.kernels.rewriting import compiled_update
+    from tfgan2.kernels import compiled_update
     from tfgan2.training.loop import precision
 
     for gpu in tf.config.list_physical_devices("GPU"):

@@ -113,7 +113,7 @@ def lose(trouble: str, words: list[str], run: Path, step: int) -> bool:
             errors = "killed"
         took = time.monotonic() - since
         last = (errors.strip().splitlines() or ["nothing"])[-1]
-        told = process.returncode == 1 and last.startswith("error: another worker has gone")
+        told = process.returncode == 1 and last.startswith("error: another worker was lost")
         left = left and told and took < MOST_SECONDS
         print(f"{trouble}: worker {index} left after {took:.1f} s\n  {last}", flush=True)
     if frozen is None:

@@ -124,7 +124,7 @@ def run_only(what: str) -> None:
     import tensorflow as tf
 
     from tfgan2 import registry
-    from tfgan2.kernels.rewriting import compiled_update
+    from tfgan2.kernels import compiled_update
 
     if what == "matmul":
         matrix = tf.random.normal((EDGE, EDGE))

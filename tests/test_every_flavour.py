@@ -19,7 +19,7 @@ from tfgan2.data import KINDS
 from tfgan2.hyperparameters import data_kind
 from tfgan2.images import to_uint8
 from tfgan2.inputs.words import encode_words
-from tfgan2.kernels.rewriting import compiled_update
+from tfgan2.kernels import compiled_update
 from tfgan2.models.latent import LatentModel
 from tfgan2.models.translation import TranslationModel
 from tfgan2.training import checkpoints, stats

@@ -27,9 +27,9 @@ def two_cpus() -> None:
 @functools.cache
 def place_of(name: str) -> Any:
     """Once in a process: a second strategy would use the keys of the first one's collectives."""
-    from tfgan2.distributed.strategies import Worker, make_strategy
+    from tfgan2.distributed.strategies import Worker
 
-    return Worker.of(make_strategy(name))
+    return Worker.start(name)
 
 
 def fit(*words: str) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def flavours(*names: str) -> dict[str, Any]:
             return whole.repeat()
 
         before = [np.asarray(variable) for variable in model.state().values()]
-        iterator = iter(place.distributed(batches))
+        iterator = iter(place.distribute(batches))
         metrics: dict[str, Any] = {}
         for phase in phases(model):
             model.phase = phase
@@ -109,7 +109,7 @@ def _update(model: Any, place: Any, parts: tuple[np.ndarray, ...]) -> list[np.nd
     def step(batch: Any) -> Any:
         return place.strategy.run(model.train_step, args=(batch,))
 
-    step(next(iter(place.distributed(batches))))
+    step(next(iter(place.distribute(batches))))
     return [np.asarray(new) - old for new, old in zip(variables, before, strict=True)]
 
 
@@ -285,7 +285,7 @@ def shares() -> dict[str, list[list[float]]]:
 
     place = place_of("mirrored")
     whole = np.arange(8, dtype=np.float32)
-    values = iter(place.distributed(lambda part: tf.data.Dataset.from_tensors(whole)))
+    values = iter(place.distribute(lambda part: tf.data.Dataset.from_tensors(whole)))
 
     @tf.function(autograph=False)
     def both(share: Any) -> Any:

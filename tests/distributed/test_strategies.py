@@ -168,8 +168,17 @@ def test_clusters() -> None:
         config(two, "ps", 0),
         '{"cluster": {"a": 1}}',
     ):
-        with pytest.raises(UserError, match="TF_CONFIG is not right"):
+        with pytest.raises(UserError, match="invalid TF_CONFIG"):
             read_cluster(wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["localhost", "localhost:", ":1", "a:b", "a:70000", "a..b:1", "a:²", "[]:5"]
+)
+def test_an_address_without_a_port_is_refused(wrong: str) -> None:
+    for workers in ([wrong, "b:2"], ["a:1", wrong]):
+        with pytest.raises(UserError, match="give host:port"):
+            read_cluster(config({"worker": workers}, "worker", 0))
 
 
 def test_strategies_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:

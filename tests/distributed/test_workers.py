@@ -85,8 +85,8 @@ def test_a_lost_worker_ends_all_and_nothing_is_lost(
     _, errors = process.communicate(timeout=120)
     assert time.monotonic() - lost < 60
     assert process.returncode == 128 + signal.SIGKILL
-    assert f"worker {killed} has ended with signal SIGKILL" in errors
-    assert f"[worker {1 - killed}] error: another worker has gone after step" in errors
+    assert f"worker {killed} failed with SIGKILL" in errors
+    assert f"[worker {1 - killed}] error: another worker was lost after step" in errors
     assert "Traceback" not in errors
     newest = checkpoints.newest(run)
     assert newest is not None and newest.step < 400

@@ -177,8 +177,8 @@ def test_noise_depends_on_seed_step_and_stream() -> None:
 def test_label_smoothing_is_one_sided() -> None:
     confident = tf.constant([[20.0]] * 8), tf.constant([[-20.0]] * 8)
     plain, smoothed = (DCGAN(**SMALL, label_smoothing=x) for x in (0.0, 0.1))
-    assert float(plain.discriminator_loss(*confident, "test", "test")) == pytest.approx(0.0, abs=1e-5)
-    assert float(smoothed.discriminator_loss(*confident, "test", "test")) == pytest.approx(
+    assert float(plain.discriminator_loss(*confident, "test", "test", "test")) == pytest.approx(0.0, abs=1e-5)
+    assert float(smoothed.discriminator_loss(*confident, "test", "test", "test")) == pytest.approx(
         0.1 * 20, rel=1e-3
     )
 
