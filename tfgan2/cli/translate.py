@@ -80,14 +80,14 @@ def translate(
 
 
 def _pictures(source: Path) -> list[Path]:
-    from tfgan2.data.files import by_name, pictures_in  # not for every command's start
+    from tfgan2.data.files import by_stem, image_files  # not for every command's start
 
     if source.is_file():
         return [source]
     if not source.is_dir():
         raise UserError(f"{source} does not exist: give a picture or a folder of pictures")
-    found = pictures_in(source)
-    by_name(found)  # each becomes a .png of its name
+    found = image_files(source)
+    by_stem(found)  # each becomes a .png of its name
     return [source / path for path in found]
 
 

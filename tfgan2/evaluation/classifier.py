@@ -23,7 +23,7 @@ from tfgan2.images import to_uint8
 if TYPE_CHECKING:
     import keras
 
-    from tfgan2.data.dataset import ImageDataset, Progress
+    from tfgan2.data import ImageDataset, Progress
 
 VERSION = 2
 """Of the network and its training: what was trained by another is not taken from the cache."""

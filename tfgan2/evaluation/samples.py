@@ -308,11 +308,11 @@ def size_of_pictures(folder: Path, whole: bool) -> tuple[int, bool]:
     Raises:
         UserError: no pictures, or `whole` and they are not square and of one size.
     """
-    from tfgan2.data.files import folder_of, pictures_in
+    from tfgan2.data.files import existing_folder, image_files
 
-    root = folder_of(str(folder), "DIR")
+    root = existing_folder(str(folder), "DIR")
     sizes, colour = set(), False
-    for path in pictures_in(root):
+    for path in image_files(root):
         try:
             with Image.open(root / path) as picture:
                 sizes.add(picture.size)
