@@ -59,7 +59,7 @@ def test_a_form_with_a_mask(client, painter):
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "image/png"
     translator = runtime.load_translator(painter)
-    _, expected = translator.picture(opened(image), opened(hidden))
+    _, expected = translator.translate(opened(image), opened(hidden))
     np.testing.assert_array_equal(opened(answer.content), expected)
 
 

@@ -17,7 +17,7 @@ from tfgan2 import runs, runtime
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.files import written_atomically
 from tfgan2.runtime.container import METADATA_FILE, SUFFIXES
-from tfgan2.runtime.timing import Contender, Timing, made_up_inputs, measure
+from tfgan2.runtime.timing import Contender, Timing, measure, random_inputs
 
 _LIBRARIES = {"onnx": "onnxruntime", "tflite": "LiteRT"}
 
@@ -81,7 +81,7 @@ def _contender(
 ) -> Contender:
     made = metadata.get("batch") or batch
     try:
-        inputs = made_up_inputs(metadata, made)
+        inputs = random_inputs(metadata, made)
     except (KeyError, TypeError, ValueError, IndexError, StopIteration):
         raise UserError(f"{file} is damaged: its metadata is incomplete") from None
     return Contender(file, library, threads, size, made, backend, inputs)

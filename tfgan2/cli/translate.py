@@ -16,7 +16,7 @@ from tfgan2.files import written_atomically
 from tfgan2.images import joined
 from tfgan2.images.files import UnreadableImageError, open_image, suffixes
 from tfgan2.runtime import Translator
-from tfgan2.runtime.translator import middle
+from tfgan2.runtime.translator import middle_mask
 
 
 def translate(
@@ -60,7 +60,10 @@ def translate(
     elif checkpoint != runs.NEWEST:
         raise UserError("an exported file has no checkpoints: leave --checkpoint out")
     else:
-        translator = runtime.load_translator(model)
+        network = runtime.load(model)
+        if isinstance(network, runtime.Generator):
+            raise UserError(f"{model} makes images from latents: `tfgan2 generate` uses it")
+        translator = network
     if mask is not None and not translator.takes_mask:
         raise UserError(f"{model} takes no mask: leave --mask out")
     jobs = [(path, _mask_for(path, root, mask)) for path in paths]
@@ -68,7 +71,7 @@ def translate(
         _read(translator, *job)
     try:
         for number, (path, hidden) in enumerate(jobs, 1):
-            taken, made = translator.picture(*_read(translator, path, hidden))
+            taken, made = translator.translate(*_read(translator, path, hidden))
             _write(
                 (out / path.relative_to(root)).with_suffix(".png"),
                 joined(taken, made) if compare else made,
@@ -140,7 +143,7 @@ def _read(
     picture = _open(path)
     hidden = None
     if translator.takes_mask:
-        hidden = middle(picture) if mask is None else _open(mask)
+        hidden = middle_mask(picture) if mask is None else _open(mask)
     try:
         translator.prepare(picture, hidden)
     except UserError as error:

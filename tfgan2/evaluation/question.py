@@ -156,7 +156,7 @@ class Question:
         from tfgan2 import registry, runtime
         from tfgan2.evaluation.samples import FileSamples, label_places
 
-        generator = runtime.load(self.source)
+        generator = runtime.load_generator(self.source)
         about = generator.metadata.get("about", {})
         height, _, channels = generator.image_shape
         name = self.dataset or about.get("dataset")

@@ -53,9 +53,10 @@ class Served:
 
 def open_model(path: Path, limits: Limits, *, threads: int | None = None) -> Served:
     """Loads a file and tries out its batch sizes; the arguments are those of `serve.create_app`."""
-    if any(item.get("name") == "input" for item in runtime.read_metadata(path).get("inputs", [])):
-        return _translator(path, runtime.load_translator(path, threads=threads, spin=False), limits)
-    return _generator(path, runtime.load(path, threads=threads, spin=False), limits)
+    network = runtime.load(path, threads=threads, spin=False)
+    if isinstance(network, Translator):
+        return _translator(path, network, limits)
+    return _generator(path, network, limits)
 
 
 def _generator(path: Path, generator: Generator, limits: Limits) -> Served:

@@ -15,7 +15,7 @@ from tfgan2.errors import UserError
 from tfgan2.images import encode_png
 from tfgan2.images.files import TooManyPixelsError, UnreadableImageError, open_image
 from tfgan2.runtime import Translator
-from tfgan2.runtime.translator import finish, middle
+from tfgan2.runtime.translator import finish, middle_mask
 from tfgan2.serve.answers import PNG, wanted
 from tfgan2.serve.app import PROBLEMS, Problem, Work
 from tfgan2.serve.gate import problem
@@ -45,7 +45,7 @@ def make_router(work: Work, translator: Translator) -> APIRouter:
             raise UserError("this file takes no mask: leave it out")
         hidden = None if mask is None else _opened(mask, "mask", limits.max_pixels)
         if translator.takes_mask and hidden is None:
-            hidden = middle(picture)
+            hidden = middle_mask(picture)
         return translator.prepare(picture, hidden)
 
     def encoded(made: np.ndarray, pixels: np.ndarray, hidden: np.ndarray | None) -> bytes:
