@@ -184,7 +184,7 @@ def main() -> int:
 
     cores: queue.Queue[int] = queue.Queue()
     for core in range(options.jobs):
-        cores.put(core)
+        cores.put((os.getpid() + core) % (os.cpu_count() or 1))
 
     def work(case: str) -> tuple[str, dict[str, Any] | str]:
         core = cores.get()

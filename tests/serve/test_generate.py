@@ -13,7 +13,7 @@ from PIL import Image
 from tfgan2 import runtime
 from tfgan2.images import to_uint8
 from tfgan2.inputs.latents import draw_latents
-from tfgan2.serve.answers import NotAcceptableError, wanted
+from tfgan2.serve.responses import NotAcceptableError, negotiate
 
 NPZ = {"Accept": "application/x-npz"}
 
@@ -206,7 +206,7 @@ def test_a_model_without_finite_images_is_told(tmp_path_factory, serving):
     folder = tmp_path_factory.mktemp("exploding")
     export_generator(keras.Model(z, x), folder, Options(["onnx"], images=16))
     with serving(folder / "generator.onnx") as client:
-        refused(client.post("/generate", json={"latents": [[3e38, 3e38]]}), 422, "no finite image")
+        refused(client.post("/generate", json={"latents": [[3e38, 3e38]]}), 422, "are not finite")
         assert picture(client.get("/generate.png")).shape == (2, 2, 3)
 
 
@@ -232,6 +232,6 @@ def test_a_model_without_finite_images_is_told(tmp_path_factory, serving):
 def test_accept(accept, expected):
     if expected is None:
         with pytest.raises(NotAcceptableError, match="answers with image/png"):
-            wanted(accept)
+            negotiate(accept)
     else:
-        assert wanted(accept) == expected
+        assert negotiate(accept) == expected
