@@ -286,7 +286,7 @@ def test_mixed_precision_under_xla(name: str) -> None:
         model.compile()
     finally:
         keras.config.set_dtype_policy("float32")
-    for optimizer in model.optimizers_by_name().values():
+    for optimizer in model.optimizers.values():
         assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     assert any(
         layer.compute_dtype == "float16"

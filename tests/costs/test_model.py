@@ -41,7 +41,7 @@ def test_sizes() -> None:
     assert cost["images_per_step"] == 8
     assert cost["input_bytes_per_image"] == 4 * 8 * 8 + 4  # with a label
     # Counting does not change the model.
-    assert all("apply" not in vars(each) for each in model.optimizers_by_name().values())
+    assert all("apply" not in vars(each) for each in model.optimizers.values())
     assert int(model.step) == 0
 
 

@@ -31,7 +31,7 @@ def kinds(network: keras.Model) -> set[str]:
 def test_lsgan_losses_and_scores() -> None:
     model = LSGAN(**SMALL)
     real, fake = tf.constant([[2.0], [0.0]]), tf.constant([[1.0], [-1.0]])
-    assert float(model.discriminator_loss(real, fake, "test", "test", "test")) == pytest.approx(0.5 * 1 + 0.5 * 1)
+    assert float(model.discriminator_loss(real, fake, "test")) == pytest.approx(0.5 * 1 + 0.5 * 1)
     assert float(model.gan_loss.generator(fake)) == pytest.approx(0.5 * (0 + 4) / 2)
     assert float(model.scores(real, fake)["real_score"]) == 1.0  # the mean logit
 

@@ -60,7 +60,7 @@ def test_strided_is_the_papers() -> None:
     ]
     assert norms == [4, 3]  # none after the last layer of G, none after the first of D
     config = model.config
-    assert (config.optimizers["generator_optimizer"], config.generator_learning_rate) == ("adam", 2e-4)
+    assert (config.generator_optimizer, config.generator_learning_rate) == ("adam", 2e-4)
     assert model.config.beta_1 == 0.5
     deviation = model.generator.get_layer(index=1).kernel.numpy().std()
     assert deviation == pytest.approx(0.02, rel=0.02)
@@ -177,8 +177,8 @@ def test_noise_depends_on_seed_step_and_stream() -> None:
 def test_label_smoothing_is_one_sided() -> None:
     confident = tf.constant([[20.0]] * 8), tf.constant([[-20.0]] * 8)
     plain, smoothed = (DCGAN(**SMALL, label_smoothing=x) for x in (0.0, 0.1))
-    assert float(plain.discriminator_loss(*confident, "test", "test", "test")) == pytest.approx(0.0, abs=1e-5)
-    assert float(smoothed.discriminator_loss(*confident, "test", "test", "test")) == pytest.approx(
+    assert float(plain.discriminator_loss(*confident, "test")) == pytest.approx(0.0, abs=1e-5)
+    assert float(smoothed.discriminator_loss(*confident, "test")) == pytest.approx(
         0.1 * 20, rel=1e-3
     )
 

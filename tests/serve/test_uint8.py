@@ -13,7 +13,7 @@ from PIL import Image
 
 from tfgan2.images import grid
 from tfgan2.inputs.latents import draw_latents
-from tfgan2.runtime.translator import middle
+from tfgan2.runtime.translator import middle_mask
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_a_translator(tmp_path_factory, serving):
     )
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
     picture = Image.fromarray(pixels)
-    hidden = np.asarray(middle(picture))[..., None] > 0
+    hidden = np.asarray(middle_mask(picture))[..., None] > 0
     values = np.repeat(pixels[None].astype(np.float32) / 127.5 - 1, 2, axis=0)
     masks = np.repeat(hidden[None].astype(np.float32), 2, axis=0)
     made = raw(folder / "generator.onnx", {"input": values, "mask": masks})[0]

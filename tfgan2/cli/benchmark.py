@@ -23,7 +23,7 @@ from tfgan2.export.saved_model import EXTRA
 from tfgan2.files import written_atomically
 from tfgan2.runtime.backends import first_line
 from tfgan2.runtime.container import METADATA_FILE, SUFFIXES
-from tfgan2.runtime.timing import Contender, Timing, made_up_inputs, measure
+from tfgan2.runtime.timing import Contender, Timing, measure, random_inputs
 
 _LIBRARIES = {"onnx": "onnxruntime", "tflite": "LiteRT"}
 
@@ -86,7 +86,7 @@ def _contender(
 ) -> Contender:
     count = metadata.get("batch") or batch
     try:
-        inputs = made_up_inputs(metadata, count)
+        inputs = random_inputs(metadata, count)
     except (KeyError, TypeError, ValueError, IndexError, StopIteration):
         raise UserError(f"{file} is damaged: its metadata is incomplete") from None
     return Contender(file, library, threads, size, count, backend, inputs)

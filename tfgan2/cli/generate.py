@@ -37,6 +37,8 @@ def generate(
     if latents is not None and count is not None:
         raise UserError("give either --count or --latents: the file sets the number of images")
     generator = runtime.load(file)
+    if isinstance(generator, runtime.Translator):
+        raise UserError(f"{file} makes images from images: `tfgan2 translate` uses it")
     check_output(out, generator.image_shape)
     if columns is None:
         columns = label_columns(
@@ -45,13 +47,12 @@ def generate(
     if latents is None:
         if count is None:
             count = 8 * columns if columns else DEFAULT_COUNT
-        start = time.perf_counter()
-        images, used, labels = generator.generate(count, seed=seed, label=label, text=text)
+        used, labels, texts = generator.draw(count, seed=seed, label=label, text=text)
     else:
         used = read_latents(latents)
         labels, texts = generator.labels(len(used), label), generator.texts(len(used), text)
-        start = time.perf_counter()
-        images = generator(used, labels, texts)
+    start = time.perf_counter()
+    images = generator(used, labels, texts)
     milliseconds = (time.perf_counter() - start) * 1000 / len(images)
     try:
         save_samples(out, images, latents=used, labels=labels, columns=columns)

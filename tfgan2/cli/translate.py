@@ -16,7 +16,7 @@ from tfgan2.files import written_atomically
 from tfgan2.images import joined
 from tfgan2.images.files import UnreadableImageError, open_image, suffixes
 from tfgan2.runtime import Translator
-from tfgan2.runtime.translator import middle
+from tfgan2.runtime.translator import middle_mask
 
 NETWORKS = {Direction.AtoB: ("a_to_b", "generator"), Direction.BtoA: ("b_to_a",)}
 
@@ -64,7 +64,10 @@ def translate(
     elif checkpoint != runs.NEWEST:
         raise UserError("an exported file has no checkpoints: leave --checkpoint out")
     else:
-        translator = runtime.load_translator(model)
+        network = runtime.load(model)
+        if isinstance(network, runtime.Generator):
+            raise UserError(f"{model} makes images from latents: `tfgan2 generate` uses it")
+        translator = network
     if mask is not None and not translator.takes_mask:
         raise UserError(f"{model} takes no mask: leave --mask out")
     jobs = [(path, _mask_for(path, root, mask)) for path in paths]
@@ -72,7 +75,7 @@ def translate(
         _read(translator, *job)
     try:
         for number, (path, mask_path) in enumerate(jobs, 1):
-            taken, result = translator.picture(*_read(translator, path, mask_path))
+            taken, result = translator.translate(*_read(translator, path, mask_path))
             _write(
                 (out / path.relative_to(root)).with_suffix(".png"),
                 joined(taken, result) if compare else result,
@@ -84,14 +87,14 @@ def translate(
 
 
 def _images(source: Path) -> list[Path]:
-    from tfgan2.data.files import by_name, pictures_in  # slow to import
+    from tfgan2.data.files import by_stem, image_files  # slow to import
 
     if source.is_file():
         return [source]
     if not source.is_dir():
         raise UserError(f"{source} does not exist: give an image or a folder of images")
-    names = pictures_in(source)
-    by_name(names)  # each becomes a .png of its name
+    names = image_files(source)
+    by_stem(names)  # each becomes a .png of its name
     return [source / name for name in names]
 
 
@@ -139,7 +142,7 @@ def _read(
     image = _open(path)
     mask = None
     if translator.takes_mask:
-        mask = middle(image) if mask_path is None else _open(mask_path)
+        mask = middle_mask(image) if mask_path is None else _open(mask_path)
     try:
         translator.prepare(image, mask)
     except UserError as error:

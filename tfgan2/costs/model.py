@@ -33,7 +33,7 @@ def count_model(model: GenerativeModel, batch: tuple[np.ndarray, ...]) -> dict[s
     specs = tuple(tf.TensorSpec(part.shape, part.dtype) for part in batch)
     images = len(batch[0])
     state = _bytes(model.state().values())
-    optimizers = model.optimizers_by_name().values()
+    optimizers = model.optimizers.values()
     optimizer_state = _bytes(variable for each in optimizers for variable in each.variables)
     phases = {
         name: (share, _count_step(model, specs, name))
@@ -111,7 +111,7 @@ def _recorded_updates(model: GenerativeModel) -> Iterator[list[list[keras.Variab
         return recorded
 
     with contextlib.ExitStack() as stack:
-        for optimizer in model.optimizers_by_name().values():
+        for optimizer in model.optimizers.values():
             optimizer.apply = recording(optimizer.apply)
             stack.callback(vars(optimizer).pop, "apply")
         yield calls

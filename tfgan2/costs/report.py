@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tfgan2 import hyperparameters, registry, runs
+from tfgan2 import registry, runs
 
 if TYPE_CHECKING:
     from tfgan2.models.base import GenerativeModel
@@ -77,7 +77,7 @@ def report(
         "hyperparameters": {
             name: value
             for name, value in model.get_config().items()
-            if name not in hyperparameters.NOT_SETTABLE
+            if model.Config.options[name].settable
         },
         "versions": runs.versions(),
         "counted": counted,

@@ -20,7 +20,7 @@ from tfgan2.evaluation.extractor import Extractor, weights_hash
 if TYPE_CHECKING:
     import keras
 
-    from tfgan2.data.dataset import ImageDataset, Progress
+    from tfgan2.data import ImageDataset, Progress
 
 VERSION = 2
 """Of the network and its training; the cache ignores classifiers of other versions."""

@@ -15,7 +15,7 @@ from tfgan2.images import to_uint8
 if TYPE_CHECKING:
     import keras
 
-    from tfgan2.data.dataset import ImageDataset, Progress
+    from tfgan2.data import ImageDataset, Progress
 
 STACKED = "stacked_mnist"
 

@@ -23,8 +23,7 @@ from tfgan2.evaluation.samples import (
 )
 
 if TYPE_CHECKING:
-    from tfgan2.data import ImageDataset
-    from tfgan2.data.dataset import Progress
+    from tfgan2.data import ImageDataset, Progress
     from tfgan2.models.base import GenerativeModel
 
 _DEFAULT_METRICS = ("fid", "prdc", "classes", "modes", "pairs")

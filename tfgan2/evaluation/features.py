@@ -13,7 +13,7 @@ from tfgan2.images import from_uint8, is_points
 from tfgan2.metrics.features import RANDOM_CONVOLUTIONS, block_means, random_convolutions
 
 if TYPE_CHECKING:
-    from tfgan2.data.dataset import ImageDataset, Progress
+    from tfgan2.data import ImageDataset, Progress
 
 FEATURES = ("classifier", "inception", "inception-tf", "pixels", RANDOM_CONVOLUTIONS)
 MAX_PIXEL_VALUES = 3_072

@@ -200,7 +200,7 @@ def _load_run(
 def _load_file(
     file: Path, request: EvaluationRequest, progress: Progress
 ) -> tuple[Samples, RealSamples]:
-    generator = runtime.load(file)
+    generator = runtime.load_generator(file)
     facts = generator.metadata.get("about", {})
     name = request.dataset or facts.get("dataset")
     if request.real_dir is None and not name:

@@ -229,11 +229,11 @@ def image_format(directory: Path, *, uniform: bool) -> tuple[int, bool]:
     Raises:
         UserError: no images, an unreadable one, or not uniform.
     """
-    from tfgan2.data.files import folder_of, pictures_in
+    from tfgan2.data.files import existing_folder, image_files
 
-    root = folder_of(str(directory), "DIR")
+    root = existing_folder(str(directory), "DIR")
     sizes, colour = set(), False
-    for path in pictures_in(root):
+    for path in image_files(root):
         try:
             with Image.open(root / path) as image:
                 sizes.add(image.size)

@@ -163,7 +163,7 @@ def _about(onnx: Path) -> dict[str, Any]:
         "captions": [],
     }
     if "z" in inputs:
-        generator = runtime.load(onnx)
+        generator = runtime.load_generator(onnx)
         about["captions"] = _captions(onnx, generator)
         about["directions"] = [
             {

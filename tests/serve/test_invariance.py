@@ -9,9 +9,9 @@ import pytest
 
 from tfgan2 import runtime
 from tfgan2.inputs.latents import draw_latents
+from tfgan2.serve.invariance import BatchInvariantModel, candidate_sizes, invariant_sizes
 from tfgan2.serve.limits import Limits
 from tfgan2.serve.models import open_model
-from tfgan2.serve.steady import Steady, candidates, steady_sizes
 
 SAMPLES = {"z": draw_latents(24, 5, seed=0)}
 
@@ -39,11 +39,11 @@ def scaled_by_the_batch(inputs):
     return np.rint(inputs["z"] / scale) * scale
 
 
-def test_candidates():
-    assert candidates(1) == (1,)
-    assert candidates(20) == (1, 2, 3, 4, 6, 8, 12, 16, 20)
-    assert candidates(20, batch=3) == (3,)
-    sizes = candidates(100)
+def test_candidate_sizes():
+    assert candidate_sizes(1) == (1,)
+    assert candidate_sizes(20) == (1, 2, 3, 4, 6, 8, 12, 16, 20)
+    assert candidate_sizes(20, batch=3) == (3,)
+    sizes = candidate_sizes(100)
     assert all(b <= 1.5 * a for a, b in itertools.pairwise(sizes[1:]))
 
 
@@ -57,9 +57,9 @@ def test_candidates():
     ],
 )
 def test_sizes_that_agree(model, expected):
-    sizes = steady_sizes(model, SAMPLES, candidates(16))
+    sizes = invariant_sizes(model, SAMPLES, candidate_sizes(16))
     assert sizes == expected
-    steady = Steady(model, sizes)
+    steady = BatchInvariantModel(model, sizes)
     z = draw_latents(20, 5, seed=3)
     together = steady({"z": z})
     assert together.shape == z.shape
@@ -71,15 +71,15 @@ def test_sizes_that_agree(model, expected):
 def test_an_exported_file(generators, name):
     served = open_model(generators / name, Limits(max_batch=8), threads=1)
     z, labels = draw_latents(11, 6, seed=5), np.arange(11, dtype=np.int32) % 3
-    together = served.model({"latents": z, "labels": labels})
+    together = served.run({"latents": z, "labels": labels})
     for start, stop in ((0, 1), (2, 3), (4, 9)):
         part = {"latents": z[start:stop], "labels": labels[start:stop]}
-        np.testing.assert_array_equal(served.model(part), together[start:stop])
+        np.testing.assert_array_equal(served.run(part), together[start:stop])
     alone = runtime.load(generators / name)(z, labels)
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
 def test_a_fixed_batch_is_what_is_run(plain):
     served = open_model(plain, Limits())
-    assert served.model.sizes == (4,)
+    assert served.run.sizes == (4,)
     assert served.limits.max_batch == 4
