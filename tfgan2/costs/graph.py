@@ -17,8 +17,7 @@ import tensorflow as tf
 
 from tfgan2.errors import UserError
 
-# For each convolution, where its kernel is and where the tensor whose every position meets the
-# whole kernel, forward or backward.
+# Of each convolution the kernel, and the tensor whose every position meets the whole kernel.
 _INPUT, _OUTPUT = "inputs", "outputs"
 _FORWARD = ((_INPUT, 1), (_OUTPUT, 0))
 _TO_INPUT = ((_INPUT, 1), (_INPUT, 2))

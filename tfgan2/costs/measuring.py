@@ -78,7 +78,7 @@ def measure(
     Returns:
         Fit for JSON: the "seconds" of the median step of each phase without compilation, the mean
         "seconds_per_step" over the phases by their shares, "images_per_second" as `fit` counts
-        them, "steps", and "peak_flops", the FLOPs per second of a large matrix multiplication.
+        them, "steps", "xla", and "peak_flops", those of a large matrix multiplication per second.
     """
     parts = tuple(tf.constant(part) for part in batch)
     shares, seconds = planned_phases(model), {}
@@ -101,6 +101,7 @@ def measure(
         "images_per_second": len(batch[0]) / mean,
         "steps": steps,
         "peak_flops": matmul_peak(),
+        "xla": xla,
     }
 
 

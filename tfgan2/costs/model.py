@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -132,6 +133,4 @@ def _count_image(network: keras.Model, model: GenerativeModel) -> Work:
 
 
 def _bytes(variables: Iterable[keras.Variable]) -> int:
-    return sum(
-        int(np.prod(variable.shape)) * tf.as_dtype(variable.dtype).size for variable in variables
-    )
+    return sum(math.prod(item.shape) * tf.as_dtype(item.dtype).size for item in variables)

@@ -36,9 +36,7 @@ class CostRequest:
 
 
 def report(
-    request: CostRequest,
-    *,
-    progress: Callable[[str, int, int], None] = lambda text, done, total: None,
+    request: CostRequest, progress: Callable[[str, int, int], None] = lambda *words: None
 ) -> dict[str, Any]:
     """Counts and measures what a flavour costs.
 
@@ -53,7 +51,6 @@ def report(
     Raises:
         UserError: an unknown name, invalid hyperparameters, or a step that cannot be counted.
     """
-    registry.find(request.flavour)
     from tfgan2.costs.measuring import measure, random_batch
     from tfgan2.costs.model import count_model
 
@@ -67,8 +64,7 @@ def report(
     if request.steps:
         measured = measure(model, batch, steps=request.steps, xla=request.xla, progress=progress)
         speed = counted["step"]["flops"] / measured["seconds_per_step"]
-        share = speed / measured["peak_flops"]
-        measured.update(flops_per_second=speed, share_of_peak=share, xla=request.xla)
+        measured |= {"flops_per_second": speed, "share_of_peak": speed / measured["peak_flops"]}
     return {
         "flavour": request.flavour,
         "image_shape": list(request.image_shape),

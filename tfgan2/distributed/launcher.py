@@ -16,8 +16,8 @@ from pathlib import Path
 
 from tfgan2.training.interruption import signals
 
-GRACE = 60.0
-"""Seconds that the other workers have to exit once one has failed."""
+GRACE = 58.0
+"""Seconds that the other workers have to exit once one has failed: all end within a minute."""
 _STOPPED = (0, *(128 + number for number in signals()))
 """Exit codes of a worker that finished, or was stopped by a signal, as all others are then."""
 _USAGE_ERROR = 2
