@@ -46,7 +46,7 @@ CASES = {
     "augment=color,translation,cutout instance_noise=0.1 instance_noise_steps=15 "
     "label_noise=0.1 lookahead=5 packing=2 d_steps=2 label_smoothing=0.1 dropout=0.2",
     "dcgan-tutorial": "dcgan --dataset digits --image-size 32 --channels 3 network=tutorial "
-    "width=16",
+    "base_channels=16",
     "dcgan-resnet": "dcgan --dataset faces --image-size 24 network=resnet base_channels=8",
     "cgan": f"cgan {DIGITS} base_channels=16 latent_dim=8",
     "cgan-dcgan": f"cgan {DIGITS} base_channels=8 network=dcgan packing=2",
@@ -185,7 +185,7 @@ def main() -> int:
 
     cores: queue.Queue[int] = queue.Queue()
     for core in range(options.jobs):
-        cores.put(core)
+        cores.put((os.getpid() + core) % (os.cpu_count() or 1))
 
     def work(case: str) -> tuple[str, dict[str, Any] | str]:
         core = cores.get()

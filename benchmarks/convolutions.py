@@ -1,13 +1,13 @@
-"""Convolutions under XLA on the CPU: TensorFlow's own and those of `tfgan2.kernels`.
+"""Times convolutions under XLA on the CPU: TensorFlow's own and the forms in `tfgan2.kernels`.
 
 python benchmarks/convolutions.py
 python benchmarks/convolutions.py --small
 
-What decides `FEWEST_CHANNELS` there and, with --small, on small images, what `patches.pays` says.
-For each shape: the convolution (A), the gradient for its images, which is what a transposed
-convolution computes (B), that for its kernel (C), and all of them in one function, as training has
-them, where transforms are shared. The forms take turns; the median of the ratios within a round
-counts. `--everywhere` takes Winograd's filtering for few channels, too.
+The first run decides `FEWEST_CHANNELS` of Winograd's filtering, --small where patches pay. For each
+shape it times the convolution (A), the gradient for its images, which is what a transposed
+convolution computes (B), the gradient for its kernel (C), and all three in one function, which
+share transforms as in training. The forms take turns; the ratio is the median over the rounds.
+`--everywhere` uses Winograd's filtering for few channels too.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
 
-from tfgan2.kernels import patches, winograd
+from tfgan2.kernels import FORMS
 
-# (edge of the images, channels, channels made, stride)
+# (edge of the images, channels, filters, stride)
 SHAPES = [
     (32, 3, 64, 2),
     (28, 16, 32, 2),
@@ -40,7 +40,7 @@ SHAPES = [
     (16, 128, 128, 1),
     (8, 256, 256, 1),
 ]
-# (batch, edge of the images, channels, channels made, edge of the kernel, stride, dilation)
+# (batch, edge of the images, channels, filters, edge of the kernel, stride, dilation)
 SMALL = [
     (1, 2, 512, 512, 4, 2, 1),
     (1, 4, 512, 512, 4, 2, 1),
@@ -61,45 +61,21 @@ SMALL = [
     (64, 8, 256, 256, 3, 1, 4),
     (64, 8, 256, 256, 3, 1, 8),
 ]
-Products = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], list[tf.Tensor]]
+Convolution = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-def direct(which: str, edge: int, stride: int) -> Products:
-    def products(x: tf.Tensor, w: tf.Tensor, y: tf.Tensor) -> list[tf.Tensor]:
-        size = (x.shape[0], edge, edge, w.shape[2])
-        forms = {
-            "A": lambda: tf.nn.conv2d(x, w, stride, "SAME"),
-            "B": lambda: tf.nn.conv2d_transpose(y, w, size, stride, "SAME"),
-            "C": lambda: tf.raw_ops.Conv2DBackpropFilter(
-                input=x,
-                filter_sizes=w.shape,
-                out_backprop=y,
-                strides=[1, stride, stride, 1],
-                padding="SAME",
-            ),
-        }
-        return [forms[name]() for name in which]
+def compiled(convolution: Convolution, which: str = "ABC") -> Any:
+    """Compiles parts of a convolution: A forward, B and C the gradients for images and kernel."""
 
-    return products
-
-
-def filtered(which: str, edge: int, stride: int) -> Products:
-    def products(x: tf.Tensor, w: tf.Tensor, y: tf.Tensor) -> list[tf.Tensor]:
-        forms = {
-            "A": lambda: winograd.conv2d(x, w, stride),
-            "B": lambda: winograd.conv2d_transpose(y, w, stride, (edge, edge)),
-            "C": lambda: winograd.kernel_gradient(x, y, stride),
-        }
-        return [forms[name]() for name in which]
-
-    return products
-
-
-def compiled(products: Products) -> Any:
     @tf.function(jit_compile=True)
     def function(x: tf.Tensor, w: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-        # Little comes back, but all is needed for it.
-        return tf.add_n([tf.reduce_sum(part) for part in products(x, w, y)])
+        with tf.GradientTape() as tape:
+            tape.watch([x, w])
+            outputs = convolution(x, w)
+        gradients = tape.gradient(outputs, [x, w], output_gradients=y)
+        parts = dict(zip("ABC", [outputs, *gradients], strict=True))
+        # XLA leaves out the others. A sum returns little but needs every element.
+        return tf.add_n([tf.reduce_sum(parts[name]) for name in which])
 
     return function
 
@@ -113,7 +89,7 @@ def seconds(function: Any, parts: list[tf.Tensor], repeats: int) -> float:
 
 
 def compare(forms: list[Any], parts: list[tf.Tensor], rounds: int) -> list[tuple[float, float]]:
-    """Median milliseconds of each, in turns, and how many times as fast as the first it is."""
+    """Returns for each form its median milliseconds, and its speed relative to the first."""
     for form in forms:
         seconds(form, parts, 2)
     repeats = max(1, int(0.1 / seconds(forms[0], parts, 2)))
@@ -128,36 +104,26 @@ def compare(forms: list[Any], parts: list[tf.Tensor], rounds: int) -> list[tuple
 
 
 def small_images(rounds: int) -> None:
-    """The convolution and both gradients, of small images, in every form that there is."""
-
-    def trained(convolution: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> Any:
-        def products(x: tf.Tensor, w: tf.Tensor, y: tf.Tensor) -> list[tf.Tensor]:
-            with tf.GradientTape() as tape:
-                tape.watch([x, w])
-                outputs = convolution(x, w)
-            return [outputs, *tape.gradient(outputs, [x, w], output_gradients=y)]
-
-        return compiled(products)
-
+    """Times the convolution with both gradients in every form, on small images."""
     print("| batch, images | kernel | own ms | Winograd | patches |\n|---|---|---|---|---|")
-    for batch, edge, channels, made, kernel, stride, dilation in SMALL:
+    for batch, edge, channels, filters, kernel, stride, dilation in SMALL:
         small = -(-edge // stride)
         parts = [
             tf.random.normal((batch, edge, edge, channels)),
-            tf.random.normal((kernel, kernel, channels, made)),
-            tf.random.normal((batch, small, small, made)),
+            tf.random.normal((kernel, kernel, channels, filters)),
+            tf.random.normal((batch, small, small, filters)),
         ]
-        known = (kernel, stride, dilation) in ((3, 1, 1), (4, 2, 1))
-        forms = [
+        forms: list[Convolution] = [
             lambda x, w, s=stride, d=dilation: tf.nn.conv2d(x, w, s, "SAME", dilations=d),
-            lambda x, w, s=stride, d=dilation: patches.conv2d(x, w, s, d),
-            *([lambda x, w, s=stride: winograd.conv2d(x, w, s)] if known else []),
+            lambda x, w, s=stride, d=dilation: FORMS["patches"].conv2d(x, w, s, d),
         ]
-        own, gathered, *filtering = compare([trained(form) for form in forms], parts, rounds)
+        if (kernel, stride, dilation) in ((3, 1, 1), (4, 2, 1)):
+            forms.append(lambda x, w, s=stride: FORMS["winograd"].conv2d(x, w, s))
+        own, patches, *winograd = compare([compiled(form) for form in forms], parts, rounds)
         print(
-            f"| {batch}, {edge}x{edge}x{channels} | {kernel}x{kernel}/{stride} to {made}"
+            f"| {batch}, {edge}x{edge}x{channels} | {kernel}x{kernel}/{stride} to {filters}"
             f"{f', dilation {dilation}' if dilation > 1 else ''} | {own[0]:.2f} "
-            f"| {''.join(f'{ratio:.2f}' for _, ratio in filtering)} | {gathered[1]:.2f} |",
+            f"| {''.join(f'{ratio:.2f}' for _, ratio in winograd)} | {patches[1]:.2f} |",
             flush=True,
         )
 
@@ -168,27 +134,32 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--which", default="A,B,C,ABC")
     parser.add_argument("--everywhere", action="store_true")
-    parser.add_argument("--small", action="store_true", help="small images, patches, too")
+    parser.add_argument("--small", action="store_true", help="small images, with patches")
     options = parser.parse_args()
     if options.small:
         small_images(options.rounds)
         return
     if options.everywhere:
-        winograd.FEWEST_CHANNELS = {1: 1, 2: 1}
+        FORMS["winograd"].FEWEST_CHANNELS = {1: 1, 2: 1}
     print("| images | kernel | what | own ms | Winograd ms | ratio |\n|---|---|---|---|---|---|")
-    for edge, channels, made, stride in SHAPES:
+    for edge, channels, filters, stride in SHAPES:
         kernel = 4 if stride == 2 else 3
         small = -(-edge // stride)
         parts = [
             tf.random.normal((options.batch, edge, edge, channels)),
-            tf.random.normal((kernel, kernel, channels, made)),
-            tf.random.normal((options.batch, small, small, made)),
+            tf.random.normal((kernel, kernel, channels, filters)),
+            tf.random.normal((options.batch, small, small, filters)),
+        ]
+        forms: list[Convolution] = [
+            lambda x, w, s=stride: tf.nn.conv2d(x, w, s, "SAME"),
+            lambda x, w, s=stride: FORMS["winograd"].conv2d(x, w, s),
         ]
         for which in options.which.split(","):
-            forms = [compiled(form(which, edge, stride)) for form in (direct, filtered)]
-            (own, _), (ours, ratio) = compare(forms, parts, options.rounds)
+            (own, _), (ours, ratio) = compare(
+                [compiled(form, which) for form in forms], parts, options.rounds
+            )
             print(
-                f"| {edge}x{edge}x{channels} | {kernel}x{kernel}/{stride} to {made} | {which} "
+                f"| {edge}x{edge}x{channels} | {kernel}x{kernel}/{stride} to {filters} | {which} "
                 f"| {own:.2f} | {ours:.2f} | {ratio:.2f} |",
                 flush=True,
             )

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfgan2.data.files import pictures_in
+from tfgan2.data.files import image_files
 
 MOST_GROWTH = 0.05
 MOST_IN_A_FOLDER = 1000
@@ -41,7 +41,7 @@ def make_images(folder: Path, count: int, size: int) -> None:
 
 def link_images(folder: Path, count: int, given: Path) -> None:
     """The pictures of a folder, again and again, by other names."""
-    names = itertools.cycle(pictures_in(given))
+    names = itertools.cycle(image_files(given))
     for path, name in zip(_paths(folder, count, ""), names, strict=False):
         source = (given / name).resolve()
         path.with_suffix(source.suffix).symlink_to(source)

@@ -1,15 +1,14 @@
-"""What only a GPU shows: speed by precision and compiler beside PyTorch, then training for quality.
+"""Measures speed on a GPU by precision and compiler, beside PyTorch; then trains for quality.
 
 python benchmarks/gpu.py --minutes 25 --torch-python PYTHON --data-dir DIR --out DIR
-python benchmarks/gpu.py --smoke                  # a few tiny steps of everything, on the CPU
+python benchmarks/gpu.py --smoke                  # a few small steps of everything, on the CPU
 
-DCGAN, SNGAN and WGAN-GP, 32x32x3, 64-128-256 channels, in float32 (TF32 products where the card has
-them), bfloat16 and float16, with and without XLA, batches of 64 and 512. Each row is a process of
-its own: first some steps whose losses must be finite, then windows of steps, the median of which
-counts. PyTorch's rows (torch_gans.py, eager and compiled) come between those of tfgan2, on the same
-card. What is left of the minutes goes to `tfgan2 fit dcgan` on CIFAR-10 at full width, judged every
-few minutes. `results.json` and `table.md` are written anew after each row: a machine that is taken
-away leaves what was measured.
+Covers DCGAN, SNGAN and WGAN-GP, 32x32x3, 64-128-256 channels, in float32 (TF32 where the card has
+it), bfloat16 and float16, with and without XLA, with batch sizes 64 and 512. Each row is a process:
+first some steps, whose losses must be finite, then windows of steps, whose median counts. PyTorch's
+rows (torch_gans.py, eager and compiled) alternate with those of tfgan2. The remaining minutes go to
+`tfgan2 fit dcgan` on CIFAR-10 at full width, with evaluations. `results.json` and `table.md` are
+written after each row, so figures survive the loss of the machine.
 """
 
 from __future__ import annotations
@@ -30,17 +29,17 @@ SIZE, CHANNELS = 32, 3
 FLAVOURS = ("dcgan", "sngan", "wgan-gp")
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 WINDOWS = 5
-# A row whose process hangs must not cost the others.
+# A row whose process hangs ends after this time.
 ROW_SECONDS = 240
 
 
 def own_row(options: argparse.Namespace) -> dict[str, float]:
-    """The bare compiled step of a flavour; run in a process of its own."""
+    """Times the compiled step of a flavour; runs in a separate process."""
     import numpy as np
     import tensorflow as tf
 
     from tfgan2 import registry
-    from tfgan2.kernels.rewriting import compiled_update
+    from tfgan2.kernels import compiled_update
     from tfgan2.training.loop import precision
 
     for gpu in tf.config.list_physical_devices("GPU"):
@@ -66,13 +65,13 @@ def own_row(options: argparse.Namespace) -> dict[str, float]:
         started = time.perf_counter()
         for _ in range(options.steps):
             found = step(batch)
-        float(found["generator_loss"])  # it has really been computed
+        float(found["generator_loss"])  # waits for the computation
         times.append((time.perf_counter() - started) / options.steps)
     return {"seconds": statistics.median(times), "first_step": compiling}
 
 
 def torch_row(words: list[str], steps: int) -> dict[str, float]:
-    """Seconds per step of torch_gans.py, by the lines that it prints."""
+    """Times torch_gans.py by the lines that it prints."""
     started = time.perf_counter()
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, bufsize=1)
     assert process.stdout is not None
@@ -90,7 +89,7 @@ def torch_row(words: list[str], steps: int) -> dict[str, float]:
 
 
 def rows(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """What is measured, in an order that has what matters most first."""
+    """Returns the rows to measure, the most important first."""
     batches = [64] if options.smoke else [64, 512]
     kinds = [("tfgan2", "xla"), ("torch", "eager"), ("tfgan2", "no xla"), ("torch", "compile")]
     return [
@@ -103,13 +102,20 @@ def rows(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def measure(row: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
-    """A row with its figures, or with what went wrong."""
-    told = ["--precision", row["precision"], "--batch-size", str(row["batch_size"])]
-    told += ["--width", str(options.width), "--steps", str(options.steps), "--mode", row["mode"]]
+    """Returns a row with its figures, or with an error."""
+    settings = ["--precision", row["precision"], "--batch-size", str(row["batch_size"])]
+    settings += [
+        "--width",
+        str(options.width),
+        "--steps",
+        str(options.steps),
+        "--mode",
+        row["mode"],
+    ]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
     try:
         if row["by"] == "tfgan2":
-            words = [sys.executable, str(HERE / "gpu.py"), "--only", row["flavour"], *told]
+            words = [sys.executable, str(HERE / "gpu.py"), "--only", row["flavour"], *settings]
             done = subprocess.run(
                 words,
                 capture_output=True,
@@ -124,7 +130,12 @@ def measure(row: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
             found = json.loads(done.stdout.strip().splitlines()[-1])
         else:
             device = "cpu" if options.smoke else "cuda"
-            words = [options.torch_python, str(HERE / "torch_gans.py"), row["flavour"], *told]
+            words = [
+                options.torch_python,
+                str(HERE / "torch_gans.py"),
+                row["flavour"],
+                *settings,
+            ]
             words[words.index("--steps")] = "--every"
             found = torch_row([*words, "--device", device], options.steps)
     except (subprocess.TimeoutExpired, subprocess.CalledProcessError, ValueError) as error:
@@ -137,7 +148,7 @@ def measure(row: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
 
 
 def table(found: list[dict[str, Any]]) -> str:
-    """Images per second, a line for each flavour, precision and batch."""
+    """Returns a table of images/s with a line for each flavour, precision and batch size."""
     columns = list(dict.fromkeys((row["by"], row["mode"]) for row in found))
     lines = [
         "| flavour | precision | batch | " + " | ".join(" ".join(c) for c in columns) + " |",
@@ -160,7 +171,7 @@ def table(found: list[dict[str, Any]]) -> str:
 
 
 def quality(minutes: float, options: argparse.Namespace) -> None:
-    """A run as long as the time allows; SIGTERM saves it and ends it."""
+    """Trains for this time; SIGTERM saves the run and ends it."""
     run = options.out / "quality"
     data = ["--dataset", "cifar10", "--data-dir", str(options.data_dir)]
     words = ["fit", "dcgan", *data, "--set", f"base_channels={options.width}", "--steps", "1000000"]
@@ -168,8 +179,8 @@ def quality(minutes: float, options: argparse.Namespace) -> None:
         words = ["fit", "dcgan", "--dataset", "digits", "--set", f"base_channels={options.width}"]
         words += ["--steps", "20" if options.smoke else "1000000"]
     every = "10" if options.smoke else "2000"
-    judged = "100" if options.smoke else "5000"
-    words += ["--evaluate-every", every, "--evaluate-count", judged, "--out", str(run)]
+    count = "100" if options.smoke else "5000"
+    words += ["--evaluate-every", every, "--evaluate-count", count, "--out", str(run)]
     process = subprocess.Popen([str(Path(sys.executable).with_name("tfgan2")), *words])
     try:
         process.wait(timeout=60 * minutes)
@@ -180,13 +191,13 @@ def quality(minutes: float, options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=25.0, help="for all of it")
-    parser.add_argument("--torch-python", help="a Python that has PyTorch")
-    parser.add_argument("--data-dir", type=Path, help="with CIFAR-10, for the quality run")
+    parser.add_argument("--minutes", type=float, default=25.0, help="total time")
+    parser.add_argument("--torch-python", help="Python with PyTorch")
+    parser.add_argument("--data-dir", type=Path, help="folder with CIFAR-10, for the quality run")
     parser.add_argument("--out", type=Path, default=Path("runs/gpu"))
-    parser.add_argument("--smoke", action="store_true", help="tiny and on the CPU")
+    parser.add_argument("--smoke", action="store_true", help="small networks on the CPU")
     parser.add_argument("--width", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=50, help="of a window")
+    parser.add_argument("--steps", type=int, default=50, help="steps per window")
     parser.add_argument("--flavours", default=",".join(FLAVOURS))
     parser.add_argument("--precisions", default=",".join(PRECISIONS))
     parser.add_argument("--only", help=argparse.SUPPRESS)
@@ -202,7 +213,7 @@ def main() -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     options.out.mkdir(parents=True, exist_ok=True)
     started, found = time.monotonic(), []
-    # Half of the time is for measuring, unless it needs less.
+    # Measuring takes at most half of the time.
     for row in rows(options):
         if not options.smoke and time.monotonic() - started > 30 * options.minutes:
             break

@@ -1,13 +1,12 @@
-"""A machine that vanishes without a word: do the others leave, and does the run end the same?
-
-Two network namespaces are two machines with a cable between them (Linux, iproute2, root):
+"""Checks that training survives a machine that loses its network or freezes.
 
     sudo python benchmarks/lost_machine.py
 
-Trains a run on both to its end; then the same, and while it trains the cable is cut, or the worker
-of one machine stands still (SIGSTOP), the chief's or the other's. What is left must leave by itself
-within a minute; the machine is repaired, both resume, and the ends are compared bitwise. Exit code
-1 if they do not leave, or if anything differs.
+Two network namespaces stand for two machines with a cable between them (Linux, iproute2, root).
+Trains a run on both to its end, then the same run with three faults: the cable is cut, or the
+worker of one machine freezes (SIGSTOP), the chief's or the other's. The remaining workers must exit
+within a minute. After each fault, both machines resume. At the end, both runs are compared bitwise.
+Exit code 1 if a worker does not exit, or if the runs differ.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from tfgan2.training import checkpoints
 
 NAMES = ("tfgan2-a", "tfgan2-b")
 ADDRESSES = ("10.87.0.1", "10.87.0.2")
-TROUBLES = ("the cable is cut", "machine 0 stands still", "machine 1 stands still")
+FAULTS = ("the cable is cut", "machine 0 freezes", "machine 1 freezes")
 
 
 def ip(*words: str) -> None:
@@ -39,7 +38,7 @@ def ip(*words: str) -> None:
 
 @contextlib.contextmanager
 def machines() -> Iterator[None]:
-    """Two namespaces; each end of the cable is called as its machine."""
+    """Creates two namespaces; each end of the cable has the name of its machine."""
     try:
         for name in NAMES:
             ip("netns", "add", name)
@@ -56,13 +55,13 @@ def machines() -> Iterator[None]:
 
 
 def start(words: list[str]) -> list[subprocess.Popen[str]]:
-    """A worker on each machine."""
+    """Starts a worker on each machine."""
     workers = [f"{address}:12345" for address in ADDRESSES]
     code = [sys.executable, "-c", "from tfgan2.cli import main; main()", "fit", *words]
     started = []
     for index, name in enumerate(NAMES):
-        place = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
-        environment = os.environ | {"TF_CONFIG": json.dumps(place), "TF_CPP_MIN_LOG_LEVEL": "3"}
+        config = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+        environment = os.environ | {"TF_CONFIG": json.dumps(config), "TF_CPP_MIN_LOG_LEVEL": "3"}
         command = ["ip", "netns", "exec", name, *code]
         started.append(
             subprocess.Popen(
@@ -92,17 +91,17 @@ def wait_for_step(run: Path, step: int, processes: list[subprocess.Popen[str]]) 
         time.sleep(0.1)
 
 
-def lose(trouble: str, words: list[str], run: Path, step: int) -> bool:
-    """Trains until there is trouble, tells how it ended; whether it did in time."""
+def interrupt(fault: str, words: list[str], run: Path, step: int) -> bool:
+    """Trains until the fault; prints how each worker exits, and returns whether all did in time."""
     processes = start(words)
     wait_for_step(run, step, processes)
-    frozen = int(trouble.split()[1]) if "still" in trouble else None
+    frozen = int(fault.split()[1]) if "freezes" in fault else None
     if frozen is None:
         ip("-n", NAMES[1], "link", "set", NAMES[1], "down")
     else:
         processes[frozen].send_signal(signal.SIGSTOP)
     since = time.monotonic()
-    left = True
+    exited = True
     for index, process in enumerate(processes):
         if index == frozen:
             continue
@@ -113,35 +112,35 @@ def lose(trouble: str, words: list[str], run: Path, step: int) -> bool:
             errors = "killed"
         took = time.monotonic() - since
         last = (errors.strip().splitlines() or ["nothing"])[-1]
-        told = process.returncode == 1 and last.startswith("error: another worker has gone")
-        left = left and told and took < MOST_SECONDS
-        print(f"{trouble}: worker {index} left after {took:.1f} s\n  {last}", flush=True)
+        clear = process.returncode == 1 and last.startswith("error: another worker was lost")
+        exited = exited and clear and took < MOST_SECONDS
+        print(f"{fault}: worker {index} exited after {took:.1f} s\n  {last}", flush=True)
     if frozen is None:
         ip("-n", NAMES[1], "link", "set", NAMES[1], "up")
     else:
         processes[frozen].kill()
         processes[frozen].communicate()
-    return left
+    return exited
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=4000)
     options = parser.parse_args()
-    good = True
+    success = True
     with machines(), tempfile.TemporaryDirectory() as folder:
-        whole, troubled = Path(folder, "whole"), Path(folder, "troubled")
+        whole, faulty = Path(folder, "whole"), Path(folder, "faulty")
         words = ["dcgan", "--dataset", "digits", "--set", "base_channels=4", "--batch-size", "16"]
         words += ["--steps", str(options.steps), "--checkpoint-every", "50", "--out"]
         finish([*words, str(whole)])
-        for number, trouble in enumerate(TROUBLES, 1):
-            now = ["--resume", str(troubled)] if troubled.exists() else [*words, str(troubled)]
-            step = number * options.steps // (len(TROUBLES) + 1)
-            good = lose(trouble, now, troubled, step) and good
-        finish(["--resume", str(troubled)])
-        found = difference(whole, troubled)
-        print(f"different: {found}" if found else "resumed: bitwise equal")
-    return 0 if good and not found else 1
+        for number, fault in enumerate(FAULTS, 1):
+            current = ["--resume", str(faulty)] if faulty.exists() else [*words, str(faulty)]
+            step = number * options.steps // (len(FAULTS) + 1)
+            success = interrupt(fault, current, faulty, step) and success
+        finish(["--resume", str(faulty)])
+        different = difference(whole, faulty)
+        print(f"different: {different}" if different else "resumed: bitwise equal")
+    return 0 if success and not different else 1
 
 
 if __name__ == "__main__":

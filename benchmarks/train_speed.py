@@ -1,18 +1,18 @@
-"""How fast `tfgan2 fit` trains beside PyTorch, on the CPU: writes docs/results/train_speed.json.
+"""Compares the speed of `tfgan2 fit` and PyTorch on the CPU; writes docs/results/train_speed.json.
 
 python -m venv /tmp/torch && /tmp/torch/bin/pip install torch numpy
 python benchmarks/train_speed.py --torch-python /tmp/torch/bin/python
 
-DCGAN and WGAN-GP, 32x32x3, 64-128-256 channels, batch 64, Adam, on all cores. The contestants are
-processes of their own that have all started and compiled before; then they take turns, while the
-others are stopped (SIGSTOP), so that what else the machine does hits all alike. What counts is the
-time by the clock between two of the lines that a contestant writes after every few steps:
+Both train DCGAN and WGAN-GP: 32x32x3, 64-128-256 channels, batch size 64, Adam, all cores. Each
+contestant is a process. Once all have started and compiled, they take turns. The others are stopped
+(SIGSTOP), so other load on the machine affects all alike. Each writes a line after every few steps;
+the wall-clock time between its lines counts.
 
-* `fit`: the command as a user runs it, data, averaged weights, log lines and sample grids included;
+* `fit`: the command as users run it, with data, averaged weights, log lines and sample grids;
 * `fit --no-winograd`: the same with TensorFlow's own convolutions;
-* `step`: the bare compiled step on one batch again and again;
+* `step`: only the compiled step, always on the same batch;
 * `torch` and `torch.compile`: see torch_gans.py; images come from memory without a loader;
-* `matmul`: products of two 2048x2048 float32 matrices in TensorFlow, the machine's measured peak.
+* `matmul`: multiplications of 2048x2048 float32 matrices in TensorFlow, as the machine's peak.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 SIZE, CHANNELS, WIDTH, BATCH = 32, 3, 64, 64
 EDGE = 2048
-# Steps between two lines: about a second's.
+# Steps between two lines, which take about a second.
 EVERY = {"dcgan": 4, "wgan-gp": 1, "matmul": 4}
 DATA = ["--dataset", "digits", "--image-size", str(SIZE), "--channels", str(CHANNELS)]
 
 
 class Contestant:
-    """A process that adds a line to a file after every few steps, and runs in its turns only."""
+    """A process that writes a line to a file after every few steps, and runs only in its turns."""
 
     def __init__(self, name: str, words: list[str], lines: Path, every: int, log: Path) -> None:
         self.name, self.lines, self.every = name, lines, every
@@ -49,7 +49,7 @@ class Contestant:
         with log.with_suffix(".out").open("w") as output, log.open("w") as errors:
             self._process = subprocess.Popen(words, stdout=output, stderr=errors, env=environment)
         self._log = log
-        self._wait_for(2)  # started, compiled, and a little further
+        self._wait_for(2)  # it has compiled, and trained for some steps
         self._process.send_signal(signal.SIGSTOP)
 
     def _count(self) -> int:
@@ -63,9 +63,9 @@ class Contestant:
         return time.perf_counter()
 
     def seconds_per_step(self, seconds: float) -> float:
-        """Of one turn, about so long."""
+        """Runs one turn of about this length."""
         self._process.send_signal(signal.SIGCONT)
-        first = self._count() + 1  # what was under way when it was stopped
+        first = self._count() + 1  # these steps began before the turn
         started = ended = self._wait_for(first)
         count = first
         while ended - started < seconds:
@@ -80,15 +80,22 @@ class Contestant:
 
 
 def contestants(flavour: str, torch: str | None, folder: Path) -> list[Contestant]:
-    """All of them, started one after the other."""
+    """Starts all contestants, one after the other."""
     tfgan2 = str(Path(sys.executable).with_name("tfgan2"))
     own = [sys.executable, str(HERE / "train_speed.py")]
     every = EVERY[flavour]
 
     def fit(name: str, *words: str) -> Contestant:
         run = folder / name.replace(" ", "")
-        told = ["--set", f"base_channels={WIDTH}", "--steps", "1000000", "--log-every", str(every)]
-        command = [tfgan2, "fit", flavour, *DATA, *told, "--out", str(run), *words]
+        options = [
+            "--set",
+            f"base_channels={WIDTH}",
+            "--steps",
+            "1000000",
+            "--log-every",
+            str(every),
+        ]
+        command = [tfgan2, "fit", flavour, *DATA, *options, "--out", str(run), *words]
         return Contestant(name, command, run / "stats.jsonl", every, folder / f"{run.name}.err")
 
     def other(name: str, words: list[str]) -> Contestant:
@@ -120,11 +127,11 @@ def save_images(path: Path) -> None:
 
 
 def run_only(what: str) -> None:
-    """The bare step of a flavour, or matrix products, until it is killed."""
+    """Runs the compiled step of a flavour, or matrix multiplications, until it is killed."""
     import tensorflow as tf
 
     from tfgan2 import registry
-    from tfgan2.kernels.rewriting import compiled_update
+    from tfgan2.kernels import compiled_update
 
     if what == "matmul":
         matrix = tf.random.normal((EDGE, EDGE))
@@ -141,13 +148,13 @@ def run_only(what: str) -> None:
     while True:
         for _ in range(every):
             value = run()
-        float(value)  # it has really been computed
+        float(value)  # waits for the computation
         done += every
         print(done, flush=True)
 
 
 def measured(flavour: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Seconds per step of each contestant, by turns."""
+    """Returns the seconds per step of each contestant in each turn."""
     with tempfile.TemporaryDirectory() as folder:
         there = contestants(flavour, options.torch_python, Path(folder))
         turns: dict[str, list[float]] = {one.name: [] for one in there}
@@ -163,7 +170,7 @@ def measured(flavour: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def summary(found: dict[str, Any]) -> dict[str, Any]:
-    """Medians, and ratios within the rounds, to `torch` where it was there."""
+    """Returns medians, and ratios within the rounds, to `torch` if it took part."""
     turns = found["turns"]
     seconds = {name: statistics.median(values) for name, values in turns.items()}
     peak = 2 * EDGE**3 / seconds.pop("matmul")
@@ -187,10 +194,10 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--torch-python", help="a Python that has PyTorch")
+    parser.add_argument("--torch-python", help="Python with PyTorch")
     parser.add_argument("--flavours", default="dcgan,wgan-gp")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=8.0, help="of a turn")
+    parser.add_argument("--seconds", type=float, default=8.0, help="length of a turn")
     parser.add_argument("--out", type=Path, default=Path("docs/results/train_speed.json"))
     parser.add_argument("--only", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Forms of convolutions beside TensorFlow's own, in float64: a wrong sum cannot hide there."""
+"""Compares forms of convolutions with TensorFlow's own in float64, so rounding hides no error."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ def relative_error(found: tf.Tensor, expected: tf.Tensor) -> float:
     return float(tf.reduce_max(tf.abs(found - expected)) / tf.reduce_max(tf.abs(expected)))
 
 
-def gradients(convolution: Convolution, given: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """What it makes of images and kernel, and the gradients of a loss for both."""
+def gradients(convolution: Convolution, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Returns the outputs, and the gradients of a loss for images and kernel."""
     with tf.GradientTape() as tape:
-        tape.watch(given)
-        outputs = convolution(*given)
+        tape.watch(inputs)
+        outputs = convolution(*inputs)
         loss = tf.reduce_sum(tf.sin(outputs))
-    return [outputs, *tape.gradient(loss, given)]
+    return [outputs, *tape.gradient(loss, inputs)]
 
 
-def second_gradients(convolution: Convolution, given: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """The same, and those of a penalty on the gradients."""
+def second_gradients(convolution: Convolution, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Returns the same, and the gradients of a penalty on the gradients."""
     with tf.GradientTape() as tape:
-        tape.watch(given)
-        first = gradients(convolution, given)
+        tape.watch(inputs)
+        first = gradients(convolution, inputs)
         penalty = tf.add_n([tf.reduce_sum(part**2) for part in first[1:]])
-    return [*first, *tape.gradient(penalty, given)]
+    return [*first, *tape.gradient(penalty, inputs)]
 
 
 def assert_same(found: list[tf.Tensor], expected: list[tf.Tensor]) -> None:

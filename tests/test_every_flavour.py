@@ -19,7 +19,7 @@ from tfgan2.data import KINDS
 from tfgan2.hyperparameters import data_kind
 from tfgan2.images import to_uint8
 from tfgan2.inputs.words import encode_words
-from tfgan2.kernels.rewriting import compiled_update
+from tfgan2.kernels import compiled_update
 from tfgan2.models.latent import LatentModel
 from tfgan2.models.translation import TranslationModel
 from tfgan2.training import checkpoints, stats
@@ -286,7 +286,7 @@ def test_mixed_precision_under_xla(name: str) -> None:
         model.compile()
     finally:
         keras.config.set_dtype_policy("float32")
-    for optimizer in model.optimizers_by_name().values():
+    for optimizer in model.optimizers.values():
         assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     assert any(
         layer.compute_dtype == "float16"

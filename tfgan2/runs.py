@@ -23,7 +23,7 @@ from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
 
 if TYPE_CHECKING:
-    from tfgan2.data.dataset import ImageDataset, Progress
+    from tfgan2.data import ImageDataset, Progress
     from tfgan2.models.base import GenerativeModel
 
 FORMAT = 1

@@ -51,9 +51,9 @@ def test_seed_labels_and_arrays(conditional, name, tmp_path):
     result = call(conditional / name, "--out", out, "--seed", 3, "--label", "dog", "--label", "cat")
     assert result.exit_code == 0, result.output
     arrays = np.load(out)
-    images, latents, labels = runtime.load(conditional / name).generate(
-        16, seed=3, label=["dog", "cat"]
-    )
+    generator = runtime.load(conditional / name)
+    latents, labels, _ = generator.draw(16, seed=3, label=["dog", "cat"])
+    images = generator(latents, labels)
     np.testing.assert_array_equal(arrays["images"], to_uint8(images))
     np.testing.assert_array_equal(arrays["latents"], latents)
     np.testing.assert_array_equal(arrays["labels"], labels)

@@ -120,7 +120,7 @@ def test_what_cannot_be_used_is_told_before_anything_is_written(
         assert error.startswith("error: ") and message in error
         assert not out.exists()
 
-    refused("b.jpg: the mask is 16x16, the picture 30x19", "--mask", str(masks))
+    refused("b.jpg: the mask is 16x16, the image 30x19", "--mask", str(masks))
     Image.new("F", (16, 16), 300.0).save(pictures / "c.tif")
     refused("c.tif: the picture cannot be used: its grey values go from 300 to 300")
     Image.new("L", (16, 16)).save(pictures / "c.png")
@@ -206,19 +206,22 @@ def test_a_text_generator_of_another_precision_and_a_foreign_encoder(
     [
         ("translate {filler} --input nowhere --out o", "nowhere does not exist"),
         ("translate nowhere.onnx --input {pictures} --out o", "nowhere.onnx does not exist"),
-        ("translate {filler} --input {empty} --out o", "holds no pictures"),
+        ("translate {filler} --input {empty} --out o", "holds no images"),
         ("translate {filler} --input {broken} --out o", "cannot read"),
         ("translate {filler} --input {pictures} --out {pictures}", "is not an empty folder"),
         ("translate {filler} --input {pictures} --out o --mask {small}", "the mask is 3x3, the"),
         ("translate {filler} --input {pictures} --out o --mask {empty}", "has no mask called 'a'"),
         ("translate {filler} --input {pictures} --out o --direction BtoA", "has one direction"),
         ("translate {enlarger} --input {pictures} --out o --mask {small}", "takes no mask"),
-        ("translate {speaker} --input {pictures} --out o", "makes no images of images"),
+        ("translate {speaker} --input {pictures} --out o", "takes no images"),
         ("sample {filler} --out o.png", "`tfgan2 translate"),
         ("sample {speaker} --text nonsense --out o.png", "no word of 'nonsense' is known"),
         ("generate {filler}/export/generator.onnx --out o.png", "`tfgan2 translate` uses it"),
         ("generate {speaker}/export/text_encoder.onnx --out o.png", "give the generator beside it"),
-        ("translate {speaker}/export/generator.onnx --input {pictures} --out o", "takes no images"),
+        (
+            "translate {speaker}/export/generator.onnx --input {pictures} --out o",
+            "`tfgan2 generate`",
+        ),
         ("export {speaker} --dynamic-size --out o", "leave --dynamic-size out"),
         ("fit pix2pix --dataset digits --out o", "give --dataset pairs:DIR"),
         ("fit dcgan --dataset pairs:{pictures} --out o", "the name of a dataset of images"),

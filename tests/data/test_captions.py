@@ -93,7 +93,7 @@ def test_the_digits_are_named() -> None:
         ('{"image": "a.png", "caption": [1]}', "line 2: it must be"),
         ('{"image": "a.png", "caption": " ?"}', "line 2: 'a.png' has a caption without words"),
         ('{"image": "a.png", "caption": []}', "caption without words"),
-        ('{"image": "no.png", "caption": "x"}', "line 2: the picture 'no.png' does not exist"),
+        ('{"image": "no.png", "caption": "x"}', "line 2: the image 'no.png' does not exist"),
     ],
 )
 def test_lines_that_are_wrong(tmp_path: Path, line: str, message: str) -> None:

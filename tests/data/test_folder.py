@@ -108,9 +108,9 @@ def test_reaching_the_start_decodes_nothing(classed: Path, monkeypatch: pytest.M
 
 def test_auto_streams_what_is_too_large(classed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     size = COUNT * 8 * 8
-    monkeypatch.setattr("tfgan2.data.dataset.MEMORY_LIMIT", size)
+    monkeypatch.setattr("tfgan2.data.request.MEMORY_LIMIT", size)
     assert load_dataset(f"folder:{classed}", image_size=8).in_memory
-    monkeypatch.setattr("tfgan2.data.dataset.MEMORY_LIMIT", size - 1)
+    monkeypatch.setattr("tfgan2.data.request.MEMORY_LIMIT", size - 1)
     assert not load_dataset(f"folder:{classed}", image_size=8).in_memory
 
 
@@ -206,8 +206,8 @@ def test_unreadable_files_are_named(damaged: Path, cache: str) -> None:
     with pytest.raises(UserError) as caught:
         load_dataset(f"folder:{damaged}", cache=cache)
     assert str(caught.value) == (
-        "cannot read 'a/0.png': empty file (and 2 more of 32); mend or remove it, "
-        "or give --skip-unreadable, which leaves such files out"
+        "cannot read 'a/0.png': empty file (and 2 more of 32); repair or remove it, "
+        "or give --skip-unreadable to leave such files out"
     )
 
 
@@ -234,8 +234,8 @@ def test_a_file_that_vanishes_later_is_named(classed: Path) -> None:
         ("folder:", "lacks its path"),
         ("folder:{}/none", "does not exist"),
         ("folder:{}/file.png", "is a file"),
-        ("folder:{}/empty", "holds no pictures"),
-        ("folder:{}/bad", "cannot read 'x.png': not a picture"),
+        ("folder:{}/empty", "holds no images"),
+        ("folder:{}/bad", "cannot read 'x.png': not an image"),
     ],
 )
 @pytest.mark.parametrize("skip", [False, True])
@@ -246,7 +246,7 @@ def test_folders_that_are_refused(tmp_path: Path, name: str, message: str, skip:
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "x.png").write_bytes(b"x")
     if skip and "bad" in name:
-        message = "none of the 1 pictures can be read"
+        message = "none of the 1 images can be read"
     with pytest.raises(UserError, match=message) as caught:
         load_dataset(name.format(tmp_path), skip_unreadable=skip)
     assert "\n" not in str(caught.value)
@@ -269,7 +269,7 @@ def test_progress_comes_to_an_end(classed: Path) -> None:
 
 
 def test_a_process_with_an_open_stream_ends(classed: Path) -> None:
-    """Without the gate in `python_op`, more than half of such processes hang for ever."""
+    """Without the exit guard of `parallel`, more than half of such processes never end."""
     code = f"""
         from tfgan2.data import load_dataset
         iterator = iter(load_dataset("folder:{classed}", cache="stream").batches(30))

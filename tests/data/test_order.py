@@ -10,13 +10,9 @@ import pytest
 import tensorflow as tf
 
 from tfgan2.data import CATALOGUE, load_dataset
-from tfgan2.data.dataset import (
-    ImageDataset,
-    MemorySource,
-    choose_classes,
-    empty_images,
-    shuffled_indices,
-)
+from tfgan2.data.dataset import ImageDataset, Order
+from tfgan2.data.request import choose_classes
+from tfgan2.data.sources import MemorySource, empty_images, shuffled_indices
 from tfgan2.errors import UserError
 
 COUNT = 10
@@ -80,7 +76,7 @@ def test_start_goes_on_where_it_left_off(batches_before: int) -> None:
 
 def test_every_place_is_equally_likely() -> None:
     epochs = 500
-    indices = next(iter(shuffled_indices(COUNT, COUNT * epochs, seed=0))).numpy()
+    indices = next(iter(shuffled_indices(COUNT, Order(COUNT * epochs)))).numpy()
     order = indices.reshape(epochs, COUNT)
     share = np.stack([np.mean(order == index, axis=0) for index in range(COUNT)])
     deviations = (share - 1 / COUNT) / np.sqrt(1 / COUNT * (1 - 1 / COUNT) / epochs)
@@ -102,7 +98,7 @@ def test_images_are_not_copied() -> None:
     images[:] = 7
     source = MemorySource(images, None)
     images[:] = 9  # not allowed; shows here that the memory is shared
-    batch = next(iter(source.batches(3, seed=0, start=0)))
+    batch = next(iter(source.batches(Order(3))))
     assert set(batch.numpy().ravel()) == {9}
 
 

@@ -104,17 +104,17 @@ def test_pairs_that_do_not_match(tmp_path: Path) -> None:
     write(tmp_path / "A" / "1.png", grey(0))
     refused("has only one of the folders A and B")
     (tmp_path / "B").mkdir()
-    refused("holds no pictures")
+    refused("holds no images")
     write(tmp_path / "B" / "2.png", grey(0))
-    refused(r"'A/1.png' has no picture of the same name in B")
+    refused(r"'A/1.png' has no image of the same name in B")
     write(tmp_path / "B" / "1.png", grey(0, 9, 8))
-    refused(r"'B/2.png' has no picture of the same name in A")
+    refused(r"'B/2.png' has no image of the same name in A")
     (tmp_path / "B" / "2.png").unlink()
     refused(r"cannot read 'A/1.png': it is 8x8, and B/1.png is 8x9")
     write(tmp_path / "B" / "1.bmp", grey(0))
-    refused(r"2 pictures are called '1', such as '1\.\w+': rename one")
+    refused(r"2 images are called '1', such as '1\.\w+': rename one")
     odd = write(tmp_path / "odd" / "1.png", grey(0, 8, 15)).parent
-    refused("two pictures side by side have an even width", odd)
+    refused("two images side by side have an even width", odd)
     refused("does not exist", tmp_path / "nowhere")
 
 
@@ -144,7 +144,7 @@ def test_unpaired_words_that_are_wrong(tmp_path: Path) -> None:
         load_dataset(f"unpaired:{tmp_path}")
     write(tmp_path / "a" / "1.png", grey(0))
     (tmp_path / "b").mkdir()
-    with pytest.raises(UserError, match="b' holds no pictures"):
+    with pytest.raises(UserError, match="b' holds no images"):
         load_dataset(f"unpaired:{tmp_path / 'a'},{tmp_path / 'b'}")
     with pytest.raises(UserError, match="direction 'up' is not possible"):
         load_dataset(f"unpaired:{tmp_path / 'a'},{tmp_path / 'a'}", direction="up")
@@ -162,7 +162,7 @@ def test_held_out_images_are_not_trained_on(name: str) -> None:
     assert seen == {image.tobytes() for image in whole.some(whole.num_images)[0]}
     assert dataset.fingerprint != whole.fingerprint
     assert dataset.fingerprint == load_dataset(name, hold_out=20).fingerprint
-    with pytest.raises(UserError, match="cannot be held out, give --hold-out"):
+    with pytest.raises(UserError, match="cannot be held out: give --hold-out"):
         load_dataset(name, hold_out=5000)
 
 

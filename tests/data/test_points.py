@@ -11,8 +11,9 @@ import pytest
 import tensorflow as tf
 
 from tfgan2.data import CATALOGUE, load_dataset
-from tfgan2.data.dataset import ImageDataset, MemorySource, empty_images
+from tfgan2.data.dataset import ImageDataset, Order
 from tfgan2.data.points import Quality, modes, quality, std
+from tfgan2.data.sources import MemorySource, empty_images
 from tfgan2.errors import UserError
 
 COUNT = 100_000
@@ -146,7 +147,7 @@ def test_floats_are_not_copied() -> None:
     images[:] = 7
     source = MemorySource(images, None)
     images[:] = 9.5  # not allowed; shows here that the memory is shared
-    assert set(next(iter(source.batches(3, seed=0, start=0))).numpy().ravel()) == {9.5}
+    assert set(next(iter(source.batches(Order(3)))).numpy().ravel()) == {9.5}
 
 
 def test_classes_are_kept_in_the_order_given() -> None:
@@ -174,9 +175,9 @@ def test_the_fingerprint_tells_content_apart() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"image_size": 32}, "holds points, not pictures: leave --image-size out"),
-        ({"image_size": 1}, "holds points, not pictures: leave --image-size out"),
-        ({"channels": 3}, "holds points, not pictures: leave --channels out"),
+        ({"image_size": 32}, "holds points, not images: leave --image-size out"),
+        ({"image_size": 1}, "holds points, not images: leave --image-size out"),
+        ({"channels": 3}, "holds points, not images: leave --channels out"),
         ({"split": "test"}, "has no splits: leave --split out"),
         ({"classes": ["25"]}, "unknown class '25'"),
         ({"classes": ["1", "1"]}, "class '1' is given twice"),

@@ -159,7 +159,7 @@ def test_the_command(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     words = ["prepare", f"folder:{pictures}", "--out", str(out)]
     assert cli.run([*words, "--image-size", "16", "--shard-mb", "1"]) == 0
     shown = capsys.readouterr().out
-    assert f"{out}: 30 pictures of 3 classes" in shown
+    assert f"{out}: 30 images of 3 classes" in shown
     assert f"tfgan2 fit dcgan --dataset prepared:{out}" in shown
     assert_refused(words, "exists: choose another --out", capsys)
     out.unlink()
@@ -175,10 +175,10 @@ def test_what_is_refused(
     for source, out, more, message in (
         (str(pictures), "x", "", f"give folder:{pictures}"),
         ("folder:none", "x", "", "'none' does not exist"),
-        (f"folder:{tmp_path}/empty", "x", "", "holds no pictures"),
+        (f"folder:{tmp_path}/empty", "x", "", "holds no images"),
         (f"folder:{tmp_path}/bad", "x", "", "cannot read 'x.png': empty file"),
-        (f"folder:{tmp_path}/bad", "x", "--skip-unreadable", "none of the 1 pictures"),
-        (f"folder:{pictures}", "none/x", "", "none is no folder: make it"),
+        (f"folder:{tmp_path}/bad", "x", "--skip-unreadable", "none of the 1 images"),
+        (f"folder:{pictures}", "none/x", "", "none is not a folder: create it"),
         (f"folder:{pictures}", "x", "--image-size 2", "--image-size must be from 4 to 1024"),
     ):
         out = str(tmp_path / out)
@@ -232,14 +232,14 @@ def test_packs_that_are_refused(pictures: Path, tmp_path: Path) -> None:
     out = pack(pictures, tmp_path / "x.json", image_size=16)
     for name, options, message in (
         ("", {}, "lacks its file: give prepared:FILE"),
-        (f"{tmp_path}/none", {}, "does not exist: make it with `tfgan2 prepare`"),
+        (f"{tmp_path}/none", {}, "does not exist: create it with `tfgan2 prepare`"),
         (f"{tmp_path}", {}, "is a folder: give prepared:FILE, or folder:"),
         ("gs://bucket/x", {}, "is not on this machine"),
         (f"{out}", {"image_size": 32}, "holds images of 16x16: give --image-size 16 or less"),
         (f"{out}", {"channels": 4}, "prepare it without --image-size"),
         (f"{out}", {"split": "train"}, "has no splits"),
         (f"{out}", {"classes": ["b"]}, "unknown class 'b'"),
-        (f"{out}", {"hold_out": COUNT}, "30 samples: of these 30 cannot be held out"),
+        (f"{out}", {"hold_out": COUNT}, "30 samples, of which 30 cannot be held out"),
     ):
         with pytest.raises(UserError, match=message) as caught:
             load_dataset(f"prepared:{name}", **options)

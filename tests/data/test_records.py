@@ -263,7 +263,7 @@ class HTTPSError(Exception):
         (
             HTTPSError(),
             "dataset 'cifar100' could not be downloaded: example.org cannot be reached; prepare it "
-            "where there is a network with .*tfds.load.*--data-dir",
+            "on a machine with a network with .*tfds.load.*--data-dir",
         ),
         (AssertionError("Manual\ndownload needed"), "downloaded: Manual download needed; "),
         (ModuleNotFoundError("x", name="apache_beam"), "needs the Python package 'apache_beam'"),
@@ -336,7 +336,7 @@ def test_images_are_held_out(data_dir: Path, cache: str) -> None:
     assert grey(alone.held_out) == list(range(COUNT - 7, COUNT))
     with pytest.raises(UserError, match="no images can be held out"):
         load("tiny", hold_out=5, split="train[:50%]")
-    with pytest.raises(UserError, match="36 samples: of these 36 cannot be held out"):
+    with pytest.raises(UserError, match="36 samples, of which 36 cannot be held out"):
         load("deep", hold_out=COUNT)
 
 
@@ -352,7 +352,7 @@ def test_images_of_some_classes_are_held_out(data_dir: Path, cache: str) -> None
     deep = load("deep", 4)  # it has no other split
     assert grey(deep) == list(range(1, COUNT - 8, 2))
     assert grey(deep.held_out) == list(range(COUNT - 7, COUNT, 2))
-    with pytest.raises(UserError, match=f"has {COUNT // 2} samples: of these {COUNT // 2} cannot"):
+    with pytest.raises(UserError, match=f"has {COUNT // 2} samples, of which {COUNT // 2} cannot"):
         load("deep", COUNT // 2)
 
 

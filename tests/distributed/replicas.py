@@ -1,6 +1,6 @@
-"""What tests of several replicas run in processes of their own: a failed one poisons its process.
+"""Tasks with several replicas. A failed replica breaks its process, so tests start one for each.
 
-python replicas.py TASK ARGUMENTS…, with two logical CPUs; prints JSON at the end.
+`python replicas.py TASK ARGUMENTS…` runs with two logical CPUs and prints JSON at the end.
 """
 
 from __future__ import annotations
@@ -25,79 +25,79 @@ def two_cpus() -> None:
 
 
 @functools.cache
-def place_of(name: str) -> Any:
-    """Once in a process: a second strategy would use the keys of the first one's collectives."""
-    from tfgan2.distributed.strategies import Worker, make_strategy
+def worker_for(name: str) -> Any:
+    """Returns this process; cached, because a second strategy would reuse keys of the first."""
+    from tfgan2.distributed.strategies import Worker
 
-    return Worker.of(make_strategy(name))
+    return Worker.start(name)
 
 
 def fit(*words: str) -> dict[str, Any]:
-    """A command, with two CPUs."""
+    """Runs a command with two CPUs."""
     from tfgan2 import cli
 
     return {"code": cli.run(list(words))}
 
 
 def flavours(*names: str) -> dict[str, Any]:
-    """Two steps of each flavour; whether losses are finite and both replicas have equal weights."""
+    """Trains each flavour for two steps; checks losses, noise and the weights of both replicas."""
     from helpers import batch_for, make_small, phases
 
-    place = place_of("mirrored")
-    found = {}
+    worker = worker_for("mirrored")
+    results = {}
     for name in names:
-        with place.strategy.scope():
+        with worker.strategy.scope():
             model = make_small(name)
             model.compile()
         model.plan(4)
         parts = batch_for(model, 8)
-        given = parts if model.data_kind != "images" or model.label_names(["a"]) else parts[:1]
+        arrays = parts if model.data_kind != "images" or model.label_names(["a"]) else parts[:1]
 
-        def batches(part: Any, given: Any = given) -> tf.data.Dataset:
-            # The same samples for both, so that only noise can tell them apart.
-            half = [np.concatenate([array[: len(array) // 2]] * 2) for array in given]
+        def batches(part: Any, arrays: Any = arrays) -> tf.data.Dataset:
+            # Both replicas get the same samples, so only noise makes them differ.
+            half = [np.concatenate([array[: len(array) // 2]] * 2) for array in arrays]
             whole = tf.data.Dataset.from_tensors(tuple(half) if len(half) > 1 else half[0])
             return whole.repeat()
 
         before = [np.asarray(variable) for variable in model.state().values()]
-        iterator = iter(place.distributed(batches))
+        iterator = iter(worker.distribute(batches))
         metrics: dict[str, Any] = {}
         for phase in phases(model):
             model.phase = phase
 
             @tf.function(autograph=False)
             def step(batch: Any, model: Any = model) -> Any:
-                return place.strategy.run(model.train_step, args=(batch,))
+                return worker.strategy.run(model.train_step, args=(batch,))
 
             for _ in range(2):
-                made = step(next(iterator))
+                metrics_of_step = step(next(iterator))
             metrics |= {
-                key: [float(item) for item in place.strategy.experimental_local_results(value)]
-                for key, value in made.items()
+                key: [float(item) for item in worker.strategy.experimental_local_results(value)]
+                for key, value in metrics_of_step.items()
             }
         unequal = [
             key
             for key, variable in model.state().items()
-            if len({item.numpy().tobytes() for item in _replicas(place, variable)}) > 1
+            if len({item.numpy().tobytes() for item in _replicas(worker, variable)}) > 1
         ]
         after = [np.asarray(variable) for variable in model.state().values()]
         moved = sum(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
-        found[name] = {
+        results[name] = {
             "finite": bool(all(np.isfinite(value).all() for value in metrics.values())),
-            # Two replicas that did the same had the same noise.
+            # Replicas with equal losses had the same noise.
             "differ": any(len(set(values)) > 1 for values in metrics.values()),
             "unequal": unequal,
             "moved": moved,
         }
-    return found
+    return results
 
 
-def _replicas(place: Any, variable: Any) -> Any:
-    return place.strategy.experimental_local_results(variable.value)
+def _replicas(worker: Any, variable: Any) -> Any:
+    return worker.strategy.experimental_local_results(variable.value)
 
 
-def _update(model: Any, place: Any, parts: tuple[np.ndarray, ...]) -> list[np.ndarray]:
-    """What one step of gradient descent changes."""
+def _update(model: Any, worker: Any, parts: tuple[np.ndarray, ...]) -> list[np.ndarray]:
+    """Returns the change of the weights in one step of gradient descent."""
 
     def batches(part: Any) -> tf.data.Dataset:
         return tf.data.Dataset.from_tensors(parts if len(parts) > 1 else parts[0]).repeat()
@@ -107,14 +107,14 @@ def _update(model: Any, place: Any, parts: tuple[np.ndarray, ...]) -> list[np.nd
 
     @tf.function(autograph=False)
     def step(batch: Any) -> Any:
-        return place.strategy.run(model.train_step, args=(batch,))
+        return worker.strategy.run(model.train_step, args=(batch,))
 
-    step(next(iter(place.distributed(batches))))
+    step(next(iter(worker.distribute(batches))))
     return [np.asarray(new) - old for new, old in zip(variables, before, strict=True)]
 
 
 def _same_latents(model: Any, whole: int) -> None:
-    """Each replica takes its share of the latents that one alone would draw."""
+    """Makes each replica take its share of the latents that a single one would draw."""
     drawn = tf.random.stateless_normal((whole, model.latent_dim), (1, 2))
 
     def random_latents(count: Any, stream: str) -> tf.Tensor:
@@ -131,22 +131,22 @@ def _plain() -> list[Any]:
 def _largest_difference(
     make: Any, prepare: Any = lambda model: None, optimizers: Any = _plain
 ) -> float:
-    """Of what a step changes, between one replica and two, as a share of the largest change."""
+    """Compares a step of one replica and of two; the difference relative to the largest change."""
     from helpers import batch_for
 
     changes = []
     for name in ("none", "mirrored"):
-        place = place_of(name)
-        with place.strategy.scope():
+        worker = worker_for(name)
+        with worker.strategy.scope():
             model = make()
             prepare(model)
-            own = model.data_kind == "captions"  # has five optimizers, and makes them
+            own = model.data_kind == "captions"  # creates five optimizers itself
             model.compile(*([] if own else optimizers()))
         if hasattr(model, "random_latents"):
             _same_latents(model, 8)
         parts = batch_for(model, 8)
-        given = parts if model.data_kind != "images" else parts[:1]
-        changes.append(_update(model, place, given))
+        arrays = parts if model.data_kind != "images" else parts[:1]
+        changes.append(_update(model, worker, arrays))
     largest = max(np.abs(change).max() for change in changes[0])
     return float(max(np.abs(one - two).max() for one, two in zip(*changes, strict=True)) / largest)
 
@@ -165,7 +165,7 @@ def _inpainting() -> Any:
     masks = model.draw_masks
 
     def draw_masks(count: Any, stream: str) -> tf.Tensor:
-        """Each replica's share of those that one alone would draw; no two hide as much."""
+        """Returns this replica's share of the masks, of various sizes, that a single one draws."""
         seed, model.noise_seed = model.noise_seed, lambda stream: (1, 2)
         whole = masks(8, stream)
         model.noise_seed = seed
@@ -188,7 +188,7 @@ def _stackgan(phase: str) -> Any:
 
 
 def gradients(*names: str) -> dict[str, float]:
-    """Flavours that draw nothing but latents; batch norm, where there is any, sees the whole."""
+    """Compares flavours whose only noise is latents, with synchronized batch norm."""
     from helpers import make_small
 
     from tfgan2.models import stackgan
@@ -199,20 +199,20 @@ def gradients(*names: str) -> dict[str, float]:
         "wgan": lambda: make_small("wgan", network="mlp", d_steps=1),
         "pix2pix": lambda: make_small("pix2pix", jitter=False, mirror=False, dropout=0.0),
         "dcgan": lambda: make_small("dcgan"),
-        # What a caption is told from, and is shown in place of, are those of the whole batch.
+        # These use other samples of the whole batch.
         "inpainting": lambda: _inpainting(),
         "cyclegan": lambda: make_small("cyclegan", jitter=False, mirror=False),
         "stackgan text": lambda: _stackgan(stackgan.TEXT),
         "stackgan one": lambda: _stackgan(stackgan.STAGE_ONE),
         "stackgan two": lambda: _stackgan(stackgan.STAGE_TWO),
     }
-    found = {name: _largest_difference(makes[name], _together) for name in names}
-    # To be seen not to hold where it cannot: else the test could not fail.
-    return {**found, "apart": _largest_difference(makes["dcgan"])}
+    results = {name: _largest_difference(makes[name], _together) for name in names}
+    # Without synchronized batch norm there is a difference, which shows that this can fail.
+    return {**results, "apart": _largest_difference(makes["dcgan"])}
 
 
 def clipping() -> dict[str, float]:
-    """Gradients are clipped, and found finite, when they are those of the whole batch."""
+    """Compares a step with clipping, which must use gradients of the whole batch."""
     from helpers import make_small
 
     def clipped() -> Any:
@@ -225,11 +225,11 @@ def clipping() -> dict[str, float]:
 
 
 def overflow() -> dict[str, Any]:
-    """Loss scale and weights after a step in which only the second replica overflows, twice."""
+    """Returns loss scale and changes of weights after a step that overflows on one replica only."""
     from helpers import make_small
 
-    place = place_of("mirrored")
-    with place.strategy.scope():
+    worker = worker_for("mirrored")
+    with worker.strategy.scope():
         model = make_small("lsgan", network="mlp")
         kernel = model.generator.trainable_variables[0]
         plain = tf.keras.optimizers.SGD(0.1)
@@ -244,48 +244,48 @@ def overflow() -> dict[str, Any]:
             value = tf.where(wrong, np.float32(np.inf), optimizer.scale_loss(tf.constant(1.0)))
             optimizer.apply([tf.fill(kernel.shape, value)], [kernel])
 
-        place.strategy.run(one, args=(bad,))
+        worker.strategy.run(one, args=(bad,))
 
-    found = {}
+    results = {}
     for name, bad in (("bad", True), ("good", False)):
         step(tf.constant(bad))
-        moved = [item.numpy() - before for item in _replicas(place, kernel)]
-        found[name] = [float(optimizer.dynamic_scale.numpy()), *(float(m.mean()) for m in moved)]
-    return found
+        moved = [item.numpy() - before for item in _replicas(worker, kernel)]
+        results[name] = [float(optimizer.dynamic_scale.numpy()), *(float(m.mean()) for m in moved)]
+    return results
 
 
 def dropped() -> list[list[float]]:
-    """What each replica keeps of ones, twice."""
+    """Returns what dropout keeps of ones, on each replica in two steps."""
     from tfgan2.nn.layers import Dropout
 
-    place = place_of("mirrored")
-    with place.strategy.scope():
+    worker = worker_for("mirrored")
+    with worker.strategy.scope():
         layer = Dropout(0.5, seed=1)
         layer.build((1, 32))
 
     @tf.function(autograph=False)
     def both() -> Any:
-        return place.strategy.run(lambda: layer(tf.ones((1, 32)), training=True))
+        return worker.strategy.run(lambda: layer(tf.ones((1, 32)), training=True))
 
     return [
         np.ravel(item).tolist()
         for _ in range(2)
-        for item in place.strategy.experimental_local_results(both())
+        for item in worker.strategy.experimental_local_results(both())
     ]
 
 
 def small() -> dict[str, Any]:
-    """Several that take no time of their own, in one process."""
+    """Runs several short tasks in one process."""
     return {"overflow": overflow(), "dropped": dropped(), "shares": shares()}
 
 
 def shares() -> dict[str, list[list[float]]]:
-    """What each of two replicas makes of its share of 0, 1, … 7."""
+    """Returns what each of two replicas computes from its share of 0, 1, … 7."""
     from tfgan2.distributed import replicas
 
-    place = place_of("mirrored")
+    worker = worker_for("mirrored")
     whole = np.arange(8, dtype=np.float32)
-    values = iter(place.distributed(lambda part: tf.data.Dataset.from_tensors(whole)))
+    values = iter(worker.distribute(lambda part: tf.data.Dataset.from_tensors(whole)))
 
     @tf.function(autograph=False)
     def both(share: Any) -> Any:
@@ -293,7 +293,7 @@ def shares() -> dict[str, list[list[float]]]:
             with tf.GradientTape() as tape:
                 tape.watch(share)
                 gathered = replicas.gathered(share)
-                loss = tf.reduce_sum(gathered**3) / 2  # of the same loss, on each of two
+                loss = tf.reduce_sum(gathered**3) / 2  # each of two replicas has this loss
             return {
                 "mean": replicas.mean(share),
                 "std": replicas.std(share),
@@ -302,10 +302,12 @@ def shares() -> dict[str, list[list[float]]]:
                 "gradient": tape.gradient(loss, share),
             }
 
-        return place.strategy.run(one, args=(share,))
+        return worker.strategy.run(one, args=(share,))
 
     return {
-        name: [np.ravel(item).tolist() for item in place.strategy.experimental_local_results(value)]
+        name: [
+            np.ravel(item).tolist() for item in worker.strategy.experimental_local_results(value)
+        ]
         for name, value in both(next(values)).items()
     }
 

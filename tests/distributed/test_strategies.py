@@ -1,4 +1,4 @@
-"""Several replicas, in processes of their own with two logical CPUs."""
+"""Several replicas, in separate processes with two logical CPUs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIT = f"fit dcgan --dataset digits {SMALL} --log-every 2 --sample-every 4 --chec
 
 
 def replicas(task: str, *words: str) -> dict[str, Any]:
-    """What a task of `replicas.py` finds."""
+    """Returns the result of a task of `replicas.py`."""
     done = subprocess.run(
         [sys.executable, str(SCRIPT), task, *words],
         capture_output=True,
@@ -52,9 +52,9 @@ def test_every_flavour_on_two_replicas(names: list[str]) -> None:
     assert found.keys() == set(names)
     for name, result in found.items():
         assert result["finite"] and result["moved"] > 3, (name, result)
-        # Of the same samples: no two replicas draw the same noise. Enlarging draws none.
+        # With the same samples, only noise makes replicas differ. Super-resolution draws none.
         assert result["differ"] == (name != "srgan"), name
-        # Each replica has its own batch statistics; the first one's are kept.
+        # Each replica has its own batch statistics; those of the first are kept.
         assert all("/moving_" in key for key in result["unequal"]), (name, result["unequal"])
 
 
@@ -73,7 +73,7 @@ STACKGAN = [f"stackgan {phase}" for phase in ("text", "one", "two")]
 def test_two_halves_give_the_gradients_of_the_whole(names: list[str]) -> None:
     found = replicas("gradients", *names)
     assert found.keys() == {*names, "apart"}
-    assert found.pop("apart") > 1e-3  # batch norm of each half by itself
+    assert found.pop("apart") > 1e-3  # batch norm with the statistics of each half
     for name, difference in found.items():
         assert difference < 1e-5, name
 
@@ -87,7 +87,7 @@ def small() -> dict[str, Any]:
     return replicas("small")
 
 
-def test_one_replica_that_overflows_holds_all(small: dict[str, Any]) -> None:
+def test_overflow_on_one_replica_skips_the_step_on_all(small: dict[str, Any]) -> None:
     found = small["overflow"]
     assert found["bad"] == [2.0**14, 0.0, 0.0]  # half of Keras' first scale; no weight moved
     assert found["good"] == pytest.approx([2.0**14, -0.2, -0.2])  # two gradients of 1, rate 0.1
@@ -99,7 +99,7 @@ def test_no_two_replicas_drop_the_same(small: dict[str, Any]) -> None:
     assert len({tuple(mask) for mask in masks}) == 4
 
 
-def test_what_replicas_know_of_the_whole_batch(small: dict[str, Any]) -> None:
+def test_exchange_between_replicas(small: dict[str, Any]) -> None:
     found = small["shares"]
     whole = np.arange(8.0)
     halves = [whole[:4].tolist(), whole[4:].tolist()]
@@ -111,7 +111,7 @@ def test_what_replicas_know_of_the_whole_batch(small: dict[str, Any]) -> None:
 
 
 def test_a_run_on_two_replicas_and_its_checkpoints(tmp_path: Path) -> None:
-    """It resumes exactly on two, and goes on with one."""
+    """The run resumes exactly on two replicas, and continues with one."""
     two, parts = tmp_path / "two", tmp_path / "parts"
     words = f"{FIT} --strategy mirrored".split()
     assert replicas("fit", *words, "--steps", "6", "--out", str(two))["code"] == 0
@@ -136,7 +136,7 @@ def test_a_run_on_two_replicas_and_its_checkpoints(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dataset", ["digits", "digits-captions"])
-def test_parts_together_are_the_batch(dataset: str) -> None:
+def test_parts_make_up_the_batch(dataset: str) -> None:
     data = load_dataset(dataset)
     batches = [iter(data.batches(12, seed=3, start=5))]
     batches += [iter(data.batches(12, seed=3, start=5, part=Part(i, 3))) for i in range(3)]
@@ -168,11 +168,20 @@ def test_clusters() -> None:
         config(two, "ps", 0),
         '{"cluster": {"a": 1}}',
     ):
-        with pytest.raises(UserError, match="TF_CONFIG is not right"):
+        with pytest.raises(UserError, match="invalid TF_CONFIG"):
             read_cluster(wrong)
 
 
-def test_strategies_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "wrong", ["localhost", "localhost:", ":1", "a:b", "a:70000", "a..b:1", "a:²", "[]:5"]
+)
+def test_an_address_without_a_port_is_refused(wrong: str) -> None:
+    for workers in ([wrong, "b:2"], ["a:1", wrong]):
+        with pytest.raises(UserError, match="give host:port"):
+            read_cluster(config({"worker": workers}, "worker", 0))
+
+
+def test_impossible_strategies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TF_CONFIG", raising=False)
     with pytest.raises(UserError, match="needs TF_CONFIG"):
         check_strategy("multiworker")
@@ -186,11 +195,11 @@ def test_strategies_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("fit dcgan --dataset digits --strategy mirrored", "needs several devices"),
         ("fit dcgan --dataset digits --strategy multiworker --out r", "needs TF_CONFIG"),
-        ("launch -- sample r", "launch starts `fit`"),
+        ("launch -- sample r", "launch only starts fit"),
         ("launch -- fit dcgan --dataset digits", "give `fit` --out"),
     ],
 )
-def test_what_is_wrong_is_one_line_with_code_2(
+def test_errors_are_one_line_with_code_2(
     words: str,
     message: str,
     tmp_path: Path,

@@ -1,4 +1,4 @@
-"""Several processes over loopback, one of them killed."""
+"""Two processes over loopback, one of which is killed or interrupted."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def finished(*words: str) -> None:
 
 
 def worker(launcher: subprocess.Popen[str], index: int) -> int:
-    """The process that is this worker."""
+    """Returns the id of a worker's process."""
     children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
     for child in children:
         for entry in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
@@ -67,7 +67,7 @@ def assert_same_end(one: Path, other: Path) -> None:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An uninterrupted run of 400 steps on two workers."""
+    """Returns an uninterrupted run of 400 steps with two workers."""
     run = tmp_path_factory.mktemp("workers") / "whole"
     finished(*FIT.split(), "--steps", "400", "--out", str(run))
     return run
@@ -85,8 +85,8 @@ def test_a_lost_worker_ends_all_and_nothing_is_lost(
     _, errors = process.communicate(timeout=120)
     assert time.monotonic() - lost < 60
     assert process.returncode == 128 + signal.SIGKILL
-    assert f"worker {killed} has ended with signal SIGKILL" in errors
-    assert f"[worker {1 - killed}] error: another worker has gone after step" in errors
+    assert f"worker {killed} failed with SIGKILL" in errors
+    assert f"[worker {1 - killed}] error: another worker was lost after step" in errors
     assert "Traceback" not in errors
     newest = checkpoints.newest(run)
     assert newest is not None and newest.step < 400
@@ -116,8 +116,8 @@ def test_a_signal_to_one_ends_all_after_the_same_step(whole: Path, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_workers_train_a_run_that_lies_elsewhere(whole: Path, tmp_path: Path) -> None:
-    """TensorFlow's scheme for local files, since all processes must see the place."""
+def test_workers_train_a_remote_run(whole: Path, tmp_path: Path) -> None:
+    """The URL has TensorFlow's scheme for local files, which all processes can read."""
     url = f"file://{tmp_path}/run"
     finished(*FIT.split(), "--steps", "200", "--out", url)
     finished("fit", "--resume", url, "--steps", "400")
@@ -126,7 +126,7 @@ def test_workers_train_a_run_that_lies_elsewhere(whole: Path, tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_statistics_are_shared_in_every_phase(tmp_path: Path) -> None:
-    """`stackgan` takes the mean of its first stage's batch statistics: variables, not tensors."""
+    """`stackgan` averages batch statistics of its first stage, which are variables."""
     run = tmp_path / "run"
     words = "fit stackgan --dataset digits-captions --image-size 16 --batch-size 8 --steps 3"
     words += " --set base_channels=4 --set latent_dim=4 --set blocks=1 --set text_steps=1"

@@ -5,8 +5,8 @@ from convolution_checks import assert_same, gradients, numbers, second_gradients
 
 from tfgan2.kernels import patches
 
-# (height, width, channels, made, kernel, stride, dilation): kernels larger than the image and
-# smaller, taps that see nothing, odd and even edges.
+# (height, width, channels, filters, kernel, stride, dilation): kernels larger and smaller than the
+# image, taps that never meet it, odd and even edges.
 SHAPES = [
     (8, 8, 3, 16, (5, 5), 2, 1),
     (4, 4, 5, 6, (5, 5), 2, 1),
@@ -28,54 +28,54 @@ SHAPES = [
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_convolution_and_its_gradients_to_the_second_order(shape: tuple) -> None:
-    height, width, channels, made, kernel, stride, dilation = shape
-    given = [numbers(3, height, width, channels), numbers(*kernel, channels, made, seed=1)]
+    height, width, channels, filters, kernel, stride, dilation = shape
+    inputs = [numbers(3, height, width, channels), numbers(*kernel, channels, filters, seed=1)]
 
-    def own(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+    def tensorflow(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
         if dilation == 1:
             return tf.nn.conv2d(x, w, stride, "SAME")
         return dilated(x, w, dilation)  # TensorFlow's has no second gradient on the CPU
 
     assert_same(
-        second_gradients(lambda x, w: patches.conv2d(x, w, stride, dilation), given),
-        second_gradients(own, given),
+        second_gradients(lambda x, w: patches.conv2d(x, w, stride, dilation), inputs),
+        second_gradients(tensorflow, inputs),
     )
 
 
 def dilated(images: tf.Tensor, kernel: tf.Tensor, dilation: int) -> tf.Tensor:
-    """With a kernel that has zeros between its taps."""
-    places = [
+    """Convolves with a kernel that has zeros between its taps."""
+    spread = [
         tf.one_hot(
             [tap * dilation for tap in range(taps)], (taps - 1) * dilation + 1, dtype="float64"
         )
         for taps in kernel.shape[:2]
     ]
-    whole = tf.einsum("ijcn,ia,jb->abcn", kernel, *places)
+    whole = tf.einsum("ijcn,ia,jb->abcn", kernel, *spread)
     return tf.nn.conv2d(images, whole, 1, "SAME")
 
 
 @pytest.mark.parametrize("shape", [s for s in SHAPES if s[-1] == 1 and min(s[4]) >= s[5]])
 def test_transposed_convolution_and_its_gradients(shape: tuple) -> None:
-    height, width, channels, made, kernel, stride, _ = shape
-    given = [numbers(3, height, width, made), numbers(*kernel, channels, made, seed=1)]
+    height, width, channels, filters, kernel, stride, _ = shape
+    inputs = [numbers(3, height, width, filters), numbers(*kernel, channels, filters, seed=1)]
 
     size = (3, stride * height, stride * width, channels)
     assert_same(
-        gradients(lambda y, w: patches.conv2d_transpose(y, w, stride), given),
-        gradients(lambda y, w: tf.nn.conv2d_transpose(y, w, size, stride, "SAME"), given),
+        gradients(lambda y, w: patches.conv2d_transpose(y, w, stride), inputs),
+        gradients(lambda y, w: tf.nn.conv2d_transpose(y, w, size, stride, "SAME"), inputs),
     )
 
 
-def test_taps_that_see_nothing_are_left_out() -> None:
+def test_taps_that_never_meet_the_image_are_left_out() -> None:
     def multiplications(size: int, edge: int, stride: int, dilation: int) -> int:
         graph = tf.function(lambda x, w: patches.conv2d(x, w, stride, dilation))
-        given = numbers(1, size, size, 3), numbers(edge, edge, 3, 5)
-        operations = graph.get_concrete_function(*given).graph.get_operations()
+        inputs = numbers(1, size, size, 3), numbers(edge, edge, 3, 5)
+        operations = graph.get_concrete_function(*inputs).graph.get_operations()
         (product,) = [op for op in operations if op.type == "MatMul"]
         (rows, inner), (_, columns) = [part.shape for part in product.inputs]
         return rows * inner * columns
 
-    assert multiplications(8, 3, 1, 8) == 8 * 8 * 3 * 5  # the middle one alone is left
+    assert multiplications(8, 3, 1, 8) == 8 * 8 * 3 * 5  # only the middle tap is left
     assert multiplications(2, 4, 2, 1) == 2 * 2 * 3 * 5
     assert multiplications(8, 3, 1, 1) == 8 * 8 * 3 * 3 * 3 * 5
 
@@ -90,11 +90,11 @@ def test_where_it_pays() -> None:
     assert not patches.pays((3, 3, 8, 16), (64, 8, 8, 8), 1, dilation=4)
     assert not patches.pays((1, 1, 512, 512), (1, 4, 4, 512), 1)
     assert not patches.pays((4, 4, 512, 3), (1, 4, 4, 512), 2)
-    assert patches.rescues((5, 5, 128, 256), (64, 8, 8, 128), 2)
-    assert not patches.rescues((5, 5, 128, 256), (64, 10, 10, 128), 2)
-    assert not patches.rescues((5, 5, 128, 256), (64, None, 8, 128), 2)
+    assert patches.beats_xla((5, 5, 128, 256), (64, 8, 8, 128), 2)
+    assert not patches.beats_xla((5, 5, 128, 256), (64, 10, 10, 128), 2)
+    assert not patches.beats_xla((5, 5, 128, 256), (64, None, 8, 128), 2)
 
 
-def test_a_kernel_that_sees_nothing_makes_zeros() -> None:
-    made = patches.conv2d(numbers(1, 4, 4, 3), numbers(2, 2, 3, 5), 1, dilation=8)
-    assert made.shape == (1, 4, 4, 5) and not np.any(made)
+def test_a_kernel_that_never_meets_the_image_gives_zeros() -> None:
+    outputs = patches.conv2d(numbers(1, 4, 4, 3), numbers(2, 2, 3, 5), 1, dilation=8)
+    assert outputs.shape == (1, 4, 4, 5) and not np.any(outputs)

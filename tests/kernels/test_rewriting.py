@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 
 from tfgan2 import registry
-from tfgan2.kernels import winograd
-from tfgan2.kernels.rewriting import compiled_update, rewritten
+from tfgan2.kernels import compiled_update, winograd
+from tfgan2.kernels.rewriting import rewritten
 from tfgan2.nn import penalties
 
 IMAGES = np.random.RandomState(0).uniform(-1, 1, (16, 16, 16, 1)).astype(np.float32)
@@ -23,7 +23,7 @@ def from_few_channels(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["dcgan", "sngan", "began"])
 @pytest.mark.usefixtures("from_few_channels")
 def test_a_step_is_the_same_but_for_rounding(name: str) -> None:
-    # Of second derivatives the tests of `tfgan2.kernels.winograd` speak.
+    # Second derivatives are tested with `tfgan2.kernels.winograd`.
     after = []
     for convolutions in (False, True):
         model = registry.create(name, image_shape=(16, 16, 1), base_channels=8, seed=1)
@@ -44,7 +44,7 @@ def test_a_step_is_the_same_but_for_rounding(name: str) -> None:
         assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-4)
 
 
-def test_layers_are_what_they_were_after_an_error() -> None:
+def test_layers_are_restored_after_an_error() -> None:
     model = registry.create("dcgan", image_shape=(16, 16, 1), base_channels=4)
     before = kinds(model)
     with (
@@ -55,7 +55,7 @@ def test_layers_are_what_they_were_after_an_error() -> None:
     assert kinds(model) == before
 
 
-def test_half_precision_keeps_its_convolutions() -> None:
+def test_half_precision_keeps_tensorflows_convolutions() -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = registry.create("dcgan", image_shape=(16, 16, 1), base_channels=4)
@@ -67,7 +67,7 @@ def test_half_precision_keeps_its_convolutions() -> None:
 
 
 @pytest.mark.parametrize("kind", [keras.layers.ReLU, keras.layers.LeakyReLU])
-def test_a_penalty_s_gradient_leaves_out_what_is_zero(kind: type) -> None:
+def test_activations_have_no_second_derivative(kind: type) -> None:
     inputs = keras.Input((8, 8, 3))
     hidden = kind()(keras.layers.Conv2D(4, 3)(inputs))
     critic = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Flatten()(hidden)))
@@ -89,13 +89,13 @@ def test_a_penalty_s_gradient_leaves_out_what_is_zero(kind: type) -> None:
         fast, fast_count = operations()
     assert fast_count == plain_count - 1
     for ours, theirs in zip(fast, plain, strict=True):
-        if ours is None:  # of biases, which the gradient for the images does not know
+        if ours is None:  # biases do not move the gradient for the images
             assert theirs is None or not theirs.any()
         else:
             np.testing.assert_array_equal(ours, theirs)
 
 
-def test_updates_compiled_apart_are_those_of_the_whole_step() -> None:
+def test_updates_compiled_apart_equal_the_whole_step() -> None:
     after = []
     for apart in (False, True):
         model = registry.create(
@@ -103,14 +103,14 @@ def test_updates_compiled_apart_are_those_of_the_whole_step() -> None:
         )
         model.compile()
         whole = tf.function(model.train_step, jit_compile=True, autograph=False)
-        step = compiled_update(model, winograd=False) if apart else whole
+        step = compiled_update(model, fast_convolutions=False) if apart else whole
         metrics = [step(tf.constant(IMAGES[:, :8, :8][:12])) for _ in range(3)]
         after.append([{key: float(value) for key, value in line.items()} for line in metrics])
     for ours, theirs in zip(*after, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-5)
 
 
-def test_a_game_with_phases_is_compiled_whole() -> None:
+def test_a_game_with_phases_is_not_divided() -> None:
     model = registry.create("srgan", image_shape=(16, 16, 3), base_channels=4, blocks=1, d_steps=2)
     assert not model.is_divided
     assert registry.create("dcgan", image_shape=(8, 8, 1), base_channels=4, d_steps=2).is_divided
@@ -118,7 +118,7 @@ def test_a_game_with_phases_is_compiled_whole() -> None:
 
 
 @pytest.mark.parametrize("kind", [keras.layers.ReLU, keras.layers.LeakyReLU])
-def test_what_is_not_finite_stays_so(kind: type) -> None:
+def test_activations_keep_nan(kind: type) -> None:
     inputs = keras.Input((3,))
     network = keras.Model(inputs, kind()(inputs))
     values = tf.constant([[np.nan, np.inf, -1.0]])
@@ -128,7 +128,7 @@ def test_what_is_not_finite_stays_so(kind: type) -> None:
     assert np.isnan(expected[0, 0])
 
 
-def test_convolutions_of_small_images_are_products() -> None:
+def test_convolutions_of_small_images_become_matrix_multiplications() -> None:
     inputs = keras.Input((8, 8, 3), batch_size=2)
     x = keras.layers.Conv2D(16, 3, padding="same", dilation_rate=8)(inputs)
     x = keras.layers.Conv2D(32, 5, 2, "same", activation="tanh")(x)

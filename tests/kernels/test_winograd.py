@@ -18,7 +18,7 @@ def from_few_channels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(winograd, "FEWEST_CHANNELS", {1: 16, 2: 16})
 
 
-# (height, width, channels, made, stride): even and odd edges, few and many channels, both kernels.
+# (height, width, channels, filters, stride): even and odd edges, few and many channels.
 SHAPES = [
     (8, 8, 16, 24, 2),
     (14, 10, 16, 24, 2),
@@ -32,30 +32,30 @@ SHAPES = [
 
 
 def images_and_kernel(shape: tuple[int, ...]) -> tuple[tf.Tensor, tf.Tensor]:
-    height, width, channels, made, stride = shape
+    height, width, channels, filters, stride = shape
     edge = 4 if stride == 2 else 3
-    return numbers(3, height, width, channels), numbers(edge, edge, channels, made, seed=1)
+    return numbers(3, height, width, channels), numbers(edge, edge, channels, filters, seed=1)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_convolution_and_its_gradients_to_the_second_order(shape: tuple[int, ...]) -> None:
-    given = images_and_kernel(shape)
+    inputs = images_and_kernel(shape)
     stride = shape[-1]
     assert_same(
-        second_gradients(lambda x, w: winograd.conv2d(x, w, stride), given),
-        second_gradients(lambda x, w: tf.nn.conv2d(x, w, stride, "SAME"), given),
+        second_gradients(lambda x, w: winograd.conv2d(x, w, stride), inputs),
+        second_gradients(lambda x, w: tf.nn.conv2d(x, w, stride, "SAME"), inputs),
     )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_transposed_convolution_and_its_gradients(shape: tuple[int, ...]) -> None:
-    height, width, channels, made, stride = shape
+    height, width, channels, filters, stride = shape
     _, kernel = images_and_kernel(shape)
-    given = [numbers(3, height, width, made), kernel]
+    inputs = [numbers(3, height, width, filters), kernel]
     size = (3, stride * height, stride * width, channels)
     assert_same(
-        gradients(lambda y, w: winograd.conv2d_transpose(y, w, stride), given),
-        gradients(lambda y, w: tf.nn.conv2d_transpose(y, w, size, stride, "SAME"), given),
+        gradients(lambda y, w: winograd.conv2d_transpose(y, w, stride), inputs),
+        gradients(lambda y, w: tf.nn.conv2d_transpose(y, w, size, stride, "SAME"), inputs),
     )
 
 
@@ -69,7 +69,7 @@ def test_rounding_in_float32_is_that_of_other_convolutions(stride: int) -> None:
     assert ours < 5 * theirs < 1e-5
 
 
-def test_only_kernels_that_it_knows_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     images = (64, 16, 16, 256)
     known = [

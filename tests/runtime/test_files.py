@@ -25,7 +25,7 @@ def alone(conditional, name, tmp_path):
     """The file without a metadata.json beside it."""
     path = tmp_path / name
     path.write_bytes((conditional / name).read_bytes())
-    assert runtime.load(path).generate(1)[0].shape == (1, 8, 8, 3)
+    assert runtime.load(path).generate(1).shape == (1, 8, 8, 3)
     return path
 
 
@@ -147,3 +147,20 @@ def test_a_zip_without_our_metadata(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("metadata.json", "[1, 2]")
     refused(path, re.escape("its metadata cannot be read"))
+
+
+def test_the_inputs_say_what_a_file_is(conditional, name, tmp_path):
+    path = tmp_path / name
+    metadata = runtime.read_metadata(conditional / name)
+    model = (conditional / name).read_bytes()[: metadata["model_bytes"]]
+    assert isinstance(runtime.load_generator(conditional / name), runtime.Generator)
+    with pytest.raises(UserError, match="makes images from latents: this needs one that takes im"):
+        runtime.load_translator(conditional / name)
+    inputs = [{"name": "input", "shape": [None, 8, 8, 3]}]
+    path.write_bytes(seal(model, {**metadata, "inputs": inputs}, name[10:]))
+    assert isinstance(runtime.load(path), runtime.Translator)
+    with pytest.raises(UserError, match="makes images from images: this needs one that takes lat"):
+        runtime.load_generator(path)
+    inputs = [{"name": "words", "shape": [None, 3]}]
+    path.write_bytes(seal(model, {**metadata, "inputs": inputs}, name[10:]))
+    refused(path, "encodes texts: give the generator beside it")

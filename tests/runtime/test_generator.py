@@ -19,7 +19,7 @@ def test_no_tensorflow_and_only_the_library_needed(conditional, name):
 import sys
 from tfgan2 import runtime
 assert not {{"onnxruntime", "ai_edge_litert"}} & set(sys.modules)
-images, _, _ = runtime.load({str(conditional / name)!r}).generate(5)
+images = runtime.load({str(conditional / name)!r}).generate(5)
 assert images.shape == (5, 8, 8, 3)
 heavy = {{"onnxruntime", "ai_edge_litert", "tensorflow", "keras", "onnx"}}
 print(*sorted(heavy & set(sys.modules)))
@@ -41,14 +41,17 @@ def test_what_it_knows_of_itself(conditional, unconditional, name):
 
 
 def test_the_same_seed_gives_the_same_images_in_both_formats(conditional):
-    onnx = runtime.load(conditional / "generator.onnx").generate(40, seed=7)
-    lite = runtime.load(conditional / "generator.tflite").generate(40, seed=7)
-    np.testing.assert_allclose(onnx[0], lite[0], atol=1e-5)
-    for made in (onnx, lite):
-        np.testing.assert_array_equal(made[1], draw_latents(40, 6, seed=7, distribution="uniform"))
-        np.testing.assert_array_equal(made[2], np.arange(40) % 3)
-    other = runtime.load(conditional / "generator.onnx").generate(40, seed=8)
-    assert np.abs(other[0] - onnx[0]).max() > 0.1
+    onnx = runtime.load(conditional / "generator.onnx")
+    lite = runtime.load(conditional / "generator.tflite")
+    images = onnx.generate(40, seed=7)
+    np.testing.assert_allclose(images, lite.generate(40, seed=7), atol=1e-5)
+    for generator in (onnx, lite):
+        latents, labels, texts = generator.draw(40, seed=7)
+        np.testing.assert_array_equal(latents, draw_latents(40, 6, seed=7, distribution="uniform"))
+        np.testing.assert_array_equal(labels, np.arange(40) % 3)
+        assert texts is None
+    np.testing.assert_array_equal(onnx(*onnx.draw(40, seed=7)), images)
+    assert np.abs(onnx.generate(40, seed=8) - images).max() > 0.1
 
 
 @pytest.mark.parametrize("folder", ["conditional", "unconditional"])
@@ -81,7 +84,7 @@ def test_labels_by_name_number_and_in_turn(conditional, name):
         (None, [0, 1, 2, 0]),
         ([], [0, 1, 2, 0]),
     ]:
-        np.testing.assert_array_equal(generator.generate(4, label=label)[2], expected)
+        np.testing.assert_array_equal(generator.draw(4, label=label)[1], expected)
 
 
 def test_wrong_arguments(conditional, unconditional, name):

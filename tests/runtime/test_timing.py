@@ -12,7 +12,7 @@ import pytest
 
 from tfgan2 import cli
 from tfgan2.errors import UserError
-from tfgan2.runtime.timing import WARM_UP, Contender, made_up_inputs, measure
+from tfgan2.runtime.timing import WARM_UP, Contender, measure, random_inputs
 
 
 def contender(name, backend, batch=1):
@@ -58,7 +58,7 @@ def test_inputs_as_the_metadata_has_them():
             {"name": "input", "dtype": "float32", "shape": [None, None, None, 3], "range": [-1, 1]},
         ],
     }
-    made = made_up_inputs(metadata, 2)
+    made = random_inputs(metadata, 2)
     assert {name: array.shape for name, array in made.items()} == {
         "z": (2, 5),
         "label": (2,),

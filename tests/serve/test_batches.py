@@ -60,7 +60,7 @@ async def blocked(batches, model):
     """A request that keeps the model at work until `model.go` is set."""
     model.started.clear()
     model.go.clear()
-    task = asyncio.create_task(batches.make(numbers(1)))
+    task = asyncio.create_task(batches.compute(numbers(1)))
     await asyncio.to_thread(model.started.wait, 20)
     return task
 
@@ -68,7 +68,7 @@ async def blocked(batches, model):
 def test_those_that_wait_share_a_batch():
     async def story(batches, model):
         first = await blocked(batches, model)
-        others = [asyncio.create_task(batches.make(numbers(n, n))) for n in range(3)]
+        others = [asyncio.create_task(batches.compute(numbers(n, n))) for n in range(3)]
         await asyncio.sleep(0)
         assert batches.waiting == 6
         model.go.set()
@@ -85,8 +85,8 @@ def test_those_that_wait_share_a_batch():
 def test_a_large_request_is_cut_and_a_small_one_fills_the_rest():
     async def story(batches, model):
         first = await blocked(batches, model)
-        large = asyncio.create_task(batches.make(numbers(*range(10))))
-        small = asyncio.create_task(batches.make(numbers(7)))
+        large = asyncio.create_task(batches.compute(numbers(*range(10))))
+        small = asyncio.create_task(batches.compute(numbers(7)))
         await asyncio.sleep(0)
         model.go.set()
         await first
@@ -99,8 +99,8 @@ def test_a_large_request_is_cut_and_a_small_one_fills_the_rest():
 def test_other_shapes_have_their_own_batches():
     async def story(batches, model):
         first = await blocked(batches, model)
-        wide = [asyncio.create_task(batches.make({"x": np.ones((1, 2))})) for _ in range(2)]
-        narrow = asyncio.create_task(batches.make(numbers(3)))
+        wide = [asyncio.create_task(batches.compute({"x": np.ones((1, 2))})) for _ in range(2)]
+        narrow = asyncio.create_task(batches.compute(numbers(3)))
         await asyncio.sleep(0)
         model.go.set()
         await asyncio.gather(first, narrow, *wide)
@@ -111,7 +111,7 @@ def test_other_shapes_have_their_own_batches():
 def test_a_bad_request_does_not_harm_its_batch_mates():
     async def story(batches, model):
         first = await blocked(batches, model)
-        jobs = [asyncio.create_task(batches.make(numbers(n))) for n in (5, -1, 6)]
+        jobs = [asyncio.create_task(batches.compute(numbers(n))) for n in (5, -1, 6)]
         await asyncio.sleep(0)
         model.go.set()
         await first
@@ -125,8 +125,8 @@ def test_a_bad_request_does_not_harm_its_batch_mates():
 def test_a_request_that_fails_in_one_piece_fails_once():
     async def story(batches, model):
         with pytest.raises(ValueError, match="negative"):
-            await batches.make(numbers(-1, 2, 3, 4, 5))
-        assert list(await batches.make(numbers(4))) == [8]
+            await batches.compute(numbers(-1, 2, 3, 4, 5))
+        assert list(await batches.compute(numbers(4))) == [8]
 
     run(story, max_batch=2)
 
@@ -134,11 +134,11 @@ def test_a_request_that_fails_in_one_piece_fails_once():
 def test_a_request_waits_for_others_on_their_way_and_no_longer():
     async def story(batches, model):
         with batches.request(), batches.request():
-            first = asyncio.create_task(batches.make(numbers(1)))
+            first = asyncio.create_task(batches.compute(numbers(1)))
             await asyncio.sleep(0.02)
-            await asyncio.gather(first, batches.make(numbers(2)))
+            await asyncio.gather(first, batches.compute(numbers(2)))
             assert model.sizes == [2]
-            await batches.make(numbers(3))  # the other one never comes
+            await batches.compute(numbers(3))  # the other one never comes
 
     assert run(story, max_wait_ms=300).sizes == [2, 1]
 
@@ -146,7 +146,7 @@ def test_a_request_waits_for_others_on_their_way_and_no_longer():
 def test_alone_it_does_not_wait():
     async def story(batches, model):
         with batches.request():
-            await asyncio.wait_for(batches.make(numbers(1)), 20)
+            await asyncio.wait_for(batches.compute(numbers(1)), 20)
 
     run(story, max_wait_ms=60_000)
 
@@ -154,14 +154,14 @@ def test_alone_it_does_not_wait():
 def test_a_request_that_is_given_up_is_not_made():
     async def story(batches, model):
         first = await blocked(batches, model)
-        given_up = asyncio.create_task(batches.make(numbers(2, 3)))
+        given_up = asyncio.create_task(batches.compute(numbers(2, 3)))
         await asyncio.sleep(0)
         given_up.cancel()
         await asyncio.sleep(0)
         assert batches.waiting == 0
         model.go.set()
         await first
-        await batches.make(numbers(4))
+        await batches.compute(numbers(4))
 
     assert run(story).sizes == [1, 1]
 
@@ -188,7 +188,7 @@ def test_a_full_queue():
 def test_closing():
     async def story(batches, model):
         running = await blocked(batches, model)
-        waiting = asyncio.create_task(batches.make(numbers(2)))
+        waiting = asyncio.create_task(batches.compute(numbers(2)))
         await asyncio.sleep(0)
         batches.closed = True
         with pytest.raises(ClosingError), batches.request():

@@ -13,7 +13,7 @@ from PIL import Image
 from tfgan2 import runtime
 from tfgan2.images import to_uint8
 from tfgan2.inputs.latents import draw_latents
-from tfgan2.serve.answers import NotAcceptableError, wanted
+from tfgan2.serve.responses import NotAcceptableError, negotiate
 
 NPZ = {"Accept": "application/x-npz"}
 
@@ -40,9 +40,9 @@ def test_arrays_are_those_of_the_runtime(client, generators):
     answer = client.post("/generate", json=wish, headers=NPZ)
     assert answer.headers["content-type"] == "application/x-npz"
     made = arrays(answer)
-    images, latents, labels = runtime.load(generators / "generator.onnx").generate(
-        5, seed=3, label=["dog", 0]
-    )
+    generator = runtime.load(generators / "generator.onnx")
+    latents, labels, _ = generator.draw(5, seed=3, label=["dog", 0])
+    images = generator(latents, labels)
     np.testing.assert_array_equal(made["images"], to_uint8(images))
     np.testing.assert_array_equal(made["latents"], latents)
     np.testing.assert_array_equal(made["labels"], labels)
@@ -206,7 +206,7 @@ def test_a_model_without_finite_images_is_told(tmp_path_factory, serving):
     folder = tmp_path_factory.mktemp("exploding")
     export_generator(keras.Model(z, x), folder, Options(["onnx"], images=16))
     with serving(folder / "generator.onnx") as client:
-        refused(client.post("/generate", json={"latents": [[3e38, 3e38]]}), 422, "no finite image")
+        refused(client.post("/generate", json={"latents": [[3e38, 3e38]]}), 422, "are not finite")
         assert picture(client.get("/generate.png")).shape == (2, 2, 3)
 
 
@@ -232,6 +232,6 @@ def test_a_model_without_finite_images_is_told(tmp_path_factory, serving):
 def test_accept(accept, expected):
     if expected is None:
         with pytest.raises(NotAcceptableError, match="answers with image/png"):
-            wanted(accept)
+            negotiate(accept)
     else:
-        assert wanted(accept) == expected
+        assert negotiate(accept) == expected

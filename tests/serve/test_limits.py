@@ -26,15 +26,15 @@ def samples(client):
     }
 
 
-def work(client):
-    return client.app.state.work
+def service(client):
+    return client.app.state.service
 
 
 class Held:
     """Keeps the model of a client at work while it is entered."""
 
     def __init__(self, client):
-        self.batches = work(client).batches
+        self.batches = service(client).batches
         self.model = self.batches._model
         self.started, self.go = threading.Event(), threading.Event()
 
@@ -104,7 +104,7 @@ def test_a_full_server_answers_503_and_stays_healthy(generators, serving):
             first = pool.submit(client.get, "/generate.png?count=1")
             assert held.started.wait(20)
             second = pool.submit(client.get, "/generate.png?count=3")
-            while work(client).batches.waiting < 3:
+            while service(client).batches.waiting < 3:
                 time.sleep(0.01)
             refused = client.get("/generate.png")
             assert refused.status_code == 503
@@ -135,7 +135,7 @@ def test_a_slow_answer_is_504_and_leaves_nothing_behind(generators, serving):
             answer = client.get("/generate.png")
             assert answer.status_code == 504
             assert "within 0.2 s" in answer.json()["detail"]
-            batches = work(client).batches
+            batches = service(client).batches
             assert (batches.requests, batches.held, batches.waiting) == (0, 0, 0)
         assert client.get("/generate.png").status_code == 200
 
@@ -169,7 +169,7 @@ def test_a_bug_is_counted_as_500(generators, serving):
         def broken(inputs):
             raise RuntimeError("a bug")
 
-        work(client).batches._model = broken
+        service(client).batches._model = broken
         with pytest.raises(RuntimeError, match="a bug"):
             client.get("/generate.png")
         name = 'tfgan2_requests_total{method="GET",route="/generate.png",status="500"}'
@@ -178,12 +178,12 @@ def test_a_bug_is_counted_as_500(generators, serving):
 
 def test_draining_and_closed(generators, serving):
     with serving(generators / "generator.onnx") as client:
-        work(client).batches.draining = True
+        service(client).batches.draining = True
         answer = client.get("/readyz")
         assert answer.status_code == 503
         assert client.get("/healthz").status_code == 200
         assert client.get("/generate.png").status_code == 200
-        work(client).batches.closed = True
+        service(client).batches.closed = True
         answer = client.get("/generate.png")
         assert answer.status_code == 503
         assert answer.headers["connection"] == "close"
@@ -191,5 +191,5 @@ def test_draining_and_closed(generators, serving):
 
 
 def test_limits_that_contradict_each_other():
-    with pytest.raises(UserError, match="--max-queue 8 has no place for the 64 images"):
+    with pytest.raises(UserError, match="--max-queue 8 has no room for the 64 images"):
         Limits(max_queue=8)

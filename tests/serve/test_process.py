@@ -50,7 +50,7 @@ def test_a_signal_ends_it_well(generators, start, number):
     assert httpx.get(f"{server.url}/generate.png?label=dog").status_code == 200
     assert server.stop(number) == 0
     assert server.errors.splitlines() == [
-        f"{signal.Signals(number).name}: ending what is in progress (again: at once)"
+        f"{signal.Signals(number).name}: finishing requests in progress (a second one exits now)"
     ]
 
 
@@ -79,7 +79,7 @@ def test_it_ends_in_time_whatever_is_in_progress(slow, start):
         assert time.monotonic() - start_time < 10
         assert {answer.result().status_code for answer in answers} <= {200, 503}
         assert answers[-1].result().status_code == 503
-    assert "requests were cut off" in server.errors
+    assert "requests were aborted" in server.errors
     assert "Traceback" not in server.errors
 
 
@@ -164,11 +164,11 @@ def test_bad_calls_are_one_line(generators, worded, tmp_path, capfd):
         for words, message in (
             ([str(tmp_path / "none.onnx")], "does not exist"),
             ([str(tmp_path)], "is a folder"),
-            ([str(tmp_path / "text.onnx")], "no whole ONNX file"),
-            ([str(worded.with_name("text_encoder.onnx"))], "it encodes texts"),
+            ([str(tmp_path / "text.onnx")], "not a complete ONNX file"),
+            ([str(worded.with_name("text_encoder.onnx"))], "encodes texts"),
             ([file, "--port", port], f"cannot serve at 127.0.0.1 port {port}"),
             ([file, "--host", "no.such.host.invalid"], "cannot serve at no.such.host.invalid"),
-            ([file, "--max-queue", "3"], "has no place for"),
+            ([file, "--max-queue", "3"], "has no room for"),
             ([file, "--port", "70000"], "'--port'"),
             ([file, "--timeout", "0"], "'--timeout'"),
         ):

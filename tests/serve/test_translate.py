@@ -59,7 +59,7 @@ def test_a_form_with_a_mask(client, painter):
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "image/png"
     translator = runtime.load_translator(painter)
-    _, expected = translator.picture(opened(image), opened(hidden))
+    _, expected = translator.translate(opened(image), opened(hidden))
     np.testing.assert_array_equal(opened(answer.content), expected)
 
 
@@ -107,8 +107,8 @@ WRONG = {
     "head only": (form(image=WHOLE[:40]), 422, "image: "),
     "broken mask": (form(image=WHOLE, mask=WHOLE[:-30]), 422, "mask: "),
     "mask of another size": (form(image=WHOLE, mask=mask(8, 8)), 422, "the mask is 8x8"),
-    "no picture": (form(image=b"hello"), 422, "not a picture"),
-    "a format for the office": (form(image=png(16, 16, kind="TIFF")), 422, "not a picture"),
+    "no picture": (form(image=b"hello"), 422, "not an image"),
+    "a format for the office": (form(image=png(16, 16, kind="TIFF")), 422, "not an image"),
     "empty body": (raw(b"", "image/png"), 422, "empty"),
     "no image": (form(mask=mask(16, 16)), 422, "no file `image`"),
     "another file": (form(image=WHOLE, picture=WHOLE), 422, "one `image`"),
@@ -152,7 +152,7 @@ def test_free_sizes_have_a_limit(slow, serving):
         assert opened(answer.content).size == (33, 30)
         answer = client.post("/translate", files={"image": png(30, 34)})
         assert answer.status_code == 413
-        assert "1,020 are made, more than the 1,000 allowed" in answer.json()["detail"]
+        assert "of 1,020, more than the 1,000 allowed" in answer.json()["detail"]
         answer = client.post("/translate", files={"image": png(16, 16), "mask": mask(16, 16)})
         assert answer.status_code == 422
         assert "takes no mask" in answer.json()["detail"]

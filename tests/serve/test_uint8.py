@@ -13,7 +13,7 @@ from PIL import Image
 
 from tfgan2.images import grid
 from tfgan2.inputs.latents import draw_latents
-from tfgan2.runtime.translator import middle
+from tfgan2.runtime.translator import middle_mask
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_every_kind_of_answer(rounding, serving, name):
 def test_a_translator(tmp_path_factory, serving):
     import keras
 
-    from tfgan2.export import Network, Options, export_networks
+    from tfgan2.export import ExportSpec, Options, export_networks
 
     layers = keras.layers
     keras.utils.set_random_seed(2)
@@ -93,13 +93,13 @@ def test_a_translator(tmp_path_factory, serving):
     x = layers.Conv2D(3, 3, padding="same", activation="tanh")(layers.Concatenate()([image, mask]))
     folder = tmp_path_factory.mktemp("translator")
     facts = {"size": [16, 16], "multiple": 1, "scale": 1}
-    network = Network(keras.Model([image, mask], x), facts)
+    network = ExportSpec(keras.Model([image, mask], x), facts=facts)
     export_networks(
         {"generator": network}, folder, Options(["onnx"], output="uint8", batch=2, images=16)
     )
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
     picture = Image.fromarray(pixels)
-    hidden = np.asarray(middle(picture))[..., None] > 0
+    hidden = np.asarray(middle_mask(picture))[..., None] > 0
     values = np.repeat(pixels[None].astype(np.float32) / 127.5 - 1, 2, axis=0)
     masks = np.repeat(hidden[None].astype(np.float32), 2, axis=0)
     made = raw(folder / "generator.onnx", {"input": values, "mask": masks})[0]

@@ -13,7 +13,7 @@ from PIL import Image
 from tfgan2 import runtime, web
 from tfgan2.images import grid, to_pil, to_uint8
 from tfgan2.inputs.latents import draw_latents, slerp
-from tfgan2.runtime.translator import middle
+from tfgan2.runtime.translator import middle_mask
 from tfgan2.web import ort
 
 LATENTS = """async ({ seed, count, dim, distribution }) => {
@@ -94,7 +94,7 @@ def test_latents_become_uint8(open_page, rounded, name):
     page, generator = open_page(rounded[name]), runtime.load(rounded[name])
     names = max(1, len(generator.class_names or generator.captions))
     columns = names * round(4 / names)
-    images = to_uint8(generator.generate(columns * round(16 / columns), seed=0)[0])
+    images = to_uint8(generator.generate(columns * round(16 / columns), seed=0))
     settled(page, "#grid button:last-child canvas", images[-1].repeat(3 // images.shape[-1], -1))
     assert_same(pixels(page, "() => tfgan2.shown()"), images[0])
     assert_same(downloaded(page, "#save")[1], images[0])
@@ -106,7 +106,7 @@ def test_pictures_become_uint8(open_page, rounded, name, tmp_path):
     page, translator = open_page(rounded[name]), runtime.load_translator(rounded[name])
     size, mode = ((21, 13) if name == "free" else (16, 16)), ("L" if name == "masked" else "RGB")
     picture, path = picture_file(tmp_path, size, mode)
-    _, made = translator.picture(picture, middle(picture) if name == "masked" else None)
+    _, made = translator.translate(picture, middle_mask(picture) if name == "masked" else None)
     page.set_input_files("#file", path)
     settled(page, "#made", np.asarray(made.convert("RGB")))
     assert_same(downloaded(page, "#save-image")[1][..., 0], np.asarray(made.getchannel(0)))
@@ -118,7 +118,7 @@ def test_a_picture_soon_after_opening(open_page, labelled, capsys):
     with capsys.disabled():
         print(f"\nfirst picture after {milliseconds:.0f} ms")
     assert milliseconds < 10_000
-    images, _, _ = runtime.load(labelled).generate(1, seed=0)
+    images = runtime.load(labelled).generate(1, seed=0)
     assert_same(shown(page), to_uint8(images[0]))
     assert "Ready after" in page.inner_text("#message")
     assert "12×12 pixels in" in page.inner_text("#facts")
@@ -128,15 +128,15 @@ def test_seed_number_and_class(open_page, labelled):
     page = open_page(labelled)
     generator = runtime.load(labelled)
     page.fill("#seed", "7")
-    settled(page, "#picture", to_uint8(generator.generate(1, seed=7, label=0)[0][0]))
+    settled(page, "#picture", to_uint8(generator.generate(1, seed=7, label=0)[0]))
     page.click("text=two words")
-    settled(page, "#picture", to_uint8(generator.generate(1, seed=7, label=2)[0][0]))
+    settled(page, "#picture", to_uint8(generator.generate(1, seed=7, label=2)[0]))
     page.fill("#index", "5")
-    settled(page, "#picture", to_uint8(generator.generate(6, seed=7, label=2)[0][5]))
+    settled(page, "#picture", to_uint8(generator.generate(6, seed=7, label=2)[5]))
     # From class to class without a mouse.
     page.focus("input[name=choice]:checked")
     page.keyboard.press("ArrowLeft")
-    settled(page, "#picture", to_uint8(generator.generate(6, seed=7, label=1)[0][5]))
+    settled(page, "#picture", to_uint8(generator.generate(6, seed=7, label=1)[5]))
     # What is no seed changes nothing.
     page.fill("#seed", "-3")
     assert page.evaluate("tfgan2.state.seed") == 7
@@ -188,11 +188,11 @@ def test_between_two_seeds(open_page, labelled):
         latent = slerp(*ends, np.array([weight]))
         settled(page, "#middle", to_uint8(generator(latent, np.array([0])))[0])
     for place, seed in (("first", 3), ("last", 8)):
-        end = to_uint8(generator.generate(1, seed=seed, label=0)[0][0])
+        end = to_uint8(generator.generate(1, seed=seed, label=0)[0])
         settled(page, f"#strip canvas:{place}-child", end)
     name, made = downloaded(page, "#save-way")
     assert name == "cgan-pets-b-seeds-3-8-at-100.png"
-    assert_same(made, to_uint8(generator.generate(1, seed=8, label=0)[0][0]))
+    assert_same(made, to_uint8(generator.generate(1, seed=8, label=0)[0]))
 
     page.click("#play")
     page.wait_for_function("document.getElementById('way').value < 0.9")
@@ -203,7 +203,7 @@ def test_between_two_seeds(open_page, labelled):
 def test_the_grid_is_that_of_generate(open_page, labelled):
     page, generator = open_page(labelled), runtime.load(labelled)
     page.fill("#seed", "4")
-    images = to_uint8(generator.generate(15, seed=4)[0])  # all classes in turn, whole rows
+    images = to_uint8(generator.generate(15, seed=4))  # all classes in turn, whole rows
     settled(page, "#grid button:last-child canvas", images[14])
     assert page.locator("#grid button").count() == 15
     name, made = downloaded(page, "#save-grid")
@@ -214,12 +214,12 @@ def test_the_grid_is_that_of_generate(open_page, labelled):
     settled(page, "#picture", images[5])
     assert page.input_value("#index") == "5"
     assert page.is_checked("label:has-text('two words') input")
-    end = to_uint8(generator.generate(1, seed=1, label=2)[0][0])
+    end = to_uint8(generator.generate(1, seed=1, label=2)[0])
     settled(page, "#strip canvas:last-child", end)
 
     page.uncheck("#in-turn")
     page.select_option("#count", "36")
-    images = to_uint8(generator.generate(36, seed=4, label=2)[0])
+    images = to_uint8(generator.generate(36, seed=4, label=2))
     settled(page, "#grid button:last-child canvas", images[35])
     assert_same(downloaded(page, "#save-grid")[1], grid(images))
 
@@ -240,7 +240,7 @@ def test_a_download_holds_the_pixels_that_are_shown(open_page, name, mode, reque
 def test_uniform_latents_and_a_fixed_batch(open_page, uniform):
     page, generator = open_page(uniform), runtime.load(uniform)
     assert not page.is_visible("#choices")
-    images = to_uint8(generator.generate(16, seed=0)[0])
+    images = to_uint8(generator.generate(16, seed=0))
     settled(page, "#grid button:last-child canvas", np.broadcast_to(images[15], (12, 12, 3)))
     assert_same(downloaded(page, "#save-grid")[1], grid(images))
 
@@ -248,9 +248,9 @@ def test_uniform_latents_and_a_fixed_batch(open_page, uniform):
 def test_captions(open_page, told):
     page, generator = open_page(told), runtime.load(told)
     page.click("text=a dark picture")
-    expected = to_uint8(generator.generate(1, seed=0, text="a dark picture")[0][0])
+    expected = to_uint8(generator.generate(1, seed=0, text="a dark picture")[0])
     settled(page, "#picture", np.broadcast_to(expected, (12, 12, 3)))
-    bright = to_uint8(generator.generate(1, seed=0, text="a bright picture")[0][0])
+    bright = to_uint8(generator.generate(1, seed=0, text="a bright picture")[0])
     assert np.abs(bright.astype(int) - expected).max() > 5
 
 
@@ -266,7 +266,7 @@ def test_a_picture_becomes_a_picture(open_page, translators, tmp_path):
     page = open_page(translators["fixed"])
     picture, path = picture_file(tmp_path, (16, 16))
     page.set_input_files("#file", path)
-    taken, made = runtime.load_translator(translators["fixed"]).picture(picture)
+    taken, made = runtime.load_translator(translators["fixed"]).translate(picture)
     settled(page, "#made", np.asarray(made))
     np.testing.assert_array_equal(shown(page, "#taken"), np.asarray(taken))
     assert_same(downloaded(page, "#save-image")[1], np.asarray(made))
@@ -285,7 +285,7 @@ def test_what_is_no_picture_is_told(open_page, translators, tmp_path):
     message = page.evaluate(
         "() => tfgan2.take(new File(['no'], 'note.png')).catch((error) => error.message)"
     )
-    assert message == "note.png is no picture that this browser can read."
+    assert message == "note.png is not an image that this browser can read."
 
 
 def test_a_mask_is_painted(open_page, translators, tmp_path):
@@ -295,7 +295,7 @@ def test_a_mask_is_painted(open_page, translators, tmp_path):
 
     def agrees():
         mask = np.array(page.evaluate("[...tfgan2.taken().mask]"), np.uint8).reshape(16, 16)
-        taken, made = translator.picture(picture, Image.fromarray(mask * np.uint8(255)))
+        taken, made = translator.translate(picture, Image.fromarray(mask * np.uint8(255)))
         settled(page, "#made", np.asarray(made)[..., None].repeat(3, axis=-1))
         settled(page, "#taken", np.asarray(taken)[..., None].repeat(3, axis=-1))
         return mask
@@ -322,7 +322,7 @@ def test_any_size_by_mirrored_borders(open_page, translators, tmp_path):
     page = open_page(translators["free"])
     picture, path = picture_file(tmp_path, (21, 13))
     page.set_input_files("#file", path)
-    _, made = runtime.load_translator(translators["free"]).picture(picture)
+    _, made = runtime.load_translator(translators["free"]).translate(picture)
     assert made.size == (42, 26)
     settled(page, "#made", np.asarray(made))
     # Of more pixels than a phone could stand.
@@ -391,7 +391,7 @@ def test_the_runtime_from_the_cdn(blank, site, labelled, ort_web):
     from_cdn(blank, ort_web)
     blank.goto(f"{address}/cdn/")
     blank.evaluate("tfgan2.ready.then(() => true)")
-    images, _, _ = runtime.load(labelled).generate(1, seed=0)
+    images = runtime.load(labelled).generate(1, seed=0)
     assert_same(shown(blank), to_uint8(images[0]))
 
 

@@ -445,9 +445,9 @@ def _tensorflow(display: Display, strategy: str) -> tuple[str, Worker]:
     from tfgan2.training.loop import make_deterministic
 
     make_deterministic()
-    from tfgan2.distributed.strategies import Worker, make_strategy
+    from tfgan2.distributed.strategies import Worker
 
-    place = Worker.of(make_strategy(strategy, display.say))
+    place = Worker.start(strategy, display.say)
     if place.replicas > 1:
         processes = f" in {place.part.of} processes" if place.part.of > 1 else ""
         devices += f", {place.replicas} replicas{processes}"

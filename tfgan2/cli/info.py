@@ -1,9 +1,9 @@
-"""tfgan2 info"""
+"""`tfgan2 info`: a flavour's paper and hyperparameters, or what training it costs."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,112 +13,66 @@ from tfgan2.errors import UserError
 COST = "With --cost"
 
 
+def cost_option(*names: str, help: str, **options: Any) -> Any:
+    """Returns an option that needs --cost."""
+    return typer.Option(*names, help=help, rich_help_panel=COST, **options)
+
+
 def info(
-    name: Annotated[str, typer.Argument(help="A flavour; `tfgan2 models` lists them.")],
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Flavour; `tfgan2 models` lists them.")],
     cost: Annotated[
-        bool,
-        typer.Option(
-            "--cost", help="Count what training costs, time it here, predict it for GPUs."
-        ),
+        bool, typer.Option("--cost", help="Count what training costs, and time it here.")
     ] = False,
-    image_size: Annotated[
-        int | None, typer.Option(min=4, help="Edge; default 32.", rich_help_panel=COST)
-    ] = None,
-    channels: Annotated[
-        int | None, typer.Option(min=1, max=4, help="Default 3.", rich_help_panel=COST)
-    ] = None,
+    image_size: Annotated[int, cost_option(min=4, help="Height and width of the images.")] = 32,
+    channels: Annotated[int, cost_option(min=1, max=4, help="Channels of the images.")] = 3,
     batch_size: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="Images per update and GPU; default as `fit`.", rich_help_panel=COST
-        ),
+        cost_option(min=1, help="Images per update.", show_default="that of fit"),
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="A hyperparameter. Repeatable.", rich_help_panel=COST
-        ),
+        cost_option("--set", metavar="KEY=VALUE", help="Hyperparameter. Repeatable."),
     ] = None,
-    precision: Annotated[
-        Precision | None, typer.Option(help="Default float32.", rich_help_panel=COST)
-    ] = None,
-    xla: Annotated[
-        bool | None,
-        typer.Option("--xla/--no-xla", help="Of what is timed; default on.", rich_help_panel=COST),
-    ] = None,
-    measure: Annotated[
-        bool | None,
-        typer.Option(
-            "--measure/--no-measure", help="Time steps here; default on.", rich_help_panel=COST
-        ),
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(min=1, help="How many are timed; default 10.", rich_help_panel=COST),
-    ] = None,
-    gpu: Annotated[
-        str | None,
-        typer.Option(
-            help="Predict for this one, in detail: t4, v100, rtx4090, a100, h100; default: all.",
-            rich_help_panel=COST,
-        ),
-    ] = None,
-    network: Annotated[
-        str | None,
-        typer.Option(
-            help="Between machines: ndr, hdr, edr, ethernet; default: what is usual.",
-            rich_help_panel=COST,
-        ),
-    ] = None,
+    precision: Annotated[Precision, cost_option(help="Keras' dtype policy.")] = Precision.float32,
+    xla: Annotated[bool, cost_option("--xla/--no-xla", help="Compile timed steps.")] = True,
+    measure: Annotated[bool, cost_option("--measure/--no-measure", help="Time steps.")] = True,
+    steps: Annotated[int, cost_option(min=1, help="Number of timed steps.")] = 10,
     json_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--json", metavar="FILE", help="Write the figures there, too.", rich_help_panel=COST
-        ),
+        Path | None, cost_option("--json", metavar="FILE", help="Write the figures to this file.")
     ] = None,
 ) -> None:
-    """Show a flavour: its paper and its hyperparameters, or what training it costs."""
-    asked = {
-        "--image-size": image_size,
-        "--channels": channels,
-        "--batch-size": batch_size,
-        "--set": settings,
-        "--precision": precision,
-        "--xla": xla,
-        "--measure": measure,
-        "--steps": steps,
-        "--gpu": gpu,
-        "--network": network,
-        "--json": json_file,
+    """Show a flavour's paper and hyperparameters, or what training it costs."""
+    used = {
+        option.name: option.opts[0]
+        for option in context.command.params
+        if getattr(option, "rich_help_panel", None) == COST
+        and getattr(context.get_parameter_source(str(option.name)), "name", "") == "COMMANDLINE"
     }
     if not cost:
-        for option, value in asked.items():
-            if value is not None:
-                raise UserError(f"{option} is of what training costs: give --cost, too")
-        _show(name)
+        if used:
+            raise UserError(f"{next(iter(used.values()))} needs --cost")
+        _describe(name)
         return
-    if measure is False and (xla is not None or steps is not None):
-        raise UserError("--xla and --steps are of what is timed: leave them out with --no-measure")
+    if not measure and used.keys() & {"xla", "steps"}:
+        raise UserError("--xla and --steps have no effect with --no-measure: leave them out")
     from tfgan2 import hyperparameters
     from tfgan2.cli import cost as costs
-    from tfgan2.costs.report import Asked
+    from tfgan2.costs.report import CostRequest
 
-    size = image_size or 32
-    wanted = Asked(
+    request = CostRequest(
         flavour=name,
-        image_shape=(size, size, channels or 3),
+        image_shape=(image_size, image_size, channels),
         batch_size=batch_size,
         hyperparameters=hyperparameters.parse_settings(name, settings or ()),
-        precision=precision.value if precision else "float32",
-        xla=xla is not False,
-        steps=0 if measure is False else steps or 10,
-        gpu=gpu,
-        network=network,
+        precision=precision.value,
+        xla=xla,
+        steps=steps if measure else 0,
     )
-    costs.show(wanted, json_file)
+    costs.show(request, json_file)
 
 
-def _show(name: str) -> None:
+def _describe(name: str) -> None:
     from rich.console import Console
     from rich.table import Table
 

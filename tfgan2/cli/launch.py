@@ -15,25 +15,24 @@ from tfgan2.errors import UserError
 def launch(
     words: Annotated[
         list[str],
-        typer.Argument(metavar="-- fit …", help="What each of them runs.", show_default=False),
+        typer.Argument(metavar="-- fit …", help="Command of each process.", show_default=False),
     ],
-    workers: Annotated[int, typer.Option(min=1, help="How many processes.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 2,
     port: Annotated[
         int | None,
-        typer.Option(min=1024, max=65_000, help="The first port.", show_default="free ones"),
+        typer.Option(min=1024, max=65_000, help="First port.", show_default="free ports"),
     ] = None,
 ) -> None:
-    """Train with several processes of this machine, as several machines would."""
+    """Train with several processes on this machine."""
     from tfgan2.distributed import launcher
 
     if words[0] != "fit":
-        raise UserError("launch starts `fit`: tfgan2 launch --workers 2 -- fit dcgan …")
+        raise UserError("launch only starts fit: give tfgan2 launch --workers 2 -- fit dcgan …")
     if os.environ.get("TF_CONFIG"):
-        raise UserError("TF_CONFIG is set already: on several machines start `tfgan2 fit` on each")
+        raise UserError("TF_CONFIG is set already: on several machines, start `tfgan2 fit` on each")
     if not {word.partition("=")[0] for word in words} & {"--out", "--resume"}:
-        raise UserError("several workers train one run: give `fit` --out")
-    # By this very Python, whatever PATH says.
-    start = "from tfgan2.cli import main; main()"
-    command = [sys.executable, "-c", start, *words]
+        raise UserError("no run directory for all workers: give `fit` --out")
+    program = "from tfgan2.cli import main; main()"  # of this Python, whatever PATH says
+    command = [sys.executable, "-c", program, *words]
     code = launcher.run(command, launcher.addresses(workers, port), cwd=Path.cwd())
     raise typer.Exit(code)

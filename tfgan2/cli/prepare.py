@@ -58,7 +58,7 @@ def prepare(
     megabytes = sum(shard.bytes for shard in index.shards) / 1e6
     classes = f" of {len(index.class_names)} classes" if index.class_names else ""
     display.say(
-        f"{path}: {index.num_images:,} pictures{classes}, {megabytes:,.1f} MB in "
+        f"{path}: {index.num_images:,} images{classes}, {megabytes:,.1f} MB in "
         f"{len(index.shards)} shards\nnext:\n"
         f"  tfgan2 fit dcgan --dataset {shlex.quote(f'prepared:{path}')}"
     )

@@ -1,5 +1,5 @@
-"""What training costs: counted in the graph, measured here, predicted for GPUs.
+"""What training a flavour costs: counted in the graph of a step, and measured on this machine.
 
-`graph` counts any concrete function, `model` any flavour, `prediction` knows numbers alone. Nothing
-here knows a flavour by name.
+`graph` counts any concrete function, `model` any flavour, `measuring` times steps. Nothing here
+knows a flavour by name.
 """

@@ -1,23 +1,23 @@
-"""What a graph computes and moves: products by their shapes, bytes by the tensors of every op.
+"""Counts what a graph computes and moves: FLOPs by shapes, bytes by the tensors of every op.
 
-`tf.compat.v1.profiler` has formulae, too, but neither follows calls of functions nor leaves out
-what is pruned before a graph runs, and takes what it does not know for free.
+`tf.compat.v1.profiler` has formulas too, but it does not follow function calls, counts ops that are
+pruned before a graph runs, and takes unknown ops for free.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import tensorflow as tf
 
 from tfgan2.errors import UserError
 
-# Where a convolution has its kernel, and what is as large as its output. Forward or backward, each
-# place of that meets the whole kernel.
+# Of each convolution the kernel, and the tensor whose every position meets the whole kernel.
 _INPUT, _OUTPUT = "inputs", "outputs"
 _FORWARD = ((_INPUT, 1), (_OUTPUT, 0))
 _TO_INPUT = ((_INPUT, 1), (_INPUT, 2))
@@ -33,17 +33,14 @@ _CONVOLUTIONS = {
     "Conv3DBackpropInputV2": _TO_INPUT,
     "Conv3DBackpropFilterV2": _TO_KERNEL,
 }
-_PRODUCTS = re.compile("MatMul|Conv[0-9]|Einsum|LSTM|GRU|XlaDot|XlaConv")
+_MATRIX_OPS = re.compile("MatMul|Conv[0-9]|Einsum|LSTM|GRU|XlaDot|XlaConv")
 _CALLS = {
-    "PartitionedCall": ("f",),
-    "StatefulPartitionedCall": ("f",),
-    "If": ("then_branch", "else_branch"),
-    "StatelessIf": ("then_branch", "else_branch"),
-    "Case": ("branches",),
-    "StatelessCase": ("branches",),
+    **dict.fromkeys(("PartitionedCall", "StatefulPartitionedCall"), ("f",)),
+    **dict.fromkeys(("If", "StatelessIf"), ("then_branch", "else_branch")),
+    **dict.fromkeys(("Case", "StatelessCase"), ("branches",)),
 }
 _LOOPS = ("While", "StatelessWhile", "For", "Map", "Scan", "ParallelFor")
-# They name a tensor, or look at its shape, and move nothing.
+# These name a tensor or read its shape, and move nothing.
 _FREE = (
     *("Const", "Placeholder", "PlaceholderWithDefault", "VarHandleOp", "ReadVariableOp", "NoOp"),
     *("Identity", "IdentityN", "StopGradient", "PreventGradient", "Reshape", "Squeeze"),
@@ -54,100 +51,91 @@ _FREE = (
 
 @dataclass(frozen=True)
 class Work:
-    """What one call of a graph does, as it is written: nothing fused, nothing rewritten.
+    """What one call of a graph does as it is written, before anything is fused or rewritten.
 
-    Products are matrix products and convolutions, of which alone FLOPs are counted: two for each
-    multiplication and addition, those with a border's zeros included. All other ops are counted by
-    the bytes that they read and write, which is what they take time for.
+    FLOPs are those of matrix multiplications and convolutions: two for each multiplication with its
+    addition, including those with zeros of a border. Other ops count with the bytes they move.
 
     Attributes:
-        flops: of products, by the name of their dtype.
-        by_op: the same FLOPs, by the type of the op.
-        products: how many there are.
-        product_bytes: what they read and write.
-        others: how many other ops there are that make or assign floating values.
-        other_bytes: what these read and write.
-        written_bytes: what all ops write, products included.
-        unsized: ops whose sizes the graph does not tell, and whose bytes are left out.
+        flops_by_op: FLOPs by the type of the op.
+        flops_by_dtype: the same FLOPs by dtype.
+        matrix_ops: number of matrix multiplications and convolutions.
+        moved_bytes: bytes that all ops read and write.
+        written_bytes: bytes that all ops write.
+        unsized_ops: ops of unknown size, whose bytes are left out.
+        gradient_bytes: size of the gradients that optimizers apply; only counted of models.
+        updates: number of times that optimizers apply gradients; likewise.
     """
 
-    flops: Mapping[str, float] = field(default_factory=dict)
-    by_op: Mapping[str, float] = field(default_factory=dict)
-    products: float = 0
-    product_bytes: float = 0
-    others: float = 0
-    other_bytes: float = 0
+    flops_by_op: Mapping[str, float] = field(default_factory=dict)
+    flops_by_dtype: Mapping[str, float] = field(default_factory=dict)
+    matrix_ops: float = 0
+    moved_bytes: float = 0
     written_bytes: float = 0
-    unsized: float = 0
+    unsized_ops: float = 0
+    gradient_bytes: float = 0
+    updates: float = 0
 
     @property
-    def total_flops(self) -> float:
-        """Of all dtypes."""
-        return sum(self.flops.values())
+    def flops(self) -> float:
+        """FLOPs of all ops."""
+        return sum(self.flops_by_op.values())
 
-    def __add__(self, other: Work) -> Work:
-        return Work(*map(_added, self._values(), other._values()))
-
-    def __mul__(self, factor: float) -> Work:
-        return Work(*(_scaled(value, factor) for value in self._values()))
-
-    def _values(self) -> list[Any]:
-        return [getattr(self, name) for name in self.__dataclass_fields__]
-
-
-def _added(one: Any, other: Any) -> Any:
-    if not isinstance(one, Mapping):
-        return one + other
-    return {key: one.get(key, 0) + other.get(key, 0) for key in {**one, **other}}
-
-
-def _scaled(value: Any, factor: float) -> Any:
-    if not isinstance(value, Mapping):
-        return value * factor
-    return {key: part * factor for key, part in value.items()}
+    @classmethod
+    def total(cls, parts: Iterable[tuple[Work, float]]) -> Work:
+        """Returns the sum of works, each times its weight."""
+        totals: dict[str, Any] = {}
+        for work, weight in parts:
+            for item in fields(cls):
+                value = getattr(work, item.name)
+                if isinstance(value, Mapping):
+                    counter = totals.setdefault(item.name, Counter())
+                    counter.update({key: number * weight for key, number in value.items()})
+                else:
+                    totals[item.name] = totals.get(item.name, 0) + value * weight
+        return cls(**totals)
 
 
 def count(function: Any) -> Work:
-    """What one call of a function does.
+    """Counts what one call of a function does.
 
     Args:
-        function: a concrete function of TensorFlow, traced with static shapes.
+        function: a concrete function, traced with static shapes.
 
     Raises:
-        UserError: a loop, whose length a graph does not tell, or a product that cannot be counted.
+        UserError: the graph holds a loop, whose length it does not show, or an op that cannot be
+            counted.
     """
-    graph = function.graph
-    return _count(graph, graph.outputs)
+    return _count(function.graph, function.graph.outputs)
 
 
-def _count(graph: Any, wanted: Sequence[tf.Tensor]) -> Work:
-    work = Work()
-    for op, used in _needed(graph, wanted):
+def _count(graph: Any, outputs: Sequence[tf.Tensor]) -> Work:
+    works = []
+    for op, used in _executed(graph, outputs):
         if op.type in _CALLS:
-            # Of several branches the dearest.
-            parts = [
+            branches = [
                 _count(inner, [inner.outputs[index] for index in used]) for inner in _functions(op)
             ]
-            work += max(parts, key=lambda part: (part.total_flops, part.written_bytes))
+            works.append(max(branches, key=lambda branch: (branch.flops, branch.written_bytes)))
         elif op.type in _LOOPS:
             raise UserError(
-                f"the graph holds a loop, {op.name}, and does not tell its length: to be counted, "
-                "write it as a loop of Python"
+                f"the length of the loop {op.name} is unknown in the graph: write it as a Python "
+                "loop to count it"
             )
         elif op.type not in _FREE:
-            work += _work(op)
-    return work
+            works.append(_work(op))
+    return Work.total((work, 1) for work in works)
 
 
-def _needed(graph: Any, wanted: Sequence[tf.Tensor]) -> Iterator[tuple[Any, list[int]]]:
-    """The ops that run: what the outputs and the side effects need; and which outputs are used.
+def _executed(graph: Any, outputs: Sequence[tf.Tensor]) -> Iterator[tuple[Any, list[int]]]:
+    """Yields the ops that outputs and side effects need, with the indices of their used outputs.
 
-    Backward passes are traced with gradients that no one asks for, such as that of the first
-    layer's input. TensorFlow leaves them out, and so must who counts.
+    Backward passes are traced with gradients that nothing uses, such as that of the first layer's
+    input. TensorFlow prunes them.
     """
-    waiting = [*(tensor.op for tensor in wanted), *graph.control_outputs]
+    waiting = [*(tensor.op for tensor in outputs), *graph.control_outputs]
     used: dict[Any, set[int]] = {op: set() for op in waiting}
-    for tensor in wanted:
+    for tensor in outputs:
         used[tensor.op].add(tensor.value_index)
     seen = set(waiting)
     while waiting:
@@ -161,37 +149,25 @@ def _needed(graph: Any, wanted: Sequence[tf.Tensor]) -> Iterator[tuple[Any, list
 
 
 def _functions(op: Any) -> list[Any]:
-    """The graphs that an op may run."""
-    named: list[Any] = []
+    """Returns the graphs that an op may call."""
+    names: list[Any] = []
     for attribute in _CALLS[op.type]:
         value = op.get_attr(attribute)
-        named += value if isinstance(value, list) else [value]
-    return [op.graph._get_function(item.name).graph for item in named]
+        names += value if isinstance(value, list) else [value]
+    return [op.graph._get_function(item.name).graph for item in names]
 
 
 def _work(op: Any) -> Work:
     flops = _flops(op)
     sizes = {side: [_bytes(tensor) for tensor in getattr(op, side)] for side in (_INPUT, _OUTPUT)}
-    unsized = any(size is None for side in sizes.values() for size in side)
     read, written = (sum(size or 0 for size in sizes[side]) for side in (_INPUT, _OUTPUT))
-    if not op.outputs:  # an assignment: what comes in is written
-        written = read
-    if flops is not None:
-        return Work(
-            flops={op.outputs[0].dtype.name: flops},
-            by_op={op.type: flops},
-            products=1,
-            product_bytes=read + written,
-            written_bytes=written,
-            unsized=int(unsized),
-        )
-    makes = op.outputs or op.inputs
     return Work(
-        # Whole numbers, such as shapes, are computed beside a GPU.
-        others=int(any(tensor.dtype.is_floating for tensor in makes)),
-        other_bytes=read + written,
-        written_bytes=written,
-        unsized=int(unsized),
+        flops_by_op={} if flops is None else {op.type: flops},
+        flops_by_dtype={} if flops is None else {op.outputs[0].dtype.name: flops},
+        matrix_ops=int(flops is not None),
+        moved_bytes=read + (written if op.outputs else read),
+        written_bytes=written if op.outputs else read,  # an assignment writes its input
+        unsized_ops=int(any(size is None for side in sizes.values() for size in side)),
     )
 
 
@@ -203,12 +179,11 @@ def _bytes(tensor: tf.Tensor) -> int | None:
 
 
 def _flops(op: Any) -> int | None:
-    """Of a product; None where the op is none."""
+    """Returns the FLOPs of a matrix multiplication or convolution, None for any other op."""
     if op.type in _CONVOLUTIONS:
-        (side, index), (made_side, made_index) = _CONVOLUTIONS[op.type]
-        kernel, made = getattr(op, side)[index], getattr(op, made_side)[made_index]
+        kernel, output = (getattr(op, side)[index] for side, index in _CONVOLUTIONS[op.type])
         last = op.get_attr("data_format").decode().endswith("C")
-        shape = _shape(op, made)
+        shape = _shape(op, output)
         positions = math.prod(shape) // shape[-1 if last else 1]
         return 2 * positions * math.prod(_shape(op, kernel))
     if op.type == "MatMul":
@@ -219,8 +194,8 @@ def _flops(op: Any) -> int | None:
         return 2 * length * math.prod(_shape(op, op.outputs[0]))
     if op.type == "Einsum":
         return _einsum_flops(op)
-    if _PRODUCTS.search(op.type):
-        raise UserError(f"it is not known how to count {op.type}, {op.name} in the graph")
+    if _MATRIX_OPS.search(op.type):
+        raise UserError(f"ops of type {op.type} cannot be counted: {op.name}")
     return None
 
 
@@ -229,7 +204,7 @@ def _einsum_flops(op: Any) -> int | None:
     if len(operands) == 1:  # a transposition or a sum
         return None
     if any("." in operand for operand in operands):
-        raise UserError(f"it is not known how to count an Einsum with ..., {op.name} in the graph")
+        raise UserError(f"an Einsum with ... cannot be counted: {op.name}")
     sizes: dict[str, int] = {}
     for operand, tensor in zip(operands, op.inputs, strict=True):
         sizes.update(zip(operand, _shape(op, tensor), strict=True))
@@ -239,7 +214,7 @@ def _einsum_flops(op: Any) -> int | None:
 def _shape(op: Any, tensor: tf.Tensor) -> list[int]:
     if not tensor.shape.is_fully_defined():
         raise UserError(
-            f"the graph does not tell the sizes of {op.type}, {op.name}: {tensor.shape}; to be "
-            "counted, it must be traced with a fixed batch"
+            f"{op.type} {op.name} has an unknown shape {tensor.shape}: trace the function with a "
+            "fixed batch size to count it"
         )
     return tensor.shape.as_list()

@@ -1,10 +1,10 @@
-"""What training takes on this machine, on made-up data."""
+"""Times training steps on this machine, on random data."""
 
 from __future__ import annotations
 
 import time
+import timeit
 from collections.abc import Callable
-from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -12,42 +12,19 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.costs.model import planned_phases
-from tfgan2.kernels.rewriting import compiled_update
+from tfgan2.inputs.words import FIRST
+from tfgan2.kernels import compiled_update
 from tfgan2.models.base import GenerativeModel
 
 CLASSES, VOCABULARY, CAPTION_LENGTH = 10, 1000, 16
-_PEAK_SIZE = 2048
+_MATRIX_SIZE = 2048
 
 
-@dataclass(frozen=True)
-class Measured:
-    """How long steps took.
-
-    Attributes:
-        seconds: of the median step of each phase, compiling left out.
-        seconds_per_step: on average over all phases, by their shares of the steps.
-        images_per_second: real samples, as `tfgan2 fit` counts them.
-        steps: how many of each phase were timed.
-        peak_flops: products of float32 matrices per second that this machine manages.
-        devices: what computed.
-    """
-
-    seconds: dict[str, float]
-    seconds_per_step: float
-    images_per_second: float
-    steps: int
-    peak_flops: float
-    devices: str
-
-
-def made_up_facts(image_shape: tuple[int, int, int]) -> dict[str, Any]:
-    """What a dataset of any kind would tell of itself.
+def random_data_facts(image_shape: tuple[int, int, int]) -> dict[str, Any]:
+    """Returns what `GenerativeModel.data_hyperparameters` takes, for a dataset of any kind.
 
     Args:
-        image_shape: (height, width, channels), of inputs and outputs alike.
-
-    Returns:
-        What `GenerativeModel.data_hyperparameters` takes.
+        image_shape: (height, width, channels) of inputs and outputs.
     """
     vocabulary = tuple(f"word{number}" for number in range(VOCABULARY))
     return {
@@ -60,15 +37,13 @@ def made_up_facts(image_shape: tuple[int, int, int]) -> dict[str, Any]:
     }
 
 
-def made_up_batch(model: GenerativeModel, batch_size: int) -> tuple[np.ndarray, ...]:
-    """What one step takes: noise of the shape of the samples that the model trains on.
+def random_batch(model: GenerativeModel, batch_size: int) -> tuple[np.ndarray, ...]:
+    """Returns noise with the shape of the samples that one step takes.
 
     Args:
-        model: made for the data of `made_up_facts`.
-        batch_size: of an update.
+        model: built for `random_data_facts`.
+        batch_size: of one update.
     """
-    from tfgan2.inputs.words import FIRST
-
     rng = np.random.default_rng(0)
     count = batch_size * model.batches_per_step
 
@@ -89,18 +64,21 @@ def measure(
     *,
     steps: int = 10,
     xla: bool = True,
-    devices: str = "CPU",
     progress: Callable[[str, int, int], None] = lambda text, done, total: None,
-) -> Measured:
+) -> dict[str, Any]:
     """Trains some steps of every phase and times them.
 
     Args:
-        model: compiled and planned; its weights move.
-        batch: as for `tfgan2.costs.model.count_model`; it stays in memory, no data are read.
-        steps: how many of each phase are timed, at least 1, after two that are not.
-        xla: compile with XLA, as `fit` does.
-        devices: for the report.
-        progress: called with what is being done, how much of it is done, and of how much.
+        model: compiled and planned; its weights change.
+        batch: what one step takes; it stays in memory, no data are read.
+        steps: number of timed steps of each phase, at least 1, after two that are not timed.
+        xla: whether to compile with XLA, as `fit` does.
+        progress: called with what is being done, how much is done, and of how much.
+
+    Returns:
+        Fit for JSON: the "seconds" of the median step of each phase without compilation, the mean
+        "seconds_per_step" over the phases by their shares, "images_per_second" as `fit` counts
+        them, "steps", "xla", and "peak_flops", those of a large matrix multiplication per second.
     """
     parts = tuple(tf.constant(part) for part in batch)
     shares, seconds = planned_phases(model), {}
@@ -117,15 +95,19 @@ def measure(
             times.append(time.perf_counter() - started)
         seconds[name] = median(times[2:])
     mean = sum(seconds[name] * share for name, share in shares.items())
-    return Measured(seconds, mean, len(batch[0]) / mean, steps, matmul_peak(), devices)
+    return {
+        "seconds": seconds,
+        "seconds_per_step": mean,
+        "images_per_second": len(batch[0]) / mean,
+        "steps": steps,
+        "peak_flops": matmul_peak(),
+        "xla": xla,
+    }
 
 
 def matmul_peak(repeats: int = 5) -> float:
-    """FLOPs per second of a product of two large float32 matrices, the best of some."""
-    one = tf.random.stateless_uniform((_PEAK_SIZE, _PEAK_SIZE), (0, 0))
-    times = []
-    for _ in range(repeats + 1):
-        started = time.perf_counter()
-        tf.matmul(one, one)[0, 0].numpy()
-        times.append(time.perf_counter() - started)
-    return 2 * _PEAK_SIZE**3 / min(times[1:])
+    """Returns the FLOPs per second of the fastest of some large float32 matrix multiplications."""
+    matrix = tf.random.stateless_uniform((_MATRIX_SIZE, _MATRIX_SIZE), (0, 0))
+    multiply = lambda: tf.matmul(matrix, matrix)[0, 0].numpy()  # noqa: E731
+    times = timeit.repeat(multiply, number=1, repeat=repeats + 1)
+    return 2 * _MATRIX_SIZE**3 / min(times[1:])

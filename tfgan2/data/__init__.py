@@ -1,23 +1,35 @@
-"""From a dataset's name to batches of images in [-1, 1]. Imports no TensorFlow until it loads."""
+"""Turns a dataset's name into batches of images in [-1, 1]; loads TensorFlow only to read data."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from tfgan2 import remote
-from tfgan2.data.catalogue import CATALOGUE, DatasetInfo
-from tfgan2.data.dataset import KINDS, Cache, ImageDataset, Progress, Request
+from tfgan2.data.catalogue import CATALOGUE, KINDS, POINTS, YOURS, DatasetInfo, info_of, kind_of
+from tfgan2.data.dataset import ImageDataset, Part
+from tfgan2.data.parallel import Progress
+from tfgan2.data.request import Cache, Request
 from tfgan2.errors import UserError
 
-__all__ = ["CATALOGUE", "KINDS", "POINTS", "DatasetInfo", "ImageDataset", "kind_of", "load_dataset"]
+__all__ = [
+    "CATALOGUE",
+    "KINDS",
+    "POINTS",
+    "DatasetInfo",
+    "ImageDataset",
+    "Part",
+    "Progress",
+    "absolute_name",
+    "kind_of",
+    "load_dataset",
+]
 
 CHANNELS = (1, 3, 4)
 SIZES = (4, 1024)
-POINTS = ("ring8", "grid25")
+CACHES = ("auto", "memory", "stream")
 DIRECTIONS = ("AtoB", "BtoA")
-_OWN = ("folder:", "prepared:", "pairs:", "unpaired:", "captions:")
-_EMBEDDED = ("digits", "faces", "digits-captions")
 
 
 def load_dataset(
@@ -37,37 +49,33 @@ def load_dataset(
     """Loads images by name.
 
     Args:
-        name: "digits", "faces", "digits-captions", or the points "ring8" and "grid25", which are
-            built in; "stacked_mnist"; "folder:PATH"; "prepared:FILE"; "pairs:DIR";
-            "unpaired:DIR_A,DIR_B"; "captions:FILE.jsonl"; or a dataset of tensorflow-datasets, such
-            as "cifar10", "emnist/letters" or, unpaired, "cycle_gan/horse2zebra".
+        name: a name or a form of name in `CATALOGUE`, such as "digits", "folder:PATH" or
+            "unpaired:DIR_A,DIR_B", or any image dataset of tensorflow-datasets.
         image_size: edge of the square images, 4…1024; not for points. Default: 16 for digits, 24
-            for faces, 64 for folders and captions, for prepared pictures that or what they were
-            scaled to, 256 for pairs and unpaired images, else the
-            dataset's own if its images are square, all of one size and no larger than 128, else 64.
-        channels: 1 grey, 3 RGB, 4 RGBA; not for points. Default: as the images are; for folders 1
-            if all are grey, else 3. Stacked_mnist has 3.
+            for faces, 64 for folders and captions, 256 for pairs and unpaired images; for prepared
+            images the size they were scaled to, else 64; for tensorflow-datasets the dataset's own
+            if its images are square, all of one size and no larger than 128, else 64.
+        channels: 1 grey, 3 RGB, 4 RGBA; not for points. Default: those of the images; for folders
+            1 if all are grey, else 3. Always 3 for stacked_mnist.
         classes: names or numbers of the classes to keep, in the order of their new labels.
-        split: for tensorflow-datasets and stacked_mnist only, "train" by default; "train[:80%]" and
-            "train+test" are possible, too.
-        data_dir: where tensorflow-datasets keeps its files, those of mnist for stacked_mnist
-            included; a folder or a place such as gs://bucket/data; other datasets do not use it.
+        split: for tensorflow-datasets and stacked_mnist only, default "train"; also parts and
+            sums, such as "train[:80%]" and "train+test".
+        data_dir: folder of tensorflow-datasets, local or remote (gs://bucket/data); other datasets
+            do not use it.
         cache: "memory" holds all images, "stream" reads them while training in constant memory,
-            "auto" holds up to 1 GiB of them. What is built in and stacked_mnist are always held.
-        skip_unreadable: leave out files of a folder that cannot be read, instead of raising.
-        hold_out: how many samples are kept out of training, as `held_out`: of tensorflow-datasets
-            those of another split where there is one. Of pairs in a folder with `test` or `val`
-            and of cycle_gan all of these are held out, whatever is asked for.
+            "auto" holds up to 1 GiB. Built-in datasets and stacked_mnist are always held.
+        skip_unreadable: leave out image files that cannot be read, instead of raising.
+        hold_out: number of samples kept out of training, as `held_out`; taken from another split
+            of tensorflow-datasets where there is one. A folder of pairs with `test` or `val`, and
+            cycle_gan, hold out exactly these, whatever `hold_out` says.
         direction: for pairs and unpaired images: "AtoB", or "BtoA" for the reverse.
-        progress: called now and then with what is being done, how much of it is done, and of how
-            much.
+        progress: called with what is being done, how much of it is done, and the total.
 
     Returns:
         The dataset, checked: every file of a folder was decoded once, prepared ones when packed.
 
     Raises:
-        UserError: an option that is not possible, an unknown name, data that cannot be downloaded
-            or read.
+        UserError: an impossible option, an unknown name, data that cannot be downloaded or read.
     """
     request = Request(
         name=name,
@@ -82,65 +90,34 @@ def load_dataset(
         direction=direction,
         progress=progress or (lambda text, done, total: None),
     )
-    _check(request)
-    if name.startswith(_OWN) and remote.is_remote(name):
-        raise UserError(
-            f"{name!r} is not on this machine: copy it here; only --data-dir may be elsewhere"
-        )
-    if name.startswith("folder:"):
-        from tfgan2.data import folder
-
-        return folder.load(request)
-    if name.startswith("prepared:"):
-        from tfgan2.data import prepared
-
-        return prepared.load(request)
-    if name.startswith(("pairs:", "unpaired:", "cycle_gan/")):
-        from tfgan2.data import pairs
-
-        if name.startswith("pairs:"):
-            return pairs.load_pairs(request)
-        if name.startswith("unpaired:"):
-            return pairs.load_unpaired(request)
-        return pairs.load_cycle_gan(request)
-    if name.startswith("captions:") or name == "digits-captions":
-        from tfgan2.data import captions
-
-        return (captions.load_digits if name == "digits-captions" else captions.load_file)(request)
-    if name in ("digits", "faces"):
-        from tfgan2.data import embedded
-
-        return embedded.load(request)
-    if name in POINTS:
-        from tfgan2.data import points
-
-        return points.load(request)
-    if name == "stacked_mnist":
-        from tfgan2.data import stacked
-
-        return stacked.load(request)
-    from tfgan2.data import records
-
-    return records.load(request)
+    info = info_of(name)
+    _check(request, info)
+    module, _, function = info.loader.partition(".")
+    return getattr(import_module(f"tfgan2.data.{module}"), function)(request)
 
 
-def kind_of(name: str) -> str:
-    """The kind of the samples of a dataset, one of `KINDS`, by its name alone."""
-    if name.startswith("pairs:"):
-        return "pairs"
-    if name.startswith(("unpaired:", "cycle_gan/")):
-        return "unpaired"
-    return "captions" if name.startswith("captions:") or name == "digits-captions" else "images"
+def absolute_name(name: str) -> str:
+    """Makes the paths in a dataset's name absolute, so a run can be resumed from any directory.
+
+    Names without paths, remote paths and empty paths stay as they are.
+    """
+    form, _, paths = name.partition(":")
+    if info_of(name).source != YOURS or not paths:
+        return name
+    each = [path.strip() for path in paths.split(",")] if form == "unpaired" else [paths]
+    return f"{form}:{','.join(remote.absolute(path) if path else '' for path in each)}"
 
 
-def _check(request: Request) -> None:
-    if request.name in POINTS:
-        unfit = {"--image-size": request.image_size, "--channels": request.channels}
-        for option, value in unfit.items():
-            if value is not None:
-                raise UserError(
-                    f"dataset {request.name!r} holds points, not pictures: leave {option} out"
-                )
+def _check(request: Request, info: DatasetInfo) -> None:
+    """Raises a UserError for options that are impossible, or do not fit the dataset."""
+    for fits, value, problem in (
+        (not info.is_points, request.image_size, "holds points, not images: leave --image-size"),
+        (not info.is_points, request.channels, "holds points, not images: leave --channels"),
+        (info.has_splits, request.split, "has no splits: leave --split"),
+        (info.has_labels, request.classes, "has no labels: leave --classes"),
+    ):
+        if not fits and value is not None:
+            raise UserError(f"dataset {request.name!r} {problem} out")
     size, (smallest, largest) = request.image_size, SIZES
     if size is not None and (type(size) is not int or not smallest <= size <= largest):
         raise UserError(
@@ -150,18 +127,15 @@ def _check(request: Request) -> None:
         raise UserError(
             f"{request.channels} channels are not possible: give 1 (grey), 3 (RGB) or 4 (RGBA)"
         )
-    if request.cache not in ("auto", "memory", "stream"):
-        raise UserError(f"unknown cache {request.cache!r}: choose from auto, memory, stream")
-    without = request.name.startswith((*_OWN, "cycle_gan/"))
-    if (without or request.name in (*_EMBEDDED, *POINTS)) and request.split is not None:
-        raise UserError(f"dataset {request.name!r} has no splits: leave --split out")
+    if request.cache not in CACHES:
+        raise UserError(f"unknown cache {request.cache!r}: choose from {', '.join(CACHES)}")
     if request.hold_out < 0:
-        raise UserError("--hold-out must not be negative")
+        raise UserError(f"--hold-out must be 0 or more, not {request.hold_out}")
     if request.direction not in DIRECTIONS:
         raise UserError(f"direction {request.direction!r} is not possible: give AtoB or BtoA")
-    kind = kind_of(request.name)
-    if request.direction != "AtoB" and kind not in ("pairs", "unpaired"):
+    if request.direction != "AtoB" and not info.has_sides:
         raise UserError(f"dataset {request.name!r} has no sides: leave --direction out")
-    unlabelled = kind in ("pairs", "unpaired") or request.name.startswith("captions:")
-    if request.classes is not None and unlabelled:
-        raise UserError(f"dataset {request.name!r} has no labels: leave --classes out")
+    if info.source == YOURS and remote.is_remote(request.name):
+        raise UserError(
+            f"{request.name!r} is not on this machine: copy it here; only --data-dir may be remote"
+        )

@@ -1,41 +1,30 @@
-"""`captions:FILE.jsonl` and `digits-captions`: images with sentences that tell what they show."""
+"""`captions:FILE.jsonl` and `digits-captions`: images with captions."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tfgan2.data import embedded
-from tfgan2.data.dataset import (
-    WHOLE,
-    ImageDataset,
-    Part,
-    Request,
-    Source,
-    held,
-    with_held_out,
-)
-from tfgan2.data.files import Files, open_files
+from tfgan2.data.dataset import ImageDataset, Order, Source
+from tfgan2.data.files import Files
+from tfgan2.data.folder import DEFAULT_SIZE, open_files
+from tfgan2.data.request import Request, hold_out
+from tfgan2.data.sources import as_tensor
 from tfgan2.errors import UserError
-from tfgan2.images.files import read_image
 from tfgan2.inputs import words
 
-if TYPE_CHECKING:
-    import tensorflow as tf
-
-PREFIX = "captions:"
-DEFAULT_SIZE = 64
-LONGEST = 32
+MAX_WORDS = 32
 """Words of a caption that are kept."""
-
-_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-SHOWN = 10
+EXAMPLES = 10
 """Captions that are sampled when no text is given."""
 
+_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _SENTENCES = (
     "a handwritten {word}",
     "the digit {word}",
@@ -47,172 +36,155 @@ _SENTENCES = (
 
 
 def load_file(request: Request) -> ImageDataset:
-    """Loads pictures with captions from a file of JSON lines, {"image": path, "caption": text}.
+    """Loads images with captions from lines of JSON, {"image": path, "caption": text or list}.
 
-    A path is relative to the file's folder; a caption may be a list of several.
-
-    Raises:
-        UserError: no such file, a line that is none, a caption without words, a picture that is
-            missing or cannot be read.
+    Paths are relative to the file's folder. The labels of the images are their line numbers.
     """
-    given = request.name.removeprefix(PREFIX)
-    path = Path(given).expanduser()
+    path = Path(request.path).expanduser()
     if not path.is_file():
-        raise UserError(f"{given!r} does not exist: give captions:FILE.jsonl of an existing file")
+        raise UserError(
+            f"{request.path!r} does not exist: give captions:FILE.jsonl with an existing file"
+        )
     paths, captions = _read_lines(path)
-    everything = Files(path.parent, paths, np.arange(len(paths), dtype=np.int32))
-    channels = request.channels or everything.channels()
+    files = Files(path.parent, paths, np.arange(len(paths), dtype=np.int32))
     size = request.image_size or DEFAULT_SIZE
-    shape = (size, size, channels)
+    shape = (size, size, request.channels or files.channels())
+    encoded = Captions(captions)
+    examples = list(dict.fromkeys(texts[0] for texts in captions))
+    chosen = np.unique(np.linspace(0, len(examples) - 1, EXAMPLES).astype(int))
 
-    def read(name: str) -> np.ndarray:
-        return read_image(everything.root / name, size=size, channels=channels)
-
-    vocabulary, length = _words_of(captions)
-    encoded = _Captions(captions, vocabulary, length)
-
-    def part(indices: np.ndarray, rest: ImageDataset | None) -> ImageDataset:
-        source, good, skipped = open_files(everything.take(indices), read, shape, request)
-        assert good.labels is not None  # `everything` has some
-        used = [captions[i] for i in good.labels]
+    def build(indices: np.ndarray, held_out: ImageDataset | None) -> ImageDataset:
+        source, readable, skipped = open_files(files.take(indices), shape, request)
+        assert readable.labels is not None  # as those of `files`
         return ImageDataset(
             CaptionSource(source, encoded),
             name=request.name,
             kind="captions",
             image_shape=shape,
             class_names=(),
-            content=["captions", good.digest(), used],
+            content=["captions", readable.digest(), [captions[i] for i in readable.labels]],
             skipped=skipped,
-            held_out=rest,
-            details={
-                "vocabulary": vocabulary,
-                "caption_length": length,
-                "captions": _some([texts[0] for texts in captions]),
-            },
+            held_out=held_out,
+            details=encoded.facts([examples[i] for i in chosen]),
         )
 
-    return with_held_out(len(paths), request, part)
+    return hold_out(len(paths), request, build)
 
 
 def load_digits(request: Request) -> ImageDataset:
-    """Loads "digits-captions": the built-in digits, each with sentences that name it.
-
-    Raises:
-        UserError: a class that does not exist, or too many are to be held out.
-    """
-    digits = embedded.load(replace(request, name="digits"))
-    captions = [
+    """Loads "digits-captions": the built-in digits, each with captions that name it."""
+    digits = embedded.load_digits(replace(request, name="digits"))
+    every = [
         [sentence.format(word=word, number=number) for sentence in _SENTENCES]
-        for number, word in enumerate(_NUMBERS)
+        for number, word in enumerate(_DIGITS)
     ]
-    vocabulary, length = _words_of(captions)
-    # A class's number among those that were chosen is not the digit.
-    chosen = [captions[int(name)] for name in digits.class_names]
-    encoded = _Captions(chosen, vocabulary, length)
+    # The label of a digit is its position among the chosen classes.
+    captions = [every[int(name)] for name in digits.class_names]
+    encoded = Captions(captions, every)
 
-    def part(some: ImageDataset, rest: ImageDataset | None) -> ImageDataset:
+    def build(part: ImageDataset, held_out: ImageDataset | None) -> ImageDataset:
         return ImageDataset(
-            CaptionSource(some.source, encoded),
+            CaptionSource(part.source, encoded),
             name=request.name,
             kind="captions",
-            image_shape=some.image_shape,
+            image_shape=part.image_shape,
             class_names=(),
-            content=["digits-captions", some.fingerprint],
-            held_out=rest,
-            details={
-                "vocabulary": vocabulary,
-                "caption_length": length,
-                "captions": [texts[0] for texts in chosen],
-            },
+            content=["digits-captions", part.fingerprint],
+            held_out=held_out,
+            details=encoded.facts([texts[0] for texts in captions]),
         )
 
-    return part(digits, None if digits.held_out is None else part(digits.held_out, None))
+    return build(digits, build(digits.held_out, None) if digits.held_out else None)
 
 
 def _read_lines(path: Path) -> tuple[list[str], list[list[str]]]:
-    paths, captions = [], []
+    """Returns the paths of the images, and the captions of each."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-            image, given = entry["image"], entry["caption"]
-            texts = [given] if isinstance(given, str) else list(given)
-            if not isinstance(image, str) or not all(isinstance(text, str) for text in texts):
-                raise TypeError
-        except (ValueError, KeyError, TypeError):
-            raise UserError(
-                f'{path}, line {number}: it must be {{"image": path, "caption": text or list}}'
-            ) from None
-        if not texts or not all(words.split_words(text) for text in texts):
-            raise UserError(f"{path}, line {number}: {image!r} has a caption without words")
-        if not (path.parent / image).is_file():
-            raise UserError(
-                f"{path}, line {number}: the picture {image!r} does not exist; "
-                f"paths are relative to {path.parent}"
-            )
-        paths.append(image)
-        captions.append(texts)
-    if not paths:
-        raise UserError(f"{path} is empty: give lines of an image and its caption")
-    return paths, captions
+    entries = [
+        _read_line(line, path.parent, f"{path}, line {number}")
+        for number, line in enumerate(lines, 1)
+        if line.strip()
+    ]
+    if not entries:
+        raise UserError(f"{path} is empty: give lines with an image and its caption")
+    paths, captions = zip(*entries, strict=True)
+    return list(paths), list(captions)
 
 
-def _words_of(captions: list[list[str]]) -> tuple[list[str], int]:
-    """The vocabulary, and how many words a caption has at most."""
-    every = [text for texts in captions for text in texts]
-    longest = max(len(words.split_words(text)) for text in every)
-    return list(words.make_vocabulary(every)), min(longest, LONGEST)
+def _read_line(line: str, folder: Path, where: str) -> tuple[str, list[str]]:
+    try:
+        entry = json.loads(line)
+        image, caption = entry["image"], entry["caption"]
+        texts = [caption] if isinstance(caption, str) else list(caption)
+        if not isinstance(image, str) or not all(isinstance(text, str) for text in texts):
+            raise TypeError
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f'{where}: it must be {{"image": path, "caption": text or list}}') from None
+    if not texts or not all(words.split_words(text) for text in texts):
+        raise UserError(f"{where}: {image!r} has a caption without words")
+    if not (folder / image).is_file():
+        raise UserError(
+            f"{where}: the image {image!r} does not exist; paths are relative to {folder}"
+        )
+    return image, texts
 
 
-def _some(captions: list[str]) -> list[str]:
-    """A few different ones, evenly from all."""
-    different = list(dict.fromkeys(captions))
-    chosen = np.unique(np.linspace(0, len(different) - 1, SHOWN).astype(int))
-    return [different[i] for i in chosen]
+class Captions:
+    """The captions of all images, encoded with the vocabulary of a dataset."""
 
+    def __init__(self, captions: list[list[str]], every: list[list[str]] | None = None) -> None:
+        """
+        Args:
+            captions: the captions of each image.
+            every: those that the vocabulary is made from; default: the same.
+        """
+        texts = [text for group in every or captions for text in group]
+        self._vocabulary = list(words.make_vocabulary(texts))
+        self._length = min(max(len(words.split_words(text)) for text in texts), MAX_WORDS)
+        counts = np.array([len(group) for group in captions], np.int32)
+        # A large vocabulary leaves out the rarest words, and a caption may have no others.
+        encoded = words.encode_words(
+            [text for group in captions for text in group],
+            self._vocabulary,
+            self._length,
+            strict=False,
+        )
+        self.words = as_tensor(encoded)
+        self.counts = as_tensor(counts)
+        self.first = as_tensor((np.cumsum(counts) - counts).astype(np.int32))
 
-class _Captions:
-    """The captions of all images as tensors: some rows of words for each."""
-
-    def __init__(self, captions: list[list[str]], vocabulary: list[str], length: int) -> None:
-        every = [text for texts in captions for text in texts]
-        counts = np.array([len(texts) for texts in captions], np.int32)
-        # Of a large vocabulary the rarest words are left out, and a caption may have no others.
-        self.words = held(words.encode_words(every, vocabulary, length, strict=False))
-        self.counts = held(counts)
-        self.first = held((np.cumsum(counts) - counts).astype(np.int32))
+    def facts(self, examples: list[str]) -> dict[str, Any]:
+        """Returns the entries that captions add to the facts of a dataset."""
+        return {
+            "vocabulary": self._vocabulary,
+            "caption_length": self._length,
+            "captions": examples,
+        }
 
 
 class CaptionSource:
-    """Images whose label is the place of their captions; each time one of these is drawn."""
+    """Images whose labels are rows of `Captions`; each time one caption of the row is drawn."""
 
-    def __init__(self, source: Source, captions: _Captions) -> None:
+    def __init__(self, source: Source, captions: Captions) -> None:
         self.num_images = source.num_images
         self.in_memory = source.in_memory
         self._source = source
         self._captions = captions
 
-    def batches(
-        self, batch_size: int, *, seed: int, start: int, part: Part = WHOLE
-    ) -> tf.data.Dataset:
-        import tensorflow as tf
-
+    def batches(self, order: Order) -> tf.data.Dataset:
         captions = self._captions
 
         def with_words(first: tf.Tensor, sample: Any) -> tuple[tf.Tensor, tf.Tensor]:
             images, labels = sample
-            key = tf.stack([tf.constant(seed, tf.int64), first])
-            drawn = tf.random.stateless_uniform((batch_size,), key)[part.of_batch(batch_size)]
+            key = tf.stack([tf.constant(order.seed, tf.int64), first])
+            drawn = tf.random.stateless_uniform((order.batch_size,), key)[order.rows]
             counts = tf.gather(captions.counts, labels)
             # A draw just below 1 may round up to the count itself.
             which = tf.minimum(tf.cast(drawn * tf.cast(counts, tf.float32), tf.int32), counts - 1)
             return images, tf.gather(captions.words, tf.gather(captions.first, labels) + which)
 
-        counter = tf.data.Dataset.counter(start, batch_size)
-        samples = self._source.batches(batch_size, seed=seed, start=start, part=part)
-        return tf.data.Dataset.zip(counter, samples).map(with_words)
+        counter = tf.data.Dataset.counter(order.start, order.batch_size)
+        return tf.data.Dataset.zip(counter, self._source.batches(order)).map(with_words)

@@ -1,55 +1,124 @@
-"""Which datasets there are, for people to choose from. Imports nothing heavy."""
+"""All forms of dataset names: what each holds, and the function that loads it."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+BUILT_IN, TFDS, YOURS = "built in", "tensorflow-datasets", "your files"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of samples.
+
+    Attributes:
+        give: what to give as --dataset.
+        example: a name that can stand there.
+    """
+
+    give: str
+    example: str
+
+
+KINDS = {
+    "images": Kind("the name of a dataset of images, folder:PATH or prepared:FILE", "digits"),
+    "pairs": Kind("pairs:DIR", "pairs:DIR"),
+    "unpaired": Kind("unpaired:DIR_A,DIR_B", "unpaired:DIR_A,DIR_B"),
+    "captions": Kind("captions:FILE.jsonl, or digits-captions", "digits-captions"),
+}
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What a dataset's name stands for.
+    """Description of a dataset, or of all datasets whose names have one form.
 
     Attributes:
         summary: one line.
-        image_shape: (height, width, channels) as the dataset has them, None where sizes vary.
-        num_images: in the split that is used by default ("train"), None where it depends.
-        num_classes: 0 where there are no labels.
+        image_shape: (height, width, channels) before scaling, None where sizes vary.
+        num_images: in the default split ("train"), None where it depends.
+        num_classes: 0 without labels.
         source: "built in", "tensorflow-datasets" or "your files".
+        loader: "MODULE.FUNCTION" in `tfgan2.data`; takes a Request, returns an ImageDataset.
+        kind: one of `KINDS`.
     """
 
     summary: str
     image_shape: tuple[int, int, int] | None
     num_images: int | None
     num_classes: int
-    source: str = "tensorflow-datasets"
+    source: str = TFDS
+    loader: str = "records.load"
+    kind: str = "images"
+
+    @property
+    def is_points(self) -> bool:
+        """Whether the samples are points in the plane."""
+        return self.image_shape == (1, 1, 2)
+
+    @property
+    def has_splits(self) -> bool:
+        """Whether `split` can be chosen."""
+        return self.source == TFDS and self.kind == "images"
+
+    @property
+    def has_sides(self) -> bool:
+        """Whether `direction` can be chosen."""
+        return self.kind in ("pairs", "unpaired")
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether `classes` can be chosen, if the data have labels."""
+        return self.kind == "images" or self.source == BUILT_IN
 
 
+def _built_in(
+    summary: str,
+    image_shape: tuple[int, int, int],
+    num_images: int,
+    num_classes: int,
+    loader: str,
+    kind: str = "images",
+) -> DatasetInfo:
+    return DatasetInfo(summary, image_shape, num_images, num_classes, BUILT_IN, loader, kind)
+
+
+def _yours(summary: str, loader: str, kind: str = "images") -> DatasetInfo:
+    return DatasetInfo(summary, None, None, 0, YOURS, loader, kind)
+
+
+# A new source of data is one entry here and one module with its loader.
 CATALOGUE: dict[str, DatasetInfo] = {
-    "digits": DatasetInfo("handwritten digits, tiny", (8, 8, 1), 1797, 10, "built in"),
-    "faces": DatasetInfo("grey faces, very few", (25, 25, 1), 100, 0, "built in"),
-    "ring8": DatasetInfo("points: 8 Gaussians on a circle", (1, 1, 2), 100_000, 8, "built in"),
-    "grid25": DatasetInfo("points: 25 Gaussians on a grid", (1, 1, 2), 100_000, 25, "built in"),
-    "digits-captions": DatasetInfo(
-        "the digits, with sentences that name them", (8, 8, 1), 1797, 0, "built in"
+    "digits": _built_in("handwritten digits, tiny", (8, 8, 1), 1797, 10, "embedded.load_digits"),
+    "faces": _built_in("grey faces, very few", (25, 25, 1), 100, 0, "embedded.load_faces"),
+    "ring8": _built_in("points: 8 Gaussians on a circle", (1, 1, 2), 100_000, 8, "points.load"),
+    "grid25": _built_in("points: 25 Gaussians on a grid", (1, 1, 2), 100_000, 25, "points.load"),
+    "digits-captions": _built_in(
+        "the digits, with captions that name them",
+        (8, 8, 1),
+        1797,
+        0,
+        "captions.load_digits",
+        "captions",
     ),
-    "pairs:DIR": DatasetInfo(
-        "pairs side by side in one file, or in the subfolders A and B", None, None, 0, "your files"
+    "pairs:DIR": _yours(
+        "pairs side by side in one file, or in the subfolders A and B", "pairs.load_pairs", "pairs"
     ),
-    "unpaired:DIR_A,DIR_B": DatasetInfo(
-        "pictures of two kinds, not paired", None, None, 0, "your files"
+    "unpaired:DIR_A,DIR_B": _yours(
+        "images of two kinds, not paired", "pairs.load_unpaired", "unpaired"
     ),
-    "captions:FILE.jsonl": DatasetInfo(
-        'a line {"image": path, "caption": text} each', None, None, 0, "your files"
+    "captions:FILE.jsonl": _yours(
+        'lines of {"image": path, "caption": text}', "captions.load_file", "captions"
     ),
-    "folder:PATH": DatasetInfo(
-        "pictures in a folder; its subfolders are the classes", None, None, 0, "your files"
-    ),
-    "prepared:FILE": DatasetInfo(
-        "a folder that `tfgan2 prepare` has packed, to be read fast", None, None, 0, "your files"
-    ),
+    "folder:PATH": _yours("images in a folder; its subfolders are the classes", "folder.load"),
+    "prepared:FILE": _yours("a folder packed by `tfgan2 prepare`, fast to read", "prepared.load"),
     "mnist": DatasetInfo("handwritten digits", (28, 28, 1), 60_000, 10),
     "stacked_mnist": DatasetInfo(
-        "three digits of mnist as red, green and blue", (28, 28, 3), 128_000, 1000
+        "three digits of mnist as red, green and blue",
+        (28, 28, 3),
+        128_000,
+        1000,
+        loader="stacked.load",
     ),
     "fashion_mnist": DatasetInfo("clothes", (28, 28, 1), 60_000, 10),
     "kmnist": DatasetInfo("cursive Japanese characters", (28, 28, 1), 60_000, 10),
@@ -63,7 +132,14 @@ CATALOGUE: dict[str, DatasetInfo] = {
     "eurosat/rgb": DatasetInfo("land seen by satellite", (64, 64, 3), 27_000, 10),
     "stl10": DatasetInfo("photographs of 10 things", (96, 96, 3), 5_000, 10),
     "celeb_a": DatasetInfo("faces of celebrities", (218, 178, 3), 162_770, 0),
-    "cycle_gan/horse2zebra": DatasetInfo("horses and zebras, unpaired", (256, 256, 3), 1_334, 0),
+    "cycle_gan/horse2zebra": DatasetInfo(
+        "horses and zebras, unpaired",
+        (256, 256, 3),
+        1_334,
+        0,
+        loader="pairs.load_cycle_gan",
+        kind="unpaired",
+    ),
     "lfw": DatasetInfo("faces in the wild", (250, 250, 3), 13_233, 0),
     "horses_or_humans": DatasetInfo("rendered horses and people", (300, 300, 3), 1_027, 2),
     "rock_paper_scissors": DatasetInfo("rendered hands", (300, 300, 3), 2_520, 3),
@@ -75,3 +151,24 @@ CATALOGUE: dict[str, DatasetInfo] = {
     "stanford_dogs": DatasetInfo("dogs of 120 breeds", None, 12_000, 120),
     "food101": DatasetInfo("dishes of 101 kinds", None, 75_750, 101),
 }
+
+POINTS = tuple(name for name, info in CATALOGUE.items() if info.is_points)
+
+
+def _form(name: str) -> str:
+    """The part that all names of one form share: "folder:", "cycle_gan/", or the whole name."""
+    return re.split("(?<=[:/])", name, maxsplit=1)[0]
+
+
+_FORMS = {_form(name): info for name, info in CATALOGUE.items()}
+_OTHER = DatasetInfo("a dataset of tensorflow-datasets", None, None, 0)
+
+
+def info_of(name: str) -> DatasetInfo:
+    """Returns the entry for a name; names of no known form belong to tensorflow-datasets."""
+    return _FORMS.get(_form(name), _OTHER)
+
+
+def kind_of(name: str) -> str:
+    """Returns the kind of a dataset's samples, one of `KINDS`, from its name alone."""
+    return info_of(name).kind

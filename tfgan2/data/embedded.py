@@ -1,45 +1,60 @@
-"""The two sets of images that come with the installation and need no network."""
+"""`digits` and `faces`: images that come with the installation and need no network."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from tfgan2.data.dataset import (
-    ImageDataset,
-    MemorySource,
-    Request,
-    choose_classes,
-    with_held_out,
-)
+from tfgan2.data.dataset import ImageDataset
+from tfgan2.data.request import Request, choose_classes, hold_out, keep_classes
 from tfgan2.images.files import fit_array
 
-DEFAULT_SIZE = {"digits": 16, "faces": 24}
 
-
-def load(request: Request) -> ImageDataset:
-    """Loads "digits" or "faces"; always into memory, since they are tiny.
+def load_digits(request: Request) -> ImageDataset:
+    """Loads "digits": 1797 images of 8x8, with labels 0…9, enlarged to 16x16 by default.
 
     Raises:
-        UserError: the classes do not exist.
+        UserError: an unknown class, or too many samples to hold out.
     """
-    if request.name == "digits":
-        pixels, labels = _digits()
-        names, relabelled = choose_classes(
-            request.classes, [str(digit) for digit in range(10)], name=request.name
-        )
-        labels = relabelled[labels]
-        pixels, labels = pixels[labels >= 0], labels[labels >= 0]
-    else:
-        names, _ = choose_classes(request.classes, (), name=request.name)
-        pixels, labels = _faces(), None
-    size = request.image_size or DEFAULT_SIZE[request.name]
-    channels = request.channels or 1
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    known = [str(digit) for digit in range(10)]
+    names, labels, kept = keep_classes(request, known, digits.target)
+    return _in_memory(request, digits.images[kept] / 16, labels, names, default_size=16)
+
+
+def load_faces(request: Request) -> ImageDataset:
+    """Loads "faces": 100 grey images of 25x25, scaled to 24x24 by default.
+
+    Raises:
+        UserError: classes, since there are no labels, or too many samples to hold out.
+    """
+    from skimage.data import lfw_subset
+
+    names, _ = choose_classes(request.classes, (), name=request.name)
+    pixels = lfw_subset()[:100]  # the other hundred are no faces
+    return _in_memory(request, pixels, None, names, default_size=24)
+
+
+def _in_memory(
+    request: Request,
+    pixels: np.ndarray,
+    labels: np.ndarray | None,
+    names: tuple[str, ...],
+    *,
+    default_size: int,
+) -> ImageDataset:
+    """Builds a dataset from pixels in 0…1, shape (N, H, W)."""
+    from tfgan2.data.sources import MemorySource
+
+    size, channels = request.image_size or default_size, request.channels or 1
+    pixels = np.clip(np.rint(pixels * 255), 0, 255).astype(np.uint8)
     images = np.stack([fit_array(image, size=size, channels=channels) for image in pixels])
     request.progress(f"reading {request.name}", len(images), len(images))
 
-    def part(chosen: np.ndarray, held_out: ImageDataset | None) -> ImageDataset:
+    def build(indices: np.ndarray, held_out: ImageDataset | None) -> ImageDataset:
         return ImageDataset(
-            MemorySource(images[chosen], None if labels is None else labels[chosen]),
+            MemorySource(images[indices], None if labels is None else labels[indices]),
             name=request.name,
             image_shape=(size, size, channels),
             class_names=names,
@@ -47,23 +62,4 @@ def load(request: Request) -> ImageDataset:
             held_out=held_out,
         )
 
-    return with_held_out(len(images), request, part)
-
-
-def _digits() -> tuple[np.ndarray, np.ndarray]:
-    """Uint8 (1797, 8, 8), and labels 0…9."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    return _to_uint8(digits.images / 16), digits.target
-
-
-def _faces() -> np.ndarray:
-    """Uint8 (100, 25, 25)."""
-    from skimage.data import lfw_subset
-
-    return _to_uint8(lfw_subset()[:100])  # the other hundred are no faces
-
-
-def _to_uint8(values: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)
+    return hold_out(len(images), request, build)

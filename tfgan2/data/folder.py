@@ -1,79 +1,135 @@
-"""`folder:PATH`: the user's own pictures."""
+"""`folder:PATH`, and what all sources made of image files share."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 
-from tfgan2.data.dataset import ImageDataset, Request, choose_classes, with_held_out
-from tfgan2.data.files import Files, folder_of, open_files, pictures_in
-from tfgan2.images.files import read_image
+from tfgan2.data.dataset import ImageDataset, Source
+from tfgan2.data.files import JOINT, Files, existing_folder, refuse_unreadable, with_classes
+from tfgan2.data.parallel import in_threads
+from tfgan2.data.request import Request, choose_classes, hold_out, keep_classes
+from tfgan2.errors import UserError
+from tfgan2.images.files import UnreadableImageError, read_image
 
-PREFIX = "folder:"
 DEFAULT_SIZE = 64
+
+Read = Callable[[str], np.ndarray]
+"""Reads a sample, named by its relative path: uint8 (H, W, C), or an UnreadableImageError."""
 
 
 def load(request: Request) -> ImageDataset:
-    """Loads a folder; every file is decoded once, to know now rather than later which cannot be.
-
-    Where pictures lie only in subfolders, the first level of these are the classes.
+    """Loads a folder. If all images lie in subfolders, the first level of these are the classes.
 
     Raises:
-        UserError: no such folder, no pictures, a picture that cannot be read, an unknown class.
+        UserError: no such folder, no images, a file that cannot be read, an unknown class.
     """
-    root = folder_of(request.name.removeprefix(PREFIX), "folder:PATH")
-    known, files = find(root)
-    names, relabelled = choose_classes(request.classes, known, name=request.name)
-    if request.classes is not None and files.labels is not None:
-        labels = relabelled[files.labels]
-        kept = np.flatnonzero(labels >= 0)
-        files = Files(root, [files.paths[i] for i in kept], labels[kept])
+    known, files = with_classes(existing_folder(request.path, "folder:PATH"))
+    if files.labels is None:
+        names, _ = choose_classes(request.classes, (), name=request.name)
+    else:
+        names, labels, kept = keep_classes(request, known, files.labels)
+        files = Files(files.root, [files.paths[i] for i in kept], labels)
     return load_files(files, names, request, default_size=DEFAULT_SIZE)
 
 
 def load_files(
     files: Files, names: tuple[str, ...], request: Request, *, default_size: int
 ) -> ImageDataset:
-    """Pictures as a dataset.
+    """Builds a dataset of image files, each of which is one sample.
 
     Args:
         files: at least one.
-        names: of the classes.
-        request: says the rest.
-        default_size: edge of the images unless the request says it.
+        names: names of the classes.
+        request: the options.
+        default_size: edge of the images unless the request has one.
 
     Raises:
-        UserError: a picture that cannot be read, or too many are to be held out.
+        UserError: a file that cannot be read, or too many samples to hold out.
     """
     size = request.image_size or default_size
-    channels = request.channels or files.channels()
-    shape = (size, size, channels)
+    shape = (size, size, request.channels or files.channels())
 
-    def read(path: str) -> np.ndarray:
-        return read_image(files.root / path, size=size, channels=channels)
-
-    def part(indices: np.ndarray, held_out: ImageDataset | None) -> ImageDataset:
-        source, good, skipped = open_files(files.take(indices), read, shape, request)
+    def build(indices: np.ndarray, held_out: ImageDataset | None) -> ImageDataset:
+        source, readable, skipped = open_files(files.take(indices), shape, request)
         return ImageDataset(
             source,
             name=request.name,
             image_shape=shape,
             class_names=names,
-            content=["folder", good.digest()],
+            content=["folder", readable.digest()],
             skipped=skipped,
             held_out=held_out,
         )
 
-    return with_held_out(len(files.paths), request, part)
+    return hold_out(len(files.paths), request, build)
 
 
-def find(root: Path) -> tuple[list[str], Files]:
-    """The classes, [] where there are none, and all picture files, in a fixed order."""
-    paths = pictures_in(root)
-    if any("/" not in path for path in paths):
-        return [], Files(root, paths)
-    owners = [path.partition("/")[0] for path in paths]
-    names = sorted(set(owners))
-    number = {name: label for label, name in enumerate(names)}
-    return names, Files(root, paths, np.array([number[owner] for owner in owners], np.int32))
+def open_files(
+    files: Files, shape: tuple[int, int, int], request: Request, read: Read | None = None
+) -> tuple[Source, Files, tuple[str, ...]]:
+    """Decodes every file once, so that unreadable ones are found before training starts.
+
+    Args:
+        files: at least one.
+        shape: (height, width, channels) of the images.
+        request: says whether images are held in memory and unreadable files skipped.
+        read: reads a sample; default: `read_image`.
+
+    Returns:
+        The source, the files that can be read, and the paths of those that cannot.
+
+    Raises:
+        UserError: a file that cannot be read, unless such are skipped; or none can.
+    """
+    from tfgan2.data.sources import DecodedSource, MemorySource, empty_images
+
+    def read_file(path: str) -> np.ndarray:
+        return read_image(files.root / path, size=shape[0], channels=shape[2])
+
+    reader = read or read_file
+
+    def attempt(path: str) -> np.ndarray | UnreadableImageError:
+        try:
+            return reader(path)
+        except UnreadableImageError as error:
+            return error
+
+    paths = files.paths
+    to_memory = request.fits_memory(len(paths), shape)
+    images = empty_images((len(paths), *shape)) if to_memory else None
+    text = "reading images" if to_memory else "checking images"
+    readable: list[int] = []
+    skipped: list[str] = []
+    reason = ""
+    for index, image in enumerate(in_threads(attempt, paths, text, request.progress)):
+        if isinstance(image, UnreadableImageError):
+            reason = reason or str(image)
+            skipped.append(_unreadable(paths[index], image))
+            continue
+        if images is not None:
+            images[len(readable)] = image
+        readable.append(index)
+    refuse_unreadable(skipped, reason, len(paths), skip=request.skip_unreadable)
+    if skipped:
+        files = files.take(np.array(readable))
+    if images is not None:
+        return MemorySource(images[: len(readable)], files.labels), files, tuple(skipped)
+
+    def decode(index: int) -> np.ndarray:
+        path = files.paths[index]
+        try:
+            return reader(path)
+        except UnreadableImageError as error:
+            raise UserError(
+                f"cannot read {_unreadable(path, error)!r} any more: {error}; "
+                "put it back, or start again"
+            ) from error
+
+    return DecodedSource(len(files.paths), decode, shape, files.labels), files, tuple(skipped)
+
+
+def _unreadable(sample: str, error: UnreadableImageError) -> str:
+    """Returns the path of the file of a sample that cannot be read."""
+    return error.path or sample.partition(JOINT)[0]

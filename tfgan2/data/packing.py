@@ -1,4 +1,4 @@
-"""`tfgan2 prepare`: a folder of pictures becomes shards that `prepared:FILE` reads."""
+"""`tfgan2 prepare`: packs a folder of images into the shards that `prepared:FILE` reads."""
 
 from __future__ import annotations
 
@@ -7,28 +7,26 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from tfgan2.data import folder
-from tfgan2.data.dataset import Progress, cpu_count
-from tfgan2.data.files import Files, folder_of, refuse_unreadable
-from tfgan2.data.prepared import Index, Shard, array_records
+from tfgan2.data.files import Files, existing_folder, refuse_unreadable, with_classes
+from tfgan2.data.parallel import Progress, in_threads
+from tfgan2.data.prepared import DEFAULT_SIZE, Index, Shard, one_line
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.files import written_atomically
 from tfgan2.images.files import UnreadableImageError, read_image
 
-# Each record by itself, to be read in any order. Not compressed: pictures' files are already, and
-# pixels are kept so that reading is no more than copying.
+# Each record by itself, to be read in any order. Not compressed: image files are already, and
+# pixels are stored so that reading them is no more than copying.
 _OPTIONS = "group_size:1,uncompressed"
 _CHUNK = 64
 """Files in memory at a time; photographs may have megabytes each."""
 
 
 def pack(
-    given: str,
+    source: str,
     out: Path,
     *,
     image_size: int | None = None,
@@ -36,52 +34,49 @@ def pack(
     skip_unreadable: bool = False,
     progress: Progress = lambda text, done, total: None,
 ) -> tuple[Index, tuple[str, ...]]:
-    """Packs a folder of pictures.
+    """Packs a folder of images.
 
-    Every picture is decoded once, to know now rather than later which cannot be. Without
-    `image_size` their files are kept as they are, so that any size can be made of them; with it
-    their pixels, as `folder:` would make them, which need no decoding later.
+    Every file is decoded once, so that unreadable ones are found now. Without `image_size` the
+    files are stored as they are, so any size can be made of them later; with it, the pixels that
+    `folder:` would make of them, which need no decoding later.
 
     Args:
-        given: "folder:DIR".
-        out: FILE, which must not exist; the shards come into a folder beside it.
-        image_size: edge of the pixels to keep, or None.
-        shard_bytes: about the size of a shard.
-        skip_unreadable: leave such files out.
-        progress: called now and then with what is being done, how much of it is done, and of how
-            much.
+        source: "folder:DIR".
+        out: FILE, which must not exist; the shards are written to a folder beside it.
+        image_size: edge of the pixels to store, or None for files.
+        shard_bytes: approximate size of a shard.
+        skip_unreadable: leave unreadable files out.
+        progress: called with what is being done, how much of it is done, and the total.
 
     Returns:
-        What was written, and the paths of the files that were left out.
+        The index written, and the paths of the files left out.
 
     Raises:
-        UserError: no such folder, no pictures, one that cannot be read, FILE exists, or the disk
+        UserError: no such folder, no images, one that cannot be read, FILE exists, or the disk
             refuses; nothing is left behind.
     """
-    shards = check_new(out)
-    known, files = folder.find(folder_of(given.removeprefix(folder.PREFIX), "folder:DIR"))
-    packer = _Packer(files, image_size, progress)
+    shards = _new_folder(out)
+    known, files = with_classes(existing_folder(source.removeprefix("folder:"), "folder:DIR"))
+    packer = _Packer(files, image_size)
     try:
-        with array_records("write", out), written_atomically(shards) as partial:
+        with one_line("write", out), written_atomically(shards) as partial:
             partial.mkdir()
-            written = tuple(_write_shards(packer.records(), partial, shards.name, shard_bytes))
+            records = packer.records(progress)
+            written = tuple(_write_shards(records, partial, shards.name, shard_bytes))
             refuse_unreadable(packer.skipped, packer.reason, len(files.paths), skip=skip_unreadable)
+        runs = [(label, len(list(run))) for label, run in itertools.groupby(packer.labels)]
         index = Index(
             num_images=len(packer.labels),
             channels=packer.channels,
             image_size=image_size,
             class_names=tuple(known),
-            label_runs=tuple(
-                (label, len(list(run))) for label, run in itertools.groupby(packer.labels)
-            )
-            if known
-            else (),
+            label_runs=tuple(runs) if known else (),
             shards=written,
             digest=packer.digest.hexdigest(),
         )
         with written_atomically(out) as partial:
             partial.write_text(index.to_json(), encoding="utf-8")
-    except BaseException as error:  # Ctrl-C, too: shards without an index are of no use
+    except BaseException as error:  # also Ctrl-C: shards without an index are of no use
         shutil.rmtree(shards, ignore_errors=True)
         if isinstance(error, OSError):
             raise cannot_write(out, error) from error
@@ -89,33 +84,29 @@ def pack(
     return index, tuple(packer.skipped)
 
 
-def check_new(out: Path) -> Path:
-    """The folder for the shards of FILE.
-
-    Raises:
-        UserError: it or FILE exists, or there is no folder to put them into.
-    """
+def _new_folder(out: Path) -> Path:
+    """Returns the folder for the shards of FILE; neither may exist yet."""
     shards = out.with_name(f"{out.name}.shards")
     for path in (out, shards):
         if path.exists():
             raise UserError(f"{path} exists: choose another --out, or remove it")
     if not out.parent.is_dir():
-        raise UserError(f"{out.parent} is no folder: make it, or choose another --out")
+        raise UserError(f"{out.parent} is not a folder: create it, or choose another --out")
     return shards
 
 
 class _Packer:
-    """Makes records of files.
+    """Makes records of image files.
 
     Attributes:
-        channels: of pixels, and what the index says of files.
-        labels: of the records made so far; zeros where there are none.
-        digest: of the same.
-        skipped: paths of files that cannot be read.
+        channels: of the pixels; 1 if the files are grey, else 3.
+        labels: of the records made so far; zeros without labels.
+        digest: sha256 of the same.
+        skipped: paths of the files that cannot be read.
         reason: why the first of them cannot.
     """
 
-    def __init__(self, files: Files, image_size: int | None, progress: Progress) -> None:
+    def __init__(self, files: Files, image_size: int | None) -> None:
         self.channels = files.channels()
         self.labels: list[int] = []
         self.digest = hashlib.sha256(f"{image_size} {self.channels}".encode())
@@ -123,32 +114,26 @@ class _Packer:
         self.reason = ""
         self._files = files
         self._size = image_size
-        self._progress = progress
 
-    def records(self) -> Iterator[bytes]:
-        """Those of all files that can be read, in order."""
-        paths = self._files.paths
-        given = self._files.labels
-        labels = np.zeros(len(paths), np.int32) if given is None else given
-        with ThreadPoolExecutor(cpu_count()) as pool:
-            for begin in range(0, len(paths), _CHUNK):
-                self._progress("packing pictures", begin, len(paths))
-                chunk = paths[begin : begin + _CHUNK]
-                for index, record in enumerate(pool.map(self._record, chunk), begin):
-                    if isinstance(record, UnreadableImageError):
-                        self.reason = self.reason or str(record)
-                        self.skipped.append(paths[index])
-                        continue
-                    label = int(labels[index])
-                    self.labels.append(label)
-                    self.digest.update(b"%d %d\n" % (label, len(record)) + record)
-                    yield record
-        self._progress("packing pictures", len(paths), len(paths))
+    def records(self, progress: Progress) -> Iterator[bytes]:
+        """Yields the records of all files that can be read, in order."""
+        paths, labels = self._files.paths, self._files.labels
+        if labels is None:
+            labels = np.zeros(len(paths), np.int32)
+        records = in_threads(self._record, paths, "packing images", progress, _CHUNK)
+        for path, label, record in zip(paths, labels.tolist(), records, strict=True):
+            if isinstance(record, UnreadableImageError):
+                self.reason = self.reason or str(record)
+                self.skipped.append(path)
+                continue
+            self.labels.append(label)
+            self.digest.update(b"%d %d\n" % (label, len(record)) + record)
+            yield record
 
     def _record(self, path: str) -> bytes | UnreadableImageError:
         try:
             content = (self._files.root / path).read_bytes()
-            size = self._size or folder.DEFAULT_SIZE
+            size = self._size or DEFAULT_SIZE
             pixels = read_image(content, size=size, channels=self.channels)
         except UnreadableImageError as error:
             return error
@@ -160,20 +145,20 @@ class _Packer:
 def _write_shards(
     records: Iterator[bytes], partial: Path, final: str, shard_bytes: int
 ) -> Iterator[Shard]:
-    """Writes all records into `partial`; the shards' names are those below `final`."""
+    """Writes all records into the folder `partial`, which later gets the name `final`."""
     from array_record.python import array_record_module
 
-    waiting = next(records, None)
+    record = next(records, None)
     for number in itertools.count():
-        if waiting is None:
+        if record is None:
             return
         path = partial / f"{number:05d}.array_record"
         writer = array_record_module.ArrayRecordWriter(str(path), _OPTIONS)
         images = size = 0
-        while waiting is not None and (not images or size + len(waiting) <= shard_bytes):
-            writer.write(waiting)
-            images, size = images + 1, size + len(waiting)
-            waiting = next(records, None)
+        while record is not None and (not images or size + len(record) <= shard_bytes):
+            writer.write(record)
+            images, size = images + 1, size + len(record)
+            record = next(records, None)
         writer.close()
         with path.open("rb") as file:
             os.fsync(file.fileno())

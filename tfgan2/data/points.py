@@ -1,4 +1,4 @@
-"""Points in the plane around known modes: what a GAN misses of them can be counted."""
+"""`ring8` and `grid25`: points around known modes, so the modes that a GAN misses are countable."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfgan2.data.dataset import ImageDataset, MemorySource, Request, choose_classes, empty_images
+from tfgan2.data.dataset import ImageDataset
+from tfgan2.data.request import Request, keep_classes
 from tfgan2.errors import UserError, unknown
 
 NUM_POINTS = 100_000
 GOOD_DISTANCE = 3.0
-"""Standard deviations from its mode up to which a point is good."""
+"""Largest distance of a good point from its mode, in standard deviations."""
 
 _STDS = {"ring8": 0.01, "grid25": 0.05}
 _SEED = 0
@@ -22,8 +23,8 @@ class Quality:
     """How well points fit the modes.
 
     Attributes:
-        modes_found: modes with at least one good point.
-        good: share of the points that are good, 0…1.
+        modes_found: number of modes with at least one good point.
+        good: fraction of good points, 0…1.
     """
 
     modes_found: int
@@ -31,7 +32,7 @@ class Quality:
 
 
 def modes(name: str) -> np.ndarray:
-    """Where the centres of the Gaussians are (Srivastava et al. 2017, Lin et al. 2018).
+    """Returns the centres of the Gaussians (Srivastava et al. 2017, Lin et al. 2018).
 
     Args:
         name: "ring8": on the unit circle, from (1, 0) on, anticlockwise; "grid25": -4, -2, 0, 2, 4
@@ -55,7 +56,7 @@ def modes(name: str) -> np.ndarray:
 
 
 def std(name: str) -> float:
-    """The standard deviation of each Gaussian, the same in both directions.
+    """Returns the standard deviation of each Gaussian, the same in both directions.
 
     Raises:
         UserError: an unknown name.
@@ -66,7 +67,7 @@ def std(name: str) -> float:
 
 
 def quality(points: np.ndarray, name: str) -> Quality:
-    """Judges points as Srivastava et al. 2017 do: good is up to 3 stds from the nearest mode.
+    """Measures points (Srivastava et al. 2017): good ones lie within 3 stds of the nearest mode.
 
     Args:
         points: shape (N, 2) or (N, 1, 1, 2), N >= 1. Values that are not finite are never good.
@@ -89,21 +90,18 @@ def load(request: Request) -> ImageDataset:
     """Loads "ring8" or "grid25": images of one pixel with x and y as its channels, not scaled.
 
     Raises:
-        UserError: the classes do not exist.
+        UserError: an unknown class, or samples to hold out.
     """
-    points, labels = _drawn(request.name)
-    names, relabelled = choose_classes(
-        request.classes, [str(mode) for mode in range(labels.max() + 1)], name=request.name
-    )
-    labels = relabelled[labels]
-    points, labels = points[labels >= 0], labels[labels >= 0]
-    images = empty_images((len(points), 1, 1, 2), np.float32)
-    images[:, 0, 0] = points
-    request.progress(f"drawing {request.name}", len(images), len(images))
+    from tfgan2.data.sources import MemorySource
+
     if request.hold_out:
         raise UserError(f"dataset {request.name!r} can draw new points: leave --hold-out out")
+    points, labels = _drawn(request.name)
+    known = [str(mode) for mode in range(labels.max() + 1)]
+    names, labels, kept = keep_classes(request, known, labels)
+    request.progress(f"drawing {request.name}", len(kept), len(kept))
     return ImageDataset(
-        MemorySource(images, labels),
+        MemorySource(points[kept].reshape(-1, 1, 1, 2), labels),
         name=request.name,
         image_shape=(1, 1, 2),
         class_names=names,
@@ -112,10 +110,9 @@ def load(request: Request) -> ImageDataset:
 
 
 def _drawn(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Float32 (100000, 2), and the mode of each: equally many of all modes, one after the other."""
+    """Returns float32 points (100000, 2) and their modes: equally many each, in order."""
     centres = modes(name)
     labels = np.repeat(np.arange(len(centres)), NUM_POINTS // len(centres))
-    # RandomState, since NumPy promises that its draws stay the same; those of newer generators may
-    # change with the version.
+    # RandomState: NumPy promises that its draws stay the same.
     noise = np.random.RandomState(_SEED).standard_normal((NUM_POINTS, 2))
     return (centres[labels] + std(name) * noise).astype(np.float32), labels

@@ -1,8 +1,8 @@
-"""`prepared:FILE`: pictures that `tfgan2 prepare` has packed into shards.
+"""`prepared:FILE`: images packed into shards by `tfgan2 prepare`.
 
-FILE is an index in JSON; the shards lie in a folder beside it, in the format ArrayRecord: a record
-for each picture, read by its number, with a checksum. A record is a picture's file as it was, or,
-where all were scaled, its pixels.
+FILE is an index in JSON; the shards lie in a folder beside it, in the format ArrayRecord: one
+record per image, found by its number, with a checksum. A record is an image file as it was, or the
+pixels if all images were scaled.
 """
 
 from __future__ import annotations
@@ -10,40 +10,22 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from tfgan2.data.dataset import (
-    WHOLE,
-    ImageDataset,
-    MemorySource,
-    Part,
-    Request,
-    Source,
-    choose_classes,
-    cpu_count,
-    empty_images,
-    shuffled_indices,
-    with_held_out,
-)
-from tfgan2.data.python_op import images_from_python
+from tfgan2.data.dataset import ImageDataset, Source
+from tfgan2.data.parallel import in_threads
+from tfgan2.data.request import Request, choose_classes, hold_out, keep_classes
 from tfgan2.errors import UserError
 from tfgan2.images.files import UnreadableImageError, fit, read_image
 
-if TYPE_CHECKING:
-    import tensorflow as tf
-
-PREFIX = "prepared:"
 DEFAULT_SIZE = 64
 FORMAT = 1
-
-_CHUNK = 512
 
 
 @dataclass(frozen=True)
@@ -52,7 +34,7 @@ class Shard:
 
     Attributes:
         name: relative to the folder of the index, with "/" between its parts.
-        images: how many records.
+        images: number of records.
         bytes: size of the file.
     """
 
@@ -63,16 +45,16 @@ class Shard:
 
 @dataclass(frozen=True)
 class Index:
-    """What FILE says of the pictures; their order is that of the folder they come from.
+    """The content of FILE; the images are in the order of their folder.
 
     Attributes:
         num_images: at least 1.
-        channels: 1 if the pictures are grey, else 3.
-        image_size: edge of the pixels that are the records, or None where these are files.
-        class_names: () where there are no labels.
-        label_runs: pairs of a label and how many pictures in succession have it.
+        channels: 1 if the images are grey, else 3.
+        image_size: edge of the pixels in the records, or None where these are files.
+        class_names: () without labels.
+        label_runs: pairs of a label and the number of successive images that have it.
         shards: in order.
-        digest: of all records and labels.
+        digest: sha256 of all records and labels.
     """
 
     num_images: int
@@ -96,32 +78,28 @@ class Index:
 
     @classmethod
     def read(cls, path: Path) -> Index:
-        """Reads FILE, and looks whether the shards are there and whole; they are not read.
-
-        Raises:
-            UserError: one is missing or damaged.
-        """
+        """Reads FILE, and checks that all shards exist in full; they are not read."""
         if not path.exists():
-            raise UserError(f"{str(path)!r} does not exist: make it with `tfgan2 prepare`")
+            raise UserError(f"{str(path)!r} does not exist: create it with `tfgan2 prepare`")
         if path.is_dir():
             raise UserError(f"{str(path)!r} is a folder: give prepared:FILE, or folder:{path}")
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content.pop("tfgan2_prepared") != FORMAT:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+            if fields.pop("tfgan2_prepared") != FORMAT:
                 raise UserError(
                     f"{path} was written by another version of tfgan2: prepare it again"
                 )
-            shards = tuple(Shard(**shard) for shard in content.pop("shards"))
-            names = tuple(content.pop("class_names"))
-            runs = tuple((label, count) for label, count in content.pop("label_runs"))
-            index = cls(shards=shards, class_names=names, label_runs=runs, **content)
+            fields["shards"] = tuple(Shard(**shard) for shard in fields["shards"])
+            fields["class_names"] = tuple(fields["class_names"])
+            fields["label_runs"] = tuple((label, count) for label, count in fields["label_runs"])
+            index = cls(**fields)
+        except UserError:
+            raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, UserError):
-                raise
             raise UserError(
                 f"{path} was not written by `tfgan2 prepare`, or is damaged: prepare it again"
             ) from error
-        for shard in shards:
+        for shard in index.shards:
             file = path.parent / shard.name
             if not file.is_file():
                 raise UserError(f"{file} is missing: it belongs to {path}, copy it there")
@@ -131,52 +109,54 @@ class Index:
 
 
 @contextlib.contextmanager
-def array_records(do: str, path: Path) -> Iterator[None]:
-    """Says in one line what is wrong with the shards of FILE, or with the package for them.
+def one_line(action: str, path: Path) -> Iterator[None]:
+    """Turns errors of the package array_record into one line.
 
     Args:
-        do: what is done with them: "read" or "write".
+        action: "read" or "write".
         path: FILE.
     """
     try:
         yield
     except ImportError as error:
         raise UserError(
-            "prepared pictures need the Python package 'array_record': install it, or train on "
+            "prepared images need the Python package 'array_record': install it, or train on "
             "folder:DIR"
         ) from error
-    except RuntimeError as error:  # what the package raises for all that goes wrong
+    except RuntimeError as error:  # the package raises it for everything that goes wrong
         reason = " ".join(str(error).split())[:120]
-        raise UserError(f"cannot {do} the shards of {path}: {reason}; prepare it again") from error
+        raise UserError(
+            f"cannot {action} the shards of {path}: {reason}; prepare it again"
+        ) from error
 
 
 def load(request: Request) -> ImageDataset:
-    """Opens prepared pictures; none is read until it is asked for, since all were when packed.
+    """Opens prepared images; none is decoded yet, since all were when they were packed."""
+    from tfgan2.data.sources import DecodedSource, MemorySource, empty_images
 
-    Raises:
-        UserError: no such file, a shard that is missing or damaged, an unknown class, pixels of a
-            size or channels that the records do not hold.
-    """
-    given = request.name.removeprefix(PREFIX)
-    if not given:
+    if not request.path:
         raise UserError("prepared: lacks its file: give prepared:FILE")
-    path = Path(given).expanduser()
+    path = Path(request.path).expanduser()
     index = Index.read(path)
-    names, relabelled = choose_classes(request.classes, index.class_names, name=request.name)
     labels = index.labels
-    numbers = np.arange(index.num_images)
-    if request.classes is not None and labels is not None:
-        labels = relabelled[labels]
-        numbers = np.flatnonzero(labels >= 0)
-    shape = _shape(index, request)
-    records = Records(path, index, shape)
+    if labels is None:
+        names, _ = choose_classes(request.classes, (), name=request.name)
+        numbers = np.arange(index.num_images)
+    else:
+        names, labels, numbers = keep_classes(request, index.class_names, labels)
+    records = Records(path, index, request)
+    shape = records.shape
 
-    def part(chosen: np.ndarray, held_out: ImageDataset | None) -> ImageDataset:
-        mine = numbers[chosen]
-        own = None if labels is None else labels[mine]
-        source: Source = PreparedSource(records, mine, own)
+    def build(indices: np.ndarray, held_out: ImageDataset | None) -> ImageDataset:
+        mine = numbers[indices]
+        own = None if labels is None else labels[indices]
+        source: Source = DecodedSource(len(mine), lambda i: records.image(mine[i]), shape, own)
         if request.fits_memory(len(mine), shape):
-            source = MemorySource(records.read_all(mine, request), own)
+            images = empty_images((len(mine), *shape))
+            decoded = in_threads(records.image, mine, "reading images", request.progress)
+            for i, image in enumerate(decoded):
+                images[i] = image
+            source = MemorySource(images, own)
         return ImageDataset(
             source,
             name=request.name,
@@ -186,114 +166,64 @@ def load(request: Request) -> ImageDataset:
             held_out=held_out,
         )
 
-    return with_held_out(len(numbers), request, part)
+    return hold_out(len(numbers), request, build)
 
 
-def _shape(index: Index, request: Request) -> tuple[int, int, int]:
-    """Of the images: as asked for, or as they are."""
-    size = request.image_size or index.image_size or DEFAULT_SIZE
-    channels = request.channels or index.channels
-    if index.image_size is not None:
-        if size > index.image_size:
+class Records:
+    """The records of an index, as images of one shape.
+
+    Attributes:
+        shape: (height, width, channels) of the images.
+    """
+
+    def __init__(self, path: Path, index: Index, request: Request) -> None:
+        """
+        Raises:
+            UserError: the records do not hold the size or the channels of the request.
+        """
+        size = request.image_size or index.image_size or DEFAULT_SIZE
+        self.shape = (size, size, request.channels or index.channels)
+        self._path = path
+        self._index = index
+        if index.image_size is not None and size > index.image_size:
             raise UserError(
                 f"{request.name} holds images of {index.image_size}x{index.image_size}: give "
                 f"--image-size {index.image_size} or less, or prepare it again"
             )
-        if channels == 4:
+        if index.image_size is not None and request.channels == 4:
             raise UserError(
                 f"{request.name} holds scaled images without transparency: for --channels 4 "
                 "prepare it without --image-size"
             )
-    return size, size, channels
-
-
-class Records:
-    """The pictures of an index, by their numbers, as images of one shape."""
-
-    def __init__(self, path: Path, index: Index, shape: tuple[int, int, int]) -> None:
-        self.shape = shape
-        self._path = path
-        self._index = index
 
     @cached_property
     def _shards(self) -> Any:
-        with array_records("read", self._path):
-            from array_record.python.array_record_data_source import ArrayRecordDataSource
+        from array_record.python.array_record_data_source import ArrayRecordDataSource
 
-            # Told how many there are, it need not open every file to count.
-            return ArrayRecordDataSource(
-                [f"{self._path.parent / s.name}[0:{s.images}]" for s in self._index.shards]
-            )
+        # With their counts in the names, it need not open every file to count.
+        return ArrayRecordDataSource(
+            [f"{self._path.parent / s.name}[0:{s.images}]" for s in self._index.shards]
+        )
 
     def image(self, number: int) -> np.ndarray:
-        """One picture, uint8 of `shape`; may be called from several threads.
+        """Returns an image, uint8 of `shape`; may be called from several threads.
 
         Raises:
             UserError: the record is damaged.
         """
-        with array_records("read", self._path):
-            record = self._shards[number]
+        with one_line("read", self._path):
+            record = self._shards[int(number)]
         size, _, channels = self.shape
-        own = self._index.image_size
-        if own is not None:
-            pixels = np.frombuffer(record, np.uint8).reshape(own, own, self._index.channels)
-            if pixels.shape == self.shape:
-                return pixels
-            picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-            return fit(picture, size=size, channels=channels)
-        try:
-            return read_image(record, size=size, channels=channels)
-        except UnreadableImageError as error:
-            raise UserError(f"picture {number} of {self._path} cannot be read: {error}") from error
-
-    def read_all(self, numbers: np.ndarray, request: Request) -> np.ndarray:
-        """Some pictures in order, uint8, shape (N, H, W, C)."""
-        images = empty_images((len(numbers), *self.shape))
-        with ThreadPoolExecutor(cpu_count()) as pool:
-            for begin in range(0, len(numbers), _CHUNK):
-                request.progress("reading pictures", begin, len(numbers))
-                chunk = numbers[begin : begin + _CHUNK].tolist()
-                for place, image in enumerate(pool.map(self.image, chunk), begin):
-                    images[place] = image
-        request.progress("reading pictures", len(numbers), len(numbers))
-        return images
-
-
-class PreparedSource:
-    """Records, read by their numbers while they are asked for."""
-
-    in_memory = False
-
-    def __init__(self, records: Records, numbers: np.ndarray, labels: np.ndarray | None) -> None:
-        """
-        Args:
-            records: all of them.
-            numbers: int64, shape (N,): which of the records are the samples.
-            labels: int32, shape (N,), or None.
-        """
-        import tensorflow as tf
-
-        self.num_images = len(numbers)
-        self._records = records
-        with tf.device("/CPU:0"):
-            self._numbers = tf.constant(numbers, tf.int64)
-            self._labels = None if labels is None else tf.constant(labels, tf.int32)
-
-    def batches(
-        self, batch_size: int, *, seed: int, start: int, part: Part = WHOLE
-    ) -> tf.data.Dataset:
-        import tensorflow as tf
-
-        def read(indices: tf.Tensor) -> Any:
-            numbers = tf.gather(self._numbers, indices)
-            images = images_from_python(self._image, numbers, self._records.shape)
-            if self._labels is None:
-                return images
-            return images, tf.gather(self._labels, indices)
-
-        return shuffled_indices(self.num_images, batch_size, seed=seed, start=start, part=part).map(
-            read, num_parallel_calls=cpu_count(), deterministic=True
-        )
-
-    def _image(self, number: np.int64) -> np.ndarray:
-        return self._records.image(int(number))
+        stored = self._index.image_size
+        if stored is None:
+            try:
+                return read_image(record, size=size, channels=channels)
+            except UnreadableImageError as error:
+                raise UserError(
+                    f"image {number} of {self._path} cannot be read: {error}"
+                ) from error
+        pixels = np.frombuffer(record, np.uint8).reshape(stored, stored, self._index.channels)
+        if pixels.shape == self.shape:
+            return pixels
+        image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+        return fit(image, size=size, channels=channels)

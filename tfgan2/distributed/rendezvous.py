@@ -1,271 +1,174 @@
-"""Where several workers wait for each other before TensorFlow does.
+"""A barrier where all workers wait for each other before TensorFlow connects them.
 
-TensorFlow holds Python still while it waits for the others, up to an hour: it says nothing, and
-neither Ctrl-C nor SIGTERM ends it. Here the workers meet first, at the chief's address.
+TensorFlow waits in C++ for up to an hour: it prints nothing, and neither Ctrl-C nor SIGTERM ends
+it. Here each worker keeps a connection to the chief. The chief repeatedly sends its peers the
+names of the missing workers, which they answer, and "go" once no worker is missing.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import json
 import os
-import selectors
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 
-from tfgan2.distributed.cluster import Cluster
+from tfgan2.distributed.cluster import Cluster, split_address
 from tfgan2.errors import UserError, WorkerLostError
 
 PATIENCE = 3600.0
-"""Seconds that a worker waits for the others: a queue may start them one by one."""
-_QUIET = 5.0
-"""Seconds of waiting before it is told."""
-_PAUSE = 0.2
-_BEAT = 1.0
-"""Seconds between two lines of the chief, each of which is answered."""
-_SILENCE = 10.0
-"""Seconds after which who says nothing has vanished; as long a refusal is not believed."""
-_LONGEST = 65_536  # bytes of a line: thousands of addresses
-_GO, _TAKEN, _OTHER, _WAIT = "go", "taken", "other", "wait"
+"""Seconds until the missing workers count as lost: a queue may start workers one by one."""
+NOTICE = 5.0
+"""Seconds of waiting for the same workers until they are named."""
+BEAT = 0.5
+"""Seconds between two messages of the chief."""
+SILENCE = 10.0
+"""Seconds without a message until a peer counts as lost. Until then it keeps its index."""
 
+_WAIT, _GO, _OTHER, _TAKEN = "wait", "go", "other", "taken"
+_REFUSALS = {
+    _TAKEN: "another worker has index {index} too: give each worker a TF_CONFIG with its own index",
+    _OTHER: "the TF_CONFIG of the chief at {chief} names other workers: give all the same list",
+}
+_LONGEST_LINE = 65_536  # bytes: thousands of addresses
+_DISCONNECTS = (OSError, ValueError, asyncio.TimeoutError)  # ValueError: the line is too long
 _GUARD = """
 import os, signal, sys, threading
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, signal.SIG_IGN)
-over = threading.Thread(target=sys.stdin.read, daemon=True)
-over.start()
-over.join(float(sys.argv[1]))
-if over.is_alive():
-    print(sys.argv[3], file=sys.stderr, flush=True)
+finished = threading.Thread(target=sys.stdin.read, daemon=True)
+finished.start()
+finished.join(float(sys.argv[1]))
+if finished.is_alive():
+    print("error:", sys.argv[3], file=sys.stderr, flush=True)
     os.kill(int(sys.argv[2]), getattr(signal, "SIGKILL", signal.SIGTERM))
     os._exit(0)
 """
 
-Say = Callable[[str], None]
 
-
-def meet(cluster: Cluster, say: Say, *, patience: float = PATIENCE) -> None:
-    """Returns as soon as all workers of the cluster have come here, too.
+def meet(cluster: Cluster, say: Callable[[str], None]) -> None:
+    """Returns once all workers of the cluster have called this function.
 
     Args:
-        cluster: of this process.
-        say: is told for whom it waits, if that takes long.
-        patience: seconds.
+        cluster: the cluster, with the index of this process.
+        say: prints a line; called with the workers that are missing.
 
     Raises:
-        UserError: the addresses are not right, or not the same for all.
-        WorkerLostError: another worker did not come in that time.
+        UserError: the chief's port is in use, or the `TF_CONFIG` of two workers do not match.
+        WorkerLostError: a worker is still missing after `PATIENCE`.
     """
-    for address in cluster.workers:
-        _place(address)
-    deadline = time.monotonic() + patience
-    (_receive if cluster.index == 0 else _go_there)(cluster, say, deadline)
+    asyncio.run(_Rendezvous(cluster, say).meet())
+
+
+class _Rendezvous:
+    def __init__(self, cluster: Cluster, say: Callable[[str], None]) -> None:
+        self._say, self._index = say, cluster.index
+        self._addresses, self._workers = cluster.workers, ",".join(cluster.workers)
+        self._host, self._port = split_address(cluster.workers[0])
+        self._missing = f"worker 0 at {cluster.workers[0]}"
+        self._peers: dict[str, asyncio.StreamWriter] = {}
+
+    async def meet(self) -> None:
+        announcing = asyncio.create_task(self._announce())
+        try:
+            await asyncio.wait_for(self._join() if self._index else self._gather(), PATIENCE)
+        except asyncio.TimeoutError:
+            raise WorkerLostError(
+                f"{self._missing} did not come: start all workers, with a TF_CONFIG of addresses "
+                "at which they reach each other"
+            ) from None
+        finally:
+            announcing.cancel()
+
+    async def _announce(self) -> None:
+        announced = ""
+        while True:
+            missing = self._missing
+            await asyncio.sleep(NOTICE)
+            if announced != missing == self._missing:
+                self._say(f"waiting for {missing}")
+                announced = missing
+
+    async def _gather(self) -> None:
+        """Waits, as the chief, until all other workers are connected at the same time."""
+        try:
+            server = await asyncio.start_server(self._admit, port=self._port, limit=_LONGEST_LINE)
+        except OSError as error:
+            raise UserError(
+                f"cannot listen at port {self._port}, which TF_CONFIG gives this worker: "
+                f"{os.strerror(error.errno or 0)}"
+            ) from error
+        with contextlib.closing(server):
+            while missing := [
+                f"{index} at {address}"
+                for index, address in enumerate(self._addresses)
+                if index and str(index) not in self._peers
+            ]:
+                more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
+                plural = "s" if len(missing) > 1 else ""
+                self._missing = f"worker{plural} {', '.join(missing[:4])}{more}"
+                self._send_all(f"{_WAIT} {self._missing}")
+                await asyncio.sleep(BEAT)
+            self._send_all(_GO)
+        # Peers that close their connections first free the port for TensorFlow.
+        deadline = time.monotonic() + 2
+        while self._peers and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+
+    def _send_all(self, line: str) -> None:
+        for writer in self._peers.values():
+            writer.write(f"{line}\n".encode())
+
+    async def _admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Handles a connection to the chief until the other side disconnects or is lost."""
+        with contextlib.closing(writer), contextlib.suppress(*_DISCONNECTS):
+            index, _, workers = (await _receive(reader)).partition(" ")
+            if workers != self._workers or index not in map(str, range(1, len(self._addresses))):
+                writer.write(f"{_OTHER}\n".encode())
+            elif index in self._peers:
+                writer.write(f"{_TAKEN}\n".encode())
+            else:
+                self._peers[index] = writer
+                try:
+                    while await _receive(reader):
+                        pass
+                finally:
+                    del self._peers[index]
+
+    async def _join(self) -> None:
+        """Waits, as any other worker, until the chief says that all are connected."""
+        absent, refused_since = self._missing, time.monotonic()
+        while True:
+            answer = ""
+            with contextlib.suppress(*_DISCONNECTS):
+                connecting = asyncio.open_connection(self._host, self._port, limit=_LONGEST_LINE)
+                reader, writer = await asyncio.wait_for(connecting, SILENCE)
+                with contextlib.closing(writer):
+                    writer.write(f"{self._index} {self._workers}\n".encode())
+                    while (answer := await _receive(reader)).startswith(_WAIT):
+                        self._missing = answer.partition(" ")[2]
+                        writer.write(b".\n")
+            if answer == _GO:
+                return
+            if answer not in _REFUSALS:  # no chief yet, or another program at its address
+                self._missing, refused_since = absent, time.monotonic()
+            elif time.monotonic() - refused_since > SILENCE:
+                chief = self._addresses[0]
+                raise UserError(_REFUSALS[answer].format(index=self._index, chief=chief))
+            await asyncio.sleep(0.2)
+
+
+async def _receive(reader: asyncio.StreamReader) -> str:
+    """Returns the next line without its end, or "" at the end of the connection."""
+    line = await asyncio.wait_for(reader.readline(), SILENCE)
+    return line.decode(errors="replace").strip()
 
 
 @contextlib.contextmanager
-def ended_after(seconds: float, message: str) -> Iterator[None]:
-    """Kills this process, with a message, if the block takes longer, even one that holds Python."""
-    python = [sys.executable, "-I", "-S", "-c", _GUARD]
-    words = [str(seconds), str(os.getpid()), f"error: {message}"]
-    guard = subprocess.Popen([*python, *words], stdin=subprocess.PIPE)
-    assert guard.stdin is not None
-    try:
+def killed_after(seconds: float, message: str) -> Iterator[None]:
+    """Kills this process with a message if the block takes longer, even if it holds the GIL."""
+    guard = [sys.executable, "-I", "-S", "-c", _GUARD, str(seconds), str(os.getpid()), message]
+    with subprocess.Popen(guard, stdin=subprocess.PIPE):  # closing its stdin ends it
         yield
-    finally:
-        guard.stdin.close()
-        guard.wait()
-
-
-def _place(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    try:
-        host.encode("idna")
-        right = host and port.isascii() and port.isdigit() and 0 < int(port) < 65_536
-    except UnicodeError:
-        right = False
-    if not right:
-        raise UserError(f"TF_CONFIG names a worker at {address!r}: give host:port")
-    return host, int(port)
-
-
-class _Waiting:
-    """Tells for whom, once it takes long and whenever that changes."""
-
-    def __init__(self, cluster: Cluster, say: Say, deadline: float) -> None:
-        self._cluster, self._say, self._deadline = cluster, say, deadline
-        self._since, self._told = time.monotonic(), ""
-
-    def check(self, missing: Iterable[int]) -> None:
-        """Raises a WorkerLostError where there was enough of it."""
-        missing = sorted(missing)
-        named = ", ".join(f"{each} at {self._cluster.workers[each]}" for each in missing[:4])
-        more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
-        who = f"worker{'s' if len(missing) > 1 else ''} {named}{more}"
-        now = time.monotonic()
-        if now > self._deadline:
-            raise WorkerLostError(
-                f"{who} did not come; start all workers, with a TF_CONFIG that names addresses "
-                "at which they reach each other"
-            )
-        if now - self._since > _QUIET and who != self._told:
-            self._say(f"waiting for {who}")
-            self._told = who
-
-
-def _receive(cluster: Cluster, say: Say, deadline: float) -> None:
-    """The chief's part: until all others have come, and none has gone again."""
-    _, port = _place(cluster.workers[0])
-    both = socket.has_dualstack_ipv6()
-    family = socket.AF_INET6 if both else socket.AF_INET
-    try:
-        server = socket.create_server(("", port), family=family, dualstack_ipv6=both, backlog=128)
-    except OSError as error:
-        raise UserError(
-            f"this worker cannot listen at port {port}, which TF_CONFIG gives it: "
-            f"{os.strerror(error.errno or 0)}"
-        ) from error
-    waiting = _Waiting(cluster, say, deadline)
-    others = set(range(1, len(cluster.workers)))
-    guests: dict[socket.socket, _Guest] = {}
-    beat = 0.0
-    with server, selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
-        server.setblocking(False)
-        selector.register(server, selectors.EVENT_READ)
-
-        def leave(guest: socket.socket, answer: str = "") -> None:
-            _answer(guest, answer)
-            selector.unregister(guest)
-            guest.close()
-            del guests[guest]
-
-        while missing := others - {each.number for each in guests.values()}:
-            waiting.check(missing)
-            for key, _ in selector.select(_PAUSE):
-                if key.fileobj is server:
-                    with contextlib.suppress(OSError):
-                        guest = stack.enter_context(server.accept()[0])
-                        guest.setblocking(False)
-                        selector.register(guest, selectors.EVENT_READ)
-                        guests[guest] = _Guest()
-                    continue
-                guest = key.fileobj  # type: ignore[assignment]
-                text, known = _read(guest), guests[guest]
-                known.seen = time.monotonic()
-                if not text:
-                    leave(guest)
-                elif known.number is None:
-                    known.heard += text
-                    here = {each.number for each in guests.values()}
-                    known.number, answer = _introduced(known.heard, cluster, here)
-                    if answer or len(known.heard) > _LONGEST:
-                        leave(guest, answer)
-            now = time.monotonic()
-            for guest in [each for each in guests if now - guests[each].seen > _SILENCE]:
-                leave(guest)
-            if now - beat > _BEAT:
-                absent = others - {each.number for each in guests.values()}
-                beat, words = now, [_WAIT, *map(str, sorted(absent))]
-                for guest, known in guests.items():
-                    if known.number is not None:
-                        _answer(guest, " ".join(words))
-        for guest, known in guests.items():
-            if known.number is not None:
-                _answer(guest, _GO)
-                # They hang up first, so that the port is free at once.
-                guest.settimeout(2.0)
-                while _read(guest):
-                    pass
-
-
-@dataclass
-class _Guest:
-    """Who has come to the chief: what it said, its number once known, when it was last heard."""
-
-    heard: bytes = b""
-    number: int | None = None
-    seen: float = field(default_factory=time.monotonic)
-
-
-def _introduced(heard: bytes, cluster: Cluster, here: set[int | None]) -> tuple[int | None, str]:
-    """The number of who has said this, None if it may not come in; and what to answer it."""
-    line, end, _ = heard.partition(b"\n")
-    if not end:
-        return None, ""
-    try:
-        content = json.loads(line)
-        number, workers = int(content["index"]), tuple(content["workers"])
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        return None, _OTHER
-    if workers != cluster.workers or not 0 < number < len(workers):
-        return None, _OTHER
-    return (None, _TAKEN) if number in here else (number, "")
-
-
-def _go_there(cluster: Cluster, say: Say, deadline: float) -> None:
-    """The part of all but the chief: until it says that all have come."""
-    place = _place(cluster.workers[0])
-    hello = json.dumps({"index": cluster.index, "workers": cluster.workers}) + "\n"
-    waiting = _Waiting(cluster, say, deadline)
-    missing, refused = [0], 0.0
-    while True:
-        waiting.check(missing)
-        answer = ""
-        with contextlib.suppress(OSError), socket.create_connection(place, timeout=2.0) as chief:
-            chief.sendall(hello.encode())
-            chief.settimeout(_PAUSE)
-            heard, seen = b"", time.monotonic()
-            while time.monotonic() - seen < _SILENCE and len(heard) < _LONGEST:
-                waiting.check(missing)
-                with contextlib.suppress(TimeoutError):
-                    text = chief.recv(1024)
-                    if not text:
-                        break
-                    heard, seen = heard + text, time.monotonic()
-                *lines, heard = heard.split(b"\n")
-                for line in lines:
-                    answer, *numbers = line.decode(errors="replace").split() or [""]
-                    if answer == _WAIT and all(each.isdigit() for each in numbers):
-                        missing = [
-                            each for each in map(int, numbers) if each < len(cluster.workers)
-                        ]
-                if lines and answer == _WAIT:
-                    chief.sendall(b"\n")
-                if answer in (_GO, _TAKEN, _OTHER):
-                    break
-        if answer == _GO:
-            return
-        now = time.monotonic()
-        if answer not in (_TAKEN, _OTHER):
-            # Not there yet, or one of an earlier run that has not left yet.
-            missing, refused = [0], 0.0
-        elif not refused:
-            refused = now
-        elif now - refused > _SILENCE:  # else of one that is about to leave, or has vanished
-            if answer == _TAKEN:
-                raise UserError(
-                    f"another worker says that it is number {cluster.index}: give each a "
-                    "TF_CONFIG with an index of its own"
-                )
-            raise UserError(
-                f"the chief's TF_CONFIG at {cluster.workers[0]} names other workers: give all "
-                "the same list"
-            )
-        time.sleep(_PAUSE)
-
-
-def _answer(guest: socket.socket, word: str) -> None:
-    with contextlib.suppress(OSError):
-        guest.sendall(f"{word}\n".encode() if word else b"")
-
-
-def _read(guest: socket.socket) -> bytes:
-    """What has come; nothing where it hung up."""
-    try:
-        return guest.recv(_LONGEST)
-    except OSError:
-        return b""

@@ -1,7 +1,7 @@
-"""What replicas of one model know of each other's share of a batch.
+"""What the replicas of a model exchange within a step; gradients pass through all of it.
 
-Every function here is to be called by all replicas; where there is one alone, its share is all.
-Called outside of a strategy's step they do the same. Gradients pass.
+All replicas must call each function. With one replica, or outside a strategy's step, its share is
+the whole batch.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ import tensorflow as tf
 
 
 def _context() -> tf.distribute.ReplicaContext | None:
-    """Of a replica that has others beside it."""
+    """Returns the context of this replica, or None if there are no others."""
     context = tf.distribute.get_replica_context()
     return context if context is not None and context.num_replicas_in_sync > 1 else None
 
 
 def count() -> int:
-    """How many replicas train together."""
+    """Returns the number of replicas."""
     context = _context()
     return 1 if context is None else context.num_replicas_in_sync
 
 
 def mean(values: tf.Tensor) -> tf.Tensor:
-    """The mean of all replicas' values, element by element."""
+    """Returns the elementwise mean over the replicas."""
     context = _context()
     if context is None:
         return values
-    # Of a variable the value, read here: among several processes it would be read on no device.
+    # A variable must be read here: with several workers it would be read on no device.
     return context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.identity(values))
 
 
 def std(values: tf.Tensor) -> tf.Tensor:
-    """The standard deviation of all elements of all replicas, a scalar."""
+    """Returns the standard deviation of all elements of all replicas, a scalar."""
     if _context() is None:
         return tf.math.reduce_std(values)
     own = tf.reduce_mean(values)
@@ -44,10 +44,10 @@ def std(values: tf.Tensor) -> tf.Tensor:
 
 
 def summing_first(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """The optimizer, adding up the gradients of all replicas before it looks at them.
+    """Returns the optimizer, changed to sum gradients over the replicas before it uses them.
 
-    Keras' own adds them up last: each replica's are clipped by themselves, and a loss scale asks
-    the first replica alone whether they are finite. To be called in the scope of the strategy.
+    Keras sums them last: it clips the gradients of each replica separately, and its loss scale
+    checks only those of the first for overflow. Call this in the strategy's scope.
     """
     if tf.distribute.get_strategy().num_replicas_in_sync == 1 or "apply" in vars(optimizer):
         return optimizer
@@ -66,13 +66,13 @@ def summing_first(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Opt
 
 
 def gathered(share: tf.Tensor) -> tf.Tensor:
-    """The whole batch, shape (B, ...), of each replica's equal share, (B / n, ...), in order."""
+    """Returns the batch, (B, ...), of which each replica has an equal share, (B / n, ...)."""
     context = _context()
     return share if context is None else context.all_gather(share, axis=0)
 
 
 def own_share(batch: tf.Tensor) -> tf.Tensor:
-    """The inverse of `gathered`: what this replica has of a batch."""
+    """Returns this replica's share of a batch; the inverse of `gathered`."""
     context = _context()
     if context is None:
         return batch

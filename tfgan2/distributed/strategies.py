@@ -1,4 +1,4 @@
-"""Which devices and machines train, and what each of them is given."""
+"""Which devices and workers train, and which part of each batch they get."""
 
 from __future__ import annotations
 
@@ -7,140 +7,127 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import tensorflow as tf
 
 from tfgan2.data.dataset import Part
-from tfgan2.distributed.cluster import check_strategy, read_cluster
-from tfgan2.distributed.rendezvous import ended_after, meet
+from tfgan2.distributed.cluster import Cluster, check_strategy, read_cluster
+from tfgan2.distributed.rendezvous import killed_after, meet
 from tfgan2.errors import UserError, WorkerLostError
 
-GONE = (
+LOST_WORKER_ERRORS = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
     tf.errors.InternalError,
-    tf.errors.DeadlineExceededError,  # a machine without power: nothing is heard of it
+    tf.errors.DeadlineExceededError,  # a machine without power or network
 )
-"""What TensorFlow raises where another worker has gone."""
-_TOGETHER = 55.0
-"""Seconds that TensorFlow has to connect workers that have met; it would wait for an hour."""
-
-
-def make_strategy(name: str, say: Callable[[str], None] = print) -> tf.distribute.Strategy:
-    """The strategy for the devices that there are. To be called before TensorFlow computes.
-
-    Args:
-        name: "none": one device. "mirrored": all devices of this machine. "multiworker": those of
-            all machines that `TF_CONFIG` names. "auto": the last one that makes sense.
-        say: is told which other machines it waits for.
-
-    Raises:
-        UserError: there is one device only for "mirrored", or no `TF_CONFIG` for "multiworker".
-        WorkerLostError: another machine did not come.
-    """
-    check_strategy(name)
-    cluster = read_cluster(os.environ.get("TF_CONFIG"))
-    several = cluster is not None and len(cluster.workers) > 1
-    if name == "multiworker" or (name == "auto" and several):
-        if cluster is None or not several:
-            return _multiworker()
-        tf.config.list_physical_devices()  # so that what is slow about them comes first
-        meet(cluster, say)
-        when = "before the first step, or does not answer; start all again"
-        lost = f"another worker has gone {when}"
-        with ended_after(_TOGETHER, lost), others_present(lambda: when):
-            return _multiworker()
-    devices = tf.config.list_logical_devices("GPU")
-    if name == "mirrored":
-        devices = devices or tf.config.list_logical_devices("CPU")
-        if len(devices) < 2:
-            raise UserError(
-                f"--strategy mirrored needs several devices, here is one {devices[0].device_type}: "
-                "give --strategy auto"
-            )
-    if name == "mirrored" or (name == "auto" and len(devices) > 1):
-        return tf.distribute.MirroredStrategy([device.name for device in devices])
-    return tf.distribute.get_strategy()
-
-
-def _multiworker() -> tf.distribute.Strategy:
-    """A ring over TCP for CPUs, NCCL where there are GPUs."""
-    before = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
-    try:
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)  # TensorFlow only notes it
-
-
-@contextlib.contextmanager
-def others_present(when: Callable[[], str]) -> Iterator[None]:
-    """Raises a WorkerLostError where another worker goes while all compute.
-
-    Args:
-        when: that was, and what to do then.
-    """
-    try:
-        yield
-    except GONE as error:
-        raise WorkerLostError(f"another worker has gone {when()} ({_cause(error)})") from error
-
-
-def _cause(error: tf.errors.OpError) -> str:
-    """The line of an error's message that tells it, among where it was noticed."""
-    around = ("Graph execution error", "Detected at", "File ", "The error could", "[[")
-    lines = [line.strip() for line in error.message.splitlines()]
-    return next((line for line in lines if line and not line.startswith(around)), "")[:120]
+"""Errors that TensorFlow raises once another worker is lost."""
+_CONNECT = 55.0
+"""Seconds that TensorFlow gets to connect workers that are all present; it would wait an hour."""
 
 
 @dataclass(frozen=True)
 class Worker:
-    """Where this process stands among those that train.
+    """One of the processes that train together; by default the only one, with one device.
 
     Attributes:
-        strategy: of all.
-        part: of each batch that its devices see.
+        strategy: the strategy of all workers.
+        part: part of each batch that this worker's devices get.
     """
 
-    strategy: tf.distribute.Strategy
-    part: Part
+    strategy: tf.distribute.Strategy = field(default_factory=tf.distribute.get_strategy)
+    part: Part = field(default_factory=lambda: Part(0, 1))
 
     @classmethod
-    def of(cls, strategy: tf.distribute.Strategy) -> Worker:
-        """Of this process."""
+    def start(cls, strategy: str, say: Callable[[str], None] = print) -> Worker:
+        """Returns this process, connected to the others. Call this before TensorFlow computes.
+
+        Args:
+            strategy: "none" for one device, "mirrored" for all devices of this machine,
+                "multiworker" for the workers in `TF_CONFIG`, or "auto" for the last of these that
+                applies.
+            say: prints a line; called with the workers that are missing.
+
+        Raises:
+            UserError: "mirrored" with one device, or "multiworker" without `TF_CONFIG`.
+            WorkerLostError: a worker is missing.
+        """
+        check_strategy(strategy)
         cluster = read_cluster(os.environ.get("TF_CONFIG"))
-        several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-        if cluster is None or not several:
-            return cls(strategy, Part(0, 1))
-        return cls(strategy, Part(cluster.index, len(cluster.workers)))
+        several = cluster is not None and len(cluster.workers) > 1
+        if cluster is not None and (strategy == "multiworker" or (strategy == "auto" and several)):
+            worker = cls(part=Part(cluster.index, len(cluster.workers)))
+            return replace(worker, strategy=worker._connected(cluster, say))
+        devices = tf.config.list_logical_devices("GPU")
+        if strategy == "mirrored":
+            devices = devices or tf.config.list_logical_devices("CPU")
+            if len(devices) < 2:
+                raise UserError(
+                    "--strategy mirrored needs several devices, but there is one "
+                    f"{devices[0].device_type}: give --strategy auto"
+                )
+        if strategy == "mirrored" or (strategy == "auto" and len(devices) > 1):
+            return cls(tf.distribute.MirroredStrategy([device.name for device in devices]))
+        return cls()
+
+    def _connected(self, cluster: Cluster, say: Callable[[str], None]) -> tf.distribute.Strategy:
+        handler = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
+        with contextlib.ExitStack() as stack:
+            if self.part.of > 1:
+                tf.config.list_physical_devices()  # slow on some machines: before the rendezvous
+                meet(cluster, say)
+                when = "before the first step, or does not answer; start all workers again"
+                stack.enter_context(killed_after(_CONNECT, f"another worker was lost {when}"))
+                stack.enter_context(self.detecting_lost_workers(lambda: when))
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)  # TensorFlow's own does not exit
+        return strategy
 
     @property
     def chief(self) -> bool:
-        """Whether it is this process that writes."""
+        """Whether this worker writes files."""
         return self.part.index == 0
 
     @property
     def replicas(self) -> int:
-        """Devices of all processes together."""
+        """Number of devices of all workers."""
         return self.strategy.num_replicas_in_sync
 
-    def others_present(self, when: Callable[[], str]) -> contextlib.AbstractContextManager[None]:
-        """As the function of this name, where there are others."""
-        return others_present(when) if self.part.of > 1 else contextlib.nullcontext()
+    @contextlib.contextmanager
+    def detecting_lost_workers(self, when: Callable[[], str]) -> Iterator[None]:
+        """Turns TensorFlow's errors about a lost worker, if there are others, into our own.
+
+        Args:
+            when: returns when the worker was lost, and what to do.
+
+        Raises:
+            WorkerLostError: another worker was lost within the block.
+        """
+        try:
+            yield
+        except LOST_WORKER_ERRORS as error:
+            if self.part.of == 1:
+                raise
+            # Most lines say where the error was noticed, not what it is.
+            around = ("Graph execution error", "Detected at", "File ", "The error could", "[[")
+            lines = [line.strip() for line in error.message.splitlines()]
+            cause = next((line for line in lines if line and not line.startswith(around)), "")
+            raise WorkerLostError(f"another worker was lost {when()} ({cause[:120]})") from error
 
     def check_batch_size(self, batch_size: int) -> None:
         """Raises a UserError unless all replicas get equally many samples."""
         if batch_size % self.replicas:
             lower = batch_size - batch_size % self.replicas
             raise UserError(
-                f"{self.replicas} devices cannot share a batch of {batch_size} images: give "
-                f"--batch-size {lower or self.replicas}, a multiple of {self.replicas}"
+                f"a batch of {batch_size} images cannot be divided among {self.replicas} devices: "
+                f"give --batch-size {lower or self.replicas}, a multiple of {self.replicas}"
             )
 
     def agree_on(self, number: int) -> bool:
-        """Whether all processes come with this number; all must ask."""
+        """Returns whether all workers give this number; all must call this."""
         if self.part.of == 1:
             return True
 
@@ -151,29 +138,26 @@ class Worker:
 
         return int(total(tf.constant(float(number), tf.float64))) == number * self.replicas
 
-    def distributed(self, batches: Callable[[Part], tf.data.Dataset]) -> Any:
-        """Batches for `Strategy.run`, each replica's share of them.
+    def distribute(self, batches: Callable[[Part], tf.data.Dataset]) -> Any:
+        """Returns an iterable of batches for `Strategy.run`, divided among the replicas.
 
         Args:
-            batches: makes those of a part, whose static size the devices of a process can share.
+            batches: returns the batches of one worker; their static size is a multiple of the
+                number of its devices.
         """
         if self.replicas == 1:
             return batches(self.part)
         devices = self.replicas // self.part.of
 
         def shares(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            def divided(*parts: tf.Tensor) -> tf.data.Dataset:
-                shaped = [
-                    tf.reshape(part, (devices, part.shape[0] // devices, *part.shape[1:]))
-                    for part in parts
-                ]
-                return tf.data.Dataset.from_tensor_slices(
-                    tuple(shaped) if len(shaped) > 1 else shaped[0]
-                )
+            def divided(*parts: tf.Tensor) -> Any:
+                shaped = [tf.reshape(part, (devices, -1, *part.shape[1:])) for part in parts]
+                return tuple(shaped) if len(shaped) > 1 else shaped[0]
 
-            # In turn: each device of this process takes the next. Said to be endless, or several
-            # processes would ask each other before every step whether there is more.
-            endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
-            return batches(self.part).flat_map(divided).apply(endless).prefetch(2 * devices)
+            # Each device takes the next share in turn. If the dataset were not declared infinite,
+            # the workers would ask each other before every step whether there is more.
+            infinite = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+            each = batches(self.part).map(divided).unbatch()
+            return each.apply(infinite).prefetch(2 * devices)
 
         return self.strategy.distribute_datasets_from_function(shares)

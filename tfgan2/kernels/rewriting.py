@@ -1,9 +1,8 @@
-"""What the networks compute, in the form that is fastest under XLA; layers and weights stay theirs.
+"""Rewrites layers, while a step is traced, into forms that XLA runs faster; weights are unchanged.
 
-Convolutions on the CPU go by `winograd` or `patches`. Rectifiers are written so that gradients of
-gradients, as in gradient penalties, do not pass through them twice: their second derivative is
-zero, but the gradients that TensorFlow has for their own operators multiply by it, and XLA does not
-see through that.
+On a CPU, convolutions take the form of `winograd` or `patches`. ReLU and LeakyReLU are written so
+that they have no second derivative. It is zero, but TensorFlow's gradients of these ops multiply by
+it, so a gradient penalty would pass through them twice, and XLA does not simplify that.
 """
 
 from __future__ import annotations
@@ -21,34 +20,37 @@ from tfgan2.kernels import patches, winograd
 if TYPE_CHECKING:
     from tfgan2.models.base import GenerativeModel
 
+FORMS: dict[str, ModuleType] = {"winograd": winograd, "patches": patches}
+"""Modules that compute convolutions, with the functions `conv2d` and `conv2d_transpose`."""
 
-def _form(
+
+def _fastest_form(
     kernel: tuple[int, ...], images: tuple[int | None, ...], stride: int, dilation: int = 1
 ) -> ModuleType | None:
-    """The module that has the fastest form of a convolution; None: TensorFlow."""
+    """Returns one of `FORMS`, or None where TensorFlow's own convolution is fastest."""
     if patches.pays(kernel, images, stride, dilation):
         return patches
     if dilation > 1:
         return None
     if winograd.pays(kernel, stride, images):
         return winograd
-    return patches if patches.rescues(kernel, images, stride) else None
+    return patches if patches.beats_xla(kernel, images, stride) else None
 
 
 class _Conv2D(keras.layers.Conv2D):
     def convolution_op(self, inputs: tf.Tensor, kernel: keras.Variable) -> tf.Tensor:
         stride, dilation = self.strides[0], self.dilation_rate[0]
-        form = _form(kernel.shape, inputs.shape, stride, dilation)
+        form = _fastest_form(kernel.shape, inputs.shape, stride, dilation)
         if form is None:
             return super().convolution_op(inputs, kernel)
-        more = {"dilation": dilation} if dilation > 1 else {}
-        return form.conv2d(inputs, tf.convert_to_tensor(kernel), stride, **more)
+        options = {"dilation": dilation} if dilation > 1 else {}
+        return form.conv2d(inputs, tf.convert_to_tensor(kernel), stride, **options)
 
 
 class _Conv2DTranspose(keras.layers.Conv2DTranspose):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         stride = self.strides[0]
-        form = _form(self.kernel.shape, self.compute_output_shape(inputs.shape), stride)
+        form = _fastest_form(self.kernel.shape, self.compute_output_shape(inputs.shape), stride)
         if form is None:
             return super().call(inputs)
         outputs = form.conv2d_transpose(inputs, tf.convert_to_tensor(self.kernel), stride)
@@ -59,7 +61,7 @@ class _Conv2DTranspose(keras.layers.Conv2DTranspose):
 
 class _ReLU(keras.layers.ReLU):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        # Asked so that NaN stays NaN: training must notice it.
+        # In this order, NaN stays NaN, and training notices it.
         return tf.where(inputs <= 0.0, tf.zeros_like(inputs), inputs)
 
 
@@ -68,7 +70,7 @@ class _LeakyReLU(keras.layers.LeakyReLU):
         return tf.where(inputs > 0.0, inputs, self.negative_slope * inputs)
 
 
-_FORMS: dict[type, type] = {
+_REWRITTEN: dict[type, type] = {
     keras.layers.Conv2D: _Conv2D,
     keras.layers.Conv2DTranspose: _Conv2DTranspose,
     keras.layers.ReLU: _ReLU,
@@ -76,13 +78,18 @@ _FORMS: dict[type, type] = {
 }
 
 
-def compiled_update(model: GenerativeModel, *, xla: bool = True, winograd: bool = True) -> Any:
-    """`model.train_step` as a compiled function, for one device.
+def compiled_update(
+    model: GenerativeModel, *, xla: bool = True, fast_convolutions: bool = True
+) -> Callable[[Any], dict[str, tf.Tensor]]:
+    """Compiles `model.train_step` for one device, in its fastest form.
 
     Args:
-        model: compiled, in the sense of Keras; in the phase that the function is to train.
-        xla: compile with XLA, and rewrite what it computes.
-        winograd: whether convolutions are rewritten, too, where that is faster.
+        model: compiled in Keras' sense, and in the phase that is to be trained.
+        xla: whether to compile with XLA, and rewrite layers for it.
+        fast_convolutions: whether to rewrite convolutions too, where that is faster.
+
+    Returns:
+        A function from a batch to the step's metrics, as `train_step`.
     """
     if not xla:
         return tf.function(model.train_step, autograph=False)
@@ -91,14 +98,15 @@ def compiled_update(model: GenerativeModel, *, xla: bool = True, winograd: bool 
         def traced(*parts: Any) -> Any:
             # A GPU's own convolutions are faster.
             on_cpu = not tf.config.list_logical_devices("GPU")
-            with rewritten(model.networks().values(), convolutions=winograd and on_cpu):
+            networks = model.networks().values()
+            with rewritten(networks, convolutions=fast_convolutions and on_cpu):
                 return function(*parts)
 
         return tf.function(traced, jit_compile=True, autograph=False)
 
     if not model.is_divided:
         return compiled(model.train_step)
-    # What is done several times is compiled once.
+    # The repeated updates share one compiled function.
     first_update, last_update = compiled(model.first_update), compiled(model.last_update)
 
     def update(batch: Any) -> dict[str, tf.Tensor]:
@@ -112,29 +120,28 @@ def compiled_update(model: GenerativeModel, *, xla: bool = True, winograd: bool 
 
 @contextlib.contextmanager
 def rewritten(networks: Iterable[keras.Model], *, convolutions: bool) -> Iterator[None]:
-    """Within the block, what is traced of the networks is in the fast form.
+    """Rewrites the layers of networks within the block.
 
     Args:
-        networks: their layers are changed, and changed back.
-        convolutions: whether they are to go by Winograd's filtering and by patches; other rounding,
-            otherwise the same results.
+        networks: whose layers change, and change back at the end of the block.
+        convolutions: whether to rewrite convolutions too; their results are rounded differently.
     """
     before = {
         layer: type(layer)
         for network in networks
         for layer in network._flatten_layers()
-        if type(layer) in _FORMS and _fits(layer, convolutions)
+        if type(layer) in _REWRITTEN and _can_rewrite(layer, convolutions)
     }
     try:
         for layer, kind in before.items():
-            layer.__class__ = _FORMS[kind]
+            layer.__class__ = _REWRITTEN[kind]
         yield
     finally:
         for layer, kind in before.items():
             layer.__class__ = kind
 
 
-def _fits(layer: keras.layers.Layer, convolutions: bool) -> bool:
+def _can_rewrite(layer: keras.layers.Layer, convolutions: bool) -> bool:
     if isinstance(layer, keras.layers.LeakyReLU):
         return True
     if isinstance(layer, keras.layers.ReLU):

@@ -1,15 +1,17 @@
-"""Convolutions in fewer multiplications, by Winograd's minimal filtering.
+"""Convolutions with fewer multiplications: Winograd's minimal filtering F(2, r).
 
-For 4x4 kernels with stride 2, the transposed ones too, and for 3x3 kernels with stride 1: what
-"SAME" convolutions compute, and gradients of any order, up to rounding. Two neighbouring outputs of
-a filter with r taps need r + 1 products instead of 2 r (Winograd 1980; for networks Lavin and Gray
-2015, arXiv:1509.09308), in two dimensions (r + 1)² for 4 r². A 4x4 kernel with stride 2 is a 2x2
-kernel with stride 1 on pixels of four times the channels, so 9 matrix products take the place of
-16; of 3x3 kernels 16 that of 36. The transforms around these only add, subtract and halve.
+Covers "SAME" convolutions with 4x4 kernels and stride 2 or 3x3 kernels and stride 1, their
+transposes, and gradients of any order. Results are exact up to rounding.
 
-It pays where a compiler fuses these additions, and where the matrix products take the time: under
-XLA on a CPU, with channels enough (`pays`). Convolutions, transposed ones and gradients of kernels
-are bilinear, and each one's gradients are the other two, so that each stands here once.
+Two neighbouring outputs of a filter with r taps need r + 1 multiplications instead of 2 r (Winograd
+1980; for neural networks Lavin and Gray 2015, arXiv:1509.09308), and (r + 1)² instead of 4 r² in
+two dimensions. A 4x4 kernel with stride 2 is a 2x2 kernel with stride 1 on 2x2 blocks of pixels, so
+9 matrix multiplications replace 16; for a 3x3 kernel 16 replace 36. The transforms around them only
+add, subtract and halve.
+
+This is faster where the compiler fuses the additions and the matrix multiplications dominate: under
+XLA on a CPU, with enough channels (`pays`). A convolution, its transpose and the gradient of its
+kernel are bilinear, and the gradients of each one are the other two.
 """
 
 from __future__ import annotations
@@ -20,12 +22,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-# With fewer channels the transforms cost what the products gain, by stride; measured on two cores,
-# benchmarks/convolutions.py. Transposed convolutions of stride 2 gain with any: without this form
-# most of what they multiply is zero.
 FEWEST_CHANNELS = {1: 128, 2: 64}
+"""Input channels, by stride, from which this is faster (benchmarks/convolutions.py, two cores).
 
-# F(2, r): outputs = A ((G kernel) * (B inputs)); by the number of taps r.
+Transposed convolutions with stride 2 are faster with any number of channels: TensorFlow's own
+mostly multiply zeros.
+"""
+
+# F(2, r) by the number of taps r: outputs = A ((G kernel) * (B inputs)).
 _B = {
     2: np.array([[1, -1, 0], [0, 1, 0], [0, 1, -1]]),
     3: np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]]),
@@ -35,17 +39,17 @@ _G = {
     3: np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]),
 }
 _A = {2: np.array([[1, 1, 0], [0, 1, -1]]), 3: np.array([[1, 1, 1, 0], [0, 1, -1, -1]])}
-# Taps by stride, once pixels are gathered so that the stride is 1.
+# Taps by stride, once blocks of pixels are channels and the stride is 1.
 _TAPS = {1: 3, 2: 2}
 
 
 def pays(kernel: Sequence[int], stride: int, images: Sequence[int | None]) -> bool:
-    """Whether there is a form here for such a convolution, and some of it is faster so.
+    """Returns whether this form exists for a convolution and speeds up some part of it.
 
     Args:
-        kernel: its shape, (height, width, channels, made).
-        stride: of both directions.
-        images: shape (B, H, W, ...) of what it is given, or a transposed one makes.
+        kernel: shape (height, width, channels, filters) of the kernel.
+        stride: in both directions.
+        images: shape (B, H, W, ...) of the input, or of the output of a transposed convolution.
     """
     if None in images[1:3]:
         return False
@@ -55,11 +59,11 @@ def pays(kernel: Sequence[int], stride: int, images: Sequence[int | None]) -> bo
 
 
 def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
-    """`tf.nn.conv2d` with "SAME" padding.
+    """Computes `tf.nn.conv2d` with "SAME" padding.
 
     Args:
         images: float32, shape (B, H, W, C); H and W must be known.
-        kernel: shape (4, 4, C, N), or of stride 1 (3, 3, C, N).
+        kernel: shape (4, 4, C, N) for stride 2, (3, 3, C, N) for stride 1.
         stride: 1 or 2.
 
     Returns:
@@ -82,11 +86,13 @@ def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
 def conv2d_transpose(
     inputs: tf.Tensor, kernel: tf.Tensor, stride: int, size: tuple[int, int] | None = None
 ) -> tf.Tensor:
-    """`tf.nn.conv2d_transpose` with "SAME" padding: the gradient of `conv2d` for its images.
+    """Computes `tf.nn.conv2d_transpose` with "SAME" padding.
+
+    This is the gradient of `conv2d` for its images.
 
     Args:
         inputs: float32, shape (B, h, w, N); h and w must be known.
-        kernel: shape (4, 4, C, N), or of stride 1 (3, 3, C, N).
+        kernel: shape (4, 4, C, N) for stride 2, (3, 3, C, N) for stride 1.
         stride: 1 or 2.
         size: height and width of the result; default: `stride` times those of the inputs.
 
@@ -106,7 +112,7 @@ def conv2d_transpose(
 
 
 def kernel_gradient(images: tf.Tensor, upstream: tf.Tensor, stride: int) -> tf.Tensor:
-    """The gradient of `conv2d` for its kernel.
+    """Computes the gradient of `conv2d` for its kernel.
 
     Args:
         images: float32, shape (B, H, W, C).
@@ -128,28 +134,26 @@ def kernel_gradient(images: tf.Tensor, upstream: tf.Tensor, stride: int) -> tf.T
     return gradient(images, upstream)
 
 
-# --- the three products --------------------------------------------------------------------------
+# --- convolution, transpose and kernel gradient -------------------------------------------------
 
 
 def _conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
     if images.shape[-1] < FEWEST_CHANNELS[stride]:
         return tf.nn.conv2d(images, kernel, stride, "SAME")
-    products = [
-        tile @ factor
-        for tile, factor in zip(_tiles(images, stride), _factors(kernel, stride), strict=True)
-    ]
-    size = [-(-edge // stride) for edge in images.shape[1:3]]
-    return _outputs(products, stride, size)
+    with _scope("conv2d", stride):
+        pairs = zip(_tiles(images, stride), _factors(kernel, stride), strict=True)
+        products = [tile @ factor for tile, factor in pairs]
+        size = [-(-edge // stride) for edge in images.shape[1:3]]
+        return _outputs(products, stride, size)
 
 
 def _conv2d_transpose(
     inputs: tf.Tensor, kernel: tf.Tensor, stride: int, size: tuple[int, int]
 ) -> tf.Tensor:
-    tiles = [
-        tf.matmul(spread, factor, transpose_b=True)
-        for spread, factor in zip(_spread(inputs, stride), _factors(kernel, stride), strict=True)
-    ]
-    return _images(tiles, stride, inputs.shape[1:3], size)
+    with _scope("conv2d_transpose", stride):
+        pairs = zip(_spread(inputs, stride), _factors(kernel, stride), strict=True)
+        tiles = [tf.matmul(spread, factor, transpose_b=True) for spread, factor in pairs]
+        return _images(tiles, stride, inputs.shape[1:3], size)
 
 
 def _kernel_gradient(images: tf.Tensor, upstream: tf.Tensor, stride: int) -> tf.Tensor:
@@ -162,37 +166,42 @@ def _kernel_gradient(images: tf.Tensor, upstream: tf.Tensor, stride: int) -> tf.
             strides=(1, stride, stride, 1),
             padding="SAME",
         )
-    products = [
-        tf.matmul(tile, spread, transpose_a=True)
-        for tile, spread in zip(_tiles(images, stride), _spread(upstream, stride), strict=True)
-    ]
-    return _kernel(products, stride)
+    with _scope("kernel_gradient", stride):
+        pairs = zip(_tiles(images, stride), _spread(upstream, stride), strict=True)
+        products = [tf.matmul(tile, spread, transpose_a=True) for tile, spread in pairs]
+        return _kernel(products, stride)
+
+
+def _scope(operation: str, stride: int) -> tf.name_scope:
+    """Names the ops of a form, so that graphs and profiles show which convolutions take it."""
+    edge = stride * _TAPS[stride]
+    return tf.name_scope(f"winograd_{edge}x{edge}_{operation}")
 
 
 # --- the transforms, each beside its transpose ---------------------------------------------------
 
 
 def _factors(kernel: tf.Tensor, stride: int) -> list[tf.Tensor]:
-    """The kernel as matrices, each of shape (channels, N)."""
+    """Returns the transformed kernel as matrices of shape (channels, N)."""
     taps = _TAPS[stride]
-    channels, made = kernel.shape[2:]
-    kernel = tf.reshape(kernel, (taps, stride, taps, stride, channels, made))
+    channels, filters = kernel.shape[2:]
+    kernel = tf.reshape(kernel, (taps, stride, taps, stride, channels, filters))
     kernel = tf.transpose(kernel, (0, 2, 1, 3, 4, 5))
-    kernel = tf.reshape(kernel, (taps, taps, stride * stride * channels, made))
+    kernel = tf.reshape(kernel, (taps, taps, stride * stride * channels, filters))
     return _both_ways([[kernel[i, j] for j in range(taps)] for i in range(taps)], _G[taps])
 
 
 def _kernel(factors: list[tf.Tensor], stride: int) -> tf.Tensor:
     taps = _TAPS[stride]
-    gathered, made = factors[0].shape
+    gathered, filters = factors[0].shape
     kernel = tf.stack(_both_ways(_square(factors), _G[taps].T))
-    shape = (taps, taps, stride, stride, gathered // stride**2, made)
+    shape = (taps, taps, stride, stride, gathered // stride**2, filters)
     kernel = tf.transpose(tf.reshape(kernel, shape), (0, 2, 1, 3, 4, 5))
-    return tf.reshape(kernel, (stride * taps, stride * taps, gathered // stride**2, made))
+    return tf.reshape(kernel, (stride * taps, stride * taps, gathered // stride**2, filters))
 
 
 def _tiles(images: tf.Tensor, stride: int) -> list[tf.Tensor]:
-    """The images as matrices, each of shape (B * tiles, channels)."""
+    """Returns the transformed images as matrices of shape (B * tiles, channels)."""
     taps = _TAPS[stride]
     height, width = (_even(-(-edge // stride)) for edge in images.shape[1:3])
     edges = [stride * (edge + taps - 1) for edge in (height, width)]
@@ -215,10 +224,10 @@ def _tiles(images: tf.Tensor, stride: int) -> list[tf.Tensor]:
 
 
 def _images(
-    tiles: list[tf.Tensor], stride: int, made: Sequence[int], size: tuple[int, int]
+    tiles: list[tf.Tensor], stride: int, inputs: Sequence[int], size: tuple[int, int]
 ) -> tf.Tensor:
     taps = _TAPS[stride]
-    height, width = map(_even, made)
+    height, width = map(_even, inputs)
     channels = tiles[0].shape[1]
     tiles = [tf.reshape(tile, (-1, height // 2, width // 2, channels)) for tile in tiles]
     parts = _square(_both_ways(_square(tiles), _B[taps].T))
@@ -234,23 +243,23 @@ def _images(
 
 
 def _outputs(products: list[tf.Tensor], stride: int, size: Sequence[int]) -> tf.Tensor:
-    """The sums that the convolution makes, of the products: shape (B, *size, N)."""
+    """Returns the convolution, shape (B, *size, N), from the matrix products."""
     height, width = map(_even, size)
-    made = products[0].shape[1]
-    products = [tf.reshape(part, (-1, height // 2, width // 2, made)) for part in products]
+    filters = products[0].shape[1]
+    products = [tf.reshape(part, (-1, height // 2, width // 2, filters)) for part in products]
     outputs = _square(_both_ways(_square(products), _A[_TAPS[stride]]))
     rows = [tf.stack(row, 3) for row in outputs]
-    whole = tf.reshape(tf.stack(rows, 2), (-1, height, width, made))
+    whole = tf.reshape(tf.stack(rows, 2), (-1, height, width, filters))
     return whole[:, : size[0], : size[1]]
 
 
 def _spread(values: tf.Tensor, stride: int) -> list[tf.Tensor]:
-    size, made = values.shape[1:3], values.shape[3]
+    size, filters = values.shape[1:3], values.shape[3]
     height, width = map(_even, size)
     values = tf.pad(values, ((0, 0), (0, height - size[0]), (0, width - size[1]), (0, 0)))
-    values = tf.reshape(values, (-1, height // 2, 2, width // 2, 2, made))
+    values = tf.reshape(values, (-1, height // 2, 2, width // 2, 2, filters))
     parts = [[values[:, :, i, :, j] for j in range(2)] for i in range(2)]
-    return [tf.reshape(part, (-1, made)) for part in _both_ways(parts, _A[_TAPS[stride]].T)]
+    return [tf.reshape(part, (-1, filters)) for part in _both_ways(parts, _A[_TAPS[stride]].T)]
 
 
 def _even(size: int) -> int:
@@ -263,13 +272,13 @@ def _square(items: list[tf.Tensor]) -> list[list[tf.Tensor]]:
 
 
 def _both_ways(parts: list[list[tf.Tensor]], matrix: np.ndarray) -> list[tf.Tensor]:
-    """matrix · parts · matrixᵀ, row by row."""
+    """Returns matrix · parts · matrixᵀ, row by row."""
     columns = [[_sum(column, row) for column in zip(*parts, strict=True)] for row in matrix]
     return [_sum(line, row) for line in columns for row in matrix]
 
 
 def _sum(terms: Sequence[tf.Tensor], weights: np.ndarray) -> tf.Tensor:
-    """The weighted sum without the terms of weight 0."""
+    """Returns the weighted sum; terms of weight 0 are not computed."""
     total = None
     for term, weight in zip(terms, weights, strict=True):
         if weight:
@@ -283,7 +292,7 @@ def _sum(terms: Sequence[tf.Tensor], weights: np.ndarray) -> tf.Tensor:
 
 
 def _overlapped(parts: list[tf.Tensor], axis: int) -> tf.Tensor:
-    """Element t of part i is added at 2 t + i along an axis."""
+    """Adds element t of part i at position 2 t + i along an axis."""
 
     def shifted(part: tf.Tensor, before: int) -> tf.Tensor:
         around = [[0, 0] for _ in part.shape]

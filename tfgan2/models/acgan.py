@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfgan2.hyperparameters import option
-from tfgan2.models.base import Metrics
+from tfgan2.models.base import Objective
 from tfgan2.models.latent import ConditionalGAN
 from tfgan2.models.regularizers import LabelSmoothing, Samples
 from tfgan2.nn import losses
@@ -37,9 +37,7 @@ class ACGAN(ConditionalGAN):
         hits = tf.argmax(class_logits, axis=-1, output_type=tf.int32) == labels
         return tf.reduce_mean(entropy), tf.reduce_mean(tf.cast(hits, tf.float32))
 
-    def discriminator_objective(
-        self, real: Samples, fake: Samples, stream: str
-    ) -> tuple[tf.Tensor, Metrics]:
+    def discriminator_objective(self, real: Samples, fake: Samples, stream: str) -> Objective:
         on_real, on_fake = self.logits(real), self.logits(fake)
         source = self.discriminator_loss(on_real["logits"], on_fake["logits"], stream)
         real_class, accuracy = self.class_loss(on_real["classes"], real.labels)
@@ -48,7 +46,7 @@ class ACGAN(ConditionalGAN):
         loss = source + self.config.class_weight * (real_class + fake_class)
         return loss, {**self.scores(on_real["logits"], on_fake["logits"]), **metrics}
 
-    def generator_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
+    def generator_objective(self, fake: Samples, real: Samples) -> Objective:
         on_fake = self.logits(fake)
         fake_class, accuracy = self.class_loss(on_fake["classes"], fake.labels)
         loss = self.gan_loss.generator(on_fake["logits"]) + self.config.class_weight * fake_class

@@ -17,6 +17,10 @@ from tfgan2.models.options import ModelConfig
 
 Batch = Any  # images, or a tuple of images and what belongs to them
 Metrics = dict[str, tf.Tensor]
+Objective = tuple[tf.Tensor, Metrics]
+"""A float32 scalar to minimize, and float32 scalars to report."""
+Examples = tuple[np.ndarray, ...]
+"""Real samples: the parts of a batch of the dataset."""
 
 
 @dataclass(frozen=True)
@@ -191,9 +195,7 @@ class GenerativeModel(keras.Model):
         """Number of samples in one preview."""
         return about
 
-    def previews(
-        self, examples: tuple[np.ndarray, ...], *, about: int = 64, seed: int = 0
-    ) -> dict[str, View]:
+    def previews(self, examples: Examples, *, about: int = 64, seed: int = 0) -> dict[str, View]:
         """Images that show the progress of training; the same for the same weights.
 
         Args:
@@ -358,8 +360,8 @@ class GenerativeModel(keras.Model):
         return replicas.summing_first(optimizer)
 
     def minimize(
-        self, name: str, loss_function: Callable[[tf.GradientTape], tuple[tf.Tensor, Metrics]]
-    ) -> tuple[tf.Tensor, Metrics]:
+        self, name: str, loss_function: Callable[[tf.GradientTape], Objective]
+    ) -> Objective:
         """Updates the variables of one optimizer.
 
         Args:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfgan2.distributed import replicas
 from tfgan2.hyperparameters import option
 from tfgan2.images import is_points
-from tfgan2.models.base import Metrics
+from tfgan2.models.base import Metrics, Objective
 from tfgan2.models.latent import LatentGAN
 from tfgan2.models.regularizers import Packing, Samples
 from tfgan2.networks import ARCHITECTURES
@@ -75,15 +75,13 @@ class BEGAN(LatentGAN):
         errors = tf.abs(samples.images - self.discriminator(samples.images, training=True))
         return tf.reduce_mean(errors, axis=(1, 2, 3))
 
-    def discriminator_objective(
-        self, real: Samples, fake: Samples, stream: str
-    ) -> tuple[tf.Tensor, Metrics]:
+    def discriminator_objective(self, real: Samples, fake: Samples, stream: str) -> Objective:
         real_errors, fake_errors = self.logits(real), self.logits(fake)
         as_real, as_fake = self.flipped_labels(real_errors, fake_errors, stream, self.noise_seed)
         loss = tf.reduce_mean(as_real) - self.k.value * tf.reduce_mean(as_fake)
         return loss, {"real_error": tf.reduce_mean(real_errors)}
 
-    def generator_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
+    def generator_objective(self, fake: Samples, real: Samples) -> Objective:
         return tf.reduce_mean(self.logits(fake)), {}
 
     def last_update(self, real: Samples) -> Metrics:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tfgan2.errors import UserError
 from tfgan2.export.spec import ExportSpec
 from tfgan2.hyperparameters import option
 from tfgan2.images import side_by_side
-from tfgan2.models.base import Batch, Metrics, View, make_optimizer
+from tfgan2.models.base import Batch, Examples, Metrics, Objective, View, make_optimizer
 from tfgan2.models.game import DISCRIMINATOR, GENERATOR
 from tfgan2.models.options import Adam, ImageInput, LearningRate
 from tfgan2.models.translation import PREVIEW_COUNT, TranslationModel, with_weights
@@ -157,7 +156,7 @@ class CycleGAN(TranslationModel):
         a, b = (self.jittered(x, f"jitter {side}") for x, side in zip(batch[:2], "ab", strict=True))
         fakes: list[tf.Tensor] = []
 
-        def generator_objective(tape: tf.GradientTape) -> tuple[tf.Tensor, Metrics]:
+        def generator_objective(tape: tf.GradientTape) -> Objective:
             fake_b = self.generator(a, training=True)
             fake_a = self.back_generator(b, training=True)
             fakes.extend((fake_a, fake_b))
@@ -178,7 +177,7 @@ class CycleGAN(TranslationModel):
         loss, terms = self.minimize(GENERATOR, generator_objective)
         shown = [self.pooled(side, tf.stop_gradient(fake)) for side, fake in enumerate(fakes)]
 
-        def discriminator_objective(tape: tf.GradientTape) -> tuple[tf.Tensor, Metrics]:
+        def discriminator_objective(tape: tf.GradientTape) -> Objective:
             loss_a = discriminator_loss(self.discriminator_a, a, shown[0])
             return loss_a + discriminator_loss(self.discriminator_b, b, shown[1]), {}
 
@@ -199,7 +198,7 @@ class CycleGAN(TranslationModel):
         return pool.swap(self.pools[side], fakes, self.step.value, seed)
 
     def previews(
-        self, examples: tuple[np.ndarray, ...], *, about: int = PREVIEW_COUNT, seed: int = 0
+        self, examples: Examples, *, about: int = PREVIEW_COUNT, seed: int = 0
     ) -> dict[str, View]:
         """Real images, their translations, and those translated back, in both directions."""
         views = {}

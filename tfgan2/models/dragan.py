@@ -6,7 +6,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfgan2.models.base import Metrics
 from tfgan2.models.latent import LatentGAN
 from tfgan2.models.options import GradientPenalty
 from tfgan2.models.regularizers import LabelSmoothing, Samples
@@ -29,13 +28,12 @@ class DRAGAN(LatentGAN):
     def discriminator_settings(self) -> dict[str, Any]:
         return {"norm": "none"}
 
-    def discriminator_objective(
+    def discriminator_penalties(
         self, real: Samples, fake: Samples, stream: str
-    ) -> tuple[tf.Tensor, Metrics]:
-        loss, metrics = super().discriminator_objective(real, fake, stream)
+    ) -> dict[str, tuple[float, tf.Tensor]]:
         penalty = penalties.dragan_penalty(
             lambda images: self.logits(real._replace(images=images)),
             real.images,
             seed=self.noise_seed(f"{stream}: penalty"),
         )
-        return loss + self.config.penalty_weight * penalty, {**metrics, "gradient_penalty": penalty}
+        return {"gradient_penalty": (self.config.penalty_weight, penalty)}

@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 
 from tfgan2.hyperparameters import option
-from tfgan2.models.base import Batch, GenerativeModel, Metrics, make_optimizer
+from tfgan2.models.base import Batch, GenerativeModel, Metrics, Objective, make_optimizer
 from tfgan2.models.options import OPTIMIZERS, Adam, LookaheadConfig, ModelConfig
 from tfgan2.models.regularizers import (
     Augmentation,
@@ -169,7 +169,7 @@ class AdversarialModel(GenerativeModel):
         """
         metrics: Metrics = {}
 
-        def loss(tape: tf.GradientTape) -> tuple[tf.Tensor, Metrics]:
+        def loss(tape: tf.GradientTape) -> Objective:
             fake = self.fake_samples(real, batch_size(real), "latents")
             with tape.stop_recording():
                 metrics.update(self.update_discriminator(real, fake))
@@ -242,9 +242,7 @@ class AdversarialModel(GenerativeModel):
         """The discriminator's logits for its inputs."""
         return self.discriminator(samples.images, training=True)
 
-    def discriminator_objective(
-        self, real: Samples, fake: Samples, stream: str
-    ) -> tuple[tf.Tensor, Metrics]:
+    def discriminator_objective(self, real: Samples, fake: Samples, stream: str) -> Objective:
         """What an update of the discriminator minimizes.
 
         Args:
@@ -258,7 +256,23 @@ class AdversarialModel(GenerativeModel):
         # Two passes, not one over both: batch norm must not mix real and generated samples.
         real_logits, fake_logits = self.logits(real), self.logits(fake)
         loss = self.discriminator_loss(real_logits, fake_logits, stream)
-        return loss, self.scores(real_logits, fake_logits)
+        metrics = self.scores(real_logits, fake_logits)
+        for name, (weight, penalty) in self.discriminator_penalties(real, fake, stream).items():
+            loss += weight * penalty
+            metrics[name] = penalty
+        return loss, metrics
+
+    def discriminator_penalties(
+        self, real: Samples, fake: Samples, stream: str
+    ) -> dict[str, tuple[float, tf.Tensor]]:
+        """Penalties on the discriminator, each a weight and a float32 scalar, by name.
+
+        Args:
+            real: as for `discriminator_objective`.
+            fake: likewise.
+            stream: likewise.
+        """
+        return {}
 
     def discriminator_loss(
         self, real_logits: tf.Tensor, fake_logits: tf.Tensor, stream: str
@@ -267,7 +281,7 @@ class AdversarialModel(GenerativeModel):
         flipped = self.flipped_labels(real_logits, fake_logits, stream, self.noise_seed)
         return self.gan_loss.discriminator(*flipped)
 
-    def generator_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
+    def generator_objective(self, fake: Samples, real: Samples) -> Objective:
         """What the update of the generator minimizes, of discriminator inputs.
 
         Args:
@@ -281,7 +295,7 @@ class AdversarialModel(GenerativeModel):
             return self.gan_loss.generator(self.logits(real), self.logits(fake)), {}
         return self.gan_loss.generator(self.logits(fake)), {}
 
-    def content_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
+    def content_objective(self, fake: Samples, real: Samples) -> Objective:
         """What the generator minimizes besides the game, of samples as they are.
 
         Returns:

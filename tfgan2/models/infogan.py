@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option
 from tfgan2.images import is_points
-from tfgan2.models.base import Metrics, View
+from tfgan2.models.base import Metrics, Objective, View
 from tfgan2.models.latent import LatentGAN
 from tfgan2.models.regularizers import LabelSmoothing, Samples
 from tfgan2.nn import losses
@@ -67,7 +67,7 @@ class InfoGAN(LatentGAN):
         seed = self.noise_seed(stream)
         return tf.random.stateless_uniform((count,), seed, 0, self.num_labels, tf.int32)
 
-    def information_loss(self, predictions: Metrics, fake: Samples) -> tuple[tf.Tensor, Metrics]:
+    def information_loss(self, predictions: Metrics, fake: Samples) -> Objective:
         """Q's error on generated images: a float32 scalar, and its terms."""
         config, total, terms = self.config, tf.constant(0.0), {}
         if config.categories:
@@ -82,15 +82,13 @@ class InfoGAN(LatentGAN):
             total += config.code_weight * terms["code_loss"]
         return total, terms
 
-    def discriminator_objective(
-        self, real: Samples, fake: Samples, stream: str
-    ) -> tuple[tf.Tensor, Metrics]:
+    def discriminator_objective(self, real: Samples, fake: Samples, stream: str) -> Objective:
         on_real, on_fake = self.logits(real), self.logits(fake)
         source = self.discriminator_loss(on_real["logits"], on_fake["logits"], stream)
         information, _ = self.information_loss(on_fake, fake)
         return source + information, self.scores(on_real["logits"], on_fake["logits"])
 
-    def generator_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
+    def generator_objective(self, fake: Samples, real: Samples) -> Objective:
         on_fake = self.logits(fake)
         information, terms = self.information_loss(on_fake, fake)
         return self.gan_loss.generator(on_fake["logits"]) + information, terms

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfgan2.distributed import replicas
 from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option
-from tfgan2.models.base import Batch, Metrics
+from tfgan2.models.base import Batch, Examples, Objective
 from tfgan2.models.options import Channels, GeneratorNorm
 from tfgan2.models.regularizers import Samples
 from tfgan2.models.translation import TranslationGAN
@@ -95,7 +95,7 @@ class Inpainting(TranslationGAN):
         local = crops(samples.images, tops, lefts, self.local_size, self.local_size)
         return self.discriminator([samples.images, local], training=True)
 
-    def content_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
+    def content_objective(self, fake: Samples, real: Samples) -> Objective:
         difference = tf.cast(real.images - fake.images, tf.float32) * real.inputs
         l1 = self.config.reconstruction == "l1"
         terms = tf.abs(difference) if l1 else tf.square(difference)
@@ -103,15 +103,13 @@ class Inpainting(TranslationGAN):
         loss = tf.reduce_sum(terms) / tf.maximum(hidden, 1.0)
         return self.config.reconstruction_weight * loss, {"reconstruction_loss": loss}
 
-    def inputs_of(
-        self, examples: tuple[np.ndarray, ...], *, seed: int = 0
-    ) -> dict[str, np.ndarray]:
+    def inputs_of(self, examples: Examples, *, seed: int = 0) -> dict[str, np.ndarray]:
         images = examples[0]
         hidden = self._masks(len(images), tf.constant([seed, 0]))
         return {"input": images, "mask": hidden.numpy()}
 
     def preview_columns(
-        self, examples: tuple[np.ndarray, ...], inputs: Mapping[str, np.ndarray], images: np.ndarray
+        self, examples: Examples, inputs: Mapping[str, np.ndarray], images: np.ndarray
     ) -> tuple[np.ndarray, ...]:
         hidden = np.where(inputs["mask"] > 0.5, 0.0, inputs["input"])
         return hidden, images, examples[0]

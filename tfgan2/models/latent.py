@@ -13,7 +13,7 @@ from tfgan2.hyperparameters import option
 from tfgan2.images import is_points
 from tfgan2.inputs.labels import check_labels, grid_count, label_columns
 from tfgan2.inputs.latents import check_latents, draw_latents
-from tfgan2.models.base import Batch, GenerativeModel, View
+from tfgan2.models.base import Batch, Examples, GenerativeModel, View
 from tfgan2.models.game import AdversarialModel
 from tfgan2.models.options import Classes, Latents, ModelConfig, NetworkChoice
 from tfgan2.models.regularizers import Packing, Samples
@@ -125,9 +125,7 @@ class LatentModel(GenerativeModel):
         """
         return {}
 
-    def previews(
-        self, examples: tuple[np.ndarray, ...], *, about: int = 64, seed: int = 0
-    ) -> dict[str, View]:
+    def previews(self, examples: Examples, *, about: int = 64, seed: int = 0) -> dict[str, View]:
         latents = self.draw_latents(self.preview_count(about), seed=seed)
         columns = label_columns(self.num_labels)
         samples = View(self.generate(latents), columns, reals=examples[0])

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfgan2.hyperparameters import option
-from tfgan2.models.base import Batch, Metrics
+from tfgan2.models.base import Batch, Objective
 from tfgan2.models.options import ImageInput
 from tfgan2.models.regularizers import Samples
 from tfgan2.models.translation import TranslationGAN
@@ -88,6 +88,6 @@ class Pix2Pix(TranslationGAN):
     ) -> tf.Tensor:
         return 0.5 * super().discriminator_loss(real_logits, fake_logits, stream)
 
-    def content_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
+    def content_objective(self, fake: Samples, real: Samples) -> Objective:
         l1 = losses.absolute_error(real.images, fake.images)
         return self.config.l1_weight * l1, {"l1_loss": l1}

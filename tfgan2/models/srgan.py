@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option
 from tfgan2.images import resize_matrix
-from tfgan2.models.base import Batch, Metrics
+from tfgan2.models.base import Batch, Examples, Metrics, Objective
 from tfgan2.models.game import GENERATOR
 from tfgan2.models.options import Blocks, Channels, GeneratorNorm
 from tfgan2.models.regularizers import Samples
@@ -138,7 +138,7 @@ class SRGAN(TranslationGAN):
             return super().train_step(batch)
         real = self.real_samples(batch)
 
-        def objective(tape: tf.GradientTape) -> tuple[tf.Tensor, Metrics]:
+        def objective(tape: tf.GradientTape) -> Objective:
             fake = self.fake_samples(real, tf.shape(real.images)[0], "")
             return losses.squared_error(real.images, fake.images), {}
 
@@ -146,20 +146,18 @@ class SRGAN(TranslationGAN):
         self.end_step()
         return {"generator_loss": loss, "content_loss": loss}
 
-    def content_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
+    def content_objective(self, fake: Samples, real: Samples) -> Objective:
         images = (real.images, fake.images)
         if self._features is not None:
             images = tuple(self._features(x) for x in images)
         loss = losses.squared_error(*images)
         return self.config.content_weight * loss, {"content_loss": loss}
 
-    def inputs_of(
-        self, examples: tuple[np.ndarray, ...], *, seed: int = 0
-    ) -> dict[str, np.ndarray]:
+    def inputs_of(self, examples: Examples, *, seed: int = 0) -> dict[str, np.ndarray]:
         return {"input": self.downscaled(tf.constant(examples[0])).numpy()}
 
     def preview_columns(
-        self, examples: tuple[np.ndarray, ...], inputs: Mapping[str, np.ndarray], images: np.ndarray
+        self, examples: Examples, inputs: Mapping[str, np.ndarray], images: np.ndarray
     ) -> tuple[np.ndarray, ...]:
         """The small image, its bicubic enlargement, the generator's, the original."""
         up = [resize_matrix(n // self.config.scale, n) for n in self.image_shape[:2]]

@@ -14,7 +14,7 @@ from tfgan2.export.spec import ExportSpec
 from tfgan2.hyperparameters import option
 from tfgan2.images import resize_matrix
 from tfgan2.inputs import words
-from tfgan2.models.base import Batch, Metrics, View, make_optimizer
+from tfgan2.models.base import Batch, Examples, Metrics, Objective, View, make_optimizer
 from tfgan2.models.latent import LatentModel
 from tfgan2.models.options import Adam, Blocks, Captions, Channels, OptimizerChoice
 from tfgan2.networks import stackgan as networks
@@ -130,7 +130,7 @@ class StackGAN(LatentModel):
         config = self.config
         encoder = {"vocabulary": config.vocabulary, "caption_length": config.caption_length}
 
-        def texts(examples: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
+        def texts(examples: Examples) -> dict[str, np.ndarray]:
             return {"text": self.text_encoder.predict(examples[1], verbose=0)}
 
         return {
@@ -208,7 +208,7 @@ class StackGAN(LatentModel):
         return metrics
 
     def _text_step(self, images: tf.Tensor, indices: tf.Tensor) -> Metrics:
-        def objective(tape: tf.GradientTape) -> tuple[tf.Tensor, Metrics]:
+        def objective(tape: tf.GradientTape) -> Objective:
             texts = tf.math.l2_normalize(self.text_encoder(indices, training=True), axis=1)
             seen = tf.math.l2_normalize(self.image_encoder(images, training=True), axis=1)
             # Of all replicas: with its own captions alone, each would have an easier task.
@@ -251,7 +251,7 @@ class StackGAN(LatentModel):
         network = self.discriminators[stage]
         metrics: Metrics = {}
 
-        def objective(tape: tf.GradientTape) -> tuple[tf.Tensor, Metrics]:
+        def objective(tape: tf.GradientTape) -> Objective:
             fake, kl = self._fake_images(stage, text)
             with tape.stop_recording():
                 detached = tf.stop_gradient(fake)
@@ -271,7 +271,7 @@ class StackGAN(LatentModel):
     @staticmethod
     def discriminator_objective(
         discriminator: keras.Model, images: tf.Tensor, fake: tf.Tensor, text: tf.Tensor
-    ) -> tuple[tf.Tensor, Metrics]:
+    ) -> Objective:
         """Cross entropy of real images, and of generated and mismatched ones, half each."""
         on_real = discriminator([images, text], training=True)
         on_fake = discriminator([fake, text], training=True)
@@ -328,9 +328,7 @@ class StackGAN(LatentModel):
         inputs = {"z": latents, "text": self.encode([str(text) for text in texts])}
         return self.run_generator(self.generator, inputs, batch_size=batch_size)
 
-    def previews(
-        self, examples: tuple[np.ndarray, ...], *, about: int = 64, seed: int = 0
-    ) -> dict[str, View]:
+    def previews(self, examples: Examples, *, about: int = 64, seed: int = 0) -> dict[str, View]:
         """Samples of the captions, one column each, and the small images of stage one."""
         latents = self.draw_latents(self.preview_count(about), seed=seed)
         texts = words.in_turn(self.captions, len(latents))

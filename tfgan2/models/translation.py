@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfgan2.export.spec import ExportSpec
 from tfgan2.hyperparameters import option
 from tfgan2.images import side_by_side
-from tfgan2.models.base import GenerativeModel, Metrics, View
+from tfgan2.models.base import Examples, GenerativeModel, Objective, View
 from tfgan2.models.game import AdversarialModel
 from tfgan2.models.regularizers import Samples
 from tfgan2.nn import losses
@@ -60,13 +60,11 @@ class TranslationGAN(AdversarialModel, TranslationModel):
 
     gan_loss = losses.NON_SATURATING
 
-    def generator_objective(self, fake: Samples, real: Samples) -> tuple[tf.Tensor, Metrics]:
+    def generator_objective(self, fake: Samples, real: Samples) -> Objective:
         adversarial, _ = super().generator_objective(fake, real)
         return self.config.adversarial_weight * adversarial, {"adversarial_loss": adversarial}
 
-    def inputs_of(
-        self, examples: tuple[np.ndarray, ...], *, seed: int = 0
-    ) -> dict[str, np.ndarray]:
+    def inputs_of(self, examples: Examples, *, seed: int = 0) -> dict[str, np.ndarray]:
         """The generator's inputs for real samples, by name.
 
         Args:
@@ -76,7 +74,7 @@ class TranslationGAN(AdversarialModel, TranslationModel):
         return {"input": examples[0]}
 
     def preview_columns(
-        self, examples: tuple[np.ndarray, ...], inputs: Mapping[str, np.ndarray], images: np.ndarray
+        self, examples: Examples, inputs: Mapping[str, np.ndarray], images: np.ndarray
     ) -> tuple[np.ndarray, ...]:
         """What a preview shows of each sample, from left to right: input, output, target."""
         return inputs["input"], images, examples[1]
@@ -94,7 +92,7 @@ class TranslationGAN(AdversarialModel, TranslationModel):
         return {"generator": ExportSpec(generator, self.resized, facts, self.inputs_of)}
 
     def previews(
-        self, examples: tuple[np.ndarray, ...], *, about: int = PREVIEW_COUNT, seed: int = 0
+        self, examples: Examples, *, about: int = PREVIEW_COUNT, seed: int = 0
     ) -> dict[str, View]:
         inputs = self.inputs_of(examples, seed=seed)
         images = self.run_generator(self.sampling_generator, inputs, batch_size=8)

@@ -11,7 +11,7 @@ from keras import layers
 
 from tfgan2.hyperparameters import option
 from tfgan2.images import is_points
-from tfgan2.models.base import Batch, Metrics, View, make_optimizer
+from tfgan2.models.base import Batch, Metrics, Objective, View, make_optimizer
 from tfgan2.models.latent import LatentModel
 from tfgan2.models.options import NetworkChoice, OptimizerChoice
 from tfgan2.networks import ARCHITECTURES
@@ -115,7 +115,7 @@ class VAE(LatentModel):
         """
         images = batch[0] if isinstance(batch, tuple | list) else batch
 
-        def objective(tape: tf.GradientTape) -> tuple[tf.Tensor, Metrics]:
+        def objective(tape: tf.GradientTape) -> Objective:
             code = self.encoder(images, training=True)
             noise = tf.random.stateless_normal(tf.shape(code["mean"]), self.noise_seed("latents"))
             latents = code["mean"] + tf.exp(0.5 * code["log_var"]) * noise

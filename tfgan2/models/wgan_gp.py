@@ -7,7 +7,6 @@ from typing import Any
 import tensorflow as tf
 
 from tfgan2.hyperparameters import option
-from tfgan2.models.base import Metrics
 from tfgan2.models.latent import LatentGAN
 from tfgan2.models.options import GradientPenalty
 from tfgan2.models.regularizers import Samples
@@ -38,10 +37,9 @@ class WGANGP(LatentGAN):
     def discriminator_settings(self) -> dict[str, Any]:
         return {"norm": self.config.critic_norm}
 
-    def discriminator_objective(
+    def discriminator_penalties(
         self, real: Samples, fake: Samples, stream: str
-    ) -> tuple[tf.Tensor, Metrics]:
-        loss, metrics = super().discriminator_objective(real, fake, stream)
+    ) -> dict[str, tuple[float, tf.Tensor]]:
         penalty = penalties.gradient_penalty(
             lambda images: self.logits(real._replace(images=images)),
             real.images,
@@ -49,4 +47,4 @@ class WGANGP(LatentGAN):
             one_sided=self.config.one_sided,
             seed=self.noise_seed(f"{stream}: penalty"),
         )
-        return loss + self.config.penalty_weight * penalty, {**metrics, "gradient_penalty": penalty}
+        return {"gradient_penalty": (self.config.penalty_weight, penalty)}

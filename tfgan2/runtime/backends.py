@@ -19,9 +19,8 @@ class Backend(Protocol):
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]: ...
 
 
-# How many samples a model with a free batch size makes at once: enough to use all threads, few
-# enough that large images fit into memory.
 CHUNK = 32
+"""Batch of a model with a free batch size: uses all threads, and large images fit into memory."""
 
 
 def in_batches(
@@ -37,24 +36,24 @@ def in_batches(
     Args:
         backend: the model.
         inputs: arrays of equal length by name.
-        output: which of its outputs is wanted.
-        batch: how many samples it takes, None where that is free.
-        chunk: how many it is given then.
+        output: name of the output to return.
+        batch: number of samples that the model takes, None where that is free.
+        chunk: number of samples per call where it is free.
 
     Returns:
-        The output of all samples, float32; of files that make uint8 pictures these in [-1, 1].
+        The output of all samples, float32; uint8 images are scaled to [-1, 1].
     """
     size = batch or chunk
     count = len(next(iter(inputs.values())))
-    made = []
+    results = []
     for start in range(0, max(1, count), size):
         part = {name: array[start : start + size] for name, array in inputs.items()}
-        wanted = min(size, count - start)
-        fed = batch or max(1, wanted)  # of no samples, the output's shape is still to be found
-        if wanted < fed:
-            part = {name: np.resize(a, (fed, *a.shape[1:])) for name, a in part.items()}
-        made.append(backend(part)[output][:wanted])
-    joined = np.concatenate(made)
+        needed = min(size, count - start)
+        padded = batch or max(1, needed)  # without samples, one call finds the output's shape
+        if needed < padded:
+            part = {name: np.resize(a, (padded, *a.shape[1:])) for name, a in part.items()}
+        results.append(backend(part)[output][:needed])
+    joined = np.concatenate(results)
     return from_uint8(joined) if joined.dtype == np.uint8 else joined
 
 
@@ -64,9 +63,9 @@ class OnnxRuntime:
     Args:
         path: named in errors.
         content: the file's bytes.
-        threads: how many.
-        spin: whether these wait for work at full speed: a little faster alone, much slower where
-            others need the cores.
+        threads: number of threads.
+        spin: whether idle threads wait for work at full speed: a little faster alone, much slower
+            where others need the cores.
 
     Raises:
         UserError: onnxruntime is missing or refuses the model.
@@ -103,7 +102,7 @@ class LiteRT:
     Args:
         path: named in errors.
         content: the file's bytes.
-        threads: how many.
+        threads: number of threads.
         spin: without effect here.
 
     Raises:
@@ -116,9 +115,9 @@ class LiteRT:
         except ImportError:
             raise UserError(f"{path.name} needs LiteRT: pip install ai-edge-litert") from None
         try:
-            with quiet():  # it announces its XNNPACK delegate on stderr
+            with quiet():  # it reports its XNNPACK delegate on stderr
                 self.interpreter = Interpreter(model_content=content, num_threads=threads)
-                # Before its first call, a free size stands at 1x1 pixels, which some layers refuse.
+                # Before its first call a free size is 1x1 pixels, which some layers refuse.
                 self._allocated = not self._has_free_size()
                 if self._allocated:
                     self.interpreter.allocate_tensors()
@@ -130,9 +129,9 @@ class LiteRT:
         if self._allocated:
             return self.runner(**inputs)
         with quiet():  # as above
-            made = self.runner(**inputs)
+            outputs = self.runner(**inputs)
         self._allocated = True
-        return made
+        return outputs
 
     def _has_free_size(self) -> bool:
         return any(
@@ -141,6 +140,6 @@ class LiteRT:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message; its class where it has none."""
+    """Returns the first line of an error's message, or its class if the message is empty."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -1,12 +1,12 @@
-"""How metadata sits inside a model file, written and read in one place.
+"""Writes and reads the metadata in a model file.
 
-Both forms leave the model's own bytes as they are and put the metadata behind them, so that the
-metadata can hold their length and sha256 and a damaged file is found before a C++ parser sees it:
+Both formats keep the model's own bytes and append the metadata, which holds their length and
+sha256, so a damaged file is found before a C++ parser reads it:
 
 - `.tflite`: an appended zip with `metadata.json`. LiteRT reads the file as before, any zip tool
   opens it.
-- `.onnx`: one more `metadata_props` entry, key `tfgan2`. The parts of a protobuf message may come
-  in any order, so appending a field is all it takes, and no ONNX library is needed to read it.
+- `.onnx`: one more `metadata_props` entry, key `tfgan2`. The fields of a protobuf message may come
+  in any order, so appending one is enough, and reading it needs no ONNX library.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _LENGTH_DELIMITED = 2
 
 
 def sha256_of(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal.
+    """Returns the sha256 of a file, in hexadecimal.
 
-    For a folder it is the sha256 of the text that `sha256sum` prints for all files in it, sorted by
-    their relative path.
+    For a folder, that of the text that `sha256sum` prints for all its files, sorted by relative
+    path.
     """
     if not path.is_dir():
         digest = hashlib.sha256()
@@ -50,15 +50,15 @@ def sha256_of(path: Path) -> str:
 
 
 def seal(model: bytes, metadata: Mapping[str, Any], model_format: str) -> bytes:
-    """Puts metadata behind a model.
+    """Appends metadata to a model.
 
     Args:
         model: the bytes of a TFLite or ONNX model.
-        metadata: what JSON can hold; `model_bytes` and `model_sha256` are added.
+        metadata: JSON values; `model_bytes` and `model_sha256` are added.
         model_format: "tflite" or "onnx".
 
     Returns:
-        The bytes of the file: still a valid model.
+        The bytes of the file, which is still a valid model.
     """
     sealed = {
         **metadata,
@@ -71,21 +71,18 @@ def seal(model: bytes, metadata: Mapping[str, Any], model_format: str) -> bytes:
         return model + _field(_METADATA_PROPS, entry)
     buffer = io.BytesIO(model)
     with zipfile.ZipFile(buffer, "a") as archive:
-        # A fixed date: the same model gives the same bytes.
+        # With a fixed date the same model gives the same bytes.
         archive.writestr(zipfile.ZipInfo(METADATA_FILE), text)
     return buffer.getvalue()
 
 
 def unseal(path: Path, content: bytes, model_format: str) -> dict[str, Any]:
-    """Reads the metadata in a file and checks the model before it.
+    """Returns the metadata in a file, after checking the model in it.
 
     Args:
         path: named in errors.
         content: the file's bytes.
         model_format: "tflite" or "onnx".
-
-    Returns:
-        The metadata.
 
     Raises:
         UserError: the file is damaged, has no tfgan2 metadata or is of a newer version.
@@ -118,8 +115,7 @@ def _zip_metadata(content: bytes) -> bytes | None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return archive.read(METADATA_FILE)
-    # Damaged headers surface as any of these; NotImplementedError and RuntimeError stand for a
-    # compression method or an encryption that nobody wrote.
+    # Damaged headers raise any of these: RuntimeError for encryption or an unknown compression.
     except (zipfile.BadZipFile, struct.error, KeyError, ValueError, OSError, RuntimeError):
         return None
 
@@ -132,7 +128,7 @@ def _onnx_metadata(path: Path, content: bytes) -> bytes | None:
                 if entry.get(_KEY) == ONNX_KEY.encode() and _VALUE in entry:
                     return bytes(entry[_VALUE])
     except ValueError:
-        raise UserError(f"{path} is no whole ONNX file: it is truncated or damaged") from None
+        raise UserError(f"{path} is not a complete ONNX file: it is truncated or damaged") from None
     return None
 
 
@@ -146,15 +142,15 @@ def _varint(value: int) -> bytes:
 
 
 def _field(number: int, value: bytes) -> bytes:
-    """A length-delimited protobuf field."""
+    """Returns a length-delimited protobuf field."""
     return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(len(value)) + value
 
 
 def _fields(content: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """The length-delimited fields of a protobuf message: (number, value). Copies nothing.
+    """Yields the length-delimited fields of a protobuf message as (number, value), not copied.
 
     Raises:
-        ValueError: these are not the bytes of a whole message.
+        ValueError: these are not the bytes of a complete message.
     """
     position = 0
 

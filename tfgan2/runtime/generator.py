@@ -1,4 +1,4 @@
-"""A generator of latents, in an exported file."""
+"""A generator in an exported file: images from latents, labels and texts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tfgan2.runtime.backends import Backend, in_batches
 
 
 class TextEncoder:
-    """Sentences become what a generator takes.
+    """Turns texts into an input of a generator.
 
     Attributes:
-        vocabulary: the words that are known.
-        length: how many words of a sentence are read.
-        dim: how many numbers it makes of a sentence.
+        vocabulary: the known words.
+        length: number of words of a text that are read.
+        dim: length of the vector of a text.
     """
 
     def __init__(self, backend: Backend, metadata: dict[str, Any]) -> None:
@@ -33,34 +33,34 @@ class TextEncoder:
         self._backend = backend
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        """Sentences encoded, float32, shape (N, dim).
+        """Encodes texts: float32, shape (N, dim).
 
         Raises:
-            UserError: a text without a word that is known.
+            UserError: a text without a known word.
         """
         return in_batches(self._backend, {"words": self.numbers(texts)}, self._output, self._batch)
 
     def numbers(self, texts: Sequence[str]) -> np.ndarray:
-        """The numbers of the words of sentences, int32, shape (N, length).
+        """Returns the numbers of the words of texts, int32, shape (N, length).
 
         Raises:
-            UserError: a text without a word that is known.
+            UserError: a text without a known word.
         """
         return encode_words(texts, self.vocabulary, self.length)
 
 
 class Generator:
-    """A generator in an exported file. `load` makes it.
+    """A generator in an exported file, made by `tfgan2.runtime.load`.
 
     Attributes:
-        metadata: what the file says of itself; docs/export.md lists the fields.
-        latent_dim: the length of a latent.
-        latent_distribution: what the latents were drawn from in training, "normal" or "uniform".
-        class_names: the names of the labels 0, 1, …; empty for an unconditional generator.
+        metadata: description of the file; docs/export.md lists the fields.
+        latent_dim: length of a latent.
+        latent_distribution: distribution of the latents in training, "normal" or "uniform".
+        class_names: names of the labels 0, 1, …; empty for an unconditional generator.
         conditional: whether it takes labels.
-        captions: what is drawn where no text is given; empty for a generator without texts.
+        captions: the texts used where none is given; empty for a generator without texts.
         image_shape: (height, width, channels).
-        batch: how many images the model makes at once, None where that is free.
+        batch: number of images that the model makes at once, None where that is free.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Generator:
         Args:
             backend: runs the file.
             metadata: of the file.
-            encoder: of sentences, for a generator that takes these.
+            encoder: encodes texts, for a generator that takes them.
         """
         self.metadata = metadata
         self.captions: tuple[str, ...] = tuple(metadata.get("captions", ()))
@@ -96,14 +96,14 @@ class Generator:
         Args:
             latents: shape (N, latent_dim), any N.
             labels: whole numbers, shape (N,); needed by a conditional generator, None for others.
-            texts: N sentences; needed by a generator that takes these, None for others.
+            texts: N texts; needed by a generator that takes them, None for others.
 
         Returns:
             float32, shape (N, H, W, C), in [-1, 1].
 
         Raises:
-            UserError: a wrong shape, a latent that is no finite number, a wrong label, or a text
-                without a word that is known.
+            UserError: a wrong shape, a latent that is not finite, a wrong label, or a text without
+                a known word.
         """
         latents, labels = self.check(latents, labels, texts)
         inputs = {"z": latents}
@@ -119,20 +119,18 @@ class Generator:
         labels: np.ndarray | None = None,
         texts: Sequence[str] | None = None,
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Whether images can be made of these; the arguments and errors are those of a call.
+        """Checks the inputs of a call; the arguments and errors are those of a call.
 
         Returns:
             The latents and the labels, in the types that the model takes.
         """
         latents = check_latents(latents, self.latent_dim)
-        labels = check_labels(
-            labels, len(latents), len(self.class_names) if self.conditional else 0
-        )
-        if texts is None and self._encoder is not None:
-            raise UserError("this generator needs texts")
-        if texts is not None:
-            if self._encoder is None:
-                raise UserError("this generator takes no texts")
+        num_labels = len(self.class_names) if self.conditional else 0
+        labels = check_labels(labels, len(latents), num_labels)
+        if (texts is None) != (self._encoder is None):
+            takes = "needs" if texts is None else "takes no"
+            raise UserError(f"this generator {takes} texts")
+        if texts is not None and self._encoder is not None:
             if len(texts) != len(latents):
                 raise UserError(f"{len(latents)} latents need as many texts, not {len(texts)}")
             self._encoder.numbers(texts)
@@ -145,36 +143,51 @@ class Generator:
         seed: int = 0,
         label: str | int | Sequence[str | int] | None = None,
         text: str | Sequence[str] | None = None,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Draws latents and makes images of them.
+    ) -> np.ndarray:
+        """Draws latents and makes images from them.
 
         Args:
-            count: how many, at least 1.
-            seed: of the latents; the same seed gives the same latents for every format.
+            count: number of images, at least 1.
+            seed: seed of the latents; the same seed gives the same latents for every format.
             label: a class by name or number, or several to cycle through; default: all.
-            text: a sentence, or several to cycle through; default: `captions`.
+            text: a text, or several to cycle through; default: `captions`.
 
         Returns:
-            The images as `__call__` gives them, the latents of shape (count, latent_dim), and the
-            labels of shape (count,), or None for an unconditional generator.
+            float32, shape (count, H, W, C), in [-1, 1].
 
         Raises:
-            UserError: a count or seed that is not possible, or an unknown label.
+            UserError: an impossible count or seed, an unknown label, or a text without a known
+                word.
+        """
+        return self(*self.draw(count, seed=seed, label=label, text=text))
+
+    def draw(
+        self,
+        count: int,
+        *,
+        seed: int = 0,
+        label: str | int | Sequence[str | int] | None = None,
+        text: str | Sequence[str] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray | None, list[str] | None]:
+        """Draws the inputs of images; the arguments and errors are those of `generate`.
+
+        Returns:
+            The latents, labels and texts for a call, each of length `count` or None.
         """
         if count < 1:
             raise UserError(f"count must be at least 1, not {count}")
         if seed < 0:
             raise UserError(f"seed must be 0 or more, not {seed}")
-        labels = self.labels(count, label)
+        labels, texts = self.labels(count, label), self.texts(count, text)
         latents = draw_latents(
             count, self.latent_dim, seed=seed, distribution=self.latent_distribution
         )
-        return self(latents, labels, self.texts(count, text)), latents, labels
+        return latents, labels, texts
 
     def labels(
         self, count: int, label: str | int | Sequence[str | int] | None = None
     ) -> np.ndarray | None:
-        """Labels for `count` images: `label`, or each of several in turn, or all classes in turn.
+        """Returns `count` labels: `label`, or several that take turns, or all classes in turn.
 
         Returns:
             int32, shape (count,), or None for an unconditional generator.
@@ -185,16 +198,16 @@ class Generator:
         return choose_labels(count, label, self.class_names if self.conditional else ())
 
     def texts(self, count: int, text: str | Sequence[str] | None = None) -> list[str] | None:
-        """Sentences for `count` images: one, or each of several in turn, or the captions in turn.
+        """Returns `count` texts: `text`, or several that take turns, or the captions in turn.
 
         Returns:
-            As many, or None for a generator without texts.
+            None for a generator without texts.
 
         Raises:
             UserError: a text for a generator that takes none.
         """
-        given = [text] if isinstance(text, str) else list(text or [])
-        if given and self._encoder is None:
+        texts = [text] if isinstance(text, str) else list(text or [])
+        if texts and self._encoder is None:
             raise UserError("this generator takes no texts")
-        cycle = given or self.captions
-        return in_turn(cycle, count) if cycle else None
+        texts = texts or list(self.captions)
+        return in_turn(texts, count) if texts else None

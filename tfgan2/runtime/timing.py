@@ -1,4 +1,4 @@
-"""How long models take, one after the other in turns."""
+"""Times models, which take turns."""
 
 from __future__ import annotations
 
@@ -16,45 +16,43 @@ WARM_UP = 3
 
 
 @dataclass(frozen=True)
-class Contender:
-    """A model to be timed.
-
-    Attributes:
-        file: what it is called.
-        runs_with: the library.
-        threads: how many it uses; None: all.
-        bytes: its size.
-        batch: how many images it makes at once.
-        backend: runs it.
-        inputs: what it is fed.
-    """
-
+class _Model:
     file: str
     runs_with: str
     threads: int | None
     bytes: int
     batch: int
+
+
+@dataclass(frozen=True)
+class Contender(_Model):
+    """A model to be timed.
+
+    Attributes:
+        file: name of the model.
+        runs_with: name of the library that runs it.
+        threads: number of threads, None for all.
+        bytes: size of the model.
+        batch: number of images per call.
+        backend: runs the model.
+        inputs: arrays by name for each call.
+    """
+
     backend: Backend
     inputs: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Timing:
-    """What was measured of a contender.
+class Timing(_Model):
+    """The result for a contender, whose first five attributes it repeats.
 
     Attributes:
-        file: as the contender's, and so are the next four.
-        count: how many calls were timed.
-        median_ms: of a call, in milliseconds.
-        p95_ms: 95 of 100 calls took no longer.
+        count: number of calls timed.
+        median_ms: median time of a call in milliseconds.
+        p95_ms: 95th percentile of the same.
         images_per_second: at the median.
     """
 
-    file: str
-    runs_with: str
-    threads: int | None
-    bytes: int
-    batch: int
     count: int
     median_ms: float
     p95_ms: float
@@ -62,7 +60,7 @@ class Timing:
 
 
 def measure(contenders: Sequence[Contender], count: int) -> list[Timing]:
-    """Times models round robin, so that what else the machine does falls on all alike.
+    """Times models round robin, so that other load on the machine affects all alike.
 
     Args:
         contenders: the models.
@@ -71,17 +69,16 @@ def measure(contenders: Sequence[Contender], count: int) -> list[Timing]:
     Raises:
         UserError: a model that cannot be run.
     """
-    seconds: list[list[float]] = [[] for _ in contenders]
+    milliseconds: list[list[float]] = [[] for _ in contenders]
     for turn in range(WARM_UP + count):
-        for contender, taken in zip(contenders, seconds, strict=True):
+        for contender, times in zip(contenders, milliseconds, strict=True):
             start = time.perf_counter()
             try:
                 contender.backend(contender.inputs)
-            # Whatever the library raises; every one has its own.
-            except Exception as error:
+            except Exception as error:  # every library has its own
                 raise UserError(f"{contender.file} cannot be run: {first_line(error)}") from error
             if turn >= WARM_UP:
-                taken.append(1000 * (time.perf_counter() - start))
+                times.append(1000 * (time.perf_counter() - start))
     return [
         Timing(
             contender.file,
@@ -90,31 +87,26 @@ def measure(contenders: Sequence[Contender], count: int) -> list[Timing]:
             contender.bytes,
             contender.batch,
             count,
-            median_ms=(median := float(np.median(taken))),
-            p95_ms=float(np.percentile(taken, 95)),
+            median_ms=(median := float(np.median(times))),
+            p95_ms=float(np.percentile(times, 95)),
             images_per_second=1000 * contender.batch / median,
         )
-        for contender, taken in zip(contenders, seconds, strict=True)
+        for contender, times in zip(contenders, milliseconds, strict=True)
     ]
 
 
-def made_up_inputs(metadata: Mapping[str, Any], batch: int) -> dict[str, np.ndarray]:
-    """Inputs of the right shapes and kinds for what an export's metadata describes.
-
-    Args:
-        metadata: of the file.
-        batch: how many.
-    """
+def random_inputs(metadata: Mapping[str, Any], batch: int) -> dict[str, np.ndarray]:
+    """Returns `batch` inputs with the names, shapes and types in the metadata of an export."""
     rng = np.random.default_rng(0)
-    made = {}
+    inputs = {}
     for item in metadata["inputs"]:
         free = iter(metadata.get("size", ()))
         shape = (batch, *(next(free) if size is None else size for size in item["shape"][1:]))
         if item["dtype"] == "int32":
-            made[item["name"]] = np.full(shape, item["range"][1], np.int32)
+            inputs[item["name"]] = np.full(shape, item["range"][1], np.int32)
         elif "range" in item:
             low, high = item["range"]
-            made[item["name"]] = rng.uniform(low, high, shape).astype(np.float32)
+            inputs[item["name"]] = rng.uniform(low, high, shape).astype(np.float32)
         else:
-            made[item["name"]] = rng.standard_normal(shape, dtype=np.float32)
-    return made
+            inputs[item["name"]] = rng.standard_normal(shape, dtype=np.float32)
+    return inputs

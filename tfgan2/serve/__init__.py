@@ -1,4 +1,4 @@
-"""An exported file behind HTTP: NumPy, onnxruntime or LiteRT, FastAPI; no TensorFlow.
+"""Serves an exported file over HTTP: NumPy, onnxruntime or LiteRT, FastAPI; no TensorFlow.
 
 from tfgan2.serve import Limits, serve
 
@@ -19,16 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Limits", "create_app", "serve"]
 
-NEEDED = ("fastapi", "httptools", "prometheus_client", "python_multipart", "uvicorn")
-
-
-def check_extra() -> None:
-    """Raises a UserError if a package of the extra is missing."""
-    for name in NEEDED:
-        try:
-            import_module(name)
-        except ImportError:
-            raise UserError(f"tfgan2 serve needs {name}: pip install 'tfgan2[serve]'") from None
+PACKAGES = ("fastapi", "httptools", "prometheus_client", "python_multipart", "uvicorn")
 
 
 def create_app(
@@ -38,26 +29,26 @@ def create_app(
     threads: int | None = None,
     ort_web: str | Path | None = None,
 ) -> FastAPI:
-    """An ASGI application for an exported file, for a server of your own.
+    """Returns an ASGI application for an exported file, for a server of your own.
 
     Args:
         path: a `.onnx` or `.tflite` file that `tfgan2 export` wrote.
-        limits: what it takes on.
+        limits: the limits; default: `Limits()`.
         threads: for the computation; default: all cores this process may use.
-        ort_web: the installed npm package onnxruntime-web, which the page at / then takes from this
+        ort_web: folder of the npm package onnxruntime-web, which the page at / then loads from this
             server instead of a CDN.
 
     Raises:
-        UserError: a package of the extra is missing, `ort_web` is not that package, or as
-            `runtime.load`.
+        UserError: a package of the extra `serve` is missing, `ort_web` is not that package, or the
+            errors of `runtime.load`.
     """
-    check_extra()
+    _check_packages()
     from tfgan2.serve.app import make_app
     from tfgan2.serve.models import open_model
     from tfgan2.web import ort
 
-    found = None if ort_web is None else ort.find(Path(ort_web))
-    return make_app(open_model(Path(path), limits or Limits(), threads=threads), found)
+    page_runtime = None if ort_web is None else ort.find(Path(ort_web))
+    return make_app(open_model(Path(path), limits or Limits(), threads=threads), page_runtime)
 
 
 def serve(
@@ -70,18 +61,18 @@ def serve(
     ort_web: str | Path | None = None,
     access_log: bool = False,
 ) -> None:
-    """Serves an exported file until SIGTERM or SIGINT, then ends what is in progress.
+    """Serves an exported file until SIGTERM or SIGINT, then finishes the requests in progress.
 
     Args:
-        path: as for `create_app`, and so are `limits`, `threads` and `ort_web`.
+        path: as for `create_app`, as are `limits`, `threads` and `ort_web`.
         host: an address of this machine; "0.0.0.0" for all.
         port: 0 for a free one.
-        access_log: whether each request is a line on stderr.
+        access_log: whether to print each request to stderr.
 
     Raises:
-        UserError: as `create_app`, or the port cannot be had.
+        UserError: the errors of `create_app`, or the port cannot be bound.
     """
-    check_extra()
+    _check_packages()
     from tfgan2.serve.server import run
 
     run(
@@ -93,3 +84,12 @@ def serve(
         ort_web=ort_web,
         access_log=access_log,
     )
+
+
+def _check_packages() -> None:
+    """Raises a UserError if a package of the extra `serve` is missing."""
+    for name in PACKAGES:
+        try:
+            import_module(name)
+        except ImportError:
+            raise UserError(f"tfgan2 serve needs {name}: pip install 'tfgan2[serve]'") from None

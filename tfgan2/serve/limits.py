@@ -1,4 +1,4 @@
-"""How much a server takes on."""
+"""The limits of a server."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from tfgan2.errors import UserError
 
 @dataclass(frozen=True)
 class Limits:
-    """What a server takes on; docs/serve.md says what it answers beyond.
+    """The limits of a server; docs/serve.md says how it answers beyond them.
 
     Attributes:
         max_batch: images that the model makes at once.
-        max_wait_ms: how long a request waits for others to share its batch.
-        max_queue: images in the server at once, from a request's arrival to its answer.
+        max_wait_ms: milliseconds that a request waits for others to share its batch.
+        max_queue: images in the server at once, from a request's arrival to its response.
         max_count: images of one request.
-        max_body: bytes of a request's body; None: what the largest request of this file needs.
-        max_pixels: of an uploaded picture.
-        max_made_pixels: of a picture that is made, where the size is free.
-        timeout: seconds from a request's head to its answer.
+        max_body: bytes of a request's body; None for what the largest request of the file needs.
+        max_pixels: pixels of an uploaded image.
+        max_made_pixels: pixels of an output image, where the size is free.
+        timeout: seconds from a request's head to its response.
         drain_delay: seconds after SIGTERM during which new requests are still taken.
-        drain_timeout: seconds after that for those that were taken.
+        drain_timeout: seconds after that to finish the requests in progress.
     """
 
     max_batch: int = 32
@@ -38,6 +38,6 @@ class Limits:
     def __post_init__(self) -> None:
         if self.max_queue < self.max_count:
             raise UserError(
-                f"--max-queue {self.max_queue} has no place for the {self.max_count} images of one "
+                f"--max-queue {self.max_queue} has no room for the {self.max_count} images of one "
                 "request: raise it, or lower --max-count"
             )

@@ -1,4 +1,4 @@
-"""What a server counts, for Prometheus."""
+"""Counters of a server for Prometheus."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self.requests = self._add(
-            Counter, "requests", "Answered requests.", ["route", "method", "status"]
+            Counter, "requests", "Requests answered.", ["route", "method", "status"]
         )
         self.seconds = self._add(
             Histogram,
             "request_seconds",
-            "From a request's head to its answer.",
+            "Seconds from a request's head to its response.",
             ["route"],
             buckets=SECONDS,
         )
         self.batch_images = self._add(
-            Histogram, "batch_images", "Images of one run of the model.", buckets=IMAGES
+            Histogram, "batch_images", "Images per run of the model.", buckets=IMAGES
         )
         self.batch_seconds = self._add(
-            Histogram, "batch_seconds", "Time of one run of the model.", buckets=SECONDS
+            Histogram, "batch_seconds", "Seconds per run of the model.", buckets=SECONDS
         )
-        self.queue = self._add(Gauge, "queue_images", "Images that wait for the model.")
+        self.queue = self._add(Gauge, "queue_images", "Images waiting for the model.")
         self.in_progress = self._add(
-            Gauge, "requests_in_progress", "Requests for images, from head to answer."
+            Gauge, "requests_in_progress", "Requests for images, from head to response."
         )
 
     def _add(self, kind: type[M], name: str, *arguments: Any, **options: Any) -> M:

@@ -1,4 +1,4 @@
-"""The process: a socket, the model, uvicorn, and how it ends."""
+"""The process of a server: its socket, uvicorn, and how it shuts down."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tfgan2.serve.limits import Limits
 from tfgan2.serve.models import open_model
 from tfgan2.web import ort
 
-MOST_HEAD = 64 << 10
+MAX_HEAD_BYTES = 64 << 10
 HEAD_SECONDS = 10.0
-LAST_SECONDS = 2  # for answers that are on their way when the time has run out
+LAST_SECONDS = 2  # for responses that are being sent when the time has run out
 
 
 def run(
@@ -39,8 +39,8 @@ def run(
 ) -> None:
     """Serves a file until a signal; the arguments and errors are those of `serve.serve`."""
     page_runtime = None if ort_web is None else ort.find(Path(ort_web))
-    bound = _bind(host, port)  # before the model is loaded and tried out, which may take a while
-    with bound:
+    # Bound before the model is loaded and tried out, which may take a while.
+    with _bind(host, port) as bound:
         served = open_model(path, limits, threads=threads)
         app = make_app(served, page_runtime)
         config = uvicorn.Config(
@@ -52,14 +52,13 @@ def run(
             server_header=False,
             timeout_graceful_shutdown=LAST_SECONDS,
         )
-        server = _Server(config, app.state.work.batches, limits)
-        shown = f"[{host}]" if ":" in host else host
-        server.announcement = (
-            f"{path} at http://{shown}:{bound.getsockname()[1]}/ "
-            f"(batches of up to {served.limits.max_batch}; Ctrl-C ends it)"
+        address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}/"
+        announcement = (
+            f"{path} at {address} (batches of up to {served.limits.max_batch}; Ctrl-C ends it)"
         )
-        server.run(sockets=[bound])
-    if app.state.work.batches.running:
+        batches = app.state.service.batches
+        _Server(config, batches, limits, announcement).run(sockets=[bound])
+    if batches.running:
         # The model's thread cannot be stopped, and Python would wait for it.
         sys.stdout.flush()
         sys.stderr.flush()
@@ -67,69 +66,70 @@ def run(
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    """A socket that does not listen yet."""
-    bound = None
+    """Returns a socket that is bound, but does not listen yet."""
     try:
         family, kind, number, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         bound = socket.socket(family, kind, number)
-        if os.name == "posix":  # elsewhere it would let two servers have one port
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-        return bound
-    except OSError as error:
-        if bound is not None:
+        try:
+            if os.name == "posix":  # elsewhere it would let two servers share a port
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(address)
+        except OSError:
             bound.close()
+            raise
+    except OSError as error:
         raise UserError(
             f"cannot serve at {host} port {port}: {error.strerror or error}; give another --host "
             "or --port"
         ) from error
+    return bound
 
 
 class _Server(uvicorn.Server):
-    """Ends in three steps: not ready, then closed to new requests, then gone."""
+    """Shuts down in three steps: not ready, then closed to new requests, then gone."""
 
-    def __init__(self, config: uvicorn.Config, batches: Batches, limits: Limits) -> None:
+    def __init__(
+        self, config: uvicorn.Config, batches: Batches, limits: Limits, announcement: str
+    ) -> None:
         super().__init__(config)
-        self.announcement = ""
+        self._announcement = announcement
         self._batches = batches
         self._limits = limits
-        self._asked: float | None = None
+        self._signalled: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        print(self.announcement, flush=True)
+        print(self._announcement, flush=True)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A first signal drains, a second ends it. Uvicorn's own would end the process by it."""
-        if self._asked is None:
-            self._asked = time.monotonic()
-            self._batches.draining = True
-            print(
-                f"{signal.Signals(sig).name}: ending what is in progress (again: at once)",
-                file=sys.stderr,
-            )
-        else:
-            self._asked = float("-inf")
+        """Drains at the first signal, exits at the second. Uvicorn's own kills the process."""
+        if self._signalled is not None:
+            self._signalled = float("-inf")
+            return
+        self._signalled = time.monotonic()
+        self._batches.draining = True
+        name = signal.Signals(sig).name
+        print(f"{name}: finishing requests in progress (a second one exits now)", file=sys.stderr)
 
     async def on_tick(self, counter: int) -> bool:
-        if self._asked is not None and not self.should_exit:
-            waited = time.monotonic() - self._asked
-            if waited >= self._limits.drain_delay:
+        if self._signalled is not None and not self.should_exit:
+            waited = time.monotonic() - self._signalled - self._limits.drain_delay
+            if waited >= 0:
                 self._batches.closed = True
-                late = waited >= self._limits.drain_delay + self._limits.drain_timeout
-                if late and (cut := self._batches.abandon()):
-                    print(f"{cut} requests were cut off", file=sys.stderr)
-                    await asyncio.sleep(0.1)  # for their answers
+                late = waited >= self._limits.drain_timeout
+                if late and (aborted := self._batches.abandon()):
+                    print(f"{aborted} requests were aborted", file=sys.stderr)
+                    await asyncio.sleep(0.1)  # for their responses
                 self.should_exit = late or not self._batches.requests
         return await super().on_tick(counter)
 
 
 class _Protocol(HttpToolsProtocol):
-    """Bounds a request's head, in size and in time: httptools and uvicorn take any."""
+    """Limits the head of a request in size and in time, which httptools and uvicorn do not."""
 
-    _head = 0
+    _head_bytes = 0
     _in_head = True
     _timer: asyncio.TimerHandle | None = None
 
@@ -143,9 +143,9 @@ class _Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._in_head:
-            self._head += len(data)
+            self._head_bytes += len(data)
         super().data_received(data)
-        if self._in_head and self._head > MOST_HEAD and not self.transport.is_closing():
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("Request head too large.")
 
     def on_message_begin(self) -> None:
@@ -156,14 +156,14 @@ class _Protocol(HttpToolsProtocol):
         self._in_head = False
         self._stop_timer()
         size = sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if len(self.url) + size > MOST_HEAD:
-            raise ValueError("head too large")  # httptools makes it an error of the request
+        if len(self.url) + size > MAX_HEAD_BYTES:
+            raise ValueError("head too large")  # httptools turns it into an error of the request
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._in_head = True
-        self._head = 0
+        self._head_bytes = 0
 
     def _start_timer(self) -> None:
         self._stop_timer()

@@ -1,4 +1,4 @@
-"""The address of a network that makes images of images."""
+"""The address of a translator: POST /translate."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from PIL import Image
 from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -15,10 +16,9 @@ from tfgan2.errors import UserError
 from tfgan2.images import encode_png
 from tfgan2.images.files import TooManyPixelsError, UnreadableImageError, open_image
 from tfgan2.runtime import Translator
-from tfgan2.runtime.translator import finish, middle
-from tfgan2.serve.answers import PNG, wanted
-from tfgan2.serve.app import PROBLEMS, Problem, Work
-from tfgan2.serve.gate import problem
+from tfgan2.runtime.translator import finish, middle_mask
+from tfgan2.serve.responses import BINARY, PNG, PROBLEMS, Problem, negotiate, problem
+from tfgan2.serve.service import Service
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 
@@ -27,107 +27,109 @@ class _NoUploadError(Exception):
     """A body of another type."""
 
 
-def make_router(work: Work, translator: Translator) -> APIRouter:
-    """POST /translate."""
+_STATUSES: dict[type[Exception], int] = {
+    MultiPartException: 400,
+    FormParserError: 400,
+    TooManyPixelsError: 413,
+    _NoUploadError: 415,
+    UnreadableImageError: 422,
+}
+
+
+def make_router(service: Service, translator: Translator) -> APIRouter:
+    """Returns the address of a translator."""
     router = APIRouter()
-    limits = work.served.limits
+    limits = service.served.limits
 
-    def prepare(upload: bytes, mask: bytes | None) -> tuple[np.ndarray, np.ndarray | None]:
-        picture = _opened(upload, "image", limits.max_pixels)
-        width, height = picture.size
-        made = width * height * translator.scale**2
-        if translator.size is None and made > limits.max_made_pixels:
+    def decode(upload: bytes, mask: bytes | None) -> tuple[np.ndarray, np.ndarray | None]:
+        image = _open(upload, "image", limits.max_pixels)
+        pixels = image.width * image.height * translator.scale**2
+        if translator.size is None and pixels > limits.max_made_pixels:
             raise TooManyPixelsError(
-                f"of an image of {width}x{height} pixels {made:,} are made, more than the "
-                f"{limits.max_made_pixels:,} allowed"
+                f"an image of {image.width}x{image.height} pixels gives one of {pixels:,}, more "
+                f"than the {limits.max_made_pixels:,} allowed"
             )
-        if mask is not None and not translator.takes_mask:
-            raise UserError("this file takes no mask: leave it out")
-        hidden = None if mask is None else _opened(mask, "mask", limits.max_pixels)
-        if translator.takes_mask and hidden is None:
-            hidden = middle(picture)
-        return translator.prepare(picture, hidden)
+        if not translator.takes_mask:
+            if mask is not None:
+                raise UserError("this file takes no mask: leave it out")
+            return translator.prepare(image)
+        hidden = middle_mask(image) if mask is None else _open(mask, "mask", limits.max_pixels)
+        return translator.prepare(image, hidden)
 
-    def encoded(made: np.ndarray, pixels: np.ndarray, hidden: np.ndarray | None) -> bytes:
-        if not np.isfinite(made).all():
-            raise UserError("the model makes no finite image of this one")
-        return encode_png(finish(made, pixels, hidden), fast=True)
+    def encode(output: np.ndarray, pixels: np.ndarray, hidden: np.ndarray | None) -> bytes:
+        if not np.isfinite(output).all():
+            raise UserError("the output for this image is not finite")
+        return encode_png(finish(output, pixels, hidden), fast=True)
+
+    mask_help = " The mask has the image's size, white where to fill; default: the middle."
 
     @router.post(
         "/translate",
-        summary="An image of an image",
-        description="The image comes as `multipart/form-data` or is the body. A PNG comes back."
-        + (
-            " The mask is of the image's size, white where to fill; default: the middle."
-            if translator.takes_mask
-            else ""
-        ),
+        summary="An image from an image",
+        description="Send the image as `multipart/form-data` or as the body; the response is a PNG."
+        + (mask_help if translator.takes_mask else ""),
         response_class=Response,
         responses={
-            200: {"content": {PNG: {"schema": {"type": "string", "format": "binary"}}}},
+            200: {"content": {PNG: BINARY}},
             415: {"model": Problem, "description": "The body is neither a form nor an image."},
             **PROBLEMS,
         },
         openapi_extra={"requestBody": {"required": True, "content": _content(translator)}},
     )
     async def translate(request: Request) -> Response:
-        wanted(request.headers.get("accept"), (PNG,))
+        negotiate(request.headers.get("accept"), (PNG,))
         try:
             upload, mask = await _uploads(request, limits.max_body or 0)
-            with work.batches.hold(1):
-                pixels, hidden = await work.in_thread(prepare, upload, mask)
+            with service.batches.hold(1):
+                pixels, hidden = await service.in_thread(decode, upload, mask)
                 inputs = {"images": pixels[None]}
                 if hidden is not None:
                     inputs["masks"] = hidden[None]
-                (made,) = await work.batches.make(inputs)
-                content = await work.in_thread(encoded, made, pixels, hidden)
-        except (MultiPartException, FormParserError) as error:
-            return problem(400, f"the form cannot be read: {error}")
-        except _NoUploadError as error:
-            return problem(415, str(error))
-        except TooManyPixelsError as error:
-            return problem(413, str(error))
-        except UnreadableImageError as error:
-            return problem(422, str(error))
+                (output,) = await service.batches.compute(inputs)
+                content = await service.in_thread(encode, output, pixels, hidden)
+        except tuple(_STATUSES) as error:
+            status = next(code for kind, code in _STATUSES.items() if isinstance(error, kind))
+            prefix = "the form cannot be read: " if status == 400 else ""
+            return problem(status, f"{prefix}{error}")
         return Response(content, media_type=PNG)
 
     return router
 
 
-async def _uploads(request: Request, most: int) -> tuple[bytes, bytes | None]:
-    """The image and perhaps the mask of a request."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind.startswith("image/") or kind == "application/octet-stream":
+async def _uploads(request: Request, max_body: int) -> tuple[bytes, bytes | None]:
+    """Returns the image, and the mask if there is one, of a request."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type.startswith("image/") or media_type == "application/octet-stream":
         return await request.body(), None
-    if kind != "multipart/form-data":
+    if media_type != "multipart/form-data":
         raise _NoUploadError("send multipart/form-data with `image`, or an image as the body")
     parser = MultiPartParser(request.headers, request.stream(), max_files=2, max_fields=0)
-    parser.spool_max_size = most  # it is in memory already: no file is needed
+    parser.spool_max_size = max_body  # it is in memory already: no file is needed
     form = await parser.parse()
     try:
-        found: dict[str, bytes] = {}
+        uploads: dict[str, bytes] = {}
         for name, value in form.multi_items():
-            if name not in ("image", "mask") or name in found:
+            if name not in ("image", "mask") or name in uploads:
                 raise UserError("give one `image`, and one `mask` at most")
             if isinstance(value, UploadFile):
-                found[name] = await value.read()
+                uploads[name] = await value.read()
     finally:
         await form.close()
-    if not found.get("image"):
+    if not uploads.get("image"):
         raise UserError("the form has no file `image`")
-    return found["image"], found.get("mask") or None  # a browser sends an empty file for none
+    return uploads["image"], uploads.get("mask") or None  # a browser sends an empty file for none
 
 
-def _opened(content: bytes, name: str, most_pixels: int) -> Any:
+def _open(content: bytes, name: str, max_pixels: int) -> Image.Image:
     try:
-        return open_image(content, formats=FORMATS, most_pixels=most_pixels)
+        return open_image(content, formats=FORMATS, most_pixels=max_pixels)
     except UnreadableImageError as error:
         raise type(error)(f"{name}: {error}") from error
 
 
 def _content(translator: Translator) -> dict[str, Any]:
-    """The request's body in OpenAPI."""
-    file = {"type": "string", "format": "binary"}
+    """Returns the body of a request in OpenAPI."""
+    file = BINARY["schema"]
     names = ("image", "mask") if translator.takes_mask else ("image",)
     form = {
         "type": "object",
@@ -135,7 +137,5 @@ def _content(translator: Translator) -> dict[str, Any]:
         "required": ["image"],
         "additionalProperties": False,
     }
-    return {
-        "multipart/form-data": {"schema": form},
-        **{f"image/{kind}": {"schema": file} for kind in ("png", "jpeg", "webp")},
-    }
+    images = {f"image/{kind}": BINARY for kind in ("png", "jpeg", "webp")}
+    return {"multipart/form-data": {"schema": form}, **images}

@@ -17,9 +17,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2 import images, registry, runs
-from tfgan2.distributed.strategies import GONE, Worker
+from tfgan2.distributed.strategies import LOST_WORKER_ERRORS, Worker
 from tfgan2.errors import TrainingDivergedError, UserError, cannot_write
-from tfgan2.kernels.rewriting import compiled_update
+from tfgan2.kernels import compiled_update
 from tfgan2.training import checkpoints, stats
 from tfgan2.training.interruption import Interruption
 from tfgan2.training.progress import Display
@@ -108,7 +108,7 @@ class Trainer:
         self.dataset = dataset
         self.display = display
         self._evaluator = evaluator
-        self.place = place or Worker.of(tf.distribute.get_strategy())
+        self.place = place or Worker()
         batch_size = self.options.batch_size or model.batch_size
         self.images_per_step = batch_size * model.batches_per_step
         self.step = 0
@@ -134,7 +134,7 @@ class Trainer:
         try:
             if self.place.chief:
                 checkpoints.remove_partial(self.run)
-            with self.place.others_present(self._how_to_go_on):
+            with self.place.detecting_lost_workers(self._how_to_go_on):
                 self._restore()
                 self._check_same_folder()
             if self.step >= self.options.steps:
@@ -181,7 +181,7 @@ class Trainer:
 
     def _train(self, writer: stats.Writer) -> int | None:
         options = self.options
-        batches = self.place.distributed(
+        batches = self.place.distribute(
             functools.partial(
                 self._batches, seed=options.seed, start=self.step * self.images_per_step
             )
@@ -196,7 +196,7 @@ class Trainer:
         iterator = iter(batches)
         saved, stopped = self.step, False
         with (
-            self.place.others_present(self._how_to_go_on),
+            self.place.detecting_lost_workers(self._how_to_go_on),
             Interruption() as interruption,
             self.display.training(self.step, options.steps),
         ):
@@ -265,7 +265,7 @@ class Trainer:
         try:
             yield
         except tf.errors.OpError as error:  # a file vanished or broke since it was checked
-            if self.place.part.of > 1 and isinstance(error, GONE):
+            if self.place.part.of > 1 and isinstance(error, LOST_WORKER_ERRORS):
                 raise
             saved = self.step > 0 and self.place.part.of == 1
             if saved:  # alone: several would have to be told
@@ -283,8 +283,8 @@ class Trainer:
         update = self.model.train_step
         # Neither XLA nor a function within can bring the gradients of several replicas together.
         if self.place.replicas == 1:
-            xla, winograd = self.options.xla, self.options.winograd
-            update = compiled_update(self.model, xla=xla, winograd=winograd)
+            xla, fast = self.options.xla, self.options.winograd
+            update = compiled_update(self.model, xla=xla, fast_convolutions=fast)
 
         def update_and_tell(batch: Any, stop: tf.Tensor) -> dict[str, tf.Tensor]:
             return {**update(batch), _STOP: tf.cast(stop, tf.float32)}

@@ -78,7 +78,7 @@ def start(
         raise UserError(f"{config.flavour} {error}, {config.data.name} has none") from error
     place.check_batch_size(batch_size)
     lost = "before the first step; start all again"
-    with place.others_present(lambda: lost), place.strategy.scope():
+    with place.detecting_lost_workers(lambda: lost), place.strategy.scope():
         model = build_model(config)
     model.check_batch_size(batch_size, place.replicas)
     images_per_step = batch_size * model.batches_per_step

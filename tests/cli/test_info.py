@@ -1,0 +1,53 @@
+"""`tfgan2 info NAME`, and with --cost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from helpers import assert_refused
+
+from tfgan2 import cli
+
+SMALL = "--image-size 8 --channels 1 --batch-size 4 --set base_channels=8"
+
+
+def test_counted_and_measured_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "cost.json"
+    words = f"info gan --cost {SMALL} --steps 1 --no-xla --json {file}"
+    assert cli.run(words.split()) == 0
+    output = capsys.readouterr().out
+    assert "FLOPs per image" in output and "measured on CPU, without XLA" in output
+    content = json.loads(file.read_text())
+    assert content["batch_size"] == 4 and content["hyperparameters"]["width"] == 8
+    step, measured = content["counted"]["step"], content["measured"]
+    assert step["flops"] == 4 * step["flops_per_image"] == sum(step["flops_by_op"].values())
+    speed = step["flops"] / measured["seconds_per_step"]
+    assert measured["flops_per_second"] == pytest.approx(speed)
+    assert measured["share_of_peak"] == pytest.approx(speed / measured["peak_flops"])
+
+
+def test_phases_in_half_precision(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "info srgan --cost --image-size 16 --batch-size 2 --set blocks=1 --set base_channels=4"
+    assert cli.run([*words.split(), "--no-measure", "--precision", "mixed_bfloat16"]) == 0
+    output = capsys.readouterr().out
+    assert "mixed_bfloat16" in output and "phase adversarial" in output
+    assert "measured on" not in output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("info dcgan --batch-size 8", "--batch-size needs --cost"),
+        ("info dcgan --no-measure", "--measure needs --cost"),
+        ("info dcgan --set base_channels=8", "--set needs --cost"),
+        ("info dcgan --cost --set widht=3", "unknown hyperparameter of dcgan 'widht'"),
+        ("info dcgna --cost", "unknown flavour 'dcgna': did you mean 'dcgan'"),
+        ("info dcgan --cost --no-measure --steps 3", "no effect with --no-measure"),
+        ("info dcgan --cost --no-measure --no-xla", "no effect with --no-measure"),
+        ("info stackgan --cost --no-measure --batch-size 1", "give a --batch-size of 2"),
+    ],
+)
+def test_refused(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert_refused(words.split(), message, capsys)

@@ -1,0 +1,157 @@
+"""Finding, downloading and preparing a dataset of tensorflow-datasets (tfds)."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import logging
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from filelock import FileLock
+from tensorflow_datasets.core import read_only_builder
+from tensorflow_datasets.core.download import downloader
+from tensorflow_datasets.core.utils import tqdm_utils
+
+from tfgan2 import remote
+from tfgan2.data.catalogue import CATALOGUE
+from tfgan2.data.request import Request
+from tfgan2.errors import UserError, unknown
+
+_DOWNLOAD_RETRIES = 4
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps tfds's own progress bars, advice and warnings off the terminal."""
+    bars = getattr(tqdm_utils, "_active", True)  # tfds has a switch, but no way to read it
+    absl = logging.getLogger("absl")
+    level = absl.level
+    # Not reset: the threads of a failed download outlive it, and go on with their warnings.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    try:
+        tfds.display_progress_bar(False)
+        absl.setLevel(logging.ERROR)
+        yield
+    finally:
+        absl.setLevel(level)
+        tfds.display_progress_bar(bars)
+
+
+def prepared_builder(request: Request) -> Any:
+    """Returns the tfds builder of a dataset, downloaded and prepared.
+
+    Raises:
+        UserError: an unknown name or configuration, a dataset without images, or a failed download.
+    """
+    name, data_dir = request.name, request.data_dir
+    if data_dir is not None and remote.is_remote(data_dir):
+        remote.check(data_dir)
+    elif data_dir is not None and not Path(data_dir).is_dir():
+        raise UserError(
+            f"--data-dir {data_dir!r} is not an existing folder: give the one that holds the "
+            "prepared datasets, or create it"
+        )
+    if "." in name.split("/") or ".." in name.split("/") or name.startswith(("/", "~")):
+        raise UserError(f"unknown dataset {name!r}: for a folder give 'folder:{name}'")
+    # Existing files first: they may be the user's own, unknown to tfds, or an older version.
+    with contextlib.suppress(tfds.core.DatasetNotFoundError, ValueError, RuntimeError):
+        return read_only_builder.builder_from_files(name, data_dir=data_dir)
+    _check_known(name)
+    try:
+        builder = tfds.builder(name, data_dir=data_dir, try_gcs=False)
+    except Exception as error:  # whatever a dataset's own code raises
+        raise UserError(f"dataset {name!r} cannot be set up: {short(error)}") from error
+    image_key(name, builder.info.features)  # before downloading what cannot be used
+    request.progress(f"downloading and preparing {name}", 0, 1)
+    _prepare(builder, name, data_dir)
+    request.progress(f"downloading and preparing {name}", 1, 1)
+    return builder
+
+
+def _check_known(name: str) -> None:
+    """Raises a UserError unless tfds has a dataset and configuration of this name."""
+    base = re.split("[/:]", name)[0]
+    # Community datasets are never looked up: that needs a network, and hangs without one.
+    known = tfds.list_builders(with_community_datasets=False)
+    if base not in known:
+        candidates = [*(entry for entry in CATALOGUE if ":" not in entry), *known]
+        if ":" in name:  # perhaps a mistyped prefix of the user's own files
+            prefixes = [entry.partition(":")[0] for entry in CATALOGUE if ":" in entry]
+            candidates += [f"{prefix}:{name.partition(':')[2]}" for prefix in prefixes]
+        hint = "`tfgan2 datasets` lists some; for a folder of your own give folder:PATH"
+        raise unknown("dataset", name, dict.fromkeys(candidates), hint=hint)
+    config = name.partition("/")[2].partition(":")[0]
+    configs = tfds.builder_cls(base).builder_configs
+    if config and not configs:
+        raise UserError(f"dataset {base!r} has no configurations: give it as {base!r}")
+    if config and config not in configs:
+        raise unknown(f"configuration of {base!r}", config, configs)
+
+
+def _prepare(builder: Any, name: str, data_dir: str | None) -> None:
+    """Downloads and prepares a dataset, one process at a time: the others find it prepared."""
+    key = hashlib.sha256(str(builder.data_dir).encode()).hexdigest()[:16]
+    retries = downloader.MAX_RETRIES
+    downloader.MAX_RETRIES = _DOWNLOAD_RETRIES  # without a network all 10 take over 3 minutes
+    try:
+        with (
+            FileLock(Path(tempfile.gettempdir()) / f"tfgan2-{key}.lock"),
+            contextlib.redirect_stdout(io.StringIO()),  # it prints advice
+        ):
+            builder.download_and_prepare()
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"preparing dataset {name!r} needs the Python package {error.name!r}: install it"
+        ) from error
+    except Exception as error:  # the network, the disk, a download that must be made by hand, …
+        target = data_dir or "DIR"
+        raise UserError(
+            f"dataset {name!r} could not be downloaded: {short(error)}; prepare it on a machine "
+            'with a network with `python -c "import tensorflow_datasets as tfds; '
+            f"tfds.load('{name}', data_dir='{target}')\"`, copy the folder here and give "
+            f"--data-dir {target}"
+        ) from error
+    finally:
+        downloader.MAX_RETRIES = retries
+
+
+def short(error: Exception) -> str:
+    """Returns an error's message as a part of one line."""
+    text = " ".join(str(error).split())
+    unreachable = re.search(r"host='([^']+)'.*(NameResolution|NewConnection|Timeout)", text)
+    if unreachable:
+        return f"{unreachable[1]} cannot be reached"
+    text = text or type(error).__name__
+    return text if len(text) <= 200 else text[:199] + "…"
+
+
+def image_key(name: str, features: Any) -> str:
+    """Returns the key of the images: "image", or that of the only image feature.
+
+    Raises:
+        UserError: there is none, or the images are neither uint8 nor uint16.
+    """
+    images = {}
+    if isinstance(features, tfds.features.FeaturesDict):
+        images = {k: f for k, f in features.items() if isinstance(f, tfds.features.Image)}
+    key = "image" if "image" in images else next(iter(images)) if len(images) == 1 else None
+    if key is None:
+        content = "no images"
+        if images:
+            content = f"images under several names ({', '.join(sorted(images))})"
+        raise UserError(
+            f"dataset {name!r} holds {content}: choose one that has its images as 'image'"
+        )
+    dtype = np.dtype(images[key].np_dtype)
+    if dtype not in (np.uint8, np.uint16):
+        raise UserError(
+            f"the images of dataset {name!r} are of {dtype}: choose one with uint8 or uint16"
+        )
+    return key

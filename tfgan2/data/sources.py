@@ -1,0 +1,149 @@
+"""Sources whose samples are found by number: in memory, or decoded when they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfgan2.data.dataset import Order
+from tfgan2.data.parallel import cpu_count, images_from_python
+
+_ALIGNMENT = 64
+
+
+class IndexedSource:
+    """Base class: `gather` turns the numbers of a batch into its images and labels."""
+
+    num_images: int
+    in_memory = True
+
+    def gather(self, indices: tf.Tensor) -> Any:
+        """Returns uint8 images, or a tuple of images and int32 labels.
+
+        Args:
+            indices: int64, shape (N,).
+        """
+        raise NotImplementedError
+
+    def batches(self, order: Order) -> tf.data.Dataset:
+        return shuffled_indices(self.num_images, order).map(
+            self.gather, num_parallel_calls=cpu_count(), deterministic=True
+        )
+
+
+class MemorySource(IndexedSource):
+    """All images in one tensor."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray | None) -> None:
+        """
+        Args:
+            images: uint8 or float32, shape (N, H, W, C); must not change any more. Not copied if
+                `empty_images` made it.
+            labels: shape (N,), or None.
+        """
+        self.num_images = len(images)
+        self._images = as_tensor(images)
+        self._labels = None if labels is None else as_tensor(labels.astype(np.int32))
+
+    def gather(self, indices: tf.Tensor) -> Any:
+        images = tf.gather(self._images, indices)
+        return images if self._labels is None else (images, tf.gather(self._labels, indices))
+
+
+class DecodedSource(IndexedSource):
+    """Images that a Python function makes when they are needed."""
+
+    in_memory = False
+
+    def __init__(
+        self,
+        num_images: int,
+        decode: Callable[[int], np.ndarray],
+        shape: tuple[int, int, int],
+        labels: np.ndarray | None,
+    ) -> None:
+        """
+        Args:
+            num_images: number of samples.
+            decode: makes the uint8 image of a number; called from several threads.
+            shape: (height, width, channels) of the images.
+            labels: shape (num_images,), or None.
+        """
+        self.num_images = num_images
+        self._decode = decode
+        self._shape = shape
+        self._labels = None if labels is None else as_tensor(labels.astype(np.int32))
+
+    def gather(self, indices: tf.Tensor) -> Any:
+        images = images_from_python(lambda index: self._decode(int(index)), indices, self._shape)
+        return images if self._labels is None else (images, tf.gather(self._labels, indices))
+
+
+def empty_images(shape: tuple[int, int, int, int], dtype: type = np.uint8) -> np.ndarray:
+    """Returns an uninitialised array that TensorFlow can use without a copy."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    buffer = np.empty(size + _ALIGNMENT, np.uint8)
+    begin = -buffer.ctypes.data % _ALIGNMENT
+    return buffer[begin : begin + size].view(dtype).reshape(shape)
+
+
+def as_tensor(array: np.ndarray) -> tf.Tensor:
+    """Returns an array, which must not change any more, as a tensor for pipelines to capture.
+
+    It is never a constant of the pipeline's graph, which may not exceed 2 GB. It lies on the CPU,
+    where pipelines run.
+    """
+    flags = array.flags
+    aligned = flags.c_contiguous and flags.writeable and array.ctypes.data % _ALIGNMENT == 0
+    with tf.device("/CPU:0"):
+        if aligned:  # shared: `tf.constant` would need three times the memory for a moment
+            return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+        return tf.constant(array)
+
+
+def shuffled_indices(count: int, order: Order) -> tf.data.Dataset:
+    """Yields endless batches of indices into `count` samples; each epoch is another permutation.
+
+    The index of sample number p depends on (seed, p // count, p % count) alone, so any start is
+    cheap.
+
+    Returns:
+        Int64 in 0…count-1, static shape (number of rows of the part,).
+    """
+    rows = order.rows
+    size = rows.stop - rows.start
+
+    def indices(first: tf.Tensor) -> tf.Tensor:
+        positions = first + rows.start + tf.range(size, dtype=tf.int64)
+        key = _mixed(tf.cast(positions // count, tf.uint64) + _mixed(order.seed % 2**64))
+        other = tf.cast(_mixed(key), tf.uint32)
+        # With the default of 4 rounds, neighbours stay neighbours a fifth more often than chance
+        # would have it (measured with 100 samples, 2,000 epochs).
+        return tf.raw_ops.RandomIndexShuffle(
+            index=positions % count,
+            seed=tf.concat([tf.bitcast(key, tf.uint32), other[:, None]], axis=1),
+            max_index=tf.fill([size], tf.constant(count - 1, tf.int64)),
+            rounds=8,
+        )
+
+    return tf.data.Dataset.counter(order.start, order.batch_size).map(indices)
+
+
+def _mixed(bits: tf.Tensor | int) -> tf.Tensor:
+    """The step of SplitMix64 (Steele et al. 2014), uint64: spreads close numbers far apart.
+
+    Keys that differ in a few bits only, such as plain epochs, give permutations that favour some
+    positions: measured with 100 samples, the share of a position was off by 60 % on average.
+    """
+
+    def constant(value: int) -> tf.Tensor:
+        return tf.constant(value, tf.uint64)
+
+    bits = tf.convert_to_tensor(bits, tf.uint64) + constant(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, constant(shift)))
+        bits *= constant(factor)
+    return tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, constant(31)))

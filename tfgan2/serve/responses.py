@@ -1,0 +1,123 @@
+"""The bodies of responses: images, and errors."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from tfgan2.errors import UserError
+from tfgan2.images import encode_grid, encode_png, is_points, sample_arrays, to_pil, to_uint8
+
+PNG, ZIP, NPZ = "image/png", "application/zip", "application/x-npz"
+MEDIA_TYPES = (PNG, ZIP, NPZ, "application/octet-stream")
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+
+_QUALITY = re.compile(r"[01](\.[0-9]{0,3})?")
+
+
+class Problem(BaseModel):
+    """The reason why a request failed."""
+
+    detail: str
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": description}
+    for status, description in {
+        400: "The body cannot be read.",
+        406: "`Accept` names no media type that this address returns.",
+        408: "The body did not arrive in time.",
+        413: "The body, or an image in it, is too large.",
+        422: "The request is invalid; `detail` says why.",
+        503: "Too many requests at once, or the server is shutting down. See `Retry-After`.",
+        504: "No response in time.",
+    }.items()
+}
+
+
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """Returns an error in the form that all addresses use."""
+    return JSONResponse({"detail": detail}, status, headers)
+
+
+class NotAcceptableError(Exception):
+    """The client accepts no media type that can be returned."""
+
+
+def negotiate(accept: str | None, media_types: Sequence[str] = MEDIA_TYPES) -> str:
+    """Returns the media type that an Accept header prefers.
+
+    Args:
+        accept: the header's value, None without one.
+        media_types: those that can be returned, the default first.
+
+    Raises:
+        NotAcceptableError: it accepts none of them.
+    """
+    if accept is None or not accept.strip():
+        return media_types[0]
+    best, best_quality = None, 0.0
+    for item in accept.split(","):
+        pattern, *parameters = (part.strip().lower() for part in item.split(";"))
+        quality = 1.0
+        for parameter in parameters:
+            key, _, value = parameter.partition("=")
+            if key.strip() == "q":
+                quality = float(value) if _QUALITY.fullmatch(value.strip()) else 0.0
+        for media_type in media_types:
+            if pattern in ("*/*", media_type, f"{media_type.partition('/')[0]}/*"):
+                if quality > best_quality:
+                    best, best_quality = media_type, quality
+                break
+    if best is None:
+        raise NotAcceptableError(f"this address answers with {', '.join(media_types)}")
+    return best
+
+
+def encode(
+    media_type: str,
+    images: np.ndarray,
+    latents: np.ndarray,
+    labels: np.ndarray | None,
+    columns: int | None,
+) -> bytes:
+    """Encodes generated images. As a PNG, one image is that image, and several are a grid.
+
+    The same arguments give the same bytes: no file in it has a date.
+
+    Args:
+        media_type: one of MEDIA_TYPES.
+        images: in [-1, 1], shape (N, H, W, C), or points, shape (N, 1, 1, 2).
+        latents: shape (N, dim).
+        labels: shape (N,), or None.
+        columns: of a grid.
+
+    Raises:
+        UserError: points as single images, or values that are not finite.
+    """
+    if not np.isfinite(images).all():
+        raise UserError("the images of these latents are not finite")
+    points = is_points(images.shape)
+    buffer = io.BytesIO()
+    if media_type == PNG:
+        if len(images) == 1 and not points:
+            return encode_png(to_pil(to_uint8(images[0])), fast=True)
+        return encode_grid(images, columns=columns, fast=True)
+    if media_type != ZIP:
+        np.savez(buffer, allow_pickle=False, **sample_arrays(images, latents, labels))
+        return buffer.getvalue()
+    if points:
+        raise UserError("points are not single images: ask for a PNG or an .npz")
+    digits = max(5, len(str(len(images) - 1)))
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for index, image in enumerate(to_uint8(images)):
+            content = encode_png(to_pil(image), fast=True)
+            archive.writestr(zipfile.ZipInfo(f"{index:0{digits}d}.png"), content)
+    return buffer.getvalue()
