@@ -1,12 +1,12 @@
-"""Do the successors of tensorflow-addons compute what it computed?
+"""Compares the successors of tensorflow-addons with the original.
 
-tensorflow-addons cannot be installed beside a current TensorFlow, so this script makes an
-environment of the last versions that go together (1.3 GB; Python 3.10 or 3.11), gives the same
-weights and inputs to both sides, each in a process of its own, and compares what they return.
+tensorflow-addons cannot be installed beside a current TensorFlow. This script therefore creates an
+environment with the last compatible versions (1.3 GB; Python 3.10 or 3.11), passes the same weights
+and inputs to both sides, each in its own process, and compares the results.
 
     python benchmarks/addons_parity.py --env-dir /tmp/addons
 
-An environment that is already there is used again. Exit code 1 if a difference is above its bound.
+An existing environment is reused. Exit code 1 if a difference exceeds its bound.
 """
 
 from __future__ import annotations
@@ -64,20 +64,20 @@ def save(path: str, arrays: Arrays) -> None:
 
 
 def gradient(inputs: Arrays, x: np.ndarray) -> np.ndarray:
-    """Of a bowl with ripples, by element, so that both sides round alike."""
+    """The gradient of a bowl with ripples, element by element, so both sides round alike."""
     return inputs["curvature"] * x + np.sin(3 * x)
 
 
-# --- what both sides do with layers and optimizers of their own ----------------------------------
+# --- the comparisons, for the layers of either side ----------------------------------
 
 
 def spectral(inputs: Arrays, make: Callable[[str], Any], vector: str) -> Arrays:
-    """Initializers, outputs and gradients after some training calls in which nothing else changes.
+    """Kernels, outputs and gradients of spectral norm after some training calls.
 
     Args:
-        inputs: of `make_inputs`.
-        make: a name of WRAPPED becomes the wrapped layer.
-        vector: what the layer calls its estimate of the first singular vector.
+        inputs: the arrays of `make_inputs`.
+        make: makes the wrapped layer from a name of WRAPPED.
+        vector: the layer's attribute with the estimate of the first singular vector.
     """
     import tensorflow as tf
 
@@ -103,7 +103,7 @@ def spectral(inputs: Arrays, make: Callable[[str], Any], vector: str) -> Arrays:
 def weight(
     inputs: Arrays, make: Callable[[str, bool], Any], prepare: Callable[[Any], None]
 ) -> Arrays:
-    """Outputs and gradients of a given g, v and bias; g, bias and outputs after the first call."""
+    """Outputs and gradients for fixed g, v and bias; g, bias and outputs after data_init."""
     import tensorflow as tf
 
     results = {}
@@ -132,8 +132,8 @@ def weight(
     return results
 
 
-def normalised(inputs: Arrays, layer: Any) -> np.ndarray:
-    """The outputs of a normalisation with given gamma and beta."""
+def normalized(inputs: Arrays, layer: Any) -> np.ndarray:
+    """The outputs of a normalization layer with fixed gamma and beta."""
     layer.build(inputs["norm/x"].shape)
     layer.gamma.assign(inputs["norm/gamma"])
     layer.beta.assign(inputs["norm/beta"])
@@ -141,15 +141,15 @@ def normalised(inputs: Arrays, layer: Any) -> np.ndarray:
 
 
 def rotation(angle: float, height: int, width: int) -> np.ndarray:
-    """Around the middle, counter-clockwise, as the eight numbers that both libraries take.
+    """A counter-clockwise rotation around the middle, as both libraries take it.
 
     Args:
-        angle: in radians.
-        height: of the image.
-        width: of the image.
+        angle: angle in radians.
+        height: height of the image.
+        width: width of the image.
 
     Returns:
-        Float32, shape (8,): where each pixel of the result comes from.
+        float32, shape (8,): a projective transform from the pixels of the result to the input.
     """
     cos, sin, x, y = np.cos(angle), np.sin(angle), (width - 1) / 2, (height - 1) / 2
     row = [cos, -sin, x - cos * x + sin * y, sin, cos, y - sin * x - cos * y, 0, 0]
@@ -160,7 +160,7 @@ def rotation(angle: float, height: int, width: int) -> np.ndarray:
 
 
 def addons_side(inputs: Arrays) -> Arrays:
-    """What tensorflow-addons makes of the inputs."""
+    """The results of tensorflow-addons."""
     import tensorflow as tf
     import tensorflow_addons as tfa  # type: ignore[import-not-found]
 
@@ -170,15 +170,15 @@ def addons_side(inputs: Arrays) -> Arrays:
     }
 
     def prepare(layer: Any) -> None:
-        if layer.data_init:  # it judges the data by a copy of the layer, made when it was built
+        if layer.data_init:  # it takes the moments with a copy of the layer, made in `build`
             layer._naked_clone_layer.set_weights(layer.layer.get_weights())
 
     results = spectral(inputs, lambda k: tfa.layers.SpectralNormalization(wrapped[k]()), "u")
     results |= weight(
         inputs, lambda k, init: tfa.layers.WeightNormalization(wrapped[k](), init), prepare
     )
-    results["instance"] = normalised(inputs, tfa.layers.InstanceNormalization())
-    results["group"] = normalised(inputs, tfa.layers.GroupNormalization(groups=3))
+    results["instance"] = normalized(inputs, tfa.layers.InstanceNormalization())
+    results["group"] = normalized(inputs, tfa.layers.GroupNormalization(groups=3))
 
     def descend(optimizer: Any) -> tuple[np.ndarray, Any]:
         x = tf.Variable(inputs["start"])
@@ -207,13 +207,13 @@ def addons_side(inputs: Arrays) -> Arrays:
 
 
 def tfgan2_side(inputs: Arrays) -> Arrays:
-    """What Keras and tfgan2 make of the inputs."""
+    """The results of Keras and tfgan2."""
     from types import SimpleNamespace
 
     import keras
     import tensorflow as tf
 
-    from tfgan2.models.adversarial import AdversarialModel
+    from tfgan2.models import AdversarialModel
     from tfgan2.nn.layers import WeightNormalization
     from tfgan2.nn.lookahead import Lookahead
 
@@ -228,8 +228,8 @@ def tfgan2_side(inputs: Arrays) -> Arrays:
         inputs, lambda k, init: WeightNormalization(wrapped[k](), init), lambda layer: None
     )
     groups = keras.layers.GroupNormalization
-    results["instance"] = normalised(inputs, groups(groups=-1, epsilon=1e-3))
-    results["group"] = normalised(inputs, groups(groups=3, epsilon=1e-3))
+    results["instance"] = normalized(inputs, groups(groups=-1, epsilon=1e-3))
+    results["group"] = normalized(inputs, groups(groups=3, epsilon=1e-3))
 
     def descend(optimizer: Any, x: Any, also: Callable[[int], None] = lambda step: None) -> Any:
         optimizer.build([x])
@@ -247,7 +247,7 @@ def tfgan2_side(inputs: Arrays) -> Arrays:
             ahead.update(tf.constant(step + 1, tf.int64))
 
         results[f"lookahead {name}"] = descend(kind(RATE), x, look)
-    # There the decay is not multiplied by the learning rate, here it is.
+    # Only Keras multiplies the decay by the learning rate.
     adamw = keras.optimizers.AdamW(RATE, weight_decay=DECAY / RATE)
     results["adamw"] = descend(adamw, keras.Variable(inputs["start"]))
 
@@ -260,16 +260,12 @@ def tfgan2_side(inputs: Arrays) -> Arrays:
     x, average = keras.Variable(inputs["start"]), keras.Variable(inputs["start"])
     model: Any = SimpleNamespace(
         step=keras.Variable(0, dtype="int64"),
-        ema_decay=AVERAGE,
+        config=SimpleNamespace(ema_decay=AVERAGE, lookahead=0),
         generator=SimpleNamespace(weights=[x]),
         ema_generator=SimpleNamespace(weights=[average]),
     )
 
-    def move(step: int) -> None:
-        model.step.assign(step)
-        AdversarialModel.update_ema(model)
-
-    descend(keras.optimizers.SGD(RATE), x, move)
+    descend(keras.optimizers.SGD(RATE), x, lambda step: AdversarialModel.end_step(model))
     results["average with rising decay"] = average.numpy()
 
     images = tf.constant(inputs["images"])
@@ -289,11 +285,11 @@ def tfgan2_side(inputs: Arrays) -> Arrays:
 
 
 def compare(inputs: Arrays, theirs: Arrays, ours: Arrays) -> list[dict[str, Any]]:
-    """One row for each piece.
+    """Compares the results of both sides.
 
     Returns:
-        Rows of "addons", "successor", "what", "difference" (the largest absolute one) and "bound",
-        which is None where the two mean different things.
+        Rows with "addons", "successor", "what", "difference" (the largest absolute difference) and
+        "bound", which is None where the two are defined differently.
     """
     rows: list[dict[str, Any]] = []
 
@@ -331,7 +327,7 @@ def compare(inputs: Arrays, theirs: Arrays, ours: Arrays) -> list[dict[str, Any]
     row(name, f"tfgan2 {name}", "outputs", all_of("weight", "outputs"), 1e-5)
     row(name, f"tfgan2 {name}", "gradients of g and v", all_of("weight", "g", "v"), 1e-5)
     pairs = all_of("weight init", "bias")
-    row(name, f"tfgan2 {name}", "bias after the data's initialisation", pairs, 1e-5)
+    row(name, f"tfgan2 {name}", "bias after data_init", pairs, 1e-5)
     norms = {
         kind: np.sqrt((inputs[f"{kind}/kernel"] ** 2).reshape(-1, 5).sum(axis=0))
         for kind in WRAPPED
@@ -357,7 +353,7 @@ def compare(inputs: Arrays, theirs: Arrays, ours: Arrays) -> list[dict[str, Any]
 
 
 def environment(folder: Path, python: str) -> str:
-    """Makes the environment unless it is there; returns its Python."""
+    """Creates the environment unless it exists; returns its Python."""
     inside = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not inside.exists():
         code = "import sys; print(*sys.version_info[:2])"
@@ -367,9 +363,9 @@ def environment(folder: Path, python: str) -> str:
             name = ".".join(map(str, version)) or "none"
             sys.exit(
                 f"tensorflow-addons needs Python 3.10 or 3.11 and {python} is {name}: "
-                "give one by --python"
+                "give another with --python"
             )
-        print(f"making an environment in {folder}; this takes some minutes", flush=True)
+        print(f"creating an environment in {folder}; this takes some minutes", flush=True)
         subprocess.check_call([python, "-m", "venv", str(folder)])
     pip = [str(inside), "-m", "pip", "install", "--quiet", *REQUIREMENTS]
     installed = subprocess.run(pip, stderr=subprocess.PIPE, text=True)

@@ -7,7 +7,7 @@ Covers DCGAN, SNGAN and WGAN-GP, 32x32x3, 64-128-256 channels, in float32 (TF32 
 it), bfloat16 and float16, with and without XLA, with batch sizes 64 and 512. Each row is a process:
 first some steps, whose losses must be finite, then windows of steps, whose median counts. PyTorch's
 rows (torch_gans.py, eager and compiled) alternate with those of tfgan2. The remaining minutes go to
-`tfgan2 fit dcgan` on CIFAR-10 at full width, with evaluations. `results.json` and `table.md` are
+`tfgan2 fit dcgan` on CIFAR-10, with evaluations. `results.json` and `table.md` are
 written after each row, so figures survive the loss of the machine.
 """
 
@@ -46,7 +46,7 @@ def own_row(options: argparse.Namespace) -> dict[str, float]:
         tf.config.experimental.set_memory_growth(gpu, True)
     with precision(PRECISIONS[options.precision]):
         model = registry.create(
-            options.only, image_shape=(SIZE, SIZE, CHANNELS), width=options.width
+            options.only, image_shape=(SIZE, SIZE, CHANNELS), base_channels=options.base_channels
         )
         model.compile()
     count = options.batch_size * model.batches_per_step
@@ -105,8 +105,8 @@ def measure(row: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     """Returns a row with its figures, or with an error."""
     settings = ["--precision", row["precision"], "--batch-size", str(row["batch_size"])]
     settings += [
-        "--width",
-        str(options.width),
+        "--base-channels",
+        str(options.base_channels),
         "--steps",
         str(options.steps),
         "--mode",
@@ -174,9 +174,10 @@ def quality(minutes: float, options: argparse.Namespace) -> None:
     """Trains for this time; SIGTERM saves the run and ends it."""
     run = options.out / "quality"
     data = ["--dataset", "cifar10", "--data-dir", str(options.data_dir)]
-    words = ["fit", "dcgan", *data, "--set", f"base_channels={options.width}", "--steps", "1000000"]
+    channels = ["--set", f"base_channels={options.base_channels}"]
+    words = ["fit", "dcgan", *data, *channels, "--steps", "1000000"]
     if options.smoke or not options.data_dir:
-        words = ["fit", "dcgan", "--dataset", "digits", "--set", f"base_channels={options.width}"]
+        words = ["fit", "dcgan", "--dataset", "digits", *channels]
         words += ["--steps", "20" if options.smoke else "1000000"]
     every = "10" if options.smoke else "2000"
     count = "100" if options.smoke else "5000"
@@ -196,7 +197,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help="folder with CIFAR-10, for the quality run")
     parser.add_argument("--out", type=Path, default=Path("runs/gpu"))
     parser.add_argument("--smoke", action="store_true", help="small networks on the CPU")
-    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--base-channels", type=int, default=64)
     parser.add_argument("--steps", type=int, default=50, help="steps per window")
     parser.add_argument("--flavours", default=",".join(FLAVOURS))
     parser.add_argument("--precisions", default=",".join(PRECISIONS))
@@ -209,7 +210,7 @@ def main() -> None:
         print(json.dumps(own_row(options)))
         return
     if options.smoke:
-        options.width, options.steps = 8, 2
+        options.base_channels, options.steps = 8, 2
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     options.out.mkdir(parents=True, exist_ok=True)
     started, found = time.monotonic(), []

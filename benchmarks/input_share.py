@@ -1,12 +1,12 @@
-"""What share of a training step goes into its images?
+"""Measures the share of training time that reading images takes.
 
-Trains dcgan on each source and, in turns, on one batch of it that is given again and again, so
-that other work on the machine meets both alike. Prints
+Trains dcgan on each source and, alternating, on one repeated batch of it, so that other work on the
+machine affects both alike. Prints
 
 - waits: share of the time spent waiting for the next batch (`input_share` of `stats.jsonl`);
-- slower: how much longer a step takes than with the repeated batch, processor time that decoding
-  takes from the training included;
-- alone: images per second of the source where nothing trains.
+- slower: how much longer a step takes than with the repeated batch, which includes processor time
+  that decoding takes from training;
+- alone: images per second of the source without training.
 
     python benchmarks/input_share.py --data-dir DIR --images DIR
 """
@@ -29,7 +29,7 @@ from tfgan2.data.packing import pack
 
 
 def sources(options: argparse.Namespace, work: Path) -> Iterator[tuple[str, ImageDataset]]:
-    """What is measured, by what it is called."""
+    """The measured datasets, each with its title."""
     if options.data_dir is not None:
         for cache in ("memory", "stream"):
             dataset = tfgan2.load_dataset("cifar10", data_dir=options.data_dir, cache=cache)
@@ -47,20 +47,22 @@ def sources(options: argparse.Namespace, work: Path) -> Iterator[tuple[str, Imag
 
 
 def window(step: Callable[[Any], Any], batches: Iterator[Any], steps: int) -> tuple[float, float]:
-    """Seconds of some steps, and those of them spent waiting for batches."""
+    """Returns the seconds of some steps, and the seconds of these spent waiting for batches."""
     waited, began = 0.0, time.perf_counter()
     for _ in range(steps):
-        asked = time.perf_counter()
+        start = time.perf_counter()
         batch = next(batches)
-        waited += time.perf_counter() - asked
+        waited += time.perf_counter() - start
         for value in step(batch).values():
-            float(value)  # as the training loop does: the step has ended
+            float(value)  # waits for the end of the step, as the training loop does
     return time.perf_counter() - began, waited
 
 
 def measure(dataset: ImageDataset, options: argparse.Namespace) -> tuple[float, float, float]:
-    """Share waited, share slower than with one batch, images per second alone."""
-    model = tfgan2.create("dcgan", image_shape=dataset.image_shape, width=options.width)
+    """Returns "waits" and "slower" as fractions, and "alone" in images per second."""
+    model = tfgan2.create(
+        "dcgan", image_shape=dataset.image_shape, base_channels=options.base_channels
+    )
     model.compile()
     model.plan(10**6)
     step = tf.function(model.train_step, jit_compile=True, autograph=False)
@@ -72,27 +74,29 @@ def measure(dataset: ImageDataset, options: argparse.Namespace) -> tuple[float, 
             yield one
 
     step(one)
-    held, real, waits = [], [], []
+    one_batch, real, waits = [], [], []
     for _ in range(options.windows):
-        held.append(window(step, repeated(), options.steps)[0])
-        window(step, batches, 4)  # what was read ahead meanwhile does not count
+        one_batch.append(window(step, repeated(), options.steps)[0])
+        window(step, batches, 4)  # skips what was prefetched meanwhile
         seconds, waited = window(step, batches, options.steps)
         real.append(seconds)
         waits.append(waited / seconds)
     seconds, _ = window(lambda batch: {}, batches, options.steps)
-    slower = statistics.median(real) / statistics.median(held) - 1
+    slower = statistics.median(real) / statistics.median(one_batch) - 1
     return statistics.median(waits), slower, options.steps * options.batch_size / seconds
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", help="of tensorflow-datasets, with cifar10")
-    parser.add_argument("--images", type=Path, help="a folder of pictures")
-    parser.add_argument("--image-size", type=int, default=64, help="of the folder's images")
+    parser.add_argument("--data-dir", help="folder of tensorflow-datasets with cifar10")
+    parser.add_argument("--images", type=Path, help="a folder of images")
+    parser.add_argument("--image-size", type=int, default=64, help="size of the folder's images")
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--width", type=int, default=64, help="of the networks")
-    parser.add_argument("--steps", type=int, default=30, help="of a window")
-    parser.add_argument("--windows", type=int, default=5, help="of either kind, in turns")
+    parser.add_argument(
+        "--base-channels", type=int, default=64, help="base channels of the networks"
+    )
+    parser.add_argument("--steps", type=int, default=30, help="steps of a window")
+    parser.add_argument("--windows", type=int, default=5, help="windows of each kind, alternating")
     options = parser.parse_args()
     if options.data_dir is None and options.images is None:
         parser.error("give --data-dir, --images, or both")

@@ -1,11 +1,10 @@
-"""DCGAN, SNGAN and WGAN-GP in PyTorch, written in the way of PyTorch's own DCGAN example.
+"""DCGAN, SNGAN and WGAN-GP in PyTorch, in the style of PyTorch's DCGAN example.
 
 python benchmarks/torch_gans.py dcgan --mode eager
 
-What `train_speed.py` and `gpu.py` compare with: 32x32x3, 64-128-256 channels, Adam. It
-needs PyTorch and NumPy, not tfgan2. Images come out of one tensor in memory, without a loader,
-which is the best case for PyTorch. Trains until it is killed, and prints the number of steps done,
-a line for every `--every` of them.
+The reference of `train_speed.py` and `gpu.py`: 32x32x3, 64-128-256 channels, Adam. Needs PyTorch
+and NumPy, not tfgan2. Images come from one tensor in memory without a loader, the best case for
+PyTorch. Trains until it is killed, and prints the number of finished steps every `--every` steps.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ FLAVOURS = ("dcgan", "sngan", "wgan-gp")
 Loss = Callable[[torch.Tensor], torch.Tensor]
 
 
-def initialise(module: nn.Module) -> None:
-    """As the example does."""
+def initialize(module: nn.Module) -> None:
+    """Initializes the weights as the example does."""
     name = type(module).__name__
     if name.startswith("Conv"):
         nn.init.normal_(module.weight, 0.0, 0.02)
@@ -36,7 +35,7 @@ def initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-def generator(width: int) -> nn.Module:
+def generator(base: int) -> nn.Module:
     def up(before: int, after: int, *shape: int) -> list[nn.Module]:
         return [
             nn.ConvTranspose2d(before, after, *shape, bias=False),
@@ -45,31 +44,31 @@ def generator(width: int) -> nn.Module:
         ]
 
     return nn.Sequential(
-        *up(LATENTS, 4 * width, 4, 1, 0),
-        *up(4 * width, 2 * width, 4, 2, 1),
-        *up(2 * width, width, 4, 2, 1),
-        nn.ConvTranspose2d(width, 3, 4, 2, 1),
+        *up(LATENTS, 4 * base, 4, 1, 0),
+        *up(4 * base, 2 * base, 4, 2, 1),
+        *up(2 * base, base, 4, 2, 1),
+        nn.ConvTranspose2d(base, 3, 4, 2, 1),
         nn.Tanh(),
     )
 
 
-def discriminator(width: int, flavour: str) -> nn.Module:
-    """With batch norm, spectral norm or none, by the flavour."""
+def discriminator(base: int, flavour: str) -> nn.Module:
+    """Has batch norm, spectral norm or none, depending on the flavour."""
 
-    def held(convolution: nn.Module) -> nn.Module:
+    def constrained(convolution: nn.Module) -> nn.Module:
         return spectral_norm(convolution) if flavour == "sngan" else convolution
 
-    def down(before: int, after: int, normed: bool) -> list[nn.Module]:
-        normed = normed and flavour == "dcgan"
-        convolution = held(nn.Conv2d(before, after, 4, 2, 1, bias=not normed))
-        normalisation = [nn.BatchNorm2d(after)] if normed else []
-        return [convolution, *normalisation, nn.LeakyReLU(0.2, inplace=True)]
+    def down(before: int, after: int, normalized: bool) -> list[nn.Module]:
+        normalized = normalized and flavour == "dcgan"
+        convolution = constrained(nn.Conv2d(before, after, 4, 2, 1, bias=not normalized))
+        normalization = [nn.BatchNorm2d(after)] if normalized else []
+        return [convolution, *normalization, nn.LeakyReLU(0.2, inplace=True)]
 
     return nn.Sequential(
-        *down(3, width, False),
-        *down(width, 2 * width, True),
-        *down(2 * width, 4 * width, True),
-        held(nn.Conv2d(4 * width, 1, 4, 1, 0)),
+        *down(3, base, False),
+        *down(base, 2 * base, True),
+        *down(2 * base, 4 * base, True),
+        constrained(nn.Conv2d(4 * base, 1, 4, 1, 0)),
         nn.Flatten(0),
     )
 
@@ -79,7 +78,7 @@ def adam(network: nn.Module, learning_rate: float, betas: tuple[float, float]) -
 
 
 class Game:
-    """Two networks and how a step is computed."""
+    """Two networks, their optimizers, and the steps of the flavours."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.device, self.batch = torch.device(options.device), options.batch_size
@@ -88,16 +87,20 @@ class Game:
         ]
         layout = torch.channels_last if options.channels_last else torch.contiguous_format
         gradient_penalty = options.flavour == "wgan-gp"
-        made = [generator(options.width), discriminator(options.width, options.flavour)]
-        made = [net.apply(initialise).to(self.device, memory_format=layout) for net in made]
+        networks = [
+            generator(options.base_channels),
+            discriminator(options.base_channels, options.flavour),
+        ]
+        networks = [net.apply(initialize).to(self.device, memory_format=layout) for net in networks]
         rates = (1e-4, (0.0, 0.9)) if gradient_penalty else (2e-4, (0.5, 0.999))
-        self.g_optimizer, self.d_optimizer = (adam(net, *rates) for net in made)
+        self.g_optimizer, self.d_optimizer = (adam(net, *rates) for net in networks)
         enabled = self.half is torch.float16
-        self.scalers = [torch.amp.GradScaler(self.device.type, enabled=enabled) for _ in made]
+        self.scalers = [torch.amp.GradScaler(self.device.type, enabled=enabled) for _ in networks]
         if options.mode == "compile":
-            # Of a compiled network PyTorch cannot take second derivatives, which the penalty needs.
-            made = [torch.compile(made[0]), made[1] if gradient_penalty else torch.compile(made[1])]
-        self.g, self.d = made
+            networks[0] = torch.compile(networks[0])
+            if not gradient_penalty:  # PyTorch has no second derivatives of a compiled network
+                networks[1] = torch.compile(networks[1])
+        self.g, self.d = networks
         images = np.load(options.images) if options.images else None
         if images is None:
             images = np.random.RandomState(0).randint(0, 256, (2000, 32, 32, 3), np.uint8)
@@ -117,15 +120,15 @@ class Game:
     def latents(self) -> torch.Tensor:
         return torch.randn(self.batch, LATENTS, 1, 1, device=self.device)
 
-    def apply(self, loss: torch.Tensor, player: int) -> None:
-        """Gradients of what was not differentiated before, and the player's update."""
-        scaler, optimizer = self.scalers[player], (self.g_optimizer, self.d_optimizer)[player]
+    def apply(self, loss: torch.Tensor, network: int) -> None:
+        """Adds the gradients of a loss, and updates the generator (0) or discriminator (1)."""
+        scaler, optimizer = self.scalers[network], (self.g_optimizer, self.d_optimizer)[network]
         scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()
 
     def one_to_one(self, on_real: Loss, on_fake: Loss, for_g: Loss) -> None:
-        """One update of each; the generator's has the very images that D has just seen."""
+        """One update of each network; the generator's uses the images of the discriminator's."""
         self.d.zero_grad()
         with self.autocast():
             loss = on_real(self.d(self.real()).float())
@@ -166,8 +169,8 @@ class Game:
                 with torch.no_grad():
                     fake = self.g(self.latents())
                 loss = self.d(fake).float().mean() - self.d(real).float().mean()
-            place = torch.rand(self.batch, 1, 1, 1, device=self.device)
-            between = (place * real + (1 - place) * fake.float()).requires_grad_()
+            weight = torch.rand(self.batch, 1, 1, 1, device=self.device)
+            between = (weight * real + (1 - weight) * fake.float()).requires_grad_()
             logits = self.d(between)  # in float32: squares of gradients overflow in float16
             (gradient,) = torch.autograd.grad(logits.sum(), between, create_graph=True)
             norm = gradient.flatten(1).norm(2, dim=1)
@@ -190,11 +193,11 @@ def main() -> None:
     )
     parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--base-channels", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--images", type=Path, help="uint8, (N, 32, 32, 3), .npy; default: noise")
     parser.add_argument("--every", type=int, default=10)
-    parser.add_argument("--steps", type=int, default=0, help="0: until it is killed")
+    parser.add_argument("--steps", type=int, default=0, help="0: until killed")
     options = parser.parse_args()
     torch.manual_seed(0)
     step = Game(options).step(options.flavour)

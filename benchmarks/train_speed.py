@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
-SIZE, CHANNELS, WIDTH, BATCH = 32, 3, 64, 64
+SIZE, CHANNELS, BASE_CHANNELS, BATCH = 32, 3, 64, 64
 EDGE = 2048
 # Steps between two lines, which take about a second.
 EVERY = {"dcgan": 4, "wgan-gp": 1, "matmul": 4}
@@ -89,7 +89,7 @@ def contestants(flavour: str, torch: str | None, folder: Path) -> list[Contestan
         run = folder / name.replace(" ", "")
         options = [
             "--set",
-            f"base_channels={WIDTH}",
+            f"base_channels={BASE_CHANNELS}",
             "--steps",
             "1000000",
             "--log-every",
@@ -113,7 +113,7 @@ def contestants(flavour: str, torch: str | None, folder: Path) -> list[Contestan
         images = folder / "images.npy"
         save_images(images)
         words = [torch, str(HERE / "torch_gans.py"), flavour, "--every", str(every)]
-        words += ["--width", str(WIDTH), "--images", str(images)]
+        words += ["--base-channels", str(BASE_CHANNELS), "--images", str(images)]
         found += [other("torch", words), other("torch.compile", [*words, "--mode", "compile"])]
     return found
 
@@ -137,7 +137,9 @@ def run_only(what: str) -> None:
         matrix = tf.random.normal((EDGE, EDGE))
         run = lambda: tf.matmul(matrix, matrix)[0, 0]  # noqa: E731
     else:
-        model = registry.create(what, image_shape=(SIZE, SIZE, CHANNELS), width=WIDTH)
+        model = registry.create(
+            what, image_shape=(SIZE, SIZE, CHANNELS), base_channels=BASE_CHANNELS
+        )
         model.compile()
         count = BATCH * model.batches_per_step
         batch = tf.random.uniform((count, SIZE, SIZE, CHANNELS), -1.0, 1.0)

@@ -1,14 +1,15 @@
-"""Every flavour in half precision, on two replicas and in two processes, beside float32.
+"""Trains every flavour in half precision, on two replicas and in two processes.
 
 python benchmarks/ways_to_train.py --work runs/ways
 
-Trains each flavour --steps steps in every way and compares the mean of each loss with that of
-float32 on one device; a second seed in float32 shows how much is chance. The images are the
-built-in digits; pairs are digits and their negatives. Finished runs in --work are kept, so it can
-be done in several sittings. `--flavours` and `--ways` name some, `--table` trains nothing.
+Trains each flavour for --steps steps in every way, and compares the mean of each loss with that of
+float32 on one device. A second seed in float32 shows the effect of chance. The images are the
+embedded digits; pairs are digits and their negatives. Finished runs in --work are kept, so the
+script can be interrupted and restarted. `--flavours` and `--ways` select some; `--table` trains
+nothing.
 
-Exit code 1 if a run fails, or if a loss is off by more than both a fifth of its size (of 1, if it
-is smaller) and three times what the second seed is off by.
+Exit code 1 if a run fails, or if the error of a loss is above both a fifth of its size (of 1, if
+that is larger) and three times the error of the second seed.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from tfgan2.files import written_atomically
 from tfgan2.training import stats
 
 START = "from tfgan2.cli import main; main()"
-# TensorFlow takes one CPU for two devices if it is told before it starts.
+# TensorFlow treats one CPU as two devices if it is configured before it starts.
 TWO_DEVICES = (
     "import tensorflow as tf; "
     "tf.config.set_logical_device_configuration(tf.config.list_physical_devices('CPU')[0], "
@@ -38,7 +39,7 @@ TWO_DEVICES = (
 
 @dataclass(frozen=True)
 class Way:
-    """How a run is started: Python code, words before `fit` and words after all others."""
+    """How to start a run: Python code, arguments before `fit`, and arguments at the end."""
 
     title: str
     code: str = START
@@ -60,13 +61,13 @@ WAYS = {
     "processes": Way("2 processes", before=("launch", "--workers", "2", "--"), after=()),
 }
 ALLOWED = 0.2
-# Small networks; phases as long as each other.
-SMALL = {"width": 16, "latent_dim": 32, "blocks": 2, "pool_size": 10}
+# Small networks, and phases of equal length.
+SMALL = {"base_channels": 16, "latent_dim": 32, "blocks": 2, "pool_size": 10}
 PHASES = ("text_steps", "stage_one_steps", "pretrain_steps")
 
 
 def dataset(kind: str, folder: Path) -> str:
-    """A dataset of that kind, as `--dataset` takes it; made if it is not there."""
+    """Returns a value of `--dataset` for a kind of samples; creates the images if needed."""
     if kind in ("images", "captions"):
         return {"images": "digits", "captions": "digits-captions"}[kind]
     if not folder.exists():
@@ -83,7 +84,7 @@ def dataset(kind: str, folder: Path) -> str:
 
 
 def settings(flavour: str, steps: int) -> list[str]:
-    """What makes a flavour small, and its phases of equal length, as options."""
+    """Options for a small network and phases of equal length."""
     known = hyperparameters.hyperparameters(flavour)
     phases = [name for name in PHASES if name in known]
     values = {key: value for key, value in SMALL.items() if key in known}
@@ -116,38 +117,38 @@ def train(flavour: str, way: str, options: argparse.Namespace) -> str | None:
 
 
 def losses(run: Path) -> dict[str, float]:
-    """The mean of each loss over the run; of one phase only, over that phase."""
-    found: dict[str, list[float]] = {}
+    """The mean of each loss over the run, or over its phase if it has one."""
+    values: dict[str, list[float]] = {}
     for line in stats.read(run):
         for key in line:
             if key.endswith("loss"):
-                found.setdefault(key, []).append(line[key])
-    return {key: float(np.mean(values)) for key, values in found.items()}
+                values.setdefault(key, []).append(line[key])
+    return {key: float(np.mean(each)) for key, each in values.items()}
 
 
-def off(value: float, reference: float) -> float:
-    """How far from it, as a share of its size, or of 1 if that is larger."""
+def error(value: float, reference: float) -> float:
+    """The distance, as a fraction of the reference or of 1, whichever is larger."""
     return abs(value - reference) / max(1.0, abs(reference))
 
 
 def table(options: argparse.Namespace) -> tuple[list[str], list[str]]:
-    """The rows in Markdown, and what is wrong."""
+    """Returns the table in Markdown, and descriptions of the losses that are off."""
     titles = [way.title for way in WAYS.values()]
     rows = ["| flavour | loss | " + " | ".join(titles) + " |", "|---" * (len(WAYS) + 2) + "|"]
     wrong = []
     for flavour in registry.flavours():
         runs = {way: options.work / f"{flavour}-{way}" for way in WAYS}
-        found = {way: losses(run) for way, run in runs.items() if run.exists()}
-        for loss, reference in found.get("float32", {}).items():
+        means = {way: losses(run) for way, run in runs.items() if run.exists()}
+        for loss, reference in means.get("float32", {}).items():
             cells = [f"{reference:.4g}"]
-            chance = off(found.get("seed", {}).get(loss, reference), reference)
+            chance = error(means.get("seed", {}).get(loss, reference), reference)
             for way in list(WAYS)[1:]:
-                if loss not in found.get(way, {}):
+                if loss not in means.get(way, {}):
                     cells.append("")
                     continue
-                value = found[way][loss]
+                value = means[way][loss]
                 cells.append(f"{value:.4g}")
-                if not np.isfinite(value) or off(value, reference) > max(ALLOWED, 3 * chance):
+                if not np.isfinite(value) or error(value, reference) > max(ALLOWED, 3 * chance):
                     wrong.append(f"{flavour}, {way}: {loss} {value:.4g}, float32 {reference:.4g}")
             rows.append(f"| `{flavour}` | {loss} | " + " | ".join(cells) + " |")
     return rows, wrong
@@ -161,19 +162,18 @@ def main() -> int:
     parser.add_argument("--flavours", default=",".join(registry.flavours()))
     parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
-    parser.add_argument("--table", action="store_true", help="write the page and end")
+    parser.add_argument("--table", action="store_true", help="write the page without training")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    asked = [(f, w) for f in options.flavours.split(",") for w in options.ways.split(",")]
+    cases = [(f, w) for f in options.flavours.split(",") for w in options.ways.split(",")]
     failed = []
     if not options.table:
         dataset("pairs", options.work / "digits")
         with ThreadPoolExecutor(options.jobs) as pool:
-            for names, error in zip(
-                asked, pool.map(lambda names: train(*names, options), asked), strict=True
-            ):
-                print(*names, error or "finished", flush=True)
-                failed += [" ".join(names)] if error else []
+            failures = pool.map(lambda names: train(*names, options), cases)
+            for names, failure in zip(cases, failures, strict=True):
+                print(*names, failure or "finished", flush=True)
+                failed += [" ".join(names)] if failure else []
     rows, wrong = table(options)
     with written_atomically(options.out) as partial:
         partial.write_text(INTRODUCTION.format(steps=options.steps) + "\n".join(rows) + "\n")
@@ -184,16 +184,16 @@ def main() -> int:
 
 INTRODUCTION = """# Every flavour in every way
 
-Means of each loss over {steps} steps, in half precision, on two replicas (`MirroredStrategy`) and
-in two processes (`tfgan2 launch`), beside float32 on one device. Made by
+Mean of each loss over {steps} steps: float32 on one device, half precision, two replicas
+(`MirroredStrategy`) and two processes (`tfgan2 launch`). Made by
 
 ```
 python benchmarks/ways_to_train.py
 ```
 
-with small networks on the built-in digits, 16x16, batches of 32 for all devices together; "another
-seed" shows how much is chance. Each replica has its own noise and batch statistics, so that these
-games are others from the first step on.
+with small networks on the embedded digits, 16x16, and batches of 32 shared by all devices. "Another
+seed" shows the effect of chance. Each replica has its own noise and batch statistics, so these
+games differ from the first step on.
 
 """
 
