@@ -45,7 +45,8 @@ def page() -> str:
     lines += ["| option | values | default | meaning | flavours |", "|---|---|---|---|---|"]
     for key in sorted(shared, key=lambda key: (-len(users[key]), key)):
         name, help = key
-        counts = sorted(set(users[key].values()), key=lambda x: -list(users[key].values()).count(x))
+        all_values = list(users[key].values())
+        counts = sorted(dict.fromkeys(all_values), key=lambda x: -all_values.count(x))
         others = [
             f"{value} in {', '.join(f for f, own in users[key].items() if own == value)}"
             for value in counts[1:]

@@ -1,4 +1,4 @@
-"""Runs and models small enough for every test to train a few steps of them."""
+"""Small runs and models for all tests."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     import keras
     import pytest
+    import tensorflow as tf
 
     from tfgan2.data import ImageDataset
     from tfgan2.models.base import GenerativeModel
@@ -18,26 +19,26 @@ SMALL = "--set base_channels=4 --set latent_dim=8 --batch-size 16 --seed 3 --no-
 
 
 def fit(out: Path, words: str) -> int:
-    """`tfgan2 fit` in this process; returns the exit code."""
+    """Runs `tfgan2 fit` in this process; returns the exit code."""
     from tfgan2 import cli
 
     return cli.run(["fit", *words.split(), "--out", str(out)])
 
 
 def fit_small(out: Path, options: str = "", *, steps: int = 6) -> int:
-    """`fit` of dcgan on the embedded digits."""
+    """Trains a small dcgan on the embedded digits; returns the exit code."""
     every = "--log-every 2 --sample-every 4 --checkpoint-every 2"
     return fit(out, f"dcgan --dataset digits --steps {steps} {every} {SMALL} {options}")
 
 
 def finished(out: Path, words: str) -> Path:
-    """A run that has ended after two steps, unless the words say more."""
+    """Trains a run, for two steps unless the words set more; returns its directory."""
     assert fit(out, f"--steps 2 --log-every 1 --no-xla --set base_channels=4 {words}") == 0
     return out
 
 
 def assert_refused(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A command ends with code 2, and with one line that has the message."""
+    """Asserts that a command ends with exit code 2 and one line with the message."""
     from tfgan2 import cli
 
     assert cli.run(words) == 2
@@ -46,7 +47,7 @@ def assert_refused(words: list[str], message: str, capsys: pytest.CaptureFixture
 
 
 def assert_parts_are_the_batch(dataset: ImageDataset) -> None:
-    """What four workers see, joined, is what one sees: also later, and across epochs."""
+    """Asserts that the parts of four workers join to the batches of one, across epochs."""
     import tensorflow as tf
 
     from tfgan2.data.dataset import Part
@@ -62,14 +63,26 @@ def assert_parts_are_the_batch(dataset: ImageDataset) -> None:
             np.testing.assert_array_equal(np.concatenate([share[number] for share in each]), array)
 
 
+SMALL_GAN = {"image_shape": (8, 8, 1), "base_channels": 4, "latent_dim": 6}
+"""Arguments of any flavour from latents."""
+
+
+def image_batch(count: int, seed: int = 0, shape: tuple[int, int, int] = (8, 8, 1)) -> tf.Tensor:
+    """Random images, float32 in [-1, 1]."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(seed)
+    return tf.constant(rng.uniform(-1, 1, (count, *shape)).astype(np.float32))
+
+
 SIZES = {"base_channels": 8, "latent_dim": 6, "blocks": 1, "pool_size": 3}
-# So that few steps see every phase.
+# A few steps then cover every phase.
 PHASES = {"text_steps": 1, "stage_one_steps": 1, "pretrain_steps": 1}
 VOCABULARY = ("a", "bright", "dark", "picture")
 
 
 def small_settings(name: str) -> dict[str, int]:
-    """Hyperparameters that make any flavour small and short."""
+    """Hyperparameters for a small model with short phases."""
     from tfgan2 import hyperparameters
 
     known = hyperparameters.hyperparameters(name)
@@ -77,7 +90,7 @@ def small_settings(name: str) -> dict[str, int]:
 
 
 def size(name: str) -> int:
-    """Edge of the images: enough for networks of every kind."""
+    """Edge of the images: the smallest that the networks accept."""
     from tfgan2 import registry
     from tfgan2.models.latent import LatentModel
 
@@ -88,7 +101,7 @@ def size(name: str) -> int:
 def make_small(
     name: str, shape: tuple[int, int, int] | None = None, **more: object
 ) -> GenerativeModel:
-    """A flavour's model, small; `more` are further hyperparameters."""
+    """Creates a small model of a flavour; `more` are further hyperparameters."""
     import tfgan2
     from tfgan2 import registry
 
@@ -102,14 +115,21 @@ def make_small(
         "caption_length": 3,
         "captions": ("a bright picture", "a dark picture"),
     }
-    given = {**small_settings(name), **cls.data_hyperparameters(facts), **more}
-    return tfgan2.create(name, **given)
+    settings = {**small_settings(name), **cls.data_hyperparameters(facts), **more}
+    return tfgan2.create(name, **settings)
+
+
+def tensors_for(model: GenerativeModel, count: int = 8) -> tuple[tf.Tensor, ...]:
+    """`batch_for` as tensors."""
+    import tensorflow as tf
+
+    return tuple(tf.constant(part) for part in batch_for(model, count))
 
 
 def batch_for(
     model: GenerativeModel, count: int = 8, shape: tuple[int, int, int] | None = None
 ) -> tuple[np.ndarray, ...]:
-    """A batch of the kind that the model trains on."""
+    """A batch of the samples that the model trains on."""
     count *= model.batches_per_step
     rng = np.random.default_rng(0)
     images, others = (
@@ -125,13 +145,17 @@ def batch_for(
     return images, second[model.data_kind]
 
 
+def layer_kinds(network: keras.Model) -> set[str]:
+    return {type(layer).__name__ for layer in network.layers}
+
+
 def phases(model: GenerativeModel) -> list[str]:
     return list(dict.fromkeys(model.phase_at(step) for step in range(4)))
 
 
 def small_generator(classes: int) -> keras.Model:
-    """Untrained, of 6 latents and perhaps labels, 8x8x3."""
-    import keras  # here, so that collecting these tests loads no TensorFlow
+    """An untrained generator from 6 latents, and with classes from a label, to 8x8x3 images."""
+    import keras  # here, so that collecting tests loads no TensorFlow
 
     layers = keras.layers
     keras.utils.set_random_seed(classes)

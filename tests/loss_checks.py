@@ -1,4 +1,4 @@
-"""One set of checks for every loss and penalty: golden value, dtype, shapes, extreme inputs."""
+"""Checks for every loss and penalty: golden value, dtype, shapes, extreme inputs."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class Case:
-    """A function under test, what it takes and what it must return.
+    """A function under test, its inputs and its value.
 
     Attributes:
         function: a public function.
-        inputs: exact in float16.
-        expected: its value at them.
+        inputs: arrays that float16 represents exactly.
+        expected: value for these inputs.
         options: keyword arguments.
-        shapes: the value is the same with the inputs in any of these.
-        extremes: a magnitude for every input at which all must stay finite; one for all of them.
-        learned: how many inputs get gradients, the first ones; None: all.
+        shapes: shapes of the inputs, all of which give the same value.
+        extremes: magnitude of each input, or of all, at which all results must be finite.
+        learned: number of inputs, the first ones, that get gradients; None: all.
     """
 
     function: Callable[..., tf.Tensor]
@@ -42,11 +42,11 @@ class Case:
         return [item.reshape(shape) for item in self.inputs]
 
     def first(self, dtype: tf.DType = tf.float32) -> list[tf.Tensor]:
-        """The inputs in the first of the shapes."""
+        """The inputs in the first shape."""
         return [tf.constant(item, dtype) for item in self.reshaped(self.shapes[0])]
 
     def extreme(self, sign: float | None) -> list[np.ndarray]:
-        """The inputs at the extremes, all of one sign or of their own ones."""
+        """The inputs with extreme magnitudes, all of one sign or with their own signs."""
         extremes = self.extremes * (len(self.inputs) // len(self.extremes))
         inputs = self.reshaped(self.shapes[0])
         signs = [np.sign(item) if sign is None else np.full_like(item, sign) for item in inputs]
@@ -67,7 +67,7 @@ def check_float16_in_float32_out(case: Case) -> None:
 
 
 def check_gradients_are_finite_at_extremes(case: Case, sign: float | None) -> None:
-    """Where all inputs have one sign a gradient may vanish, as that of a satisfied hinge does."""
+    """If all inputs have one sign, a gradient may vanish, as for a satisfied hinge."""
     variables = [tf.Variable(item, dtype=tf.float32) for item in case.extreme(sign)]
     with tf.GradientTape() as tape:
         value = case.value(*variables)

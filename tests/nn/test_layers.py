@@ -1,4 +1,4 @@
-"""Weight normalisation against its formula, in every way that a network of this package is used."""
+"""Weight normalization against its formula, in training, mixed precision and exports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tfgan2.nn.layers import ImageRange, SpectralNormalization, WeightNormalizat
 
 layers = keras.layers
 
-# A layer, the axes that its norm goes over, and the shape of its input.
+# A layer, the axes of its norm, and the shape of its input.
 KINDS = {
     "dense": (lambda **kw: layers.Dense(5, **kw), (0,), (6,)),
     "conv1d": (lambda **kw: layers.Conv1D(5, 3, **kw), (0, 1), (7, 3)),
@@ -61,7 +61,7 @@ def kernel_by_hand(wrapped: WeightNormalization, axes: tuple[int, ...]) -> np.nd
 # --- what it computes ----------------------------------------------------------------------------
 
 
-def test_computes_with_the_normalised_kernel(kind: tuple) -> None:
+def test_outputs_are_those_of_the_normalized_kernel(kind: tuple) -> None:
     make, axes, shape = kind
     x = inputs_of(shape)
     wrapped, plain = WeightNormalization(make(activation="tanh")), make(activation="tanh")
@@ -72,18 +72,18 @@ def test_computes_with_the_normalised_kernel(kind: tuple) -> None:
     plain.kernel.assign(kernel_by_hand(wrapped, axes))
     plain.bias.assign(wrapped.layer.bias)
     np.testing.assert_allclose(wrapped(x), plain(x), atol=1e-5)
-    np.testing.assert_array_equal(wrapped.layer.kernel.numpy(), v)  # not in place
+    np.testing.assert_array_equal(wrapped.layer.kernel.numpy(), v)  # unchanged
     assert wrapped.compute_output_shape(x.shape) == plain(x).shape
 
 
-def test_starts_as_the_layer_alone(kind: tuple) -> None:
+def test_initial_outputs_are_those_of_the_layer(kind: tuple) -> None:
     make, _, shape = kind
     x = inputs_of(shape)
     wrapped = WeightNormalization(make())
     np.testing.assert_allclose(wrapped(x), wrapped.layer(x), atol=1e-5)
 
 
-def test_gradients_of_length_and_direction(kind: tuple) -> None:
+def test_gradients_by_hand(kind: tuple) -> None:
     make, axes, shape = kind
     x, wrapped = inputs_of(shape), WeightNormalization(make(), data_init=False)
     wrapped.build(x.shape)
@@ -91,7 +91,7 @@ def test_gradients_of_length_and_direction(kind: tuple) -> None:
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(tf.sin(wrapped(x, training=True)))
     by_g, by_v, by_bias = tape.gradient(loss, [wrapped.g, wrapped.layer.kernel, wrapped.layer.bias])
-    # From the gradient by the kernel w, as in the paper: dg = dw . v / |v|, and
+    # From the gradient of the kernel w, as in the paper: dg = dw . v / |v|, and
     # dv = g / |v| dw - g dg / |v|^2 v.
     plain = make()
     plain.build(x.shape)
@@ -109,14 +109,14 @@ def test_gradients_of_length_and_direction(kind: tuple) -> None:
     np.testing.assert_allclose(by_g, expected_g.ravel(), **tolerance)
     np.testing.assert_allclose(by_v, expected_v, **tolerance)
     np.testing.assert_allclose(by_bias, by_plain_bias, **tolerance)
-    assert np.abs((by_v.numpy() * v).sum(axis=axes)).max() < tolerance["atol"]  # at right angles
+    assert np.abs((by_v.numpy() * v).sum(axis=axes)).max() < tolerance["atol"]  # orthogonal
 
 
-# --- the data-dependent initialisation -----------------------------------------------------------
+# --- the initialization from data -----------------------------------------------------------
 
 
 @pytest.mark.parametrize("jit", [None, False, True])
-def test_first_training_call_standardises_each_channel(kind: tuple, jit: bool | None) -> None:
+def test_first_training_call_standardizes_each_channel(kind: tuple, jit: bool | None) -> None:
     make, _, shape = kind
     wrapped = WeightNormalization(make(activation="relu"))
     wrapped.build((None, *shape))
@@ -124,7 +124,7 @@ def test_first_training_call_standardises_each_channel(kind: tuple, jit: bool | 
     if jit is not None:
         call = tf.function(call, jit_compile=jit)
     first = call(inputs_of(shape))
-    assert (first.numpy() >= 0).all()  # the activation is there again
+    assert (first.numpy() >= 0).all()  # with the activation
     assert float(wrapped.initialized.numpy()) == 1.0
     state = [variable.numpy() for variable in wrapped.variables]
     call(inputs_of(shape, seed=1) * 5)
@@ -137,14 +137,14 @@ def test_first_training_call_standardises_each_channel(kind: tuple, jit: bool | 
     np.testing.assert_allclose(channels(first), np.maximum(outputs, 0), atol=1e-4)
 
 
-def test_without_bias_only_the_scale_is_set() -> None:
+def test_a_layer_without_bias_gets_the_scale_alone() -> None:
     x, wrapped = inputs_of((6,)), WeightNormalization(layers.Dense(5, use_bias=False))
     outputs = channels(wrapped(x, training=True))
     np.testing.assert_allclose(outputs.std(axis=0), 1, atol=1e-4)
     assert np.abs(outputs.mean(axis=0)).max() > 0.05
 
 
-def test_inference_initialises_nothing() -> None:
+def test_inference_does_not_initialize() -> None:
     x, wrapped = inputs_of((6,)), WeightNormalization(layers.Dense(5))
     wrapped.build(x.shape)
     state = [variable.numpy() for variable in wrapped.variables]
@@ -154,7 +154,7 @@ def test_inference_initialises_nothing() -> None:
         np.testing.assert_array_equal(before, after.numpy())
 
 
-def test_data_init_can_be_left_out() -> None:
+def test_without_data_init() -> None:
     x, wrapped = inputs_of((6,)), WeightNormalization(layers.Dense(5), data_init=False)
     np.testing.assert_allclose(wrapped(x, training=True), wrapped.layer(x), atol=1e-5)
     assert float(wrapped.initialized.numpy()) == 0.0
@@ -168,7 +168,7 @@ def test_the_first_training_step_has_gradients() -> None:
         assert np.abs(gradient.numpy()).max() > 0
 
 
-def test_replicas_initialise_alike() -> None:
+def test_replicas_initialize_alike() -> None:
     code = """
 import numpy as np, keras, tensorflow as tf
 from tfgan2.nn.layers import SpectralNormalization, WeightNormalization
@@ -203,7 +203,7 @@ print("alike")
 
 
 def small_generator(policy: str = "float32") -> keras.Model:
-    """From "z", shape (8,), to images, shape (8, 8, 3), set by one batch."""
+    """A generator from "z", shape (8,), to images, shape (8, 8, 3)."""
     keras.utils.set_random_seed(0)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
@@ -236,14 +236,14 @@ def test_trains_in_a_model(jit: bool) -> None:
     )
 
 
-def test_cloned_and_saved(tmp_path: Path) -> None:
+def test_clone_and_saved_file_compute_the_same(tmp_path: Path) -> None:
     generator = small_generator()
     generator(latents(), training=True)
     images = generator(latents(), training=False).numpy()
     clone = keras.models.clone_model(generator)
     clone.set_weights(generator.get_weights())
     np.testing.assert_array_equal(clone(latents(), training=False), images)
-    clone(latents() * 9, training=True)  # initialised already
+    clone(latents() * 9, training=True)  # initialized already
     np.testing.assert_array_equal(clone(latents(), training=False), images)
     generator.save(tmp_path / "generator.keras")
     loaded = keras.models.load_model(tmp_path / "generator.keras")
@@ -251,7 +251,7 @@ def test_cloned_and_saved(tmp_path: Path) -> None:
     assert [w.shape for w in loaded.weights] == [w.shape for w in generator.weights]
 
 
-def test_configuration_comes_back() -> None:
+def test_serialization_keeps_the_configuration() -> None:
     wrapped = WeightNormalization(layers.Dense(5, dtype="mixed_float16"), False, name="here")
     config = keras.saving.serialize_keras_object(wrapped)
     again = keras.saving.deserialize_keras_object(config)
@@ -282,14 +282,14 @@ def test_the_norm_of_small_weights_survives_half_precision() -> None:
     np.testing.assert_allclose(wrapped(x), expected, rtol=0.01, atol=0.02)
 
 
-def test_a_pure_call_takes_the_given_values() -> None:
+def test_stateless_call_uses_its_values() -> None:
     x, wrapped = inputs_of((6,)), WeightNormalization(layers.Dense(5), data_init=False)
     before = wrapped(x).numpy()
-    given = [variable.numpy() * 2 for variable in wrapped.trainable_variables]
+    values = [variable.numpy() * 2 for variable in wrapped.trainable_variables]
     bias = next(i for i, v in enumerate(wrapped.trainable_variables) if v.name == "bias")
-    given[bias] += 7.0
+    values[bias] += 7.0
     outputs, _ = wrapped.stateless_call(
-        given, [v.numpy() for v in wrapped.non_trainable_variables], x
+        values, [v.numpy() for v in wrapped.non_trainable_variables], x
     )
     np.testing.assert_allclose(outputs, before * 2 + 7.0, atol=1e-4)
 
@@ -307,12 +307,12 @@ def test_exported(policy: str, tmp_path: Path) -> None:
 # --- refusals ------------------------------------------------------------------------------------
 
 
-def test_a_layer_without_a_kernel() -> None:
+def test_a_layer_without_a_kernel_is_refused() -> None:
     with pytest.raises(UserError, match="needs a layer with a kernel, not Flatten"):
         WeightNormalization(layers.Flatten())(inputs_of((4, 2)))
 
 
-def test_an_activity_regulariser_of_the_layer() -> None:
+def test_an_activity_regularizer_of_the_layer_is_refused() -> None:
     with pytest.raises(UserError, match="give activity_regularizer to WeightNormalization"):
         WeightNormalization(layers.Dense(5, activity_regularizer="l2"))
     wrapped = WeightNormalization(layers.Dense(5), activity_regularizer="l2")
@@ -320,12 +320,12 @@ def test_an_activity_regulariser_of_the_layer() -> None:
     assert len(wrapped.losses) == 1
 
 
-def test_no_layer_at_all() -> None:
+def test_a_number_is_refused() -> None:
     with pytest.raises(ValueError, match="isn't a supported layer type"):
         WeightNormalization(3)
 
 
-def test_image_range_clips_and_lets_only_gradients_back_inside() -> None:
+def test_image_range_clips_and_passes_gradients_back_inside() -> None:
     values = tf.constant([-3.0, -3.0, -0.5, 0.5, 2.0, 2.0])
     upstream = tf.constant([1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
     layer = ImageRange()
@@ -333,23 +333,23 @@ def test_image_range_clips_and_lets_only_gradients_back_inside() -> None:
         tape.watch(values)
         clipped = layer(values)
     np.testing.assert_array_equal(clipped, [-1.0, -1.0, -0.5, 0.5, 1.0, 1.0])
-    # A descent step goes against the gradient: what would lead further out is held back.
+    # Descent moves against the gradient: none that leads further outside may pass.
     gradient = tape.gradient(clipped, values, output_gradients=upstream)
     np.testing.assert_array_equal(gradient, [0.0, -1.0, 1.0, -1.0, 1.0, 0.0])
 
 
-def test_image_range_brings_lost_values_back() -> None:
-    lost = tf.Variable([8.0, -8.0])
+def test_image_range_lets_descent_return_inside() -> None:
+    outside = tf.Variable([8.0, -8.0])
     for _ in range(100):
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(tf.abs(ImageRange()(lost) - [0.25, -0.25]))
-        lost.assign_sub(0.1 * tape.gradient(loss, lost))
-    np.testing.assert_allclose(lost, [0.25, -0.25], atol=0.1)
+            loss = tf.reduce_sum(tf.abs(ImageRange()(outside) - [0.25, -0.25]))
+        outside.assign_sub(0.1 * tape.gradient(loss, outside))
+    np.testing.assert_allclose(outside, [0.25, -0.25], atol=0.1)
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_spectral_normalisation_keeps_the_kernel_in_float32(policy: str) -> None:
-    found = []
+def test_spectral_normalization_keeps_the_kernel_in_float32(policy: str) -> None:
+    kernels = []
     for dtype in ("float32", policy):
         dense = keras.layers.Dense(
             16, kernel_initializer=keras.initializers.GlorotUniform(1), dtype=dtype
@@ -361,8 +361,8 @@ def test_spectral_normalisation_keeps_the_kernel_in_float32(policy: str) -> None
         for _ in range(20):
             outputs = model(np.ones((2, 8), np.float32), training=True)
         assert model.output.dtype == outputs.dtype == dtype.removeprefix("mixed_")
-        found.append(dense.kernel.numpy())
+        kernels.append(dense.kernel.numpy())
         again = keras.layers.deserialize(keras.layers.serialize(layer))
         assert again.layer.dtype_policy.name == dtype and again.variable_dtype == "float32"
-    assert np.linalg.norm(found[0], 2) == pytest.approx(1.0, abs=1e-3)
-    np.testing.assert_allclose(found[1], found[0], rtol=1e-6)
+    assert np.linalg.norm(kernels[0], 2) == pytest.approx(1.0, abs=1e-3)
+    np.testing.assert_allclose(kernels[1], kernels[0], rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Trajectories against NumPy, and the bilinear game that only lookahead brings to its end."""
+"""Trajectories against NumPy, and a bilinear game that converges with lookahead alone."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_trajectory_against_numpy(optimizer, by_hand, period: int, ratio: float,
 
 
 def distance_after(steps: int, period: int | None) -> float:
-    """Of simultaneous gradient steps on min over x, max over y of x y, from a distance of 1."""
+    """Distance from 0 after simultaneous gradient steps on min_x max_y x y, initially 1."""
     x, y = keras.Variable(0.6, name="x"), keras.Variable(0.8, name="y")
     lookahead = Lookahead([x, y], period) if period else None
 
@@ -84,7 +84,7 @@ def distance_after(steps: int, period: int | None) -> float:
 
 
 def test_bilinear_game_converges_with_lookahead_only() -> None:
-    turn = 1 + 0.1j  # one step, as a complex number
+    turn = 1 + 0.1j  # one step as a complex number
     assert distance_after(1000, None) == pytest.approx(abs(turn) ** 1000, rel=1e-2)
     assert distance_after(1000, None) > 100
     assert distance_after(1000, 10) == pytest.approx(abs(0.5 + 0.5 * turn**10) ** 100, rel=1e-2)
@@ -102,7 +102,7 @@ def test_the_state_is_the_slow_weights() -> None:
         np.testing.assert_array_equal(slow.numpy(), fast.numpy())
 
 
-def test_a_model_that_holds_it_counts_it_once() -> None:
+def test_a_model_counts_its_weights_once() -> None:
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     holder = keras.Model(model.inputs, model.outputs)
     holder.lookahead = Lookahead(model.trainable_variables, period=2)
@@ -121,7 +121,7 @@ def test_half_precision_variables_keep_float32_copies() -> None:
     np.testing.assert_array_equal(slow.numpy(), expected)
 
 
-def test_between_synchronisations_nothing_changes() -> None:
+def test_nothing_changes_between_synchronizations() -> None:
     variable = keras.Variable(START)
     lookahead = Lookahead([variable], period=3)
     variable.assign([np.inf, np.nan, 1e-30])

@@ -1,4 +1,4 @@
-"""Every loss through one set of checks: golden value, dtype, patch-shaped input, extreme logits."""
+"""Every loss: golden value, dtype, patch-shaped input, extreme logits."""
 
 from __future__ import annotations
 

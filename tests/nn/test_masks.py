@@ -10,7 +10,7 @@ from tfgan2.nn import masks
 
 
 @pytest.mark.parametrize("kind", masks.KINDS)
-def test_masks_hide_a_part_of_every_image(kind: str) -> None:
+def test_masks_hide_part_of_every_image(kind: str) -> None:
     drawn = masks.draw(kind, 50, (32, 24), 0.5, tf.constant([3, 4])).numpy()
     assert drawn.shape == (50, 32, 24, 1) and set(np.unique(drawn)) == {0.0, 1.0}
     shares = drawn.mean(axis=(1, 2, 3))
@@ -23,16 +23,16 @@ def test_masks_hide_a_part_of_every_image(kind: str) -> None:
         assert len({mask.tobytes() for mask in drawn}) > 45
 
 
-def test_boxes_are_boxes_of_the_sizes_asked_for() -> None:
+def test_boxes_have_the_requested_sizes() -> None:
     drawn = masks.draw("box", 200, (40, 40), 0.5, tf.constant([0, 1])).numpy()[..., 0]
     edges = np.stack([drawn.max(axis=2).sum(axis=1), drawn.max(axis=1).sum(axis=1)], axis=1)
     np.testing.assert_array_equal(drawn.sum(axis=(1, 2)), edges.prod(axis=1))
     assert edges.min() == 10 and edges.max() == 20
-    # Anywhere: both the first and the last row are hidden by some.
+    # Anywhere: some boxes reach the first row, some the last.
     assert drawn[:, 0].any() and drawn[:, -1].any()
 
 
-def test_surroundings_are_centred_and_stay_inside() -> None:
+def test_surroundings_are_centred_inside_the_image() -> None:
     drawn = np.zeros((3, 32, 32, 1), np.float32)
     drawn[0, 14:18, 10:14] = 1
     drawn[1, :4, :4] = 1

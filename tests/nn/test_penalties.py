@@ -1,4 +1,4 @@
-"""Every penalty through the checks of the losses, and what is particular to gradient penalties."""
+"""Every penalty through the checks of losses, and second derivatives, draws and precision."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REAL = np.array(
     np.float32,
 )
 FAKE = -REAL[::-1]
-# Of the quadratic critic at the real samples.
+# Gradient norms of the quadratic critic at the real samples.
 NORMS = np.linalg.norm(WEIGHTS * REAL, axis=1)
 SEED = (3, 7)
 
@@ -196,16 +196,16 @@ def test_seed_decides_the_draw(name: str) -> None:
     assert float(drawn(None)) != float(drawn(None))
 
 
-def points_seen(penalty: Callable[..., tf.Tensor], *images: np.ndarray, **options: Any) -> Any:
-    """Where the penalty asks for the critic's gradient."""
-    seen = []
+def points_of(penalty: Callable[..., tf.Tensor], *images: np.ndarray, **options: Any) -> Any:
+    """The points at which the penalty takes the critic's gradient."""
+    calls = []
 
     def critic(points: tf.Tensor) -> tf.Tensor:
-        seen.append(points.numpy())
+        calls.append(points.numpy())
         return tf.reduce_sum(points, axis=[1, 2, 3])
 
     penalty(critic, *images, **options)
-    (points,) = seen
+    (points,) = calls
     assert points.dtype == np.float32
     return points
 
@@ -214,27 +214,27 @@ def points_seen(penalty: Callable[..., tf.Tensor], *images: np.ndarray, **option
 def test_points_lie_between_real_and_fake(seed: tuple[int, int] | None) -> None:
     rng = np.random.default_rng(0)
     real, fake = rng.standard_normal((2, 200, 4, 4, 3), dtype=np.float32)
-    points = points_seen(penalties.gradient_penalty, real, fake, seed=seed)
-    places = np.sum((points - real) * (fake - real), (1, 2, 3)) / np.sum(
+    points = points_of(penalties.gradient_penalty, real, fake, seed=seed)
+    positions = np.sum((points - real) * (fake - real), (1, 2, 3)) / np.sum(
         (fake - real) ** 2, (1, 2, 3)
     )
-    np.testing.assert_allclose(  # one place for all of a sample
-        points, real + places[:, None, None, None] * (fake - real), atol=1e-5
+    np.testing.assert_allclose(  # one position for all elements of a sample
+        points, real + positions[:, None, None, None] * (fake - real), atol=1e-5
     )
-    check_uniform(places)
+    check_uniform(positions)
 
 
 @pytest.mark.parametrize("seed", [None, SEED])
-def test_dragan_moves_by_noise_and_part_of_the_way(seed: tuple[int, int] | None) -> None:
+def test_dragan_points_lie_between_real_and_noisy_samples(seed: tuple[int, int] | None) -> None:
     rng = np.random.default_rng(0)
     real = rng.normal(0.5, 3.0, (200, 16, 16, 3)).astype(np.float32)
-    points = points_seen(penalties.dragan_penalty, real, seed=seed)
+    points = points_of(penalties.dragan_penalty, real, seed=seed)
     moves = (points - real) / (0.5 * real.std())
-    places = moves.max((1, 2, 3))  # the noise of one of so many elements is nearly 1
-    check_uniform(places)
-    noise = (moves / places[:, None, None, None]).ravel()
+    positions = moves.max((1, 2, 3))  # the largest of many noise elements is nearly 1
+    check_uniform(positions)
+    noise = (moves / positions[:, None, None, None]).ravel()
     check_uniform(noise)
-    assert abs(np.corrcoef(noise[: len(places)], places)[0, 1]) < 0.3  # not one draw for both
+    assert abs(np.corrcoef(noise[: len(positions)], positions)[0, 1]) < 0.3  # independent draws
 
 
 def check_uniform(values: np.ndarray) -> None:
@@ -245,7 +245,7 @@ def check_uniform(values: np.ndarray) -> None:
 
 
 def small_critic(dtype: str, norm: float) -> keras.Model:
-    """The same weights for every precision; gradients of about that norm, all layers share in."""
+    """A critic with the same weights for every precision, and gradients of about that norm."""
     keras.utils.set_random_seed(0)
     layers = keras.layers
     normal = keras.initializers.RandomNormal
@@ -271,8 +271,8 @@ def small_critic(dtype: str, norm: float) -> keras.Model:
 def test_mixed_float16_stays_close_to_float32(norm: float) -> None:
     images = np.random.default_rng(0).uniform(-1, 1, (2, 4, 16, 16, 1)).astype(np.float32)
     critics = [small_critic(dtype, norm) for dtype in ("float32", "mixed_float16")]
-    loss_scale = 2.0**10 / norm  # as an optimizer of a model in float16 finds one
-    # A target of zero, so that small norms are not hidden behind it.
+    loss_scale = 2.0**10 / norm  # a typical loss scale in float16
+    # With a target of zero small norms matter.
     for penalty in (
         lambda critic: penalties.gradient_penalty(critic, *images, target=0.0, seed=SEED),
         lambda critic: penalties.dragan_penalty(critic, images[0], target=0.0, seed=SEED),

@@ -1,4 +1,4 @@
-"""Cutting and resizing batches of images."""
+"""Cropping and resizing batches of images."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tfgan2.nn.resizing import crops, resized_by
 
 def test_resizing_keeps_constants() -> None:
     grey = tf.fill((1, 12, 12, 3), 0.25)
-    made = resized_by(grey, resize_matrix(12, 5), resize_matrix(12, 30))
-    assert made.shape == (1, 5, 30, 3)
-    np.testing.assert_allclose(made, 0.25, atol=1e-6)
+    result = resized_by(grey, resize_matrix(12, 5), resize_matrix(12, 30))
+    assert result.shape == (1, 5, 30, 3)
+    np.testing.assert_allclose(result, 0.25, atol=1e-6)
 
 
-def test_each_image_is_cut_at_its_own_place() -> None:
+def test_each_image_is_cropped_at_its_own_position() -> None:
     images = np.random.default_rng(0).normal(size=(3, 9, 8, 2)).astype(np.float32)
     tops, lefts = [0, 4, 2], [3, 0, 1]
-    made = crops(tf.constant(images), tf.constant(tops), tf.constant(lefts), 5, 4)
-    for cut, image, top, left in zip(made, images, tops, lefts, strict=True):
-        np.testing.assert_array_equal(cut, image[top : top + 5, left : left + 4])
+    result = crops(tf.constant(images), tf.constant(tops), tf.constant(lefts), 5, 4)
+    for crop, image, top, left in zip(result, images, tops, lefts, strict=True):
+        np.testing.assert_array_equal(crop, image[top : top + 5, left : left + 4])

@@ -1,0 +1,64 @@
+"""CycleGAN: images from unpaired images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers import make_small, tensors_for
+
+from tfgan2.errors import UserError
+from tfgan2.models import CycleGAN
+
+
+def test_pool_returns_earlier_fakes() -> None:
+    model = make_small("cyclegan", pool_size=4)
+    returned = []
+    for step in range(30):
+        model.step.assign(step)
+        fakes = tf.fill((1, 16, 16, 1), float(step))
+        returned.append(int(model.pooled(0, fakes)[0, 0, 0, 0]))
+    assert returned[:4] == [0, 1, 2, 3]  # unchanged while the pool fills
+    later = [(step, value) for step, value in enumerate(returned) if step >= 4]
+    old = [value for step, value in later if value != step]
+    assert 6 <= len(old) <= 20  # half of them
+    assert all(value < step for step, value in later if value != step)
+    assert len(set(old)) == len(old)  # each is returned once
+    kept = {int(value) for value in model.pools[0].numpy()[:, 0, 0, 0]}
+    assert len(kept) == 4 and not kept & set(old)
+
+
+def test_learning_rate_decays_in_the_second_half() -> None:
+    model = make_small("cyclegan")
+    model.plan(100)
+    optimizer = model.default_optimizer("generator_optimizer")
+    rates = []
+    for step in (0, 50, 75, 100, 120):
+        optimizer.iterations.assign(step)
+        rates.append(round(float(optimizer.learning_rate) / 2e-4, 4))
+    assert rates == [1, 1, 0.5, 0, 0]
+
+
+def test_batches_of_unknown_size_are_refused() -> None:
+    model = make_small("cyclegan")
+    model.compile()
+    samples = tf.data.Dataset.from_tensor_slices(tensors_for(model, 4))
+    with pytest.raises(UserError, match="give drop_remainder=True"):
+        model.fit(samples.batch(2), verbose=0)
+    model.fit(samples.batch(2, drop_remainder=True), verbose=0)
+    assert int(model.step) == 2
+
+
+def test_generator_loss_is_the_sum_of_its_terms() -> None:
+    model = make_small("cyclegan", cycle_weight=3.0, identity_weight=0.25)
+    model.compile()
+    metrics = model.train_step(tensors_for(model, 2))
+    expected = (
+        metrics["adversarial_loss"] + 3 * metrics["cycle_loss"] + 0.75 * metrics["identity_loss"]
+    )
+    assert float(metrics["generator_loss"]) == pytest.approx(float(expected), rel=1e-5)
+    other = CycleGAN((16, 16, 3), input_channels=1, base_channels=2, blocks=1, pool_size=0)
+    other.compile()
+    images = np.zeros((2, 16, 16, 3), np.float32)
+    assert "identity_loss" not in other.train_step((images[..., :1], images))
+    assert list(other.exports()) == ["a_to_b", "b_to_a"]

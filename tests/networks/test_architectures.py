@@ -1,0 +1,93 @@
+"""Generators and discriminators of every architecture."""
+
+from __future__ import annotations
+
+import math
+import sys
+from types import ModuleType
+
+import keras
+import numpy as np
+import pytest
+from helpers import layer_kinds, make_small, tensors_for
+
+from tfgan2 import hyperparameters
+from tfgan2.models import BEGAN, DCGAN, SNGAN
+from tfgan2.networks import ARCHITECTURES, Architecture
+from tfgan2.networks.layers import LayerMaker
+
+
+@pytest.mark.parametrize("network", ["dcgan", "tutorial"])
+@pytest.mark.parametrize("size", [8, 9, 13, 16, 17, 28, 31, 32, 33, 48, 64, 100, 127, 128])
+def test_any_square_size(network: str, size: int) -> None:
+    model = DCGAN((size, size, 3), network=network, base_channels=2, max_channels=8)
+    images = model.generate(model.draw_latents(2))
+    assert images.shape == (2, size, size, 3) and images.dtype == np.float32
+    assert model.discriminator(images).shape == (2, 1)
+
+
+@pytest.mark.parametrize("size", [8, 13, 28, 32, 64])
+def test_any_size_of_began_and_resnet(size: int) -> None:
+    for model in (
+        BEGAN((size, size, 3), base_channels=2, network="began"),
+        SNGAN((size, size, 3), base_channels=2, network="resnet"),
+    ):
+        images = model.generate(model.draw_latents(2))
+        assert images.shape == (2, size, size, 3)
+        assert model.discriminator(images).shape[0] == 2
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 7])
+def test_any_number_of_channels(channels: int) -> None:
+    model = DCGAN((8, 8, channels), base_channels=2)
+    assert model.generate(model.draw_latents(1)).shape == (1, 8, 8, channels)
+
+
+@pytest.mark.parametrize("network", ["dcgan", "tutorial"])
+def test_kernel_sizes_are_multiples_of_strides(network: str) -> None:
+    model = DCGAN((28, 28, 1), network=network, base_channels=2)
+    strided = 0
+    for network in model.networks().values():
+        for layer in network.layers:
+            for kernel, stride in zip(
+                getattr(layer, "kernel_size", ()), getattr(layer, "strides", ()), strict=False
+            ):
+                assert stride == 1 or kernel % stride == 0
+                strided += stride > 1
+    assert strided >= 4
+
+
+def test_layers_of_equal_shape_have_different_initial_weights() -> None:
+    model = DCGAN((32, 32, 3), network="tutorial", base_channels=4)
+    kernels = [w.numpy() for w in model.generator.weights if w.shape == (5, 5, 8, 8)]
+    assert len(kernels) == 2 and not np.array_equal(*kernels)
+
+
+def test_a_new_architecture_takes_one_line_and_one_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = ModuleType("tfgan2.networks.tiny")
+
+    def decoder(
+        x: keras.KerasTensor, image_shape: tuple[int, int, int], make: LayerMaker
+    ) -> keras.KerasTensor:
+        return keras.layers.Reshape(image_shape)(make.dense(math.prod(image_shape))(x))
+
+    def features(x: keras.KerasTensor, make: LayerMaker) -> keras.KerasTensor:
+        x = keras.layers.Flatten()(x)
+        return keras.layers.LeakyReLU()(make.normalize(make.dense(make.channels)(x)))
+
+    tiny.decoder, tiny.features = decoder, features
+    monkeypatch.setitem(sys.modules, tiny.__name__, tiny)
+    monkeypatch.setitem(ARCHITECTURES, "tiny", Architecture("tiny", 24, norm="layer"))
+
+    assert hyperparameters.parse_settings("dcgan", ["network=tiny"]) == {"network": "tiny"}
+    assert "tiny" in hyperparameters.config_class("dcgan").options["network"].choices
+    for name in ("dcgan", "acgan", "began", "vae"):
+        model = make_small(name, network="tiny", base_channels=None)
+        assert model.config.base_channels == 24
+        assert model.get_config()["network"] == "tiny"
+        model.compile()
+        metrics = model.train_step(tensors_for(model))
+        assert all(np.isfinite(float(value)) for value in metrics.values())
+        assert model.generate(model.draw_latents(2)).shape == (2, 8, 8, 1)
+    kinds = layer_kinds(make_small("dcgan", network="tiny").discriminator)
+    assert "GroupNormalization" in kinds and "Conv2D" not in kinds

@@ -1,0 +1,231 @@
+"""Declarations of hyperparameters: inheritance, checks, parsing, and reading them from source."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tfgan2 import hyperparameters, registry
+from tfgan2.errors import UserError
+from tfgan2.hyperparameters import Hyperparameters, data_option, option
+
+
+class Size(Hyperparameters):
+    size: int = option(4, "edge in pixels", at_least=1, at_most=64)
+
+
+class Shared(Size):
+    network: str = option("small", "architecture", choices=("small", "large"))
+    rate: float = option(0.1, "learning rate", at_least=0)
+    dim: int = option(100, "number of latents", large=32)
+
+
+class Own(Shared):
+    rate: float = 0.5
+    size: int = option(help="edge of the patches")
+    double: int | None = option(None, "twice the size by default")
+    mirror: bool = option(True, "mirror the images")
+    names: tuple[str, ...] = data_option("class names", lambda facts: facts["names"], default=())
+
+    def resolve(self) -> None:
+        super().resolve()
+        self.default("double", 2 * self.size)
+
+
+# --- declarations --------------------------------------------------------------------------------
+
+
+def test_own_options_come_first_and_all_are_inherited() -> None:
+    assert list(Own.options) == ["rate", "size", "double", "mirror", "names", "network", "dim"]
+
+
+def test_a_plain_value_changes_the_default_alone() -> None:
+    assert Own.options["rate"].default == 0.5
+    assert Own.options["rate"].help == "learning rate" and Own.options["rate"].at_least == 0
+    assert Shared.options["rate"].default == 0.1
+
+
+def test_an_option_keeps_what_it_does_not_declare() -> None:
+    size = Own.options["size"]
+    assert (size.default, size.at_least, size.at_most) == (4, 1, 64)
+    assert size.help == "edge of the patches"
+
+
+def test_values_and_defaults() -> None:
+    config = Own(size=8, rate=0)
+    assert (config.size, config.rate, config.mirror, config.names) == (8, 0, True, ())
+    assert dict(config)["dim"] == 100
+
+
+def test_presets_are_defaults_that_depend_on_the_network() -> None:
+    assert Shared(network="large").dim == 32
+    assert Shared(network="large", dim=5).dim == 5
+    assert Shared.options["dim"].default_text() == "100 (32 with network=large)"
+
+
+def test_a_plain_value_replaces_presets() -> None:
+    class Fixed(Shared):
+        dim: int = 7
+
+    assert Fixed(network="large").dim == 7
+
+
+def test_resolve_computes_options_that_are_none() -> None:
+    assert Own(size=8).double == 16
+    assert Own(size=8, double=3).double == 3
+    assert Own(double=None).double == 8
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"sise": 3}, "unknown hyperparameter 'sise': did you mean 'size'"),
+        ({"size": 0}, "size must be from 1 to 64, not 0"),
+        ({"size": 65}, "size must be from 1 to 64, not 65"),
+        ({"size": 2.5}, "size must be a whole number, not 2.5"),
+        ({"size": True}, "size must be a whole number, not True"),
+        ({"size": None}, "size must be a whole number, not None"),
+        ({"rate": -1.0}, "rate must be at least 0, not -1"),
+        ({"rate": float("nan")}, "rate must be at least 0, not nan"),
+        ({"mirror": 1}, "mirror must be true or false, not 1"),
+        ({"network": "huge"}, "network must be one of small, large, not 'huge'"),
+    ],
+)
+def test_impossible_values_are_refused(values: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        Own(**values)
+    assert message in str(caught.value)
+
+
+def test_a_missing_value_is_refused() -> None:
+    class Needed(Hyperparameters):
+        shape: tuple[int, ...] = data_option("shape of the images", lambda facts: facts["shape"])
+
+    with pytest.raises(UserError, match="shape is missing: shape of the images"):
+        Needed()
+    assert Needed(shape=[1, 2]).shape == (1, 2)
+
+
+# --- parsing -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("size", "12", 12),
+        ("rate", "1e-3", 0.001),
+        ("mirror", "False", False),
+        ("network", "large", "large"),
+        ("double", "none", None),
+        ("double", "6", 6),
+    ],
+)
+def test_parse(name: str, text: str, value: Any) -> None:
+    assert Own.options[name].parse(text) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("size", "many", "size must be a whole number, not 'many'"),
+        ("mirror", "yes", "mirror must be true or false, not 'yes'"),
+        ("network", "larg", "unknown value of network 'larg': did you mean 'large'"),
+    ],
+)
+def test_texts_of_another_type_are_refused(name: str, text: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        Own.options[name].parse(text)
+    assert message in str(caught.value)
+
+
+def test_settings_are_parsed_by_type() -> None:
+    values = hyperparameters.parse_settings(
+        "dcgan", ["d-steps=2", "ema-decay=0.5", "generator_optimizer=sgd", "base_channels=none"]
+    )
+    assert values == {
+        "d_steps": 2,
+        "ema_decay": 0.5,
+        "generator_optimizer": "sgd",
+        "base_channels": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("d_stepps=3", "unknown hyperparameter of dcgan 'd_stepps': did you mean 'd_steps'"),
+        ("d_steps=many", "d_steps must be a whole number, not 'many'"),
+        ("d_steps", "--set takes key=value, not 'd_steps'"),
+        ("network=dcgann", "unknown value of network 'dcgann': did you mean 'dcgan'"),
+        ("seed=3", "unknown hyperparameter"),
+    ],
+)
+def test_wrong_settings_are_refused(setting: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        hyperparameters.parse_settings("dcgan", [setting])
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+# --- reading a flavour's source ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", registry.FLAVOURS)
+def test_options_from_source_are_those_of_the_class(name: str) -> None:
+    cls = registry.load_class(name)
+    from_source = hyperparameters.config_class(name).options
+    assert list(from_source) == list(cls.Config.options)
+    for key, item in cls.Config.options.items():
+        same = {"from_data": None}  # the source is run again, so this is another function
+        assert replace(from_source[key], **same) == replace(item, **same)
+        assert item.help, f"{name}: {key} has no help"
+    assert hyperparameters.data_kind(name) == cls.data_kind
+
+
+def test_each_option_is_declared_once() -> None:
+    declared: dict[str, set[str]] = {}
+    for config in {registry.load_class(name).Config for name in registry.FLAVOURS}:
+        for base in config.__mro__:
+            for name, item in vars(base).items():
+                if isinstance(item, dict) and "help" in item and name in config.options:
+                    declared.setdefault(f"{name}: {item['help']}", set()).add(base.__qualname__)
+    assert {text: classes for text, classes in declared.items() if len(classes) > 1} == {}
+
+
+PLUGIN = '''
+"""A flavour of another package."""
+from tfgan2.hyperparameters import option
+from tfgan2.models import DCGAN
+
+DEFAULT = 3
+
+
+class Plugin(DCGAN):
+    """A DCGAN."""
+
+    class Config(DCGAN.Config):
+        strength: int = option(DEFAULT, "strength of nothing", at_least=0)
+'''
+
+
+def test_a_plugin_whose_config_needs_its_module_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plugin_flavour.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    flavour = registry.Flavour("plugin_flavour:Plugin")
+    monkeypatch.setitem(registry.flavours(), "plugin", flavour)
+    options = hyperparameters.hyperparameters("plugin")
+    assert next(iter(options)) == "strength" and options["strength"].default == 3
+    assert "label_smoothing" in options and "image_shape" not in options
+    assert hyperparameters.parse_settings("plugin", ["strength=5"]) == {"strength": 5}
+
+
+def test_the_table_in_the_docs_comes_from_the_declarations() -> None:
+    path = Path(__file__).parents[1] / "docs" / "make_options.py"
+    module = runpy.run_path(str(path))
+    assert module["PAGE"].read_text() == module["page"](), f"run python docs/{path.name}"
