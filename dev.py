@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Sets everything up in a virtual environment of its own, then runs one thing.
+"""Sets up a virtual environment, then runs one command.
 
     python3 dev.py demo    train DCGAN on handwritten digits, draw a grid, export and verify
     python3 dev.py test    run the tests
-    python3 dev.py slow    run the tests that take minutes each
+    python3 dev.py slow    run the tests that take minutes
 
 Needs Python 3.10 or newer and nothing else. The environment is .venv beside this file, or
 $TFGAN2_VENV.
@@ -22,7 +22,7 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 
 
 def run(*words: str) -> None:
-    """Shows a command, runs it here, and leaves with its exit code if it fails."""
+    """Prints a command and runs it; exits with its exit code if it fails."""
     print(f"$ {' '.join(words)}", flush=True)
     code = subprocess.call([str(BIN / words[0]), *words[1:]], cwd=HERE)
     if code:
@@ -33,8 +33,8 @@ def install(extra: str = "") -> None:
     if not BIN.exists():
         print(f"$ {sys.executable} -m venv {VENV}", flush=True)
         subprocess.check_call([sys.executable, "-m", "venv", str(VENV)])
-    print("installing; TensorFlow is large, this takes a minute or two", flush=True)
-    # The pip of Python 3.10 searches for many minutes where a current one needs seconds.
+    print("installing TensorFlow and others, which takes a minute or two", flush=True)
+    # The pip of Python 3.10 needs many minutes for what a current one does in seconds.
     run("python", "-m", "pip", "install", "--quiet", "--upgrade", "pip")
     run("python", "-m", "pip", "install", "--quiet", "--editable", f".{extra}")
 
@@ -43,10 +43,10 @@ def demo() -> None:
     install()
     out = "runs/digits"
     if (HERE / out).exists():
-        sys.exit(f"{out} exists: remove it, or go on with it: {BIN / 'tfgan2'} fit --resume {out}")
+        sys.exit(f"{out} exists: remove it, or resume it with {BIN / 'tfgan2'} fit --resume {out}")
     run(
         *("tfgan2", "fit", "dcgan", "--dataset", "digits", "--steps", "2000", "--seed", "1"),
-        # Small data: few latents and a slower, softer discriminator give the cleaner digits.
+        # With little data, few latents and a weaker discriminator give cleaner digits.
         *("--set", "base_channels=64", "--set", "latent_dim=10", "--set", "label_smoothing=0.1"),
         *("--set", "discriminator_learning_rate=1e-4", "--out", out),
     )
@@ -56,7 +56,7 @@ def demo() -> None:
         *("tfgan2", "generate", f"{out}/export/generator.onnx"),
         *("--count", "16", "--out", f"{out}/onnx.png"),
     )
-    print(f"\nlook at {out}/grid.png; the verified exports are in {out}/export")
+    print(f"\nthe samples are in {out}/grid.png, the verified exports in {out}/export")
 
 
 def test() -> None:

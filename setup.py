@@ -1,4 +1,4 @@
-"""Packaging of tfgan2. The settings of the tools (pytest, ruff, mypy) stand in pyproject.toml."""
+"""Packaging of tfgan2. The settings of pytest, ruff and mypy are in pyproject.toml."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
-# Read, not imported: the package must not be needed in order to build it.
+# Read, not imported, because building must not need the installed package.
 VERSION = re.search(
     r'^__version__ = "(.+)"$', (HERE / "tfgan2" / "__init__.py").read_text(encoding="utf-8"), re.M
 ).group(1)
@@ -20,7 +20,7 @@ SERVE = [
     "python-multipart>=0.0.20",
     "prometheus-client>=0.21",
 ]
-# Playwright drives a Chromium that is there already; it brings none along.
+# Playwright drives an installed Chromium; it does not install one.
 TEST = [
     *SERVE,
     "pytest>=8",
@@ -29,8 +29,8 @@ TEST = [
     "httpx>=0.27",
     "schemathesis>=4",
     "pyyaml>=6",
-    "tritonclient>=2.50",  # for Triton's own description of its configuration files
-    "prdc>=0.2",  # precision, recall, density and coverage by the authors of the latter two
+    "tritonclient>=2.50",  # has the schema of Triton's configuration files
+    "prdc>=0.2",  # reference code for precision, recall, density and coverage
 ]
 
 setup(
@@ -51,14 +51,14 @@ setup(
     },
     python_requires=">=3.10",
     install_requires=[
-        # 2.21 is the first release whose Keras, NumPy 2 and protobuf go together with tf2onnx 1.17
-        # and ai-edge-litert 2; everything here was measured on it.
+        # The first release whose Keras, NumPy 2 and protobuf are compatible with tf2onnx 1.17 and
+        # ai-edge-litert 2; all figures were measured with it.
         "tensorflow>=2.21",
         "tensorflow-datasets>=4.9.9",
-        # For `prepare`; where there are no wheels of it, the command says so.
+        # For `prepare`; other platforms have no wheels.
         "array_record>=0.5; platform_system == 'Linux'",
         "importlib_resources",  # tensorflow-datasets 4.9.10 imports it without requiring it
-        "tensorboard>=2.20",  # TensorFlow 2.21 no longer brings it along
+        "tensorboard>=2.20",  # TensorFlow 2.21 no longer installs it
         "tf2onnx>=1.17",  # earlier ones fail with NumPy 2
         "onnx>=1.17",
         "onnxruntime>=1.20",
@@ -80,7 +80,7 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.21"],
         "serve": SERVE,
         "test": TEST,
-        # Bounded: another release formats and complains differently.
+        # Bounded, because other releases format and check differently.
         "dev": [*TEST, "ruff>=0.17,<0.18", "mypy>=2.4,<3", "pre-commit>=4"],
     },
     entry_points={"console_scripts": ["tfgan2 = tfgan2.cli:main"]},
