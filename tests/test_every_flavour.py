@@ -1,4 +1,4 @@
-"""What every flavour must do, those of other packages included. None can be left out."""
+"""Requirements of every flavour, including those of other packages."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def is_latent(name: str) -> bool:
     return issubclass(registry.load_class(name), LatentModel)
 
 
-SHOWN_POINTS = [
+POINT_FLAVOURS = [
     name for name in FLAVOURS if is_latent(name) and registry.load_class(name).data_kind == "images"
 ]
 
 
 def dataset(kind: str, folder: Path) -> str:
-    """A small dataset of a kind, as `--dataset` takes it."""
+    """Creates a small dataset; returns the value of `--dataset`."""
     if kind == "images":
         return "digits"
     if kind == "captions":
@@ -52,9 +52,9 @@ def dataset(kind: str, folder: Path) -> str:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """A folder of pictures, one of them of a shape of its own."""
-    folder = tmp_path / "pictures"
+def image_folder(tmp_path: Path) -> Path:
+    """A folder of image files, one of them larger than the others."""
+    folder = tmp_path / "images"
     folder.mkdir()
     rng = np.random.default_rng(1)
     for number, shape in enumerate([(16, 16), (16, 16), (21, 18)]):
@@ -62,15 +62,15 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
-# Alike but for their losses, which have tests of their own.
-ALIKE = ("lsgan", "dragan", "wgan")
+# They differ from others only in their losses, which have their own tests.
+SIMILAR = ("lsgan", "dragan", "wgan")
 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[pytest.mark.slow] if n in ALIKE else []) for n in FLAVOURS],
+    [pytest.param(n, marks=[pytest.mark.slow] if n in SIMILAR else []) for n in FLAVOURS],
 )
-def test_from_training_to_exported_files(name: str, tmp_path: Path, pictures: Path) -> None:
+def test_from_training_to_exported_files(name: str, tmp_path: Path, image_folder: Path) -> None:
     cls = registry.load_class(name)
     assert cls.data_kind in KINDS and data_kind(name) == cls.data_kind
     run = tmp_path / "run"
@@ -93,16 +93,16 @@ def test_from_training_to_exported_files(name: str, tmp_path: Path, pictures: Pa
     newest = checkpoints.newest(run)
     config = runs.RunConfig.read(run)
     initial = registry.create(name, **config.hyperparameters)
-    moved = {
+    changed = {
         key.partition("/")[0]
         for key, value in initial.weights_by_name().items()
         if newest.arrays[key].tobytes() != value.numpy().tobytes()
     }
-    assert moved >= set(initial.networks())
-    with Image.open(run / "samples" / "step-0000004.png") as picture:
-        assert min(picture.size) > 200
+    assert changed >= set(initial.networks())
+    with Image.open(run / "samples" / "step-0000004.png") as image:
+        assert min(image.size) > 200
 
-    # Killed after the first checkpoint, it resumes to the very same weights and statistics.
+    # Killed after the first checkpoint, it resumes to bitwise the same weights and statistics.
     resumed = tmp_path / "resumed"
     shutil.copytree(run, resumed)
     checkpoints.paths(resumed)[0].unlink()
@@ -116,27 +116,27 @@ def test_from_training_to_exported_files(name: str, tmp_path: Path, pictures: Pa
             k: v for k, v in other.items() if k not in times
         }
 
-    judged = tmp_path / "judged"
-    words = f"evaluate {run} --count 16 --features random-conv-112 --out {judged}"
+    evaluation = tmp_path / "evaluation"
+    words = f"evaluate {run} --count 16 --features random-conv-112 --out {evaluation}"
     assert cli.run([*words.split(), "--cache", str(tmp_path / "cache")]) == 0
-    figures = json.loads((judged / "result.json").read_text())["figures"]
+    figures = json.loads((evaluation / "result.json").read_text())["figures"]
     assert figures["fid"] > 0 and all(math.isfinite(value) for value in figures.values())
     assert ("psnr" in figures) == (issubclass(cls, TranslationModel) and name != "cyclegan")
 
     assert cli.run(["export", str(run), "--images", "64"]) == 0
-    listed = json.loads((run / "export" / "metadata.json").read_text())["artefacts"]
-    formats = [item["format"] for item in listed]
+    artifacts = json.loads((run / "export" / "metadata.json").read_text())["artefacts"]
+    formats = [item["format"] for item in artifacts]
     assert formats[:3] == ["saved_model", "tflite", "onnx"] and not len(formats) % 3
-    assert all(item["max_difference"] < 1e-4 for item in listed)
+    assert all(item["max_difference"] < 1e-4 for item in artifacts)
     if issubclass(cls, TranslationModel):
-        check_translation(run, pictures, tmp_path)
+        check_translation(run, image_folder, tmp_path)
     else:
         check_samples(run, tmp_path)
     if name in LOWERED:
         check_lower_precision(run, tmp_path / "lower")
 
 
-# Of each kind of input one: the others have a slow test of their own.
+# One of each kind of input; the others have a slow test.
 LOWERED = ("cgan", "pix2pix", "stackgan")
 
 
@@ -154,46 +154,46 @@ def test_lower_precision(name: str, tmp_path: Path) -> None:
 
 
 def check_lower_precision(run: Path, out: Path) -> None:
-    """Rounded pictures in every precision, calibrated on what the network will see."""
+    """uint8 images in every precision, calibrated on inputs of the right kind."""
     words = f"export {run} --format tflite --output uint8 --allow-lossy --images 16 --out {out}"
     for precision in ("float16", "int8", "mixed"):
         words += f" --precision {precision}"
     assert cli.run(words.split()) == 0
-    listed = json.loads((out / "metadata.json").read_text())["artefacts"]
-    assert len(listed) % 3 == 0
-    for float16, int8, mixed in zip(*[iter(listed)] * 3, strict=True):
+    artifacts = json.loads((out / "metadata.json").read_text())["artefacts"]
+    assert len(artifacts) % 3 == 0
+    for float16, int8, mixed in zip(*[iter(artifacts)] * 3, strict=True):
         assert float16["psnr"] > 40
         assert mixed["psnr"] > min(32, int8["psnr"] - 0.1)
         assert (mixed["float_layers"] == []) or int8["psnr"] < 38
         images = "image" in [tensor["name"] for tensor in int8["outputs"]]
         assert int8["outputs"][0]["dtype"] == ("uint8" if images else "float32")
-        taken = {tensor["name"] for tensor in int8["inputs"]}
-        assert int8["calibration"].endswith(" of latents") == (not taken - {"z", "label"})
+        names = {tensor["name"] for tensor in int8["inputs"]}
+        assert int8["calibration"].endswith(" of latents") == (not names - {"z", "label"})
         assert "made-up" not in int8["calibration"]
 
 
 def check_samples(run: Path, tmp_path: Path) -> None:
-    """The run and its exported files make the same images of the same seed."""
+    """The run and its exported files generate the same images for the same seed."""
     folder, npz = run / "export", tmp_path / "samples.npz"
     assert cli.run(f"sample {run} --count 5 --seed 7 --out {npz}".split()) == 0
     assert cli.run(f"sample {run} --out {tmp_path / 'grid.png'}".split()) == 0
-    made = np.load(npz)
-    edge = made["images"].shape[1]
-    assert made["images"].shape == (5, edge, edge, 1) and made["images"].dtype == np.uint8
-    with Image.open(tmp_path / "grid.png") as picture:
-        assert min(picture.size) > 200
-    labels = made.get("labels")
+    samples = np.load(npz)
+    edge = samples["images"].shape[1]
+    assert samples["images"].shape == (5, edge, edge, 1) and samples["images"].dtype == np.uint8
+    with Image.open(tmp_path / "grid.png") as image:
+        assert min(image.size) > 200
+    labels = samples.get("labels")
     for file in ("generator.onnx", "generator.tflite"):
         out = tmp_path / "generated.npz"
         assert cli.run(f"generate {folder / file} --count 5 --seed 7 --out {out}".split()) == 0
         generated = np.load(out)
-        np.testing.assert_array_equal(generated["latents"], made["latents"])
+        np.testing.assert_array_equal(generated["latents"], samples["latents"])
         np.testing.assert_array_equal(generated.get("labels"), labels)
-        assert np.abs(generated["images"].astype(int) - made["images"]).max() <= 1
+        assert np.abs(generated["images"].astype(int) - samples["images"]).max() <= 1
     generator = runtime.load(folder / "generator.onnx")
     assert generator.conditional == (labels is not None)
     serve = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
-    inputs = {"z": tf.constant(made["latents"])}
+    inputs = {"z": tf.constant(samples["latents"])}
     if labels is not None:
         inputs["label"] = tf.constant(labels)
     if generator.captions:
@@ -204,15 +204,15 @@ def check_samples(run: Path, tmp_path: Path) -> None:
         encode = encoder.signatures["serving_default"]
         inputs["text"] = encode(words=tf.constant(numbers))["text"]
     images = to_uint8(serve(**inputs)["image"].numpy())
-    assert np.abs(images.astype(int) - made["images"]).max() <= 1
+    assert np.abs(images.astype(int) - samples["images"]).max() <= 1
 
 
 def encoding(folder: Path) -> dict[str, object]:
     return runtime.read_metadata(folder / "text_encoder.onnx")
 
 
-def check_translation(run: Path, pictures: Path, tmp_path: Path) -> None:
-    """The run and its exported files make the same pictures of the same pictures."""
+def check_translation(run: Path, image_folder: Path, tmp_path: Path) -> None:
+    """The run and its exported files translate images alike."""
     names = [path.stem for path in sorted((run / "export").glob("*.onnx"))]
     any_size = tmp_path / "any-size"
     dynamic = ["--dynamic-size", "--images", "16", "--out", str(any_size)]
@@ -225,23 +225,26 @@ def check_translation(run: Path, pictures: Path, tmp_path: Path) -> None:
             "tflite": [str(any_size / f"{name}.tflite")],
             "fixed": [str(run / "export" / f"{name}.onnx")],
         }
-        made = {}
+        results = {}
         for kind, words in sources.items():
             out = tmp_path / f"{name}-{kind}"
-            command = ["translate", *words, "--input", str(pictures), "--out", str(out)]
+            command = ["translate", *words, "--input", str(image_folder), "--out", str(out)]
             assert cli.run(command) == 0
-            made[kind] = [np.asarray(Image.open(path), int) for path in sorted(out.iterdir())]
+            results[kind] = [np.asarray(Image.open(path), int) for path in sorted(out.iterdir())]
         scale = runtime.load_translator(any_size / f"{name}.onnx").scale
-        assert [image.shape for image in made["run"]] == [
+        assert [image.shape for image in results["run"]] == [
             (16 * scale, 16 * scale),
             (16 * scale, 16 * scale),
             (21 * scale, 18 * scale),
         ]
         for kind in ("onnx", "tflite"):
-            for one, other in zip(made["run"], made[kind], strict=True):
+            for one, other in zip(results["run"], results[kind], strict=True):
                 assert np.abs(one - other).max() <= 1
-        assert np.ptp(made["run"][0]) > 0 and np.abs(made["run"][0] - made["run"][1]).max() > 0
-        assert len({image.shape for image in made["fixed"]}) == 1
+        assert (
+            np.ptp(results["run"][0]) > 0
+            and np.abs(results["run"][0] - results["run"][1]).max() > 0
+        )
+        assert len({image.shape for image in results["fixed"]}) == 1
 
 
 @pytest.mark.parametrize("name", FLAVOURS)
@@ -265,12 +268,12 @@ def test_plain_keras_fit_and_rebuilding(name: str) -> None:
     assert next(iter(shown)) == ""
     assert all(np.isfinite(view.images).all() for view in shown.values())
     if is_latent(name):
-        made = model.generate(model.draw_latents(4))
-        # It does not ignore its latents; those of two captions or labels differ anyway.
-        assert np.abs(made[::2] - made[1::2]).max() > 1e-5
+        images = model.generate(model.draw_latents(4))
+        # It does not ignore its latents. Neighbours differ in their captions or labels anyway.
+        assert np.abs(images[::2] - images[1::2]).max() > 1e-5
 
 
-# XLA takes up to half a minute for each. Those of other packages are always tested.
+# XLA takes up to half a minute per flavour. Those of other packages are always tested.
 QUICK = ("dcgan", "infogan", "sngan", "vae")
 SLOW = set(registry.FLAVOURS) - set(QUICK)
 
@@ -305,7 +308,7 @@ def test_mixed_precision_under_xla(name: str) -> None:
         assert view.images.dtype == np.float32 and np.isfinite(view.images).all()
 
 
-@pytest.mark.parametrize("name", SHOWN_POINTS)
+@pytest.mark.parametrize("name", POINT_FLAVOURS)
 def test_points_in_the_plane(name: str) -> None:
     shape = (1, 1, 2)
     model = make_small(name, shape)
@@ -314,5 +317,5 @@ def test_points_in_the_plane(name: str) -> None:
     metrics = tf.function(model.train_step)((tf.constant(4 * images), tf.constant(labels)))
     assert all(np.isfinite(float(value)) for value in metrics.values())
     assert model.generate(model.draw_latents(3)).shape == (3, 1, 1, 2)
-    # No last activation holds points to [-1, 1].
+    # No last activation bounds points to [-1, 1].
     assert np.abs(model.generate(1e4 * model.draw_latents(50))).max() > 2

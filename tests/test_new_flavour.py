@@ -1,4 +1,4 @@
-"""The package in docs/new_flavour.md, built, installed and put through what every flavour must."""
+"""The package in docs/new_flavour.md, built, installed, and tested like every flavour."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """With the package installed in a folder of its own."""
+    """An environment with the package, installed in a temporary folder."""
     folder = tmp_path_factory.mktemp("package")
     page = (ROOT / "docs" / "new_flavour.md").read_text()
     code = re.search(r"```python\n(.*?)```", page, re.DOTALL)
@@ -41,14 +41,14 @@ def tfgan2(words: str, environment: dict[str, str]) -> subprocess.CompletedProce
     )
 
 
-def test_it_is_listed_and_described(environment: dict[str, str]) -> None:
-    listed = tfgan2("models", environment).stdout
-    assert "ragan" in listed and "tfgan2-ragan" in listed and "dcgan" in listed
+def test_is_listed_and_described(environment: dict[str, str]) -> None:
+    flavours = tfgan2("models", environment).stdout
+    assert "ragan" in flavours and "tfgan2-ragan" in flavours and "dcgan" in flavours
     info = tfgan2("info ragan", environment).stdout
     assert "1807.00734" in info and "r1_weight" in info and "augment" in info
 
 
-def test_it_trains_with_its_own_hyperparameter(environment: dict[str, str], tmp_path: Path) -> None:
+def test_trains_with_its_own_hyperparameter(environment: dict[str, str], tmp_path: Path) -> None:
     words = (
         "fit ragan --dataset digits --image-size 8 --steps 2 --batch-size 16 --log-every 1 "
         f"--no-xla --set base_channels=4 --set r1_weight=1 --out {tmp_path / 'run'}"
@@ -56,12 +56,12 @@ def test_it_trains_with_its_own_hyperparameter(environment: dict[str, str], tmp_
     done = tfgan2(words, environment)
     assert done.returncode == 0, done.stderr
     assert "r1_penalty" in (tmp_path / "run" / "stats.jsonl").read_text()
-    wrong = tfgan2("fit ragan --dataset digits --set r1_wieght=1", environment)
-    assert wrong.returncode == 2 and "did you mean 'r1_weight'" in wrong.stderr
+    mistyped = tfgan2("fit ragan --dataset digits --set r1_wieght=1", environment)
+    assert mistyped.returncode == 2 and "did you mean 'r1_weight'" in mistyped.stderr
 
 
 @pytest.mark.slow
-def test_it_does_what_every_flavour_must(environment: dict[str, str]) -> None:
+def test_meets_the_requirements_of_every_flavour(environment: dict[str, str]) -> None:
     words = ["-m", "pytest", "-p", "no:cacheprovider", "-k", "[ragan]"]
     done = subprocess.run(
         [sys.executable, *words, "tests/test_every_flavour.py"],
