@@ -95,9 +95,9 @@ def _saved_model(folder: Path, batch: int) -> Contender:
         raise UserError(
             f"{folder} has no tfgan2 metadata: `tfgan2 export` did not make it"
         ) from None
-    from tfgan2.cli import tensorflow
+    from tfgan2 import startup
 
-    tensorflow.load()
+    startup.load()
     from tfgan2.export.saved_model import SavedModel
     from tfgan2.export.workshop import size_of
     from tfgan2.runtime.backends import first_line
@@ -111,9 +111,9 @@ def _saved_model(folder: Path, batch: int) -> Contender:
 
 def _keras(run: Path, batch: int) -> Iterator[Contender]:
     runs.RunConfig.read(run)  # a wrong folder is told before TensorFlow is loaded
-    from tfgan2.cli import tensorflow
+    from tfgan2 import startup
 
-    tensorflow.load()
+    startup.load()
     from tfgan2.export.subject import make_subject
 
     model, about = runs.load_model(run)

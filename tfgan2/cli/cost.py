@@ -17,12 +17,12 @@ from tfgan2.files import written_atomically
 def show(asked: Asked, json_file: Path | None) -> None:
     """Counts, measures and predicts, and prints it."""
     asked.check()
-    from tfgan2.cli import tensorflow
+    from tfgan2 import startup
     from tfgan2.training.progress import Display
 
     display = Display()
     display.say("loading TensorFlow")
-    devices = tensorflow.load()
+    devices = startup.load()
     try:
         found = report(asked, devices=devices, progress=display.loading)
     finally:

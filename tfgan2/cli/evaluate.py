@@ -100,13 +100,13 @@ def evaluate(
     source = run_folder(place)
     question = Question(source, real, dataset, only, split, data_dir, image_size, seed, checkpoint)
     question.check()
-    from tfgan2.cli import tensorflow
+    from tfgan2 import startup
     from tfgan2.training.progress import Display
 
     display = Display()
     display.say("loading TensorFlow")
-    tensorflow.load()
-    from tfgan2.training.loop import make_deterministic
+    startup.load()
+    from tfgan2.training.building import make_deterministic
 
     make_deterministic()
     from tfgan2.evaluation import evaluate as judge

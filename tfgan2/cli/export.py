@@ -113,15 +113,14 @@ def export(
     )
     options.plan()  # before TensorFlow takes its seconds
     check_layouts(layout or [], options.formats)
-    from tfgan2 import runs
+    from tfgan2 import runs, startup
     from tfgan2.cli import calibration as calibrating
-    from tfgan2.cli import tensorflow
 
     check_local_out(place, out)
     run = run_folder(place)
     config = runs.RunConfig.read(run)  # a wrong folder is told before TensorFlow is loaded
     calibrating.check_calibration(calibration, config, options)
-    tensorflow.load()
+    startup.load()
     model, about = runs.load_model(run, checkpoint)
     exports = model.exports()
     networks = {name: Network(item.network, item.facts) for name, item in exports.items()}

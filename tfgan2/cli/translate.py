@@ -110,9 +110,9 @@ def _mask_for(path: Path, root: Path, mask: Path | None) -> Path | None:
 
 def _from_run(run: Path, direction: Direction, checkpoint: str) -> Translator:
     config = runs.RunConfig.read(run)  # a wrong folder is told before TensorFlow is loaded
-    from tfgan2.cli import tensorflow
+    from tfgan2 import startup
 
-    tensorflow.load()
+    startup.load()
     trained, _ = runs.load_model(run, checkpoint)
     exports = trained.exports()
     names = {"AtoB": ("a_to_b", "generator"), "BtoA": ("b_to_a",)}[direction.value]

@@ -28,7 +28,7 @@ class Asked:
         image_shape: (height, width, channels), of inputs and outputs alike.
         batch_size: of an update and a GPU; None: as `tfgan2 fit` takes it.
         hyperparameters: those that are not at their defaults.
-        precision: one of `tfgan2.runs.PRECISIONS`.
+        precision: one of the precisions of `tfgan2.options.TrainingOptions`.
         xla: whether what is timed is compiled.
         steps: how many are timed, 0 for none.
         gpu: the one to predict for, None for all that are known.
@@ -110,7 +110,7 @@ def report(
 
 def _model(asked: Asked) -> GenerativeModel:
     from tfgan2.costs.measuring import made_up_facts
-    from tfgan2.training.loop import precision
+    from tfgan2.training.building import precision
 
     cls = registry.load_class(asked.flavour)
     given = cls.data_hyperparameters(made_up_facts(asked.image_shape))
