@@ -42,7 +42,11 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["tfgan2", "tfgan2.*"]),
-    package_data={"tfgan2": ["py.typed"], "tfgan2.web": ["page/*"]},
+    package_data={
+        "tfgan2": ["py.typed"],
+        "tfgan2.export": ["templates/*"],
+        "tfgan2.web": ["page/*", "templates/*"],
+    },
     python_requires=">=3.10",
     install_requires=[
         # 2.21 is the first release whose Keras, NumPy 2 and protobuf go together with tf2onnx 1.17
@@ -67,6 +71,7 @@ setup(
         "typer>=0.15",
         "rich>=13.7",
         "griffelib>=2.0",
+        "jinja2>=3.1",
         "filelock>=3.12",
     ],
     extras_require={

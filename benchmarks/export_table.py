@@ -1,10 +1,10 @@
-"""The figures of exports: file, MB, PSNR, Fréchet, milliseconds.
+"""Tabulates exports: file, MB, PSNR, Fréchet distance, milliseconds.
 
-python benchmarks/export_table.py RUN… --out results/exports          # runs that are there
-python benchmarks/export_table.py --train 200 --work DIR --out …      # small ones, trained first
+python benchmarks/export_table.py RUN… --out results/exports          # existing runs
+python benchmarks/export_table.py --train 200 --work DIR --out …      # trains small runs first
 
-Exports each run in every precision and as ONNX, times all files in turns by one thread, and writes
-OUT.md and OUT.json.
+Exports each run in every precision and as ONNX, times all files in turns with one thread, and
+writes OUT.md and OUT.json.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tfgan2.export import PRECISIONS
 from tfgan2.files import written_atomically
 
-PRECISIONS = ("float32", "float16", "dynamic", "int8", "mixed")
 SMALL = {
     "dcgan": "dcgan --dataset digits --image-size 28",
     "dcgan-colour": "dcgan --dataset digits --image-size 32 --channels 3",
@@ -28,13 +28,13 @@ SMALL = {
 
 
 def tfgan2(*words: str) -> None:
-    """One command, in a process of its own."""
+    """Runs one command in a process of its own."""
     program = Path(sys.executable).with_name("tfgan2")
     subprocess.run([str(program), *words], check=True)
 
 
 def train_small(work: Path, steps: int) -> list[Path]:
-    """Runs of a few steps on embedded data, for each kind of network."""
+    """Trains short runs on embedded data, one for each kind of network; returns their folders."""
     runs = []
     for name, words in {**SMALL, "pix2pix": f"pix2pix --dataset pairs:{pairs(work)}"}.items():
         run = work / name
@@ -46,7 +46,7 @@ def train_small(work: Path, steps: int) -> list[Path]:
 
 
 def pairs(work: Path) -> Path:
-    """Edges of the embedded faces and the faces, as `pairs:DIR` takes them."""
+    """Writes the edges of the embedded faces and the faces, as `pairs:DIR` takes them."""
     import numpy as np
     from PIL import Image, ImageFilter
 
@@ -60,19 +60,19 @@ def pairs(work: Path) -> Path:
             for side in "AB":
                 (partial / side).mkdir(parents=True)
             for number, image in enumerate(images):
-                picture = to_pil(np.asarray(image))
-                edges = picture.filter(ImageFilter.FIND_EDGES)
-                for side, one in (("A", edges), ("B", picture)):
+                face = to_pil(np.asarray(image))
+                edges = face.filter(ImageFilter.FIND_EDGES)
+                for side, one in (("A", edges), ("B", face)):
                     Image.Image.save(one, partial / side / f"{number:03d}.png")
     return folder
 
 
 def figures(run: Path, out: Path, count: int) -> list[dict[str, Any]]:
-    """Exports a run and times its files; a row for each."""
+    """Exports a run and times its files; returns a row for each."""
     words = ["export", str(run), "--out", str(out), "--format", "tflite", "--format", "onnx"]
     for precision in PRECISIONS:
         words += ["--precision", precision]
-    # A file that is refused would hide the others; its decibels stand in the table.
+    # Without it, one refused file would hide the others; the table has its decibels.
     tfgan2(*words, "--allow-lossy")
     metadata = json.loads((out / "metadata.json").read_text(encoding="utf-8"))
     files = [str(out / item["file"]) for item in metadata["artefacts"]]
@@ -95,14 +95,14 @@ def figures(run: Path, out: Path, count: int) -> list[dict[str, Any]]:
             "median_ms": timings[item["file"]]["median_ms"],
             "p95_ms": timings[item["file"]]["p95_ms"],
             "float_layers": item.get("float_layers"),
-            "kept_unasked": item["psnr"] >= 25,
+            "kept_by_default": item["psnr"] >= 25,
         }
         for item in metadata["artefacts"]
     ]
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """The rows in Markdown."""
+    """Formats the rows in Markdown."""
     lines = [
         "| run | file | MB | of float32 | PSNR dB | Fréchet | ms, one thread | in float |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -121,24 +121,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="*", type=Path)
     parser.add_argument("--train", type=int, metavar="STEPS", help="train small runs first")
-    parser.add_argument("--work", type=Path, default=Path("export-table"), help="for what is made")
-    parser.add_argument("--count", type=int, default=100, help="calls timed of each file")
-    parser.add_argument("--out", type=Path, required=True, help="without a suffix")
-    given = parser.parse_args()
-    given.work.mkdir(parents=True, exist_ok=True)
-    runs = list(given.runs)
-    if given.train:
-        runs += train_small(given.work, given.train)
+    parser.add_argument(
+        "--work", type=Path, default=Path("export-table"), help="folder for runs and exports"
+    )
+    parser.add_argument("--count", type=int, default=100, help="timed calls of each file")
+    parser.add_argument("--out", type=Path, required=True, help="path without a suffix")
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    runs = list(options.runs)
+    if options.train:
+        runs += train_small(options.work, options.train)
     if not runs:
         parser.error("give runs, or --train STEPS")
     rows = [
-        row for run in runs for row in figures(run, given.work / f"export-{run.name}", given.count)
+        row
+        for run in runs
+        for row in figures(run, options.work / f"export-{run.name}", options.count)
     ]
     text = table(rows)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     contents = {".md": text, ".json": json.dumps(rows, indent=2) + "\n"}
     for suffix, content in contents.items():
-        with written_atomically(given.out.with_suffix(suffix)) as partial:
+        with written_atomically(options.out.with_suffix(suffix)) as partial:
             partial.write_text(content, encoding="utf-8")
     print(text)
 

@@ -1,22 +1,22 @@
-"""Images and sentences become images: one run per flavour, judged on what it never saw.
+"""Trains the flavours that take images or sentences and measures them on held-out data.
 
 python benchmarks/translation.py pix2pix --data FACADES --work runs --out docs/results/translation
 
 FACADES has the folders train and val of pairs, photo left, labels right; FACES is a folder of
-pictures. What is measured:
+images. Measured are:
 
-- pix2pix on FACADES, labels to photo: mean L1 on the pairs of val, beside that of the mean training
+- pix2pix on FACADES, labels to photo: mean L1 on the pairs of val, and that of the mean training
   photo and of the input itself;
 - cyclegan on FACADES, the photos of one half of the pairs and the labels of the other: L1 of the
-  cycle on val, at step 100 and in the end;
-- inpainting on FACES: L1 inside the mask on 500 faces held out, beside that of the mean face and of
+  cycle on val, at step 100 and at the end;
+- inpainting on FACES: L1 inside the mask on 500 held-out faces, and that of the mean face and of
   biharmonic inpainting;
-- srgan on FACES: PSNR of 500 faces held out, made 4 times as large, after each phase and beside
-  bicubic;
-- stackgan on the built-in digits with captions: how often a classifier sees the digit that the
-  caption names.
+- srgan on FACES: PSNR of 500 held-out faces, enlarged 4 times, after each phase, and that of
+  bicubic scaling;
+- stackgan on the built-in digits with captions: the share of images in which a classifier finds
+  the digit that the caption names.
 
-A run that was interrupted is resumed. L1 is in steps of 0…255.
+Interrupted runs are resumed. L1 is in steps of 0…255.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from PIL import Image
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 HELD_OUT = 500
-# What `tfgan2 fit` is told besides the data.
-WORDS = {
+# Options of `tfgan2 fit` besides the data.
+FIT_OPTIONS = {
     "pix2pix": "--image-size 64 --direction BtoA --batch-size 4 --steps 4000 --set width=32 "
     "--set max_width=128 --set l1_weight=300 --set generator_learning_rate=5e-4 "
     "--set ema_decay=0.999",
@@ -54,18 +54,18 @@ def tfgan2(*words: str | Path) -> None:
 
 
 def train(name: str, dataset: str, options: argparse.Namespace, *more: str) -> Path:
-    """A finished run."""
+    """Trains or resumes a run; returns its folder."""
     run = options.work / name
     if (run / "config.json").exists():
         tfgan2("fit", "--resume", run)
         return run
-    words = [*WORDS[name].split(), *more, "--seed", "1", "--log-every", "100", "--out", run]
+    words = [*FIT_OPTIONS[name].split(), *more, "--seed", "1", "--log-every", "100", "--out", run]
     tfgan2("fit", name, "--dataset", dataset, *words)
     return run
 
 
 def load(run: Path, step: int | None = None) -> Any:
-    """The model of a run, at its end or at a step that has a checkpoint."""
+    """Loads the model of a run, at its end or at a step that has a checkpoint."""
     from tfgan2 import runs
     from tfgan2.training import checkpoints
 
@@ -77,7 +77,7 @@ def load(run: Path, step: int | None = None) -> Any:
 
 
 def held_out(run: Path) -> tuple[Any, tuple[np.ndarray, ...]]:
-    """A run's dataset and the parts of all samples that were held out."""
+    """Returns a run's dataset and the parts of its held-out samples."""
     from tfgan2 import runs
 
     dataset = runs.RunConfig.read(run).data.load()
@@ -85,12 +85,12 @@ def held_out(run: Path) -> tuple[Any, tuple[np.ndarray, ...]]:
 
 
 def steps_of_255(difference: np.ndarray) -> float:
-    """Mean absolute difference of images in [-1, 1]."""
+    """Returns the mean absolute difference of images in [-1, 1], in steps of 0…255."""
     return round(float(np.abs(difference).mean() * 127.5), 2)
 
 
 def save(path: Path, *columns: np.ndarray, shown: int = 16) -> None:
-    """Images that belong together, side by side."""
+    """Saves images of the same samples side by side."""
     from tfgan2.images import save_grid, side_by_side
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +119,7 @@ def cyclegan(options: argparse.Namespace) -> dict[str, Any]:
         folder.mkdir(parents=True, exist_ok=True)
     files = sorted((options.data / "train").iterdir())
     for index, path in enumerate(files):
-        # Photo and labels of one building are never both there.
+        # Never the photo and the labels of one building.
         side = index % 2
         with Image.open(path) as both:
             half = both.width // 2
@@ -180,7 +180,7 @@ def inpainting(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def psnr(made: np.ndarray, images: np.ndarray) -> float:
-    """Mean over images of the peak signal-to-noise ratio in dB, of pixels of 0…255."""
+    """Returns the mean peak signal-to-noise ratio of images in dB, of pixels in 0…255."""
     from tfgan2.images import to_uint8
 
     difference = to_uint8(made).astype(np.float64) - to_uint8(images)
@@ -189,7 +189,7 @@ def psnr(made: np.ndarray, images: np.ndarray) -> float:
 
 
 def srgan(options: argparse.Namespace) -> dict[str, Any]:
-    steps = int(WORDS["srgan"].partition("--steps ")[2].split()[0])
+    steps = int(FIT_OPTIONS["srgan"].partition("--steps ")[2].split()[0])
     more = ("--hold-out", str(HELD_OUT), "--checkpoint-every", "500", "--keep-checkpoints", "1000")
     run = train("srgan", f"folder:{options.data}", options, *more)
     _, examples = held_out(run)
@@ -221,16 +221,16 @@ def stackgan(options: argparse.Namespace) -> dict[str, Any]:
     flat = to_uint8(images).reshape(len(images), -1) / 255.0
     split = len(flat) * 4 // 5
     accuracy = SVC(C=10).fit(flat[:split], labels[:split]).score(flat[split:], labels[split:])
-    judge = SVC(C=10).fit(flat, labels)
+    classifier = SVC(C=10).fit(flat, labels)
     model = load(run)
-    asked = np.arange(1000) % 10
+    digits = np.arange(1000) % 10
     words = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
     found = {}
     for sentence in ("a handwritten {}", "the digit {}", "a {} written by hand"):
-        texts = [sentence.format(words[digit]) for digit in asked]
+        texts = [sentence.format(words[digit]) for digit in digits]
         made = model.generate(model.draw_latents(1000, seed=3), texts)
-        seen = judge.predict(to_uint8(made).reshape(1000, -1) / 255.0)
-        found[sentence] = round(float((seen == asked).mean()), 4)
+        predicted = classifier.predict(to_uint8(made).reshape(1000, -1) / 255.0)
+        found[sentence] = round(float((predicted == digits).mean()), 4)
     return {"run": run, "classifier_accuracy": round(float(accuracy), 4), "named_right": found}
 
 
@@ -257,7 +257,7 @@ def main() -> None:
     lines = (run / "stats.jsonl").read_text().splitlines()
     found = {
         "flavour": options.flavour,
-        "words": WORDS[options.flavour],
+        "words": FIT_OPTIONS[options.flavour],
         "seconds": round(json.loads(lines[-1])["seconds"]),
         **found,
     }

@@ -213,7 +213,7 @@ def test_a_text_generator_of_another_precision_and_a_foreign_encoder(
         ("translate {filler} --input {pictures} --out o --mask {empty}", "has no mask called 'a'"),
         ("translate {filler} --input {pictures} --out o --direction BtoA", "has one direction"),
         ("translate {enlarger} --input {pictures} --out o --mask {small}", "takes no mask"),
-        ("translate {speaker} --input {pictures} --out o", "makes no images of images"),
+        ("translate {speaker} --input {pictures} --out o", "takes no images"),
         ("sample {filler} --out o.png", "`tfgan2 translate"),
         ("sample {speaker} --text nonsense --out o.png", "no word of 'nonsense' is known"),
         ("generate {filler}/export/generator.onnx --out o.png", "`tfgan2 translate` uses it"),

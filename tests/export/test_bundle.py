@@ -17,8 +17,8 @@ from PIL import Image
 
 from tfgan2 import runtime
 from tfgan2.errors import UserError
-from tfgan2.export import Network, Options, export_networks
-from tfgan2.export.bundle import write_bundle
+from tfgan2.export import Options, export_model
+from tfgan2.export.bundle import write_bundle, zip_folder
 from tfgan2.runtime.container import sha256_of
 
 NODE = shutil.which("node")
@@ -27,15 +27,12 @@ KINDS = {"labels": "cgan", "images": "pix2pix", "masks": "inpainting", "sentence
 
 def export(folder, flavour, **options):
     model = make_small(flavour)
-    names = model.label_names(["cat", "dog", "7"])
-    return export_networks(
-        {name: Network(item.network, item.facts) for name, item in model.exports().items()},
+    return export_model(
+        model,
         folder,
-        Options(["tflite", "onnx"], images=16, **options),
-        latent_distribution=getattr(model, "latent_distribution", "normal"),
-        class_names=names,
+        Options(["tflite", "onnx"], images=16, bundle=True, **options),
+        class_names=model.label_names(["cat", "dog", "7"]),
         about={"flavour": flavour, "dataset": "digits"},
-        bundle=True,
     )
 
 
@@ -85,7 +82,7 @@ def test_the_python_runs(bundle, tmp_path, number):
     alone = "\nimport sys\nassert not {'tfgan2', 'tensorflow', 'keras'} & set(sys.modules)\n"
     subprocess.run([sys.executable, "-c", code + alone], cwd=folder, check=True, timeout=120)
     output = json.loads((bundle / "metadata.json").read_text())["outputs"][0]
-    with Image.open(folder / "made.png") as made:
+    with Image.open(folder / "result.png") as made:
         assert made.size == (output["shape"][2], output["shape"][1])
         assert np.ptp(np.asarray(made)) > 0
 
@@ -113,8 +110,8 @@ export const InferenceSession = {
 
 
 CALL = """
-import { make } from "./made.mjs";
-console.log(JSON.stringify([...await make(GIVEN)]));
+import { generate } from "./code.mjs";
+console.log(JSON.stringify([...await generate(ARGUMENTS)]));
 """
 
 
@@ -133,11 +130,11 @@ def test_the_javascript_feeds_and_shows(bundle, tmp_path):
     package.mkdir(parents=True)
     (package / "package.json").write_text('{"type": "module", "main": "index.js"}')
     (package / "index.js").write_text(STUB.replace("DIM", str(text)).replace("VALUES", values))
-    (tmp_path / "made.mjs").write_text(code)
+    (tmp_path / "code.mjs").write_text(code)
     picture = "{ data: Uint8ClampedArray.from({ length: 1024 }, (_, i) => i % 256) }"
     calls = {"label": "2", "input": picture, "mask": picture}
     given = ", ".join(calls[i["name"]] for i in metadata["inputs"] if i["name"] in calls)
-    (tmp_path / "run.mjs").write_text(CALL.replace("GIVEN", given))
+    (tmp_path / "run.mjs").write_text(CALL.replace("ARGUMENTS", given))
     ran = subprocess.run(
         [NODE, "run.mjs"], cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60
     )
@@ -176,12 +173,12 @@ def onnxruntime_web(tmp_path_factory):
 def test_the_javascript_runs_with_onnxruntime_web(bundle, onnxruntime_web, tmp_path):
     folder = shutil.copytree(bundle, tmp_path / "elsewhere")
     (folder / "node_modules").symlink_to(onnxruntime_web)
-    (folder / "made.mjs").write_text(blocks(bundle, "javascript")[0])
+    (folder / "code.mjs").write_text(blocks(bundle, "javascript")[0])
     metadata = json.loads((bundle / "metadata.json").read_text())
     picture = "{ data: Uint8ClampedArray.from({ length: 1024 }, (_, i) => i % 256) }"
     calls = {"label": "2", "input": picture, "mask": picture}
     given = ", ".join(calls[i["name"]] for i in metadata["inputs"] if i["name"] in calls)
-    (folder / "run.mjs").write_text(CALL.replace("GIVEN", given))
+    (folder / "run.mjs").write_text(CALL.replace("ARGUMENTS", given))
     ran = subprocess.run(
         [NODE, "run.mjs"], cwd=folder, check=True, capture_output=True, text=True, timeout=120
     )
@@ -222,7 +219,7 @@ def test_two_networks_of_uint8(tmp_path):
         assert f'"samples/{source.name}"' in code
         with Image.open(source) as picture:
             _, expected = runtime.load_translator(bundle / file).picture(picture)
-        with Image.open(bundle / "made.png") as made:
+        with Image.open(bundle / "result.png") as made:
             off = np.abs(np.asarray(made, int) - np.asarray(expected))
         assert off.max() <= 1 and np.ptp(np.asarray(expected)) > 0
     reading = {"kotlin": "readInt8", "swift": "UInt8](try", "javascript": "= image.data[i];"}
@@ -242,10 +239,8 @@ def test_the_zip_depends_on_the_content_alone(bundle, tmp_path, monkeypatch):
         packed.extractall(tmp_path)
     files = {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()}
     assert {name.removeprefix("bundle/") for name in names} == files
-    from tfgan2.export import bundle as writer
-
     again = tmp_path / "again.zip"
-    writer._zip(tmp_path / "bundle", again)  # the same content, with other dates
+    zip_folder(tmp_path / "bundle", again)  # the same content, with other dates
     assert again.read_bytes() == archive.read_bytes()
 
 

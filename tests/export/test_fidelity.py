@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 
-from tfgan2.export import Network, Options, export_networks
-from tfgan2.export.fidelity import Fidelity, default_count
-from tfgan2.export.subject import make_subject
+from tfgan2.export import ExportSpec, Options, export_networks
+from tfgan2.export.examples import draw_inputs
+from tfgan2.export.graph import keras_backend
+from tfgan2.export.verify import Fidelity, default_count
 
 
-def subject_of(shape, **settings):
+def spec_of(shape, **settings):
     """A network that keeps its input, or one of latents where `shape` has no size."""
     if settings.pop("latents", False):
         z = keras.Input((3,), name="z")
         size = int(np.prod(shape))
         made = keras.layers.Reshape(shape)(keras.layers.Dense(size, "tanh")(z))
-        return make_subject(keras.Model(z, made), "normal", ())
+        return ExportSpec(keras.Model(z, made))
     image = keras.Input(shape, name="input")
     same = keras.layers.Activation("linear", name="image")(image)
-    return make_subject(keras.Model(image, same), "normal", (), {"size": [64, 64]}, **settings)
+    return ExportSpec(keras.Model(image, same), facts={"size": [64, 64]}, **settings)
 
 
 def test_default_counts():
@@ -31,46 +34,48 @@ def test_default_counts():
         (1, 1, 2): 2000,
     }
     for shape, count in counts.items():
-        assert default_count(subject_of(shape, latents=True)) == count
-    assert default_count(subject_of((64, 64, 3))) == 200
-    assert default_count(subject_of((None, None, 3))) == 200
+        assert default_count(spec_of(shape, latents=True)) == count
+    assert default_count(spec_of((64, 64, 3))) == 200
+    assert default_count(spec_of((None, None, 3))) == 200
 
 
 def test_a_file_is_measured_against_keras():
-    subject = subject_of((8, 8, 1), latents=True)
-    fidelity = Fidelity(subject, 300, seed=5)
-    assert fidelity.measure(subject.run, None) == {
+    spec = spec_of((8, 8, 1), latents=True)
+    fidelity = Fidelity(spec, 300, seed=5)
+
+    def scaled(factor):
+        return lambda inputs: {"image": keras_backend(spec, inputs)["image"] * factor}
+
+    assert fidelity.measure(scaled(1), None) == {
         "distance": 0.0,
         "features": "random-conv-112",
         "images": 300,
     }
-    darker = fidelity.measure(lambda inputs: {"image": subject.run(inputs)["image"] * 0.9}, None)[
-        "distance"
-    ]
-    dark = fidelity.measure(lambda inputs: {"image": subject.run(inputs)["image"] * 0.5}, None)[
-        "distance"
-    ]
+    darker, dark = (fidelity.measure(scaled(factor), None)["distance"] for factor in (0.9, 0.5))
     assert 0 < darker < dark
 
 
 def test_points_are_compared_as_they_are():
-    subject = subject_of((1, 1, 2), latents=True)
-    fidelity = Fidelity(subject, 500, seed=0)
+    spec = spec_of((1, 1, 2), latents=True)
+    fidelity = Fidelity(spec, 500, seed=0)
     assert fidelity.features == "values"
-    moved = fidelity.measure(lambda inputs: {"image": subject.run(inputs)["image"] + 3}, None)
-    assert moved["distance"] == pytest.approx(18, rel=1e-3)
+
+    def moved(inputs):
+        return {"image": keras_backend(spec, inputs)["image"] + 3}
+
+    assert fidelity.measure(moved, None)["distance"] == pytest.approx(18, rel=1e-3)
 
 
 def test_examples_calibrate_and_others_verify():
     examples = np.arange(10, dtype=np.float32).reshape(10, 1, 1, 1) * np.ones((1, 64, 64, 3))
-    subject = subject_of((64, 64, 3), examples={"input": examples.astype(np.float32)})
+    spec = spec_of((64, 64, 3), examples={"input": examples.astype(np.float32)})
     values = {
-        verify: set(subject.draw(25, 0, verify=verify)["input"][:, 0, 0, 0].tolist())
+        verify: set(draw_inputs(spec, 25, 0, verify=verify)["input"][:, 0, 0, 0].tolist())
         for verify in (False, True)
     }
     assert values == {False: {0, 2, 4, 6, 8}, True: {1, 3, 5, 7, 9}}
     # Of another size they are made up.
-    assert subject.draw(1, 0, (32, 32))["input"].shape == (1, 32, 32, 3)
+    assert draw_inputs(spec, 1, 0, (32, 32))["input"].shape == (1, 32, 32, 3)
 
 
 def test_calibration_on_what_it_will_see(tmp_path):
@@ -84,18 +89,20 @@ def test_calibration_on_what_it_will_see(tmp_path):
     dark = (0.05 * rng.standard_normal((80, 16, 16, 1))).astype(np.float32)
     quality = {}
     for source, given in (("made up", {}), ("pictures", {"input": dark})):
-        network = Network(keras.Model(image, made), {"size": [16, 16]}, given, source)
+        spec = ExportSpec(
+            keras.Model(image, made), facts={"size": [16, 16]}, examples=given, source=source
+        )
         (artifact,) = export_networks(
-            {"generator": network},
+            {"generator": spec},
             tmp_path / source,
             Options(["tflite"], ["int8"], allow_lossy=True, images=16),
         )
         assert artifact.calibration == f"64 of {source}"
-        judged = Fidelity(make_subject(network.model, "normal", (), network.facts), 16, 0)
+        judged = Fidelity(replace(spec, examples={}), 16, 0)
         assert judged.features == "random-conv-112"
         from tfgan2 import runtime
 
         translator = runtime.load_translator(artifact.path)
-        wanted = np.asarray(network.model(dark))
+        wanted = np.asarray(spec.network(dark))
         quality[source] = float(np.mean((translator(dark) - wanted) ** 2))
     assert quality["pictures"] < quality["made up"] / 4

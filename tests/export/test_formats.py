@@ -10,31 +10,14 @@ from importlib.metadata import version
 import keras
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
+from raw_files import latents, run_raw
 
 from tfgan2.export import FORMATS, Options, export_generator
-from tfgan2.export.subject import in_float32
+from tfgan2.export.graph import in_float32
 from tfgan2.runtime.container import sha256_of
-
-
-def latents(count: int, dim: int = 8, seed: int = 99) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal((count, dim), np.float32)
-
-
-def run_raw(path, inputs):
-    """The outputs by name, through the library alone."""
-    if path.is_dir():
-        signature = tf.saved_model.load(str(path)).signatures["serving_default"]
-        return {k: v.numpy() for k, v in signature(**inputs).items()}
-    if path.suffix == ".onnx":
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        names = [output.name for output in session.get_outputs()]
-        return dict(zip(names, session.run(names, inputs), strict=True))
-    interpreter = Interpreter(model_path=str(path))
-    return interpreter.get_signature_runner("serving_default")(**inputs)
 
 
 @pytest.mark.parametrize("model_format", FORMATS)

@@ -16,8 +16,8 @@ from tritonclient.grpc import model_config_pb2
 
 from tfgan2 import runtime
 from tfgan2.errors import UserError
-from tfgan2.export import Network, Options, export_networks
-from tfgan2.export.layouts import check_layouts, triton_config, write_layout
+from tfgan2.export import Options, export_model
+from tfgan2.export.layouts import triton_config, write_layout
 from tfgan2.inputs.latents import draw_latents
 
 
@@ -81,9 +81,8 @@ def test_triton_with_a_free_size():
     ],
 )
 def test_several_networks_of_uint8(flavour, outputs, tmp_path):
-    networks = make_small(flavour).exports()
-    export_networks(
-        {name: Network(item.network, item.facts) for name, item in networks.items()},
+    export_model(
+        make_small(flavour),
         tmp_path / "export",
         Options(["saved_model", "onnx"], output="uint8", images=16),
     )
@@ -120,10 +119,10 @@ def test_a_model_is_replaced_and_others_stay(plain, tmp_path):
 
 def test_refusals(plain, tmp_path):
     with pytest.raises(UserError, match="unknown layout 'trition': did you mean 'triton'"):
-        check_layouts(["trition"], ["onnx"])
+        Options(["onnx"], layouts=["trition"]).plan()
     with pytest.raises(UserError, match="add --format saved_model"):
-        check_layouts(["triton", "tf-serving"], ["onnx"])
-    with pytest.raises(UserError, match="no folder that `tfgan2 export` wrote"):
+        Options(["onnx"], layouts=["triton", "tf-serving"]).plan()
+    with pytest.raises(UserError, match="is not an export folder"):
         write_layout("triton", tmp_path, tmp_path / "out")
     copy = Path(shutil.copytree(plain.folder, tmp_path / "copy"))
     with (copy / "generator.onnx").open("ab") as file:

@@ -1,11 +1,11 @@
-"""What each precision costs and saves; `pytest tests/export/test_export_precisions.py -s` shows."""
+"""What each precision costs and saves; `pytest tests/export/test_precisions.py -s` shows."""
 
 from __future__ import annotations
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from tfgan2.export.precision import CALIBRATION_LATENTS
+from tfgan2.export.examples import CALIBRATED
 from tfgan2.metrics import RANDOM_CONVOLUTIONS
 
 
@@ -69,6 +69,6 @@ def test_int8_is_integer_inside_and_float_outside(large):
         taken = {dtypes[index] for index in operator["inputs"] if index >= 0}
         assert np.int8 in taken and taken <= {np.int8, np.int32}
         assert dtypes[operator["outputs"][0]] == np.int8
-    assert CALIBRATION_LATENTS >= 300
+    assert CALIBRATED["latents"] >= 300
     assert large.of("tflite", "int8").calibration == "320 of latents"
     assert large.of("tflite", "float16").calibration is None

@@ -9,17 +9,19 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf2onnx
 
 from tfgan2.errors import UserError
 from tfgan2.export import (
     PRECISIONS,
     ExportError,
+    ExportSpec,
     Options,
     export_generator,
     onnx_file,
     tflite,
 )
-from tfgan2.export.subject import make_subject
+from tfgan2.export.graph import in_float32
 
 
 class FixedNoise(keras.layers.Layer):
@@ -54,7 +56,7 @@ def one_line(error: pytest.ExceptionInfo) -> str:
         (["onx"], ["float32"], None, "unknown format 'onx': did you mean 'onnx'?"),
         (["tflite"], ["int9"], None, "unknown precision 'int9': did you mean 'int8'"),
         (["onnx"], ["float16"], None, "precision float16 is for tflite only, onnx is float32"),
-        (["onnx", "saved_model"], ["int8"], None, "onnx and saved_model are float32"),
+        (["onnx", "saved_model"], ["int8"], None, "saved_model and onnx are float32"),
         (["onnx"], ["float32"], 0, "batch must be at least 1, not 0"),
         ([], ["float32"], None, "no format given"),
         (["tflite"], [], None, "no precision given"),
@@ -129,16 +131,16 @@ def test_a_wrong_file_is_not_kept(
     other = make_generator(seed=5)
     if wrong == "nan":
         other.layers[1].kernel.assign(other.layers[1].kernel * float("nan"))
-    subject = make_subject(other, "normal", ())
+    spec = ExportSpec(other)
 
     def onnx_of_other(_, batch):
-        return real(subject, batch)
+        return real(spec, batch)
 
     def tflite_of_other(saved_model):
         from tfgan2.export import saved_model as writer
 
         path = saved_model.with_name("other")
-        writer.write(subject, path, 1)
+        writer.save(spec, path, 1)
         return real(path)
 
     real = converter.convert
@@ -205,14 +207,12 @@ def test_nothing_but_progress_is_printed(plain, tmp_path, capfd):
 
 
 def test_the_global_policy_survives_a_failed_rebuild(make_generator, monkeypatch):
-    from tfgan2.export.subject import in_float32
-
     generator = make_generator(policy="mixed_float16")
 
     def fail(*args, **kwargs):
         raise RuntimeError("no")
 
-    monkeypatch.setattr(keras.models, "clone_model", fail)
+    monkeypatch.setattr(type(generator), "from_config", fail)
     with pytest.raises(RuntimeError):
         in_float32(generator)
     assert keras.config.dtype_policy().name == "float32"
@@ -252,8 +252,8 @@ def without_last_node(model):
 def test_a_node_that_tf2onnx_loses(monkeypatch):
     image = keras.Input((None, None, 1), name="input")
     x = keras.layers.Conv2D(1, 3, padding="same", activation="tanh")(image)
-    subject = make_subject(keras.Model(image, x), "normal", (), {"size": [8, 8]})
-    convert, calls = onnx_file.tf2onnx.convert.from_function, []
+    spec = ExportSpec(keras.Model(image, x), facts={"size": [8, 8]})
+    convert, calls = tf2onnx.convert.from_function, []
 
     def losing(*arguments, losses, **settings):
         model, rest = convert(*arguments, **settings)
@@ -263,8 +263,8 @@ def test_a_node_that_tf2onnx_loses(monkeypatch):
 
     patched = "tf2onnx.convert.from_function"
     monkeypatch.setattr(patched, functools.partial(losing, losses=1))
-    onnx_file.convert(subject, None)
+    onnx_file.convert(spec, None)
     assert len(calls) >= 2
     monkeypatch.setattr(patched, functools.partial(losing, losses=10**6))
     with pytest.raises(ExportError, match="loses the last node"):
-        onnx_file.convert(subject, None)
+        onnx_file.convert(spec, None)

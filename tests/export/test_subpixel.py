@@ -33,11 +33,11 @@ def network():
 
 def test_within_the_block_only():
     model = network()
-    for layer in subpixel.fitting(model):
+    for layer in subpixel.replaceable(model):
         layer.kernel.assign(np.random.default_rng(0).standard_normal(layer.kernel.shape))
         if layer.use_bias:
             layer.bias.assign(np.arange(layer.filters))
-    assert len(subpixel.fitting(model)) == 3  # wrapped and nested ones, too
+    assert len(subpixel.replaceable(model)) == 3  # wrapped and nested ones, too
     x = np.random.default_rng(1).standard_normal((2, 4, 4, 3)).astype(np.float32)
     wanted = model(x, training=False)
 
@@ -71,4 +71,4 @@ def test_within_the_block_only():
 def test_others_stay_as_they_are(settings):
     settings = {"kernel_size": 4, "strides": 2, "padding": "same", **settings}
     model = keras.Sequential([keras.Input((4, 4, 3)), layers.Conv2DTranspose(2, **settings)])
-    assert subpixel.fitting(model) == []
+    assert subpixel.replaceable(model) == []

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import make_small
+from raw_files import latents, run_raw
 
 from tfgan2 import runtime
 from tfgan2.errors import UserError
-from tfgan2.export import FORMATS, Network, Options, export_generator, export_networks
-from tfgan2.export.subject import _rounded
+from tfgan2.export import FORMATS, Options, export_generator, export_model
+from tfgan2.export.graph import round_to_uint8
 from tfgan2.images import from_uint8, to_uint8
 
 
@@ -29,7 +30,7 @@ def test_the_same_rounding_to_the_last_bit():
     steps = np.arange(-2, 258, 0.5, np.float32) / 127.5 - 1  # halves, and what is out of range
     near = np.nextafter(steps, np.float32(9)), np.nextafter(steps, np.float32(-9))
     values = np.concatenate([steps, *near, np.linspace(-1.1, 1.1, 9999, dtype=np.float32)])
-    made = _rounded(tf.constant(values))
+    made = round_to_uint8(tf.constant(values))
     assert made.dtype == tf.uint8
     np.testing.assert_array_equal(made, to_uint8(values))
     levels = np.arange(256, dtype=np.uint8)
@@ -37,8 +38,6 @@ def test_the_same_rounding_to_the_last_bit():
 
 
 def test_files_make_the_pictures_of_keras(plain, rounded):
-    from test_export_formats import latents, run_raw
-
     assert [a.format for a in rounded] == ["saved_model", "tflite", "tflite", "onnx"]
     for artifact in rounded:
         z = latents(artifact.batch or 20)
@@ -89,11 +88,8 @@ def test_the_rounding_is_not_quantized(rounded):
 def test_translators_and_text_encoders(tmp_path, model_format):
     for flavour in ("srgan", "stackgan"):
         model = make_small(flavour)
-        made = export_networks(
-            {name: Network(item.network, item.facts) for name, item in model.exports().items()},
-            tmp_path / flavour,
-            Options([model_format], output="uint8", images=4),
-        )
+        options = Options([model_format], output="uint8", images=4)
+        made = export_model(model, tmp_path / flavour, options)
         dtypes = {artifact.network: artifact.outputs[0]["dtype"] for artifact in made}
         assert dtypes["generator"] == "uint8"
         assert dtypes.get("text_encoder", "float32") == "float32"
@@ -107,7 +103,7 @@ def test_translators_and_text_encoders(tmp_path, model_format):
 def test_points_are_refused(tmp_path):
     z = keras.Input((2,), name="z")
     points = keras.Model(z, keras.layers.Reshape((1, 1, 2))(keras.layers.Dense(2)(z)))
-    with pytest.raises(UserError, match="points are no pictures") as error:
+    with pytest.raises(UserError, match="points have no uint8 form") as error:
         export_generator(points, tmp_path / "export", Options(["onnx"], output="uint8"))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "export").exists()

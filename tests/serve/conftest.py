@@ -47,7 +47,7 @@ def worded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A generator that takes sentences of the words a, bright, dark, picture."""
     import keras
 
-    from tfgan2.export import Network, Options, export_networks
+    from tfgan2.export import ExportSpec, Options, export_networks
 
     layers = keras.layers
     keras.utils.set_random_seed(1)
@@ -59,10 +59,10 @@ def worded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     facts = {"vocabulary": ["a", "bright", "dark", "picture"], "caption_length": 3}
     export_networks(
         {
-            "generator": Network(
-                keras.Model([z, text], layers.Reshape((8, 8, 1))(x)), {"captions": CAPTIONS}
+            "generator": ExportSpec(
+                keras.Model([z, text], layers.Reshape((8, 8, 1))(x)), facts={"captions": CAPTIONS}
             ),
-            "text_encoder": Network(encoder, facts),
+            "text_encoder": ExportSpec(encoder, facts=facts),
         },
         folder,
         Options(["onnx"], images=16),
@@ -75,7 +75,7 @@ def painter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Fills what a mask hides in images of 16x16x3, two at a time."""
     import keras
 
-    from tfgan2.export import Network, Options, export_networks
+    from tfgan2.export import ExportSpec, Options, export_networks
 
     layers = keras.layers
     keras.utils.set_random_seed(2)
@@ -85,7 +85,7 @@ def painter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("painter")
     facts = {"size": [16, 16], "multiple": 1, "scale": 1}
     export_networks(
-        {"generator": Network(keras.Model([image, mask], x), facts)},
+        {"generator": ExportSpec(keras.Model([image, mask], x), facts=facts)},
         folder,
         Options(["onnx"], batch=2, images=16),
     )
@@ -97,7 +97,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Takes images of any size; of large ones it makes others slowly."""
     import keras
 
-    from tfgan2.export import Network, Options, export_networks
+    from tfgan2.export import ExportSpec, Options, export_networks
 
     layers = keras.layers
     keras.utils.set_random_seed(3)
@@ -108,7 +108,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("slow")
     facts = {"size": [16, 16], "multiple": 1, "scale": 1}
     export_networks(
-        {"generator": Network(keras.Model(image, x), facts)},
+        {"generator": ExportSpec(keras.Model(image, x), facts=facts)},
         folder,
         Options(["onnx"], images=16),
     )

@@ -85,7 +85,7 @@ def test_every_kind_of_answer(rounding, serving, name):
 def test_a_translator(tmp_path_factory, serving):
     import keras
 
-    from tfgan2.export import Network, Options, export_networks
+    from tfgan2.export import ExportSpec, Options, export_networks
 
     layers = keras.layers
     keras.utils.set_random_seed(2)
@@ -93,7 +93,7 @@ def test_a_translator(tmp_path_factory, serving):
     x = layers.Conv2D(3, 3, padding="same", activation="tanh")(layers.Concatenate()([image, mask]))
     folder = tmp_path_factory.mktemp("translator")
     facts = {"size": [16, 16], "multiple": 1, "scale": 1}
-    network = Network(keras.Model([image, mask], x), facts)
+    network = ExportSpec(keras.Model([image, mask], x), facts=facts)
     export_networks(
         {"generator": network}, folder, Options(["onnx"], output="uint8", batch=2, images=16)
     )

@@ -75,7 +75,7 @@ def export_told(folder: Path, output: str = "float32") -> Path:
     """Latents and sentences become 12x12 grey; the encoder stands beside."""
     import keras
 
-    from tfgan2.export import Network, Options, export_networks
+    from tfgan2.export import ExportSpec, Options, export_networks
 
     keras.utils.set_random_seed(3)
     z, text = keras.Input((6,), name="z"), keras.Input((4,), name="text")
@@ -88,7 +88,7 @@ def export_told(folder: Path, output: str = "float32") -> Path:
         "text_encoder": {"vocabulary": ["a", "bright", "dark", "picture"], "caption_length": 5},
     }
     networks = {"generator": generator, "text_encoder": encoder}
-    described = {name: Network(model, facts[name]) for name, model in networks.items()}
+    described = {name: ExportSpec(model, facts=facts[name]) for name, model in networks.items()}
     export_networks(described, folder, Options(["onnx"], output=output, images=16))
     return folder / "generator.onnx"
 
@@ -98,7 +98,7 @@ def export_translators(folder: Path, output: str = "float32") -> dict[str, Path]
     import keras
     from keras import layers
 
-    from tfgan2.export import Network, Options, export_networks
+    from tfgan2.export import ExportSpec, Options, export_networks
 
     keras.utils.set_random_seed(4)
     image = keras.Input((16, 16, 3), name="input")
@@ -113,7 +113,7 @@ def export_translators(folder: Path, output: str = "float32") -> dict[str, Path]
     facts = {name: {"size": [16, 16], "multiple": 1, "scale": 1} for name in ("fixed", "masked")}
     facts["free"] = {"size": [16, 16], "multiple": 4, "scale": 2}
     networks = {"fixed": fixed, "masked": masked, "free": free}
-    described = {name: Network(model, facts[name]) for name, model in networks.items()}
+    described = {name: ExportSpec(model, facts=facts[name]) for name, model in networks.items()}
     export_networks(described, folder, Options(["onnx"], output=output, images=16))
     return {name: folder / f"{name}.onnx" for name in networks}
 

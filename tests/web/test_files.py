@@ -17,7 +17,7 @@ from tfgan2 import runtime, web
 from tfgan2.errors import UserError
 from tfgan2.inputs.latents import draw_latents
 from tfgan2.web import ort
-from tfgan2.web.directions import DEVIATION, principal_directions, shrunk
+from tfgan2.web.directions import DEVIATION, principal_directions, reduced
 
 LINK = re.compile(r"""(?:src|href)="([^"]+)"|from "\./([^"]+)\"""")
 
@@ -156,10 +156,10 @@ def test_sliders_end_where_training_did(labelled, uniform):
 
 def test_pictures_are_shrunk_by_means():
     images = np.arange(2 * 70 * 65 * 1, dtype=np.float32).reshape(2, 70, 65, 1)
-    small = shrunk(images)
+    small = reduced(images)
     assert small.shape == (2, 35, 32, 1)
     assert small[1, 2, 3, 0] == images[1, 4:6, 6:8, 0].mean()
-    assert shrunk(images[:, :20, :33]).shape == (2, 20, 33, 1)
+    assert reduced(images[:, :20, :33]).shape == (2, 20, 33, 1)
 
 
 def test_a_page_is_written_whole_or_not_at_all(labelled, fake_ort, tmp_path, monkeypatch):
@@ -214,7 +214,8 @@ def test_refusals(labelled, uniform, told, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shape", "message"), [((1, 1, 2), "points in the plane"), ((8, 8, 2), "1, 3 or 4 channels")]
+    ("shape", "message"),
+    [((1, 1, 2), "makes points"), ((8, 8, 2), "1, 3 or 4 channels")],
 )
 def test_what_is_no_picture_is_refused(shape, message, tmp_path):
     import keras
@@ -230,7 +231,7 @@ def test_what_is_no_picture_is_refused(shape, message, tmp_path):
 
 def test_import_loads_no_tensorflow():
     code = (
-        "import sys, tfgan2.web, tfgan2.web.command; "
+        "import sys, tfgan2.web, tfgan2.export; "
         "assert not {'tensorflow', 'keras', 'onnxruntime'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -285,7 +285,7 @@ def test_what_is_no_picture_is_told(open_page, translators, tmp_path):
     message = page.evaluate(
         "() => tfgan2.take(new File(['no'], 'note.png')).catch((error) => error.message)"
     )
-    assert message == "note.png is no picture that this browser can read."
+    assert message == "note.png is not an image that this browser can read."
 
 
 def test_a_mask_is_painted(open_page, translators, tmp_path):

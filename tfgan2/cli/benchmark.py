@@ -1,4 +1,4 @@
-"""`tfgan2 benchmark`: how long exported files take, in turns."""
+"""`tfgan2 benchmark`: times exported files against each other."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,12 @@ from rich.table import Table
 
 from tfgan2 import runs, runtime
 from tfgan2.errors import UserError, cannot_write
+from tfgan2.export import FORMATS
+from tfgan2.export.artifact import size_of
+from tfgan2.export.exporting import model_specs
+from tfgan2.export.saved_model import EXTRA
 from tfgan2.files import written_atomically
+from tfgan2.runtime.backends import first_line
 from tfgan2.runtime.container import METADATA_FILE, SUFFIXES
 from tfgan2.runtime.timing import Contender, Timing, made_up_inputs, measure
 
@@ -26,26 +32,25 @@ def benchmark(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help=".tflite or .onnx files, SavedModel folders, runs (Keras).", show_default=False
+            help="Files (.tflite, .onnx), SavedModel folders, run directories (Keras).",
+            show_default=False,
         ),
     ],
-    count: Annotated[int, typer.Option(min=1, help="Calls of each that are timed.")] = 50,
+    count: Annotated[int, typer.Option(min=1, help="Timed calls of each file.")] = 50,
     threads: Annotated[
         list[int] | None,
         typer.Option(
             min=1,
-            help="Of LiteRT and onnxruntime; repeat it for several. TensorFlow takes all cores.",
+            help="Threads of LiteRT and onnxruntime; repeatable. TensorFlow uses all cores.",
             show_default="1 and 2",
         ),
     ] = None,
-    batch: Annotated[
-        int, typer.Option(min=1, help="Images at once, where a file leaves that free.")
-    ] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="Batch size of files with a free batch.")] = 1,
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there, too.")
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures to FILE.")
     ] = None,
 ) -> None:
-    """Time exported files against each other, in turns, on the CPU."""
+    """Time exported files against each other on the CPU, one call of each in turn."""
     contenders = [
         contender for file in files for contender in _contenders(file, threads or [1, 2], batch)
     ]
@@ -67,7 +72,7 @@ def _contenders(file: Path, threads: Sequence[int], batch: int) -> Iterator[Cont
     elif runs.is_run(file):
         yield from _keras(file, batch)
     else:
-        raise UserError(f"{file} is neither a SavedModel nor a run: give a file of the export")
+        raise UserError(f"{file} is neither a SavedModel nor a run: give an exported file")
 
 
 def _contender(
@@ -79,53 +84,48 @@ def _contender(
     metadata: dict[str, Any],
     batch: int,
 ) -> Contender:
-    made = metadata.get("batch") or batch
+    count = metadata.get("batch") or batch
     try:
-        inputs = made_up_inputs(metadata, made)
+        inputs = made_up_inputs(metadata, count)
     except (KeyError, TypeError, ValueError, IndexError, StopIteration):
         raise UserError(f"{file} is damaged: its metadata is incomplete") from None
-    return Contender(file, library, threads, size, made, backend, inputs)
+    return Contender(file, library, threads, size, count, backend, inputs)
 
 
 def _saved_model(folder: Path, batch: int) -> Contender:
-    extra = folder / "assets.extra" / METADATA_FILE
+    extra = folder / EXTRA / METADATA_FILE
     try:
         metadata = json.loads(extra.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise UserError(
-            f"{folder} has no tfgan2 metadata: `tfgan2 export` did not make it"
+            f"{folder} has no tfgan2 metadata: give a SavedModel from `tfgan2 export`"
         ) from None
     from tfgan2 import startup
 
     startup.load()
-    from tfgan2.export.saved_model import SavedModel
-    from tfgan2.export.workshop import size_of
-    from tfgan2.runtime.backends import first_line
-
     try:
-        backend = SavedModel(folder)
+        backend = FORMATS["saved_model"].open(folder)
     except Exception as error:  # TensorFlow has a class of its own for each
         raise UserError(f"{folder} cannot be run: {first_line(error)}") from error
     return _contender(str(folder), "TensorFlow", None, size_of(folder), backend, metadata, batch)
 
 
 def _keras(run: Path, batch: int) -> Iterator[Contender]:
-    runs.RunConfig.read(run)  # a wrong folder is told before TensorFlow is loaded
+    runs.RunConfig.read(run)  # a wrong folder is an error before TensorFlow is loaded
     from tfgan2 import startup
 
     startup.load()
-    from tfgan2.export.subject import make_subject
+    from tfgan2.export.graph import checked, keras_backend
 
     model, about = runs.load_model(run)
-    distribution = getattr(model, "latent_distribution", "normal")
-    exports = model.exports()
-    for name, item in exports.items():
-        subject = make_subject(item.network, distribution, about["class_names"], item.facts)
-        inputs, _ = subject.describe(None)
-        metadata = {**item.facts, "inputs": inputs, "batch": None}
-        size = sum(weight.nbytes for weight in subject.generator.get_weights())
-        called = f"{run} {name}" if len(exports) > 1 else str(run)
-        yield _contender(called, "Keras", None, size, subject.run, metadata, batch)
+    specs = model_specs(model, about["class_names"])
+    for name, spec in specs.items():
+        spec = checked(spec)
+        inputs, _ = spec.describe(None)
+        metadata = {**spec.facts, "inputs": inputs, "batch": None}
+        size = sum(weight.nbytes for weight in spec.network.get_weights())
+        title = f"{run} {name}" if len(specs) > 1 else str(run)
+        yield _contender(title, "Keras", None, size, partial(keras_backend, spec), metadata, batch)
 
 
 def _show(timings: Sequence[Timing]) -> None:

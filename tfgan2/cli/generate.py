@@ -1,4 +1,4 @@
-"""`tfgan2 generate`: images from an exported file, without TensorFlow."""
+"""`tfgan2 generate`: generates images with an exported file, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ DEFAULT_COUNT = 16
 
 
 def generate(
-    file: Annotated[Path, typer.Argument(help="A .onnx or .tflite file of `tfgan2 export`.")],
+    file: Annotated[Path, typer.Argument(help="A .onnx or .tflite file from `tfgan2 export`.")],
     count: Annotated[
-        int | None, typer.Option(help="How many images; default 16, or 8 of each class.")
+        int | None, typer.Option(help="Number of images.", show_default="16, or 8 of each class")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the latents; as in `tfgan2 sample`.")] = 0,
-    out: Annotated[Path, typer.Option(help="A .png grid, .gif, .npz, or a folder of PNGs.")] = Path(
+    seed: Annotated[int, typer.Option(help="Seed of the latents, as in `tfgan2 sample`.")] = 0,
+    out: Annotated[Path, typer.Option(help="A .png (grid), .gif or .npz, or a folder.")] = Path(
         "generated.png"
     ),
     label: Label = None,
     text: Text = None,
     latents: Latents = None,
-    columns: Annotated[int | None, typer.Option(min=1, help="Of the grid.")] = None,
+    columns: Annotated[int | None, typer.Option(min=1, help="Columns of the grid.")] = None,
 ) -> None:
-    """Make images with an exported file; imports no TensorFlow."""
+    """Generate images with an exported file, without TensorFlow."""
     check_output(out)
     if latents is not None and count is not None:
-        raise UserError("give either --count or --latents: the file says how many")
+        raise UserError("give either --count or --latents: the file sets the number of images")
     generator = runtime.load(file)
     check_output(out, generator.image_shape)
     if columns is None:
@@ -46,15 +46,15 @@ def generate(
         if count is None:
             count = 8 * columns if columns else DEFAULT_COUNT
         start = time.perf_counter()
-        images, drawn, labels = generator.generate(count, seed=seed, label=label, text=text)
+        images, used, labels = generator.generate(count, seed=seed, label=label, text=text)
     else:
-        drawn = read_latents(latents)
-        labels, texts = generator.labels(len(drawn), label), generator.texts(len(drawn), text)
+        used = read_latents(latents)
+        labels, texts = generator.labels(len(used), label), generator.texts(len(used), text)
         start = time.perf_counter()
-        images = generator(drawn, labels, texts)
+        images = generator(used, labels, texts)
     milliseconds = (time.perf_counter() - start) * 1000 / len(images)
     try:
-        save_samples(out, images, latents=drawn, labels=labels, columns=columns)
+        save_samples(out, images, latents=used, labels=labels, columns=columns)
     except OSError as error:
         raise cannot_write(out, error) from error
     noun = "image" if len(images) == 1 else "images"

@@ -1,4 +1,4 @@
-"""tfgan2 translate"""
+"""`tfgan2 translate`: turns image files into others with a run or an exported file."""
 
 from __future__ import annotations
 
@@ -18,45 +18,49 @@ from tfgan2.images.files import UnreadableImageError, open_image, suffixes
 from tfgan2.runtime import Translator
 from tfgan2.runtime.translator import middle
 
+NETWORKS = {Direction.AtoB: ("a_to_b", "generator"), Direction.BtoA: ("b_to_a",)}
+
 
 def translate(
     place: Annotated[
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A run's folder or gs://…, or a .onnx or .tflite file of `tfgan2 export`.",
+            help="Run directory or gs://…, or a .onnx or .tflite file from `tfgan2 export`.",
         ),
     ],
     source: Annotated[
-        Path, typer.Option("--input", help="A picture, or a folder of pictures.", metavar="PATH")
+        Path, typer.Option("--input", help="An image, or a folder of images.", metavar="PATH")
     ],
-    out: Annotated[Path, typer.Option(help="A folder for the pictures that are made.")],
+    out: Annotated[Path, typer.Option(help="New folder for the results.")],
     compare: Annotated[
-        bool, typer.Option("--compare", help="Beside each picture show what it was made of.")
+        bool, typer.Option("--compare", help="Show the input beside each result.")
     ] = False,
     direction: Annotated[
-        Direction, typer.Option(help="Of a CycleGAN run; of files each has its own.")
+        Direction,
+        typer.Option(help="Direction of a CycleGAN run. An exported file has its own."),
     ] = Direction.AtoB,
     mask: Annotated[
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="For inpainting: a picture, white where to fill, or a folder of such with the "
-            "names of the pictures; default: the middle.",
+            help="For inpainting: an image, white where to fill, or a folder with a mask of the "
+            "same name for each image.",
+            show_default="the middle",
         ),
     ] = None,
     checkpoint: Checkpoint = runs.NEWEST,
 ) -> None:
-    """Make pictures of pictures, with a run or an exported file."""
-    paths = _pictures(source)
+    """Turn images into images, with a run or an exported file."""
+    paths = _images(source)
     root = source if source.is_dir() else source.parent
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} exists and is not an empty folder; choose another --out")
+        raise UserError(f"{out} exists and is not an empty folder: choose another --out")
     model = run_folder(place)
     if model.is_dir():
         translator = _from_run(model, direction, checkpoint)
     elif direction is not Direction.AtoB:
-        raise UserError("an exported file has one direction: give b_to_a, and no --direction")
+        raise UserError("an exported file has one direction: give b_to_a, without --direction")
     elif checkpoint != runs.NEWEST:
         raise UserError("an exported file has no checkpoints: leave --checkpoint out")
     else:
@@ -67,95 +71,90 @@ def translate(
     for job in jobs:  # before anything is written
         _read(translator, *job)
     try:
-        for number, (path, hidden) in enumerate(jobs, 1):
-            taken, made = translator.picture(*_read(translator, path, hidden))
+        for number, (path, mask_path) in enumerate(jobs, 1):
+            taken, result = translator.picture(*_read(translator, path, mask_path))
             _write(
                 (out / path.relative_to(root)).with_suffix(".png"),
-                joined(taken, made) if compare else made,
+                joined(taken, result) if compare else result,
             )
             if number % 50 == 0 or number == len(jobs):
-                print(f"{number:,} of {len(jobs):,} pictures: {out}", flush=True)
+                print(f"{number:,} of {len(jobs):,} images: {out}", flush=True)
     except OSError as error:
         raise cannot_write(out, error) from error
 
 
-def _pictures(source: Path) -> list[Path]:
-    from tfgan2.data.files import by_name, pictures_in  # not for every command's start
+def _images(source: Path) -> list[Path]:
+    from tfgan2.data.files import by_name, pictures_in  # slow to import
 
     if source.is_file():
         return [source]
     if not source.is_dir():
-        raise UserError(f"{source} does not exist: give a picture or a folder of pictures")
-    found = pictures_in(source)
-    by_name(found)  # each becomes a .png of its name
-    return [source / path for path in found]
+        raise UserError(f"{source} does not exist: give an image or a folder of images")
+    names = pictures_in(source)
+    by_name(names)  # each becomes a .png of its name
+    return [source / name for name in names]
 
 
 def _mask_for(path: Path, root: Path, mask: Path | None) -> Path | None:
-    """The mask of a picture; None for the middle."""
+    """Returns the mask file of an image; None for the middle."""
     if mask is None or mask.is_file():
         return mask
     if not mask.is_dir():
-        raise UserError(f"{mask} does not exist: give --mask a picture, a folder, or leave it out")
+        raise UserError(f"{mask} does not exist: give --mask an image or a folder, or leave it out")
     name = path.relative_to(root)
-    found = [
-        candidate
-        for suffix in (name.suffix, *sorted(suffixes()))
-        if (candidate := mask / name.with_suffix(suffix)).is_file()
-    ]
-    if not found:
-        raise UserError(f"{mask} has no mask called {name.stem!r}: add it")
-    return found[0]
+    for suffix in (name.suffix, *sorted(suffixes())):
+        if (candidate := mask / name.with_suffix(suffix)).is_file():
+            return candidate
+    raise UserError(f"{mask} has no mask called {name.stem!r}: add it")
 
 
 def _from_run(run: Path, direction: Direction, checkpoint: str) -> Translator:
-    config = runs.RunConfig.read(run)  # a wrong folder is told before TensorFlow is loaded
+    config = runs.RunConfig.read(run)  # a wrong folder is an error before TensorFlow is loaded
     from tfgan2 import startup
 
     startup.load()
     trained, _ = runs.load_model(run, checkpoint)
-    exports = trained.exports()
-    names = {"AtoB": ("a_to_b", "generator"), "BtoA": ("b_to_a",)}[direction.value]
-    item = next((exports[name] for name in names if name in exports), None)
-    if item is None:
+    specs = trained.exports()
+    spec = next((specs[name] for name in NETWORKS[direction] if name in specs), None)
+    if spec is None:
         raise UserError(f"{config.flavour} has one direction: leave --direction out")
-    if item.resized is None:
-        raise UserError(f"{config.flavour} makes no images of images: `tfgan2 sample {run}`")
-    network = item.resized(None, None)
-    inputs = [{"name": each.name, "shape": list(each.shape)} for each in network.inputs]
+    if spec.resized is None:
+        raise UserError(f"{config.flavour} takes no images: use `tfgan2 sample {run}`")
+    network = spec.resized(None, None)
+    inputs = [{"name": item.name, "shape": list(item.shape)} for item in network.inputs]
     return Translator(
         lambda arrays: {"image": trained.run_generator(network, arrays)},
-        {**item.facts, "inputs": inputs, "batch": None},
+        {**spec.facts, "inputs": inputs, "batch": None},
     )
 
 
 def _read(
-    translator: Translator, path: Path, mask: Path | None
+    translator: Translator, path: Path, mask_path: Path | None
 ) -> tuple[Image.Image, Image.Image | None]:
-    """A picture, and its mask where one is needed.
+    """Reads an image, and its mask if one is needed.
 
     Raises:
-        UserError: one of them cannot be read, or the translator cannot use them.
+        UserError: a file cannot be read, or the translator cannot use it.
     """
-    picture = _open(path)
-    hidden = None
+    image = _open(path)
+    mask = None
     if translator.takes_mask:
-        hidden = middle(picture) if mask is None else _open(mask)
+        mask = middle(image) if mask_path is None else _open(mask_path)
     try:
-        translator.prepare(picture, hidden)
+        translator.prepare(image, mask)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    return picture, hidden
+    return image, mask
 
 
 def _open(path: Path) -> Image.Image:
     try:
         return open_image(path)
     except UnreadableImageError as error:
-        raise UserError(f"cannot read {str(path)!r}: {error}; mend or remove it") from error
+        raise UserError(f"cannot read {str(path)!r}: {error}; repair or remove it") from error
 
 
-def _write(out: Path, picture: Image.Image) -> None:
+def _write(out: Path, image: Image.Image) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     with written_atomically(out) as partial:
-        picture.save(partial, format="PNG")
+        image.save(partial, format="PNG")

@@ -3,38 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+FIGURES = (
+    "bytes",
+    "max_difference",
+    "mean_difference",
+    "picture_difference",
+    "psnr",
+    "frechet",
+    "milliseconds_per_image",
+)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Artifact:
     """One exported file or folder, as verified.
 
     Attributes:
-        path: where it stands.
-        network: which of the model's networks it is, "generator" where there is one only.
-        weights_sha256: of that network's weights.
-        format: one of FORMATS.
-        precision: one of PRECISIONS.
-        batch: how many images it makes at once, None where that is free.
-        bytes: its size; of a SavedModel, of all its files.
-        sha256: of the file as it stands, metadata included; `container.sha256_of` for a folder.
-        max_difference: the largest absolute difference from Keras, of values in [-1, 1]. Where the
-            output is uint8, from Keras' images rounded likewise.
-        mean_difference: the mean absolute difference.
-        picture_difference: the mean absolute difference of the pictures, in steps of 0…255.
-        psnr: the signal-to-noise ratio of the pictures to those of Keras, in decibels, at most
-            100, which stands for identical; of what is no picture, that of the values.
-        frechet: `distance` between its images and those of Keras from the same inputs, `features`,
-            the space, and `images`, how many.
-        float_layers: of the precision "mixed": the layers that compute in float.
-        calibration: of the precisions "int8" and "mixed": what the inputs were.
-        milliseconds_per_image: median on this machine's CPU, on all cores; one image at a time
+        path: the file or folder.
+        network: name of the network, "generator" if the model has one only.
+        weights_sha256: sha256 of the network's weights.
+        format: a name from FORMATS.
+        precision: a name from PRECISIONS.
+        batch: fixed batch size; None if it is free.
+        inputs: name, dtype, shape and meaning of each input.
+        outputs: the same of the output.
+        sha256: sha256 of the file with its metadata; of a folder, see `container.sha256_of`.
+        float_layers: layers that compute in float; None unless the precision is "mixed".
+        calibration: inputs that int8 was calibrated on; None for other precisions.
+        bytes: size; of a SavedModel, of all its files.
+        max_difference: largest absolute difference from Keras, of values in [-1, 1]. A uint8 output
+            is compared with the rounded images of Keras.
+        mean_difference: mean absolute difference.
+        picture_difference: mean absolute difference of the uint8 images, in steps of 0…255.
+        psnr: signal-to-noise ratio to Keras in decibels, of uint8 images, or of the values of
+            points and sentences; at most 100, which stands for identical.
+        frechet: `distance` between the file's images and those of Keras for the same inputs,
+            `features`, the feature space, and `images`, their number.
+        milliseconds_per_image: median on all cores of this machine's CPU; one image at a time
             unless `batch` is larger.
-        inputs: name, dtype and shape of each input, None for a free batch size.
-        outputs: the same of each output, with its range and layout.
     """
 
     path: Path
@@ -43,47 +53,35 @@ class Artifact:
     format: str
     precision: str
     batch: int | None
-    bytes: int
+    inputs: list[dict[str, Any]]
+    outputs: list[dict[str, Any]]
     sha256: str
+    float_layers: list[str] | None
+    calibration: str | None
+    bytes: int
     max_difference: float
     mean_difference: float
     picture_difference: float
     psnr: float
     frechet: Mapping[str, Any]
-    float_layers: tuple[str, ...]
-    calibration: str | None
     milliseconds_per_image: float
-    inputs: tuple[Mapping[str, Any], ...]
-    outputs: tuple[Mapping[str, Any], ...]
 
     def figures(self) -> dict[str, Any]:
-        """What was measured."""
-        return {
-            "bytes": self.bytes,
-            "max_difference": self.max_difference,
-            "mean_difference": self.mean_difference,
-            "picture_difference": self.picture_difference,
-            "psnr": self.psnr,
-            "frechet": dict(self.frechet),
-            "milliseconds_per_image": self.milliseconds_per_image,
-        }
+        """Returns what was measured."""
+        return {name: getattr(self, name) for name in FIGURES}
 
     def listing(self) -> dict[str, Any]:
-        """Its entry in metadata.json."""
-        quantized = {
-            "float_layers": list(self.float_layers) if self.precision == "mixed" else None,
-            "calibration": self.calibration,
-        }
-        return {
-            "file": self.path.name,
-            "network": self.network,
-            "weights_sha256": self.weights_sha256,
-            "format": self.format,
-            "precision": self.precision,
-            "batch": self.batch,
-            "inputs": list(self.inputs),
-            "outputs": list(self.outputs),
-            "sha256": self.sha256,
-            **{key: value for key, value in quantized.items() if value is not None},
-            **self.figures(),
-        }
+        """Returns the entry of the file in metadata.json."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        del values["path"]
+        for name in ("float_layers", "calibration"):
+            if values[name] is None:
+                del values[name]
+        return {"file": self.path.name, **values}
+
+
+def size_of(path: Path) -> int:
+    """Returns the bytes of a file, or of all files in a folder."""
+    if path.is_dir():
+        return sum(item.stat().st_size for item in path.rglob("*") if item.is_file())
+    return path.stat().st_size

@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
-import onnx
-import tensorflow as tf
-import tf2onnx
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from tfgan2.export import ExportError
-from tfgan2.export.subject import Subject
+from tfgan2.export.spec import ExportError
+from tfgan2.runtime.container import seal
+
+if TYPE_CHECKING:
+    import onnx
+
+    from tfgan2.export.exporter import Exporter
+    from tfgan2.export.spec import ExportSpec
 
 OPSET = 17  # tf2onnx refuses 19 and later
 ATTEMPTS = 10
 
 
-def convert(subject: Subject, batch: int | None) -> bytes:
-    """Converts the generator.
+def write(exporter: Exporter, path: Path, metadata: Mapping[str, Any]) -> None:
+    """Writes an ONNX file with its metadata."""
+    path.write_bytes(seal(convert(exporter.spec, metadata["batch"]), metadata, "onnx"))
 
-    Args:
-        subject: what to convert.
-        batch: a fixed batch size; None leaves the dimension free, under the name "batch".
 
-    Returns:
-        The ONNX model.
+def convert(spec: ExportSpec, batch: int | None) -> bytes:
+    """Converts a network to ONNX; a batch of None leaves the dimension free, named "batch".
 
     Raises:
-        ExportError: ONNX has no operator for something; the message names it.
+        ExportError: ONNX lacks an operator, which the message names, or tf2onnx fails.
     """
-    signature = subject.signature(batch)
-    function = tf.function(subject.function(), input_signature=signature, autograph=False)
-    inputs, outputs = subject.describe(batch)
+    import onnx
+    import tensorflow as tf
+    import tf2onnx
+
+    from tfgan2.export.graph import serving_function, signature
+
+    specs = signature(spec, batch)
+    function = tf.function(serving_function(spec), input_signature=specs, autograph=False)
+    inputs, outputs = spec.describe(batch)
     shapes = {item["name"]: item["shape"] for item in [*inputs, *outputs]}
-    # Where sizes are free, tf2onnx 1.17 loses the last node at times, depending on the order of its
-    # sets; the names that it gives next time order them otherwise.
+    # With a free size, tf2onnx 1.17 at times loses the last node, depending on the order of its
+    # sets of names, which are others at the next attempt.
     for _ in range(ATTEMPTS):
-        model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+        model, _ = tf2onnx.convert.from_function(function, input_signature=specs, opset=OPSET)
         ranks = _output_ranks(model)
         if all(ranks.get(item["name"]) in (None, len(item["shape"])) for item in outputs):
             break
@@ -42,54 +52,45 @@ def convert(subject: Subject, batch: int | None) -> bytes:
             "tf2onnx loses the last node of this generator: leave out --format onnx, or fix the "
             "size of its images"
         )
-    # tf2onnx logs what it cannot convert, and leaves TensorFlow's node in the graph.
-    strange = sorted(
-        {
-            node.op_type
-            for node in model.graph.node
-            if not onnx.defs.has(node.op_type, node.domain or "")
-        }
-    )
-    if strange:
+    # tf2onnx only logs what it cannot convert, and leaves TensorFlow's node in the graph.
+    nodes = model.graph.node
+    foreign = {node.op_type for node in nodes if not onnx.defs.has(node.op_type, node.domain or "")}
+    if foreign:
         raise ExportError(
-            f"ONNX has no operator for {', '.join(strange)}: change the layer, or leave out "
-            "--format onnx"
+            f"ONNX has no operator for {', '.join(sorted(foreign))}: change the layer, or leave "
+            "out --format onnx"
         )
     for tensor in [*model.graph.input, *model.graph.output]:
         _set_shape(tensor, shapes[tensor.name])
-    model.graph.name = subject.generator.name
+    model.graph.name = spec.network.name
     onnx.checker.check_model(model)
     return model.SerializeToString()
 
 
 def _output_ranks(model: onnx.ModelProto) -> dict[str, int]:
-    """How many dimensions each output has by the graph, as far as that can be told."""
+    """Infers the number of dimensions of each output from the graph, where that is possible."""
+    import onnx
+
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
     for tensor in bare.graph.output:
         tensor.type.tensor_type.ClearField("shape")
-    inferred = onnx.shape_inference.infer_shapes(bare)
     return {
         tensor.name: len(tensor.type.tensor_type.shape.dim)
-        for tensor in inferred.graph.output
+        for tensor in onnx.shape_inference.infer_shapes(bare).graph.output
         if tensor.type.tensor_type.HasField("shape")
     }
 
 
 def _set_shape(tensor: onnx.ValueInfoProto, shape: list[int | None]) -> None:
     """Replaces what tf2onnx inferred: "unk__78" for the batch, at times for the whole shape."""
+    names = ["batch", "height", "width"]
+    if tensor.name == "image":  # its size is not that of the input
+        names = ["batch", "out_height", "out_width"]
     tensor.type.tensor_type.shape.ClearField("dim")
     for axis, size in enumerate(shape):
         dimension = tensor.type.tensor_type.shape.dim.add()
         if size is None:
-            dimension.dim_param = _name(tensor.name, axis)
+            dimension.dim_param = names[axis]
         else:
             dimension.dim_value = size
-
-
-def _name(tensor: str, axis: int) -> str:
-    """What a free dimension is called: the batch is one, but an image's size is its own."""
-    if not axis:
-        return "batch"
-    edge = ("height", "width")[axis - 1]
-    return f"out_{edge}" if tensor == "image" else edge

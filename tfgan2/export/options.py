@@ -1,108 +1,108 @@
-"""What is asked of an export; needs no model and no TensorFlow."""
+"""The options of an export and what they ask for. Needs no model and no TensorFlow."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tfgan2.errors import UserError, unknown
+from tfgan2.export.formats import FORMATS, PRECISIONS
+from tfgan2.export.layouts import LAYOUTS
+from tfgan2.web import ort
 
-FORMATS = ("saved_model", "tflite", "onnx")
-PRECISIONS = ("float32", "float16", "dynamic", "int8", "mixed")
-"""Of TFLite; the others are float32."""
 OUTPUTS = ("float32", "uint8")
-
-
-class ExportError(UserError):
-    """The generator cannot be exported so, or the file does not do what Keras does."""
+PAGE = "web"
+"""A format besides FORMATS: a web page that runs the ONNX file, see `tfgan2.web`."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is asked of an export.
+    """The options of an export.
 
     Attributes:
-        formats: of FORMATS.
-        precisions: of PRECISIONS; of the TFLite files.
-        batch: a fixed batch size for all; None: 1 for TFLite, which mobile GPUs need, and free
-            for the others.
-        output: of images: "float32" in [-1, 1], or "uint8" in 0…255, rounded by the graph.
-        allow_lossy: keep files, too, whose images are further from those of Keras than a viewer
-            would forgive, see `verify.LEAST_PSNR`.
-        seed: of the inputs that calibrate and of those that verify.
-        images: how many the Fréchet distance takes; None: see `fidelity.default_count`.
+        formats: names from FORMATS, or "web".
+        precisions: names from PRECISIONS, for the TFLite files.
+        batch: fixed batch size of all files; None: 1 for TFLite, free for the others.
+        output: dtype of images: "float32" in [-1, 1], or "uint8" in 0…255, rounded by the graph.
+        allow_lossy: keep files whose images visibly differ from those of Keras, see
+            `verify.LEAST_PSNR`.
+        seed: seed of the inputs that calibrate and verify.
+        images: number of images for the Fréchet distance; None: see `verify.default_count`.
+        dynamic_size: take images of any size; for networks that take images.
+        bundle: also write `bundle/` and `bundle.zip`, see `tfgan2.export.bundle`.
+        layouts: names from LAYOUTS: also write model repositories for other servers.
+        ort_web: folder of the npm package onnxruntime-web for the web page; None: a CDN.
     """
 
-    formats: Sequence[str] = FORMATS
-    precisions: Sequence[str] = ("float32",)
+    formats: Sequence[str] = tuple(FORMATS)
+    precisions: Sequence[str] = PRECISIONS[:1]
     batch: int | None = None
     output: str = "float32"
     allow_lossy: bool = False
     seed: int = 0
     images: int | None = None
-
-    def plan(self) -> list[tuple[str, str]]:
-        """What an export with these options makes.
-
-        Returns:
-            (format, precision) of each artefact, in the order of FORMATS and PRECISIONS.
-
-        Raises:
-            UserError: an unknown name, none at all, a precision that no format takes, a number
-                that is too small.
-        """
-        for kind, names, known in (
-            ("format", self.formats, FORMATS),
-            ("precision", self.precisions, PRECISIONS),
-            ("output", [self.output], OUTPUTS),
-        ):
-            for name in names:
-                if name not in known:
-                    raise unknown(kind, name, known)
-            if not names:
-                raise UserError(f"no {kind} given: choose from {', '.join(known)}")
-        reduced = [name for name in self.precisions if name != "float32"]
-        if reduced and "tflite" not in self.formats:
-            raise UserError(
-                f"precision {reduced[0]} is for tflite only, {' and '.join(self.formats)} "
-                f"{'is' if len(self.formats) == 1 else 'are'} float32: add the format tflite"
-            )
-        if self.batch is not None and self.batch < 1:
-            raise UserError(f"batch must be at least 1, not {self.batch}")
-        if self.images is not None and self.images < 2:
-            raise UserError(f"a Fréchet distance takes at least 2 images, not {self.images}")
-        return [
-            (model_format, precision)
-            for model_format in FORMATS
-            if model_format in self.formats
-            for precision in precisions_of(model_format)
-            if model_format != "tflite" or precision in self.precisions
-        ]
+    dynamic_size: bool = False
+    bundle: bool = False
+    layouts: Sequence[str] = ()
+    ort_web: Path | None = None
 
     @property
     def calibrated(self) -> bool:
-        """Whether a file is made whose precision depends on the inputs it is calibrated on."""
+        """True if a file needs the ranges of activations."""
         return bool({"int8", "mixed"} & set(self.precisions))
 
+    def plan(self) -> list[tuple[str, str]]:
+        """Checks the options.
 
-def precisions_of(model_format: str) -> tuple[str, ...]:
-    """The precisions that a format comes in."""
-    return PRECISIONS if model_format == "tflite" else ("float32",)
+        Returns:
+            (format, precision) of each file, in the order of FORMATS and PRECISIONS.
+
+        Raises:
+            UserError: an unknown name, nothing to write, options that contradict each other, or a
+                number that is too small.
+        """
+        for kind, names, known in (
+            ("format", self.formats, (*FORMATS, PAGE)),
+            ("precision", self.precisions, PRECISIONS),
+            ("output", [self.output], OUTPUTS),
+            ("layout", self.layouts, LAYOUTS),
+        ):
+            _check_names(kind, names, known)
+            if not names and kind != "layout":
+                raise UserError(f"no {kind} given: choose from {', '.join(known)}")
+        if PAGE not in self.formats and self.ort_web is not None:
+            raise UserError("--ort-web needs the web page: add --format web")
+        if self.ort_web is not None:
+            ort.find(self.ort_web)
+        # The page runs the ONNX file.
+        needed = {"onnx" if name == PAGE else name for name in self.formats}
+        formats = [name for name in FORMATS if name in needed]
+        reduced = [name for name in self.precisions if name != "float32"]
+        if reduced and "tflite" not in formats:
+            raise UserError(
+                f"precision {reduced[0]} is for tflite only, {' and '.join(formats)} "
+                f"{'is' if len(formats) == 1 else 'are'} float32: add --format tflite"
+            )
+        for layout in self.layouts:
+            if LAYOUTS[layout].format not in formats:
+                raise UserError(
+                    f"layout {layout} needs {LAYOUTS[layout].format}: "
+                    f"add --format {LAYOUTS[layout].format}"
+                )
+        if self.batch is not None and self.batch < 1:
+            raise UserError(f"batch must be at least 1, not {self.batch}")
+        if self.images is not None and self.images < 2:
+            raise UserError(f"a Fréchet distance needs at least 2 images, not {self.images}")
+        return [
+            (name, precision)
+            for name in formats
+            for precision in FORMATS[name].precisions
+            if name != "tflite" or precision in self.precisions
+        ]
 
 
-def file_name(network: str, model_format: str, precision: str) -> str:
-    """The name of an artefact in the export folder."""
-    if model_format == "saved_model":
-        return "saved_model" if network == "generator" else f"{network}.saved_model"
-    if model_format == "onnx":
-        return f"{network}.onnx"
-    return f"{network}.tflite" if precision == "float32" else f"{network}.{precision}.tflite"
-
-
-def file_names(network: str) -> list[str]:
-    """Every name that an export of a network may use, in the order of FORMATS and PRECISIONS."""
-    return [
-        file_name(network, model_format, precision)
-        for model_format in FORMATS
-        for precision in precisions_of(model_format)
-    ]
+def _check_names(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise unknown(kind, name, known)

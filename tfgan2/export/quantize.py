@@ -1,8 +1,8 @@
-"""TFLite models in lower precision, made of float32 ones by ai-edge-quantizer.
+"""Quantizes float32 TFLite models with ai-edge-quantizer.
 
-TensorFlow's own converter quantizes all or nothing; this one takes a recipe for each operator.
-Both reach the same signal-to-noise ratio on a DCGAN, and this one a better one where TFLite has an
-operator in float only (pix2pix: 51.6 against 48.4 dB).
+TensorFlow's own converter quantizes all or nothing; this one takes a recipe for each operator. Both
+reach the same signal-to-noise ratio on a DCGAN. This one is better if TFLite has an operator in
+float only (pix2pix: 51.6 against 48.4 dB).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,12 @@ from ai_edge_quantizer.qtyping import TFLOperationName
 from ai_edge_quantizer.recipe_manager import RecipeManager
 from ai_edge_quantizer.utils import qsv_utils, tfl_flatbuffer_utils
 
+from tfgan2.export.graph import ROUNDING_SCOPE
 from tfgan2.export.saved_model import SIGNATURE
-from tfgan2.export.subject import PICTURE_SCOPE
 
 Recipe = list[dict[str, Any]]
 
-_WEIGHTS = (
+_WITH_WEIGHTS = (
     TFLOperationName.FULLY_CONNECTED,
     TFLOperationName.CONV_2D,
     TFLOperationName.CONV_2D_TRANSPOSE,
@@ -32,56 +32,53 @@ _WEIGHTS = (
 )
 _ALL = TFLOperationName.ALL_SUPPORTED
 
+GOAL = 35.0
+"""Decibels. "mixed" keeps layers in float until the images are this close to those of Keras."""
+
 
 def float16(model: bytes) -> bytes:
-    """Weights in float16, which the runtime unpacks when it loads the file."""
+    """Stores the weights in float16; the runtime unpacks them when it loads the file."""
     return _quantized(model, _float16_recipe(".*", (_ALL,)))
 
 
 def dynamic(model: bytes) -> bytes:
-    """Weights in int8, activations in float32 between layers."""
+    """Stores the weights in int8; activations are float32 between layers."""
     return _quantized(model, recipe.dynamic_wi8_afp32())
 
 
 class Int8:
-    """A float32 model with the ranges of its activations, to be made int8 in whole or in part.
+    """Makes a float32 model int8, as a whole or in part.
 
-    Inputs and output stay as they are, and so do operators that the quantizer does not know.
+    Inputs and output stay float32, and so do operators that the quantizer does not know.
 
     Attributes:
-        layers: the operators that can be int8, by the Keras layer that they belong to, in the order
-            of the graph.
+        layers: scopes of the operators that can be int8, by Keras layer, in the order of the graph.
     """
 
     def __init__(
         self, model: bytes, batches: Iterable[Mapping[str, np.ndarray]], names: Iterable[str]
     ) -> None:
-        """
-        Args:
-            model: float32.
-            batches: inputs to find the ranges with, by name.
-            names: of the Keras layers.
-        """
+        """Finds the ranges of all activations from batches of inputs by name."""
         self._model = model
         self.layers = _layers(model, set(names))
         manager = RecipeManager()
         manager.load_quantization_recipe(self._recipe())
-        # The default follows the ranges by a moving average, which cuts off what is rare: measured
-        # on a DCGAN of MNIST, 36.7 dB against 46.3.
-        found = calibrator.Calibrator(
+        # The default is a moving average, which cuts off rare values: 36.7 dB against 46.3 on a
+        # DCGAN of MNIST.
+        ranges = calibrator.Calibrator(
             model, num_threads=1, qsv_update_func=qsv_utils.min_max_update
         )
         with contextlib.redirect_stderr(io.StringIO()):  # its progress bar cannot be switched off
-            found.calibrate({SIGNATURE: [dict(batch) for batch in batches]}, manager)
-        self._ranges = found.get_model_qsvs()
+            ranges.calibrate({SIGNATURE: [dict(batch) for batch in batches]}, manager)
+        self._ranges = ranges.get_model_qsvs()
 
     def whole(self, except_for: Sequence[str] = ()) -> bytes:
-        """The model in int8, but for some layers: these compute in float, of float16 weights."""
+        """Returns the model in int8, except for layers in float, whose weights are float16."""
         kept = [scope for layer in except_for for scope in self.layers[layer]]
         return _quantized(self._model, self._recipe(kept), self._ranges)
 
     def only(self, layer: str) -> bytes:
-        """The model in float32, but for one layer in int8."""
+        """Returns the model in float32, except for one layer in int8."""
         one = {**recipe.static_wi8_ai8()[0], "regex": _any_of(self.layers[layer])}
         return _quantized(self._model, [one], self._ranges)
 
@@ -90,19 +87,56 @@ class Int8:
             *recipe.static_wi8_ai8(),
             _none(".*", TFLOperationName.INPUT),
             _none(".*", TFLOperationName.OUTPUT),
-            _none(PICTURE_SCOPE),
+            _none(ROUNDING_SCOPE),
         ]
         if kept:
-            some = _any_of(kept)
-            rules += [_none(some), *_float16_recipe(some, _WEIGHTS)]
+            scopes = _any_of(kept)
+            rules += [_none(scopes), *_float16_recipe(scopes, _WITH_WEIGHTS)]
         return rules
 
 
+def mixed(model: Int8, score: Callable[[bytes], float]) -> tuple[bytes, list[str]]:
+    """Makes a model int8, except for the layers that cause the error.
+
+    Each layer alone is made int8 first, which shows the error that it causes. Then the worst layers
+    are kept in float, as few as reach `GOAL`. At last each of these is made int8 again, the mildest
+    first, if the goal is still reached without it.
+
+    Args:
+        model: a float32 model whose ranges are known.
+        score: signal-to-noise ratio of a model's images to those of Keras, in decibels.
+
+    Returns:
+        The model, and the layers in float in the order of the graph; none if int8 alone will do.
+    """
+    best = model.whole()
+    if score(best) >= GOAL:
+        return best, []
+    ranked = sorted(model.layers, key=lambda layer: score(model.only(layer)))
+    # By bisection: apart from chance, more layers in float are no worse.
+    fewest, most = 1, len(ranked)
+    best = model.whole(ranked)
+    while fewest < most:
+        middle = (fewest + most) // 2
+        candidate = model.whole(ranked[:middle])
+        if score(candidate) >= GOAL:
+            most, best = middle, candidate
+        else:
+            fewest = middle + 1
+    kept = ranked[:most]
+    for layer in reversed(kept.copy()):
+        fewer = [other for other in kept if other != layer]
+        candidate = model.whole(fewer)
+        if score(candidate) >= GOAL:
+            kept, best = fewer, candidate
+    return best, [layer for layer in model.layers if layer in kept]
+
+
 def _quantized(model: bytes, rules: Recipe, ranges: Any = None) -> bytes:
-    made = quantizer.Quantizer(model, rules).quantize(
+    result = quantizer.Quantizer(model, rules).quantize(
         ranges, enable_progress_bar=False, enable_progress_report=False
     )
-    return bytes(made.quantized_model)
+    return bytes(result.quantized_model)
 
 
 def _none(scope: str, operation: TFLOperationName = _ALL) -> dict[str, Any]:
@@ -128,7 +162,7 @@ def _any_of(scopes: Sequence[str]) -> str:
 
 
 def _layers(model: bytes, names: set[str]) -> dict[str, list[str]]:
-    """The scopes of the operators that can be int8, by layer."""
+    """Returns the scopes of the operators that can be int8, by Keras layer."""
     content = tfl_flatbuffer_utils.read_model(model)
     manager = RecipeManager()
     manager.load_quantization_recipe(recipe.static_wi8_ai8())
@@ -138,7 +172,7 @@ def _layers(model: bytes, names: set[str]) -> dict[str, list[str]]:
             code = content.operatorCodes[operator.opcodeIndex].builtinCode
             kind = tfl_flatbuffer_utils.TFL_OP_CODE_TO_NAME.get(code)
             scope = tfl_flatbuffer_utils.get_op_scope(operator, graph.tensors)
-            if kind is None or re.search(PICTURE_SCOPE, scope):
+            if kind is None or re.search(ROUNDING_SCOPE, scope):
                 continue
             chosen, _ = manager.get_quantization_configs(kind, scope)
             if chosen != quantizer.AlgorithmName.NO_QUANTIZE:
@@ -147,17 +181,13 @@ def _layers(model: bytes, names: set[str]) -> dict[str, list[str]]:
 
 
 def layer_of(scope: str, kind: TFLOperationName, names: set[str]) -> str:
-    """The Keras layer that an operator belongs to.
+    """Returns the Keras layer of an operator after the models around it, "encoder/conv2d".
 
     Args:
-        scope: the names of what it makes, "model_1/re_lu_1/Relu;model_1/conv2d_1/Add;", those of
-            all operators that were fused into it.
-        kind: the operator.
-        names: of the layers that there are; a scope is a layer's name with a number behind.
-
-    Returns:
-        The layer's name, after those of the models that it stands in, "encoder/conv2d"; the
-        operator's own where no layer is named.
+        scope: names of the operator's outputs, "model_1/re_lu_1/Relu;model_1/conv2d_1/Add;": those
+            of all operators that were fused into it.
+        kind: the operator, whose name is returned if the scope names no layer.
+        names: names of the Keras layers; a scope has them with a number appended.
     """
     paths = []
     for part in scope.strip(";").split(";"):
@@ -165,7 +195,7 @@ def layer_of(scope: str, kind: TFLOperationName, names: set[str]) -> str:
         path = "/".join(step for step in known if step in names)
         if path:
             paths.append(path)
-    if kind in _WEIGHTS:
-        # What follows is fused into it: of several the one that has the weights.
+    if kind in _WITH_WEIGHTS:
+        # Later layers are fused into the one with the weights.
         paths = [path for path in paths if re.search("conv|dense", path)] or paths
     return paths[-1] if paths else kind.value.lower()

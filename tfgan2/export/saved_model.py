@@ -1,44 +1,61 @@
-"""The SavedModel: weights and one serving signature, nothing that only training needs."""
+"""SavedModel: the weights and one serving signature, nothing that only training needs."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
-from tfgan2.export.subject import Subject
+from tfgan2.runtime.backends import Backend
+from tfgan2.runtime.container import METADATA_FILE
+
+if TYPE_CHECKING:
+    from tfgan2.export.exporter import Exporter
+    from tfgan2.export.spec import ExportSpec
 
 SIGNATURE = "serving_default"
+EXTRA = "assets.extra"
+"""The folder that the SavedModel format leaves for files of one's own."""
 
 
-def write(subject: Subject, path: Path, batch: int | None) -> None:
-    """Writes a SavedModel with one signature, "serving_default".
+def write(exporter: Exporter, path: Path, metadata: Mapping[str, Any]) -> None:
+    """Writes a SavedModel folder with its metadata."""
+    save(exporter.spec, path, metadata["batch"])
+    (path / EXTRA).mkdir()
+    text = json.dumps(metadata, indent=1, ensure_ascii=False)
+    (path / EXTRA / METADATA_FILE).write_text(text, encoding="utf-8")
 
-    Args:
-        subject: what to write.
-        path: a folder that does not exist.
-        batch: a fixed batch size, or None.
-    """
+
+def save(spec: ExportSpec, path: Path, batch: int | None) -> None:
+    """Writes a SavedModel to a new folder, with the one signature "serving_default"."""
+    import tensorflow as tf
+
+    from tfgan2.export.graph import serving_function, signature
+
     # Not keras.export.ExportArchive: it stores every weight twice.
     module = tf.Module()
-    module.variables_kept = [variable.value for variable in subject.generator.variables]
+    module.kept_variables = [variable.value for variable in spec.network.variables]
     function = tf.function(
-        subject.function(), input_signature=subject.signature(batch), autograph=False
+        serving_function(spec), input_signature=signature(spec, batch), autograph=False
     )
     tf.saved_model.save(module, str(path), {SIGNATURE: function.get_concrete_function()})
 
 
-class SavedModel:
-    """A SavedModel on the CPU: input arrays by name in, output arrays by name out."""
+def open_folder(path: Path) -> Backend:
+    """Opens a SavedModel on the CPU."""
+    import tensorflow as tf
 
-    def __init__(self, path: Path) -> None:
-        with tf.device("/CPU:0"):
-            self.model = tf.saved_model.load(str(path))  # kept: it owns the signature's variables
-        self.signature = self.model.signatures[SIGNATURE]
+    with tf.device("/CPU:0"):
+        model = tf.saved_model.load(str(path))
 
-    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         with tf.device("/CPU:0"):
             tensors = {name: tf.constant(array) for name, array in inputs.items()}
-            return {name: value.numpy() for name, value in self.signature(**tensors).items()}
+            # Looked up in `model`, which owns the variables of the signature.
+            outputs = model.signatures[SIGNATURE](**tensors)
+            return {name: value.numpy() for name, value in outputs.items()}
+
+    return run

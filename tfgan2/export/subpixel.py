@@ -1,10 +1,10 @@
-"""Transposed convolutions as what they are: a convolution for each phase of the output.
+"""Transposed convolutions as one convolution for each phase of the output.
 
-Inserting zeros and convolving, as the operator is defined, multiplies mostly by zero. XNNPACK's own
-remedy is slow where few channels come out, as in a generator's last layer. One convolution that
-makes all phases as channels, then depth-to-space, computes the same sums in the same number of
-multiplications: measured in LiteRT, float32, one thread, it takes 0.6 to 0.9 of the time, and 0.1
-for the last layers of generators.
+By definition, a transposed convolution inserts zeros and convolves: it multiplies mostly by zero.
+XNNPACK's own remedy is slow with few output channels, as in a generator's last layer. One
+convolution that computes all phases as channels, then depth-to-space, gives the same sums with the
+same number of multiplications. Measured in LiteRT, float32, one thread, it takes 0.6 to 0.9 of the
+time, and 0.1 for the last layers of generators.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ class _Subpixel(keras.layers.Conv2DTranspose):
         return outputs if self.activation is None else self.activation(outputs)
 
 
-def fitting(network: keras.Model) -> list[keras.layers.Layer]:
-    """The transposed convolutions whose kernel is a multiple of their stride.
+def replaceable(network: keras.Model) -> list[keras.layers.Layer]:
+    """Returns the transposed convolutions whose kernel size is a multiple of their stride.
 
-    Others would multiply by added zeros, which costs what is won and makes the file larger.
+    Others would multiply by padding, which costs what is gained and makes the file larger.
     """
     return [
         layer
         for layer in network._flatten_layers(include_self=False, recursive=True)
-        if type(layer) is keras.layers.Conv2DTranspose and _fits(layer)
+        if type(layer) is keras.layers.Conv2DTranspose and _is_replaceable(layer)
     ]
 
 
 @contextlib.contextmanager
 def rewritten(network: keras.Model) -> Iterator[None]:
-    """Within the block, those of `fitting` compute by phases."""
-    layers = fitting(network)
+    """Computes the replaceable layers by phases within the block."""
+    layers = replaceable(network)
     try:
         for layer in layers:
             layer.__class__ = _Subpixel
@@ -51,7 +51,7 @@ def rewritten(network: keras.Model) -> Iterator[None]:
             layer.__class__ = keras.layers.Conv2DTranspose
 
 
-def _fits(layer: keras.layers.Conv2DTranspose) -> bool:
+def _is_replaceable(layer: keras.layers.Conv2DTranspose) -> bool:
     (size, *sizes), (stride, *strides) = layer.kernel_size, layer.strides
     return (
         sizes == [size]
@@ -66,27 +66,27 @@ def _fits(layer: keras.layers.Conv2DTranspose) -> bool:
 
 
 def conv_transpose(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
-    """`tf.nn.conv2d_transpose` with "SAME" padding, by phases.
+    """Computes `tf.nn.conv2d_transpose` with "SAME" padding by phases.
 
     Args:
         inputs: shape (B, H, W, C).
-        kernel: shape (size, size, made, C); size must be a multiple of stride.
-        stride: in both directions.
+        kernel: shape (size, size, filters, C); size must be a multiple of stride.
+        stride: stride in both directions.
 
     Returns:
-        Shape (B, stride * H, stride * W, made).
+        Shape (B, stride * H, stride * W, filters).
     """
     taps = kernel.shape[0] // stride
-    made, channels = kernel.shape[2:]
-    # Row stride * a + r of the kernel is what phase r takes of the a-th input before; a
-    # convolution counts them from the other end.
-    phases = tf.reshape(kernel, (taps, stride, taps, stride, made, channels))
+    filters, channels = kernel.shape[2:]
+    # Phase r takes row stride * a + r of the kernel for the a-th input before; a convolution counts
+    # its rows from the other end.
+    phases = tf.reshape(kernel, (taps, stride, taps, stride, filters, channels))
     phases = tf.transpose(tf.reverse(phases, (0, 2)), (0, 2, 5, 1, 3, 4))
-    filters = tf.reshape(phases, (taps, taps, channels, -1))
+    kernels = tf.reshape(phases, (taps, taps, channels, -1))
     around = [[0, 0], [taps - 1, taps - 1], [taps - 1, taps - 1], [0, 0]]
-    outputs = tf.nn.conv2d(tf.pad(inputs, around), filters, 1, "VALID")
+    outputs = tf.nn.conv2d(tf.pad(inputs, around), kernels, 1, "VALID")
     outputs = tf.nn.depth_to_space(outputs, stride)
-    # This is the whole transposed convolution; SAME leaves its borders out.
+    # "SAME" leaves out the borders of the full transposed convolution.
     before = (kernel.shape[0] - stride) // 2
     after = kernel.shape[0] - stride - before
     return outputs[:, before : -after or None, before : -after or None] if after else outputs

@@ -1,30 +1,145 @@
-"""TFLite in float32: from a SavedModel, built-in operators only."""
+"""TFLite with built-in operators only, in each precision."""
 
 from __future__ import annotations
 
+import contextlib
 import re
+import tempfile
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import tensorflow as tf
+import numpy as np
 
-from tfgan2.export import ExportError
-from tfgan2.runtime.backends import first_line
+from tfgan2.errors import UserError
+from tfgan2.export import saved_model
+from tfgan2.export.examples import calibration_count, draw_inputs
+from tfgan2.export.spec import ExportError
+from tfgan2.images import to_uint8
+from tfgan2.metrics import psnr
+from tfgan2.runtime.backends import LiteRT, first_line, in_batches
+from tfgan2.runtime.container import seal
+
+if TYPE_CHECKING:
+    from tfgan2.export.exporter import Exporter
+    from tfgan2.export.quantize import Int8
+    from tfgan2.export.spec import ExportSpec
+
+SCORED_VALUES = 2**16
+"""Values that each step of the search for layers compares."""
 
 
-def convert(saved_model: Path) -> bytes:
-    """Converts a SavedModel, whose signature has a fixed batch size.
-
-    Args:
-        saved_model: its folder.
-
-    Returns:
-        The TFLite model.
+def write(exporter: Exporter, path: Path, metadata: dict[str, Any]) -> None:
+    """Writes a TFLite file with its metadata; of "mixed" these name the layers in float.
 
     Raises:
-        ExportError: it would need operators that are not built into TFLite; the message names them.
+        ExportError: TFLite lacks an operator, or the conversion went wrong.
     """
+    model, float_layers = exporter.tflite_models.make(metadata["precision"], path)
+    if float_layers is not None:
+        metadata["float_layers"] = float_layers
+    path.write_bytes(seal(model, metadata, "tflite"))
+
+
+class TFLiteModels:
+    """Makes the TFLite models of a network; what several precisions need is made once."""
+
+    def __init__(self, spec: ExportSpec, batch: int, seed: int) -> None:
+        self._spec = spec
+        self._batch = batch
+        self._seed = seed
+        self._float32: dict[bool, bytes] = {}
+        self._int8: Int8 | None = None
+
+    def make(self, precision: str, path: Path) -> tuple[bytes, list[str] | None]:
+        """Returns the model for a file, and of "mixed" the layers that compute in float.
+
+        Raises:
+            ExportError: TFLite lacks an operator, or the conversion went wrong.
+        """
+        if precision == "float32":
+            return self._in_float32(path, subpixel=True), None
+        from tfgan2.export import quantize
+
+        if precision == "float16":
+            return quantize.float16(self._in_float32(path, subpixel=True)), None
+        # The quantizer knows transposed convolutions, but not depth-to-space.
+        model = self._in_float32(path, subpixel=False)
+        if precision == "dynamic":
+            return quantize.dynamic(model), None
+        if self._int8 is None:
+            names = [layer.name for layer in self._spec.network._flatten_layers()]
+            self._int8 = quantize.Int8(model, self._calibration_batches(), names)
+        if precision == "int8":
+            return self._int8.whole(), None
+        return quantize.mixed(self._int8, self.score)
+
+    def _in_float32(self, path: Path, *, subpixel: bool) -> bytes:
+        """Converts the network, with transposed convolutions rewritten by `subpixel` or not."""
+        from tfgan2.export.subpixel import replaceable, rewritten
+
+        network = self._spec.network
+        subpixel = subpixel and bool(replaceable(network))
+        if subpixel not in self._float32:
+            folder = Path(tempfile.mkdtemp(dir=path.parent)) / "source"
+            with rewritten(network) if subpixel else contextlib.nullcontext():
+                saved_model.save(self._spec, folder, self._batch)
+            model = convert(folder)
+            # LiteRT crashes on what the quantizer makes of weights that are not finite.
+            output = self._run(model, draw_inputs(self._spec, 1, self._seed), path.name)
+            if not np.isfinite(output).all():
+                raise ExportError(f"{path.name} was not kept: its values are not finite")
+            self._float32[subpixel] = model
+        return self._float32[subpixel]
+
+    def _calibration_batches(self) -> Iterator[dict[str, np.ndarray]]:
+        batch = self._batch
+        count = -(-calibration_count(self._spec) // batch) * batch
+        inputs = draw_inputs(self._spec, count, self._seed)
+        for start in range(0, count, batch):
+            yield {name: array[start : start + batch] for name, array in inputs.items()}
+
+    def _run(
+        self, model: bytes, inputs: dict[str, np.ndarray], name: str = "model.tflite"
+    ) -> np.ndarray:
+        try:
+            backend = LiteRT(Path(name), model, 1)
+        except UserError as error:
+            raise ExportError(f"{name} was not kept, it cannot be run: {error}") from error
+        return in_batches(backend, inputs, self._spec.output_name, self._batch)
+
+    @cached_property
+    def _scored(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Inputs to score models with, none that verifies, and the output of Keras."""
+        from tfgan2.export.graph import reference
+
+        size = reference(self._spec, draw_inputs(self._spec, 1, self._seed)).size
+        count = int(np.clip(SCORED_VALUES // size, 2, 32))
+        inputs = draw_inputs(self._spec, count, self._seed)
+        return inputs, reference(self._spec, inputs)
+
+    def score(self, model: bytes) -> float:
+        """Returns the signal-to-noise ratio of a model's output to that of Keras, in decibels."""
+        inputs, reference = self._scored
+        output = self._run(model, inputs)
+        if not np.isfinite(output).all():
+            return 0.0
+        if output.ndim != 4:
+            return psnr(output, reference, float(np.ptp(reference)) or 1.0)
+        return psnr(to_uint8(output), to_uint8(reference), 255.0)
+
+
+def convert(folder: Path) -> bytes:
+    """Converts a SavedModel with a fixed batch size to TFLite in float32.
+
+    Raises:
+        ExportError: it needs operators that are not built into TFLite; the message names them.
+    """
+    import tensorflow as tf
+
     # from_concrete_functions converts Keras 3 models without an error to files that output NaN.
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model))
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     try:
         return converter.convert()
@@ -35,16 +150,15 @@ def convert(saved_model: Path) -> bytes:
                 f"TensorFlow cannot convert this generator to TFLite: {first_line(error)}"
             ) from error
         raise ExportError(
-            f"TFLite has no built-in operator for {', '.join(operators)}, and no phone runs it "
-            "without TensorFlow: change the layer, or export only "
-            "--format saved_model --format onnx"
+            f"TFLite has no built-in operator for {', '.join(operators)}: change the layer, or "
+            "export only --format saved_model --format onnx"
         ) from error
 
 
 def missing_operators(message: str) -> list[str]:
-    """The TensorFlow operators that a converter's error complains about, by name."""
-    found: set[str] = set()
-    for names in re.findall(r"^TF (?:Select|Custom) ops: (.+)$", message, re.MULTILINE):
-        found.update(name.strip() for name in names.split(","))
-    found.update(re.findall(r"'tf\.(\w+)' op is neither a custom op nor a flex op", message))
-    return sorted(found)
+    """Returns the TensorFlow operators that a converter's error names."""
+    names: set[str] = set()
+    for listed in re.findall(r"^TF (?:Select|Custom) ops: (.+)$", message, re.MULTILINE):
+        names.update(name.strip() for name in listed.split(","))
+    names.update(re.findall(r"'tf\.(\w+)' op is neither a custom op nor a flex op", message))
+    return sorted(names)

@@ -1,7 +1,7 @@
 """An exported generator as a web page that runs it in the browser, on the visitor's own device.
 
-The page is plain HTML, CSS and JavaScript modules, in `page/`: what is read there is what is
-served. It runs the very .onnx file with onnxruntime-web. No TensorFlow is imported.
+The page is plain HTML, CSS and JavaScript modules from `page/` and `templates/`. It runs the .onnx
+file itself with onnxruntime-web. No TensorFlow is imported.
 
 from tfgan2 import web
 
@@ -10,13 +10,14 @@ web.write_page("site", "generator.onnx", ort_web="node_modules/onnxruntime-web")
 
 from __future__ import annotations
 
-import html
 import json
 import re
-from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+import jinja2
 
 from tfgan2 import runtime
 from tfgan2.errors import UserError, cannot_write
@@ -33,53 +34,68 @@ FORMAT_VERSION = 1
 
 
 def page_files(onnx: str | Path, ort_web: str | Path | None = None) -> dict[str, bytes]:
-    """The page of an exported file: everything that has to be served, and no more.
+    """Returns all files of an exported file's page.
 
-    All links in it are relative, so it may stand at any address.
+    All links in it are relative, so the page works at any address.
 
     Args:
-        onnx: a file that `tfgan2 export` wrote; `text_encoder.onnx` beside it where it takes texts.
-        ort_web: the installed npm package onnxruntime-web, whose files become part of the page;
-            None: visitors load them from a CDN, in the version and with the hashes that
-            `tfgan2.web.ort` names.
+        onnx: a file that `tfgan2 export` wrote. A generator that takes sentences needs
+            `text_encoder.onnx` beside it.
+        ort_web: folder of the npm package onnxruntime-web, whose files become part of the page;
+            None: visitors load them from a CDN, in the version and with the hashes of
+            `tfgan2.web.ort`.
 
     Returns:
         The content of each file by its path within the folder, with "/"; `index.html` is the page.
 
     Raises:
-        UserError: the file cannot be read or makes no pictures, or `ort_web` holds other things.
+        UserError: the file cannot be read or generates no images, or `ort_web` is another folder.
     """
     onnx = Path(onnx)
-    found = None if ort_web is None else ort.find(Path(ort_web))
+    local = None if ort_web is None else ort.find(Path(ort_web))
     about = _about(onnx)
-    used = ort.references(local=found is not None)
-    about["runtime"] = {
-        kind: {"url": used[name].url, "integrity": used[name].integrity}
-        for kind, name in (("mjs", ort.CODE), ("wasm", ort.BINARY))
-    }
+    used = ort.references(local=local is not None)
+    about["runtime"] = {"mjs": used[ort.CODE], "wasm": used[ort.BINARY]}
     page = {
         item.name: item.read_bytes()
         for item in (resources.files("tfgan2.web") / "page").iterdir()
         if item.is_file()
     }
-    page["index.html"] = _filled(
-        page["index.html"].decode(),
-        {"title": html.escape(about["title"]), "runtime": _tags(used)},
-    ).encode()
+    page["index.html"] = (
+        _template("index.html.j2")
+        .render(
+            title=about["title"],
+            script=used[ort.SCRIPT],
+            code=used[ort.CODE],
+            binary=used[ort.BINARY],
+        )
+        .encode()
+    )
     page["model.onnx"] = onnx.read_bytes()
     page[ABOUT_FILE] = json.dumps(about, indent=1, ensure_ascii=False).encode()
-    if found is not None:
-        page |= {used[name].url: (found / name).read_bytes() for name in ort.FILES}
+    if local is not None:
+        page |= {used[name]["url"]: (local / name).read_bytes() for name in ort.FILES}
     return page
+
+
+@cache
+def _template(name: str) -> jinja2.Template:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("tfgan2.web"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    ).get_template(name)
 
 
 def write_page(
     folder: str | Path, onnx: str | Path, ort_web: str | Path | None = None
 ) -> dict[str, int]:
-    """Writes the page of an exported file to a folder, which then is complete or as it was.
+    """Writes the page of an exported file; if that fails, the folder stays as it was.
 
     Args:
-        folder: where to; a page that stands there is replaced.
+        folder: the folder of the page; an earlier page in it is replaced.
         onnx: as for `page_files`.
         ort_web: likewise.
 
@@ -87,7 +103,7 @@ def write_page(
         The bytes of each file by its path.
 
     Raises:
-        UserError: as `page_files`, or the folder holds other things, or the disk refuses.
+        UserError: as `page_files`, or the folder holds something else, or the disk refuses.
     """
     folder = Path(folder)
     check_folder(folder)
@@ -105,7 +121,7 @@ def write_page(
 
 
 def check_folder(folder: Path) -> None:
-    """Raises a UserError if something stands there that `write_page` did not write."""
+    """Raises a UserError if the folder holds something that `write_page` did not write."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     try:
@@ -113,19 +129,19 @@ def check_folder(folder: Path) -> None:
     except (OSError, ValueError, TypeError):
         ours = False
     if not ours:
-        raise UserError(f"{folder} exists and is no page of tfgan2: remove it, or choose another")
+        raise UserError(f"{folder} exists and is no page of tfgan2: remove it or choose another")
 
 
 def check_shape(shape: tuple[int | None, ...]) -> None:
-    """Raises a UserError if images of this shape, (H, W, C) at its end, cannot be shown."""
+    """Raises a UserError if images of this shape, which ends with (H, W, C), cannot be shown."""
     if is_points(shape):
-        raise UserError("web shows images: this generator makes points in the plane")
+        raise UserError("web shows images, and this generator makes points: use `tfgan2 sample`")
     if shape[-1] not in (1, 3, 4):
-        raise UserError(f"web shows images of 1, 3 or 4 channels: this makes {shape[-1]}")
+        raise UserError(f"web shows images of 1, 3 or 4 channels, not of {shape[-1]}")
 
 
 def _about(onnx: Path) -> dict[str, Any]:
-    """What the page must know of the file."""
+    """Returns what the page needs to know of the file."""
     metadata = runtime.read_metadata(onnx)
     if metadata["format"] != "onnx":
         raise UserError(f"{onnx.name} cannot be run in a browser: give the .onnx file")
@@ -133,8 +149,8 @@ def _about(onnx: Path) -> dict[str, Any]:
     if "words" in inputs:
         raise UserError(f"{onnx.name} encodes texts: give the generator beside it")
     check_shape(tuple(metadata["outputs"][0]["shape"]))
-    flavour, dataset = (metadata.get("about", {}).get(key) for key in ("flavour", "dataset"))
-    parts = [str(part) for part in (flavour, dataset) if part] or [onnx.stem]
+    known = metadata.get("about", {})
+    parts = [str(known[key]) for key in ("flavour", "dataset") if known.get(key)] or [onnx.stem]
     if onnx.stem != "generator" and len(parts) == 2:
         parts.append(onnx.stem.replace("_", " "))  # one of several networks
     about: dict[str, Any] = {
@@ -161,34 +177,13 @@ def _about(onnx: Path) -> dict[str, Any]:
 
 
 def _captions(onnx: Path, generator: runtime.Generator) -> list[dict[str, Any]]:
-    """The captions of a generator that takes texts, each encoded, so that the page needs no
-    encoder."""
+    """Encodes the captions of a generator, so that the page needs no encoder."""
     if not generator.captions:
         return []
     encoder = TextEncoder(*runtime.open_file(onnx.with_name(f"text_encoder{onnx.suffix}")))
     vectors = encoder(generator.captions)
     return [
-        # As text each float32 keeps its value with nine digits.
+        # A float32 keeps its value in nine digits.
         {"text": text, "vector": [float(f"{value:.9g}") for value in vector]}
         for text, vector in zip(generator.captions, vectors, strict=True)
     ]
-
-
-def _tags(used: Mapping[str, ort.File]) -> str:
-    """What index.html loads of onnxruntime-web."""
-    script = used[ort.SCRIPT]
-    if script.integrity:
-        return (
-            f'<script defer src="{script.url}" integrity="{script.integrity}" '
-            'crossorigin="anonymous"></script>'
-        )
-    # The browser shall not wait for the script to ask for what the script will ask for.
-    return (
-        f'<script defer src="{script.url}"></script>\n'
-        f'<link rel="modulepreload" href="{used[ort.CODE].url}">\n'
-        f'<link rel="preload" as="fetch" crossorigin href="{used[ort.BINARY].url}">'
-    )
-
-
-def _filled(template: str, values: Mapping[str, str]) -> str:
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], template)

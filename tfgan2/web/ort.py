@@ -1,8 +1,7 @@
-"""onnxruntime-web: which of its files a page needs, and where they come from."""
+"""onnxruntime-web: the files that a page needs, and where they come from."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from tfgan2.errors import UserError
@@ -13,11 +12,11 @@ SCRIPT, CODE, BINARY = FILES = (
     "ort-wasm-simd-threaded.wasm",
 )
 FOLDER = "ort"
-"""Where they stand in a page's folder."""
+"""Their folder within a page."""
 
 VERSION = "1.30.0"
 CDN = f"https://cdn.jsdelivr.net/npm/onnxruntime-web@{VERSION}/dist"
-# Of the npm package's files, which this CDN serves as they are; a browser refuses any other.
+# Hashes of the npm package's files, which this CDN serves as they are; browsers refuse others.
 INTEGRITY = {
     SCRIPT: "sha384-Bw6URI+Gvoadw0do7/QrSHUC9D1vCYYK5OSqChFyhyV5mzPL4oe2rOAFljAnS8Sq",
     CODE: "sha384-XcXA/MtAf0WpB8e023xQH9CM7RIjiugakT7x99DIwpFf7k56BIFFcAPerIF7FDad",
@@ -25,31 +24,22 @@ INTEGRITY = {
 }
 
 
-@dataclass(frozen=True)
-class File:
-    """A file of onnxruntime-web, as a page refers to it.
+def references(local: bool) -> dict[str, dict[str, str]]:
+    """Returns `url` and `integrity` of each file, for the page.
 
-    Attributes:
-        url: relative to the page, or absolute.
-        integrity: its hash, as browsers check it; "" for a file beside the page.
+    Args:
+        local: files beside the page, with a relative url and no hash, instead of the CDN's.
     """
-
-    url: str
-    integrity: str
-
-
-def references(local: bool) -> dict[str, File]:
-    """By name, the files of the CDN, or those beside the page."""
     if local:
-        return {name: File(f"{FOLDER}/{name}", "") for name in FILES}
-    return {name: File(f"{CDN}/{name}", INTEGRITY[name]) for name in FILES}
+        return {name: {"url": f"{FOLDER}/{name}", "integrity": ""} for name in FILES}
+    return {name: {"url": f"{CDN}/{name}", "integrity": INTEGRITY[name]} for name in FILES}
 
 
 def find(ort_web: Path) -> Path:
-    """The folder that holds the files.
+    """Returns the folder that holds the files.
 
     Args:
-        ort_web: the npm package onnxruntime-web, its `dist`, or the folder it was installed in.
+        ort_web: the npm package onnxruntime-web, its `dist`, or the folder of its `node_modules`.
 
     Raises:
         UserError: they are not there.

@@ -1,4 +1,4 @@
-// What the page shows first, and what it exposes to whoever drives it.
+// Starts the page and exposes its functions.
 
 import { duration, fileSize } from "./controls.js";
 import { loadEngine, readAbout } from "./engine.js";
@@ -29,7 +29,7 @@ async function open() {
   const footer = document.getElementById("footer");
   footer.textContent =
     `Run by onnxruntime-web ${versions.web ?? versions.common}. ` +
-    `Made with tfgan2 ${about.metadata.versions.tfgan2}.`;
+    `Exported with tfgan2 ${about.metadata.versions.tfgan2}.`;
   footer.hidden = false;
   return { ...hooks, milliseconds };
 }

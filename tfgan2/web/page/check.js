@@ -1,4 +1,4 @@
-// No module: it has to run where modules cannot, which is the one thing it is there to tell.
+// Not a module: it reports that modules cannot run here.
 {
   let trouble = "";
   if (location.protocol === "file:") {

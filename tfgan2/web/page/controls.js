@@ -1,4 +1,4 @@
-// Small things that both kinds of page need.
+// Helpers of both kinds of page.
 
 export const byId = (id) => document.getElementById(id);
 
@@ -8,8 +8,8 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-// Work that takes a while and is asked for faster than it goes: what is asked for meanwhile is done
-// once, afterwards, so that a dragged slider never leaves a queue behind.
+// Limits work that is requested faster than it runs: requests in the meantime run once, afterwards,
+// so that a dragged slider leaves no queue.
 export function latest(work) {
   let current = null;
   let again = false;
@@ -29,12 +29,12 @@ export function latest(work) {
   };
 }
 
-// A whole number in a field; null while it holds none.
+// Returns the whole number in a field; null if there is none.
 export function wholeNumber(field) {
   return field.value !== "" && field.checkValidity() ? Number(field.value) : null;
 }
 
-// What pictures took, as a person wants to read it.
+// Formats a duration for people.
 export function duration(milliseconds) {
   const digits = milliseconds < 10 ? 1 : 0;
   return milliseconds < 1000

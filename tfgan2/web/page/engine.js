@@ -1,4 +1,4 @@
-// The exported file, run by onnxruntime-web.
+// Runs the exported file with onnxruntime-web.
 
 import { toBytes } from "./pictures.js";
 
@@ -8,7 +8,7 @@ async function get(path, options) {
   return answer;
 }
 
-// What model.json says; "no-cache" asks whether it has changed since the last visit.
+// Reads model.json; "no-cache" asks whether it has changed since the last visit.
 export const readAbout = async () => (await get("model.json", { cache: "no-cache" })).json();
 
 async function prepareRuntime({ wasm, mjs }) {
@@ -18,7 +18,7 @@ async function prepareRuntime({ wasm, mjs }) {
   const flags = ort.env.wasm;
   ort.env.logLevel = "error";
   if (wasm.integrity) {
-    // From elsewhere: only the very files that were checked when this page was made.
+    // From a CDN: only files with the hashes that this page was written with.
     const [binary, code] = await Promise.all(
       [wasm, mjs].map(async ({ url, integrity }) => (await get(url, { integrity })).arrayBuffer()),
     );
@@ -31,8 +31,8 @@ async function prepareRuntime({ wasm, mjs }) {
   }
 }
 
-// Returns run(inputs): arrays by name to pictures. `inputs`: {name: {data, shape}} of any number of
-// samples, the shape being that of one.
+// Returns run(inputs), which returns images. `inputs` is {name: {list, shape}} with any number of
+// samples and the shape of one.
 export async function loadEngine({ runtime, metadata }) {
   const [model] = await Promise.all([
     get("model.onnx", { cache: "no-cache" }).then((answer) => answer.arrayBuffer()),
@@ -44,7 +44,7 @@ export async function loadEngine({ runtime, metadata }) {
   const types = Object.fromEntries(metadata.inputs.map(({ name, dtype }) => [name, dtype]));
   const Kind = { float32: Float32Array, int32: Int32Array };
 
-  // Samples `start` and the next, as many as the model takes; a fixed batch is filled up.
+  // Runs the model once, from sample `start` on; a fixed batch is filled up.
   async function once(samples, start) {
     const left = Object.values(samples)[0].list.length - start;
     const batch = metadata.batch ?? left;
@@ -74,7 +74,7 @@ export async function loadEngine({ runtime, metadata }) {
     return made;
   }
 
-  // One after the other: a session runs one thing at a time.
+  // A session runs one batch at a time.
   let last = Promise.resolve();
   return (samples) => {
     const made = last.then(() => all(samples));

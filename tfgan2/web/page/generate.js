@@ -1,4 +1,4 @@
-// The page of a generator of latents.
+// The page of a generator that takes latents.
 
 import { byId, duration, latest, make, wholeNumber } from "./controls.js";
 import { along, drawLatents, moved, slerp } from "./latents.js";
@@ -16,10 +16,10 @@ export async function showLatents(about, engine) {
   const [height, width] = metadata.outputs[0].shape.slice(1);
   const latents = (seed, count) => drawLatents(seed, count, dim, distribution);
 
-  // What the main picture is made of. A place is where a slider was put, null where it was not.
+  // What the main image is generated from. A place is the position of a moved slider, else null.
   const state = { seed: 0, index: 0, choice: 0, places: directions.map(() => null) };
 
-  // Pictures of latents, each with a class or caption by its number.
+  // Generates images from latents, each with the number of a class or caption.
   async function pictures(rows, choices) {
     const inputs = { z: { list: rows, shape: [dim] } };
     if (conditional) inputs.label = { list: choices.map((choice) => [choice]), shape: [] };
@@ -42,7 +42,7 @@ export async function showLatents(about, engine) {
   const title = (choice) => (names.length > 1 ? `-${names[choice]}` : "").replace(/\W+/g, "-");
   const fileName = (rest) => `${about.name}-${rest}`;
 
-  // ---- the picture
+  // ---- the image
 
   let shown;
   const draw = latest(async () => {
@@ -59,7 +59,7 @@ export async function showLatents(about, engine) {
     const percent = share >= 0.01 ? `${Math.round(100 * share)}%` : "<1%";
     const input = make("input", { type: "range", min: -limit, max: limit, step: 0.01 });
     const name = make("span", {}, `Direction ${k + 1} `, make("small", {}, percent));
-    name.title = `Makes ${percent} of what small steps of the latent change`;
+    name.title = `${percent} of the change by small steps in the latent space`;
     const value = make("output");
     byId("sliders").append(make("label", { className: "slider" }, name, input, value));
     input.addEventListener("input", () => {
@@ -203,7 +203,7 @@ export async function showLatents(about, engine) {
     const { seed, choice } = state;
     const turns = inTurn();
     const most = Number(byId("count").value);
-    // A column for each class where they fit, so whole rows of them.
+    // A column for each class if they fit, so that rows are whole.
     const lined = turns && names.length <= 12;
     const edge = Math.sqrt(most);
     const columns = lined ? names.length * Math.max(1, Math.round(edge / names.length)) : edge;
@@ -217,7 +217,7 @@ export async function showLatents(about, engine) {
       byId("grid").append(make("button", {}, make("canvas", { width, height })));
     }
     const made = [];
-    // Few at once, so that the page stays alive.
+    // In small batches, so that the page stays responsive.
     const step = Math.max(1, Math.min(16, Math.floor(65536 / (width * height))));
     for (let from = 0; from < count; from += step) {
       const to = Math.min(count, from + step);
@@ -225,7 +225,7 @@ export async function showLatents(about, engine) {
       for (let i = from; i < to; i++) {
         const button = byId("grid").children[i];
         show(button.firstChild, made[i]);
-        button.ariaLabel = `Picture ${i}` + (names.length > 1 ? `, ${names[choices[i]]}` : "");
+        button.ariaLabel = `Image ${i}` + (names.length > 1 ? `, ${names[choices[i]]}` : "");
         button.onclick = () => {
           radios.forEach((radio, number) => (radio.checked = number === choices[i]));
           choose({ seed, index: i, choice: choices[i] });
@@ -246,12 +246,12 @@ export async function showLatents(about, engine) {
     download(grid(made, columns), fileName(`seed-${seed}-grid`));
   });
 
-  // ---- the first time
+  // ---- start
 
   for (const id of ["picture", "middle"]) Object.assign(byId(id), { width, height });
   byId("latents").hidden = false;
   await choose({});
-  // The rest comes when the first picture has been seen.
+  // The rest follows once the first image is shown.
   setTimeout(() => {
     drawWay();
     drawStrip();
@@ -263,7 +263,7 @@ export async function showLatents(about, engine) {
     latents,
     between,
     current,
-    // One picture: {width, height, channels, data} with data 0…255.
+    // Generates one image: {width, height, channels, data} with data 0…255.
     render: (latent, choice = 0) => picture(Float32Array.from(latent), choice),
     shown: () => shown,
   };

@@ -1,11 +1,11 @@
-// The page of a network that makes pictures of pictures.
+// The page of a network that takes images.
 
 import { byId, duration, latest } from "./controls.js";
 import { decode, fitted, show } from "./pictures.js";
 import { download } from "./png.js";
 
-const MOST = 512; // pixels along the longer edge, where any size would do
-const HIDDEN = 128; // grey, as tfgan2.runtime shows what is hidden
+const MOST = 512; // pixels along the longer edge, if the network takes any size
+const HIDDEN = 128; // the grey that tfgan2.runtime shows hidden pixels in
 
 export async function showImages(about, engine) {
   const { metadata } = about;
@@ -17,7 +17,7 @@ export async function showImages(about, engine) {
   const multiple = metadata.multiple ?? 1;
   const facts = byId("image-facts");
 
-  // The picture as it goes in, and 1 for each pixel of it that is hidden.
+  // The input image, and 1 for each of its hidden pixels.
   let taken = null;
   let mask = null;
   let made = null;
@@ -26,7 +26,7 @@ export async function showImages(about, engine) {
     const [rows, columns] = [picture.height, picture.width].map(
       (edge) => (size ? edge : Math.ceil(edge / multiple) * multiple),
     );
-    // Where any size is possible the borders are mirrored up to a multiple, and cut off again.
+    // With a free size, the borders are mirrored up to a multiple and cut off again.
     const mirrored = (i, edge) => (i < edge ? i : 2 * edge - 1 - i);
     const spread = (data, depth, value) => {
       const wide = new Float32Array(rows * columns * depth);
@@ -53,7 +53,7 @@ export async function showImages(about, engine) {
       cut.data.set(row, y * cut.width * cut.channels);
     }
     if (takesMask) {
-      // What is not hidden is the very input.
+      // Pixels that are not hidden stay as they are.
       hidden.forEach((is, i) => {
         if (is) return;
         for (let c = 0; c < channels; c++) cut.data[i * channels + c] = picture.data[i * channels + c];
@@ -71,7 +71,7 @@ export async function showImages(about, engine) {
   const draw = latest(async () => {
     if (!taken) return;
     facts.textContent = "Working…";
-    await new Promise((resolve) => setTimeout(resolve)); // so that it is seen
+    await new Promise((resolve) => setTimeout(resolve)); // so that the browser shows it
     const start = performance.now();
     made = await run(taken, mask);
     const took = performance.now() - start;
@@ -104,9 +104,9 @@ export async function showImages(about, engine) {
     if (event.dataTransfer.files[0]) take(event.dataTransfer.files[0]);
   });
   byId("fit").textContent = size
-    ? `The middle square is cut out and brought to ${size[1]}×${size[0]} pixels.`
-    : `Pictures larger than ${MOST} pixels are made smaller.`;
-  byId("save-image").addEventListener("click", () => download(made, `${about.name}-picture`));
+    ? `The middle square is cut out and scaled to ${size[1]}×${size[0]} pixels.`
+    : `Images larger than ${MOST} pixels are reduced.`;
+  byId("save-image").addEventListener("click", () => download(made, `${about.name}-image`));
 
   // ---- hiding
 
@@ -137,7 +137,7 @@ export async function showImages(about, engine) {
   if (takesMask) {
     const canvas = byId("taken");
     canvas.classList.add("paint");
-    byId("fit").textContent += " Paint over what is to be filled.";
+    byId("fit").textContent += " Paint over what to fill.";
     byId("brush").hidden = false;
     let last = null;
     const place = (event) => [
@@ -175,7 +175,7 @@ export async function showImages(about, engine) {
     byId("clear").addEventListener("click", change(() => mask.fill(0)));
   }
 
-  // ---- the first time
+  // ---- start
 
   const [rows, columns] = size ?? [256, 256];
   Object.assign(byId("taken"), { width: columns, height: rows });
@@ -187,7 +187,7 @@ export async function showImages(about, engine) {
     take,
     taken: () => ({ ...taken, mask }),
     made: () => made,
-    // One picture of another: {width, height, channels, data}, and which pixels of it are hidden.
+    // Translates one image, {width, height, channels, data}, with its hidden pixels.
     render: (picture, hidden) => run(picture, hidden),
   };
 }

@@ -1,5 +1,5 @@
-// The latents of a seed, bit for bit those of NumPy's default_rng(seed) as tfgan2 draws them, so
-// that a seed shows the same picture here, in `tfgan2 generate` and over HTTP.
+// Draws the latents of a seed, bit for bit those of NumPy's default_rng(seed) in tfgan2, so that a
+// seed gives the same image here, in `tfgan2 generate` and over HTTP.
 
 const MASK_32 = (1n << 32n) - 1n;
 const MASK_64 = (1n << 64n) - 1n;

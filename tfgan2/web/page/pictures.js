@@ -1,6 +1,6 @@
-// Pictures: {width, height, channels, data}, data being bytes 0…255, row by row, channel by channel.
+// Images are {width, height, channels, data}; data holds bytes 0…255 in the order of NHWC.
 
-// What a file makes as bytes: values in [-1, 1], or the bytes of one that rounds by itself.
+// Converts the output of a file to bytes: values in [-1, 1], or bytes already.
 export function toBytes(values) {
   if (values instanceof Uint8Array) return new Uint8ClampedArray(values);
   // A clamped array rounds half to even, as NumPy's rint does.
@@ -15,7 +15,7 @@ export function show(canvas, picture) {
     shown.data[4 * i + 3] = channels === 4 ? data[i * 4 + 3] : 255;
   }
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-  // Small ones are looked at pixel by pixel, large ones as photographs.
+  // Small images show their pixels, large ones are smoothed.
   canvas.classList.toggle("crisp", Math.max(width, height) <= 64);
   canvas.getContext("2d").putImageData(shown, 0, 0);
 }
@@ -41,17 +41,17 @@ export function grid(pictures, columns, padding = 2) {
   return whole;
 }
 
-// A picture file, upright, its numbers left as they are: no colour profile is applied.
+// Decodes an image file, upright, without applying a colour profile.
 export async function decode(file) {
   try {
     return await createImageBitmap(file, { colorSpaceConversion: "none" });
   } catch {
-    throw new Error(`${file.name || "This file"} is no picture that this browser can read.`);
+    throw new Error(`${file.name || "This file"} is not an image that this browser can read.`);
   }
 }
 
-// A decoded picture as the network takes it. With `size` its middle square is cut out and scaled;
-// without, it is scaled down to `most` pixels where it is larger.
+// Fits a decoded image to the network: with `size`, its middle square is cut out and scaled;
+// without, an image larger than `most` pixels is reduced.
 export async function fitted(bitmap, { size, most, channels }) {
   const edge = Math.min(bitmap.width, bitmap.height);
   const scale = Math.min(1, most / Math.max(bitmap.width, bitmap.height));
@@ -66,7 +66,7 @@ export async function fitted(bitmap, { size, most, channels }) {
     context.fillStyle = "white"; // transparency is laid on white
     context.fillRect(0, 0, width, height);
   }
-  // Cut before scaling: the scaling would mix in what lies beside.
+  // Cut before scaling, which would mix in neighbouring pixels.
   context.drawImage(await createImageBitmap(bitmap, ...cut), 0, 0, width, height);
   const rgba = context.getImageData(0, 0, width, height).data;
   const data = new Uint8ClampedArray(width * height * channels);

@@ -1,4 +1,4 @@
-// Pictures as PNG files with exactly these pixels. Not through a canvas: that premultiplies by
+// Encodes images as PNG with exactly these pixels. Not through a canvas: that premultiplies by
 // alpha, and some browsers add noise to what is read from it.
 
 const CRC = Uint32Array.from({ length: 256 }, (_, n) => {
@@ -19,7 +19,7 @@ function chunk(name, body) {
   return bytes;
 }
 
-// `picture`: width, height, channels (1, 3 or 4), data: bytes, row by row.
+// The argument is an image: width, height, channels (1, 3 or 4), data: bytes, row by row.
 export async function png({ width, height, channels, data }) {
   const header = new Uint8Array(13);
   const view = new DataView(header.buffer);

@@ -1,0 +1,192 @@
+"""Checks a specification and computes with its network, in TensorFlow."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfgan2.errors import UserError
+from tfgan2.export.spec import ExportError, ExportSpec
+from tfgan2.images import from_uint8, is_points, to_uint8
+
+# The inputs that the runtime can feed: name -> (shape without the batch in words, rank, dtype).
+INPUTS = {
+    "z": ("(latent_dim,)", 1, "float32"),
+    "label": ("()", 0, "int32"),
+    "text": ("(dim,)", 1, "float32"),
+    "input": ("(height, width, channels)", 3, "float32"),
+    "mask": ("(height, width, 1)", 3, "float32"),
+    "words": ("(length,)", 1, "int32"),
+}
+COMBINATIONS = (("z",), ("z", "label"), ("z", "text"), ("input",), ("input", "mask"), ("words",))
+ROUNDING_SCOPE = "to_uint8"
+"""Part of the names of the operators that round; the quantizer leaves these in float."""
+
+_REDUCED = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
+
+
+def checked(spec: ExportSpec) -> ExportSpec:
+    """Returns the specification with its network in float32, once it is known to be exportable.
+
+    Class names of a network without labels are dropped, and so is the rounding of a text encoder.
+
+    Raises:
+        UserError: the inputs or outputs fit no format, labels have no names, or points are to be
+            rounded.
+    """
+    network = spec.network
+    if not getattr(network, "inputs", None):
+        raise UserError("only a generator built from keras.Input can be exported")
+    names = spec.input_names
+    if sorted(names) not in [sorted(combination) for combination in COMBINATIONS]:
+        allowed = "; ".join(" and ".join(combination) for combination in COMBINATIONS)
+        raise UserError(f"a generator's inputs must be {allowed}; not {', '.join(names)}")
+    for item in network.inputs:
+        shape, rank, dtype = INPUTS[item.name]
+        # A network under a float16 policy has float16 inputs; the copy in float32 has not.
+        wrong_dtype = item.dtype != dtype and not (dtype == "float32" and item.dtype in _REDUCED)
+        fixed = item.shape[1:] if rank < 3 else item.shape[3:]
+        if len(item.shape) != rank + 1 or None in fixed or wrong_dtype:
+            raise UserError(
+                f"the input {item.name} must be {dtype} of shape {shape}, "
+                f"not {item.dtype} of shape {tuple(item.shape[1:])}"
+            )
+    if "label" in names and not spec.class_names:
+        raise UserError("a generator with labels needs the names of its classes")
+    rank = 1 if "words" in names else 3
+    if len(network.outputs) != 1 or len(network.outputs[0].shape) != rank + 1:
+        raise UserError("a generator must have one output of shape (height, width, channels)")
+    if None in network.outputs[0].shape[1:] and not spec.has_free_size:
+        raise UserError("a generator's output must have a fixed shape")
+    if spec.uint8 and is_points(network.outputs[0].shape):
+        raise UserError("points have no uint8 form: leave the output float32")
+    return replace(
+        spec,
+        network=in_float32(network),
+        class_names=tuple(spec.class_names) if "label" in names else (),
+        uint8=spec.uint8 and "words" not in names,
+    )
+
+
+def in_float32(network: keras.Model) -> keras.Model:
+    """Returns the same network under the float32 policy; itself if it has no other.
+
+    A graph traced under a mixed policy converts to TFLite without an error and cannot be run.
+    """
+    layers = network._flatten_layers(include_self=True, recursive=True)
+    if all(layer.dtype_policy.name not in _REDUCED for layer in layers):
+        return network
+    classes = {type(layer).__name__: type(layer) for layer in network._flatten_layers()}
+    # Keras builds models under the global policy, whatever that of their layers.
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        with keras.saving.custom_object_scope(classes):
+            copy = type(network).from_config(_without_reduced(network.get_config()))
+    finally:
+        keras.config.set_dtype_policy(before)
+    for new, old in zip(copy.weights, network.weights, strict=True):
+        # Not set_weights: NumPy itself does not know bfloat16.
+        new.assign(keras.ops.cast(old.value, new.dtype))
+    return copy
+
+
+def _without_reduced(config: Any) -> Any:
+    """Replaces every reduced dtype policy in a configuration, nested layers included."""
+    if isinstance(config, dict):
+        return {
+            key: "float32" if key == "dtype" and _is_reduced(value) else _without_reduced(value)
+            for key, value in config.items()
+        }
+    if isinstance(config, list | tuple):
+        return type(config)(_without_reduced(item) for item in config)
+    return config
+
+
+def _is_reduced(dtype: Any) -> bool:
+    if isinstance(dtype, dict):  # a serialised DTypePolicy
+        dtype = dtype.get("config", {}).get("name")
+    return getattr(dtype, "name", dtype) in _REDUCED
+
+
+def signature(spec: ExportSpec, batch: int | None) -> list[tf.TensorSpec]:
+    """Returns the inputs as TensorFlow describes them."""
+    return [
+        tf.TensorSpec((batch, *item.shape[1:]), item.dtype, item.name)
+        for item in spec.network.inputs
+    ]
+
+
+def serving_function(spec: ExportSpec) -> Callable[..., dict[str, tf.Tensor]]:
+    """Returns what the files compute: inputs in order to a dict, whose key names the output."""
+
+    def serve(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        output = _call(spec, inputs)
+        return {spec.output_name: round_to_uint8(output) if spec.uint8 else output}
+
+    return serve
+
+
+def round_to_uint8(images: tf.Tensor) -> tf.Tensor:
+    """Computes `tfgan2.images.to_uint8` to the last bit: both round halves to even."""
+    with tf.name_scope(ROUNDING_SCOPE):
+        levels = tf.round((images + 1.0) * 127.5)
+        return tf.cast(tf.clip_by_value(levels, 0.0, 255.0), tf.uint8)
+
+
+def _call(spec: ExportSpec, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
+    return spec.network(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
+
+
+def reference(spec: ExportSpec, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Returns the output of Keras, float32, shape (N, H, W, C) or (N, dim).
+
+    Computed on the CPU: the TensorFloat-32 of GPUs is less precise than float32 files must be.
+    """
+    with tf.device("/CPU:0"):
+        return _call(spec, [tf.constant(inputs[name]) for name in spec.input_names]).numpy()
+
+
+def keras_backend(spec: ExportSpec, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Runs Keras like the backends of `tfgan2.runtime`: arrays by name in and out."""
+    return {spec.output_name: reference(spec, inputs)}
+
+
+def expected(spec: ExportSpec, output: np.ndarray) -> np.ndarray:
+    """Returns what a file should give for an output of Keras: rounded, and in [-1, 1] again."""
+    return from_uint8(to_uint8(output)) if spec.uint8 else output
+
+
+def deterministic_reference(spec: ExportSpec, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Returns `reference` after two calls that agree.
+
+    Raises:
+        ExportError: the output is not finite, or differs from call to call.
+    """
+    first, second = reference(spec, inputs), reference(spec, inputs)
+    if not np.isfinite(first).all():
+        raise ExportError(
+            "the generator's own images are not finite: export a checkpoint from before it diverged"
+        )
+    # CPU kernels may sum in another order from call to call; random numbers differ far more.
+    if np.max(np.abs(first - second)) >= 1e-5:
+        raise ExportError(
+            "the generator draws random numbers inside, so no file can be verified: "
+            "make its noise an input"
+        )
+    return first
+
+
+def weights_sha256(spec: ExportSpec) -> str:
+    """Returns the sha256 of all weights in order, with their shapes."""
+    digest = hashlib.sha256()
+    for weight in spec.network.get_weights():
+        digest.update(str(weight.shape).encode())
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()
