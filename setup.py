@@ -44,6 +44,7 @@ setup(
     packages=find_packages(include=["tfgan2", "tfgan2.*"]),
     package_data={
         "tfgan2": ["py.typed"],
+        "tfgan2.evaluation": ["templates/*"],
         "tfgan2.export": ["templates/*"],
         "tfgan2.web": ["page/*", "templates/*"],
     },

@@ -1,11 +1,11 @@
-"""Which flavours find all modes of ring8 and grid25, and how good are their samples?
+"""Measures which flavours find all modes of ring8 and grid25, and how good their samples are.
 
 python benchmarks/points.py --out docs/results/points
 
-Five seeds per flavour, 2,500 samples each; a sample is good within three standard deviations of its
-mode, and a mode is found if it has a good sample. A cell, that is a flavour on one of the two, is
-kept when it is finished (`OUT/ring8-gan.json`), so the table can be made in several sittings;
-`--jobs 2` works on two cells at a time. `--table` prints the table of what is there.
+Five seeds per flavour, 2,500 samples each. A sample is good within three standard deviations of its
+mode; a mode is found if it has a good sample. A finished cell, which is a flavour on one of the
+datasets, is kept (`OUT/ring8-gan.json`), so the table can be made in several sittings. `--jobs 2`
+works on two cells at a time. `--table` only prints the table of the finished cells.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SEEDS = 5
 SAMPLES = 2_500
 RATES = "generator_learning_rate=1e-3 discriminator_learning_rate=1e-3"
 LABELLED = "generator_learning_rate=5e-4 discriminator_learning_rate=5e-4"
-# Flavour, and what it is given besides latent_dim=2; a word more names a variant.
+# Flavour, and its hyperparameters besides latent_dim=2.
 ROWS = {
     "gan": ("gan", RATES),
     "gan, packing 2": ("gan", f"{RATES} packing=2"),
@@ -59,7 +59,7 @@ PUBLISHED = {
 
 
 def command(row: str, data: str, seed: int) -> list[str]:
-    """What `tfgan2` is told."""
+    """Returns the arguments of `tfgan2`."""
     flavour, settings = ROWS[row]
     words = ["fit", flavour, "--dataset", data, "--steps", str(OTHER_STEPS.get(row, STEPS))]
     words += ["--batch-size", "256", "--no-xla", "--seed", str(seed)]
@@ -69,13 +69,13 @@ def command(row: str, data: str, seed: int) -> list[str]:
 
 
 def cell(row: str, data: str) -> dict[str, object]:
-    """Trains a row's flavour with every seed; in this process, one after the other."""
+    """Trains the flavour of a row with every seed in this process, one after the other."""
     import numpy as np
 
     from tfgan2 import cli
     from tfgan2.data.points import quality
 
-    found = []
+    results = []
     start = time.perf_counter()
     for seed in range(SEEDS):
         with tempfile.TemporaryDirectory() as folder:
@@ -87,15 +87,15 @@ def cell(row: str, data: str) -> dict[str, object]:
             if cli.run([str(word) for word in words]):
                 sys.exit(f"{row} on {data}, seed {seed}: sampling failed")
             result = quality(np.load(npz)["points"], data)
-            found.append({"modes": result.modes_found, "good": round(result.good, 4)})
+            results.append({"modes": result.modes_found, "good": round(result.good, 4)})
     return {
         "row": row,
         "data": data,
         "command": " ".join(["tfgan2", *command(row, data, 0)]),
         "seconds": round((time.perf_counter() - start) / SEEDS),
-        "modes": mean(item["modes"] for item in found),
-        "good": round(mean(item["good"] for item in found), 4),
-        "seeds": found,
+        "modes": mean(item["modes"] for item in results),
+        "good": round(mean(item["good"] for item in results), 4),
+        "seeds": results,
     }
 
 
@@ -104,7 +104,7 @@ def path_of(out: Path, row: str, data: str) -> Path:
 
 
 def table(out: Path) -> str:
-    """The finished cells beside the published rows, as a table in Markdown."""
+    """Returns a table in Markdown with the finished cells and the published rows."""
     lines = [
         "| | ring8 modes | ring8 good | grid25 modes | grid25 good | seconds |",
         "|---|---|---|---|---|---|",
@@ -128,16 +128,16 @@ def table(out: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("docs/results/points"))
-    parser.add_argument("--rows", help="some rows, with | between them; default: all")
-    parser.add_argument("--data", choices=DATA, help="one of the two; default: both")
+    parser.add_argument("--rows", help="rows, separated by |; default: all")
+    parser.add_argument("--data", choices=DATA, help="default: both")
     parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
-    parser.add_argument("--table", action="store_true", help="print the table and end")
+    parser.add_argument("--table", action="store_true", help="only print the table")
     parser.add_argument("--cell", nargs=2, metavar=("ROW", "DATA"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.cell:
         row, data = options.cell
-        found = cell(row, data)
-        path_of(options.out, row, data).write_text(json.dumps(found, indent=2) + "\n")
+        result = cell(row, data)
+        path_of(options.out, row, data).write_text(json.dumps(result, indent=2) + "\n")
         return
     options.out.mkdir(parents=True, exist_ok=True)
     rows = options.rows.split("|") if options.rows else list(ROWS)
@@ -148,7 +148,7 @@ def main() -> None:
         path = path_of(options.out, row, data)
         if path.exists() or options.table:
             return
-        # One thread each: operations this small do not gain from more.
+        # Operations this small do not gain from more threads.
         environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "OMP_NUM_THREADS": "1"}
         words = [sys.executable, __file__, "--out", options.out, "--cell", row, data]
         subprocess.run(words, check=True, env=environment, stdout=subprocess.DEVNULL)

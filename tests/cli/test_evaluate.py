@@ -207,10 +207,10 @@ def test_runs_side_by_side(
         ("evaluate RUN --checkpoint 77", "choose from newest, 2, 4, 6"),
         ("evaluate RUN --count 5 --metrics prdc", "more than 5"),
         ("evaluate RUN --image-size 8", "leave --image-size out"),
-        ("evaluate RUN --out RUN", "is no result"),
+        ("evaluate RUN --out RUN", "holds no result"),
         ("evaluate RUN --out RUN/config.json", "is a file"),
         ("evaluate RUN RUN --dataset digits", "not both"),
-        ("evaluate RUN/checkpoints", "by what"),
+        ("evaluate RUN/checkpoints", "no reference data"),
         ("evaluate RUN RUN/checkpoints", "no pictures"),
         ("compare RUN", "two"),
         ("compare RUN RUN", "given twice"),
@@ -219,7 +219,7 @@ def test_runs_side_by_side(
         ("fit dcgan --dataset digits --best-metric fid", "evaluate_every is missing"),
         ("fit dcgan --dataset digits --evaluate-every 5 --best-metric fit", "did you mean 'fid'"),
         ("fit dcgan --dataset digits --evaluate-every 0", "evaluate_every must be at least 1"),
-        ("fit gan --dataset ring8 --evaluate-every 5 --evaluate-metrics fid", "by their modes"),
+        ("fit gan --dataset ring8 --evaluate-every 5 --evaluate-metrics fid", "modes only"),
         (
             "fit gan --dataset digits --evaluate-every 5 --evaluate-features pixels "
             "--best-metric label_accuracy",

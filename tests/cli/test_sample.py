@@ -91,7 +91,7 @@ def test_points_are_scattered(points: Path, tmp_path: Path) -> None:
         ("sample {conditional} --latents none.npy", "none.npy does not exist"),
         ("sample {conditional} --latents none.npy --count 3", "either --count or --latents"),
         ("sample {points} --out p.gif", "points cannot be animated"),
-        ("sample {points} --out folder", "points make no pictures one by one"),
+        ("sample {points} --out folder", "points cannot be written as single images"),
         ("fit cgan --dataset faces", "cgan needs a dataset with labels, faces has none"),
         ("fit gan --dataset digits --set packing=3", "cannot be packed by 3"),
         ("fit gan --dataset digits --set augment=blur", "unknown augmentation"),

@@ -235,7 +235,7 @@ def test_a_file_that_vanishes_later_is_named(classed: Path) -> None:
         ("folder:{}/none", "does not exist"),
         ("folder:{}/file.png", "is a file"),
         ("folder:{}/empty", "holds no pictures"),
-        ("folder:{}/bad", "cannot read 'x.png': not a picture"),
+        ("folder:{}/bad", "cannot read 'x.png': not an image"),
     ],
 )
 @pytest.mark.parametrize("skip", [False, True])

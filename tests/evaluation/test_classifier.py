@@ -1,4 +1,4 @@
-"""The classifier: trained once, the same each time, and right about images it never saw."""
+"""The classifier: trained once, the same each time, and accurate on images it never saw."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from tfgan2.data import ImageDataset, load_dataset
 from tfgan2.data.dataset import MemorySource
 from tfgan2.data.stacked import StackedSource
 from tfgan2.errors import UserError
-from tfgan2.evaluation import Extractor, classifier, make_extractor
+from tfgan2.evaluation import classifier, classifier_training
+from tfgan2.evaluation.extractor import Extractor
+from tfgan2.evaluation.features import make_extractor
 from tfgan2.images import to_uint8
 
 
 def make(dataset: ImageDataset, cache: Path, **options: object) -> Extractor:
-    return make_extractor("classifier", dataset, dataset.image_shape, cache=cache, **options)
+    extractor = make_extractor("classifier", dataset, cache_dir=cache, **options)
+    assert extractor is not None
+    return extractor
 
 
 def pixels(dataset: ImageDataset, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -26,7 +30,7 @@ def pixels(dataset: ImageDataset, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(classifier, "_STEPS", (3, 3))
+    monkeypatch.setattr(classifier_training, "_STEPS", (3, 3))
 
 
 @pytest.fixture(scope="module")
@@ -38,17 +42,17 @@ def digits() -> ImageDataset:
 def trained(digits: ImageDataset, tmp_path_factory: pytest.TempPathFactory) -> Extractor:
     """Less than half as long as users get it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifier, "_STEPS", (250, 250))
+        patch.setattr(classifier_training, "_STEPS", (250, 250))
         return make(digits, tmp_path_factory.mktemp("cache"))
 
 
-def test_it_names_digits(digits: ImageDataset, trained: Extractor) -> None:
+def test_it_classifies_digits(digits: ImageDataset, trained: Extractor) -> None:
     assert (trained.name, trained.dim, trained.num_classes) == ("classifier", 128, 10)
     assert trained.class_names == digits.class_names
     assert trained.protocol["accuracy"] > 0.95
     assert 130 < int(trained.protocol["accuracy_of"].split()[0]) < 230  # a tenth
-    told = trained.protocol["trained_on"]
-    assert told["fingerprint"] == digits.fingerprint and told["images"] == 1797
+    trained_on = trained.protocol["trained_on"]
+    assert trained_on["fingerprint"] == digits.fingerprint and trained_on["images"] == 1797
     images, labels = pixels(digits, 1000)
     features, probabilities = trained(images)
     assert features.shape == (1000, 128) and features.dtype == np.float32
@@ -58,7 +62,9 @@ def test_it_names_digits(digits: ImageDataset, trained: Extractor) -> None:
     assert (probabilities.argmax(axis=1) == labels).mean() > 0.95
 
 
-def test_features_do_not_depend_on_the_company(digits: ImageDataset, trained: Extractor) -> None:
+def test_features_of_an_image_do_not_depend_on_the_others(
+    digits: ImageDataset, trained: Extractor
+) -> None:
     images, _ = pixels(digits, 700)
     whole = trained(images)
     for size in (100, 333):
@@ -94,9 +100,9 @@ def test_it_is_trained_once(
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_what_is_held_out_is_never_trained_on(digits: ImageDataset) -> None:
+def test_test_images_are_not_trained_on(digits: ImageDataset) -> None:
     held: dict = {}
-    batches = classifier._batches(digits, 0.1, held)
+    batches = classifier_training.training_batches(digits, 0.1, held)
     seen = [next(batches) for _ in range(30)]  # more than two epochs
     assert all(images.shape == (128, 8, 8, 1) for images, _ in seen)
     given = {image.tobytes() for images, _ in seen for image in images}
@@ -105,16 +111,16 @@ def test_what_is_held_out_is_never_trained_on(digits: ImageDataset) -> None:
     assert given | kept == {image.tobytes() for image in pixels(digits, 1797)[0]}
 
 
-def test_few_images_are_trained_on_even_if_all_would_be_held_out(digits: ImageDataset) -> None:
-    images, _ = next(classifier._batches(digits, 1.0, {}))
+def test_few_images_are_trained_on_even_if_all_would_be_test_images(digits: ImageDataset) -> None:
+    images, _ = next(classifier_training.training_batches(digits, 1.0, {}))
     assert images.shape == (128, 8, 8, 1)
 
 
 @pytest.mark.usefixtures("few_steps")
-def test_what_the_dataset_holds_out_is_used(tmp_path: Path) -> None:
+def test_held_out_images_give_the_accuracy(tmp_path: Path) -> None:
     dataset = load_dataset("digits", image_size=8, hold_out=150)
     assert make(dataset, tmp_path).protocol["accuracy_of"].startswith("150 images")
-    firsts = list(classifier._first(dataset.held_out))
+    firsts = list(classifier_training.first_examples(dataset.held_out))
     assert len({image.tobytes() for image, _ in firsts}) == len(firsts) == 150
 
 
@@ -154,7 +160,7 @@ def stacked(classes: tuple[int, ...], grey: np.ndarray, digits: np.ndarray) -> I
 def test_stacked_digits(
     tmp_path: Path, digits: ImageDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(classifier, "_STEPS", (150, 150))
+    monkeypatch.setattr(classifier_training, "_STEPS", (150, 150))
     grey, numbers = pixels(digits, 1797)
     dataset = stacked(tuple(range(1000)), grey, numbers)
     space = make(dataset, tmp_path)
@@ -178,7 +184,7 @@ def test_stacked_digits(
 
 
 @pytest.mark.usefixtures("few_steps")
-def test_a_choice_of_stacked_digits(tmp_path: Path, digits: ImageDataset) -> None:
+def test_some_classes_of_stacked_digits(tmp_path: Path, digits: ImageDataset) -> None:
     grey, numbers = pixels(digits, 1797)
     chosen = tuple(range(0, 1000, 3))
     dataset = stacked(chosen, grey, numbers)

@@ -9,14 +9,31 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfgan2.data import ImageDataset
+from tfgan2.data.dataset import MemorySource
 from tfgan2.errors import UserError
-from tfgan2.evaluation import inception, make_extractor
+from tfgan2.evaluation import inception
+from tfgan2.evaluation.extractor import Extractor
+from tfgan2.evaluation.features import make_extractor
 
 WEIGHTS, BIASES = np.random.default_rng(1).standard_normal((2, 3, 5)).astype(np.float32) / 50
 
 
 def images(count: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
+
+
+def make(name: str, shape: tuple[int, int, int], cache_dir: Path) -> Extractor:
+    dataset = ImageDataset(
+        MemorySource(images(2, *shape), None),
+        name="own",
+        image_shape=shape,
+        class_names=(),
+        content="own",
+    )
+    extractor = make_extractor(name, dataset, cache_dir=cache_dir)
+    assert extractor is not None
+    return extractor
 
 
 def write_graph(path: Path, *, scope: str = "", likely: str = "softmax", height: int = 4) -> Path:
@@ -44,10 +61,10 @@ def enlarged(some: np.ndarray) -> np.ndarray:
     """Bilinear to 8x8 without antialias and without half pixels, as in 2015."""
     for axis in (1, 2):
         old = some.shape[axis]
-        places = np.arange(8) * old / 8
-        low = places.astype(int)
+        positions = np.arange(8) * old / 8
+        low = positions.astype(int)
         high = np.minimum(low + 1, old - 1)
-        share = (places - low).reshape([-1 if a == axis else 1 for a in range(4)])
+        share = (positions - low).reshape([-1 if a == axis else 1 for a in range(4)])
         some = some.take(low, axis) * (1 - share) + some.take(high, axis) * share
     return some
 
@@ -67,7 +84,7 @@ def test_the_frozen_graph(
     tmp_path: Path, scope: str, likely: str, shape: tuple[int, int, int]
 ) -> None:
     path = write_graph(tmp_path / "graph.pb", scope=scope, likely=likely)
-    space = make_extractor(f"inception-tf:{path}", None, shape, cache=tmp_path)
+    space = make(f"inception-tf:{path}", shape, tmp_path)
     assert (space.name, space.dim) == ("inception-tf", 3)
     some = images(53, *shape)  # more than one batch
     features, probabilities = expected(some)
@@ -84,15 +101,12 @@ def test_the_protocol_names_the_file(tmp_path: Path) -> None:
     first, other = (write_graph(tmp_path / f"{height}.pb", height=height) for height in (4, 5))
     same = tmp_path / "same.pb"
     same.write_bytes(first.read_bytes())
-    spaces = [
-        make_extractor(f"inception-tf:{path}", None, (4, 4, 3), cache=tmp_path)
-        for path in (first, same, other)
-    ]
+    spaces = [make(f"inception-tf:{path}", (4, 4, 3), tmp_path) for path in (first, same, other)]
     assert spaces[0].protocol == spaces[1].protocol
     assert spaces[0].protocol["weights"] != spaces[2].protocol["weights"]
 
 
-def test_files_that_are_no_inception(tmp_path: Path) -> None:
+def test_unusable_files(tmp_path: Path) -> None:
     text, empty, other = (tmp_path / name for name in ("text.pb", "empty.pb", "other.pb"))
     text.write_text("not a graph")
     empty.write_bytes(b"")
@@ -105,7 +119,7 @@ def test_files_that_are_no_inception(tmp_path: Path) -> None:
     next(node for node in definition.node if node.name == "pool_3").op = "NoSuchOp"
     broken.write_bytes(definition.SerializeToString())
     for path, message in {
-        tmp_path / "missing.pb": "cannot read .*missing.pb: No such file",
+        tmp_path / "missing.pb": "cannot read .*missing.pb': No such file",
         tmp_path: "cannot read",
         text: "holds no graph",
         empty: "holds no graph",
@@ -113,15 +127,15 @@ def test_files_that_are_no_inception(tmp_path: Path) -> None:
         broken: "does not run",
     }.items():
         with pytest.raises(UserError, match=message) as caught:
-            make_extractor(f"inception-tf:{path}", None, (4, 4, 3), cache=tmp_path)
+            make(f"inception-tf:{path}", (4, 4, 3), tmp_path)
         assert "\n" not in str(caught.value) and "classify_image_graph_def.pb" in str(caught.value)
 
 
 def test_keras_inception(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inception, "WEIGHTS", None)
-    monkeypatch.setattr(inception, "_BATCH", 2)
+    monkeypatch.setattr(inception, "BATCH", 2)
     keras.utils.set_random_seed(0)
-    space = make_extractor("inception", None, (20, 20, 1), cache=tmp_path)
+    space = make("inception", (20, 20, 1), tmp_path)
     assert (space.dim, space.num_classes, space.class_names) == (2048, 1000, ())
     assert "antialias" in space.protocol["resize"] and "grey" in space.protocol["input"]
     some = images(3, 20, 20, 1)
@@ -141,9 +155,11 @@ def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise Exception("URL fetch failure on https://…: None\nsecond line")
 
     monkeypatch.setattr(keras.applications, "InceptionV3", refuse)
-    message = r"cannot be fetched \(URL fetch .*: give --features classifier, or inception-tf:FILE"
+    message = (
+        r"cannot be downloaded \(URL fetch .*: give --features classifier, or inception-tf:FILE"
+    )
     with pytest.raises(UserError, match=message) as caught:
-        make_extractor("inception", None, (8, 8, 3), cache=tmp_path)
+        make("inception", (8, 8, 3), tmp_path)
     assert "\n" not in str(caught.value)
     with pytest.raises(UserError, match="2 channels"):
-        make_extractor("inception", None, (8, 8, 2), cache=tmp_path)
+        make("inception", (8, 8, 2), tmp_path)

@@ -1,4 +1,4 @@
-"""The images that are judged: all, once, in the same order, whatever the chunks."""
+"""Samples: each image once, in the same order, whatever the chunks."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from tfgan2.data import load_dataset
 from tfgan2.errors import UserError
 from tfgan2.evaluation import samples
 from tfgan2.evaluation.samples import (
-    LatentSamples,
     RealSamples,
-    TranslatedSamples,
-    label_places,
+    image_format,
+    label_classes,
+    model_samples,
+    translated_samples,
 )
 
 
@@ -32,7 +33,7 @@ def test_real_images_come_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(distinct) == len(every)
 
 
-def test_what_is_hashed_tells_images_apart() -> None:
+def test_the_hash_of_the_pixels_depends_on_the_images() -> None:
     dataset = load_dataset("digits")
     same = RealSamples(load_dataset("digits"), "all").content
     assert RealSamples(dataset, "all").content == same
@@ -40,10 +41,10 @@ def test_what_is_hashed_tells_images_apart() -> None:
 
 
 def test_samples_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = LatentSamples(make_small("cgan"), {}, 5, np.arange(3))
-    whole = next(iter(made.chunks(50)))
+    generated = model_samples(make_small("cgan"), {}, 5, np.arange(3))
+    whole = next(iter(generated.chunks(50)))
     monkeypatch.setattr(samples, "_CHUNK", 20)
-    parts = list(made.chunks(50))
+    parts = list(generated.chunks(50))
     assert [len(part.images) for part in parts] == [20, 20, 10]
     np.testing.assert_array_equal(np.concatenate([part.labels for part in parts]), whole.labels)
     # The last batch of a chunk is smaller, which may change the last bit before the rounding.
@@ -51,32 +52,32 @@ def test_samples_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> Non
     assert np.abs(joined - whole.images).max() <= 1
 
 
-def test_labels_are_those_asked_for_only_where_they_are_classes() -> None:
+def test_labels_are_known_only_for_generators_of_classes() -> None:
     names = ["a", "b", "c"]
     for name in ("cgan", "infogan", "dcgan"):
         model = make_small(name)
-        places = label_places(model.label_names(names), ["x", "c", "b", "a"])
-        made = LatentSamples(model, {}, 0, places)
-        assert made.labelled == (name == "cgan")
-        labels = next(iter(made.chunks(4))).labels
-        # What is called "a" is the fourth of the reals' classes.
+        classes = label_classes(model.label_names(names), ["x", "c", "b", "a"])
+        generated = model_samples(model, {}, 0, classes)
+        assert generated.labelled == (name == "cgan")
+        labels = next(iter(generated.chunks(4))).labels
+        # "a" is the fourth class of the real images.
         assert labels is None if name != "cgan" else labels.tolist() == [3, 2, 1, 3]
-    assert label_places(names, ["a", "b"]) is None
+    assert label_classes(names, ["a", "b"]) is None
 
 
 def test_translations_come_with_their_targets() -> None:
     dataset = load_dataset("digits", image_size=16, hold_out=20)
     assert dataset.held_out is not None
     model = make_small("inpainting", (16, 16, 1), mask="centre")
-    made = TranslatedSamples(model, dataset.held_out, {})
-    assert made.most == 20
-    chunk = next(iter(made.chunks(20)))
+    generated = translated_samples(model, dataset.held_out, {})
+    assert generated.count == 20
+    chunk = next(iter(generated.chunks(20)))
     assert chunk.targets is not None and chunk.targets.shape == chunk.images.shape
-    # Outside the mask the very input is kept.
+    # Outside the mask the input is kept.
     np.testing.assert_array_equal(chunk.images[:, 0], chunk.targets[:, 0])
 
 
-def test_two_sides_are_each_of_their_own_length(tmp_path: Path) -> None:
+def test_two_sides_may_differ_in_length(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for side, count in (("A", 9), ("B", 4)):
         (tmp_path / side).mkdir()
@@ -88,16 +89,16 @@ def test_two_sides_are_each_of_their_own_length(tmp_path: Path) -> None:
     reals = RealSamples(dataset, "all")
     (chunk,) = reals.chunks(reals.dataset.num_images)
     assert len(np.unique(chunk.images.reshape(len(chunk.images), -1), axis=0)) == 4
-    made = TranslatedSamples(make_small("cyclegan"), dataset, {})
-    assert made.most == 9 and not made.paired
-    (chunk,) = made.chunks(9)
+    generated = translated_samples(make_small("cyclegan"), dataset, {})
+    assert generated.count == 9 and not generated.paired
+    (chunk,) = generated.chunks(9)
     assert chunk.images.shape == (9, 16, 16, 1) and chunk.targets is None
 
 
-def test_folders_of_other_pictures_are_told(tmp_path: Path) -> None:
+def test_directories_of_different_images_need_a_size(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    assert samples.size_of_pictures(tmp_path, True) == (8, True)
+    assert image_format(tmp_path, uniform=True) == (8, True)
     Image.new("L", (9, 9)).save(tmp_path / "b.png")
     with pytest.raises(UserError, match="give --image-size"):
-        samples.size_of_pictures(tmp_path, True)
-    assert samples.size_of_pictures(tmp_path, False) == (8, True)
+        image_format(tmp_path, uniform=True)
+    assert image_format(tmp_path, uniform=False) == (8, True)

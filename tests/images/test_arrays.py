@@ -80,7 +80,7 @@ def test_names_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "full" / "x").touch()
     with pytest.raises(UserError, match=r"\.png, \.gif or \.npz"):
         images.save_samples(tmp_path / "a.jpg", **samples())
-    with pytest.raises(UserError, match="not an empty folder"):
+    with pytest.raises(UserError, match="not an empty directory"):
         images.save_samples(tmp_path / "full", **samples())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
 
@@ -187,7 +187,7 @@ def test_png_of_points(tmp_path: Path) -> None:
     [
         ("a.gif", "points cannot be animated: give a .png or .npz"),
         ("a.GIF", "points cannot be animated: give a .png or .npz"),
-        ("folder", "points make no pictures one by one: give a .png or .npz"),
+        ("folder", "points cannot be written as single images: give a .png or .npz"),
     ],
 )
 def test_what_points_cannot_become(name: str, message: str, tmp_path: Path) -> None:
@@ -201,9 +201,6 @@ def test_what_points_cannot_become(name: str, message: str, tmp_path: Path) -> N
     images.check_output(out, (8, 8, 1))
     images.check_output(out.with_suffix(".png"), (1, 1, 2))
     images.check_output(out.with_suffix(".npz"), (1, 1, 2))
-    assert not list(tmp_path.iterdir())
-    with pytest.raises(UserError, match="points cannot be animated"):
-        images.save_gif(tmp_path / "a.gif", points((0, 0))["images"])
     assert not list(tmp_path.iterdir())
 
 

@@ -197,7 +197,7 @@ def encoded(kind: str = "PNG") -> bytes:
     ("content", "reason"),
     [
         (b"", "empty file"),
-        (b"no picture at all", "not a picture"),
+        (b"no picture at all", "not an image"),
         (encoded("PNG")[:2000], "truncated"),
         (encoded("JPEG")[:1000], "truncated"),
     ],

@@ -1,4 +1,4 @@
-"""What random convolutions and the signal-to-noise ratio see."""
+"""Random convolutions and the peak signal-to-noise ratio."""
 
 from __future__ import annotations
 

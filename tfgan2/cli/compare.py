@@ -1,4 +1,4 @@
-"""`tfgan2 compare`: several runs in a table and a picture."""
+"""`tfgan2 compare`: several runs in a table and an image."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tfgan2.errors import UserError, cannot_write
+from tfgan2.errors import UserError, cannot_write, unknown
 from tfgan2.evaluation import comparison
 from tfgan2.evaluation.figures import FIGURES
 
 
 def compare(
-    run: Annotated[list[Path], typer.Argument(help="Runs, two or more.", show_default=False)],
+    run: Annotated[list[Path], typer.Argument(help="Two or more runs.", show_default=False)],
     figures: Annotated[
         list[str] | None,
         typer.Option(
-            help="For example fid, precision; repeat it or use commas.",
-            show_default="all that tell better from worse",
+            help="For example fid, precision; repeat or use commas.",
+            show_default="all with a better direction",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The picture.")] = Path("comparison.png"),
+    out: Annotated[Path, typer.Option(help="The image with samples and curves.")] = Path(
+        "comparison.png"
+    ),
 ) -> None:
-    """Put runs side by side: what `tfgan2 evaluate` found, samples, curves."""
+    """Compare runs: figures of `tfgan2 evaluate`, samples and curves."""
     if len(run) < 2:
-        raise UserError("to compare takes two runs or more")
-    wanted = [name.strip() for item in figures or [] for name in item.split(",") if name.strip()]
-    for name in wanted:
+        raise UserError("a comparison needs two or more runs")
+    chosen = [name.strip() for item in figures or [] for name in item.split(",") if name.strip()]
+    for name in chosen:
         if name not in FIGURES:
-            from tfgan2.errors import unknown
-
             raise unknown("figure", name, FIGURES)
     if out.suffix.lower() != ".png":
         raise UserError(f"cannot write {out.name!r}: give a .png")
-    compared = comparison.read(run)
+    compared = comparison.read_runs(run)
     protocols = comparison.by_protocol(compared)
     for protocol in protocols:
-        _show(protocol, compared, wanted)
-    judged = {name for protocol in protocols for name in protocol.results}
+        _show(protocol, compared, chosen)
+    evaluated = {name for protocol in protocols for name in protocol.results}
     for each in compared:
-        if each.name not in judged:
-            print(f"{each.name} was not evaluated: tfgan2 evaluate {shlex.quote(str(each.path))}")
+        if each.name not in evaluated:
+            print(f"{each.name} has no results: tfgan2 evaluate {shlex.quote(str(each.path))}")
     try:
         comparison.draw(compared, out)
     except OSError as error:
@@ -53,14 +53,14 @@ def compare(
 
 
 def _show(
-    protocol: comparison.Protocol, compared: list[comparison.Compared], wanted: list[str]
+    protocol: comparison.Protocol, compared: list[comparison.ComparedRun], chosen: list[str]
 ) -> None:
-    """One table for one protocol: figures of two are never in one column."""
+    """Prints the newest figures of one protocol."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=200)  # a pipe has no width
     names = [
-        name for name in protocol.figures if (name in wanted if wanted else FIGURES[name].better)
+        name for name in protocol.figures if (name in chosen if chosen else FIGURES[name].better)
     ]
     if not names:
         return
@@ -76,23 +76,23 @@ def _show(
     for run in compared:
         if run.name not in newest:
             continue
-        who, found = newest[run.name]["who"], newest[run.name]["figures"]
-        cells = [_cell(name, found, best[name]) for name in names]
-        steps = [f"{who.get('step', 0):,}", f"{who.get('kimg', 0):,.1f}"]
-        table.add_row(run.name, who.get("flavour", ""), who.get("weights", ""), *steps, *cells)
+        about, figures = newest[run.name]["who"], newest[run.name]["figures"]
+        cells = [_cell(name, figures, best[name]) for name in names]
+        steps = [f"{about.get('step', 0):,}", f"{about.get('kimg', 0):,.1f}"]
+        table.add_row(run.name, about.get("flavour", ""), about.get("weights", ""), *steps, *cells)
     console.print(table)
 
 
-def _best(name: str, found: list[dict[str, float]]) -> float | None:
-    values = [figures[name] for figures in found if name in figures]
+def _best(name: str, results: list[dict[str, float]]) -> float | None:
+    values = [figures[name] for figures in results if name in figures]
     better = FIGURES[name].better
     if not better or len(values) < 2:
         return None
     return min(values) if better == "lower" else max(values)
 
 
-def _cell(name: str, found: dict[str, float], best: float | None) -> str:
-    if name not in found:
+def _cell(name: str, figures: dict[str, float], best: float | None) -> str:
+    if name not in figures:
         return ""
-    text = FIGURES[name].text(found[name])
-    return f"[bold]{text}[/bold]" if found[name] == best else text
+    text = FIGURES[name].text(figures[name])
+    return f"[bold]{text}[/bold]" if figures[name] == best else text

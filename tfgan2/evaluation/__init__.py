@@ -1,30 +1,23 @@
-"""How good images are, in figures that say what they can be compared with.
+"""Evaluation: compares generated images with real ones and says which figures are comparable.
 
-Imports no TensorFlow until features are made.
+Imports no TensorFlow before features are extracted.
 """
 
-from tfgan2.evaluation.evaluate import METRICS, Evaluation, check_metrics, evaluate
-from tfgan2.evaluation.extractor import Extracted, Extractor
-from tfgan2.evaluation.features import FEATURES, check_features, extractor_for, make_extractor
+from tfgan2.evaluation.available import METRICS, check_metrics
+from tfgan2.evaluation.features import FEATURES, check_features
 from tfgan2.evaluation.figures import FIGURES, Figure
-from tfgan2.evaluation.references import Cache, cache_folder
-from tfgan2.evaluation.report import read_all, write
+from tfgan2.evaluation.request import EvaluationRequest, evaluate_source
+from tfgan2.evaluation.result import Evaluation, read_results
 
 __all__ = [
     "FEATURES",
     "FIGURES",
     "METRICS",
-    "Cache",
     "Evaluation",
-    "Extracted",
-    "Extractor",
+    "EvaluationRequest",
     "Figure",
-    "cache_folder",
     "check_features",
     "check_metrics",
-    "evaluate",
-    "extractor_for",
-    "make_extractor",
-    "read_all",
-    "write",
+    "evaluate_source",
+    "read_results",
 ]

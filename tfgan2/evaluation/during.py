@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfgan2 import runs
-from tfgan2.errors import UserError, unknown
-from tfgan2.evaluation.evaluate import Possible, check_metrics, evaluate, possible
-from tfgan2.evaluation.features import extractor_for
+from tfgan2.errors import unknown
+from tfgan2.evaluation.available import available_metrics
+from tfgan2.evaluation.cache import ArrayCache, default_cache_dir
+from tfgan2.evaluation.evaluate import evaluate_samples
+from tfgan2.evaluation.features import make_extractor
 from tfgan2.evaluation.figures import FIGURES
-from tfgan2.evaluation.references import Cache, cache_folder
-from tfgan2.evaluation.report import folder_of, write
+from tfgan2.evaluation.result import run_result_dir
 from tfgan2.evaluation.samples import (
-    LatentSamples,
     Samples,
-    TranslatedSamples,
-    label_places,
+    label_classes,
+    model_samples,
     real_samples,
+    translated_samples,
 )
 
 if TYPE_CHECKING:
@@ -26,16 +27,15 @@ if TYPE_CHECKING:
     from tfgan2.data.dataset import Progress
     from tfgan2.models.base import GenerativeModel
 
-_USUAL = ("fid", "prdc", "classes", "modes", "pairs")
+_DEFAULT_METRICS = ("fid", "prdc", "classes", "modes", "pairs")
 
 
 class Evaluator:
-    """Judges a model that is being trained.
+    """Evaluates a model that is being trained.
 
     Attributes:
-        prefix: of the names of the figures in the statistics, such as "classifier/": a figure says
-            little without its features.
-        best_metric: the figure by which the best checkpoint is kept.
+        prefix: of the names of the figures in the statistics, such as "classifier/".
+        best_metric: the figure by which the best checkpoint is chosen.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class Evaluator:
         dataset: ImageDataset,
         progress: Progress,
     ) -> None:
-        """Trains or loads what is needed.
+        """Trains or loads the feature extractor.
 
         Args:
             config: of the run.
-            model: what is judged.
+            model: the model to evaluate.
             dataset: of the run.
-            progress: as for `tfgan2.data.load_dataset`.
+            progress: as for `evaluate_samples`.
 
         Raises:
             UserError: metrics or features that the data do not allow.
@@ -59,86 +59,67 @@ class Evaluator:
         options = config.training
         self._flavour, self._progress = config.flavour, progress
         self._count = options.evaluate_count
-        self._references = Cache(cache_folder())
-        latent = hasattr(model, "draw_latents")
-        self._reals = real_samples(dataset, held_out=not latent, split=config.data.split)
-        self._fakes: Samples = (
-            LatentSamples(
-                model,
-                {},
-                0,
-                label_places(
-                    model.label_names(dataset.class_names), self._reals.dataset.class_names
-                ),
-            )
-            if latent
-            else TranslatedSamples(model, dataset.held_out or dataset, {})
+        self._cache = ArrayCache(default_cache_dir())
+        translates = not hasattr(model, "draw_latents")
+        self._reals = real_samples(dataset, held_out=translates, split=config.data.split)
+        self._samples: Samples
+        if translates:
+            self._samples = translated_samples(model, dataset.held_out or dataset, {})
+        else:
+            names = model.label_names(dataset.class_names)
+            classes = label_classes(names, self._reals.dataset.class_names)
+            self._samples = model_samples(model, {}, 0, classes)
+        self._extractor = make_extractor(
+            options.evaluate_features, dataset, cache_dir=self._cache.directory, progress=progress
         )
-        self._extractor = extractor_for(
-            options.evaluate_features,
-            dataset,
-            cache=self._references.folder,
-            progress=progress,
-        )
-        allowed = possible(self._fakes, self._reals, self._extractor, self._count)
-        self._metrics = check_metrics(options.evaluate_metrics or []) or tuple(
-            name for name in allowed.usual if name in _USUAL
-        )
-        for metric in self._metrics:  # told now rather than at the first evaluation, an hour later
-            allowed.check(metric)
+        available = available_metrics(self._samples, self._reals, self._extractor, self._count)
+        metrics = available.choose(options.evaluate_metrics or None)
+        if not options.evaluate_metrics:
+            metrics = tuple(name for name in metrics if name in _DEFAULT_METRICS)
         self.prefix = f"{self._extractor.name if self._extractor else 'points'}/"
         self.best_metric = options.best_metric or ("fid" if self._extractor else "good_samples")
         check_best(self.best_metric)
-        self._metrics = _with(self.best_metric, self._metrics, allowed)
+        self._metrics = tuple(dict.fromkeys([*metrics, available.metric_of(self.best_metric)]))
 
-    def __call__(self, run: Path, step: int, num_images: int) -> dict[str, float]:
-        """Judges the model as it is now.
+    def __call__(self, run_dir: Path, step: int, num_images: int) -> dict[str, float]:
+        """Evaluates the model as it is now and writes the result to the run's `evaluation/`.
 
         Args:
-            run: the result goes to its `evaluation/`.
-            step: updates done.
-            num_images: real images that it has seen, each as often as it saw it.
+            run_dir: the run directory.
+            step: training steps done.
+            num_images: real images shown, counted each time.
 
         Returns:
             The figures, by name without the prefix.
 
         Raises:
-            OSError: the disk refuses.
+            OSError: the result cannot be written.
         """
-        found = evaluate(
-            self._fakes,
+        evaluation = evaluate_samples(
+            self._samples,
             self._reals,
             self._extractor,
             metrics=self._metrics,
             count=self._count,
-            references=self._references,
+            cache=self._cache,
             progress=self._progress,
         )
-        place = {"run": run.name, "flavour": self._flavour, "step": step}
-        found = replace(found, who={**place, "kimg": num_images / 1000, **found.who})
-        write(folder_of(run, found), found.to_json(), found.pictures)
-        return found.figures
-
-
-def _with(figure: str, metrics: tuple[str, ...], allowed: Possible) -> tuple[str, ...]:
-    """The metrics, and that which has this figure."""
-    for metric, figures in allowed.figures.items():
-        if figure in figures:
-            return metrics if metric in metrics else (*metrics, metric)
-    known = [name for figures in allowed.figures.values() for name in figures]
-    better = ", ".join(name for name in known if FIGURES[name].better)
-    raise UserError(f"best metric {figure!r} cannot be measured here: choose from {better}")
+        about = {"run": run_dir.name, "flavour": self._flavour, "step": step}
+        about = {**about, "kimg": num_images / 1000, **evaluation.about}
+        evaluation = replace(evaluation, about=about)
+        evaluation.write(run_result_dir(run_dir, evaluation))
+        return evaluation.figures
 
 
 def check_best(name: str) -> None:
-    """Raises a UserError unless one value of this figure is better than another."""
-    judged = [key for key, figure in FIGURES.items() if figure.better]
-    if name not in judged:
-        raise unknown("figure", name, judged)
+    """Raises a UserError unless the figure has a better direction."""
+    ranked = [key for key, figure in FIGURES.items() if figure.better]
+    if name not in ranked:
+        raise unknown("figure", name, ranked)
 
 
-def is_better(name: str, value: float, than: float | None) -> bool:
-    """Whether a figure's value is better than another, or the first."""
-    if than is None:
+def is_better(name: str, value: float, best: float | None) -> bool:
+    """Returns whether a figure's value is better than the best so far, or the first."""
+    if best is None:
         return True
-    return value < than if FIGURES[name].better == "lower" else value > than
+    return value < best if FIGURES[name].better == "lower" else value > best

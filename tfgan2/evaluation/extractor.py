@@ -1,63 +1,46 @@
-"""What every space of features has in common: images go in by batches of one size."""
+"""Feature extractors: from batches of images of a fixed size to features and probabilities."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
 
 class Extracted(NamedTuple):
-    """What was found in N images.
+    """Features and class probabilities of N images.
 
     Attributes:
         features: float32, shape (N, dim).
-        probabilities: of the classes, float32, shape (N, num_classes), or None where the space has
-            none.
+        probabilities: float32, shape (N, num_classes), or None if the extractor has no classes.
     """
 
     features: np.ndarray
     probabilities: np.ndarray | None
 
 
-class Extractor(Protocol):
-    """From images to a space of features.
+@dataclass
+class Extractor:
+    """Computes features of any number of images, `batch_size` at a time.
+
+    The last batch is filled with black images. So nothing is compiled for a second shape, memory
+    does not grow with the number of images, and the features of an image do not depend on the
+    others.
 
     Attributes:
         name: one of `FEATURES`.
         dim: of the features.
-        num_classes: 0 where there are no probabilities.
-        class_names: the dataset's, in the order of the probabilities; () where they are of classes
-            that are not the dataset's.
-        protocol: what tells these features from others, fit for JSON: distances are comparable only
-            where it is equal.
-    """
-
-    name: str
-    dim: int
-    num_classes: int
-    class_names: tuple[str, ...]
-    protocol: dict[str, Any]
-
-    def __call__(self, images: np.ndarray) -> Extracted:
-        """The features of any number of images, uint8, shape (N, H, W, C)."""
-
-
-@dataclass
-class BatchExtractor:
-    """An `Extractor` that sees a fixed number of images at a time.
-
-    The last batch is filled up with black. So nothing is compiled for a second shape, the memory
-    does not depend on N, and the features of an image not on how many came with it.
-
-    Attributes:
+        protocol: what distinguishes these features from others; JSON.
         image_shape: (height, width, channels) of the images.
-        batch_size: how many images `compute` gets.
-        compute: from uint8, shape (batch_size, *image_shape), to features and probabilities (or
-            None) of each image.
+        batch_size: images per call of `compute`.
+        compute: from uint8 images, shape (batch_size, *image_shape), to their features and
+            probabilities (or None).
+        num_classes: 0 if there are no probabilities.
+        class_names: the dataset's, in the order of the probabilities; () if the classes are not
+            those of the dataset.
     """
 
     name: str
@@ -70,10 +53,10 @@ class BatchExtractor:
     class_names: tuple[str, ...] = ()
 
     def __call__(self, images: np.ndarray) -> Extracted:
-        """As of `Extractor`.
+        """Extracts features from uint8 images, shape (N, H, W, C).
 
         Raises:
-            ValueError: the images are of another shape or no uint8.
+            ValueError: images of another shape or type.
         """
         if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
             raise ValueError(
@@ -88,15 +71,15 @@ class BatchExtractor:
             if count < self.batch_size:
                 missing = np.zeros((self.batch_size - count, *self.image_shape), np.uint8)
                 batch = np.concatenate([batch, missing])
-            found, likely = self.compute(batch)
-            features[start:end] = np.asarray(found)[:count]
+            batch_features, batch_probabilities = self.compute(batch)
+            features[start:end] = np.asarray(batch_features)[:count]
             if self.num_classes:
-                probabilities[start:end] = np.asarray(likely)[:count]
+                probabilities[start:end] = np.asarray(batch_probabilities)[:count]
         return Extracted(features, probabilities if self.num_classes else None)
 
 
 def weights_hash(weights: Iterable[np.ndarray]) -> str:
-    """16 hexadecimal digits of the SHA-256 of arrays, with their shapes and types."""
+    """Returns 16 hexadecimal digits of the SHA-256 of arrays, their shapes and types."""
     digest = hashlib.sha256()
     for array in weights:
         digest.update(f"{array.dtype} {array.shape} ".encode())

@@ -1,4 +1,4 @@
-"""The figures of an evaluation: what they are called, mean, and which of two is the better."""
+"""The figures of an evaluation: their titles, their meaning, and which direction is better."""
 
 from __future__ import annotations
 
@@ -12,64 +12,54 @@ class Figure:
     Attributes:
         title: for tables.
         meaning: in a line.
-        better: "lower" or "higher"; "" where neither is.
-        digits: after the point.
-        percent: whether it is a share, 0…1.
+        better: "lower", "higher", or "" if neither is better.
+        digits: after the decimal point.
+        percent: whether the value is a fraction, 0…1, shown in percent.
     """
 
     title: str
     meaning: str
-    better: str
+    better: str = ""
     digits: int = 2
     percent: bool = False
 
     def text(self, value: float) -> str:
-        """A value for people."""
-        if self.percent:
-            return f"{value:.1%}"
-        return f"{value:,.{self.digits}f}"
+        """Formats a value for people."""
+        return f"{value:.1%}" if self.percent else f"{value:,.{self.digits}f}"
 
 
 FIGURES = {
     "fid": Figure("FID", "Fréchet distance of the features (Heusel et al. 2017)", "lower", 3),
     "kid": Figure(
         "KID",
-        "kernel distance of the features, mean over subsets (Bińkowski et al. 2018)",
+        "kernel distance of the features, over subsets (Bińkowski et al. 2018)",
         "lower",
         5,
     ),
-    "kid_std": Figure("KID std", "over the subsets", "", 5),
+    "kid_std": Figure("KID std", "standard deviation over the subsets", digits=5),
     "is": Figure(
-        "IS", "inception score: sure of each, varied in all (Salimans et al. 2016)", "higher", 3
+        "IS", "inception score: clear and varied classes (Salimans et al. 2016)", "higher", 3
     ),
-    "is_std": Figure("IS std", "over the splits", "", 3),
-    "is_real": Figure("IS of reals", "what the reference itself reaches", "", 3),
+    "is_std": Figure("IS std", "standard deviation over the splits", digits=3),
+    "is_real": Figure("IS of reals", "inception score of the real images", digits=3),
     "precision": Figure(
-        "precision",
-        "samples that lie among the real (Kynkäänniemi et al. 2019)",
-        "higher",
-        percent=True,
+        "precision", "samples near real images (Kynkäänniemi et al. 2019)", "higher", percent=True
     ),
-    "recall": Figure("recall", "real images that lie among the samples", "higher", percent=True),
+    "recall": Figure("recall", "real images near samples", "higher", percent=True),
     "density": Figure(
-        "density",
-        "how densely reals lie around samples, 1 as around reals (Naeem et al. 2020)",
-        "higher",
-        3,
+        "density", "real images near a sample; real ones have 1 (Naeem et al. 2020)", "higher", 3
     ),
-    "coverage": Figure("coverage", "real images with a sample near", "higher", percent=True),
-    "classes_found": Figure(
-        "classes", "shown at least a tenth as often as in the data", "higher", 0
-    ),
+    "coverage": Figure("coverage", "real images with a sample nearby", "higher", percent=True),
+    "classes_found": Figure("classes", "at least a tenth as frequent as in the data", "higher", 0),
     "rarest_class": Figure("rarest class", "its share of the samples", "higher", percent=True),
     "label_accuracy": Figure(
-        "labels right", "samples that show the class asked for", "higher", percent=True
+        "labels right", "samples that show the requested class", "higher", percent=True
     ),
     "modes_found": Figure("modes", "with at least one good sample", "higher", 0),
     "good_samples": Figure(
         "good", "samples within 3 standard deviations of a mode", "higher", percent=True
     ),
-    "mode_kl": Figure("KL", "of the modes to the data's, in nats", "lower", 3),
-    "l1": Figure("L1", "to what was to come out, in steps of 0…255", "lower", 2),
-    "psnr": Figure("PSNR", "to what was to come out, in dB", "higher", 2),
+    "mode_kl": Figure("KL", "divergence of the modes from the data's, in nats", "lower", 3),
+    "l1": Figure("L1", "mean absolute difference from the target, on a scale of 0…255", "lower"),
+    "psnr": Figure("PSNR", "peak signal-to-noise ratio to the target, in dB", "higher"),
 }

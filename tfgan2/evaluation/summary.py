@@ -1,4 +1,4 @@
-"""What figures need to know of a set of images, in constant memory however many there are."""
+"""Statistics of the features of images, in memory that does not grow with their number."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 from tfgan2.evaluation.extractor import Extracted
 from tfgan2.metrics import RunningInceptionScore, RunningStatistics, Statistics
 
-BANK = 10_000
-"""Features that are kept as they are, for figures that compare each with each."""
+BANK_SIZE = 10_000
+"""Features that are kept, for metrics that compare all pairs."""
 SPLITS = 10
-"""Parts of the samples that have an inception score each."""
+"""Parts of the samples, each with an inception score."""
 
 
-class Summary:
-    """Statistics of features, the first of them as they are, and what a classifier saw.
+class FeatureSummary:
+    """Statistics of features, the first features themselves, and the predicted classes.
 
     Attributes:
-        bank: the first features, float32, shape (N, dim), N up to `BANK`.
-        classes: how many images were seen as each class, int64, shape (classes,); None where the
-            features tell no classes.
+        bank: the first features, float32, shape (N, dim), N up to `BANK_SIZE`.
+        classes: images predicted as each class, int64, shape (classes,), or None if the features
+            have no classes.
     """
 
     bank: np.ndarray
@@ -30,70 +30,55 @@ class Summary:
     def __init__(self, count: int) -> None:
         """
         Args:
-            count: how many images there will be.
+            count: number of images that will be added.
         """
-        splits = min(SPLITS, count)
-        self._ends = [(split + 1) * count // splits for split in range(splits)]
         self._running = RunningStatistics()
-        self._scores = [RunningInceptionScore() for _ in self._ends]
-        self._done = 0
-        self._known: dict[str, np.ndarray] = {}
+        self._scores = RunningInceptionScore(count, min(SPLITS, count))
+        self._loaded: dict[str, np.ndarray] = {}
         self.bank = np.zeros((0, 0), np.float32)
         self.classes = None
 
     @classmethod
-    def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Summary:
-        """What `arrays` of another gave."""
-        made = cls(1)
-        made._known = dict(arrays)
-        made.bank = arrays["bank"]
-        made.classes = arrays.get("classes")
-        return made
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> FeatureSummary:
+        """Restores a summary from its `arrays`."""
+        summary = cls(1)
+        summary._loaded = dict(arrays)
+        summary.bank = arrays["bank"]
+        summary.classes = arrays.get("classes")
+        return summary
 
     def update(self, extracted: Extracted) -> None:
-        """Takes in what was found in the next images."""
+        """Adds a batch."""
         features, probabilities = extracted
         self._running.update(features)
         if not len(self.bank):
             self.bank = np.zeros((0, features.shape[1]), np.float32)
-        if len(self.bank) < BANK:
-            self.bank = np.concatenate([self.bank, features[: BANK - len(self.bank)]])
+        if len(self.bank) < BANK_SIZE:
+            self.bank = np.concatenate([self.bank, features[: BANK_SIZE - len(self.bank)]])
         if probabilities is not None:
-            seen = np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
-            self.classes = seen if self.classes is None else self.classes + seen
-            self._score(probabilities)
-        self._done += len(features)
-
-    def _score(self, probabilities: np.ndarray) -> None:
-        start = self._done
-        begin = 0
-        for end, score in zip(self._ends, self._scores, strict=True):
-            part = probabilities[max(0, begin - start) : max(0, end - start)]
-            if len(part):
-                score.update(part)
-            begin = end
+            counts = np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
+            self.classes = counts if self.classes is None else self.classes + counts
+            self._scores.update(probabilities)
 
     def statistics(self) -> Statistics:
-        """Mean and covariance of the features."""
-        if self._known:
-            return Statistics(self._known["mean"], self._known["covariance"])
+        """Returns mean and covariance of the features."""
+        if self._loaded:
+            return Statistics(self._loaded["mean"], self._loaded["covariance"])
         return self._running.statistics()
 
     def inception_scores(self) -> np.ndarray:
-        """The inception score of each split, float64; empty where the features tell no classes."""
-        if self._known:
-            return self._known["inception_scores"]
-        if self.classes is None:
-            return np.zeros(0)
-        return np.array([score.score() for score in self._scores])
+        """Returns the inception score of each split, float64; empty without classes."""
+        if self._loaded:
+            return self._loaded["inception_scores"]
+        return np.zeros(0) if self.classes is None else self._scores.scores()
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Everything, to be kept."""
+        """Returns everything, for a cache."""
         mean, covariance = self.statistics()
-        kept = {
+        arrays = {
             "mean": mean,
             "covariance": covariance,
             "bank": self.bank,
             "inception_scores": self.inception_scores(),
         }
-        return kept if self.classes is None else {**kept, "classes": self.classes}
+        return arrays if self.classes is None else {**arrays, "classes": self.classes}

@@ -1,7 +1,6 @@
-"""Images as arrays and image files. NumPy and Pillow only."""
+"""Images as arrays and as files, with NumPy and Pillow only: the runtime uses this room too."""
 
 from tfgan2.images.arrays import (
-    check_output,
     encode_grid,
     encode_png,
     enlarged,
@@ -10,15 +9,13 @@ from tfgan2.images.arrays import (
     is_points,
     joined,
     resize_matrix,
-    sample_arrays,
-    save_gif,
     save_grid,
-    save_samples,
     scale_for,
     side_by_side,
     to_pil,
     to_uint8,
 )
+from tfgan2.images.samples import check_output, sample_arrays, save_samples
 
 __all__ = [
     "check_output",
@@ -31,7 +28,6 @@ __all__ = [
     "joined",
     "resize_matrix",
     "sample_arrays",
-    "save_gif",
     "save_grid",
     "save_samples",
     "scale_for",

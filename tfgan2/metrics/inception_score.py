@@ -1,115 +1,99 @@
-"""The inception score (Salimans et al. 2016)."""
+"""Inception score (Salimans et al. 2016, arXiv:1606.03498)."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from itertools import pairwise
 
 import numpy as np
 
-from tfgan2.metrics.checks import checked_features, row_blocks
-
-_TOLERANCE = 1e-3
-"""How far the sum of a sample's probabilities may be from 1: float16 is not more exact."""
-
-
-class InceptionScore(NamedTuple):
-    """Mean and standard deviation over the splits."""
-
-    mean: float
-    std: float
+_TOLERANCE = 1e-3  # of the sum of a sample's probabilities; float16 is not more exact
 
 
 class RunningInceptionScore:
-    """The score of samples that come in batches, as one split, in constant memory."""
+    """Scores of consecutive parts of samples that come in batches, in constant memory."""
 
-    def __init__(self) -> None:
-        self._count = 0
-        self._sum = np.zeros(0)
-        self._negentropy = 0.0
+    def __init__(self, count: int, splits: int = 10) -> None:
+        """
+        Args:
+            count: number of samples that will be given.
+            splits: number of parts, as equal as possible; at most `count`.
 
-    @property
-    def count(self) -> int:
-        """How many samples were given so far."""
-        return self._count
+        Raises:
+            ValueError: no splits, or more splits than samples.
+        """
+        if not 1 <= splits <= count:
+            raise ValueError(f"the number of splits must be from 1 to {count}, not {splits}")
+        self._bounds = [split * count // splits for split in range(splits + 1)]
+        self._done = 0
+        self._sums = np.zeros((splits, 0))
+        self._negentropies = np.zeros(splits)
 
     def update(self, probabilities: np.ndarray) -> None:
-        """Takes in a batch.
+        """Adds a batch.
 
         Args:
-            probabilities: of the classes for each sample, shape (N, K) of any N, and the same K
-                each time; each row sums up to 1.
+            probabilities: class probabilities of each sample, shape (N, K) with any N and the same
+                K each time; each row sums to 1. Zeros are allowed.
 
         Raises:
-            ValueError: another shape, or not probabilities; nothing is taken in then.
+            ValueError: another shape, more samples than announced, or values that are not
+                probabilities; then nothing is added.
         """
-        probabilities = _checked(probabilities)
-        if not self._count:
-            self._sum = np.zeros(probabilities.shape[1])
-        elif probabilities.shape[1] != len(self._sum):
+        from sklearn.utils import check_array
+
+        probabilities = check_array(probabilities, ensure_min_samples=0)
+        sums = probabilities.sum(axis=1, dtype=np.float64)
+        if (probabilities < 0).any() or (abs(sums - 1) > _TOLERANCE).any():
+            raise ValueError("probabilities must not be negative, and each row must sum to 1")
+        count, classes = probabilities.shape
+        if not self._done:
+            self._sums = np.zeros((len(self._sums), classes))
+        if classes != self._sums.shape[1] or self._done + count > self._bounds[-1]:
             raise ValueError(
-                f"probabilities must be of shape (N, {len(self._sum)}) as before, "
-                f"not {probabilities.shape}"
+                f"probabilities must be of shape (N, {self._sums.shape[1]}) as before, with at "
+                f"most {self._bounds[-1] - self._done} rows, not {probabilities.shape}"
             )
-        for block in row_blocks(probabilities):
-            block /= block.sum(axis=1, keepdims=True)
-            self._sum += block.sum(axis=0)
-            self._negentropy += _negentropy(block)
-        self._count += len(probabilities)
+        for split, bounds in enumerate(pairwise(self._bounds)):
+            start, end = (max(0, bound - self._done) for bound in bounds)
+            part = probabilities[start:end].astype(np.float64)
+            part /= part.sum(axis=1, keepdims=True)
+            self._sums[split] += part.sum(axis=0)
+            self._negentropies[split] += _negentropy(part)
+        self._done += count
 
-    def score(self) -> float:
-        """exp of the mean KL divergence of the samples' classes to those of all samples.
-
-        Returns:
-            From 1, where all samples are alike, to K.
+    def scores(self) -> np.ndarray:
+        """Returns exp(mean KL divergence of p(y|x) from p(y)) of each split, from 1 to K, float64.
 
         Raises:
-            ValueError: no samples so far.
+            ValueError: fewer samples so far than announced.
         """
-        if not self._count:
-            raise ValueError("the inception score needs at least 1 sample")
-        # The mean of the divergences is the mean of sum p log p, less that of the mean of p.
-        information = self._negentropy / self._count - _negentropy(self._sum / self._count)
-        return float(np.exp(max(information, 0.0)))
+        if self._done < self._bounds[-1]:
+            raise ValueError(f"only {self._done} of {self._bounds[-1]} samples were given")
+        counts = np.diff(self._bounds)
+        # The mean divergence is the mean of sum p log p, minus that of the mean of p.
+        of_means = [_negentropy(p / n) for p, n in zip(self._sums, counts, strict=True)]
+        return np.exp(np.maximum(self._negentropies / counts - of_means, 0.0))
 
 
-def inception_score(probabilities: np.ndarray, *, splits: int = 10) -> InceptionScore:
-    """exp(E KL(p(y|x) || p(y))) over consecutive parts of the samples.
+def inception_score(probabilities: np.ndarray, *, splits: int = 10) -> np.ndarray:
+    """Returns the scores of consecutive splits, of which the mean is usually reported.
 
-    The score depends on the number of samples in a split (Barratt and Sharma 2018), and on their
-    order if that follows the classes.
+    They depend on the number of samples in a split (Barratt and Sharma 2018), and on the order of
+    the samples if that follows the classes.
 
     Args:
-        probabilities: of the classes for each sample, shape (N, K); each row sums up to 1. Zeros
-            are fine.
-        splits: how many parts, as equal as can be; at most N.
-
-    Returns:
-        Each score is from 1 to K.
+        probabilities: of all samples, as for `RunningInceptionScore.update`.
+        splits: as for `RunningInceptionScore`.
 
     Raises:
-        ValueError: another shape, not probabilities, or fewer samples than splits.
+        ValueError: as `RunningInceptionScore` and its `update`.
     """
-    probabilities = _checked(probabilities)
-    count = len(probabilities)
-    if not 1 <= splits <= count:
-        raise ValueError(f"there must be from 1 to N splits, not {splits} of {count} samples")
-    scores = []
-    for split in range(splits):
-        running = RunningInceptionScore()
-        running.update(probabilities[split * count // splits : (split + 1) * count // splits])
-        scores.append(running.score())
-    return InceptionScore(float(np.mean(scores)), float(np.std(scores)))
-
-
-def _checked(probabilities: np.ndarray) -> np.ndarray:
-    probabilities = checked_features(probabilities, "probabilities")
-    sums = probabilities.sum(axis=1, dtype=np.float64)
-    if (probabilities < 0).any() or (abs(sums - 1) > _TOLERANCE).any():
-        raise ValueError("probabilities must be 0 or more, and those of each sample sum up to 1")
-    return probabilities
+    running = RunningInceptionScore(len(probabilities), splits)
+    running.update(probabilities)
+    return running.scores()
 
 
 def _negentropy(probabilities: np.ndarray) -> float:
-    """The sum of p log p over all values; 0 where p is 0."""
+    """Sum of p log p over all values; 0 where p is 0."""
     logarithms = np.log(probabilities, out=np.zeros_like(probabilities), where=probabilities > 0)
     return float(np.sum(probabilities * logarithms))

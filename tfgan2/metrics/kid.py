@@ -1,4 +1,4 @@
-"""The kernel inception distance (Bińkowski et al. 2018)."""
+"""Kernel inception distance (Bińkowski et al. 2018, arXiv:1801.01401)."""
 
 from __future__ import annotations
 
@@ -6,18 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfgan2.metrics.checks import checked_pair
-
 
 class KID(NamedTuple):
-    """The distance over random subsets.
-
-    Attributes:
-        mean: of the subsets' estimates.
-        std: their standard deviation, divided by the number of subsets.
-        subsets: how many there were.
-        subset_size: how many samples of either set each had.
-    """
+    """Mean and standard deviation of the estimates, number of subsets, samples in each."""
 
     mean: float
     std: float
@@ -27,64 +18,53 @@ class KID(NamedTuple):
 
 def kid(
     real: np.ndarray,
-    made: np.ndarray,
+    generated: np.ndarray,
     *,
     subsets: int = 100,
     subset_size: int = 1000,
     seed: int = 0,
 ) -> KID:
-    """The squared maximum mean discrepancy with the kernel (x.y / dim + 1)^3.
+    """Returns the squared maximum mean discrepancy with the kernel (x.y / dim + 1)^3.
 
-    Each subset draws samples of both sets without replacement and gives an unbiased estimate
-    (Gretton et al. 2012). Unbiased means that sets of one distribution give values around 0, half
-    of them negative: pairs of a sample with itself are left out within a set, not between sets. For
-    the same reason one array given as both comes out near 0 and rather below it.
+    Each subset is drawn without replacement and gives an unbiased estimate (Gretton et al. 2012):
+    two sets from one distribution give values around 0, half of them negative. Pairs of a sample
+    with itself are left out within a set but count between the sets, so an array compared with
+    itself gives slightly less than 0.
 
     Args:
         real: finite features, shape (N, dim), N >= 2.
-        made: finite features, shape (M, dim), M >= 2.
-        subsets: how many to draw.
-        subset_size: how many samples of each set to draw; N or M where that is fewer. If it is
-            both, all subsets are the same, and the deviation is rounding.
-        seed: of the draws.
-
-    Returns:
-        Mean and deviation, with the size of the subsets that was used.
+        generated: finite features, shape (M, dim), M >= 2.
+        subsets: number of subsets.
+        subset_size: samples of each set in a subset, reduced to the smaller of N and M. If it
+            equals both, all subsets are the same and `std` is rounding error.
+        seed: seed of the draws.
 
     Raises:
-        ValueError: other shapes, fewer than two samples, values that are not finite, or impossible
-            numbers.
+        ValueError: wrong shapes, values that are not finite, no subsets, or fewer than two samples.
     """
-    if subsets < 1 or subset_size < 2:
-        raise ValueError(
-            f"there must be 1 or more subsets of 2 or more samples, not {subsets} of {subset_size}"
-        )
-    real, made = checked_pair(real, made, 2, "KID needs")
-    size = min(subset_size, len(real), len(made))
+    from sklearn.metrics.pairwise import check_pairwise_arrays
+
+    real, generated = check_pairwise_arrays(real, generated, dtype=np.float64)
+    size = min(subset_size, len(real), len(generated))
+    if subsets < 1 or size < 2:
+        raise ValueError(f"KID needs at least 1 subset of 2 samples, not {subsets} of {size}")
     rng = np.random.default_rng(seed)
     estimates = np.empty(subsets)
     for index in range(subsets):
-        one = real[rng.choice(len(real), size, replace=False)]
-        other = made[rng.choice(len(made), size, replace=False)]
-        estimates[index] = _discrepancy(one, other)
+        estimates[index] = _discrepancy(
+            real[rng.choice(len(real), size, replace=False)],
+            generated[rng.choice(len(generated), size, replace=False)],
+        )
     return KID(float(estimates.mean()), float(estimates.std()), subsets, size)
 
 
 def _discrepancy(one: np.ndarray, other: np.ndarray) -> float:
-    """Unbiased, of as many samples each."""
+    """Unbiased estimate from two sets of the same size."""
+    from sklearn.metrics.pairwise import polynomial_kernel
+
     count = len(one)
     within = 0.0
     for features in (one, other):
-        kernel = _kernel(features, features)
+        kernel = polynomial_kernel(features)
         within += float(kernel.sum() - np.trace(kernel)) / (count * (count - 1))
-    return within - 2 * float(_kernel(one, other).mean())
-
-
-def _kernel(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    base = one @ other.T
-    base /= one.shape[1]
-    base += 1
-    # Products are many times faster than a power.
-    cube = base * base
-    cube *= base
-    return cube
+    return within - 2 * float(polynomial_kernel(one, other).mean())

@@ -1,4 +1,4 @@
-"""What labels of samples, as a classifier predicts them, say about missing modes."""
+"""Missing modes, from the labels that a classifier predicts for samples."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 class Modes(NamedTuple):
     """Attributes:
     found: modes with at least one sample.
-    divergence: KL divergence of the samples' distribution over the modes to the uniform one,
-        natural logarithm; 0 at best, and log of the number of modes where all are of one.
+    divergence: KL divergence of the samples' distribution over the modes from the uniform one, in
+        nats: from 0 to the logarithm of the number of modes.
     """
 
     found: int
@@ -19,52 +19,26 @@ class Modes(NamedTuple):
 
 
 def modes_found(labels: np.ndarray, modes: int) -> Modes:
-    """Modes found and the divergence from the uniform distribution, as in Lin et al. 2018 (PacGAN).
+    """Counts modes and measures how uniform they are, as Lin et al. 2018 (PacGAN) do.
 
-    There it is over 26,000 samples of stacked MNIST. Both depend on the number of samples: even N
-    samples of the uniform distribution have a divergence of about (modes - 1) / 2N.
-
-    Args:
-        labels: predicted, whole numbers from 0 to modes - 1, shape (N,), N >= 1.
-        modes: how many there are, 1,000 of stacked MNIST.
-
-    Raises:
-        ValueError: other labels.
-    """
-    counts = _counts(labels, modes)
-    shares = counts[counts > 0] / counts.sum()
-    # Of equal shares it may come out below 0 by rounding.
-    divergence = max(0.0, float(np.sum(shares * np.log(shares * modes))))
-    return Modes(len(shares), divergence)
-
-
-def label_accuracy(predicted: np.ndarray, asked: np.ndarray) -> float:
-    """The share of samples whose predicted label is the one that was asked for.
+    They use 26,000 samples of stacked MNIST. Both figures depend on the number of samples: even N
+    uniform samples have a divergence of about (modes - 1) / 2N.
 
     Args:
-        predicted: shape (N,), N >= 1.
-        asked: likewise.
+        labels: predicted modes, integers from 0 to modes - 1, shape (N,), N >= 1.
+        modes: number of modes, 1,000 for stacked MNIST.
 
     Raises:
-        ValueError: other shapes.
+        ValueError: labels of another shape, type or range.
     """
-    predicted, asked = np.asarray(predicted), np.asarray(asked)
-    if predicted.ndim != 1 or predicted.shape != asked.shape or not len(predicted):
-        raise ValueError(
-            f"labels must be of the same shape (N,), not {predicted.shape} and {asked.shape}"
-        )
-    return float(np.mean(predicted == asked))
-
-
-def _counts(labels: np.ndarray, classes: int) -> np.ndarray:
     labels = np.asarray(labels)
     if labels.ndim != 1 or not len(labels):
-        raise ValueError(f"labels must be of shape (1 or more,), not {labels.shape}")
-    _check_labels(labels, classes)
-    return np.bincount(labels.astype(np.int64), minlength=classes)
-
-
-def _check_labels(labels: np.ndarray, classes: int) -> None:
+        raise ValueError(f"labels must be of shape (N,) with N >= 1, not {labels.shape}")
     whole = np.issubdtype(labels.dtype, np.integer)
-    if not whole or (labels.size and not 0 <= labels.min() <= labels.max() < classes):
-        raise ValueError(f"labels must be whole numbers from 0 to {classes - 1}")
+    if not whole or not 0 <= labels.min() <= labels.max() < modes:
+        raise ValueError(f"labels must be integers from 0 to {modes - 1}")
+    counts = np.bincount(labels.astype(np.int64), minlength=modes)
+    shares = counts[counts > 0] / counts.sum()
+    # Rounding can push the divergence of equal shares below 0.
+    divergence = max(0.0, float(np.sum(shares * np.log(shares * modes))))
+    return Modes(len(shares), divergence)

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from tfgan2.metrics.checks import checked_pair
-from tfgan2.metrics.neighbours import rounding, row_slices, squared_distances
-
-# How many distances are held at a time: 32 MiB in float64.
-_BLOCK_ENTRIES = 2**22
+_CHUNK_MIB = 32
+"""Memory of the distances that are held at a time."""
 
 
 class PRDC(NamedTuple):
-    """How the balls around the samples of one set hold those of the other.
+    """How far two sets of samples cover each other.
 
     Attributes:
-        precision: share of made samples in the ball of any real one.
-        recall: share of real samples in the ball of any made one.
-        density: in how many balls of real samples a made one is on average, divided by `nearest`;
-            may be above 1.
-        coverage: share of real samples whose balls hold a made one.
+        precision: fraction of generated samples in the ball of a real sample.
+        recall: fraction of real samples in the ball of a generated sample.
+        density: mean number of real balls around a generated sample, divided by k; can exceed 1.
+        coverage: fraction of real samples whose ball contains a generated sample.
     """
 
     precision: float
@@ -30,60 +27,70 @@ class PRDC(NamedTuple):
     coverage: float
 
 
-def prdc(real: np.ndarray, made: np.ndarray, *, nearest: int = 5) -> PRDC:
-    """Precision, recall, density and coverage by nearest neighbours.
+def prdc(real: np.ndarray, generated: np.ndarray, *, neighbours: int = 5) -> PRDC:
+    """Returns precision, recall, density and coverage.
 
-    The ball of a sample reaches to its `nearest`-th neighbour in its own set, exclusively, as in
-    the code of Naeem et al.; Kynkäänniemi et al. include what is exactly that far away, and take
-    3 neighbours. A sample with `nearest` or more copies of itself therefore has an empty ball.
-    Distances that differ by no more than rounding count as equal: identical sets have a density of
-    1, and the values do not depend on the order of samples.
+    The ball of a sample reaches to its k-th nearest neighbour in its own set, border excluded, as
+    in the code of Naeem et al. (Kynkäänniemi et al. include the border and use k = 3). A sample
+    with k or more copies has an empty ball. Distances that differ only by rounding count as equal:
+    identical sets have a density of 1, and the order of samples does not matter.
 
-    Distances are taken in blocks of rows, in float64: besides float64 copies of the features some
-    100 MiB are held, whatever the number of samples (up to 4 million).
+    Besides copies of the features it holds about 100 MiB.
 
     Args:
-        real: finite features, shape (N, dim), N > nearest.
-        made: finite features, shape (M, dim), M > nearest.
-        nearest: how many neighbours.
+        real: finite features, shape (N, dim), N > neighbours.
+        generated: finite features, shape (M, dim), M > neighbours.
+        neighbours: k.
 
     Raises:
-        ValueError: other shapes, too few samples, or values that are not finite.
+        ValueError: wrong shapes, values that are not finite, or too few samples.
     """
-    if nearest < 1:
-        raise ValueError(f"there must be 1 or more neighbours, not {nearest}")
-    real, made = checked_pair(real, made, nearest + 1, f"{nearest} nearest neighbours need")
-    # What is far from 0 would lose digits in the products.
+    from sklearn.metrics.pairwise import check_pairwise_arrays
+
+    real, generated = check_pairwise_arrays(real, generated, dtype=np.float64)
+    if not 1 <= neighbours < min(len(real), len(generated)):
+        raise ValueError(
+            f"neighbours must be at least 1 and fewer than the {len(real)} real and "
+            f"{len(generated)} generated samples, not {neighbours}"
+        )
+    # Values far from 0 would lose digits in the matrix multiplications.
     centre = real.mean(axis=0)
-    real -= centre
-    made -= centre
-    real_norms, made_norms = np.sum(real**2, axis=1), np.sum(made**2, axis=1)
-    real_balls = _balls(real, real_norms, nearest)
-    made_balls = _balls(made, made_norms, nearest)
-    balls_around = np.zeros(len(made), np.int64)
+    real, generated = real - centre, generated - centre
+    real_balls, generated_balls = (_squared_radii(each, neighbours) for each in (real, generated))
+    balls_around = np.zeros(len(generated), np.int64)
     recalled, covered = np.empty((2, len(real)), bool)
-    for rows in row_slices(len(real), len(made), _BLOCK_ENTRIES):
-        distances = squared_distances(real[rows], made, real_norms[rows], made_norms)
+    for rows, distances in _squared_distances(real, generated):
         inside = distances < real_balls[rows, None]
         balls_around += np.count_nonzero(inside, axis=0)
         covered[rows] = inside.any(axis=1)
-        recalled[rows] = (distances < made_balls).any(axis=1)
+        recalled[rows] = (distances < generated_balls).any(axis=1)
     return PRDC(
         precision=float(np.mean(balls_around > 0)),
         recall=float(np.mean(recalled)),
-        density=float(np.mean(balls_around)) / nearest,
+        density=float(np.mean(balls_around)) / neighbours,
         coverage=float(np.mean(covered)),
     )
 
 
-def _balls(features: np.ndarray, norms: np.ndarray, nearest: int) -> np.ndarray:
-    """Squared radii, smaller by what rounding may do, so that nothing on a border is inside."""
+def _squared_distances(
+    one: np.ndarray, other: np.ndarray | None = None
+) -> Iterator[tuple[slice, np.ndarray]]:
+    from sklearn.metrics import pairwise_distances_chunked
+
+    options = {"working_memory": _CHUNK_MIB, "squared": True}
+    start = 0
+    for distances in pairwise_distances_chunked(one, other, **options):
+        yield slice(start, start + len(distances)), distances
+        start += len(distances)
+
+
+def _squared_radii(features: np.ndarray, neighbours: int) -> np.ndarray:
+    """Squared radii of the balls, reduced by the rounding error: nothing on a border is inside."""
     radii = np.empty(len(features))
-    for rows in row_slices(len(features), len(features), _BLOCK_ENTRIES):
-        distances = squared_distances(features[rows], features, norms[rows], norms)
-        # The sample itself is at 0, or as good as, and comes before its neighbours.
-        distances.partition(nearest, axis=1)
-        radii[rows] = distances[:, nearest]
-    # What is at the distance r of x has at most the norm |x| + r, the square of which is at most
-    # 2 |x|^2 + 2 r^2. Twice: the radius is rounded, and so is what it is compared with.
-    return radii - 2 * rounding(3 * norms + 2 * np.maximum(radii, 0), features.shape[1])
+    for rows, distances in _squared_distances(features):
+        distances.partition(neighbours, axis=1)  # the sample itself comes first, at 0
+        radii[rows] = distances[:, neighbours]
+    # |x|^2 + |y|^2 - 2 x.y is off by at most (dim + 4) eps (|x|^2 + |y|^2), and a y at distance r
+    # of x has |y|^2 <= 2 |x|^2 + 2 r^2. Twice, since both sides of the comparison are rounded.
+    resolution = 2 * (features.shape[1] + 4) * np.finfo(np.float64).eps
+    return radii - resolution * (3 * np.square(features).sum(axis=1) + 2 * radii)

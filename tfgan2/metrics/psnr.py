@@ -1,32 +1,31 @@
-"""The peak signal-to-noise ratio."""
+"""Peak signal-to-noise ratio."""
 
 from __future__ import annotations
 
 import numpy as np
 
 PSNR_LIMIT = 100.0
-"""What `psnr` says at most: identical images have no finite ratio, and JSON no infinity."""
+"""Largest result of `psnr`: identical images have an infinite ratio, which JSON cannot hold."""
 
 
-def psnr(made: np.ndarray, reference: np.ndarray, peak: float) -> float:
-    """10 log10(peak^2 / mean squared error), over all values at once.
+def psnr(images: np.ndarray, reference: np.ndarray, peak: float) -> float:
+    """Returns 10 log10(peak^2 / mean squared error) over all values, in dB, at most `PSNR_LIMIT`.
 
     Args:
-        made: any shape.
+        images: any shape and type.
         reference: the same shape.
-        peak: the range of the values: 255 of pictures, 2 of images in [-1, 1].
-
-    Returns:
-        Decibels, at most `PSNR_LIMIT`, which stands for "identical, or as good as".
+        peak: range of the values: 255 for uint8, 2 for [-1, 1].
 
     Raises:
-        ValueError: shapes that differ, or a peak that is not positive.
+        ValueError: different or empty shapes, or a peak that is not positive.
     """
-    if made.shape != reference.shape or not made.size:
-        raise ValueError(f"shapes must be equal, not {made.shape} and {reference.shape}")
+    from skimage.metrics import peak_signal_noise_ratio
+
+    if images.shape != reference.shape or not images.size:
+        raise ValueError(f"shapes must be equal, not {images.shape} and {reference.shape}")
     if not peak > 0:
         raise ValueError(f"the peak must be positive, not {peak}")
-    error = float(np.mean((made.astype(np.float64) - reference.astype(np.float64)) ** 2))
-    if error <= peak**2 * 10 ** (-PSNR_LIMIT / 10):
-        return PSNR_LIMIT
-    return float(10 * np.log10(peak**2 / error))
+    # scikit-image would compute float32 images in float32.
+    arrays = reference.astype(np.float64), images.astype(np.float64)
+    with np.errstate(divide="ignore"):
+        return float(min(peak_signal_noise_ratio(*arrays, data_range=peak), PSNR_LIMIT))

@@ -1,0 +1,161 @@
+"""The result of an evaluation, and its directory: JSON for programs, a page for people."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tfgan2.errors import UserError
+from tfgan2.evaluation.figures import FIGURES
+from tfgan2.files import written_atomically
+from tfgan2.images import save_grid
+
+RESULT_FILE = "result.json"
+FORMAT = 1
+
+
+class Sheet(NamedTuple):
+    """Images for the page, in [-1, 1], shape (N, H, W, C), or points; columns of their grid."""
+
+    images: np.ndarray
+    columns: int | None
+    caption: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The result of an evaluation.
+
+    Attributes:
+        figures: by the names of `FIGURES`.
+        protocol: everything that figures must share to be comparable; JSON.
+        about: what was evaluated: run, flavour, step, weights and so on; JSON.
+        sheets: images for the page, by name.
+    """
+
+    figures: dict[str, float]
+    protocol: dict[str, Any]
+    about: dict[str, Any]
+    sheets: dict[str, Sheet]
+
+    @property
+    def protocol_id(self) -> str:
+        """8 hexadecimal digits, equal for equal protocols."""
+        return hashlib.sha256(json.dumps(self.protocol, sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def name(self) -> str:
+        """Features and protocol, which distinguish the results of one run or file."""
+        features = self.protocol.get("features", {}).get("name", "points")
+        return f"{features}-{self.protocol_id}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the content of `result.json`, except the captions of the images."""
+        return {
+            "tfgan2_evaluation": FORMAT,
+            "who": self.about,
+            "figures": self.figures,
+            "protocol_id": self.protocol_id,
+            "protocol": self.protocol,
+        }
+
+    def write(self, directory: Path) -> None:
+        """Writes `result.json`, `index.html` and the images, all or nothing.
+
+        An earlier result in the directory is replaced. If it has the same protocol and evaluated
+        the same thing, its other figures and images are kept.
+
+        Raises:
+            OSError: the directory cannot be written.
+        """
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        result = self.to_json()
+        captions = {name: sheet.caption for name, sheet in self.sheets.items()}
+        earlier = _earlier(directory) or {}
+        if all(earlier.get(key) == result[key] for key in ("who", "protocol_id")):
+            figures = {**earlier["figures"], **self.figures}
+            result["figures"] = {name: figures[name] for name in FIGURES if name in figures}
+            captions = {**earlier.get("pictures", {}), **captions}
+        result["pictures"] = captions
+        with written_atomically(directory) as partial:
+            partial.mkdir()
+            for name in captions.keys() - self.sheets.keys():
+                shutil.copyfile(directory / f"{name}.png", partial / f"{name}.png")
+            for name, (images, columns, _) in self.sheets.items():
+                save_grid(partial / f"{name}.png", images, columns=columns)
+            text = json.dumps(result, indent=2) + "\n"
+            (partial / RESULT_FILE).write_text(text, encoding="utf-8")
+            (partial / "index.html").write_text(_page(result), encoding="utf-8")
+
+
+def run_result_dir(run_dir: Path, evaluation: Evaluation) -> Path:
+    """Returns the default directory for the result of a run."""
+    step = evaluation.about["step"]
+    return run_dir / "evaluation" / f"step-{step:07d}-{evaluation.name}"
+
+
+def check_result_dir(directory: Path) -> None:
+    """Raises a UserError unless a result may be written there; it may replace an earlier one."""
+    if not directory.exists():
+        return
+    if not directory.is_dir():
+        raise UserError(f"--out '{directory}' is a file: give a directory")
+    others = [
+        path.name
+        for path in directory.iterdir()
+        if path.name not in (RESULT_FILE, "index.html") and path.suffix != ".png"
+    ]
+    if any(directory.iterdir()) and (others or _earlier(directory) is None):
+        raise UserError(
+            f"--out '{directory}' is not empty and holds no result: choose another directory"
+        )
+
+
+def read_results(run_dir: Path) -> list[dict[str, Any]]:
+    """Returns the content of all `result.json` in a run's `evaluation/`, by step, then by name.
+
+    Raises:
+        UserError: one is damaged.
+    """
+    results = []
+    for path in sorted((run_dir / "evaluation").glob(f"*/{RESULT_FILE}")):
+        if path.parent.name.startswith("."):
+            continue  # being written, or left by a killed process
+        try:
+            result = json.loads(path.read_text(encoding="utf-8"))
+            if result["tfgan2_evaluation"] == FORMAT:
+                results.append((result["who"].get("step", 0), path.parent.name, result))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"'{path}' is damaged: remove its directory or evaluate again"
+            ) from error
+    return [result for _, _, result in sorted(results, key=lambda item: item[:2])]
+
+
+def _earlier(directory: Path) -> dict[str, Any] | None:
+    try:
+        result = json.loads((directory / RESULT_FILE).read_text(encoding="utf-8"))
+        return result if result["tfgan2_evaluation"] == FORMAT else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _page(result: dict[str, Any]) -> str:
+    import jinja2
+
+    who = result["who"]
+    name = who.get("flavour") or who.get("folder") or who.get("file")
+    title = f"{name} at step {who['step']:,}" if "step" in who else str(name)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("tfgan2.evaluation"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+    )
+    template = environment.get_template("index.html.j2")
+    return template.render(title=title, result=result, figures=FIGURES)
