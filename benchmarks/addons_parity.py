@@ -212,8 +212,8 @@ def tfgan2_side(inputs: Arrays) -> Arrays:
 
     import keras
     import tensorflow as tf
-
     from tfgan2.models.adversarial import AdversarialModel
+
     from tfgan2.nn.layers import WeightNormalization
     from tfgan2.nn.lookahead import Lookahead
 
