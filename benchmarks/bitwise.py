@@ -185,7 +185,7 @@ def main() -> int:
 
     cores: queue.Queue[int] = queue.Queue()
     for core in range(options.jobs):
-        cores.put((os.getpid() + core) % (os.cpu_count() or 1))
+        cores.put(core)
 
     def work(case: str) -> tuple[str, dict[str, Any] | str]:
         core = cores.get()

@@ -9,15 +9,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tfgan2.api import fit, open_run
     from tfgan2.data import load_dataset
     from tfgan2.registry import create
+    from tfgan2.runtime import load
 
 __version__ = "0.1.0"
 
 # name -> module that defines it
-_LAZY = {"create": "tfgan2.registry", "load_dataset": "tfgan2.data"}
+_LAZY = {
+    "create": "tfgan2.registry",
+    "fit": "tfgan2.api",
+    "load": "tfgan2.runtime",
+    "load_dataset": "tfgan2.data",
+    "open_run": "tfgan2.api",
+}
 
-__all__ = ["__version__", "create", "load_dataset"]
+__all__ = ["__version__", "create", "fit", "load", "load_dataset", "open_run"]
 
 
 def __getattr__(name: str) -> Any:

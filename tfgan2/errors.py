@@ -1,4 +1,4 @@
-"""What goes wrong, split by who can mend it."""
+"""The errors that users meet. The command line prints their message without a traceback."""
 
 from __future__ import annotations
 
@@ -7,45 +7,53 @@ from difflib import get_close_matches
 
 
 class UserError(ValueError):
-    """The user can mend it: one line that says what is wrong and what would be right.
-
-    The command line prints the message alone and leaves with exit code 2.
-    """
-
-
-def cannot_write(path: object, error: OSError) -> UserError:
-    """The error for a disk that refuses: full, read-only, no permission."""
-    return UserError(f"cannot write to {error.filename or path}: {error.strerror or error}")
+    """The user can fix it: one line that says what is wrong and what to do. Exit code 2."""
 
 
 class TrainingDivergedError(RuntimeError):
-    """A loss is no longer finite; the message names the step and the last good checkpoint.
-
-    The command line prints the message alone and leaves with exit code 1.
-    """
+    """A loss or a weight is no longer finite; the message names the step. Exit code 1."""
 
 
 class WorkerLostError(RuntimeError):
-    """Another of several processes that train together has gone.
+    """Another process of a distributed training is gone. Exit code 1."""
 
-    The command line prints the message alone and leaves with exit code 1.
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """A signal stopped the training after a step; a checkpoint was saved.
+
+    Attributes:
+        location: the run directory, local or remote.
+        signal: number of the signal, for example `signal.SIGINT`.
+        step: number of steps done.
+        steps: number of steps of the whole training.
     """
+
+    def __init__(self, location: str, signal: int, step: int, steps: int) -> None:
+        super().__init__(f"saved at step {step} of {steps}")
+        self.location = location
+        self.signal = signal
+        self.step = step
+        self.steps = steps
+
+
+def cannot_write(path: object, error: OSError) -> UserError:
+    """Makes a UserError of an OSError: disk full, read-only, no permission."""
+    return UserError(f"cannot write to {error.filename or path}: {error.strerror or error}")
 
 
 def unknown(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> UserError:
-    """The error for a name that is not known, with the closest known names.
+    """Makes the error for an unknown name, with the closest known names.
 
     Args:
         kind: what the name stands for, for example "flavour".
-        name: what the user gave.
-        known: all names that would have been right.
-        hint: what to do when no name is close; default: all known names are listed.
+        name: the unknown name.
+        known: all valid names.
+        hint: what to do if no name is close; default: choose from all valid names.
     """
-    names = [str(item) for item in known]
-    close = get_close_matches(name.lower(), {n.lower(): n for n in names}, n=3, cutoff=0.5)
-    by_lower = {n.lower(): n for n in names}
+    by_lower = {str(item).lower(): str(item) for item in known}
+    close = get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)
     if close:
-        advice = "did you mean " + " or ".join(repr(by_lower[c]) for c in close) + "?"
+        advice = "did you mean " + " or ".join(repr(by_lower[item]) for item in close) + "?"
     else:
-        advice = hint or "choose from " + ", ".join(names)
+        advice = hint or "choose from " + ", ".join(by_lower.values())
     return UserError(f"unknown {kind} {name!r}: {advice}")

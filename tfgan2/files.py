@@ -1,4 +1,4 @@
-"""Writing so that nothing half-written ever stands under a final name."""
+"""Atomic writing: nothing half-written ever stands under a final name."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def written_atomically(path: Path) -> Iterator[Path]:
-    """Gives a path beside `path` to write to, and moves it there once the block has ended well.
+    """Yields a temporary path beside `path` and renames it to `path` when the block succeeds.
 
-    A file's bytes are on the disk before the rename, so that a crash leaves either the old file or
-    the new one. On an error, Ctrl-C included, what was written is removed.
+    The bytes of a file are on disk before the rename, so a crash leaves either the old file or the
+    new one. After an error, Ctrl-C included, the temporary path is removed.
 
     Args:
-        path: the final name, of a file or of a folder; its parent folder must exist. A folder that
-            stands there already is replaced.
+        path: the final path of a file or folder; its parent must exist. An existing folder is
+            replaced.
 
     Yields:
-        The temporary path: nothing stands there yet. It keeps the suffix, since some writers choose
-        the format by it.
+        The temporary path; nothing exists there yet. It keeps the suffix of `path`, since some
+        writers choose the format by it.
     """
     partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
     try:
@@ -42,7 +42,7 @@ def written_atomically(path: Path) -> Iterator[Path]:
 
 
 def _replace_folder(new: Path, path: Path) -> None:
-    """Moves a folder to its name; what stands there goes when the new one is in its place."""
+    """Renames a folder; the old folder of that name is removed afterwards."""
     if not path.is_dir():
         new.replace(path)
         return
@@ -56,17 +56,17 @@ def _replace_folder(new: Path, path: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def abandoned(partial: Path) -> bool:
-    """Whether the process of this machine that began to write a partial file has ended."""
-    found = re.search(r"\.partial-(\d+)", partial.name)
-    if found is None or os.name == "nt":  # there `kill` would end it
+def is_abandoned(partial: Path) -> bool:
+    """True if the process of this machine that began to write a partial file has ended."""
+    match = re.search(r"\.partial-(\d+)", partial.name)
+    if match is None or os.name == "nt":  # on Windows `os.kill` would end the process
         return False
-    if int(found[1]) == os.getpid():  # of an earlier one, which had the same number
+    if int(match[1]) == os.getpid():  # an earlier process with the same number wrote it
         return True
     try:
-        os.kill(int(found[1]), 0)
+        os.kill(int(match[1]), 0)
     except ProcessLookupError:
         return True
-    except OSError:  # someone else's
+    except OSError:  # another user's process
         pass
     return False

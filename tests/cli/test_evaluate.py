@@ -216,9 +216,9 @@ def test_runs_side_by_side(
         ("compare RUN RUN", "given twice"),
         ("compare RUN nowhere", "no such run directory"),
         ("compare RUN RUN/samples --figures fit", "did you mean 'fid'"),
-        ("fit dcgan --dataset digits --best-metric fid", "give --evaluate-every"),
+        ("fit dcgan --dataset digits --best-metric fid", "evaluate_every is missing"),
         ("fit dcgan --dataset digits --evaluate-every 5 --best-metric fit", "did you mean 'fid'"),
-        ("fit dcgan --dataset digits --evaluate-every 0", "--evaluate-every must be at least 1"),
+        ("fit dcgan --dataset digits --evaluate-every 0", "evaluate_every must be at least 1"),
         ("fit gan --dataset ring8 --evaluate-every 5 --evaluate-metrics fid", "modes only"),
         (
             "fit gan --dataset digits --evaluate-every 5 --evaluate-features pixels "

@@ -87,7 +87,7 @@ def test_points_are_scattered(points: Path, tmp_path: Path) -> None:
         ("sample {conditional} --label nine", "unknown label 'nine'"),
         ("sample {conditional} --label 12", "unknown label '12'"),
         ("sample {points} --label 1", "takes no labels"),
-        ("sample {conditional} --interpolate --label 0 --label 1", "--interpolate takes one"),
+        ("sample {conditional} --interpolate --label 0 --label 1", "interpolate takes one"),
         ("sample {conditional} --latents none.npy", "none.npy does not exist"),
         ("sample {conditional} --latents none.npy --count 3", "either --count or --latents"),
         ("sample {points} --out p.gif", "points cannot be animated"),

@@ -152,10 +152,10 @@ def _largest_difference(
 
 
 def _together(model: Any) -> None:
-    from tfgan2.training.loop import synchronise
+    from tfgan2.training.building import synchronize_batch_norm
 
     for network in model.networks().values():
-        synchronise(network)
+        synchronize_batch_norm(network)
 
 
 def _inpainting() -> Any:

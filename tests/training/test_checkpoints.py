@@ -121,6 +121,6 @@ def test_what_a_killed_process_left_goes_and_what_is_being_written_stays(tmp_pat
     result = tmp_path / "evaluation" / f".step.partial-{os.getppid()}"
     result.mkdir(parents=True)
     (tmp_path / ".notes.partial-draft").touch()  # of no one's here
-    checkpoints.remove_partial(tmp_path)
+    checkpoints.remove_partial_files(tmp_path)
     assert (tmp_path / ".notes.partial-draft").exists()
     assert not old.exists() and not own.exists() and result.exists()

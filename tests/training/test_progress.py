@@ -33,6 +33,6 @@ def test_waiting_for_data_is_told(
 
 
 def test_a_folder_is_shown_as_the_place_it_stands_for(display: Display, shown: io.StringIO) -> None:
-    display.called(Path("/tmp/x/run"), "gs://bucket/run")
+    display.show_as(Path("/tmp/x/run"), "gs://bucket/run")
     display.say("run: /tmp/x/run")
     assert shown.getvalue() == "run: gs://bucket/run\n"

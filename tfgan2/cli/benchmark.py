@@ -100,9 +100,9 @@ def _saved_model(folder: Path, batch: int) -> Contender:
         raise UserError(
             f"{folder} has no tfgan2 metadata: give a SavedModel from `tfgan2 export`"
         ) from None
-    from tfgan2.cli import tensorflow
+    from tfgan2 import startup
 
-    tensorflow.load()
+    startup.load()
     try:
         backend = FORMATS["saved_model"].open(folder)
     except Exception as error:  # TensorFlow has a class of its own for each
@@ -112,9 +112,9 @@ def _saved_model(folder: Path, batch: int) -> Contender:
 
 def _keras(run: Path, batch: int) -> Iterator[Contender]:
     runs.RunConfig.read(run)  # a wrong folder is an error before TensorFlow is loaded
-    from tfgan2.cli import tensorflow
+    from tfgan2 import startup
 
-    tensorflow.load()
+    startup.load()
     from tfgan2.export.graph import checked, keras_backend
 
     model, about = runs.load_model(run)

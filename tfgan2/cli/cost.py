@@ -16,12 +16,12 @@ from tfgan2.files import written_atomically
 
 def show(request: CostRequest, json_file: Path | None) -> None:
     """Counts, measures and prints."""
-    from tfgan2.cli import tensorflow
+    from tfgan2 import startup
     from tfgan2.training.progress import Display
 
     display = Display()
     display.say("loading TensorFlow")
-    devices = tensorflow.load()
+    devices = startup.load()
     try:
         costs = report(request, progress=display.loading)
     finally:

@@ -112,13 +112,13 @@ def evaluate(
     check_local_out(source, out)
     path = run_folder(source)
     request.check(path)
-    from tfgan2.cli import tensorflow
+    from tfgan2 import startup
     from tfgan2.training.progress import Display
 
     display = Display()
     display.say("loading TensorFlow")
-    tensorflow.load()
-    from tfgan2.training.loop import make_deterministic
+    startup.load()
+    from tfgan2.training.building import make_deterministic
 
     make_deterministic()
     try:

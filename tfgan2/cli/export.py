@@ -112,9 +112,9 @@ def export(
     check_local_out(place, out)
     run = run_folder(place)
     check_calibration(calibration, RunConfig.read(run), options)
-    from tfgan2.cli import tensorflow
+    from tfgan2 import startup
 
-    tensorflow.load()
+    startup.load()
     artifacts = export_run(
         run,
         out,

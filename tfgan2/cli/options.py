@@ -33,3 +33,9 @@ Latents = Annotated[
     typer.Option(help="A .npy of shape (count, latent_dim), in place of --count and --seed."),
 ]
 Checkpoint = Annotated[str, typer.Option(help="Of the run: newest, best, or the number of a step.")]
+
+
+def split_at_commas(values: list[str] | None) -> list[str] | None:
+    """The words of an option that is repeated or has commas."""
+    words = [word.strip() for value in values or [] for word in value.split(",")]
+    return [word for word in words if word] or None

@@ -16,9 +16,9 @@ def run_folder(place: str) -> Path:
     """
     if not remote.is_remote(place):
         return Path(place)
-    from tfgan2.cli import tensorflow
+    from tfgan2 import startup
 
-    tensorflow.load()
+    startup.load()
     return remote.fetched(place)
 
 

@@ -113,9 +113,9 @@ def _mask_for(path: Path, root: Path, mask: Path | None) -> Path | None:
 
 def _from_run(run: Path, direction: Direction, checkpoint: str) -> Translator:
     config = runs.RunConfig.read(run)  # a wrong folder is an error before TensorFlow is loaded
-    from tfgan2.cli import tensorflow
+    from tfgan2 import startup
 
-    tensorflow.load()
+    startup.load()
     trained, _ = runs.load_model(run, checkpoint)
     specs = trained.exports()
     spec = next((specs[name] for name in NETWORKS[direction] if name in specs), None)

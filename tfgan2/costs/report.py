@@ -21,7 +21,7 @@ class CostRequest:
         image_shape: (height, width, channels) of inputs and outputs.
         batch_size: of one update; None: the flavour's default.
         hyperparameters: those that differ from their defaults.
-        precision: one of `tfgan2.runs.PRECISIONS`.
+        precision: one of the precisions of `tfgan2.options.TrainingOptions`.
         xla: whether timed steps are compiled with XLA.
         steps: number of timed steps, 0 for none.
     """
@@ -83,7 +83,7 @@ def report(
 
 def _model(request: CostRequest) -> GenerativeModel:
     from tfgan2.costs.measuring import random_data_facts
-    from tfgan2.training.loop import precision
+    from tfgan2.training.building import precision
 
     cls = registry.load_class(request.flavour)
     facts = cls.data_hyperparameters(random_data_facts(request.image_shape))

@@ -1,1 +1,1 @@
-"""The training loop, its checkpoints, and what is shown while it runs."""
+"""Trains a model: the loop, its callbacks, checkpoints, and the progress display."""

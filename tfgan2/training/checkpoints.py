@@ -1,7 +1,7 @@
-"""Checkpoints: one .npz each, holding every number that the next step depends on.
+"""Checkpoint files: one .npz each, holding every number that the next step depends on.
 
-A .npz is a zip: its checksums tell a damaged file from a good one, NumPy alone opens it, and it
-does not depend on how many replicas wrote it.
+A .npz is a zip file: its checksums reveal damage, NumPy alone opens it, and it does not depend on
+how many replicas wrote it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfgan2.errors import UserError
-from tfgan2.files import abandoned, written_atomically
-from tfgan2.runs import BEST, NEWEST
+from tfgan2.files import is_abandoned, written_atomically
 
 if TYPE_CHECKING:
     import keras
@@ -32,13 +31,13 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSErr
 
 @dataclass
 class Checkpoint:
-    """What a checkpoint file holds.
+    """Contents of a checkpoint file.
 
     Attributes:
         path: the file.
-        step: updates done.
-        arrays: by the names of `GenerativeModel.state`.
-        extra: what the loop needs beside the model; JSON.
+        step: number of steps done.
+        arrays: values of the variables, by the names of `GenerativeModel.state`.
+        extra: state of the callbacks; JSON.
     """
 
     path: Path
@@ -47,24 +46,29 @@ class Checkpoint:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-def folder(run: Path) -> Path:
-    return run / "checkpoints"
+def folder(run_dir: Path) -> Path:
+    return run_dir / "checkpoints"
 
 
-def paths(run: Path) -> list[Path]:
+def best_path(run_dir: Path) -> Path:
+    """Path of the checkpoint with the best value of the run's metric."""
+    return folder(run_dir) / "best.npz"
+
+
+def paths(run_dir: Path) -> list[Path]:
     """A run's checkpoint files, the newest first."""
-    found = [(int(m[1]), p) for p in folder(run).glob("*.npz") if (m := _NAME.fullmatch(p.name))]
-    return [path for _, path in sorted(found, reverse=True)]
+    matches = [(_NAME.fullmatch(path.name), path) for path in folder(run_dir).glob("*.npz")]
+    return [path for _, path in sorted(((int(m[1]), p) for m, p in matches if m), reverse=True)]
 
 
-def remove_partial(run: Path) -> None:
-    """Removes what a killed process left half-written. Only for the process that holds the lock."""
+def remove_partial_files(run_dir: Path) -> None:
+    """Removes the half-written files of killed processes; call it only while holding the lock."""
     pattern = ".*.partial-*"
-    # Not in the other folders: an export may be at work beside the training.
-    own = [*folder(run).rglob(pattern), *(run / "samples").rglob(pattern)]
-    # Here `sample` and `evaluate` may be.
-    shared = [*run.glob(pattern), *(run / "evaluation").glob(pattern)]
-    for partial in [*own, *filter(abandoned, shared)]:
+    # An export may be running beside the training: leave its folder alone.
+    own = [*folder(run_dir).rglob(pattern), *(run_dir / "samples").rglob(pattern)]
+    # `sample` and `evaluate` may be writing here.
+    shared = [*run_dir.glob(pattern), *(run_dir / "evaluation").glob(pattern)]
+    for partial in [*own, *filter(is_abandoned, shared)]:
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
         else:
@@ -72,7 +76,7 @@ def remove_partial(run: Path) -> None:
 
 
 def save(
-    run: Path,
+    run_dir: Path,
     step: int,
     arrays: Mapping[str, np.ndarray],
     extra: Mapping[str, Any],
@@ -82,35 +86,30 @@ def save(
     """Writes a checkpoint atomically, then removes all but the newest `keep`.
 
     Args:
-        run: the run directory.
-        step: updates done.
+        run_dir: the run directory.
+        step: number of steps done.
         arrays: values of the variables, by name.
-        extra: JSON to keep beside them.
-        keep: how many of the newest stay.
+        extra: JSON to store beside them.
+        keep: number of checkpoints to keep.
 
     Returns:
         The file.
 
     Raises:
-        FloatingPointError: a weight is not finite; nothing is written.
-        OSError: the disk refuses; nothing stands under the final name.
+        FloatingPointError: a weight is not finite; nothing is written. The message is its name.
+        OSError: the file cannot be written; nothing stands under the final name.
     """
-    path = _write(folder(run) / f"step-{step:07d}.npz", step, arrays, extra)
-    for old in paths(run)[keep:]:
+    path = _write(folder(run_dir) / f"step-{step:07d}.npz", step, arrays, extra)
+    for old in paths(run_dir)[keep:]:
         old.unlink()
     return path
 
 
 def save_best(
-    run: Path, step: int, arrays: Mapping[str, np.ndarray], extra: Mapping[str, Any]
+    run_dir: Path, step: int, arrays: Mapping[str, np.ndarray], extra: Mapping[str, Any]
 ) -> Path:
-    """Writes the best checkpoint, in place of the one before; as `save`."""
-    return _write(best_path(run), step, arrays, extra)
-
-
-def best_path(run: Path) -> Path:
-    """Where the checkpoint stands that is best by a run's metric."""
-    return folder(run) / f"{BEST}.npz"
+    """Replaces the best checkpoint; arguments and errors are those of `save`."""
+    return _write(best_path(run_dir), step, arrays, extra)
 
 
 def _write(
@@ -127,7 +126,7 @@ def _write(
 
 
 def read(path: Path) -> Checkpoint:
-    """Reads a checkpoint whole, so that every checksum is tested.
+    """Reads a whole checkpoint, which verifies every checksum.
 
     Raises:
         UserError: the file is damaged.
@@ -145,75 +144,75 @@ def _warn(message: str) -> None:
     print(f"warning: {message}", file=sys.stderr)
 
 
-def newest(run: Path, report: Callable[[str], None] = _warn) -> Checkpoint | None:
-    """The newest checkpoint that can be read.
+def newest(run_dir: Path, report: Callable[[str], None] = _warn) -> Checkpoint | None:
+    """Reads the newest checkpoint that is not damaged.
 
     Args:
-        run: the run directory.
-        report: is told of every damaged file that was passed over.
+        run_dir: the run directory.
+        report: called with a message for every damaged file.
 
     Returns:
-        The checkpoint, or None where there is no file.
+        The checkpoint, or None if there is no file.
 
     Raises:
-        UserError: there are files, but all are damaged.
+        UserError: all files are damaged.
     """
-    files = paths(run)
+    files = paths(run_dir)
     for path in files:
         try:
             return read(path)
         except UserError as error:
             report(f"{error}; using the one before it")
     if files:
-        raise UserError(f"all {len(files)} checkpoints in {folder(run)} are damaged")
+        raise UserError(f"all {len(files)} checkpoints in {folder(run_dir)} are damaged")
     return None
 
 
-def choose(run: Path, which: str) -> Checkpoint:
-    """The checkpoint that a user asks for.
+def choose(run_dir: Path, which: str) -> Checkpoint:
+    """Reads one of a run's checkpoints.
 
     Args:
-        run: the run directory.
+        run_dir: the run directory.
         which: "newest", "best" or the number of a step.
 
     Raises:
-        UserError: there is none, or it is damaged.
+        UserError: there is no such checkpoint, or it is damaged.
     """
-    if which == NEWEST:
-        found = newest(run)
-        if found is None:
-            raise UserError(f"{run} has no checkpoint yet: `tfgan2 fit --resume {run}` makes one")
-        return found
-    if which == BEST:
-        if not best_path(run).exists():
+    if which == "newest":
+        checkpoint = newest(run_dir)
+        if checkpoint is None:
+            raise UserError(f"{run_dir} has no checkpoint yet: resume the run")
+        return checkpoint
+    best = best_path(run_dir)
+    if which == "best":
+        if not best.exists():
             raise UserError(
-                f"{run} has kept no best checkpoint: `tfgan2 fit --evaluate-every` does, newest is "
-                "there always"
+                f"{run_dir} has kept no best checkpoint: use the newest, or train with evaluations"
             )
-        return read(best_path(run))
-    steps = {int(_NAME.fullmatch(path.name)[1]): path for path in paths(run)}  # type: ignore[index]
-    if not which.isdecimal() or int(which) not in steps:
-        known = ", ".join([NEWEST, *[BEST] * best_path(run).exists(), *map(str, sorted(steps))])
-        raise UserError(f"{run} has no checkpoint {which!r}: choose from {known}")
-    return read(steps[int(which)])
+        return read(best)
+    steps = {str(int(path.stem.removeprefix("step-"))): path for path in paths(run_dir)}
+    if which not in steps:
+        known = ", ".join(["newest", *["best"] * best.exists(), *sorted(steps, key=int)])
+        raise UserError(f"{run_dir} has no checkpoint {which!r}: choose from {known}")
+    return read(steps[which])
 
 
 def restore(checkpoint: Checkpoint, variables: Mapping[str, keras.Variable]) -> None:
-    """Sets variables to what a checkpoint holds of them.
+    """Sets variables to the values in a checkpoint.
 
     Args:
-        checkpoint: from `newest`.
+        checkpoint: from `newest` or `choose`.
         variables: by name; the checkpoint may hold more.
 
     Raises:
         UserError: a name is missing or a shape differs; no variable was changed.
     """
     for name, variable in variables.items():
-        found = checkpoint.arrays.get(name)
-        if found is None or tuple(found.shape) != tuple(variable.shape):
-            was = "is missing" if found is None else f"has shape {found.shape}"
+        array = checkpoint.arrays.get(name)
+        if array is None or tuple(array.shape) != tuple(variable.shape):
+            state = "is missing" if array is None else f"has shape {array.shape}"
             raise UserError(
-                f"checkpoint {checkpoint.path} is of another model: {name} {was}, "
+                f"checkpoint {checkpoint.path} is of another model: {name} {state}, "
                 f"not {tuple(variable.shape)}"
             )
     for name, variable in variables.items():

@@ -1,31 +1,32 @@
-"""Ctrl-C, SIGTERM and a closed terminal while training: finish the step, save, leave."""
+"""Signals while training: the current step is finished, then a checkpoint is saved."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
-from types import FrameType, TracebackType
+import threading
+from collections.abc import Iterator
+from types import FrameType
 
 
 def signals() -> list[signal.Signals]:
-    """Those that ask to leave; not that of a closed terminal where `nohup` has it ignored."""
-    found = [signal.SIGINT, signal.SIGTERM]
+    """The signals that stop a training; SIGHUP is left out if `nohup` ignores it."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        found.append(signal.SIGHUP)
-    return found
+        numbers.append(signal.SIGHUP)
+    return numbers
 
 
 class Interruption:
-    """While the block runs, the first signal is noted; a second Ctrl-C stops at once.
+    """Notes the first signal while the block of `noticed` runs; a second Ctrl-C stops at once.
 
     Attributes:
-        signal: the number of the signal that came, or None.
+        signal: number of the signal, or None.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self._before: dict[int, object] = {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None and number == signal.SIGINT:
@@ -35,20 +36,21 @@ class Interruption:
             f"\n{signal.Signals(number).name}: finishing this step, then saving "
             "(Ctrl-C again: leave without saving)\n"
         )
-        # Not by `print`: who reads it may be gone by the same Ctrl-C, or be written to just now.
+        # Not `print`: stderr may be closed by the same Ctrl-C, or in use at this moment.
         with contextlib.suppress(OSError):
             os.write(2, text.encode())
 
-    def __enter__(self) -> Interruption:
-        for number in signals():
-            self._before[number] = signal.signal(number, self._note)
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+@contextlib.contextmanager
+def noticed() -> Iterator[Interruption]:
+    """Yields the `Interruption`; outside of the main thread Python allows no handlers."""
+    interruption = Interruption()
+    if threading.current_thread() is not threading.main_thread():
+        yield interruption
+        return
+    before = {number: signal.signal(number, interruption._note) for number in signals()}
+    try:
+        yield interruption
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""`stats.jsonl`, the loss curves and the TensorBoard events of a run."""
+"""Statistics of a run: `stats.jsonl`, the loss curves and the TensorBoard events."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from tfgan2.files import written_atomically
 
-# What a resumed run cannot repeat to the last digit.
 TIMES = ("seconds", "images_per_second", "input_share")
+"""The values that differ between two runs of one configuration."""
 _NOT_CURVES = ("step", "images", *TIMES)
 
 
 class Averages:
-    """Means of the step's metrics over a log interval; its state goes into the checkpoint.
+    """Means of the metrics over a log interval.
 
-    Each metric has a count of its own: where a phase ends within the interval, some were not there
-    in all steps. The sums are of Python floats in the order of the steps, so a resumed run gets the
-    same means.
+    Each metric is counted by itself, since a phase may begin or end within the interval. The sums
+    are Python floats added in the order of the steps, so a resumed run gets the same means.
     """
 
     def __init__(self, state: Mapping[str, Any] | None = None) -> None:
+        """Starts empty, or with the `state` of another."""
         state = state or {}
         self.counts: dict[str, int] = dict(state.get("counts", {}))
         self.sums: dict[str, float] = dict(state.get("sums", {}))
@@ -35,7 +35,7 @@ class Averages:
             self.sums[name] = self.sums.get(name, 0.0) + value
 
     def take(self) -> dict[str, float]:
-        """The means since the last time, rounded to 6 significant digits."""
+        """Returns the means, rounded to 6 significant digits, and starts again."""
         means = {
             name: float(f"{total / self.counts[name]:.6g}") for name, total in self.sums.items()
         }
@@ -46,9 +46,9 @@ class Averages:
         return {"counts": self.counts, "sums": self.sums}
 
 
-def read(run: Path) -> list[dict[str, Any]]:
-    """The lines of a run's `stats.jsonl`; a last line that was cut off is left out."""
-    path = run / "stats.jsonl"
+def read(run_dir: Path) -> list[dict[str, Any]]:
+    """Reads the lines of `stats.jsonl`, without a last line that was cut off."""
+    path = run_dir / "stats.jsonl"
     lines = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
@@ -58,50 +58,41 @@ def read(run: Path) -> list[dict[str, Any]]:
     return lines
 
 
-class Writer(Protocol):
-    """Takes what a run tells while it trains."""
-
-    def line(self, line: Mapping[str, Any]) -> None:
-        """Takes a line of statistics."""
-
-    def picture(self, step: int, path: Path) -> None:
-        """Takes a PNG file."""
-
-    def sync(self) -> None:
-        """Puts everything on the disk."""
-
-
 class StatsWriter:
     """Appends to `stats.jsonl` and to TensorBoard events.
 
-    Opening it cuts off what came after the checkpoint that the run goes on from: those steps are
-    made again.
+    Opening it removes the lines after the checkpoint that the run resumes from: those steps are
+    trained again.
     """
 
-    def __init__(self, run: Path, step: int) -> None:
+    def __init__(self, run_dir: Path, step: int) -> None:
         """Opens the files.
 
         Args:
-            run: the run directory.
-            step: of the checkpoint that the run goes on from, or 0.
+            run_dir: the run directory.
+            step: step of the checkpoint that the run resumes from, or 0.
         """
-        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from tensorboard.compat.proto.event_pb2 import SessionLog
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-        kept = [line for line in read(run) if line["step"] <= step]
-        with written_atomically(run / "stats.jsonl") as partial:
+        kept = [line for line in read(run_dir) if line["step"] <= step]
+        with written_atomically(run_dir / "stats.jsonl") as partial:
             partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-        self._file = (run / "stats.jsonl").open("a", encoding="utf-8")
-        began_before = any(run.glob("events.*"))
-        self._events = EventFileWriter(str(run))
-        if began_before:
-            # Tells TensorBoard to forget what an interrupted process wrote beyond this step.
+        self._file = (run_dir / "stats.jsonl").open("a", encoding="utf-8")
+        resumed = any(run_dir.glob("events.*"))
+        self._events = EventFileWriter(str(run_dir))
+        if resumed:
+            # Makes TensorBoard forget what an interrupted process wrote beyond this step.
             start = SessionLog(status=SessionLog.SessionStatus.START)
-            self._events.add_event(Event(wall_time=time.time(), step=step + 1, session_log=start))
+            self._add_event(step + 1, session_log=start)
+
+    def _add_event(self, step: int, **content: Any) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        self._events.add_event(Event(wall_time=time.time(), step=step, **content))
 
     def line(self, line: Mapping[str, Any]) -> None:
-        """Appends a line; it is on its way to the disk when this returns."""
-        from tensorboard.compat.proto.event_pb2 import Event
+        """Appends a line and hands it to the operating system."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         self._file.write(json.dumps(line) + "\n")
@@ -111,13 +102,11 @@ class StatsWriter:
             for name, value in line.items()
             if name not in ("step", "images", "seconds")
         ]
-        summary = Summary(value=values)
-        self._events.add_event(Event(wall_time=time.time(), step=line["step"], summary=summary))
+        self._add_event(line["step"], summary=Summary(value=values))
 
-    def picture(self, step: int, path: Path) -> None:
+    def image(self, step: int, path: Path) -> None:
         """Shows a PNG file in TensorBoard."""
         from PIL import Image
-        from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         with Image.open(path) as image:
@@ -125,11 +114,11 @@ class StatsWriter:
         encoded = Summary.Image(
             height=height, width=width, colorspace=3, encoded_image_string=path.read_bytes()
         )
-        summary = Summary(value=[Summary.Value(tag="samples", image=encoded)])
-        self._events.add_event(Event(wall_time=time.time(), step=step, summary=summary))
+        values = [Summary.Value(tag="samples", image=encoded)]
+        self._add_event(step, summary=Summary(value=values))
 
     def sync(self) -> None:
-        """Puts everything on the disk, so that no checkpoint is newer than the lines before it."""
+        """Forces everything to disk, so that no checkpoint is newer than the lines before it."""
         os.fsync(self._file.fileno())
         self._events.flush()
 
@@ -138,31 +127,18 @@ class StatsWriter:
         self._events.close()
 
 
-class NoWriter:
-    """In place of a `StatsWriter` where another process writes."""
+def draw_losses(run_dir: Path) -> None:
+    """Draws all curves of `stats.jsonl` to `losses.png`.
 
-    def line(self, line: Mapping[str, Any]) -> None:
-        return
-
-    def picture(self, step: int, path: Path) -> None:
-        return
-
-    def sync(self) -> None:
-        return
-
-
-def draw_losses(run: Path) -> None:
-    """Draws every curve in `stats.jsonl` over the steps to `losses.png`.
-
-    Losses come first, then other metrics of the steps, then figures of evaluations: shares in one
-    plot, each other one in its own, since their sizes have nothing in common.
+    Losses come first, then the other metrics, then the figures of evaluations: those up to 1 share
+    one plot, each larger one has its own, since their scales differ.
     """
     from matplotlib.figure import Figure
 
-    lines = read(run)
+    lines = read(run_dir)
     if not lines:
         return
-    # Of all lines: a phase that has ended has curves, too.
+    # From all lines, so that the curves of a phase that has ended stay.
     names = dict.fromkeys(name for line in lines for name in line if name not in _NOT_CURVES)
     figures = {
         name: max(abs(line[name]) for line in lines if name in line)
@@ -188,5 +164,5 @@ def draw_losses(run: Path) -> None:
         axes.legend()
         axes.grid(alpha=0.3)
     axes.set_xlabel("step")
-    with written_atomically(run / "losses.png") as partial:
+    with written_atomically(run_dir / "losses.png") as partial:
         figure.savefig(partial, format="png", dpi=100)

@@ -1,4 +1,4 @@
-"""Loading TensorFlow without its chatter."""
+"""Loads TensorFlow without its messages."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import os
 
 
 def load() -> str:
-    """Imports TensorFlow; its messages are shown with `--debug` only.
+    """Imports TensorFlow; its messages are shown only if TFGAN2_DEBUG is set, as `--debug` does.
 
     Returns:
-        The devices that it sees, for example "CPU" or "2 GPUs (NVIDIA H200)".
+        The devices that it finds, for example "CPU" or "2 GPUs (NVIDIA H200)".
     """
     from tfgan2.runtime.quiet import quiet
 

@@ -1,0 +1,139 @@
+"""`tfgan2.fit`, `open_run` and `load`."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from helpers import finished
+
+import tfgan2
+from tfgan2 import cli
+from tfgan2.errors import TrainingInterrupted, UserError
+
+TINY = {"width": 4, "latent_dim": 8}
+
+
+def test_importing_loads_no_tensorflow() -> None:
+    code = "import sys, tfgan2; tfgan2.fit; tfgan2.load; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_samples_are_those_of_the_command_line(finished_run: Path, tmp_path: Path) -> None:
+    run = tfgan2.open_run(finished_run)
+    images = run.sample(5, seed=7)
+    assert images.shape == (5, 16, 16, 1) and images.dtype == np.float32
+    assert np.abs(images).max() <= 1
+    out = tmp_path / "samples.npz"
+    words = ["sample", str(finished_run), "--count", "5", "--seed", "7", "--out", str(out)]
+    assert cli.run(words) == 0
+    samples = run.draw(5, seed=7)
+    np.testing.assert_array_equal(samples.latents, np.load(out)["latents"])
+    np.testing.assert_array_equal(run.sample(latents=samples.latents), images)
+    assert run.sample(3, interpolate=True, frames=4).shape[0] == 9
+    assert run.step == 6 and run.config.flavour == "dcgan"
+    assert [line["step"] for line in run.statistics()] == [2, 4, 6]
+    assert isinstance(run.model(), keras.Model)
+    assert run.sample(2, checkpoint=4).shape[0] == 2
+
+
+def test_evaluation_export_and_exported_files(finished_run: Path, tmp_path: Path) -> None:
+    run = tfgan2.open_run(finished_run)
+    figures = run.evaluate(
+        ["fid"],
+        count=40,
+        features="random-conv-112",
+        out=tmp_path / "result",
+        quiet=True,
+        cache_dir=tmp_path / "cache",
+    )
+    assert set(figures) >= {"fid"} and np.isfinite(figures["fid"])
+    assert (tmp_path / "result" / "result.json").exists()
+    (artifact,) = run.export("tflite", out=tmp_path / "export", images=16, quiet=True)
+    assert artifact.path.exists() and artifact.max_difference < 1e-4
+    images = tfgan2.load(artifact.path).generate(4, seed=1)
+    np.testing.assert_allclose(images, run.sample(4, seed=1), atol=1e-4)
+    latents = run.draw(2, seed=3).latents
+    assert tfgan2.load(artifact.path).generate(latents=latents).shape == (2, 16, 16, 1)
+
+
+def test_an_exported_translator(tmp_path: Path) -> None:
+    location = finished(tmp_path / "run", "srgan --dataset digits --set blocks=1")
+    run = tfgan2.open_run(location)
+    with pytest.raises(UserError, match="srgan takes images, not latents"):
+        run.sample(2)
+    (artifact,) = run.export("onnx", images=16, quiet=True)
+    assert tfgan2.load(artifact.path).scale > 1
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tfgan2.fit("dcgan", "digits", hyperparameters=TINY, out=tmp_path / "x", dry_run=True)
+    assert "generator: (None, 8) -> (None, 16, 16, 1)" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(UserError, match="no such run directory"):
+        run.config  # noqa: B018
+
+
+def test_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = {"steps": 1, "xla": False, "quiet": True, "hyperparameters": TINY}
+    tfgan2.fit("dcgan", "digits", out=tmp_path / "run", **options)
+    assert capsys.readouterr().out == ""
+
+
+class Interrupting(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if batch == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_signal_is_an_error_that_says_where_to_go_on(tmp_path: Path) -> None:
+    options = {"steps": 50, "xla": False, "quiet": True, "hyperparameters": TINY}
+    with pytest.raises(TrainingInterrupted, match="saved at step 3 of 50") as caught:
+        tfgan2.fit("dcgan", "digits", out=tmp_path / "run", callbacks=[Interrupting()], **options)
+    assert caught.value.signal == signal.SIGINT and caught.value.step == 3
+    assert tfgan2.open_run(caught.value.location).step == 3
+
+
+def test_arguments_are_those_of_the_command_line() -> None:
+    names = set(inspect.signature(tfgan2.fit).parameters)
+    flags = {"settings": "hyperparameters", "resume": None}
+    from tfgan2.cli.fit import fit
+
+    for name in inspect.signature(fit).parameters:
+        assert flags.get(name, name) in {*names, None}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"flavour": "dcgann"}, "did you mean 'dcgan'"),
+        ({"dataset": "digit"}, "did you mean 'digits'"),
+        ({"stepz": 3}, "unknown option 'stepz': did you mean 'steps'"),
+        ({"steps": 0}, "steps must be at least 1, not 0"),
+        ({"steps": "many"}, "steps must be a whole number, not 'many'"),
+        ({"steps": 5, "epochs": 1}, "steps or epochs, not both"),
+        ({"precision": "float8"}, "unknown precision 'float8'"),
+        ({"classes": "frog"}, "classes must be a list of names, not 'frog'"),
+        ({"hyperparameters": {"latent": 3}}, "did you mean 'latent_dim'"),
+        ({"best_metric": "fid"}, "evaluate_every is missing"),
+    ],
+)
+def test_mistakes_are_one_line(arguments: dict, message: str, tmp_path: Path) -> None:
+    given = {"flavour": "dcgan", "dataset": "digits", "out": tmp_path / "run", **arguments}
+    with pytest.raises(UserError, match=message):
+        tfgan2.fit(**given)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_run_or_no_file(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not a run directory"):
+        tfgan2.open_run(tmp_path)
+    with pytest.raises(UserError, match=r"none\.onnx"):
+        tfgan2.load(tmp_path / "none.onnx")

@@ -1,0 +1,136 @@
+"""The callbacks in plain `model.fit`, and those of users in the loop."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from helpers import SMALL
+
+import tfgan2
+from tfgan2 import cli
+from tfgan2.training import checkpoints, stats
+from tfgan2.training.callbacks import Checkpoints, Previews, Statistics, StopOnDivergence
+
+OPTIONS = {"batch_size": 16, "seed": 3, "xla": False, "log_every": 2, "quiet": True}
+TINY = {"width": 4, "latent_dim": 8}
+
+
+def fit_plainly(run_dir: Path, epochs: int) -> keras.Model:
+    run_dir.mkdir(exist_ok=True)
+    dataset = tfgan2.load_dataset("digits")
+    model = tfgan2.create("dcgan", image_shape=dataset.image_shape, seed=3, **TINY)
+    model.compile()
+    statistics = Statistics(run_dir, every=2, images_per_step=16)
+    saving = Checkpoints(run_dir, every=4, stateful=[statistics])
+    step = saving.restore(model, print)
+    callbacks = [
+        StopOnDivergence(run_dir),
+        statistics,
+        Previews(run_dir, dataset, every=4, count=16, statistics=statistics),
+        saving,
+    ]
+    batches = dataset.batches(16, seed=3, start=step * 16)
+    model.fit(batches, steps_per_epoch=3, epochs=epochs, callbacks=callbacks, verbose=0)
+    return model
+
+
+def test_plain_fit_writes_statistics_grids_and_checkpoints(
+    tmp_path: Path, finished_run: Path
+) -> None:
+    run_dir = tmp_path / "run"
+    fit_plainly(run_dir, epochs=2)
+    lines = stats.read(run_dir)
+    assert [line["step"] for line in lines] == [2, 4, 6]
+    assert [line["images"] for line in lines] == [32, 64, 96]
+    # Keras hides how long it waits for images; the losses are those of `tfgan2 fit`.
+    assert "input_share" not in lines[-1]
+    for line, same in zip(lines, stats.read(finished_run), strict=True):
+        assert line["generator_loss"] == pytest.approx(same["generator_loss"], rel=1e-5)
+    names = sorted(path.name for path in (run_dir / "samples").iterdir())
+    assert names == ["step-0000004.png", "step-0000006.png"]
+    assert (run_dir / "reals.png").exists() and (run_dir / "losses.png").exists()
+    assert [path.stem for path in checkpoints.paths(run_dir)] == ["step-0000006", "step-0000004"]
+
+
+def test_plain_fit_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    fit_plainly(whole, epochs=2)
+    fit_plainly(parts, epochs=1)  # 3 steps: within a log interval
+    fit_plainly(parts, epochs=1)
+    one, other = checkpoints.newest(whole), checkpoints.newest(parts)
+    assert one is not None and other is not None and one.step == other.step == 6
+    assert all(other.arrays[k].tobytes() == v.tobytes() for k, v in one.arrays.items())
+    drop = (*stats.TIMES,)
+    ends = [
+        {k: v for k, v in stats.read(run)[-1].items() if k not in drop} for run in (whole, parts)
+    ]
+    assert ends[0] == ends[1]
+
+
+class Counting(keras.callbacks.Callback):
+    """A user's callback with a state of its own."""
+
+    def __init__(self, stop_at: int = 0) -> None:
+        super().__init__()
+        self.total, self.stop_at = 0.0, stop_at
+        self.calls: list[str] = []
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self.calls.append("begin")
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self.calls.append(str(batch))
+        self.total += (logs or {})["generator_loss"]
+        if batch + 1 == self.stop_at:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        self.calls.append("end")
+
+    def state(self) -> dict[str, float]:
+        return {"total": self.total}
+
+    def restore(self, state: dict[str, float]) -> None:
+        self.total = state["total"]
+
+
+def test_users_pass_callbacks_whose_state_is_saved(tmp_path: Path) -> None:
+    whole, first, second = Counting(), Counting(stop_at=3), Counting()
+    options = {**OPTIONS, "steps": 6, "hyperparameters": TINY}
+    tfgan2.fit("dcgan", "digits", out=tmp_path / "whole", callbacks=[whole], **options)
+    run = tfgan2.fit("dcgan", "digits", out=tmp_path / "parts", callbacks=[first], **options)
+    assert whole.calls == ["begin", "0", "1", "2", "3", "4", "5", "end"]
+    assert first.calls == ["begin", "0", "1", "2", "end"] and run.step == 3  # saved, though early
+    run = run.resume(callbacks=[second], quiet=True)
+    assert run.step == 6 and second.calls[1] == "3" and second.total == whole.total
+
+
+def test_keras_callbacks_work(tmp_path: Path) -> None:
+    seen: list[int] = []
+    log = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(batch))
+    csv = keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))
+    options = {**OPTIONS, "steps": 2, "hyperparameters": TINY}
+    tfgan2.fit("dcgan", "digits", out=tmp_path / "run", callbacks=[log, csv], **options)
+    assert seen == [0, 1]
+    assert "generator_loss" in (tmp_path / "log.csv").read_text()
+
+
+def test_an_api_run_equals_one_of_the_command_line(tmp_path: Path) -> None:
+    """The same weights, statistics and configuration."""
+    out = tmp_path / "cli"
+    words = f"fit dcgan --dataset digits --steps 4 {SMALL} --log-every 2 --out {out}"
+    assert cli.run(words.split()) == 0
+    run = tfgan2.fit(
+        "dcgan", "digits", out=tmp_path / "api", steps=4, hyperparameters=TINY, **OPTIONS
+    )
+    one, other = checkpoints.newest(out), checkpoints.newest(run.directory)
+    assert one is not None and other is not None
+    assert all(np.array_equal(other.arrays[k], v) for k, v in one.arrays.items())
+    first, second = (
+        json.loads((path / "config.json").read_text()) for path in (out, run.directory)
+    )
+    assert first == second

@@ -1,0 +1,256 @@
+"""A run directory: resume, sample, evaluate and export it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfgan2 import remote, runs, startup
+from tfgan2.api.job import Job, check_epochs, local_run_dir
+from tfgan2.api.sampling import Samples, draw_samples
+from tfgan2.errors import UserError, cannot_write
+
+if TYPE_CHECKING:
+    import keras
+
+    from tfgan2.export import Artifact
+    from tfgan2.models.base import GenerativeModel
+
+
+class Run:
+    """A run directory.
+
+    Attributes:
+        location: the directory, local or remote.
+    """
+
+    def __init__(self, location: str | Path) -> None:
+        """Reads nothing yet; `open_run` also checks the directory."""
+        self.location = str(location)
+
+    def __repr__(self) -> str:
+        return f"Run({self.location!r})"
+
+    @cached_property
+    def directory(self) -> Path:
+        """The run directory on this machine: of a remote run a copy to read from."""
+        if not remote.is_remote(self.location):
+            return Path(self.location)
+        startup.load()
+        return remote.fetched(self.location)
+
+    @property
+    def config(self) -> runs.RunConfig:
+        """Flavour, hyperparameters, data and training options, resolved."""
+        return runs.RunConfig.read(self.directory)
+
+    @property
+    def takes_latents(self) -> bool:
+        """False if the flavour makes images from images."""
+        return "latent_dim" in self.config.hyperparameters
+
+    @property
+    def step(self) -> int:
+        """Step of the newest checkpoint; 0 if there is none."""
+        from tfgan2.training import checkpoints
+
+        newest = checkpoints.paths(self.directory)
+        return int(newest[0].stem.removeprefix("step-")) if newest else 0
+
+    def statistics(self) -> list[dict[str, Any]]:
+        """The lines of `stats.jsonl`."""
+        from tfgan2.training import stats
+
+        return stats.read(self.directory)
+
+    def resume(
+        self,
+        *,
+        steps: int | None = None,
+        epochs: float | None = None,
+        strategy: str | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        dry_run: bool = False,
+        quiet: bool = False,
+    ) -> Run:
+        """Resumes the training from the newest checkpoint.
+
+        Args:
+            steps: number of steps of the whole training; default: as planned.
+            epochs: passes over the data, in place of `steps`.
+            strategy: the devices that train; default: as before.
+            callbacks: as for `fit`.
+            dry_run: likewise.
+            quiet: likewise.
+
+        Returns:
+            The run.
+
+        Raises:
+            UserError: the run cannot be resumed, or is planned for more steps.
+            TrainingInterrupted: as `fit`.
+            TrainingDivergedError: as `fit`.
+        """
+        if epochs is not None and steps is not None:
+            raise UserError("give steps or epochs, not both")
+        check_epochs(epochs)
+        with local_run_dir(self.location, fetch=True) as (run_dir, mirror):
+            config = runs.RunConfig.read(run_dir)
+            training = config.training
+            training.strategy = strategy or training.strategy
+            if steps is not None and steps < training.steps:
+                raise UserError(
+                    f"{self.location} is planned for {training.steps} steps: give at least as many"
+                )
+            training.steps = steps or training.steps
+            training.check()
+            job = Job(config, callbacks, epochs, dry_run, quiet, mirror)
+            job.train(run_dir, new=False)
+        return Run(self.location)
+
+    def model(self, checkpoint: str | int = runs.NEWEST) -> GenerativeModel:
+        """Loads the model in float32.
+
+        Args:
+            checkpoint: "newest", "best" or a step.
+
+        Returns:
+            A `tf.keras.Model`, not compiled.
+
+        Raises:
+            UserError: there is no such checkpoint.
+        """
+        run_dir = self.directory
+        runs.RunConfig.read(run_dir)  # a wrong folder is an error before TensorFlow is loaded
+        startup.load()
+        return runs.load_model(run_dir, str(checkpoint))[0]
+
+    def sample(self, count: int | None = None, **arguments: Any) -> np.ndarray:
+        """Generates samples; the arguments and errors are those of `draw_samples`.
+
+        Returns:
+            float32, in [-1, 1] unless they are points, shape (N, height, width, channels).
+        """
+        return self.draw(count, **arguments).images
+
+    def draw(self, count: int | None = None, **arguments: Any) -> Samples:
+        """Generates samples, and returns their latents and labels, too; see `draw_samples`."""
+        if not self.takes_latents:
+            raise UserError(f"{self.config.flavour} takes images, not latents: translate images")
+        return draw_samples(self.directory, count, **arguments)
+
+    def evaluate(
+        self,
+        metrics: Sequence[str] | None = None,
+        *,
+        out: str | Path | None = None,
+        quiet: bool = False,
+        **request: Any,
+    ) -> dict[str, float]:
+        """Compares generated samples with real ones.
+
+        Args:
+            metrics: for example ["fid", "prdc"]; default: all that the data allow.
+            out: folder of the result; default: a new one in the run's `evaluation`.
+            quiet: show no progress.
+            **request: the other fields of `tfgan2.evaluation.EvaluationRequest`, for example
+                `count`, `features`, `seed` and `checkpoint`.
+
+        Returns:
+            The figures by name, for example {"fid": 12.3}.
+
+        Raises:
+            UserError: the data do not allow a metric, or a value is not possible.
+        """
+        from tfgan2.evaluation import EvaluationRequest, evaluate_source
+        from tfgan2.evaluation.request import default_result_dir
+        from tfgan2.evaluation.result import check_result_dir
+
+        wanted = EvaluationRequest(metrics=metrics, **request)
+        folder = self._result_folder(out)
+        if folder is not None:
+            check_result_dir(folder)
+        wanted.check(self.directory)
+        startup.load()
+        from tfgan2.training.building import make_deterministic
+        from tfgan2.training.progress import Display
+
+        make_deterministic()
+        display = Display(quiet=quiet)
+        try:
+            evaluation = evaluate_source(self.directory, wanted, progress=display.loading)
+        finally:
+            display.close()
+        folder = folder or default_result_dir(self.directory, evaluation)
+        try:
+            evaluation.write(folder)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        return evaluation.figures
+
+    def export(
+        self,
+        *formats: str,
+        precision: str | Sequence[str] = "float32",
+        out: str | Path | None = None,
+        checkpoint: str | int = runs.NEWEST,
+        calibration: str | None = None,
+        quiet: bool = False,
+        **options: Any,
+    ) -> list[Artifact]:
+        """Exports the generator, and verifies each file against Keras.
+
+        Args:
+            *formats: of "saved_model", "tflite", "onnx" and "web"; default: all but the last.
+            precision: precision of the TFLite files, or several.
+            out: the export folder; default: the run's `export`.
+            checkpoint: "newest", "best" or a step.
+            calibration: dataset to calibrate int8 and mixed on; default: the run's own.
+            quiet: show no progress.
+            **options: the other fields of `tfgan2.export.Options`, for example `batch`, `output`
+                and `bundle`.
+
+        Returns:
+            The files, each with its path, size, speed and differences from Keras.
+
+        Raises:
+            UserError: options that contradict each other, or a file that differs too much.
+        """
+        from tfgan2.export import FORMATS, Options, export_run
+
+        precisions = (precision,) if isinstance(precision, str) else tuple(precision)
+        chosen = Options(formats=formats or tuple(FORMATS), precisions=precisions, **options)
+        chosen.plan()
+        folder, run_dir = self._result_folder(out), self.directory
+        startup.load()
+        return export_run(
+            run_dir,
+            folder,
+            chosen,
+            checkpoint=str(checkpoint),
+            calibration_dataset=calibration,
+            progress=None if quiet else print,
+        )
+
+    def _result_folder(self, out: str | Path | None) -> Path | None:
+        if out is None and remote.is_remote(self.location):
+            raise UserError(f"{self.location} is remote: choose a local folder with out")
+        return Path(out).absolute() if out else None
+
+
+def open_run(location: str | Path) -> Run:
+    """Opens a run that exists.
+
+    Args:
+        location: the run directory, local or remote.
+
+    Raises:
+        UserError: it is not a run directory, or cannot be reached.
+    """
+    run = Run(location)
+    run.config  # noqa: B018 - reading it checks the directory
+    return run

@@ -1,0 +1,211 @@
+"""The options of a run. Each is declared once, with its default, help, range and choices.
+
+From these declarations come the options of `tfgan2 fit`, the keyword arguments of `tfgan2.fit`, the
+checks and `config.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import Field, asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from tfgan2.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from tfgan2.data import ImageDataset, Progress
+
+DATA, TRAINING, OUTPUT, EVALUATION = "Data", "Training", "Run directory", "Evaluation"
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    panel: str = TRAINING,
+    at_least: int | None = None,
+    at_most: int | None = None,
+    choices: Sequence[str] = (),
+    shown: str = "",
+    flag: str = "",
+    metavar: str | None = None,
+) -> Any:
+    """Declares an option as a field of a dataclass.
+
+    Args:
+        default: its value if none is given.
+        help: one line about what it does.
+        panel: the part of the help of `tfgan2 fit` that lists it.
+        at_least: smallest possible value.
+        at_most: largest possible value.
+        choices: the possible values.
+        shown: text that stands for the default in the help.
+        flag: its name on the command line; default: --name.
+        metavar: text that stands for the value in the help.
+    """
+    metadata = {key: value for key, value in locals().items() if key != "default"}
+    return field(default=default, metadata=metadata)
+
+
+class Options:
+    """Base class of the dataclasses that declare options."""
+
+    @classmethod
+    def declared(cls) -> Iterator[Field[Any]]:
+        """Yields the fields that were declared with `option`."""
+        return (item for item in fields(cls) if item.metadata)  # type: ignore[arg-type]
+
+    def check(self) -> None:
+        """Raises a UserError unless every value is possible."""
+        for item in self.declared():
+            value = getattr(self, item.name)
+            if value is not None or "None" not in str(item.type):
+                _check(item, value)
+
+
+_TYPES: dict[str, tuple[Any, str]] = {
+    "int": (int, "a whole number"),
+    "str": (str, "a text"),
+    "bool": (bool, "true or false"),
+    "list[str]": ((list, tuple), "a list of names"),
+}
+
+
+def _check(item: Field[Any], value: Any) -> None:
+    name, limits = item.name, item.metadata
+    kind, words = _TYPES[str(item.type).partition(" |")[0]]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise UserError(f"{name} must be {words}, not {value!r}")
+    if limits["choices"] and value not in limits["choices"]:
+        raise unknown(name, value, limits["choices"])
+    low, high = limits["at_least"], limits["at_most"]
+    if low is not None and (value < low or (high is not None and value > high)):
+        bounds = f"at least {low}" if high is None else f"from {low} to {high}"
+        raise UserError(f"{name} must be {bounds}, not {value}")
+
+
+@dataclass
+class DataOptions(Options):
+    """The images of a run, see `tfgan2.data.load_dataset`.
+
+    `config.json` holds the resolved number in `hold_out`.
+    """
+
+    name: str
+    image_size: int | None = option(None, "Crop to a square and resize to this.", panel=DATA)
+    channels: int | None = option(None, "1: grey, 3: color, 4: color and transparency.", panel=DATA)
+    classes: list[str] | None = option(  # noqa: RUF009
+        None, "Only these classes, by name or number; repeatable, or with commas.", panel=DATA
+    )
+    split: str | None = option(
+        None, "Split of tensorflow-datasets, for example train+test.", panel=DATA
+    )
+    data_dir: str | None = option(
+        None, "Folder of tensorflow-datasets; may be gs://….", panel=DATA, metavar="DIR"
+    )
+    hold_out: int | None = option(
+        None,
+        "Number of images kept out of training.",
+        panel=DATA,
+        at_least=0,
+        shown="16 for image-to-image flavours, else 0",
+    )
+    direction: str = option(
+        "AtoB",
+        "Direction of pairs and unpaired images.",
+        panel=DATA,
+        choices=("AtoB", "BtoA"),
+    )
+    cache: str = option(
+        "auto",
+        "Keep the images in memory, or stream them.",
+        panel=DATA,
+        choices=("auto", "memory", "stream"),
+    )
+    skip_unreadable: bool = option(
+        False, "Leave out files that cannot be read.", panel=DATA, flag="--skip-unreadable"
+    )
+
+    def load(self, progress: Progress | None = None) -> ImageDataset:
+        """Loads the images; `progress` and the errors are those of `load_dataset`."""
+        from tfgan2.data import load_dataset
+
+        arguments = {**asdict(self), "hold_out": self.hold_out or 0}
+        return load_dataset(arguments.pop("name"), **arguments, progress=progress)
+
+
+@dataclass
+class TrainingOptions(Options):
+    """How a run trains, what it writes and when.
+
+    `config.json` holds the resolved number in `batch_size`.
+    """
+
+    steps: int = option(5000, "Number of updates of the generator.", at_least=1)
+    batch_size: int | None = option(
+        None, "Images per update, over all devices.", at_least=1, shown="64, or the paper's"
+    )
+    seed: int = option(0, "Seed of weights, noise and data order.", at_least=0, at_most=2**31 - 1)
+    precision: str = option(
+        "float32",
+        "Precision of the computation.",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+    )
+    xla: bool = option(
+        True,
+        "Compile the step with XLA.",
+        shown="on one device",
+        flag="--xla/--no-xla",
+    )
+    winograd: bool = option(
+        True,
+        "Use faster forms of convolutions.",
+        shown="on the CPU with XLA in float32",
+        flag="--winograd/--no-winograd",
+    )
+    strategy: str = option(
+        "auto",
+        "Train on one device, on all of this machine, or on all machines in TF_CONFIG.",
+        choices=("auto", "none", "mirrored", "multiworker"),
+        shown="auto: all there are",
+    )
+    sync_batch_norm: bool = option(
+        False,
+        "Batch norm takes its statistics over all devices.",
+        flag="--sync-batch-norm",
+    )
+    log_every: int = option(50, "Steps between lines of statistics.", panel=OUTPUT, at_least=1)
+    sample_every: int = option(250, "Steps between sample grids.", panel=OUTPUT, at_least=1)
+    checkpoint_every: int = option(500, "Steps between checkpoints.", panel=OUTPUT, at_least=1)
+    keep_checkpoints: int = option(
+        3, "Number of newest checkpoints to keep.", panel=OUTPUT, at_least=1
+    )
+    sample_count: int = option(64, "Number of samples in a grid.", panel=OUTPUT, at_least=1)
+    evaluate_every: int | None = option(
+        None,
+        "Steps between evaluations, see `tfgan2 evaluate`.",
+        panel=EVALUATION,
+        at_least=1,
+        shown="never",
+    )
+    evaluate_count: int = option(
+        2000, "Generated samples per evaluation.", panel=EVALUATION, at_least=2
+    )
+    evaluate_features: str | None = option(
+        None,
+        "Feature extractor of the evaluations.",
+        panel=EVALUATION,
+        shown="classifier for labelled images, else random-conv-112",
+    )
+    evaluate_metrics: list[str] | None = option(  # noqa: RUF009
+        None,
+        "Metrics of the evaluations; repeatable, or with commas.",
+        panel=EVALUATION,
+        shown="of fid, prdc, classes, modes, pairs those that the data allow",
+    )
+    best_metric: str | None = option(
+        None,
+        "Keep the checkpoint with the best value of this figure.",
+        panel=EVALUATION,
+        shown="fid; good_samples for points",
+    )
