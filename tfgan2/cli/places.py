@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tfgan2 import api, remote
+from tfgan2 import remote, startup
 from tfgan2.errors import UserError
 
 
@@ -14,7 +14,10 @@ def run_folder(location: str) -> Path:
     Raises:
         UserError: a remote run cannot be reached, or is not a run.
     """
-    return api.Run(location).directory
+    if not remote.is_remote(location):
+        return Path(location)
+    startup.load()
+    return remote.fetched(location)
 
 
 def check_local_out(location: str, out: Path | None) -> None:
