@@ -1,4 +1,4 @@
-"""Runs and data where TensorFlow's file systems reach: ram://, which lives in this process."""
+"""Remote runs and data; ram:// is a file system in this process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tfgan2.training import checkpoints
 
 
 def files(url: str) -> dict[str, int]:
-    """What lies there: sizes by relative path."""
+    """Sizes of the remote files by relative path."""
     found = {}
     for folder, _, names in tf.io.gfile.walk(url):
         for name in names:
@@ -26,23 +26,23 @@ def files(url: str) -> dict[str, int]:
 
 @pytest.fixture
 def staging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where folders of this machine are made."""
+    """The folder in which temporary folders are made."""
     folder = tmp_path / "staging"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     return folder
 
 
-def test_places() -> None:
+def test_locations() -> None:
     assert remote.is_remote("gs://bucket/x") and not remote.is_remote("a:/b//c")
     assert remote.absolute("gs://bucket/x") == "gs://bucket/x"
     assert remote.absolute("x") == str(Path("x").absolute())
     remote.check("ram://x")
-    with pytest.raises(UserError, match=r"knows no nope:// here; give a local folder"):
+    with pytest.raises(UserError, match=r"knows no nope:// here: give a local folder"):
         remote.check("nope://x")
 
 
-def test_a_mirror_copies_what_is_new_and_removes_what_has_gone(tmp_path: Path) -> None:
+def test_a_mirror_copies_new_files_and_removes_old_ones(tmp_path: Path) -> None:
     mirror = remote.Mirror("ram://mirror/run", tmp_path)
     mirror.check_new()
     for name in ("config.json", "stats.jsonl", "checkpoints/step-1.npz", ".lock", "events.1"):
@@ -80,13 +80,13 @@ def test_statistics_are_copied_before_checkpoints(
     assert moved[-1] == "ram://order/checkpoints/step-1.npz"
 
 
-def test_a_run_elsewhere_equals_one_that_is_here(
+def test_a_remote_run_equals_a_local_one(
     finished_run: Path,
     staging: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Trained in two parts, used, and nothing is left of it on this machine."""
+    """Trained in two parts and used; nothing of it stays on this machine."""
     url = "ram://bucket/whole"
     assert fit_small(url, steps=3) == 0
     shown = capsys.readouterr().out
@@ -106,8 +106,8 @@ def test_a_run_elsewhere_equals_one_that_is_here(
     assert cli.run(["sample", url, "--count", "4", "--out", str(grid)]) == 0
     assert grid.exists()
     capsys.readouterr()
-    assert_refused(["export", url], "say with --out where the results go", capsys)
-    assert_refused(["evaluate", url], "say with --out where the results go", capsys)
+    assert_refused(["export", url], "is remote: give --out, a local folder", capsys)
+    assert_refused(["evaluate", url], "is remote: give --out, a local folder", capsys)
 
 
 def test_a_network_that_fails_stops_no_training(
@@ -129,13 +129,13 @@ def test_a_network_that_fails_stops_no_training(
     assert f"warning: cannot write to {url}: gone for now; trying again later" in shown.out
     assert shown.err.strip().splitlines()[-1] == f"error: cannot write to {url}: gone for now"
     assert "stats.jsonl" in files(url) and "checkpoints/step-0000002.npz" in files(url)
-    # What could not be copied is kept, and can be gone on with.
+    # The folder that could not be copied is kept, and the run in it can be resumed.
     kept = next(staging.rglob("config.json")).parent
-    assert f"what could not be copied to {url} is in {kept}" in shown.out
+    assert f"{kept} holds what could not be copied to {url}" in shown.out
     assert checkpoints.paths(kept)[0].name == "step-0000004.npz"
 
 
-def test_errors_name_the_place(staging: Path) -> None:
+def test_errors_name_the_remote_directory(staging: Path) -> None:
     url = "ram://bucket/diverged"
     with (
         pytest.raises(TrainingDivergedError, match=f"the last is {url}/x"),
@@ -148,7 +148,7 @@ def test_errors_name_the_place(staging: Path) -> None:
     assert set(files(url)) == {"x", "y"} and not list(staging.iterdir())
 
 
-def test_a_place_that_refuses_at_once(staging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_cannot_be_written(staging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*words: object, **more: object) -> None:
         raise tf.errors.PermissionDeniedError(None, None, "no")
 

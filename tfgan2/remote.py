@@ -1,7 +1,7 @@
-"""Places that TensorFlow's file systems reach, such as gs://bucket/folder.
+"""Run directories that TensorFlow's file systems reach, such as gs://bucket/run.
 
-A run is always a folder of this machine: renames there are atomic, and quick. Where it is to lie
-elsewhere, what is new in it is copied there now and then. Imports no TensorFlow for what is local.
+A run is trained in a folder of this machine, where renames are atomic and fast; what is new is
+copied to the remote directory now and then. Imports no TensorFlow for local paths.
 """
 
 from __future__ import annotations
@@ -14,62 +14,59 @@ from pathlib import Path
 
 from tfgan2.errors import TrainingDivergedError, UserError, WorkerLostError
 
-_TOP = ("config.json", "stats.jsonl", "reals.png")
-"""What a run needs, beside its checkpoints, to be gone on with."""
+_TOP_FILES = ("config.json", "stats.jsonl", "reals.png")
+"""The files that resuming needs, besides the checkpoints."""
 
 
-def is_remote(place: str | Path) -> bool:
-    """Whether it has the form SCHEME://…"""
-    return "://" in str(place)
+def is_remote(location: str | Path) -> bool:
+    """True for SCHEME://…"""
+    return "://" in str(location)
 
 
-def absolute(place: str) -> str:
-    """A local path made absolute; anything else as it is."""
-    return place if is_remote(place) else str(Path(place).expanduser().absolute())
+def absolute(path: str) -> str:
+    """Makes a local path absolute; a URL stays as it is."""
+    return path if is_remote(path) else str(Path(path).expanduser().absolute())
 
 
-def check(place: str) -> None:
-    """Raises a UserError unless TensorFlow reaches such places; for remote ones only."""
+def check(url: str) -> None:
+    """Raises a UserError unless TensorFlow reaches a URL."""
     import tensorflow as tf
 
-    scheme = place.partition("://")[0]
+    scheme = url.partition("://")[0]
     known = [name for name in tf.io.gfile.get_registered_schemes() if name]
     if scheme not in known:
-        there = ", ".join(f"{name}://" for name in sorted({*known} - {"file", "ram"}))
+        others = ", ".join(f"{name}://" for name in sorted({*known} - {"file", "ram"}))
         raise UserError(
-            f"TensorFlow cannot reach {place}: it knows no {scheme}:// here; give a local folder"
-            + (f" or a place of {there}" if there else "")
+            f"TensorFlow cannot reach {url}, it knows no {scheme}:// here: give a local folder"
+            + (f" or a URL with {others}" if others else "")
         )
-    with _told(f"cannot reach {place}"):
-        tf.io.gfile.exists(place)
+    with _user_errors(f"cannot reach {url}"):
+        tf.io.gfile.exists(url)
 
 
 @contextlib.contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Makes one line of what a file system says."""
+def _user_errors(problem: str) -> Iterator[None]:
+    """Makes one line of the errors of a file system."""
     import tensorflow as tf
 
     try:
         yield
     except tf.errors.OpError as error:
         text = " ".join(str(error).split())
-        raise UserError(f"{what}: {text if len(text) <= 200 else text[:199] + '…'}") from error
+        raise UserError(f"{problem}: {text if len(text) <= 200 else text[:199] + '…'}") from error
 
 
 class Mirror:
-    """A run's folder, and the remote place that gets a copy of what is in it.
+    """Copies a run directory of this machine to a remote one.
 
     Attributes:
-        url: the place.
-        folder: of this machine.
-        started: whether the place has taken a copy yet.
+        url: the remote directory.
+        folder: the local directory.
+        started: True once something was copied.
     """
 
     def __init__(self, url: str, folder: Path) -> None:
-        """
-        Raises:
-            UserError: TensorFlow does not reach such places.
-        """
+        """Checks that TensorFlow reaches the URL, else raises a UserError."""
         check(url)
         self.url = url.rstrip("/")
         self.folder = folder
@@ -77,28 +74,28 @@ class Mirror:
         self._sent: dict[str, tuple[int, int]] = {}
 
     def check_new(self) -> None:
-        """Raises a UserError unless the place is empty, or is not there yet."""
+        """Raises a UserError unless the remote directory is missing or empty."""
         import tensorflow as tf
 
-        with _told(f"cannot look into {self.url}"):
+        with _user_errors(f"cannot list {self.url}"):
             if tf.io.gfile.isdir(self.url) and tf.io.gfile.listdir(self.url):
-                raise UserError(f"--out {self.url} exists and is not empty: choose another name")
+                raise UserError(f"{self.url} exists and is not empty: choose another folder")
 
     def fetch(self) -> None:
-        """Copies from there what a run needs to be gone on with, or used.
+        """Copies what is needed to resume or use the run to the local directory.
 
         Raises:
-            UserError: it cannot be read, or is not a run.
+            UserError: the remote directory cannot be read, or is not a run.
         """
         import tensorflow as tf
 
-        with _told(f"cannot read {self.url}"):
-            names = [name for name in _TOP if tf.io.gfile.exists(f"{self.url}/{name}")]
-            if _TOP[0] not in names:
-                raise UserError(f"{self.url} is not a run directory: it has no {_TOP[0]}")
+        with _user_errors(f"cannot read {self.url}"):
+            names = [name for name in _TOP_FILES if tf.io.gfile.exists(f"{self.url}/{name}")]
+            if "config.json" not in names:
+                raise UserError(f"{self.url} is not a run directory: it has no config.json")
             if tf.io.gfile.isdir(f"{self.url}/checkpoints"):
-                found = tf.io.gfile.listdir(f"{self.url}/checkpoints")
-                names += [f"checkpoints/{name}" for name in found if name.endswith(".npz")]
+                files = tf.io.gfile.listdir(f"{self.url}/checkpoints")
+                names += [f"checkpoints/{name}" for name in files if name.endswith(".npz")]
             for name in names:
                 path = self.folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,25 +103,24 @@ class Mirror:
         self._sent = self._files()
 
     def push(self, events: bool = True) -> None:
-        """Copies there what has changed since the last time, and removes what has gone.
+        """Copies the files that have changed, and removes those that are gone.
 
-        Checkpoints come last, so that none is newer than the statistics before it; each file is
-        moved to its name when it is whole.
+        Checkpoints come last, so that none is newer than the statistics. Each file gets its name
+        when it is complete.
 
         Args:
-            events: TensorBoard's file, too. It grows with the run, and goes there as a whole.
+            events: copy TensorBoard's file, too; it grows with the run and is copied as a whole.
 
         Raises:
-            UserError: the place refuses; the next time goes on with what is missing.
+            UserError: the file system fails; the next call copies what is missing.
         """
         import tensorflow as tf
 
         files = self._files()
-        with _told(f"cannot write to {self.url}"):
+        with _user_errors(f"cannot write to {self.url}"):
             for name in sorted(files, key=lambda name: (name.startswith("checkpoints/"), name)):
-                if self._sent.get(name) == files[name]:
-                    continue
-                if name.startswith("events.") and not events:
+                unchanged = self._sent.get(name) == files[name]
+                if unchanged or (name.startswith("events.") and not events):
                     continue
                 target, partial = f"{self.url}/{name}", f"{self.url}/.partial"
                 tf.io.gfile.makedirs(target.rpartition("/")[0])
@@ -137,34 +133,35 @@ class Mirror:
         self.started = True
 
     def _files(self) -> dict[str, tuple[int, int]]:
-        """Time and size of each file, by its path; hidden ones belong to this machine."""
-        found = {}
+        """Time and size of each file by its path; hidden files belong to this machine alone."""
+        states = {}
         for path in self.folder.rglob("*"):
             relative = path.relative_to(self.folder)
             if path.is_file() and not any(part.startswith(".") for part in relative.parts):
                 state = path.stat()
-                found[relative.as_posix()] = (state.st_mtime_ns, state.st_size)
-        return found
+                states[relative.as_posix()] = (state.st_mtime_ns, state.st_size)
+        return states
 
 
 @contextlib.contextmanager
 def staged(
     url: str, *, fetch: bool, say: Callable[[str], None] = print
 ) -> Iterator[tuple[Path, Mirror]]:
-    """A folder of this machine in which the run at a remote place can be trained.
+    """Yields a temporary folder in which a remote run can be trained, and its mirror.
 
-    What is new is copied when the block ends, however it does; only what cannot be copied stays.
+    What is new is copied when the block ends, even by an error; a folder that cannot be copied is
+    kept.
 
     Args:
-        url: the place.
-        fetch: whether the run is there already.
+        url: the remote directory.
+        fetch: the run exists.
         say: shows a line.
 
     Yields:
-        The folder, and its mirror, which copies nothing unless it was asked to once.
+        The folder, and its mirror, which copies nothing before its first `push`.
 
     Raises:
-        UserError: TensorFlow does not reach the place, it is not a run, or refuses.
+        UserError: TensorFlow does not reach the URL, it is not a run, or copying fails.
     """
     root = Path(tempfile.mkdtemp(prefix="tfgan2-"))
     folder = root / _name(url)
@@ -177,7 +174,7 @@ def staged(
         try:
             yield folder, mirror
         except (UserError, TrainingDivergedError, WorkerLostError) as error:
-            # The folder will be gone.
+            # The folder will be gone: name the remote directory.
             raise type(error)(str(error).replace(str(folder), mirror.url)) from error
         finally:
             if mirror.started:
@@ -186,16 +183,16 @@ def staged(
                 kept = False
     finally:
         if kept:
-            say(f"what could not be copied to {url} is in {folder}")
+            say(f"{folder} holds what could not be copied to {url}")
         else:
             shutil.rmtree(root, ignore_errors=True)
 
 
 def fetched(url: str) -> Path:
-    """A copy of the run at a remote place, to be read until this process ends.
+    """Copies a remote run, to be read until this process ends.
 
     Raises:
-        UserError: TensorFlow does not reach the place, or it is not a run.
+        UserError: TensorFlow does not reach the URL, or it is not a run.
     """
     _fetched.append(tempfile.TemporaryDirectory(prefix="tfgan2-"))
     folder = Path(_fetched[-1].name) / _name(url)

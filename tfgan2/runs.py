@@ -19,7 +19,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfgan2 import hyperparameters as declared
 from tfgan2 import registry, remote
 from tfgan2.errors import UserError, unknown
 from tfgan2.files import written_atomically
@@ -71,6 +70,8 @@ class RunConfig:
         Raises:
             UserError: an unknown name, or a value that is not possible.
         """
+        from tfgan2 import hyperparameters as declared  # slow to import
+
         registry.find(flavour)
         values = dict(hyperparameters or {})
         known = declared.hyperparameters(flavour) if values else {}

@@ -104,7 +104,10 @@ WRONG = {
     ),
     "resume with options": ("fit --resume {tmp}/full --seed 3", "--resume takes everything"),
     "sample no run": ("sample {tmp}/full", "is not a run directory"),
-    "sample nothing": ("sample {tmp}/full --count 0", "'--count': 0 is not in the range"),
+    "sample nothing": (
+        "sample {tmp}/full --count 0",
+        "'--count': Input should be greater than or equal to 1",
+    ),
     "sample to jpg": ("sample {tmp}/full --out a.jpg", ".png, .gif or .npz"),
     "export no run": ("export {tmp}/full", "is not a run directory"),
     "generate none": ("generate {tmp}/none.onnx", "{tmp}/none.onnx"),

@@ -69,7 +69,7 @@ def fit(
             runs.check_new(run_dir)
         job = Job(config, callbacks, epochs, dry_run, quiet, mirror)
         run_dir = job.train(run_dir, new=True, numbered=out is None)
-        return Run(run_dir if mirror is None else location)
+        return Run(run_dir if mirror is None else location, None if dry_run else config)
 
 
 def _with_options(function: Any) -> None:

@@ -28,9 +28,15 @@ class Run:
         location: the directory, local or remote.
     """
 
-    def __init__(self, location: str | Path) -> None:
-        """Reads nothing yet; `open_run` also checks the directory."""
+    def __init__(self, location: str | Path, config: runs.RunConfig | None = None) -> None:
+        """Reads nothing yet; `open_run` also checks the directory.
+
+        Args:
+            location: the directory, local or remote.
+            config: its configuration, if it is known.
+        """
         self.location = str(location)
+        self._config = config
 
     def __repr__(self) -> str:
         return f"Run({self.location!r})"
@@ -46,7 +52,7 @@ class Run:
     @property
     def config(self) -> runs.RunConfig:
         """Flavour, hyperparameters, data and training options, resolved."""
-        return runs.RunConfig.read(self.directory)
+        return self._config or runs.RunConfig.read(self.directory)
 
     @property
     def takes_latents(self) -> bool:
@@ -110,7 +116,7 @@ class Run:
             training.check()
             job = Job(config, callbacks, epochs, dry_run, quiet, mirror)
             job.train(run_dir, new=False)
-        return Run(self.location)
+        return Run(self.location, config)
 
     def model(self, checkpoint: str | int = runs.NEWEST) -> GenerativeModel:
         """Loads the model in float32.

@@ -14,7 +14,7 @@ import typer
 
 from tfgan2.errors import TrainingDivergedError, UserError, WorkerLostError
 
-# Each in the module of its name.
+# Each stands in the module of its name.
 COMMANDS = (
     "fit",
     "launch",
@@ -33,8 +33,8 @@ COMMANDS = (
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         from tfgan2 import __version__
 
         print(f"tfgan2 {__version__}")
@@ -54,7 +54,7 @@ def _shared(
 
 
 def make_app(arguments: list[str]) -> typer.Typer:
-    """The application, with the one command that is asked for, or with all."""
+    """Makes the application with the command in the arguments, or with all commands."""
     app = typer.Typer(
         name="tfgan2",
         help="Train image GANs in TensorFlow and put the generator on a phone.",
@@ -65,9 +65,9 @@ def make_app(arguments: list[str]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_shared)
-    asked = next((word for word in arguments if not word.startswith("-")), None)
-    # The modules of the others would cost a quarter of a second at every start.
-    for name in (asked,) if asked in COMMANDS else COMMANDS:
+    command = next((word for word in arguments if not word.startswith("-")), None)
+    # Importing the modules of all commands would cost a quarter of a second at every start.
+    for name in (command,) if command in COMMANDS else COMMANDS:
         app.command(name)(getattr(import_module(f"tfgan2.cli.{name}"), name))
     return app
 
@@ -81,11 +81,11 @@ def run(arguments: list[str] | None = None) -> int:
     """Runs a command.
 
     Args:
-        arguments: default: those of this process.
+        arguments: the words after `tfgan2`; default: those of this process.
 
     Returns:
-        The exit code: 0; 1 training diverged or lost a worker; 2 the user can mend it; 130 or 143
-        interrupted.
+        The exit code: 0; 1 if training diverged or lost a worker; 2 if the user can fix it; 130,
+        143 or 129 if interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
@@ -98,7 +98,7 @@ def run(arguments: list[str] | None = None) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return _fail("interrupted", 130)
     except Exception as error:
-        # Typer's own errors about the command's words; their class depends on Typer's version.
+        # Typer's own errors about the arguments; their class depends on Typer's version.
         if isinstance(error, typer.BadParameter.__mro__[2]) and hasattr(error, "format_message"):
             return _fail(error.format_message(), 2)
         raise

@@ -17,4 +17,4 @@ def datasets() -> None:
         table.add_row(name, entry.summary, shape, images, entry.source)
     console = Console(highlight=False)
     console.print(table)
-    console.print("\nAny other image dataset of tensorflow-datasets works by its name, too.")
+    console.print("\nThe other image datasets of tensorflow-datasets work by their names, too.")

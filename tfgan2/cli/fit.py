@@ -7,84 +7,67 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import Field
 from enum import Enum
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from tfgan2 import api, registry, remote
+from tfgan2 import registry, remote
 from tfgan2.cli.options import split_at_commas
 from tfgan2.errors import TrainingInterrupted, UserError
 from tfgan2.options import DATA, OUTPUT, TRAINING, DataOptions, TrainingOptions
 
-Flavour = Annotated[
-    str | None,
-    typer.Argument(help="What to train; `tfgan2 models` lists the flavours.", show_default=False),
-]
-Dataset = Annotated[
-    str | None,
-    typer.Option(
-        help="Its name, folder:PATH, prepared:FILE, pairs:DIR, unpaired:DIR_A,DIR_B or "
-        "captions:FILE.jsonl; `tfgan2 datasets` lists names.",
-        rich_help_panel=DATA,
-        show_default=False,
-    ),
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="A hyperparameter; `tfgan2 info FLAVOUR` lists them. Repeatable.",
-        rich_help_panel=TRAINING,
-        show_default=False,
-    ),
-]
-Epochs = Annotated[
-    float | None,
-    typer.Option(
-        help="Passes over the data, in place of --steps.",
-        rich_help_panel=TRAINING,
-        show_default=False,
-    ),
-]
-Out = Annotated[
-    str | None,
-    typer.Option(
-        metavar="DIR",
-        help="The run directory; may be gs://…; default runs/00000-FLAVOUR-DATASET.",
-        rich_help_panel=OUTPUT,
-        show_default=False,
-    ),
-]
-Resume = Annotated[
-    str | None,
-    typer.Option(
-        metavar="RUN",
-        help="Resume this run; --steps or --epochs may extend it.",
-        rich_help_panel=OUTPUT,
-        show_default=False,
-    ),
-]
-DryRun = Annotated[
-    bool,
-    typer.Option(
-        "--dry-run",
-        help="Show the configuration, the networks and a batch; train nothing.",
-    ),
-]
+if TYPE_CHECKING:
+    from tfgan2 import api
+
+
+def _shown(*flags: str, help: str, panel: str, metavar: str | None = None) -> Any:
+    """An option whose default, if there is one, stands in its help."""
+    return typer.Option(
+        *flags, help=help, rich_help_panel=panel, metavar=metavar, show_default=False
+    )
+
+
+_FLAVOUR = typer.Argument(
+    help="What to train; `tfgan2 models` lists the flavours.", show_default=False
+)
+_DATASET = _shown(
+    help="Its name, folder:PATH, prepared:FILE, pairs:DIR, unpaired:DIR_A,DIR_B or "
+    "captions:FILE.jsonl; `tfgan2 datasets` lists names.",
+    panel=DATA,
+)
+_SETTINGS = _shown(
+    "--set",
+    help="A hyperparameter; `tfgan2 info FLAVOUR` lists them. Repeatable.",
+    panel=TRAINING,
+    metavar="KEY=VALUE",
+)
+_EPOCHS = _shown(help="Passes over the data, in place of --steps.", panel=TRAINING)
+_OUT = _shown(
+    help="The run directory; may be gs://…; default runs/00000-FLAVOUR-DATASET.",
+    panel=OUTPUT,
+    metavar="DIR",
+)
+_RESUME = _shown(
+    help="Resume this run; --steps or --epochs may extend it.", panel=OUTPUT, metavar="RUN"
+)
+_DRY_RUN = typer.Option(
+    "--dry-run", help="Show the configuration, the networks and a batch; train nothing."
+)
 
 
 def fit(
-    flavour: Flavour = None,
-    dataset: Dataset = None,
-    settings: Settings = None,
-    epochs: Epochs = None,
-    out: Out = None,
-    resume: Resume = None,
-    dry_run: DryRun = False,
+    flavour: Annotated[str | None, _FLAVOUR] = None,
+    dataset: Annotated[str | None, _DATASET] = None,
+    settings: Annotated[list[str] | None, _SETTINGS] = None,
+    epochs: Annotated[float | None, _EPOCHS] = None,
+    out: Annotated[str | None, _OUT] = None,
+    resume: Annotated[str | None, _RESUME] = None,
+    dry_run: Annotated[bool, _DRY_RUN] = False,
     **options: Any,
 ) -> None:
     """Train a flavour on a dataset, or resume a run."""
+    from tfgan2 import api
+
     chosen = {name: _plain(value) for name, value in options.items() if value not in (None, [], ())}
     try:
         if resume is not None:
@@ -167,12 +150,11 @@ def _option(item: Field[Any]) -> Any:
     if isinstance(default, bool):
         default = None  # the flag says it
     shown = metadata["shown"] or ("" if default is None else str(default))
-    return typer.Option(
+    return _shown(
         *filter(None, [metadata["flag"]]),
         help=metadata["help"].removesuffix(".") + (f"; default {shown}." if shown else "."),
+        panel=metadata["panel"],
         metavar=metadata["metavar"],
-        rich_help_panel=metadata["panel"],
-        show_default=False,
     )
 
 

@@ -15,4 +15,4 @@ def models() -> None:
         table.add_row(name, flavour.summary, flavour.paper)
     console = Console(highlight=False)
     console.print(table)
-    console.print("\n`tfgan2 info NAME` shows one, and the command that trains it.")
+    console.print("\n`tfgan2 info NAME` shows a flavour and the command that trains it.")

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options of several commands."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class Precision(str, Enum):
 
 Label = Annotated[
     list[str] | None,
-    typer.Option(help="A class by name or number; repeatable: they take turns."),
+    typer.Option(help="Class by name or number; repeatable, then taken in turn."),
 ]
 Text = Annotated[
     list[str] | None,
-    typer.Option(help="A sentence, of a flavour that takes them; repeatable: they take turns."),
+    typer.Option(help="Sentence, for flavours that take text; repeatable, then taken in turn."),
 ]
 Latents = Annotated[
     Path | None,
-    typer.Option(help="A .npy of shape (count, latent_dim), in place of --count and --seed."),
+    typer.Option(help="A .npy file of shape (count, latent_dim), in place of --count and --seed."),
 ]
-Checkpoint = Annotated[str, typer.Option(help="Of the run: newest, best, or the number of a step.")]
+Checkpoint = Annotated[str, typer.Option(help="Checkpoint of the run: newest, best or a step.")]
 
 
 def split_at_commas(values: list[str] | None) -> list[str] | None:

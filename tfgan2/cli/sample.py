@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
 
-from tfgan2 import api, images, runs
+from tfgan2 import images, runs
 from tfgan2.cli.options import Checkpoint, Label, Latents, Text
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.inputs.latents import read_latents
+
+if TYPE_CHECKING:
+    from tfgan2 import api
 
 
 def sample(
@@ -47,6 +50,8 @@ def sample(
     ] = None,
 ) -> None:
     """Generate images with the generator of a run."""
+    from tfgan2 import api
+
     if latents is not None and count is not None:
         raise UserError("give either --count or --latents: the file says how many")
     suffix = out.suffix.lower()
