@@ -156,7 +156,9 @@ class Question:
         from tfgan2 import registry, runtime
         from tfgan2.evaluation.samples import FileSamples, label_places
 
-        generator = runtime.load_generator(self.source)
+        generator = runtime.load(self.source)
+        if not isinstance(generator, runtime.Generator):
+            raise UserError(f"{self.source} makes images from images: evaluate its run instead")
         about = generator.metadata.get("about", {})
         height, _, channels = generator.image_shape
         name = self.dataset or about.get("dataset")
