@@ -231,7 +231,7 @@ def check_translation(run: Path, image_folder: Path, tmp_path: Path) -> None:
             command = ["translate", *words, "--input", str(image_folder), "--out", str(out)]
             assert cli.run(command) == 0
             results[kind] = [np.asarray(Image.open(path), int) for path in sorted(out.iterdir())]
-        scale = runtime.load_translator(any_size / f"{name}.onnx").scale
+        scale = runtime.load(any_size / f"{name}.onnx").scale
         assert [image.shape for image in results["run"]] == [
             (16 * scale, 16 * scale),
             (16 * scale, 16 * scale),

@@ -218,7 +218,7 @@ def test_two_networks_of_uint8(tmp_path):
         source = bundle / "samples" / f"{Path(file).stem}-input.png"
         assert f'"samples/{source.name}"' in code
         with Image.open(source) as picture:
-            _, expected = runtime.load_translator(bundle / file).translate(picture)
+            _, expected = runtime.load(bundle / file).translate(picture)
         with Image.open(bundle / "result.png") as made:
             off = np.abs(np.asarray(made, int) - np.asarray(expected))
         assert off.max() <= 1 and np.ptp(np.asarray(expected)) > 0

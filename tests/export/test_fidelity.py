@@ -102,7 +102,7 @@ def test_calibration_on_what_it_will_see(tmp_path):
         assert judged.features == "random-conv-112"
         from tfgan2 import runtime
 
-        translator = runtime.load_translator(artifact.path)
+        translator = runtime.load(artifact.path)
         wanted = np.asarray(spec.network(dark))
         quality[source] = float(np.mean((translator(dark) - wanted) ** 2))
     assert quality["pictures"] < quality["made up"] / 4

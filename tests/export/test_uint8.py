@@ -96,7 +96,7 @@ def test_translators_and_text_encoders(tmp_path, model_format):
         assert dtypes.get("text_encoder", "float32") == "float32"
     if model_format != "saved_model":
         suffix = {"tflite": ".tflite", "onnx": ".onnx"}[model_format]
-        translator = runtime.load_translator(tmp_path / "srgan" / f"generator{suffix}")
+        translator = runtime.load(tmp_path / "srgan" / f"generator{suffix}")
         images = translator(np.zeros((1, *translator.size, 1), np.float32))
         assert images.dtype == np.float32 and np.abs(images).max() <= 1
 

@@ -58,7 +58,7 @@ def test_a_form_with_a_mask(client, painter):
     answer = client.post("/translate", files={"image": image, "mask": hidden})
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "image/png"
-    translator = runtime.load_translator(painter)
+    translator = runtime.load(painter)
     _, expected = translator.translate(opened(image), opened(hidden))
     np.testing.assert_array_equal(opened(answer.content), expected)
 

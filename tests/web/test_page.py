@@ -103,7 +103,7 @@ def test_latents_become_uint8(open_page, rounded, name):
 
 @pytest.mark.parametrize("name", ["fixed", "masked", "free"])
 def test_pictures_become_uint8(open_page, rounded, name, tmp_path):
-    page, translator = open_page(rounded[name]), runtime.load_translator(rounded[name])
+    page, translator = open_page(rounded[name]), runtime.load(rounded[name])
     size, mode = ((21, 13) if name == "free" else (16, 16)), ("L" if name == "masked" else "RGB")
     picture, path = picture_file(tmp_path, size, mode)
     _, made = translator.translate(picture, middle_mask(picture) if name == "masked" else None)
@@ -266,7 +266,7 @@ def test_a_picture_becomes_a_picture(open_page, translators, tmp_path):
     page = open_page(translators["fixed"])
     picture, path = picture_file(tmp_path, (16, 16))
     page.set_input_files("#file", path)
-    taken, made = runtime.load_translator(translators["fixed"]).translate(picture)
+    taken, made = runtime.load(translators["fixed"]).translate(picture)
     settled(page, "#made", np.asarray(made))
     np.testing.assert_array_equal(shown(page, "#taken"), np.asarray(taken))
     assert_same(downloaded(page, "#save-image")[1], np.asarray(made))
@@ -290,7 +290,7 @@ def test_what_is_no_picture_is_told(open_page, translators, tmp_path):
 
 def test_a_mask_is_painted(open_page, translators, tmp_path):
     page = open_page(translators["masked"])
-    translator = runtime.load_translator(translators["masked"])
+    translator = runtime.load(translators["masked"])
     picture, path = picture_file(tmp_path, (16, 16), "L")
 
     def agrees():
@@ -322,7 +322,7 @@ def test_any_size_by_mirrored_borders(open_page, translators, tmp_path):
     page = open_page(translators["free"])
     picture, path = picture_file(tmp_path, (21, 13))
     page.set_input_files("#file", path)
-    _, made = runtime.load_translator(translators["free"]).translate(picture)
+    _, made = runtime.load(translators["free"]).translate(picture)
     assert made.size == (42, 26)
     settled(page, "#made", np.asarray(made))
     # Of more pixels than a phone could stand.

@@ -13,18 +13,8 @@ from tfgan2.data.parallel import Progress
 from tfgan2.data.request import Cache, Request
 from tfgan2.errors import UserError
 
-__all__ = [
-    "CATALOGUE",
-    "KINDS",
-    "POINTS",
-    "DatasetInfo",
-    "ImageDataset",
-    "Part",
-    "Progress",
-    "absolute_name",
-    "kind_of",
-    "load_dataset",
-]
+__all__ = ["CATALOGUE", "KINDS", "POINTS", "DatasetInfo", "ImageDataset", "Part", "Progress"]
+__all__ += ["absolute_name", "kind_of", "load_dataset"]
 
 CHANNELS = (1, 3, 4)
 SIZES = (4, 1024)

@@ -14,7 +14,7 @@ from tfgan2.data import embedded
 from tfgan2.data.dataset import ImageDataset, Order, Source
 from tfgan2.data.files import Files
 from tfgan2.data.folder import DEFAULT_SIZE, open_files
-from tfgan2.data.request import Request, hold_out
+from tfgan2.data.request import Request, build
 from tfgan2.data.sources import as_tensor
 from tfgan2.errors import UserError
 from tfgan2.inputs import words
@@ -53,22 +53,14 @@ def load_file(request: Request) -> ImageDataset:
     examples = list(dict.fromkeys(texts[0] for texts in captions))
     chosen = np.unique(np.linspace(0, len(examples) - 1, EXAMPLES).astype(int))
 
-    def build(indices: np.ndarray, held_out: ImageDataset | None) -> ImageDataset:
+    def part(indices: np.ndarray) -> tuple[Source, list[Any], tuple[str, ...]]:
         source, readable, skipped = open_files(files.take(indices), shape, request)
         assert readable.labels is not None  # as those of `files`
-        return ImageDataset(
-            CaptionSource(source, encoded),
-            name=request.name,
-            kind="captions",
-            image_shape=shape,
-            class_names=(),
-            content=["captions", readable.digest(), [captions[i] for i in readable.labels]],
-            skipped=skipped,
-            held_out=held_out,
-            details=encoded.facts([examples[i] for i in chosen]),
-        )
+        content = ["captions", readable.digest(), [captions[i] for i in readable.labels]]
+        return CaptionSource(source, encoded), content, skipped
 
-    return hold_out(len(paths), request, build)
+    details = encoded.facts([examples[i] for i in chosen])
+    return build(request, len(paths), part, image_shape=shape, kind="captions", details=details)
 
 
 def load_digits(request: Request) -> ImageDataset:
@@ -82,19 +74,20 @@ def load_digits(request: Request) -> ImageDataset:
     captions = [every[int(name)] for name in digits.class_names]
     encoded = Captions(captions, every)
 
-    def build(part: ImageDataset, held_out: ImageDataset | None) -> ImageDataset:
+    def with_captions(part: ImageDataset, held_out: ImageDataset | None) -> ImageDataset:
         return ImageDataset(
             CaptionSource(part.source, encoded),
-            name=request.name,
+            request.name,
+            part.image_shape,
+            (),
+            ["digits-captions", part.fingerprint],
             kind="captions",
-            image_shape=part.image_shape,
-            class_names=(),
-            content=["digits-captions", part.fingerprint],
             held_out=held_out,
             details=encoded.facts([texts[0] for texts in captions]),
         )
 
-    return build(digits, build(digits.held_out, None) if digits.held_out else None)
+    held_out = digits.held_out
+    return with_captions(digits, None if held_out is None else with_captions(held_out, None))
 
 
 def _read_lines(path: Path) -> tuple[list[str], list[list[str]]]:
@@ -133,14 +126,9 @@ def _read_line(line: str, folder: Path, where: str) -> tuple[str, list[str]]:
 
 
 class Captions:
-    """The captions of all images, encoded with the vocabulary of a dataset."""
+    """The captions of each image, encoded with the vocabulary of `every` or of the same."""
 
     def __init__(self, captions: list[list[str]], every: list[list[str]] | None = None) -> None:
-        """
-        Args:
-            captions: the captions of each image.
-            every: those that the vocabulary is made from; default: the same.
-        """
         texts = [text for group in every or captions for text in group]
         self._vocabulary = list(words.make_vocabulary(texts))
         self._length = min(max(len(words.split_words(text)) for text in texts), MAX_WORDS)

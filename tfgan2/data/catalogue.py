@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 BUILT_IN, TFDS, YOURS = "built in", "tensorflow-datasets", "your files"
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A kind of samples.
-
-    Attributes:
-        give: what to give as --dataset.
-        example: a name that can stand there.
-    """
+class Kind(NamedTuple):
+    """What to give as --dataset for a kind of samples, and an example."""
 
     give: str
     example: str
@@ -72,54 +67,36 @@ class DatasetInfo:
         return self.kind == "images" or self.source == BUILT_IN
 
 
-def _built_in(
-    summary: str,
-    image_shape: tuple[int, int, int],
-    num_images: int,
-    num_classes: int,
-    loader: str,
-    kind: str = "images",
-) -> DatasetInfo:
-    return DatasetInfo(summary, image_shape, num_images, num_classes, BUILT_IN, loader, kind)
-
-
 def _yours(summary: str, loader: str, kind: str = "images") -> DatasetInfo:
     return DatasetInfo(summary, None, None, 0, YOURS, loader, kind)
 
 
 # A new source of data is one entry here and one module with its loader.
+# fmt: off
 CATALOGUE: dict[str, DatasetInfo] = {
-    "digits": _built_in("handwritten digits, tiny", (8, 8, 1), 1797, 10, "embedded.load_digits"),
-    "faces": _built_in("grey faces, very few", (25, 25, 1), 100, 0, "embedded.load_faces"),
-    "ring8": _built_in("points: 8 Gaussians on a circle", (1, 1, 2), 100_000, 8, "points.load"),
-    "grid25": _built_in("points: 25 Gaussians on a grid", (1, 1, 2), 100_000, 25, "points.load"),
-    "digits-captions": _built_in(
-        "the digits, with captions that name them",
-        (8, 8, 1),
-        1797,
-        0,
-        "captions.load_digits",
-        "captions",
-    ),
+    "digits": DatasetInfo(
+        "handwritten digits, tiny", (8, 8, 1), 1797, 10, BUILT_IN, "embedded.load_digits"),
+    "faces": DatasetInfo(
+        "grey faces, very few", (25, 25, 1), 100, 0, BUILT_IN, "embedded.load_faces"),
+    "ring8": DatasetInfo(
+        "points: 8 Gaussians on a circle", (1, 1, 2), 100_000, 8, BUILT_IN, "points.load"),
+    "grid25": DatasetInfo(
+        "points: 25 Gaussians on a grid", (1, 1, 2), 100_000, 25, BUILT_IN, "points.load"),
+    "digits-captions": DatasetInfo(
+        "the digits, with captions that name them", (8, 8, 1), 1797, 0,
+        BUILT_IN, "captions.load_digits", "captions"),
     "pairs:DIR": _yours(
-        "pairs side by side in one file, or in the subfolders A and B", "pairs.load_pairs", "pairs"
-    ),
+        "pairs side by side in one file, or in the folders A and B", "pairs.load_pairs", "pairs"),
     "unpaired:DIR_A,DIR_B": _yours(
-        "images of two kinds, not paired", "pairs.load_unpaired", "unpaired"
-    ),
+        "images of two kinds, not paired", "pairs.load_unpaired", "unpaired"),
     "captions:FILE.jsonl": _yours(
-        'lines of {"image": path, "caption": text}', "captions.load_file", "captions"
-    ),
+        'lines of {"image": path, "caption": text}', "captions.load_file", "captions"),
     "folder:PATH": _yours("images in a folder; its subfolders are the classes", "folder.load"),
     "prepared:FILE": _yours("a folder packed by `tfgan2 prepare`, fast to read", "prepared.load"),
     "mnist": DatasetInfo("handwritten digits", (28, 28, 1), 60_000, 10),
     "stacked_mnist": DatasetInfo(
-        "three digits of mnist as red, green and blue",
-        (28, 28, 3),
-        128_000,
-        1000,
-        loader="stacked.load",
-    ),
+        "three digits of mnist as red, green and blue", (28, 28, 3), 128_000, 1000,
+        TFDS, "stacked.load"),
     "fashion_mnist": DatasetInfo("clothes", (28, 28, 1), 60_000, 10),
     "kmnist": DatasetInfo("cursive Japanese characters", (28, 28, 1), 60_000, 10),
     "emnist/letters": DatasetInfo("handwritten letters", (28, 28, 1), 88_800, 37),
@@ -133,13 +110,8 @@ CATALOGUE: dict[str, DatasetInfo] = {
     "stl10": DatasetInfo("photographs of 10 things", (96, 96, 3), 5_000, 10),
     "celeb_a": DatasetInfo("faces of celebrities", (218, 178, 3), 162_770, 0),
     "cycle_gan/horse2zebra": DatasetInfo(
-        "horses and zebras, unpaired",
-        (256, 256, 3),
-        1_334,
-        0,
-        loader="pairs.load_cycle_gan",
-        kind="unpaired",
-    ),
+        "horses and zebras, unpaired", (256, 256, 3), 1_334, 0,
+        TFDS, "pairs.load_cycle_gan", "unpaired"),
     "lfw": DatasetInfo("faces in the wild", (250, 250, 3), 13_233, 0),
     "horses_or_humans": DatasetInfo("rendered horses and people", (300, 300, 3), 1_027, 2),
     "rock_paper_scissors": DatasetInfo("rendered hands", (300, 300, 3), 2_520, 3),
@@ -151,6 +123,7 @@ CATALOGUE: dict[str, DatasetInfo] = {
     "stanford_dogs": DatasetInfo("dogs of 120 breeds", None, 12_000, 120),
     "food101": DatasetInfo("dishes of 101 kinds", None, 75_750, 101),
 }
+# fmt: on
 
 POINTS = tuple(name for name, info in CATALOGUE.items() if info.is_points)
 

@@ -45,11 +45,7 @@ def quiet() -> Iterator[None]:
 
 
 def prepared_builder(request: Request) -> Any:
-    """Returns the tfds builder of a dataset, downloaded and prepared.
-
-    Raises:
-        UserError: an unknown name or configuration, a dataset without images, or a failed download.
-    """
+    """Returns the tfds builder of a dataset, downloaded and prepared."""
     name, data_dir = request.name, request.data_dir
     if data_dir is not None and remote.is_remote(data_dir):
         remote.check(data_dir)
@@ -133,11 +129,7 @@ def short(error: Exception) -> str:
 
 
 def image_key(name: str, features: Any) -> str:
-    """Returns the key of the images: "image", or that of the only image feature.
-
-    Raises:
-        UserError: there is none, or the images are neither uint8 nor uint16.
-    """
+    """Returns the key of the images: "image", or that of the only image feature."""
     images = {}
     if isinstance(features, tfds.features.FeaturesDict):
         images = {k: f for k, f in features.items() if isinstance(f, tfds.features.Image)}

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfgan2.data.dataset import ImageDataset
-from tfgan2.data.request import Request, choose_classes, hold_out, keep_classes
+from tfgan2.data.dataset import ImageDataset, Source
+from tfgan2.data.request import Request, build, choose_classes, keep_classes
 from tfgan2.images.files import fit_array
 
 
 def load_digits(request: Request) -> ImageDataset:
-    """Loads "digits": 1797 images of 8x8, with labels 0…9, enlarged to 16x16 by default.
-
-    Raises:
-        UserError: an unknown class, or too many samples to hold out.
-    """
+    """Loads "digits": 1797 images of 8x8, with labels 0…9, enlarged to 16x16 by default."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -24,11 +20,7 @@ def load_digits(request: Request) -> ImageDataset:
 
 
 def load_faces(request: Request) -> ImageDataset:
-    """Loads "faces": 100 grey images of 25x25, scaled to 24x24 by default.
-
-    Raises:
-        UserError: classes, since there are no labels, or too many samples to hold out.
-    """
+    """Loads "faces": 100 grey images of 25x25, without labels, scaled to 24x24 by default."""
     from skimage.data import lfw_subset
 
     names, _ = choose_classes(request.classes, (), name=request.name)
@@ -52,14 +44,9 @@ def _in_memory(
     images = np.stack([fit_array(image, size=size, channels=channels) for image in pixels])
     request.progress(f"reading {request.name}", len(images), len(images))
 
-    def build(indices: np.ndarray, held_out: ImageDataset | None) -> ImageDataset:
-        return ImageDataset(
-            MemorySource(images[indices], None if labels is None else labels[indices]),
-            name=request.name,
-            image_shape=(size, size, channels),
-            class_names=names,
-            content=request.name,
-            held_out=held_out,
-        )
+    def part(indices: np.ndarray) -> tuple[Source, str, tuple[str, ...]]:
+        some = None if labels is None else labels[indices]
+        return MemorySource(images[indices], some), request.name, ()
 
-    return hold_out(len(images), request, build)
+    shape = (size, size, channels)
+    return build(request, len(images), part, image_shape=shape, class_names=names)

@@ -9,7 +9,7 @@ import numpy as np
 from tfgan2.data.dataset import ImageDataset, Source
 from tfgan2.data.files import JOINT, Files, existing_folder, refuse_unreadable, with_classes
 from tfgan2.data.parallel import in_threads
-from tfgan2.data.request import Request, choose_classes, hold_out, keep_classes
+from tfgan2.data.request import Request, build, choose_classes, keep_classes
 from tfgan2.errors import UserError
 from tfgan2.images.files import UnreadableImageError, read_image
 
@@ -20,11 +20,7 @@ Read = Callable[[str], np.ndarray]
 
 
 def load(request: Request) -> ImageDataset:
-    """Loads a folder. If all images lie in subfolders, the first level of these are the classes.
-
-    Raises:
-        UserError: no such folder, no images, a file that cannot be read, an unknown class.
-    """
+    """Loads a folder. If all images lie in subfolders, the first level of these are the classes."""
     known, files = with_classes(existing_folder(request.path, "folder:PATH"))
     if files.labels is None:
         names, _ = choose_classes(request.classes, (), name=request.name)
@@ -37,33 +33,15 @@ def load(request: Request) -> ImageDataset:
 def load_files(
     files: Files, names: tuple[str, ...], request: Request, *, default_size: int
 ) -> ImageDataset:
-    """Builds a dataset of image files, each of which is one sample.
-
-    Args:
-        files: at least one.
-        names: names of the classes.
-        request: the options.
-        default_size: edge of the images unless the request has one.
-
-    Raises:
-        UserError: a file that cannot be read, or too many samples to hold out.
-    """
+    """Builds a dataset of image files, each of which is one sample."""
     size = request.image_size or default_size
     shape = (size, size, request.channels or files.channels())
 
-    def build(indices: np.ndarray, held_out: ImageDataset | None) -> ImageDataset:
+    def part(indices: np.ndarray) -> tuple[Source, list[str], tuple[str, ...]]:
         source, readable, skipped = open_files(files.take(indices), shape, request)
-        return ImageDataset(
-            source,
-            name=request.name,
-            image_shape=shape,
-            class_names=names,
-            content=["folder", readable.digest()],
-            skipped=skipped,
-            held_out=held_out,
-        )
+        return source, ["folder", readable.digest()], skipped
 
-    return hold_out(len(files.paths), request, build)
+    return build(request, len(files.paths), part, image_shape=shape, class_names=names)
 
 
 def open_files(
@@ -79,9 +57,6 @@ def open_files(
 
     Returns:
         The source, the files that can be read, and the paths of those that cannot.
-
-    Raises:
-        UserError: a file that cannot be read, unless such are skipped; or none can.
     """
     from tfgan2.data.sources import DecodedSource, MemorySource, empty_images
 

@@ -87,11 +87,7 @@ def quality(points: np.ndarray, name: str) -> Quality:
 
 
 def load(request: Request) -> ImageDataset:
-    """Loads "ring8" or "grid25": images of one pixel with x and y as its channels, not scaled.
-
-    Raises:
-        UserError: an unknown class, or samples to hold out.
-    """
+    """Loads "ring8" or "grid25": images of one pixel with x and y as its channels, not scaled."""
     from tfgan2.data.sources import MemorySource
 
     if request.hold_out:

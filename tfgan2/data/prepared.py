@@ -20,7 +20,7 @@ from PIL import Image
 
 from tfgan2.data.dataset import ImageDataset, Source
 from tfgan2.data.parallel import in_threads
-from tfgan2.data.request import Request, choose_classes, hold_out, keep_classes
+from tfgan2.data.request import Request, build, choose_classes, keep_classes
 from tfgan2.errors import UserError
 from tfgan2.images.files import UnreadableImageError, fit, read_image
 
@@ -147,26 +147,19 @@ def load(request: Request) -> ImageDataset:
     records = Records(path, index, request)
     shape = records.shape
 
-    def build(indices: np.ndarray, held_out: ImageDataset | None) -> ImageDataset:
-        mine = numbers[indices]
-        own = None if labels is None else labels[indices]
-        source: Source = DecodedSource(len(mine), lambda i: records.image(mine[i]), shape, own)
-        if request.fits_memory(len(mine), shape):
-            images = empty_images((len(mine), *shape))
-            decoded = in_threads(records.image, mine, "reading images", request.progress)
+    def part(indices: np.ndarray) -> tuple[Source, list[str], tuple[str, ...]]:
+        chosen = numbers[indices]
+        some = None if labels is None else labels[indices]
+        source: Source = DecodedSource(len(chosen), lambda i: records.image(chosen[i]), shape, some)
+        if request.fits_memory(len(chosen), shape):
+            images = empty_images((len(chosen), *shape))
+            decoded = in_threads(records.image, chosen, "reading images", request.progress)
             for i, image in enumerate(decoded):
                 images[i] = image
-            source = MemorySource(images, own)
-        return ImageDataset(
-            source,
-            name=request.name,
-            image_shape=shape,
-            class_names=names,
-            content=["prepared", index.digest],
-            held_out=held_out,
-        )
+            source = MemorySource(images, some)
+        return source, ["prepared", index.digest], ()
 
-    return hold_out(len(numbers), request, build)
+    return build(request, len(numbers), part, image_shape=shape, class_names=names)
 
 
 class Records:
@@ -177,10 +170,6 @@ class Records:
     """
 
     def __init__(self, path: Path, index: Index, request: Request) -> None:
-        """
-        Raises:
-            UserError: the records do not hold the size or the channels of the request.
-        """
         size = request.image_size or index.image_size or DEFAULT_SIZE
         self.shape = (size, size, request.channels or index.channels)
         self._path = path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,12 +34,7 @@ _PARALLEL = {"num_parallel_calls": cpu_count(), "deterministic": True}
 
 
 def load(request: Request) -> ImageDataset:
-    """Loads a dataset of tensorflow-datasets; downloads it where it is not prepared yet.
-
-    Raises:
-        UserError: an unknown name, configuration, split or class, a dataset without images, one
-            that cannot be downloaded or read.
-    """
+    """Loads a dataset of tensorflow-datasets; downloads it where it is not prepared yet."""
     if not request.hold_out:
         return load_split(request)
     training, rest = _hold_out_splits(request)
@@ -61,30 +56,6 @@ def load_split(request: Request, held_out: ImageDataset | None = None) -> ImageD
         content=[*split.content, source.in_memory],
         held_out=held_out,
     )
-
-
-@dataclass(frozen=True)
-class Arrays:
-    """All images of a split.
-
-    Attributes:
-        images: uint8, shape (N, H, W, C).
-        labels: int32, shape (N,), or None.
-        class_names: names of the labels.
-        content: JSON value that distinguishes these images from others.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray | None
-    class_names: tuple[str, ...]
-    content: list[str]
-
-
-def read_split(request: Request) -> Arrays:
-    """Reads a split into memory, in the order of its files; the errors are those of `load`."""
-    with quiet():
-        split = Split(request)
-        return Arrays(*split.read(), split.class_names, split.content)
 
 
 def _hold_out_splits(request: Request) -> tuple[str, str]:
@@ -137,10 +108,6 @@ class Split:
     """
 
     def __init__(self, request: Request) -> None:
-        """
-        Raises:
-            UserError: an unknown split or class, no images, or files that cannot be read.
-        """
         self._request = request
         self._split = request.split or DEFAULT_SPLIT
         self._builder = prepared_builder(request)

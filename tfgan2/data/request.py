@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from tfgan2.data.dataset import ImageDataset
+from tfgan2.data.dataset import ImageDataset, Source
 from tfgan2.data.parallel import Progress
 from tfgan2.errors import UserError, unknown
 
@@ -46,31 +46,40 @@ class Request:
         return self.cache == "memory"
 
 
-def hold_out(
-    count: int,
+def build(
     request: Request,
-    build: Callable[[np.ndarray, ImageDataset | None], ImageDataset],
+    count: int,
+    part: Callable[[np.ndarray], tuple[Source, Any, tuple[str, ...]]],
+    *,
+    image_shape: tuple[int, int, int],
+    class_names: tuple[str, ...] = (),
+    **options: Any,
 ) -> ImageDataset:
-    """Builds a dataset of which `request.hold_out` samples are held out.
+    """Builds a dataset of `count` samples, of which `request.hold_out` are held out.
 
-    Args:
-        count: number of samples.
-        request: the options.
-        build: builds a dataset from the indices of its samples and from what it holds out.
-
-    Raises:
-        UserError: no sample would be left.
+    `part(indices)` returns the source of these samples, their content for the fingerprint, and
+    the files skipped.
     """
-    training, held_out = held_out_indices(count, request)
-    return build(training, build(held_out, None) if len(held_out) else None)
+
+    def dataset(indices: np.ndarray, held_out: ImageDataset | None) -> ImageDataset:
+        source, content, skipped = part(indices)
+        return ImageDataset(
+            source,
+            request.name,
+            image_shape,
+            class_names,
+            content,
+            skipped=skipped,
+            held_out=held_out,
+            **options,
+        )
+
+    training, rest = held_out_indices(count, request)
+    return dataset(training, dataset(rest, None) if len(rest) else None)
 
 
 def held_out_indices(count: int, request: Request) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the indices to train on and those held out, drawn evenly; both ascending.
-
-    Raises:
-        UserError: no sample would be left.
-    """
+    """Returns the indices to train on and those held out, drawn evenly; both ascending."""
     if not request.hold_out:
         return np.arange(count), np.arange(0)
     if request.hold_out >= count:
@@ -86,11 +95,7 @@ def held_out_indices(count: int, request: Request) -> tuple[np.ndarray, np.ndarr
 def keep_classes(
     request: Request, known: Sequence[str], labels: np.ndarray
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Applies `request.classes` to samples with labels; the errors are those of `choose_classes`.
-
-    Returns:
-        The names of the classes kept, the int32 labels of the samples kept, and their indices.
-    """
+    """Returns the names of the chosen classes, the int32 labels of their samples, and indices."""
     names, new_labels = choose_classes(request.classes, known, name=request.name)
     labels = new_labels[labels]
     kept = np.flatnonzero(labels >= 0)

@@ -200,7 +200,9 @@ def _load_run(
 def _load_file(
     file: Path, request: EvaluationRequest, progress: Progress
 ) -> tuple[Samples, RealSamples]:
-    generator = runtime.load_generator(file)
+    generator = runtime.load(file)
+    if not isinstance(generator, runtime.Generator):
+        raise UserError(f"'{file}' makes images from images: evaluate its run instead")
     facts = generator.metadata.get("about", {})
     name = request.dataset or facts.get("dataset")
     if request.real_dir is None and not name:

@@ -19,15 +19,7 @@ from tfgan2.runtime.container import METADATA_FILE, SUFFIXES, unseal
 from tfgan2.runtime.generator import Generator, TextEncoder
 from tfgan2.runtime.translator import Translator
 
-__all__ = [
-    "Generator",
-    "Translator",
-    "load",
-    "load_generator",
-    "load_translator",
-    "open_file",
-    "read_metadata",
-]
+__all__ = ["Generator", "Translator", "load", "open_file", "read_metadata"]
 
 _BACKENDS: dict[str, type[OnnxRuntime] | type[LiteRT]] = {"onnx": OnnxRuntime, "tflite": LiteRT}
 
@@ -65,32 +57,6 @@ def load(
     except (KeyError, TypeError, IndexError, ValueError):
         raise UserError(f"{path} is damaged: its metadata is incomplete") from None
     raise UserError(f"{path} encodes texts: give the generator beside it")
-
-
-def load_generator(path: str | Path, *, threads: int | None = None, spin: bool = True) -> Generator:
-    """Loads a network that makes images from latents; the arguments and errors of `load`.
-
-    Raises:
-        UserError: also if the file makes images from images.
-    """
-    network = load(path, threads=threads, spin=spin)
-    if not isinstance(network, Generator):
-        raise UserError(f"{path} makes images from images: this needs one that takes latents")
-    return network
-
-
-def load_translator(
-    path: str | Path, *, threads: int | None = None, spin: bool = True
-) -> Translator:
-    """Loads a network that makes images from images; the arguments and errors of `load`.
-
-    Raises:
-        UserError: also if the file makes images from latents.
-    """
-    network = load(path, threads=threads, spin=spin)
-    if not isinstance(network, Translator):
-        raise UserError(f"{path} makes images from latents: this needs one that takes images")
-    return network
 
 
 def _load_encoder(

@@ -58,17 +58,10 @@ def in_batches(
 
 
 class OnnxRuntime:
-    """An ONNX model on the CPU.
+    """An ONNX model on the CPU; a UserError if onnxruntime is missing or refuses it.
 
-    Args:
-        path: named in errors.
-        content: the file's bytes.
-        threads: number of threads.
-        spin: whether idle threads wait for work at full speed: a little faster alone, much slower
-            where others need the cores.
-
-    Raises:
-        UserError: onnxruntime is missing or refuses the model.
+    With `spin`, idle threads wait for work at full speed: a little faster alone, much slower where
+    others need the cores.
     """
 
     def __init__(self, path: Path, content: bytes, threads: int, *, spin: bool = True) -> None:
@@ -95,18 +88,9 @@ class OnnxRuntime:
 
 
 class LiteRT:
-    """A TFLite model on the CPU, through XNNPACK.
+    """A TFLite model on the CPU, through XNNPACK; a UserError if LiteRT is missing or refuses it.
 
-    One call at a time: the interpreter keeps its tensors between calls.
-
-    Args:
-        path: named in errors.
-        content: the file's bytes.
-        threads: number of threads.
-        spin: without effect here.
-
-    Raises:
-        UserError: ai-edge-litert is missing or refuses the model.
+    One call at a time: the interpreter keeps its tensors between calls. `spin` has no effect.
     """
 
     def __init__(self, path: Path, content: bytes, threads: int, *, spin: bool = True) -> None:

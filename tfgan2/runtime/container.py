@@ -50,15 +50,12 @@ def sha256_of(path: Path) -> str:
 
 
 def seal(model: bytes, metadata: Mapping[str, Any], model_format: str) -> bytes:
-    """Appends metadata to a model.
+    """Appends metadata to a model, which stays valid; adds `model_bytes` and `model_sha256`.
 
     Args:
-        model: the bytes of a TFLite or ONNX model.
-        metadata: JSON values; `model_bytes` and `model_sha256` are added.
+        model: the bytes of a model.
+        metadata: JSON values.
         model_format: "tflite" or "onnx".
-
-    Returns:
-        The bytes of the file, which is still a valid model.
     """
     sealed = {
         **metadata,
@@ -77,12 +74,7 @@ def seal(model: bytes, metadata: Mapping[str, Any], model_format: str) -> bytes:
 
 
 def unseal(path: Path, content: bytes, model_format: str) -> dict[str, Any]:
-    """Returns the metadata in a file, after checking the model in it.
-
-    Args:
-        path: named in errors.
-        content: the file's bytes.
-        model_format: "tflite" or "onnx".
+    """Returns the metadata in a file with this content, after checking the model in it.
 
     Raises:
         UserError: the file is damaged, has no tfgan2 metadata or is of a newer version.

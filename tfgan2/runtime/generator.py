@@ -33,11 +33,7 @@ class TextEncoder:
         self._backend = backend
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        """Encodes texts: float32, shape (N, dim).
-
-        Raises:
-            UserError: a text without a known word.
-        """
+        """Encodes texts: float32, shape (N, dim); the errors of `numbers`."""
         return in_batches(self._backend, {"words": self.numbers(texts)}, self._output, self._batch)
 
     def numbers(self, texts: Sequence[str]) -> np.ndarray:
@@ -66,12 +62,6 @@ class Generator:
     def __init__(
         self, backend: Backend, metadata: dict[str, Any], encoder: TextEncoder | None = None
     ) -> None:
-        """
-        Args:
-            backend: runs the file.
-            metadata: of the file.
-            encoder: encodes texts, for a generator that takes them.
-        """
         self.metadata = metadata
         self.captions: tuple[str, ...] = tuple(metadata.get("captions", ()))
         self._encoder = encoder
@@ -119,11 +109,7 @@ class Generator:
         labels: np.ndarray | None = None,
         texts: Sequence[str] | None = None,
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Checks the inputs of a call; the arguments and errors are those of a call.
-
-        Returns:
-            The latents and the labels, in the types that the model takes.
-        """
+        """Checks the arguments of a call; returns latents and labels in the types of the model."""
         latents = check_latents(latents, self.latent_dim)
         num_labels = len(self.class_names) if self.conditional else 0
         labels = check_labels(labels, len(latents), num_labels)
@@ -156,8 +142,8 @@ class Generator:
             float32, shape (count, H, W, C), in [-1, 1].
 
         Raises:
-            UserError: an impossible count or seed, an unknown label, or a text without a known
-                word.
+            UserError: an impossible count or seed, an unknown label, a text without a known word,
+                or a label or text for a generator that takes none.
         """
         return self(*self.draw(count, seed=seed, label=label, text=text))
 
@@ -169,11 +155,7 @@ class Generator:
         label: str | int | Sequence[str | int] | None = None,
         text: str | Sequence[str] | None = None,
     ) -> tuple[np.ndarray, np.ndarray | None, list[str] | None]:
-        """Draws the inputs of images; the arguments and errors are those of `generate`.
-
-        Returns:
-            The latents, labels and texts for a call, each of length `count` or None.
-        """
+        """Draws latents, labels and texts for a call; the arguments are those of `generate`."""
         if count < 1:
             raise UserError(f"count must be at least 1, not {count}")
         if seed < 0:
@@ -187,25 +169,11 @@ class Generator:
     def labels(
         self, count: int, label: str | int | Sequence[str | int] | None = None
     ) -> np.ndarray | None:
-        """Returns `count` labels: `label`, or several that take turns, or all classes in turn.
-
-        Returns:
-            int32, shape (count,), or None for an unconditional generator.
-
-        Raises:
-            UserError: an unknown label, or one for an unconditional generator.
-        """
+        """Returns `count` int32 labels, or None; arguments and errors as `generate`."""
         return choose_labels(count, label, self.class_names if self.conditional else ())
 
     def texts(self, count: int, text: str | Sequence[str] | None = None) -> list[str] | None:
-        """Returns `count` texts: `text`, or several that take turns, or the captions in turn.
-
-        Returns:
-            None for a generator without texts.
-
-        Raises:
-            UserError: a text for a generator that takes none.
-        """
+        """Returns `count` texts, or None; arguments and errors as `generate`."""
         texts = [text] if isinstance(text, str) else list(text or [])
         if texts and self._encoder is None:
             raise UserError("this generator takes no texts")

@@ -26,11 +26,6 @@ class Translator:
     """
 
     def __init__(self, backend: Backend, metadata: dict[str, Any]) -> None:
-        """
-        Args:
-            backend: runs the file.
-            metadata: of the file.
-        """
         self.metadata = metadata
         shapes = {item["name"]: item["shape"] for item in metadata["inputs"]}
         _, height, width, self.channels = shapes["input"]
@@ -134,13 +129,7 @@ class Translator:
 
 
 def finish(output: np.ndarray, pixels: np.ndarray, hidden: np.ndarray | None) -> Image.Image:
-    """Turns an output of a translator into an image of Pillow.
-
-    Args:
-        output: in [-1, 1], shape (H, W, C).
-        pixels: the input, uint8.
-        hidden: True where it was filled, bool, shape (H, W, 1), or None.
-    """
+    """Turns an output in [-1, 1], shape (H, W, C), into an image; the rest is from `prepare`."""
     image = to_uint8(output)
     # Pixels outside the mask are those of the input: a round trip through [-1, 1] could differ.
     return to_pil(image if hidden is None else np.where(hidden, image, pixels))

@@ -163,7 +163,8 @@ def _about(onnx: Path) -> dict[str, Any]:
         "captions": [],
     }
     if "z" in inputs:
-        generator = runtime.load_generator(onnx)
+        generator = runtime.load(onnx)
+        assert isinstance(generator, runtime.Generator)  # it takes latents
         about["captions"] = _captions(onnx, generator)
         about["directions"] = [
             {
