@@ -75,6 +75,7 @@ class StatsWriter:
         from tensorboard.compat.proto.event_pb2 import SessionLog
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+        run_dir.mkdir(parents=True, exist_ok=True)
         kept = [line for line in read(run_dir) if line["step"] <= step]
         with written_atomically(run_dir / "stats.jsonl") as partial:
             partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
