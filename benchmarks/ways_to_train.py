@@ -1,14 +1,14 @@
-"""Every flavour in half precision, on two replicas and in two processes, beside float32.
+"""Trains every flavour in half precision, on two replicas and in two processes, beside float32.
 
 python benchmarks/ways_to_train.py --work runs/ways
 
-Trains each flavour --steps steps in every way and compares the mean of each loss with that of
-float32 on one device; a second seed in float32 shows how much is chance. The images are the
-built-in digits; pairs are digits and their negatives. Finished runs in --work are kept, so it can
-be done in several sittings. `--flavours` and `--ways` name some, `--table` trains nothing.
+Trains each flavour for --steps steps in every way and compares the mean of each loss with float32
+on one device. A second seed in float32 shows how much is chance. The images are the digits;
+pairs are digits and their negatives. Finished runs in --work are kept, so you can stop and go on.
+`--flavours` and `--ways` select some, `--table` trains nothing.
 
-Exit code 1 if a run fails, or if a loss is off by more than both a fifth of its size (of 1, if it
-is smaller) and three times what the second seed is off by.
+Exit code 1 if a run fails, or if a loss differs from float32 by more than both a fifth of its size
+(of 1, if it is smaller) and three times the difference of the second seed.
 """
 
 from __future__ import annotations
