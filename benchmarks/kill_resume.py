@@ -1,14 +1,14 @@
-"""Killed with SIGKILL at random moments and resumed, does a run end with the same weights?
+"""Tests whether a run that is killed at random moments and resumed ends with the same weights.
 
-Trains one run to its end, then the same configuration in a second folder, killed --kills times at
-random moments (while TensorFlow loads, compiles, trains or writes) and resumed each time. Compares
+Trains one run to its end. Trains the same configuration in a second folder, kills it --kills times
+with SIGKILL (while TensorFlow loads, compiles, trains or writes) and resumes it each time. Compares
 every array of the last checkpoints bitwise, and the lines of stats.jsonl apart from times.
 
     python benchmarks/kill_resume.py --kills 10 --steps 1500
     python benchmarks/kill_resume.py --kills 10 --steps 1500 --workers 2
 
-With --workers several processes train, and one of them, any, is killed: the others must leave
-within a minute. Exit code 1 if they do not, or if anything differs.
+With --workers several processes train, and a random one is killed: the others must exit within a
+minute. Exit code 1 if they do not, or if anything differs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import numpy as np
 
 from tfgan2.training import checkpoints, stats
 
-MOST_SECONDS = 60  # for the other workers to leave
+MOST_SECONDS = 60  # for the other workers to exit
 
 
 def command(workers: int, *words: str) -> list[str]:
@@ -52,14 +52,14 @@ def finish(words: list[str], run: Path) -> tuple[float, float]:
 
 
 def victim(process: subprocess.Popen[bytes], moments: random.Random) -> int:
-    """A process that trains: the one that was started, or any of its workers."""
+    """Process id of the training, or of a random worker."""
     path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     children = path.read_text().split() if "launch" in process.args else []
     return int(moments.choice(children)) if children else process.pid
 
 
 def step(run: Path) -> int:
-    """The last one that its statistics tell of."""
+    """The last step in the statistics."""
     lines = stats.read(run) if run.exists() else []
     return int(lines[-1]["step"]) if lines else 0
 
@@ -67,12 +67,12 @@ def step(run: Path) -> int:
 def kill(
     words: list[str], seconds: float, most: int, run: Path, moments: random.Random
 ) -> float | None:
-    """Starts, kills after `seconds`, or after `most` steps if the machine got faster meanwhile.
+    """Starts a run and kills it after `seconds`, or after `most` steps if they come first.
 
     Returns:
-        After how many seconds all had ended, or None if the run had ended by itself before.
+        Seconds until all processes had ended; None if the run ended before it was killed.
     """
-    quiet = subprocess.DEVNULL if "launch" in words else None  # a lost worker is told at length
+    quiet = subprocess.DEVNULL if "launch" in words else None  # a lost worker causes many messages
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=quiet)
     started, last = time.monotonic(), step(run) + most
     while time.monotonic() - started < seconds and step(run) < last:
@@ -88,8 +88,8 @@ def kill(
     files = checkpoints.paths(run)
     found = files[0].stem if files else "no checkpoint"
     partial = len(list(run.glob("*/.*.partial-*"))) + len(list(run.glob(".*.partial-*")))
-    left = f", {partial} half-written file left" if partial else ""
-    others = f", the others left after {took:.1f} s" if "launch" in words else ""
+    left = f", {partial} half-written file" if partial else ""
+    others = f", the others exited after {took:.1f} s" if "launch" in words else ""
     print(f"killed after {killed - started:5.1f} s: {found}{left}{others}", flush=True)
     return took
 
@@ -116,7 +116,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the moments")
     parser.add_argument("--shortest", type=float, default=3.0, help="seconds before a kill")
     parser.add_argument("--workers", type=int, default=1, help="processes that train")
     parser.add_argument("fit", nargs="*", help="further options of `tfgan2 fit`, after --")
@@ -130,14 +130,14 @@ def main() -> int:
         print(
             f"uninterrupted: {loading:.1f} s of loading, {training:.1f} s of training", flush=True
         )
-        # So that loading, compiling and training are all hit, and the run outlives all kills.
+        # Kills hit loading, compiling and training, and the run lasts longer than all kills.
         share = 1.4 / (options.kills + 1)
         longest, most = loading + share * training, max(1, int(share * options.steps))
         kills, longest_wait = 0, 0.0
         start = command(workers, *words, "--out", str(killed))
         while kills < options.kills:
             resume = command(workers, "--resume", str(killed))
-            # A kill may come before the run directory stands.
+            # A kill may come before the run directory exists.
             now = resume if (killed / "config.json").exists() else start
             took = kill(now, moments.uniform(options.shortest, longest), most, killed, moments)
             if took is None:

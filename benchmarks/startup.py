@@ -1,10 +1,9 @@
-"""How long it takes to start: `tfgan2 --help`, and `tfgan2 fit` until its first step is done.
+"""Measures the start of `tfgan2 --help`, and of `tfgan2 fit` until its first step is done.
 
 python benchmarks/startup.py
 
-Each is started anew `--rounds` times; the median counts. Of `fit` it also tells when TensorFlow was
-there, when the data and the model were, and when the first step was compiled and done: by the lines
-that the command itself shows.
+Starts each `--rounds` times and reports the median. From the lines that `fit` prints it also
+reports when TensorFlow was loaded, data and model were ready, and the first step was done.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import time
 from pathlib import Path
 
 TFGAN2 = str(Path(sys.executable).with_name("tfgan2"))
-# What the command prints as it comes to each point.
+# Line that the command prints at each point.
 MARKS = {"TensorFlow is there": "data:", "compiling": "compiling", "first step": "step 1/"}
 
 

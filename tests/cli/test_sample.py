@@ -1,4 +1,4 @@
-"""`tfgan2 sample` by class, from given latents, and of points."""
+"""`tfgan2 sample`: classes, latents, interpolation and points."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def arrays(run: Path, words: str, out: Path) -> dict[str, np.ndarray]:
     return dict(np.load(out))
 
 
-def test_classes_take_turns_or_are_asked_for(conditional: Path, tmp_path: Path) -> None:
+def test_classes_are_taken_in_turn_or_chosen(conditional: Path, tmp_path: Path) -> None:
     out = tmp_path / "x.npz"
     every = arrays(conditional, "--count 7", out)
     np.testing.assert_array_equal(every["labels"], [0, 1, 2, 0, 1, 2, 0])
-    one = arrays(conditional, "--count 4 --label 3", out)  # by name: "3" is the second class
+    one = arrays(conditional, "--count 4 --label 3", out)  # a name: "3" is the second class
     np.testing.assert_array_equal(one["labels"], [1, 1, 1, 1])
-    two = arrays(conditional, "--count 4 --label 0 --label 1", out)  # "1" is no name: a number
+    two = arrays(conditional, "--count 4 --label 0 --label 1", out)  # "1" is no name
     np.testing.assert_array_equal(two["labels"], [2, 1, 2, 1])
     np.testing.assert_array_equal(one["latents"], every["latents"][:4])
     np.testing.assert_array_equal(one["images"][1], every["images"][1])
@@ -55,7 +55,7 @@ def test_grid_has_a_column_per_class(conditional: Path, tmp_path: Path) -> None:
         assert shown.size == (width, height)
 
 
-def test_given_latents(conditional: Path, tmp_path: Path) -> None:
+def test_latents_from_a_file(conditional: Path, tmp_path: Path) -> None:
     out, file = tmp_path / "x.npz", tmp_path / "z.npy"
     latents = arrays(conditional, "--count 3 --seed 5", out)["latents"]
     np.save(file, latents[::-1])
@@ -97,7 +97,7 @@ def test_points_are_scattered(points: Path, tmp_path: Path) -> None:
         ("fit gan --dataset digits --set augment=blur", "unknown augmentation"),
     ],
 )
-def test_wrong_words(
+def test_mistakes_are_one_line(
     words: str,
     message: str,
     conditional: Path,
@@ -127,14 +127,14 @@ def test_points_are_exported_in_their_own_range(points: Path, tmp_path: Path) ->
     assert cli.run(["generate", str(file), "--out", str(tmp_path / "g.gif")]) == 2
 
 
-def test_categories_found_without_labels_have_no_class_names(tmp_path: Path) -> None:
+def test_learned_categories_have_no_class_names(tmp_path: Path) -> None:
     run = fit(tmp_path / "run", "infogan --dataset digits --image-size 8 --classes 9,8")
     words = f"sample {run} --count 3 --label 9 --out {tmp_path / 'x.npz'}"
-    assert cli.run(words.split()) == 0  # ten categories of its own, whatever the dataset's classes
+    assert cli.run(words.split()) == 0  # it learns ten categories, not the classes
     assert list(np.load(tmp_path / "x.npz")["labels"]) == [9, 9, 9]
 
 
-def test_reconstructions_are_of_what_training_showed(tmp_path: Path) -> None:
+def test_reconstructions_show_the_samples_that_training_showed(tmp_path: Path) -> None:
     run = fit(tmp_path / "run", "vae --dataset digits --image-size 8 --hold-out 20")
     assert cli.run(["sample", str(run), "--out", str(tmp_path / "x.png")]) == 0
     shown = run / "samples" / "reconstructions" / "step-0000002.png"

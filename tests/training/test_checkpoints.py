@@ -49,7 +49,7 @@ def test_the_newest_are_kept(tmp_path: Path) -> None:
     ]
 
 
-def test_none_where_there_is_none(tmp_path: Path) -> None:
+def test_no_checkpoint(tmp_path: Path) -> None:
     assert checkpoints.newest(tmp_path) is None
 
 
@@ -68,14 +68,14 @@ def test_a_damaged_newest_is_reported_and_the_one_before_used(tmp_path: Path, da
     else:
         content[middle : middle + 8] = bytes(8)
     newest.write_bytes(content)
-    told: list[str] = []
-    found = checkpoints.newest(tmp_path, told.append)
+    reports: list[str] = []
+    found = checkpoints.newest(tmp_path, reports.append)
     assert found is not None and found.step == 1
-    assert len(told) == 1 and str(newest) in told[0] and "damaged" in told[0]
+    assert len(reports) == 1 and str(newest) in reports[0] and "damaged" in reports[0]
     newest.write_bytes(b"")
     checkpoints.paths(tmp_path)[1].write_bytes(b"")
     with pytest.raises(UserError, match=r"all 2 checkpoints .* are damaged"):
-        checkpoints.newest(tmp_path, told.append)
+        checkpoints.newest(tmp_path, reports.append)
 
 
 def test_a_checkpoint_of_another_model_changes_nothing(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_full_disk_leaves_the_old_ones(tmp_path: Path, monkeypatch: pytest.Mon
     assert [path.name for path in checkpoints.folder(tmp_path).iterdir()] == ["step-0000001.npz"]
 
 
-def test_what_a_killed_process_left_goes_and_what_is_being_written_stays(tmp_path: Path) -> None:
+def test_only_partial_files_of_ended_processes_are_removed(tmp_path: Path) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     old = tmp_path / f".pictures.partial-{ended.pid}"
@@ -120,7 +120,7 @@ def test_what_a_killed_process_left_goes_and_what_is_being_written_stays(tmp_pat
     own.touch()
     result = tmp_path / "evaluation" / f".step.partial-{os.getppid()}"
     result.mkdir(parents=True)
-    (tmp_path / ".notes.partial-draft").touch()  # of no one's here
+    (tmp_path / ".notes.partial-draft").touch()  # not written by tfgan2
     checkpoints.remove_partial_files(tmp_path)
     assert (tmp_path / ".notes.partial-draft").exists()
     assert not old.exists() and not own.exists() and result.exists()

@@ -1,4 +1,4 @@
-"""A run from start to end, interrupted, resumed, diverging; in this process where possible."""
+"""Runs from start to end: interrupted, resumed, diverging; in this process if possible."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_resumed_in_the_middle_ends_the_same(finished_run: Path, tmp_path: Path)
     # Planned for 3 steps, then extended: the checkpoint lies within a log interval.
     assert fit_small(run, steps=3) == 0
     assert cli.run(["fit", "--resume", str(run), "--steps", "6"]) == 0
-    # The 3-step run's last line is of its own.
+    # The run of 3 steps has a last line of its own.
     ours = [line for line in without_times(run) if line["step"] != 3]
     theirs = without_times(finished_run)
     assert ours[0] == theirs[0] and ours[-1] == theirs[-1]
@@ -78,16 +78,16 @@ def test_resumed_in_the_middle_ends_the_same(finished_run: Path, tmp_path: Path)
 def test_data_is_read_no_more_often_than_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[int] = []
+    sizes: list[int] = []
     batches = ImageDataset.batches
 
     def counted(self: ImageDataset, size: int, **more: int) -> object:
-        asked.append(size)
+        sizes.append(size)
         return batches(self, size, **more)
 
     monkeypatch.setattr(ImageDataset, "batches", counted)
     assert fit_small(tmp_path / "run", steps=1) == 0
-    assert sorted(asked) == [16, 64]  # to train on, and to show
+    assert sorted(sizes) == [16, 64]  # to train on, and to show
 
 
 def test_an_extended_run_keeps_its_phases(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_an_extended_run_keeps_its_phases(tmp_path: Path) -> None:
     assert ["real_score" in line for line in stats.read(run)] == [False] * 2 + [True] * 4
 
 
-def test_a_damaged_newest_checkpoint_costs_only_steps(
+def test_after_a_damaged_newest_checkpoint_steps_are_repeated(
     finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
@@ -129,7 +129,7 @@ def test_resuming_a_finished_run_says_so(
 
 
 def test_streamed_run_equals_the_one_in_memory(finished_run: Path, tmp_path: Path) -> None:
-    """A folder, streamed: resumed from a checkpoint it ends as if it had not been."""
+    """A streamed folder ends the same with and without a resume."""
     rng = np.random.default_rng(0)
     (tmp_path / "images").mkdir()
     for index in range(40):
@@ -203,7 +203,7 @@ def test_a_full_disk_is_one_line(
     assert not checkpoints.paths(tmp_path / "run")
 
 
-def test_a_file_that_vanishes_is_one_line_and_loses_nothing(
+def test_a_missing_file_is_one_line_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "images").mkdir()
@@ -230,7 +230,7 @@ def test_a_file_that_vanishes_is_one_line_and_loses_nothing(
 
 def start(run: Path, *more: str) -> subprocess.Popen[str]:
     words = f"fit dcgan --dataset digits {SMALL} --log-every 5 --checkpoint-every 20".split()
-    # Tests that `nohup` has started would hand on that closed terminals are ignored.
+    # If `nohup` started the tests, the child would ignore closed terminals, too.
     code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); "
     code += "from tfgan2.cli import main; main()"
     return subprocess.Popen(
@@ -257,7 +257,7 @@ def wait_for_line(run: Path, process: subprocess.Popen[str], seconds: float = 12
         pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
     ],
 )
-def test_signal_saves_and_leaves_with_the_command_that_resumes(
+def test_a_signal_saves_and_prints_the_command_that_resumes(
     tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     run = tmp_path / "run"
@@ -276,7 +276,7 @@ def test_signal_saves_and_leaves_with_the_command_that_resumes(
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)]
 )
-def test_a_signal_saves_when_who_reads_the_output_is_gone(
+def test_a_signal_saves_after_the_reader_of_the_output_is_gone(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     run = tmp_path / "run"
@@ -309,7 +309,7 @@ def test_a_second_process_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
         process.communicate()
 
 
-def test_runs_that_begin_at_once_get_folders_of_their_own(tmp_path: Path) -> None:
+def test_runs_that_begin_at_the_same_time_get_different_folders(tmp_path: Path) -> None:
     config = RunConfig.create("gan", "digits")
     first = tmp_path / "runs" / "00000-gan-digits"
     with (

@@ -1,4 +1,4 @@
-"""Half precision: every flavour's losses stay finite, and near those of float32."""
+"""Half precision: the losses of every flavour stay finite and close to float32."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ POLICIES = ("mixed_float16", "mixed_bfloat16")
 
 @functools.cache
 def losses(name: str, policy: str, steps: int) -> dict[str, np.ndarray]:
-    """The losses of each step, by name: of the same model, noise and images for every policy."""
+    """Losses of each step by name, with the same model, noise and images for every policy."""
     with precision(policy):
         model = make_small(name)
         model.compile()
@@ -37,7 +37,7 @@ def losses(name: str, policy: str, steps: int) -> dict[str, np.ndarray]:
     return {key: np.array(values) for key, values in found.items()}
 
 
-# One of each policy: the others take minutes together.
+# One flavour per policy: all together take minutes.
 QUICK = (("wgan-gp", "mixed_float16"), ("pix2pix", "mixed_bfloat16"))
 
 
@@ -54,8 +54,8 @@ def test_the_first_steps(name: str, policy: str) -> None:
     assert full.keys() == half.keys() and full
     for key, values in half.items():
         assert np.isfinite(values).all(), key
-        # Before anything was learnt: float16 may leave out the first updates, to find its scale.
-        # Dropout draws other masks in half precision.
+        # Only the first step: float16 may skip updates until it has found its scale, and dropout
+        # draws other masks in half precision.
         assert abs(values[0] - full[key][0]) <= 0.2 * max(1.0, abs(full[key][0])), key
 
 
@@ -66,6 +66,6 @@ def test_two_hundred_steps(name: str, policy: str) -> None:
     full, half = losses(name, "float32", 200), losses(name, policy, 200)
     for key, values in half.items():
         assert np.isfinite(values).all(), key
-        # Games are chaotic: steps drift apart, what they do on average must not.
+        # The game is chaotic: single steps drift apart, their averages must not.
         off = abs(values.mean() - full[key].mean())
         assert off <= 0.2 * max(1.0, np.abs(full[key]).mean()), (key, off)

@@ -1,4 +1,4 @@
-"""What is shown while a run trains."""
+"""The progress display."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def display(shown: io.StringIO) -> Display:
 
 
 @pytest.mark.parametrize(
-    ("share", "told"), [(0.04, ""), (0.4, ", 40% of the time waiting for data")]
+    ("share", "text"), [(0.04, ""), (0.4, ", 40% of the time waiting for data")]
 )
-def test_waiting_for_data_is_told(
-    display: Display, shown: io.StringIO, share: float, told: str
+def test_waiting_for_data_is_shown(
+    display: Display, shown: io.StringIO, share: float, text: str
 ) -> None:
     line = {"step": 5, "images": 80, "images_per_second": 16.0, "input_share": share}
     display.line({**line, "generator_loss": 0.5}, 10)
-    assert shown.getvalue() == f"step 5/10 | generator 0.500 | 16 images/s{told} | 0:05 left\n"
+    assert shown.getvalue() == f"step 5/10 | generator 0.500 | 16 images/s{text} | 0:05 left\n"
 
 
-def test_a_folder_is_shown_as_the_place_it_stands_for(display: Display, shown: io.StringIO) -> None:
+def test_a_folder_is_shown_as_its_remote_directory(display: Display, shown: io.StringIO) -> None:
     display.show_as(Path("/tmp/x/run"), "gs://bucket/run")
     display.say("run: /tmp/x/run")
     assert shown.getvalue() == "run: gs://bucket/run\n"

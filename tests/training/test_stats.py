@@ -63,7 +63,7 @@ def test_resuming_cuts_what_came_after_the_checkpoint(tmp_path: Path) -> None:
     assert lines[-1]["generator_loss"] == 9.0
 
 
-def test_tensorboard_reads_the_events_without_what_was_made_twice(tmp_path: Path) -> None:
+def test_tensorboard_reads_no_step_twice(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     for start in (0, 4):

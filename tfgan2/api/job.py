@@ -93,15 +93,16 @@ class Job:
         from tfgan2.distributed.strategies import Worker
         from tfgan2.training.building import make_deterministic
         from tfgan2.training.session import Session
+        from tfgan2.training.summary import describe, describe_fully
 
         make_deterministic()
         worker = Worker.start(self.config.training.strategy, display.say)
         display.console.quiet = self.quiet or not worker.chief
         session = Session.prepare(self.config, worker, display, new=new, epochs=self.epochs)
-        session.describe(devices)
+        describe(session, devices)
         if self.dry_run:
             display.say(f"run: {run_dir}")
-            session.describe_fully()
+            describe_fully(session)
             return run_dir
         evaluation = _evaluation(session) if worker.chief else None
         with contextlib.ExitStack() as stack:

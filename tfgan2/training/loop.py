@@ -46,7 +46,7 @@ class Loop:
         xla: bool = True,
         winograd: bool = True,
     ) -> None:
-        """Prepares.
+        """Takes what is trained and how.
 
         Args:
             model: compiled, and restored if it resumes.

@@ -96,52 +96,6 @@ class Session:
         config.hyperparameters = model.get_config()
         return cls(config, dataset, model, worker, display)
 
-    def describe(self, devices: str) -> None:
-        """Shows data, model and training in one line each.
-
-        Args:
-            devices: their names.
-        """
-        config, dataset, training = self.config, self.dataset, self.config.training
-        shape = "x".join(map(str, dataset.image_shape))
-        storage = "in memory" if dataset.in_memory else "streamed"
-        held_out = f", {dataset.held_out.num_images:,} held out" if dataset.held_out else ""
-        noun = "pairs" if dataset.kind == "pairs" else "images"
-        self.display.say(
-            f"data: {config.data.name}, {dataset.num_images:,} {noun} of {shape}{held_out}, "
-            f"{storage}"
-        )
-        networks = self.model.networks().items()
-        sizes = ", ".join(f"{name} {network.count_params():,}" for name, network in networks)
-        self.display.say(f"model: {config.flavour}, weights: {sizes}")
-        processes = self.worker.part.of
-        if self.worker.replicas > 1:
-            shared = f" in {processes} processes" if processes > 1 else ""
-            devices += f", {self.worker.replicas} replicas{shared}"
-        self.display.say(
-            f"training: {training.steps:,} steps of {training.batch_size} images, "
-            f"{training.precision}, on {devices}"
-        )
-
-    def describe_fully(self) -> None:
-        """Shows the configuration, the networks and a batch: a dry run."""
-        say, training = self.display.say, self.config.training
-        say(self.config.to_json().rstrip())
-        for name, network in self.model.networks().items():
-            megabytes = network.count_params() * 4 / 1e6
-            say(
-                f"{name}: {network.input_shape} -> {network.output_shape}, "
-                f"{network.count_params():,} weights, {megabytes:.1f} MB in float32"
-            )
-        assert training.batch_size is not None
-        size = training.batch_size * self.model.batches_per_step
-        batch = next(iter(self.dataset.batches(size, seed=training.seed)))
-        parts = batch if isinstance(batch, tuple) else (batch,)
-        for name, part in zip(_PARTS[self.config.dataset["kind"]], parts, strict=False):
-            low, high = part.numpy().min(), part.numpy().max()
-            say(f"a batch's {name}: {part.dtype.name} {tuple(part.shape)}, {low:g} to {high:g}")
-        say("dry run: nothing was written")
-
     def train(
         self,
         run_dir: Path,
@@ -258,14 +212,6 @@ class Session:
                 f"the workers do not see the same {run_dir}: choose a folder that all machines "
                 "share"
             )
-
-
-_PARTS = {
-    "images": ("images", "labels"),
-    "pairs": ("inputs", "targets"),
-    "unpaired": ("images A", "images B"),
-    "captions": ("images", "words"),
-}
 
 
 def _check_kind(flavour: type[GenerativeModel], config: runs.RunConfig) -> None:

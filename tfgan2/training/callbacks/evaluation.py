@@ -26,7 +26,7 @@ class Evaluation(StepCallback):
         prefix: str = "",
         say: Callable[[str], None] | None = None,
     ) -> None:
-        """Prepares.
+        """Takes the settings.
 
         Args:
             evaluate: called with the step and the number of real images so far.

@@ -31,7 +31,7 @@ class Previews(StepCallback):
         seed: int = 0,
         statistics: Statistics | None = None,
     ) -> None:
-        """Prepares; real samples are read when training begins.
+        """Reads nothing before training begins.
 
         Args:
             run_dir: the run directory; it must exist.

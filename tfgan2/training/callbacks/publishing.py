@@ -23,7 +23,7 @@ class Publishing(StepCallback):
         events_every: int,
         say: Callable[[str], None],
     ) -> None:
-        """Prepares.
+        """Takes the settings.
 
         Args:
             mirror: copies the files.

@@ -49,7 +49,7 @@ class Checkpoints(StepCallback):
         keep: int = 3,
         stateful: Sequence[Stateful] = (),
     ) -> None:
-        """Prepares.
+        """Takes the settings.
 
         Args:
             run_dir: the run directory; it must exist.

@@ -21,7 +21,7 @@ class Statistics(StepCallback):
     """
 
     def __init__(self, run_dir: Path, *, every: int = 50, images_per_step: int) -> None:
-        """Prepares; the files are opened when training begins.
+        """Opens nothing before training begins.
 
         Args:
             run_dir: the run directory; it must exist.
