@@ -102,7 +102,7 @@ def test_errors(conditional, unconditional, tmp_path):
     refused("does not exist", tmp_path / "none.onnx")
     refused("either --count or --latents", file, "--count", 3, "--latents", "z.npy")
     refused("does not exist", file, "--latents", tmp_path / "none.npy")
-    refused("no whole .npy file", file, "--latents", tmp_path / "text.npy")
+    refused("not a complete .npy file", file, "--latents", tmp_path / "text.npy")
     refused("holds no latents", file, "--latents", tmp_path / "empty.npy")
     refused("holds no latents", file, "--latents", tmp_path / "scalar.npy")
     refused("not (2, 5)", file, "--latents", tmp_path / "wrong.npy")

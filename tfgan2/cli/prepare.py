@@ -14,29 +14,31 @@ from tfgan2.errors import UserError
 
 def prepare(
     source: Annotated[
-        str, typer.Argument(metavar="folder:DIR", help="The pictures.", show_default=False)
+        str, typer.Argument(metavar="folder:DIR", help="The folder of images.", show_default=False)
     ],
-    out: Annotated[str, typer.Option(metavar="FILE", help="An index; the shards lie beside it.")],
+    out: Annotated[
+        str, typer.Option(metavar="FILE", help="The index; the shards are written beside it.")
+    ],
     image_size: Annotated[
         int | None,
         typer.Option(
-            help="Keep squares of this size, as pixels.", show_default="files as they are"
+            help="Store the pixels of squares of this size.", show_default="files as they are"
         ),
     ] = None,
-    shard_mb: Annotated[int, typer.Option(min=1, help="About the size of a shard, in MB.")] = 256,
+    shard_mb: Annotated[int, typer.Option(min=1, help="Approximate size of a shard in MB.")] = 256,
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Leave out files that cannot be read.")
     ] = False,
 ) -> None:
-    """Pack a folder of pictures into shards that read fast."""
+    """Pack a folder of images into shards that read fast."""
     from tfgan2.data import SIZES
     from tfgan2.data.packing import pack
     from tfgan2.training.progress import Display
 
     if not source.startswith("folder:"):
-        raise UserError(f"prepare packs folders of pictures: give folder:{source}")
+        raise UserError(f"prepare packs a folder of images: give folder:{source}")
     if remote.is_remote(out):
-        raise UserError(f"prepare writes to folders of this machine, not to {out}")
+        raise UserError(f"prepare writes to this machine, not to {out}: give a local file")
     smallest, largest = SIZES
     if image_size is not None and not smallest <= image_size <= largest:
         raise UserError(f"--image-size must be from {smallest} to {largest}, not {image_size}")

@@ -20,47 +20,49 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 8000,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="For the computation.", show_default="all cores")
+        int | None, typer.Option(min=1, help="Threads of the model.", show_default="all cores")
     ] = None,
     max_batch: Annotated[
-        int, typer.Option(min=1, max=256, help="Images made at once.")
+        int, typer.Option(min=1, max=256, help="Images per run of the model.")
     ] = DEFAULT.max_batch,
     max_wait_ms: Annotated[
-        float, typer.Option(min=0, help="A request waits so long for others to share its batch.")
+        float,
+        typer.Option(min=0, help="Milliseconds a request waits for others to share its batch."),
     ] = DEFAULT.max_wait_ms,
     max_queue: Annotated[
-        int, typer.Option(min=1, help="Images in the server at once; beyond: 503.")
+        int, typer.Option(min=1, help="Images in the server at once; beyond it 503.")
     ] = DEFAULT.max_queue,
     max_count: Annotated[
-        int, typer.Option(min=1, help="Images of one request; beyond: 422.")
+        int, typer.Option(min=1, help="Images per request; beyond it 422.")
     ] = DEFAULT.max_count,
     max_body: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Bytes of a request; beyond: 413.",
+            help="Bytes per request; beyond it 413.",
             show_default="what the largest request needs; 16 MiB for uploads",
         ),
     ] = DEFAULT.max_body,
     max_pixels: Annotated[
-        int, typer.Option(min=1, help="Of an uploaded picture; beyond: 413.")
+        int, typer.Option(min=1, help="Pixels of an uploaded image; beyond it 413.")
     ] = DEFAULT.max_pixels,
     max_made_pixels: Annotated[
-        int, typer.Option(min=1, help="Of a picture made, where sizes are free; beyond: 413.")
+        int, typer.Option(min=1, help="Pixels of an output, where sizes are free; beyond it 413.")
     ] = DEFAULT.max_made_pixels,
     timeout: Annotated[
-        float, typer.Option(min=0.001, help="Seconds for a request; beyond: 504.")
+        float, typer.Option(min=0.001, help="Seconds per request; beyond it 504.")
     ] = DEFAULT.timeout,
     drain_delay: Annotated[
-        float, typer.Option(min=0, help="After SIGTERM, seconds that new requests are still taken.")
+        float,
+        typer.Option(min=0, help="Seconds after SIGTERM in which new requests are still taken."),
     ] = DEFAULT.drain_delay,
     drain_timeout: Annotated[
-        float, typer.Option(min=0, help="Seconds that those in progress then have.")
+        float, typer.Option(min=0, help="Seconds after that to finish requests in progress.")
     ] = DEFAULT.drain_timeout,
     ort_web: Annotated[
         Path | None,
         typer.Option(
-            help="The installed npm package onnxruntime-web, for the page at /.",
+            help="Folder of the npm package onnxruntime-web, for the page at /.",
             show_default="its CDN",
         ),
     ] = None,

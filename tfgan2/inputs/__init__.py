@@ -1,1 +1,1 @@
-"""Inputs of generators: latents, labels and words. NumPy only, shared with the runtime."""
+"""Inputs of generators: latents, labels and words. NumPy only, so the runtime uses it, too."""

@@ -1,4 +1,4 @@
-"""The labels that a conditional generator is given. NumPy only: the runtime uses it, too."""
+"""Labels for conditional generators."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 
 from tfgan2.errors import UserError, unknown
 
-MOST_COLUMNS = 32
+MAX_COLUMNS = 32
 
 
 def choose_labels(
-    count: int, wanted: str | int | Sequence[str | int] | None, class_names: Sequence[str]
+    count: int, label: str | int | Sequence[str | int] | None, class_names: Sequence[str]
 ) -> np.ndarray | None:
-    """Labels for `count` images: the one wanted, or several in turn, or all in turn.
+    """Returns labels for `count` images: the given one, or several in turn, or all in turn.
 
     Args:
-        count: how many.
-        wanted: a class by name or number, several, or None for all.
+        count: number of labels.
+        label: a class by name or number, several, or None for all.
         class_names: in the order of the labels; empty for an unconditional generator.
 
     Returns:
@@ -27,7 +27,7 @@ def choose_labels(
     Raises:
         UserError: an unknown label, or one for an unconditional generator.
     """
-    chosen = [wanted] if isinstance(wanted, str | int) else list(wanted or [])
+    chosen = [label] if isinstance(label, str | int) else list(label or [])
     if not class_names:
         if chosen:
             raise UserError("this generator takes no labels: it is unconditional")
@@ -37,18 +37,15 @@ def choose_labels(
 
 
 def check_labels(labels: np.ndarray | None, count: int, num_labels: int) -> np.ndarray | None:
-    """Labels in the type that generators take.
+    """Returns labels as int32, or None for an unconditional generator.
 
     Args:
         labels: whole numbers from 0 to num_labels - 1, shape (count,), or None.
-        count: how many are needed.
-        num_labels: how many the generator tells apart, 0 for an unconditional one.
-
-    Returns:
-        The same, int32; None for an unconditional generator.
+        count: number of labels needed.
+        num_labels: number of classes, 0 for an unconditional generator.
 
     Raises:
-        UserError: another shape, a label out of range, labels that are missing or not wanted.
+        UserError: another shape, a label out of range, missing or superfluous labels.
     """
     if not num_labels:
         if labels is not None:
@@ -59,8 +56,7 @@ def check_labels(labels: np.ndarray | None, count: int, num_labels: int) -> np.n
     labels = np.asarray(labels)
     if labels.shape != (count,):
         raise UserError(f"labels must have the shape ({count},), not {labels.shape}")
-    # The embedding of a label out of range is whatever lies behind the table: no library reports
-    # it.
+    # No library reports a label out of range: it reads whatever lies behind the embedding table.
     if labels.size and (labels.dtype.kind not in "iu" or labels.min() < 0):
         raise UserError(f"labels must be whole numbers from 0 to {num_labels - 1}")
     if labels.size and labels.max() >= num_labels:
@@ -81,11 +77,11 @@ def _number(label: str | int, class_names: Sequence[str]) -> int:
 
 
 def label_columns(num_labels: int) -> int | None:
-    """How wide a grid is whose labels take turns: a column each, None where that is no help."""
-    return num_labels if 2 <= num_labels <= MOST_COLUMNS else None
+    """Returns the columns of a grid whose labels take turns, one each; None for 1 or over 32."""
+    return num_labels if 2 <= num_labels <= MAX_COLUMNS else None
 
 
 def grid_count(num_labels: int, about: int = 64) -> int:
-    """How many images make whole rows of such a grid, about so many; at least one row."""
+    """Returns a number of images near `about` that fills the rows of such a grid, at least one."""
     columns = label_columns(num_labels) or 1
     return max(1, round(about / columns)) * columns

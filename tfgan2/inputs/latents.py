@@ -1,4 +1,4 @@
-"""Latents, drawn with NumPy so that Keras, ONNX and TFLite see the very same ones for a seed."""
+"""Latents, drawn with NumPy so that a seed gives the same ones for Keras, ONNX and TFLite."""
 
 from __future__ import annotations
 
@@ -15,21 +15,18 @@ DISTRIBUTIONS = ("normal", "uniform")
 def draw_latents(
     count: int, dim: int, *, seed: int = 0, distribution: str = "normal"
 ) -> np.ndarray:
-    """Draws latents.
+    """Draws latents, float32, shape (count, dim).
 
-    The first n of a larger draw are the draw of n: sample number 3 of a seed is always the same.
+    Sample number 3 of a seed is always the same: the first n of a larger draw are the draw of n.
 
     Args:
-        count: how many.
-        dim: the length of each.
+        count: number of latents.
+        dim: length of each.
         seed: a non-negative integer.
         distribution: "normal" for N(0, 1), "uniform" for U(-1, 1).
 
-    Returns:
-        float32, shape (count, dim).
-
     Raises:
-        UserError: for an unknown distribution.
+        UserError: an unknown distribution.
     """
     rng = np.random.default_rng(seed)
     if distribution == "normal":
@@ -40,7 +37,7 @@ def draw_latents(
 
 
 def read_latents(path: Path) -> np.ndarray:
-    """Latents from a .npy file, one per row.
+    """Reads latents from a .npy file, one per row.
 
     Raises:
         UserError: there is no such file, or it holds something else.
@@ -52,31 +49,24 @@ def read_latents(path: Path) -> np.ndarray:
     except (OSError, ValueError, EOFError):
         latents = None
     if not isinstance(latents, np.ndarray):
-        raise UserError(f"{path} is no whole .npy file of numbers")
+        raise UserError(f"{path} is not a complete .npy file of numbers")
     if latents.ndim < 1 or not len(latents):
         raise UserError(f"{path} holds no latents")
     return latents
 
 
 def check_latents(latents: np.ndarray, dim: int) -> np.ndarray:
-    """Latents in the type that generators take.
-
-    Args:
-        latents: shape (N, dim), any N.
-        dim: the length of a latent.
-
-    Returns:
-        The same, float32.
+    """Returns latents of shape (N, dim), any N, as float32.
 
     Raises:
-        UserError: another shape, or a value that is no finite real number.
+        UserError: another shape, or a value that is not a finite real number.
     """
     latents = np.asarray(latents)
     if latents.ndim != 2 or latents.shape[1] != dim:
         raise UserError(f"latents must have the shape (count, {dim}), not {latents.shape}")
     if latents.dtype.kind not in "fiu":
         raise UserError("latents must be finite real numbers")
-    with np.errstate(over="ignore"):  # becomes infinite, and is told so
+    with np.errstate(over="ignore"):  # too large for float32: infinite, and refused below
         latents = np.ascontiguousarray(latents, np.float32)
     if not np.isfinite(latents).all():
         raise UserError("latents must be finite real numbers")
@@ -86,8 +76,8 @@ def check_latents(latents: np.ndarray, dim: int) -> np.ndarray:
 def slerp(start: np.ndarray, end: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Spherical interpolation (Shoemake 1985): keeps the length that normal latents have.
 
-    A straight line between two normal latents passes through shorter ones, which the generator
-    never saw; the arc does not.
+    A straight line between two normal latents passes through shorter ones, which the generator was
+    not trained on.
 
     Args:
         start: shape (dim,).
@@ -102,7 +92,7 @@ def slerp(start: np.ndarray, end: np.ndarray, weights: np.ndarray) -> np.ndarray
     lengths = np.linalg.norm(start), np.linalg.norm(end)
     cosine = np.dot(start, end) / max(lengths[0] * lengths[1], 1e-12)
     angle = np.arccos(np.clip(cosine, -1.0, 1.0))
-    if np.sin(angle) < 1e-6:  # parallel: the arc is not defined, or is the line
+    if np.sin(angle) < 1e-6:  # parallel: the arc is undefined, or is the line
         return ((1 - weights) * start + weights * end).astype(np.float32)
     return (
         (np.sin((1 - weights) * angle) * start + np.sin(weights * angle) * end) / np.sin(angle)
@@ -110,14 +100,14 @@ def slerp(start: np.ndarray, end: np.ndarray, weights: np.ndarray) -> np.ndarray
 
 
 def walk(latents: np.ndarray, steps: int) -> np.ndarray:
-    """Walks from each latent to the next along arcs.
+    """Returns latents along arcs from each latent to the next.
 
     Args:
-        latents: the stations, shape (n, dim), n >= 2.
-        steps: samples from one station to the next, the first included and the last not.
+        latents: shape (n, dim), n >= 2.
+        steps: number of latents from one to the next, the first included and the last not.
 
     Returns:
-        float32, shape ((n - 1) * steps + 1, dim); the last station closes the walk.
+        float32, shape ((n - 1) * steps + 1, dim); the last latent ends the walk.
     """
     weights = np.arange(steps) / steps
     legs = [slerp(a, b, weights) for a, b in itertools.pairwise(latents)]

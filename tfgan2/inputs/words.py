@@ -1,4 +1,4 @@
-"""Captions as numbers. NumPy only: the runtime uses it, too."""
+"""Captions as numbers."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ from tfgan2.errors import UserError
 
 PADDING, UNKNOWN = 0, 1
 FIRST = 2
-"""The number of the first word of a vocabulary; those before it are no words."""
+"""Number of the first word of a vocabulary; those before it are not words."""
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a caption, in lower case, without punctuation."""
+    """Returns the words of a caption, in lower case, without punctuation."""
     return re.findall(r"\w+(?:'\w+)*", text.lower())
 
 
 def make_vocabulary(captions: Iterable[str], *, most: int = 10_000) -> tuple[str, ...]:
-    """The words of captions, the most frequent first, at most `most` of them."""
+    """Returns the words of captions, the most frequent first, at most `most`."""
     counts = Counter(word for caption in captions for word in split_words(caption))
     ranked = sorted(counts, key=lambda word: (-counts[word], word))
     return tuple(ranked[:most])
 
 
 def in_turn(texts: Sequence[str], count: int) -> list[str]:
-    """So many texts: each of the given ones, then the first again."""
+    """Returns `count` texts: each of `texts` in turn, then the first again."""
     return [texts[i % len(texts)] for i in range(count)]
 
 
 def encode_words(
     captions: Sequence[str], vocabulary: Sequence[str], length: int, *, strict: bool = True
 ) -> np.ndarray:
-    """Captions as the text encoder takes them.
+    """Encodes captions for the text encoder.
 
     Args:
         captions: N texts.
-        vocabulary: word number i is in place i - FIRST.
-        length: how many words are kept.
-        strict: whether each caption must have a word that is known.
+        vocabulary: the word with number i is at position i - FIRST.
+        length: number of words that are kept.
+        strict: whether each caption must have a known word.
 
     Returns:
         int32, shape (N, length): numbers of words, UNKNOWN for other words, then PADDING.
 
     Raises:
-        UserError: a caption has no word of the vocabulary, where it must have one.
+        UserError: a caption has no word of the vocabulary, and `strict` is True.
     """
     numbers = {word: number for number, word in enumerate(vocabulary, FIRST)}
     encoded = np.full((len(captions), length), PADDING, np.int32)
     for row, caption in zip(encoded, captions, strict=True):
-        found = [numbers.get(word, UNKNOWN) for word in split_words(caption)][:length]
-        if strict and not any(number >= FIRST for number in found):
+        words = [numbers.get(word, UNKNOWN) for word in split_words(caption)][:length]
+        if strict and not any(number >= FIRST for number in words):
             known = ", ".join(vocabulary[:10])
             raise UserError(f"no word of {caption!r} is known: the captions had words like {known}")
-        row[: len(found)] = found
+        row[: len(words)] = words
     return encoded

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Limits", "create_app", "serve"]
 
-PACKAGES = ("fastapi", "httptools", "prometheus_client", "python_multipart", "uvicorn")
+PACKAGES = ("fastapi", "httptools", "jinja2", "prometheus_client", "python_multipart", "uvicorn")
 
 
 def create_app(
