@@ -198,7 +198,7 @@ def test_runs_side_by_side(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("evaluate nowhere", "nowhere does not exist"),
+        ("evaluate nowhere", "'nowhere' does not exist"),
         ("evaluate RUN --metrics fit", "did you mean 'fid'"),
         ("evaluate RUN --features pixel", "did you mean 'pixels'"),
         ("evaluate RUN --features inception-tf", "inception-tf:FILE"),
