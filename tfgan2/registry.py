@@ -56,17 +56,17 @@ FLAVOURS: dict[str, Flavour] = {
     ),
     "cgan": Flavour(
         "tfgan2.models.cgan:CGAN",
-        "conditional GAN: both players are told the class",
+        "conditional GAN: both networks know the class",
         "Mirza and Osindero 2014, arXiv:1411.1784",
     ),
     "acgan": Flavour(
         "tfgan2.models.acgan:ACGAN",
-        "auxiliary classifier GAN: the discriminator also names the class",
+        "auxiliary classifier GAN: the discriminator also predicts the class",
         "Odena et al. 2016, arXiv:1610.09585",
     ),
     "infogan": Flavour(
         "tfgan2.models.infogan:InfoGAN",
-        "finds codes of its own, a category and continuous ones, without labels",
+        "finds categories and continuous codes without labels",
         "Chen et al. 2016, arXiv:1606.03657",
     ),
     "lsgan": Flavour(
@@ -91,12 +91,12 @@ FLAVOURS: dict[str, Flavour] = {
     ),
     "began": Flavour(
         "tfgan2.models.began:BEGAN",
-        "the discriminator is an autoencoder, held at an equilibrium",
+        "the discriminator is an autoencoder, kept at an equilibrium",
         "Berthelot et al. 2017, arXiv:1703.10717",
     ),
     "sngan": Flavour(
         "tfgan2.models.sngan:SNGAN",
-        "spectral normalisation and hinge loss, plain CNN or ResNet",
+        "spectral norm and hinge loss, plain CNN or ResNet",
         "Miyato et al. 2018, arXiv:1802.05957",
     ),
     "vae": Flavour(

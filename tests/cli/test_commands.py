@@ -71,7 +71,7 @@ WRONG = {
     "no dataset": ("fit dcgan", "dataset is missing"),
     "dataset": ("fit dcgan --dataset digit", "did you mean 'digits'"),
     "class": ("fit dcgan --dataset digits --classes 11", "unknown class '11'"),
-    "hyperparameter": ("fit dcgan --dataset digits --set widht=2", "did you mean 'width'"),
+    "hyperparameter": ("fit dcgan --dataset digits --set d_stepps=2", "did you mean 'd_steps'"),
     "value": ("fit dcgan --dataset digits --set base_channels=wide", "must be a whole number"),
     "impossible value": ("fit dcgan --dataset digits --set d_steps=0", "d_steps must be at least"),
     "option": ("fit dcgan --dataset digits --bach-size 4", "--batch-size"),
