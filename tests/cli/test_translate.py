@@ -122,9 +122,9 @@ def test_what_cannot_be_used_is_told_before_anything_is_written(
 
     refused("b.jpg: the mask is 16x16, the image 30x19", "--mask", str(masks))
     Image.new("F", (16, 16), 300.0).save(pictures / "c.tif")
-    refused("c.tif: the picture cannot be used: its grey values go from 300 to 300")
+    refused("c.tif: the image cannot be used: its grey values go from 300 to 300")
     Image.new("L", (16, 16)).save(pictures / "c.png")
-    refused("2 pictures are called 'c'")
+    refused("2 images are called 'c'")
 
 
 def test_exported_files_need_no_tensorflow(
@@ -195,7 +195,7 @@ def test_a_text_generator_of_another_precision_and_a_foreign_encoder(
     words = ["generate", str(foreign / "generator.onnx"), "--out", str(tmp_path / "x.png")]
     assert cli.run(words) == 2
     error = capsys.readouterr().err
-    assert "makes 7 numbers of a sentence, generator.onnx takes 128" in error
+    assert "encodes a text in 7 numbers, generator.onnx takes 128" in error
     (foreign / "generator.onnx").rename(foreign / "renamed.onnx")
     assert cli.run([*words[:1], str(foreign / "renamed.onnx"), *words[2:]]) == 2
     assert "call them as `tfgan2 export` did" in capsys.readouterr().err
