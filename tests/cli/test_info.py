@@ -20,7 +20,7 @@ def test_counted_and_measured_figures(tmp_path: Path, capsys: pytest.CaptureFixt
     output = capsys.readouterr().out
     assert "FLOPs per image" in output and "measured on CPU, without XLA" in output
     content = json.loads(file.read_text())
-    assert content["batch_size"] == 4 and content["hyperparameters"]["width"] == 8
+    assert content["batch_size"] == 4 and content["hyperparameters"]["base_channels"] == 8
     step, measured = content["counted"]["step"], content["measured"]
     assert step["flops"] == 4 * step["flops_per_image"] == sum(step["flops_by_op"].values())
     speed = step["flops"] / measured["seconds_per_step"]

@@ -15,9 +15,7 @@ import re
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
-
-import jinja2
+from typing import TYPE_CHECKING, Any
 
 from tfgan2 import runtime
 from tfgan2.errors import UserError, cannot_write
@@ -26,6 +24,9 @@ from tfgan2.images import is_points
 from tfgan2.runtime.generator import TextEncoder
 from tfgan2.web import ort
 from tfgan2.web.directions import principal_directions
+
+if TYPE_CHECKING:
+    import jinja2
 
 __all__ = ["check_folder", "check_shape", "page_files", "write_page"]
 
@@ -80,6 +81,8 @@ def page_files(onnx: str | Path, ort_web: str | Path | None = None) -> dict[str,
 
 @cache
 def _template(name: str) -> jinja2.Template:
+    import jinja2  # slow to import
+
     return jinja2.Environment(
         loader=jinja2.PackageLoader("tfgan2.web"),
         undefined=jinja2.StrictUndefined,
