@@ -211,7 +211,7 @@ def test_runs_side_by_side(
         ("evaluate RUN --out RUN/config.json", "is a file"),
         ("evaluate RUN RUN --dataset digits", "not both"),
         ("evaluate RUN/checkpoints", "no reference data"),
-        ("evaluate RUN RUN/checkpoints", "no pictures"),
+        ("evaluate RUN RUN/checkpoints", "no images"),
         ("compare RUN", "two"),
         ("compare RUN RUN", "given twice"),
         ("compare RUN nowhere", "no such run directory"),
