@@ -198,7 +198,7 @@ def test_a_text_generator_of_another_precision_and_a_foreign_encoder(
     assert "encodes a text in 7 numbers, generator.onnx takes 128" in error
     (foreign / "generator.onnx").rename(foreign / "renamed.onnx")
     assert cli.run([*words[:1], str(foreign / "renamed.onnx"), *words[2:]]) == 2
-    assert "call them as `tfgan2 export` did" in capsys.readouterr().err
+    assert "name them as `tfgan2 export` did" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

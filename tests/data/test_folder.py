@@ -17,8 +17,8 @@ import tensorflow as tf
 from helpers import assert_parts_are_the_batch
 from PIL import Image
 
+from tfgan2.data import absolute_name, load_dataset
 from tfgan2.data import folder as folder_module
-from tfgan2.data import load_dataset
 from tfgan2.data.packing import pack
 from tfgan2.errors import UserError
 
@@ -315,3 +315,18 @@ def test_memory_hardly_grows_with_the_number_of_files(tmp_path: Path, kind: str)
 
     peak(20)  # imports
     assert peak(2200) - peak(200) < 2000 * 1000
+
+
+def test_names_with_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, expected in (
+        ("digits", "digits"),
+        ("emnist/letters", "emnist/letters"),
+        ("tiny:1.0.0", "tiny:1.0.0"),
+        ("folder:", "folder:"),
+        ("folder:a,b", f"folder:{tmp_path}/a,b"),
+        ("captions:/x/c.jsonl", "captions:/x/c.jsonl"),
+        ("unpaired:a, b", f"unpaired:{tmp_path}/a,{tmp_path}/b"),
+        ("pairs:gs://bucket/x", "pairs:gs://bucket/x"),
+    ):
+        assert absolute_name(name) == expected
