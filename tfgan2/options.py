@@ -171,7 +171,7 @@ class TrainingOptions(Options):
     )
     sync_batch_norm: bool = option(
         False,
-        "Batch norm takes its statistics over all devices.",
+        "Compute batch norm statistics over all devices.",
         flag="--sync-batch-norm",
     )
     log_every: int = option(50, "Steps between lines of statistics.", panel=OUTPUT, at_least=1)
@@ -201,7 +201,7 @@ class TrainingOptions(Options):
         None,
         "Metrics of the evaluations; repeatable, or with commas.",
         panel=EVALUATION,
-        shown="of fid, prdc, classes, modes, pairs those that the data allow",
+        shown="all of fid, prdc, classes, modes and pairs that the data allow",
     )
     best_metric: str | None = option(
         None,

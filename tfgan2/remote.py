@@ -37,7 +37,7 @@ def check(url: str) -> None:
     if scheme not in known:
         others = ", ".join(f"{name}://" for name in sorted({*known} - {"file", "ram"}))
         raise UserError(
-            f"TensorFlow cannot reach {url}, it knows no {scheme}:// here: give a local folder"
+            f"TensorFlow cannot reach {url}, {scheme}:// is not supported here: give a local folder"
             + (f" or a URL with {others}" if others else "")
         )
     with _user_errors(f"cannot reach {url}"):
@@ -183,7 +183,7 @@ def staged(
                 kept = False
     finally:
         if kept:
-            say(f"{folder} holds what could not be copied to {url}")
+            say(f"not everything was copied to {url}: the run is kept in {folder}")
         else:
             shutil.rmtree(root, ignore_errors=True)
 

@@ -218,7 +218,9 @@ def held(run_dir: Path, config: RunConfig, *, new: bool, numbered: bool) -> Iter
             run_dir = propose(run_dir.parent, config.flavour, config.data.name)
     with locked(run_dir):
         if new and is_run(run_dir):
-            raise UserError(f"another process has just begun {run_dir}: choose another folder")
+            raise UserError(
+                f"another process has just started a run in {run_dir}: choose another folder"
+            )
         config.write(run_dir)
         yield run_dir
 

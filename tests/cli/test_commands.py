@@ -100,9 +100,9 @@ WRONG = {
     "resume no run": ("fit --resume {tmp}/full", "is not a run directory"),
     "resume with a cache": (
         "fit --resume {tmp}/full --cache memory",
-        "--resume takes everything",
+        "--resume takes all options",
     ),
-    "resume with options": ("fit --resume {tmp}/full --seed 3", "--resume takes everything"),
+    "resume with options": ("fit --resume {tmp}/full --seed 3", "--resume takes all options"),
     "sample no run": ("sample {tmp}/full", "is not a run directory"),
     "sample nothing": (
         "sample {tmp}/full --count 0",

@@ -195,7 +195,7 @@ def test_a_text_generator_of_another_precision_and_a_foreign_encoder(
     words = ["generate", str(foreign / "generator.onnx"), "--out", str(tmp_path / "x.png")]
     assert cli.run(words) == 2
     error = capsys.readouterr().err
-    assert "encodes a text in 7 numbers, generator.onnx takes 128" in error
+    assert "encodes a text as 7 numbers, generator.onnx takes 128" in error
     (foreign / "generator.onnx").rename(foreign / "renamed.onnx")
     assert cli.run([*words[:1], str(foreign / "renamed.onnx"), *words[2:]]) == 2
     assert "name them as `tfgan2 export` did" in capsys.readouterr().err
@@ -216,7 +216,7 @@ def test_a_text_generator_of_another_precision_and_a_foreign_encoder(
         ("translate {speaker} --input {pictures} --out o", "takes no images"),
         ("sample {filler} --out o.png", "`tfgan2 translate"),
         ("sample {speaker} --text nonsense --out o.png", "no word of 'nonsense' is known"),
-        ("generate {filler}/export/generator.onnx --out o.png", "`tfgan2 translate` uses it"),
+        ("generate {filler}/export/generator.onnx --out o.png", "use `tfgan2 translate`"),
         ("generate {speaker}/export/text_encoder.onnx --out o.png", "give the generator beside it"),
         (
             "translate {speaker}/export/generator.onnx --input {pictures} --out o",

@@ -148,7 +148,7 @@ def test_unpaired_words_that_are_wrong(tmp_path: Path) -> None:
         load_dataset(f"unpaired:{tmp_path / 'a'},{tmp_path / 'b'}")
     with pytest.raises(UserError, match="direction 'up' is not possible"):
         load_dataset(f"unpaired:{tmp_path / 'a'},{tmp_path / 'a'}", direction="up")
-    with pytest.raises(UserError, match="has no sides"):
+    with pytest.raises(UserError, match="is not paired"):
         load_dataset("digits", direction="BtoA")
 
 

@@ -93,12 +93,12 @@ def test_a_peer_that_disconnects_is_missing_again() -> None:
 def test_missing_workers_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rendezvous, "PATIENCE", 1.0)
     workers = Workers(7)
-    with pytest.raises(WorkerLostError, match=r"workers 1 at .*, 2 at .* and 2 more did not come"):
+    with pytest.raises(WorkerLostError, match=r"workers 1 at .*, 2 at .* and 2 more did not"):
         workers.start(0).result(timeout=10)
-    with pytest.raises(WorkerLostError, match=f"worker 0 at {workers.addresses[0]} did not come"):
+    with pytest.raises(WorkerLostError, match=f"worker 0 at {workers.addresses[0]} did not"):
         workers.start(1).result(timeout=10)
     silent = socket.create_server(split_address(workers.addresses[0]))
-    with silent, pytest.raises(WorkerLostError, match=r"worker 0 at .* did not come"):
+    with silent, pytest.raises(WorkerLostError, match=r"worker 0 at .* did not connect"):
         workers.start(1).result(timeout=10)
 
 

@@ -52,10 +52,10 @@ def test_mixed_tells_what_it_keeps_in_float(run):
     words = ["--format", "tflite", "--precision", "mixed", "--images", "16", "--output", "uint8"]
     result = call(run, *words)
     assert result.exit_code == 0, result.output
-    (line,) = [x for x in result.output.splitlines() if "keeps in float" in x]
+    (line,) = [x for x in result.output.splitlines() if "layers kept in float32" in x]
     listed = json.loads((run / "export" / "metadata.json").read_text())["artefacts"][0]
     layers = ", ".join(listed["float_layers"]) or "none: int8 is good enough"
-    assert line == f"generator.mixed.tflite keeps in float: {layers}"
+    assert line == f"generator.mixed.tflite, layers kept in float32: {layers}"
     assert "PSNR dB" in result.output and "Fréchet" in result.output
     assert listed["outputs"][0]["dtype"] == "uint8"
 

@@ -318,7 +318,7 @@ def test_runs_that_begin_at_the_same_time_get_different_folders(tmp_path: Path) 
     ):
         assert (one, two) == (first, first.with_name("00001-gan-digits"))
     with (
-        pytest.raises(UserError, match="another process has just begun"),
+        pytest.raises(UserError, match="another process has just started a run in"),
         held(first, config, new=True, numbered=False),
     ):
         pass

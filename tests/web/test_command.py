@@ -89,7 +89,7 @@ def test_several_networks_have_a_page_each(exports, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--format web --ort-web none", "none is no folder"),
+        ("--format web --ort-web none", "none is not a folder"),
         ("--format web --ort-web .", "npm install onnxruntime-web"),
         ("--ort-web .", "add --format web"),
         ("--format wbe", "'web'"),
@@ -115,5 +115,5 @@ def test_what_cannot_become_a_page_leaves_nothing(exports, tmp_path, capsys):
     theirs.mkdir(parents=True)
     (theirs / "index.html").write_text("mine")
     assert export(tmp_path / "theirs", "--format", "web") == 2
-    assert "is no page of tfgan2" in capsys.readouterr().err
+    assert "is not a tfgan2 page" in capsys.readouterr().err
     assert names(theirs.parent) == ["web"]

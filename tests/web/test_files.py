@@ -193,10 +193,10 @@ def test_a_page_is_written_whole_or_not_at_all(labelled, fake_ort, tmp_path, mon
 
 def test_other_peoples_folders_are_left_alone(labelled, tmp_path):
     (tmp_path / "index.html").write_text("mine")
-    with pytest.raises(UserError, match="is no page of tfgan2"):
+    with pytest.raises(UserError, match="is not a tfgan2 page"):
         web.write_page(tmp_path, labelled)
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(UserError, match="is no page of tfgan2"):
+    with pytest.raises(UserError, match="is not a tfgan2 page"):
         web.write_page(tmp_path / "file", labelled)
     assert (tmp_path / "index.html").read_text() == "mine"
 
@@ -209,7 +209,7 @@ def test_refusals(labelled, uniform, told, tmp_path):
     refused("does not exist", tmp_path / "none.onnx")
     refused("give the .onnx file", uniform.with_suffix(".tflite"))
     refused("encodes texts", told.with_name("text_encoder.onnx"))
-    refused("is no folder", labelled, tmp_path / "none")
+    refused("is not a folder", labelled, tmp_path / "none")
     refused("npm install onnxruntime-web", labelled, tmp_path)
 
 

@@ -146,7 +146,7 @@ class Run:
     def draw(self, count: int | None = None, **arguments: Any) -> Samples:
         """Generates samples, and returns their latents and labels, too; see `draw_samples`."""
         if not self.takes_latents:
-            raise UserError(f"{self.config.flavour} takes images, not latents: translate images")
+            raise UserError(f"{self.config.flavour} takes images, not latents: use `translate`")
         return draw_samples(self.directory, count, **arguments)
 
     def evaluate(
@@ -244,7 +244,7 @@ class Run:
 
     def _result_folder(self, out: str | Path | None) -> Path | None:
         if out is None and remote.is_remote(self.location):
-            raise UserError(f"{self.location} is remote: choose a local folder with out")
+            raise UserError(f"{self.location} is remote: give a local folder as out")
         return Path(out).absolute() if out else None
 
 

@@ -74,7 +74,7 @@ def draw_samples(
     text = [text] if isinstance(text, str) else list(text)
     least = 2 if interpolate else 1
     if latents is not None and count is not None:
-        raise UserError("give count or latents, not both: latents have a count of their own")
+        raise UserError("give count or latents, not both: the latents set the count")
     if count is not None and count < least:
         raise UserError(f"count must be at least {least}, not {count}")
     if frames < 2:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from tfgan2.cli.options import Checkpoint
 from tfgan2.cli.places import check_local_out, run_folder
-from tfgan2.export import FORMATS, OUTPUTS, PAGE, PRECISIONS, Artifact, Options, export_run
+from tfgan2.export import FORMATS, PAGE, PRECISIONS, Artifact, Options, export_run
 from tfgan2.export.artifact import size_of
 from tfgan2.export.calibration import check_calibration
 from tfgan2.export.exporting import page_folder
@@ -48,7 +48,7 @@ def export(
     ] = None,
     output: Annotated[
         str,
-        typer.Option(help=f"Dtype of images: {' or '.join(OUTPUTS)}, in [-1, 1] or in 0…255."),
+        typer.Option(help="Dtype of images: float32 in [-1, 1] or uint8 in 0…255."),
     ] = "float32",
     dynamic_size: Annotated[
         bool,
@@ -60,7 +60,7 @@ def export(
         str | None,
         typer.Option(
             metavar="DATASET",
-            help="Calibrates int8 and mixed, if the generator takes images or sentences.",
+            help="Data to calibrate int8 and mixed, if the generator takes images or sentences.",
             show_default="the run's own",
         ),
     ] = None,
@@ -149,7 +149,7 @@ def _show(artifacts: Sequence[Artifact], options: Options) -> None:
     for artifact in artifacts:
         if artifact.float_layers is not None:
             layers = ", ".join(artifact.float_layers) or "none: int8 is good enough"
-            print(f"{artifact.path.name} keeps in float: {layers}")
+            print(f"{artifact.path.name}, layers kept in float32: {layers}")
     folder = artifacts[0].path.parent
     print(f"Described in {folder / 'metadata.json'}. Next:")
     for command in _next_commands(artifacts):
@@ -160,7 +160,7 @@ def _show(artifacts: Sequence[Artifact], options: Options) -> None:
         page = page_folder(folder, artifact.network)
         if PAGE in options.formats and artifact.format == "onnx" and page.is_dir():
             size = f"{size_of(page) / 1e6:.1f} MB"
-            print(f"Page of {size} in {page}. Open http://localhost:8000 after:")
+            print(f"Web page of {size} in {page}. Open http://localhost:8000 after:")
             print(f"  python -m http.server --directory {shlex.quote(str(page))}")
     for layout in options.layouts:
         for artifact in artifacts:

@@ -31,7 +31,7 @@ _FLAVOUR = typer.Argument(
     help="What to train; `tfgan2 models` lists the flavours.", show_default=False
 )
 _DATASET = _shown(
-    help="Its name, folder:PATH, prepared:FILE, pairs:DIR, unpaired:DIR_A,DIR_B or "
+    help="A name, folder:PATH, prepared:FILE, pairs:DIR, unpaired:DIR_A,DIR_B or "
     "captions:FILE.jsonl; `tfgan2 datasets` lists names.",
     panel=DATA,
 )
@@ -74,7 +74,7 @@ def fit(
             kept = {name: chosen.pop(name, None) for name in ("steps", "strategy")}
             if chosen or any((flavour, dataset, settings, out)):
                 raise UserError(
-                    "--resume takes everything from the run: give only --steps or --epochs, and "
+                    "--resume takes all options from the run: give only --steps or --epochs, and "
                     "--strategy"
                 )
             run = api.Run(resume).resume(epochs=epochs, dry_run=dry_run, **kept)

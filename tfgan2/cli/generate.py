@@ -38,7 +38,7 @@ def generate(
         raise UserError("give either --count or --latents: the file sets the number of images")
     generator = runtime.load(file)
     if isinstance(generator, runtime.Translator):
-        raise UserError(f"{file} makes images from images: `tfgan2 translate` uses it")
+        raise UserError(f"{file} makes images from images: use `tfgan2 translate`")
     check_output(out, generator.image_shape)
     if columns is None:
         columns = label_columns(

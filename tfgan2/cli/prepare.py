@@ -22,7 +22,8 @@ def prepare(
     image_size: Annotated[
         int | None,
         typer.Option(
-            help="Store the pixels of squares of this size.", show_default="files as they are"
+            help="Crop to a square, resize to this and store the pixels.",
+            show_default="files as they are",
         ),
     ] = None,
     shard_mb: Annotated[int, typer.Option(min=1, help="Approximate size of a shard in MB.")] = 256,

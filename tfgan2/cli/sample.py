@@ -39,7 +39,7 @@ def sample(
     ] = Path("samples.png"),
     columns: Annotated[
         int | None,
-        typer.Option(min=1, help="Columns of the grid; default one per class, or as many as rows."),
+        typer.Option(min=1, help="Columns of the grid; default one per class, else a square grid."),
     ] = None,
     interpolate: Annotated[
         bool, typer.Option("--interpolate", help="Walk from one latent to the next along arcs.")
@@ -53,7 +53,7 @@ def sample(
     from tfgan2 import api
 
     if latents is not None and count is not None:
-        raise UserError("give either --count or --latents: the file says how many")
+        raise UserError("give either --count or --latents: the file sets the number of images")
     suffix = out.suffix.lower()
     images.check_output(out)
     run = api.open_run(location)

@@ -57,7 +57,8 @@ def serve(
         typer.Option(min=0, help="Seconds after SIGTERM in which new requests are still taken."),
     ] = DEFAULT.drain_delay,
     drain_timeout: Annotated[
-        float, typer.Option(min=0, help="Seconds after that to finish requests in progress.")
+        float,
+        typer.Option(min=0, help="Seconds after --drain-delay to finish requests in progress."),
     ] = DEFAULT.drain_timeout,
     ort_web: Annotated[
         Path | None,

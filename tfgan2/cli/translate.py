@@ -60,13 +60,15 @@ def translate(
     if model.is_dir():
         translator = _from_run(model, direction, checkpoint)
     elif direction is not Direction.AtoB:
-        raise UserError("an exported file has one direction: give b_to_a, without --direction")
+        raise UserError(
+            "an exported file has one direction: leave --direction out and give the file of b_to_a"
+        )
     elif checkpoint != runs.NEWEST:
         raise UserError("an exported file has no checkpoints: leave --checkpoint out")
     else:
         network = runtime.load(model)
         if isinstance(network, runtime.Generator):
-            raise UserError(f"{model} makes images from latents: `tfgan2 generate` uses it")
+            raise UserError(f"{model} makes images from latents: use `tfgan2 generate`")
         translator = network
     if mask is not None and not translator.takes_mask:
         raise UserError(f"{model} takes no mask: leave --mask out")

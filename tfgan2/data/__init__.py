@@ -124,7 +124,7 @@ def _check(request: Request, info: DatasetInfo) -> None:
     if request.direction not in DIRECTIONS:
         raise UserError(f"direction {request.direction!r} is not possible: give AtoB or BtoA")
     if request.direction != "AtoB" and not info.has_sides:
-        raise UserError(f"dataset {request.name!r} has no sides: leave --direction out")
+        raise UserError(f"dataset {request.name!r} is not paired: leave --direction out")
     if info.source == YOURS and remote.is_remote(request.name):
         raise UserError(
             f"{request.name!r} is not on this machine: copy it here; only --data-dir may be remote"

@@ -115,7 +115,9 @@ def _read_line(line: str, folder: Path, where: str) -> tuple[str, list[str]]:
         if not isinstance(image, str) or not all(isinstance(text, str) for text in texts):
             raise TypeError
     except (ValueError, KeyError, TypeError):
-        raise UserError(f'{where}: it must be {{"image": path, "caption": text or list}}') from None
+        raise UserError(
+            f'{where}: the line must be {{"image": path, "caption": text or list}}'
+        ) from None
     if not texts or not all(words.split_words(text) for text in texts):
         raise UserError(f"{where}: {image!r} has a caption without words")
     if not (folder / image).is_file():

@@ -139,7 +139,7 @@ def image_key(name: str, features: Any) -> str:
         if images:
             content = f"images under several names ({', '.join(sorted(images))})"
         raise UserError(
-            f"dataset {name!r} holds {content}: choose one that has its images as 'image'"
+            f"dataset {name!r} holds {content}: choose one whose images are named 'image'"
         )
     dtype = np.dtype(images[key].np_dtype)
     if dtype not in (np.uint8, np.uint16):

@@ -99,7 +99,7 @@ def open_files(
         except UnreadableImageError as error:
             raise UserError(
                 f"cannot read {_unreadable(path, error)!r} any more: {error}; "
-                "put it back, or start again"
+                "restore it, or start a new run"
             ) from error
 
     return DecodedSource(len(files.paths), decode, shape, files.labels), files, tuple(skipped)

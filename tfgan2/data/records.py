@@ -69,7 +69,7 @@ def _hold_out_splits(request: Request) -> tuple[str, str]:
         splits = prepared_builder(request).info.splits
         if name not in splits:
             raise UserError(
-                f"of the split {name!r} no images can be held out: give --hold-out 0, or the plain "
+                f"no images can be held out of split {name!r}: give --hold-out 0, or the plain "
                 f"name of a split of {request.name!r}: {', '.join(splits)}"
             )
         for other in HELD_OUT:

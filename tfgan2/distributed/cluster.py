@@ -74,7 +74,7 @@ def check_strategy(name: str) -> None:
     if name == "multiworker" and cluster is None:
         raise UserError(
             "--strategy multiworker needs TF_CONFIG: `tfgan2 launch --workers 2 -- fit …` sets it "
-            "for processes on this machine; --strategy auto uses the devices that are here"
+            "for processes on this machine; --strategy auto uses the devices of this machine"
         )
     if name in ("none", "mirrored") and cluster is not None and len(cluster.workers) > 1:
         raise UserError(

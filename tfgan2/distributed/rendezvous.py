@@ -76,7 +76,7 @@ class _Rendezvous:
             await asyncio.wait_for(self._join() if self._index else self._gather(), PATIENCE)
         except asyncio.TimeoutError:
             raise WorkerLostError(
-                f"{self._missing} did not come: start all workers, with a TF_CONFIG of addresses "
+                f"{self._missing} did not connect: start all workers, with addresses in TF_CONFIG "
                 "at which they reach each other"
             ) from None
         finally:

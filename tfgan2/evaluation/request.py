@@ -179,7 +179,7 @@ def _load_run(
     if request.real_dir is not None or request.dataset is not None:
         if translates:
             raise UserError(
-                f"{facts['flavour']} is compared with its own targets: leave the other data out"
+                f"{facts['flavour']} is evaluated on its own targets: leave the other data out"
             )
         height, _, channels = model.image_shape
         reals = _real_samples(request, request.dataset, height, channels, progress)
@@ -232,7 +232,7 @@ def _load_directory(
     size = request.image_size or formats[0][0]
     if request.image_size is None and formats[-1][0] != size:
         raise UserError(
-            f"the images in '{directory}' have an edge of {size}, those in '{request.real_dir}' of "
+            f"the images in '{directory}' are {size} pixels wide, those in '{request.real_dir}' of "
             f"{formats[-1][0]}: give --image-size"
         )
     colour = any(each[1] for each in formats)

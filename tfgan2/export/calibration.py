@@ -93,7 +93,7 @@ def _inputs_of(
             if any(size not in (None, other) for size, other in zip(needed, shape, strict=True)):
                 raise UserError(
                     f"{source} has inputs of shape {shape}, the network takes {tuple(needed)}: "
-                    "calibrate on samples like those of the training"
+                    "calibrate on samples like the training data"
                 )
     return examples
 

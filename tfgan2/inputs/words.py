@@ -55,6 +55,6 @@ def encode_words(
         words = [numbers.get(word, UNKNOWN) for word in split_words(caption)][:length]
         if strict and not any(number >= FIRST for number in words):
             known = ", ".join(vocabulary[:10])
-            raise UserError(f"no word of {caption!r} is known: the captions had words like {known}")
+            raise UserError(f"no word of {caption!r} is known: use words like {known}")
         row[: len(words)] = words
     return encoded

@@ -176,7 +176,7 @@ class StackGAN(LatentModel):
     def check_batch_size(self, batch_size: int, replicas: int = 1) -> None:
         if batch_size < 2:
             raise UserError(
-                "stackgan shows each image with the sentence of another: give a --batch-size of 2 "
+                "stackgan pairs each image with the text of another: give a --batch-size of 2 "
                 "or more"
             )
 

@@ -75,7 +75,7 @@ def _load_encoder(
     dim = next(item["shape"][1] for item in metadata["inputs"] if item["name"] == "text")
     if encoder.dim != dim:
         raise UserError(
-            f"{beside} belongs to another generator: it encodes a text in {encoder.dim} numbers, "
+            f"{beside} belongs to another generator: it encodes a text as {encoder.dim} numbers, "
             f"{path.name} takes {dim}"
         )
     return encoder

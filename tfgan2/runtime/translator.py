@@ -63,7 +63,7 @@ class Translator:
                 "fit them, or export with --dynamic-size"
             )
         if (masks is None) == self.takes_mask:
-            raise UserError(f"this file takes {'masks' if self.takes_mask else 'no masks'}")
+            raise UserError(f"this file {'needs' if self.takes_mask else 'takes no'} masks")
         inputs = {"input": images}
         if masks is not None:
             shape = (*images.shape[:3], 1)

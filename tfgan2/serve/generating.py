@@ -105,7 +105,7 @@ def _inputs(
     """
     values = getattr(request, "latents", None)
     if values is not None and request.model_fields_set & {"count", "seed"}:
-        raise UserError("give either latents, or count and seed: the latents are the count")
+        raise UserError("give either latents or count and seed: the latents set the count")
     label, text = request.several("label"), request.several("text")
     count = request.count if values is None else len(values)
     latents, labels, texts = generator.draw(count, seed=request.seed, label=label, text=text)

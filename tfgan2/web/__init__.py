@@ -132,7 +132,7 @@ def check_folder(folder: Path) -> None:
     except (OSError, ValueError, TypeError):
         ours = False
     if not ours:
-        raise UserError(f"{folder} exists and is no page of tfgan2: remove it or choose another")
+        raise UserError(f"{folder} exists and is not a tfgan2 page: remove it or choose another")
 
 
 def check_shape(shape: tuple[int | None, ...]) -> None:

@@ -49,7 +49,7 @@ def find(ort_web: Path) -> Path:
         if all((folder / name).is_file() for name in FILES):
             return folder
     if not ort_web.is_dir():
-        raise UserError(f"{ort_web} is no folder: give that of the npm package onnxruntime-web")
+        raise UserError(f"{ort_web} is not a folder: give that of the npm package onnxruntime-web")
     raise UserError(
         f"{ort_web} does not hold {' and '.join(FILES)}: run `npm install onnxruntime-web` and "
         "give node_modules/onnxruntime-web"
