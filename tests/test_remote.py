@@ -38,7 +38,7 @@ def test_locations() -> None:
     assert remote.absolute("gs://bucket/x") == "gs://bucket/x"
     assert remote.absolute("x") == str(Path("x").absolute())
     remote.check("ram://x")
-    with pytest.raises(UserError, match=r"knows no nope:// here: give a local folder"):
+    with pytest.raises(UserError, match=r"nope:// is not supported here: give a local folder"):
         remote.check("nope://x")
 
 
