@@ -8,7 +8,8 @@ The record holds a hash of every array in the checkpoint, the last line of the s
 of the sample grids and of the generated images, and the metadata of the exports. Both records must
 come from one machine; each case runs on one core, so that `--jobs` does not change the numbers.
 
-`--only dcgan,wgan-gp` runs some cases. Exit code 1 if a case fails or two records differ.
+`--only dcgan,wgan-gp` runs some cases. `--rename base_channels=width` records code from before that
+option was renamed. Exit code 1 if a case fails or two records differ.
 """
 
 from __future__ import annotations
@@ -173,8 +174,14 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="the record, JSON")
     parser.add_argument("--compare", type=Path, help="an earlier record")
     parser.add_argument("--only", default=",".join(CASES), help="cases, with commas")
+    parser.add_argument(
+        "--rename", default="", help="NEW=OLD: an option's name in older code, base_channels=width"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="cases at a time")
     options = parser.parse_args()
+    if options.rename:
+        new, _, old = options.rename.partition("=")
+        CASES.update({case: words.replace(f"{new}=", f"{old}=") for case, words in CASES.items()})
     options.work.mkdir(parents=True, exist_ok=True)
     if not (options.work / "pairs").exists():
         make_pairs(options.work / "pairs")

@@ -18,7 +18,7 @@ import tfgan2
 from tfgan2 import cli
 from tfgan2.errors import TrainingInterrupted, UserError
 
-TINY = {"width": 4, "latent_dim": 8}
+TINY = {"base_channels": 4, "latent_dim": 8}
 
 
 def test_importing_loads_no_tensorflow() -> None:
@@ -61,7 +61,7 @@ def test_evaluation_export_and_exported_files(finished_run: Path, tmp_path: Path
     images = tfgan2.load(artifact.path).generate(4, seed=1)
     np.testing.assert_allclose(images, run.sample(4, seed=1), atol=1e-4)
     latents = run.draw(2, seed=3).latents
-    assert tfgan2.load(artifact.path).generate(latents=latents).shape == (2, 16, 16, 1)
+    assert tfgan2.load(artifact.path)(latents).shape == (2, 16, 16, 1)
 
 
 def test_an_exported_translator(tmp_path: Path) -> None:

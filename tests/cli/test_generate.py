@@ -59,8 +59,8 @@ def test_seed_labels_and_arrays(conditional, name, tmp_path):
     np.testing.assert_array_equal(arrays["labels"], labels)
 
 
-def test_files_that_make_uint8(tmp_path):
-    """Of every precision: an array, a grid and single pictures, as the file made them."""
+def test_uint8_files(tmp_path):
+    """Arrays, GIFs and single images of every precision equal the output of the file."""
     from tfgan2.export import Options, export_generator
 
     precisions = ["float32", "float16", "int8", "mixed"]

@@ -42,7 +42,7 @@ def speaker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """Two grey pictures, one in a subfolder."""
+    """Two grey images, one in a subfolder."""
     root = tmp_path / "pictures"
     (root / "deeper").mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -82,7 +82,7 @@ def test_outside_the_mask_nothing_changes(filler: Path, pictures: Path, tmp_path
     assert changed[4:12, 4:12].mean() > 0.5 and not changed[:4].any() and not changed[:, 12:].any()
 
 
-def test_beside_each_other(enlarger: Path, pictures: Path, tmp_path: Path) -> None:
+def test_compare_shows_input_and_result(enlarger: Path, pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = f"translate {enlarger} --input {pictures} --out {out} --compare"
     assert cli.run(words.split()) == 0
@@ -93,8 +93,8 @@ def test_beside_each_other(enlarger: Path, pictures: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("suffix", ["", "/export/generator.onnx"])
-def test_deep_grey_for_a_network_of_colour(enlarger: Path, suffix: str, tmp_path: Path) -> None:
-    """16 bits are scaled to 8 and brought to RGB, whether the size is free or fixed."""
+def test_16_bit_grey_for_a_colour_network(enlarger: Path, suffix: str, tmp_path: Path) -> None:
+    """16 bits are scaled to 8 and converted to RGB, with a free or fixed size."""
     shallow = np.random.default_rng(0).integers(0, 256, (4, 4)).astype(np.uint16)
     for name, pixels in (("deep", 257 * shallow), ("shallow", shallow.astype(np.uint8))):
         Image.fromarray(pixels).save(tmp_path / f"{name}.png")
@@ -105,7 +105,7 @@ def test_deep_grey_for_a_network_of_colour(enlarger: Path, suffix: str, tmp_path
     )
 
 
-def test_what_cannot_be_used_is_told_before_anything_is_written(
+def test_unusable_files_are_refused_before_anything_is_written(
     filler: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     masks, out = tmp_path / "masks", tmp_path / "out"
@@ -256,8 +256,8 @@ def test_wrong_words(
     assert not list(places["work"].iterdir())
 
 
-def test_a_file_that_makes_uint8(filler: Path, pictures: Path, tmp_path: Path) -> None:
-    """The same pictures as those of the float file, from a file calibrated on other data."""
+def test_a_uint8_file(filler: Path, pictures: Path, tmp_path: Path) -> None:
+    """A uint8 file calibrated on other data gives the same images as the float file."""
     words = f"export {filler} --format tflite --output uint8 --images 16 --allow-lossy"
     words += f" --precision float32 --precision int8 --calibration faces --out {tmp_path / 'e'}"
     assert cli.run(words.split()) == 0

@@ -124,8 +124,11 @@ def _same_latents(model: Any, whole: int) -> None:
     model.random_latents = random_latents
 
 
-def _plain() -> list[Any]:
-    return [tf.keras.optimizers.SGD(0.1) for _ in range(2)]
+OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer")
+
+
+def _plain() -> dict[str, Any]:
+    return {name: tf.keras.optimizers.SGD(0.1) for name in OPTIMIZERS}
 
 
 def _largest_difference(
@@ -141,7 +144,7 @@ def _largest_difference(
             model = make()
             prepare(model)
             own = model.data_kind == "captions"  # creates five optimizers itself
-            model.compile(*([] if own else optimizers()))
+            model.compile(**({} if own else optimizers()))
         if hasattr(model, "random_latents"):
             _same_latents(model, 8)
         parts = batch_for(model, 8)
@@ -218,8 +221,8 @@ def clipping() -> dict[str, float]:
     def clipped() -> Any:
         return make_small("lsgan", network="mlp")
 
-    def optimizers() -> list[Any]:
-        return [tf.keras.optimizers.SGD(0.1, clipvalue=1e-4) for _ in range(2)]
+    def optimizers() -> dict[str, Any]:
+        return {name: tf.keras.optimizers.SGD(0.1, clipvalue=1e-4) for name in OPTIMIZERS}
 
     return {"lsgan": _largest_difference(clipped, _together, optimizers)}
 

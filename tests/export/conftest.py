@@ -1,4 +1,4 @@
-"""Small generators and their exports, each conversion made once."""
+"""Small generators and their exports, each converted once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Exported:
 
 
 def settle(generator: keras.Model) -> None:
-    """Gives the batch norms the statistics of a training, and the output its range."""
+    """Gives the batch norms the statistics of training and the output its full range."""
     rng = np.random.default_rng(0)
     feed = {"z": rng.standard_normal((64, generator.inputs[0].shape[-1]), np.float32)}
     if len(generator.inputs) > 1:
@@ -54,7 +54,7 @@ def build(
     extra: Callable[[], keras.layers.Layer] | None = None,
     seed: int = 0,
 ) -> keras.Model:
-    """A generator like DCGAN's: 4x4, doubled by each width and by the nested last block."""
+    """Builds a generator like DCGAN's: 4x4, doubled by each further width and by a nested block."""
     keras.utils.set_random_seed(seed)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
@@ -77,7 +77,7 @@ def build(
         y = layers.LeakyReLU(0.2)(layers.BatchNormalization()(inner))
         y = layers.SpectralNormalization(layers.Conv2DTranspose(channels, 4, 2, padding="same"))(y)
         x = keras.Model(inner, y, name="to_image")(x)
-        # Spectral normalisation makes it small; a trained generator uses the whole range.
+        # Spectral normalisation makes values small; a trained generator uses the whole range.
         x = layers.Activation("tanh", dtype="float32")(layers.Rescaling(4.0)(x))
     finally:
         keras.config.set_dtype_policy(before)

@@ -1,4 +1,4 @@
-"""The bundle: complete, the same each time, and its code runs."""
+"""The bundle is complete and reproducible, and its code runs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def export(folder, flavour, **options):
 
 @pytest.fixture(scope="module", params=KINDS)
 def bundle(request, tmp_path_factory):
-    """The bundle of an export that takes such inputs; sentences with rounded pictures."""
+    """The bundle of a network with such inputs; the one with sentences has uint8 images."""
     folder = tmp_path_factory.mktemp(request.param)
     output = "uint8" if request.param == "sentences" else "float32"
     export(folder, KINDS[request.param], output=output)
@@ -117,7 +117,7 @@ console.log(JSON.stringify([...await generate(ARGUMENTS)]));
 
 @pytest.mark.skipif(NODE is None, reason="needs node")
 def test_the_javascript_feeds_and_shows(bundle, tmp_path):
-    """Run beside a stand-in for onnxruntime-web that tells what it was fed."""
+    """Runs the code with a stand-in for onnxruntime-web that prints its inputs."""
     (code,) = blocks(bundle, "javascript")
     metadata = json.loads((bundle / "metadata.json").read_text())
     text = next((i["shape"][1] for i in metadata["inputs"] if i["name"] == "text"), 0)
@@ -139,7 +139,7 @@ def test_the_javascript_feeds_and_shows(bundle, tmp_path):
         [NODE, "run.mjs"], cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60
     )
     *fed, pixels = (json.loads(line) for line in ran.stdout.splitlines())
-    # Grey in red, green and blue, opaque; each level comes back as itself.
+    # Grey becomes red, green and blue, opaque; every level stays the same.
     assert pixels == [level for i in range(count) for level in (i, i, i, 255)]
     assert fed[-1][0] == "generator.onnx"
     seen = {name: rest for name, *rest in fed[-1][1]}
@@ -189,7 +189,7 @@ def test_the_javascript_runs_with_onnxruntime_web(bundle, onnxruntime_web, tmp_p
 
 
 def test_kotlin_and_swift_name_the_tensors(bundle):
-    """No compiler is at hand: names and sizes are all that can be checked."""
+    """Checks names only: there is no compiler here."""
     metadata = json.loads((bundle / "metadata.json").read_text())
     for language in ("kotlin", "swift"):
         (code,) = blocks(bundle, language)
@@ -203,7 +203,7 @@ def test_kotlin_and_swift_name_the_tensors(bundle):
 
 
 def test_two_networks_of_uint8(tmp_path):
-    """Of the code for each of them comes what the file itself makes."""
+    """The code for each network gives the same image as its file."""
     export(tmp_path, "cyclegan", output="uint8")
     bundle = tmp_path / "bundle"
     metadata = json.loads((bundle / "metadata.json").read_text())
@@ -244,7 +244,7 @@ def test_the_zip_depends_on_the_content_alone(bundle, tmp_path, monkeypatch):
     assert again.read_bytes() == archive.read_bytes()
 
 
-def test_a_folder_of_others_is_not_touched(tmp_path):
+def test_a_foreign_folder_is_not_touched(tmp_path):
     artifacts = export(tmp_path / "export", "cgan")
     other = tmp_path / "other"
     (other / "bundle").mkdir(parents=True)

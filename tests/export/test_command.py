@@ -1,4 +1,4 @@
-"""`tfgan2 export`, on a run whose loading is replaced."""
+"""`tfgan2 export`, with a stand-in for the loading of the run."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_table_and_next_commands(run):
     ]
 
 
-def test_mixed_tells_what_it_keeps_in_float(run):
+def test_mixed_names_the_layers_in_float(run):
     words = ["--format", "tflite", "--precision", "mixed", "--images", "16", "--output", "uint8"]
     result = call(run, *words)
     assert result.exit_code == 0, result.output
@@ -88,7 +88,7 @@ def test_impossible_options(run, monkeypatch, words, message):
     assert not (run / "export").exists()
 
 
-def test_a_wrong_request_is_told_before_tensorflow_is_loaded(tmp_path):
+def test_wrong_options_are_refused_before_tensorflow_is_loaded(tmp_path):
     result = call(tmp_path, "--format", "onnx", "--precision", "int8")
     assert isinstance(result.exception, UserError)
     assert "int8 is for tflite only" in str(result.exception)

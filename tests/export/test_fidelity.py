@@ -1,4 +1,4 @@
-"""The Fréchet distance of a file, and the inputs that calibrate."""
+"""The Fréchet distance of a file, and the inputs that calibrate and verify."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tfgan2.export.verify import Fidelity, default_count
 
 
 def spec_of(shape, **settings):
-    """A network that keeps its input, or one of latents where `shape` has no size."""
+    """A network that returns its input, or one that takes latents."""
     if settings.pop("latents", False):
         z = keras.Input((3,), name="z")
         size = int(np.prod(shape))
@@ -74,12 +74,12 @@ def test_examples_calibrate_and_others_verify():
         for verify in (False, True)
     }
     assert values == {False: {0, 2, 4, 6, 8}, True: {1, 3, 5, 7, 9}}
-    # Of another size they are made up.
+    # Images of another size are synthetic.
     assert draw_inputs(spec, 1, 0, (32, 32))["input"].shape == (1, 32, 32, 3)
 
 
-def test_calibration_on_what_it_will_see(tmp_path):
-    """Dark inputs, contrast raised in the network: made-up ones would waste most of the range."""
+def test_real_examples_calibrate_better_than_synthetic_ones(tmp_path):
+    """With dark inputs and high contrast, synthetic inputs waste most of the int8 range."""
     keras.utils.set_random_seed(0)
     image = keras.Input((16, 16, 1), name="input")
     x = keras.layers.Conv2D(8, 3, padding="same")(image)

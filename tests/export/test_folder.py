@@ -1,4 +1,4 @@
-"""The export folder: what stays, what goes, what is never touched."""
+"""The export folder: which files stay, which are removed, which are never touched."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tfgan2.runtime.container import sha256_of
 
 @pytest.fixture
 def folder(plain, tmp_path):
-    """A copy of `plain`'s folder to work on."""
+    """A copy of `plain`'s folder that tests may change."""
     return Path(shutil.copytree(plain.folder, tmp_path / "export"))
 
 
@@ -30,7 +30,7 @@ def listed(folder):
 
 
 def check_consistent(folder):
-    """Every artefact is described, with its own sha256, and nothing else stands there."""
+    """The folder holds exactly the described files, with their sha256."""
     artefacts = json.loads((folder / "metadata.json").read_text())["artefacts"]
     assert {item["file"]: item["sha256"] for item in artefacts} == {
         path.name: sha256_of(path) for path in folder.iterdir() if path.name != "metadata.json"

@@ -1,4 +1,4 @@
-"""The files do what Keras does, judged without the package's own runtime."""
+"""The files compute what Keras computes, run without the package's own runtime."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def test_unconditional(plain, model_format):
 @pytest.mark.parametrize("model_format", FORMATS)
 def test_batch_norm_uses_its_moving_statistics(plain, model_format):
     z = latents(1)
-    # Of one image, training mode would normalise that image by itself: the test can fail.
+    # Training mode would normalise a single image by itself, so this test can fail.
     weights = plain.generator.get_weights()
     training = np.asarray(plain.generator(z, training=True))
-    plain.generator.set_weights(weights)  # that moved the statistics
+    plain.generator.set_weights(weights)  # training mode changed the statistics
     assert np.abs(training - plain.generator(z, training=False)).max() > 0.05
     images = run_raw(plain.of(model_format).path, {"z": z})["image"]
     assert np.abs(images - training).max() > 0.05
@@ -69,7 +69,7 @@ def test_tflite_makes_one_image_by_default_of_static_shapes(plain):
     assert artifact.batch == 1
     interpreter = Interpreter(model_path=str(artifact.path))
     shapes = [item["shape_signature"] for item in interpreter.get_tensor_details()]
-    # What a free batch brings along, and mobile GPUs refuse.
+    # A free batch needs these operators, which mobile GPUs refuse.
     assert all((np.asarray(shape) > 0).all() for shape in shapes)
     operators = {item["op_name"] for item in interpreter._get_ops_details()}
     assert {"CONV_2D", "DEPTH_TO_SPACE"} < operators  # see subpixel.py
@@ -127,7 +127,7 @@ def test_rebuild_in_float32(make_generator, policy):
         np.testing.assert_array_equal(new, keras.ops.cast(old, "float32"))
     inputs = [latents(4), np.array([0, 1, 2, 0])]
     difference = np.abs(rebuilt(inputs, training=False) - generator(inputs, training=False))
-    assert 0 < difference.max() < 0.1  # the same function, computed in more digits
+    assert 0 < difference.max() < 0.1  # the same function, more precisely
     assert keras.config.dtype_policy().name == "float32"
 
 

@@ -51,7 +51,7 @@ def test_triton_gets_batches(conditional, tmp_path):
         assert [item.name for item in configured] == [tensor.name for tensor in tensors]
         for item, tensor in zip(configured, tensors, strict=True):
             assert model_config_pb2.DataType.Name(item.data_type) == types[tensor.type]
-            # What Triton hands to the model: a shape behind the batch, which the first size is.
+            # The shape that Triton passes to the model, after the batch dimension.
             given = list(item.reshape.shape) if item.HasField("reshape") else list(item.dims)
             assert list(item.dims)
             assert given == tensor.shape[1:]

@@ -1,4 +1,4 @@
-"""The precision "mixed": the layers that int8 ruins are found, named and kept in float."""
+"""Precision "mixed": the layers that int8 ruins are found, named and kept in float."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tfgan2.export.quantize import GOAL, layer_of, mixed
 
 @keras.saving.register_keras_serializable()
 class WideAttention(keras.layers.Layer):
-    """Self-attention over so many places that int8 rounds the shares of most to nothing."""
+    """Self-attention over so many positions that int8 rounds most weights to zero."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -25,8 +25,8 @@ class WideAttention(keras.layers.Layer):
         height, width, channels = x.shape[1:]
         flat = keras.ops.reshape(x, (-1, height * width, channels))
         scores = keras.ops.matmul(self.query(flat), keras.ops.transpose(self.key(flat), (0, 2, 1)))
-        mixed_up = keras.ops.matmul(keras.ops.softmax(scores), flat)
-        return keras.ops.reshape(mixed_up, (-1, height, width, channels))
+        attended = keras.ops.matmul(keras.ops.softmax(scores), flat)
+        return keras.ops.reshape(attended, (-1, height, width, channels))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_mixed_keeps_the_attention_in_float(attentive, tmp_path):
     assert made.bytes < full.bytes
     assert "wide_attention" in made.float_layers
     every = {layer.name for layer in attentive._flatten_layers()}
-    every.add("tanh")  # the operator that makes the output is named by itself
+    every.add("tanh")  # the output's operator belongs to no layer
     assert {layer.split("/")[0] for layer in made.float_layers} < every
     assert "dense" not in made.float_layers
     listed = json.loads((tmp_path / "metadata.json").read_text())["artefacts"]
@@ -71,7 +71,7 @@ def test_nothing_is_kept_where_int8_is_good_enough(large):
 
 
 class Layers:
-    """Stands for a model: each layer in int8 adds its error."""
+    """A stand-in for a model in which each int8 layer adds its error."""
 
     def __init__(self, errors):
         self.errors = self.layers = errors
@@ -95,7 +95,7 @@ def test_the_fewest_layers_are_kept():
     model = Layers({"a": 9, "b": 30, "c": 2, "d": 19, "e": 3, "f": 9})
     made, kept = mixed(model, model.judge)
     assert kept == ["b", "d"] and made == {"a", "c", "e", "f"}
-    # "a" is worst, but "b" and "c" are what it takes.
+    # "a" alone is the worst, and enough.
     model = Layers({"a": 14, "b": 13, "c": 12})
     assert mixed(model, model.judge)[1] == ["a"]
     model = Layers({"a": 9, "b": 8})

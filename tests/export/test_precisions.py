@@ -1,4 +1,4 @@
-"""What each precision costs and saves; `pytest tests/export/test_precisions.py -s` shows."""
+"""Size and error of each precision; `pytest tests/export/test_precisions.py -s` prints them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_sizes_and_differences(large):
             f"{a.milliseconds_per_image:>7.2f}"
         )
     assert large.generator.count_params() > 1_000_000
-    # precision: at most this part of the float32 size, at least this many decibels
+    # precision: largest fraction of the float32 size, least decibels
     limits = {
         "float32": (1.0, 80),
         "float16": (0.52, 60),
@@ -37,7 +37,7 @@ def test_sizes_and_differences(large):
         assert artifact.frechet["features"] == RANDOM_CONVOLUTIONS
         assert artifact.frechet["images"] == 200
     assert large.of("tflite").max_difference <= 1e-4
-    # Each is really another file: less precision, more difference, by every measure.
+    # Lower precision differs more, by every measure.
     order = [large.of("tflite", name) for name in ("float32", "float16", "dynamic", "int8")]
     means = [artifact.mean_difference for artifact in order]
     assert means == sorted(means)
@@ -48,7 +48,7 @@ def test_sizes_and_differences(large):
 
 
 def test_the_images_use_their_range(large):
-    """Without it the differences above would say nothing about a trained generator."""
+    """Otherwise the differences above would not hold for a trained generator."""
     z = np.random.default_rng(0).standard_normal((16, 100), np.float32)
     assert 0.3 < float(np.std(large.generator(z, training=False))) < 0.9
 

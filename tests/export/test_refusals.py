@@ -1,4 +1,4 @@
-"""What cannot be exported, and that a refusal leaves nothing behind."""
+"""Networks and options that are refused; a refusal leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tfgan2.export.graph import in_float32
 
 
 class FixedNoise(keras.layers.Layer):
-    """Random by its operator, yet the same at each call."""
+    """A random operator that gives the same values at each call."""
 
     def call(self, x):
         return x + tf.random.stateless_normal(tf.shape(x), seed=[1, 2])
@@ -82,7 +82,7 @@ def test_select_tf_ops_are_refused_by_name(make_generator, tmp_path, precision):
     with pytest.raises(ExportError, match="ResizeBicubic") as error:
         export_generator(make_generator(extra=bicubic), out, Options(precisions=[precision]))
     one_line(error)
-    # The SavedModel was made before TFLite failed: it must not stay either.
+    # The SavedModel was written before TFLite failed, and must not stay either.
     assert not out.exists()
 
 
@@ -120,7 +120,7 @@ def test_a_diverged_generator_is_refused(make_generator, tmp_path):
         ("other weights", onnx_file, "onnx", "float32"),
         ("nan", tflite, "tflite", "float32"),
         ("nan", onnx_file, "onnx", "float32"),
-        ("nan", tflite, "tflite", "int8"),  # whose other differences are only reported
+        ("nan", tflite, "tflite", "int8"),  # other differences of int8 are only reported
         ("garbage", tflite, "tflite", "int8"),
         ("garbage", onnx_file, "onnx", "float32"),
     ],
@@ -242,7 +242,7 @@ def test_images_of_another_shape_are_refused_though_they_could_be_subtracted():
 
 
 def without_last_node(model):
-    """What tf2onnx makes at times: the node before the last one makes the output."""
+    """The graph that tf2onnx sometimes returns: the last node is missing."""
     last = model.graph.node[-1]
     model.graph.node.remove(last)
     model.graph.node[-1].output[0] = last.output[0]

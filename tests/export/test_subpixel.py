@@ -37,7 +37,7 @@ def test_within_the_block_only():
         layer.kernel.assign(np.random.default_rng(0).standard_normal(layer.kernel.shape))
         if layer.use_bias:
             layer.bias.assign(np.arange(layer.filters))
-    assert len(subpixel.replaceable(model)) == 3  # wrapped and nested ones, too
+    assert len(subpixel.replaceable(model)) == 3  # also wrapped and nested layers
     x = np.random.default_rng(1).standard_normal((2, 4, 4, 3)).astype(np.float32)
     wanted = model(x, training=False)
 

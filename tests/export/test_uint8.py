@@ -1,4 +1,4 @@
-"""`--output uint8`: the graph itself makes the picture."""
+"""`--output uint8`: the graph itself rounds."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tfgan2.images import from_uint8, to_uint8
 
 @pytest.fixture(scope="module")
 def rounded(plain, tmp_path_factory):
-    """`plain` again, as uint8, in all formats and two precisions."""
+    """`plain` as uint8 in all formats and two precisions."""
     folder = tmp_path_factory.mktemp("uint8")
     options = Options(precisions=["float32", "int8"], output="uint8", images=100)
     return export_generator(plain.generator, folder, options)
 
 
 def test_the_same_rounding_to_the_last_bit():
-    steps = np.arange(-2, 258, 0.5, np.float32) / 127.5 - 1  # halves, and what is out of range
+    steps = np.arange(-2, 258, 0.5, np.float32) / 127.5 - 1  # halves, and values out of range
     near = np.nextafter(steps, np.float32(9)), np.nextafter(steps, np.float32(-9))
     values = np.concatenate([steps, *near, np.linspace(-1.1, 1.1, 9999, dtype=np.float32)])
     made = round_to_uint8(tf.constant(values))
@@ -37,7 +37,7 @@ def test_the_same_rounding_to_the_last_bit():
     np.testing.assert_array_equal(to_uint8(from_uint8(levels)), levels)
 
 
-def test_files_make_the_pictures_of_keras(plain, rounded):
+def test_files_give_the_rounded_images_of_keras(plain, rounded):
     assert [a.format for a in rounded] == ["saved_model", "tflite", "tflite", "onnx"]
     for artifact in rounded:
         z = latents(artifact.batch or 20)
@@ -60,7 +60,7 @@ def test_metadata_says_so(rounded):
         assert (output["dtype"], output["range"], output["layout"]) == ("uint8", [0, 255], "NHWC")
 
 
-def test_the_runtime_makes_the_same_pictures(plain, rounded):
+def test_the_runtime_gives_the_same_images(plain, rounded):
     for artifact in rounded:
         if artifact.precision == "float32" and artifact.path.is_file():
             pictures = runtime.load(artifact.path)
@@ -73,7 +73,7 @@ def test_the_runtime_makes_the_same_pictures(plain, rounded):
 
 
 def test_the_rounding_is_not_quantized(rounded):
-    """int8 loses what int8 loses, not another step for the arithmetic of rounding."""
+    """The rounding stays in float, so that int8 loses nothing by it."""
     from ai_edge_litert.interpreter import Interpreter
 
     (int8,) = [a for a in rounded if a.precision == "int8"]

@@ -16,7 +16,7 @@ from tfgan2.training import checkpoints, stats
 from tfgan2.training.callbacks import Checkpoints, Previews, Statistics, StopOnDivergence
 
 OPTIONS = {"batch_size": 16, "seed": 3, "xla": False, "log_every": 2, "quiet": True}
-TINY = {"width": 4, "latent_dim": 8}
+TINY = {"base_channels": 4, "latent_dim": 8}
 
 
 def fit_plainly(run_dir: Path, epochs: int) -> keras.Model:

@@ -1,4 +1,4 @@
-"""Exported files, their pages, and a browser that opens them.
+"""Exported files, their pages, and a browser.
 
 The browser tests need Chromium, Playwright and the npm package onnxruntime-web, whose folder the
 environment variable TFGAN2_ORT_WEB names. Without the variable they are skipped; with it, what else
@@ -27,11 +27,11 @@ FLAGS = (
 
 
 def to_image(x: Any, channels: int, *, edge: int = 12) -> Any:
-    from keras import layers  # here, so that collecting these tests loads no TensorFlow
+    from keras import layers  # here, so that collecting the tests loads no TensorFlow
 
     x = layers.Reshape((edge // 2, edge // 2, 8))(layers.Dense(edge * edge * 2)(x))
     x = layers.Conv2DTranspose(channels, 4, 2, padding="same")(layers.ReLU()(x))
-    # Random weights make faint pictures; they shall use the whole range.
+    # Random weights give faint images; these use the whole range.
     return layers.Activation("tanh")(layers.Rescaling(3.0)(x))
 
 
@@ -94,7 +94,7 @@ def export_told(folder: Path, output: str = "float32") -> Path:
 
 
 def export_translators(folder: Path, output: str = "float32") -> dict[str, Path]:
-    """Of pictures: `fixed` 16x16 RGB, `masked` 16x16 grey, `free` of any size and doubled."""
+    """Networks that take images: `fixed` 16x16 RGB, `masked` 16x16 grey, `free` of any size."""
     import keras
     from keras import layers
 
@@ -140,7 +140,7 @@ def translators(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def rounded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The files of all fixtures above, by their names, once more with uint8 pictures."""
+    """The files of all fixtures above by name, with uint8 images."""
     folders = (tmp_path_factory.mktemp("rounded") for _ in range(4))
     return {
         "labelled": export_labelled(next(folders), "uint8"),
@@ -158,10 +158,11 @@ def ort_web() -> Path:
     return Path(given)
 
 
-# Of the module: while Playwright runs, this thread has an event loop, which others may not want.
+# Module scope: while Playwright runs, this thread has an event loop, which other tests may not
+# tolerate.
 @pytest.fixture(scope="module")
 def browser(ort_web: Path) -> Iterator[Any]:
-    """Chromium; asked for after `ort_web`, so that nothing is missing silently where it must be."""
+    """Chromium; requested after `ort_web`, so that it may be missing only if that is, too."""
     from playwright.sync_api import sync_playwright
 
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
@@ -179,7 +180,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address at which a plain file server shows it."""
+    """A folder and the address of a plain file server for it."""
     folder = tmp_path_factory.mktemp("site")
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()

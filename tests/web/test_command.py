@@ -26,7 +26,7 @@ def network(shape=(8, 8, 1), name="z"):
 
 @pytest.fixture
 def exports(monkeypatch):
-    """The networks that the run's model exports; a test fills them in."""
+    """The networks of the run's model; a test fills them in."""
     from tfgan2 import runs
 
     found = {}
@@ -61,7 +61,7 @@ def test_a_page_beside_the_onnx(exports, tmp_path, capsys):
     assert f"  python -m http.server --directory '{folder}/web'" in lines
 
 
-def test_not_without_being_asked_and_with_other_formats(exports, tmp_path):
+def test_only_on_request_and_with_other_formats(exports, tmp_path):
     exports["generator"] = ExportSpec(network())
     assert export(tmp_path / "plain", "--format", "onnx") == 0
     assert names(tmp_path / "plain" / "export") == ["generator.onnx", "metadata.json"]
@@ -95,7 +95,7 @@ def test_several_networks_have_a_page_each(exports, tmp_path):
         ("--format wbe", "'web'"),
     ],
 )
-def test_a_wrong_request_is_told_in_one_line_first(options, message, tmp_path, monkeypatch, capsys):
+def test_wrong_options_are_refused_in_one_line(options, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert export(tmp_path / "run", *options.split()) == 2
     error = capsys.readouterr().err
@@ -104,7 +104,7 @@ def test_a_wrong_request_is_told_in_one_line_first(options, message, tmp_path, m
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_become_a_page_leaves_nothing(exports, tmp_path, capsys):
+def test_a_refused_page_leaves_nothing(exports, tmp_path, capsys):
     exports["generator"] = ExportSpec(network((1, 1, 2)))
     assert export(tmp_path / "points", "--format", "web") == 2
     assert "web shows images" in capsys.readouterr().err

@@ -24,7 +24,7 @@ LINK = re.compile(r"""(?:src|href)="([^"]+)"|from "\./([^"]+)\"""")
 
 @pytest.fixture
 def fake_ort(tmp_path: Path) -> Path:
-    """A folder like the installed npm package, its files being short."""
+    """A folder like that of the npm package, with short files."""
     folder = tmp_path / "npm" / "node_modules" / "onnxruntime-web" / "dist"
     folder.mkdir(parents=True)
     for name in ort.FILES:
@@ -79,7 +79,7 @@ def test_names_are_escaped(labelled):
     assert "{{" not in page
 
 
-def test_what_the_page_knows(labelled, uniform, told, translators):
+def test_the_content_of_model_json(labelled, uniform, told, translators):
     def about(onnx):
         return json.loads(web.page_files(onnx)["model.json"])
 
@@ -102,7 +102,7 @@ def test_directions_of_a_known_generator(tmp_path):
 
     from tfgan2.export import Options, export_generator
 
-    # Linear, so the directions are those of its singular vectors, as strong as their squares.
+    # The generator is linear: its directions are singular vectors, their shares the squares.
     rng = np.random.default_rng(0)
     axes = np.linalg.qr(rng.standard_normal((12, 12)))[0]
     pictures = np.linalg.qr(rng.standard_normal((64, 12)))[0].T
@@ -122,7 +122,7 @@ def test_directions_of_a_known_generator(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["labelled", "uniform", "told"])
-def test_directions_change_pictures_more_than_chance_and_stay_the_same(name, request):
+def test_directions_change_images_more_than_chance_and_are_reproducible(name, request):
     generator = runtime.load(request.getfixturevalue(name))
     found = principal_directions(generator)
     again = principal_directions(generator)
@@ -133,7 +133,7 @@ def test_directions_change_pictures_more_than_chance_and_stay_the_same(name, req
     assert shares == sorted(shares, reverse=True)
 
     dim, distribution = generator.latent_dim, generator.latent_distribution
-    # Other latents than those that the directions were found with.
+    # Other latents than those that gave the directions.
     latents = draw_latents(50, dim, seed=1, distribution=distribution)
     labels, texts = generator.labels(50), generator.texts(50)
 
@@ -150,11 +150,11 @@ def test_directions_change_pictures_more_than_chance_and_stay_the_same(name, req
 def test_sliders_end_where_training_did(labelled, uniform):
     assert {item.limit for item in principal_directions(runtime.load(labelled))} == {3.0}
     for item in principal_directions(runtime.load(uniform)):
-        # No corner of the cube of latents lies further along it.
+        # The corner of the cube of latents that is furthest along it.
         assert item.limit == pytest.approx(min(3 / 3**0.5, np.abs(item.vector).sum()))
 
 
-def test_pictures_are_shrunk_by_means():
+def test_images_are_reduced_by_means():
     images = np.arange(2 * 70 * 65 * 1, dtype=np.float32).reshape(2, 70, 65, 1)
     small = reduced(images)
     assert small.shape == (2, 35, 32, 1)
@@ -171,7 +171,7 @@ def test_a_page_is_written_whole_or_not_at_all(labelled, fake_ort, tmp_path, mon
         if path.is_file()
     }
     assert written == sizes
-    # Again, in place of the first, now without the runtime.
+    # The second page replaces the first; it has no runtime.
     web.write_page(folder, labelled)
     assert not (folder / "ort").exists()
 
@@ -191,7 +191,7 @@ def test_a_page_is_written_whole_or_not_at_all(labelled, fake_ort, tmp_path, mon
     assert [path.name for path in folder.parent.iterdir()] == ["page"]
 
 
-def test_other_peoples_folders_are_left_alone(labelled, tmp_path):
+def test_foreign_folders_are_not_touched(labelled, tmp_path):
     (tmp_path / "index.html").write_text("mine")
     with pytest.raises(UserError, match="is not a tfgan2 page"):
         web.write_page(tmp_path, labelled)
@@ -217,7 +217,7 @@ def test_refusals(labelled, uniform, told, tmp_path):
     ("shape", "message"),
     [((1, 1, 2), "makes points"), ((8, 8, 2), "1, 3 or 4 channels")],
 )
-def test_what_is_no_picture_is_refused(shape, message, tmp_path):
+def test_points_and_odd_channels_are_refused(shape, message, tmp_path):
     import keras
 
     from tfgan2.export import Options, export_generator

@@ -1,4 +1,4 @@
-"""The page in headless Chromium, beside Python's onnxruntime."""
+"""The page in headless Chromium, compared with Python's onnxruntime."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LATENTS = """async ({ seed, count, dim, distribution }) => {
 
 
 def shown(page, canvas="#picture"):
-    """What a canvas shows, uint8, shape (H, W, 3)."""
+    """Returns the pixels of a canvas, uint8, shape (H, W, 3)."""
     return pixels(
         page,
         """(selector) => {
@@ -38,7 +38,7 @@ def shown(page, canvas="#picture"):
 
 
 def settled(page, canvas, expected, seconds=20):
-    """Waits until a canvas shows a picture, or fails with the difference."""
+    """Waits until a canvas shows an image, or fails with the difference."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         made = shown(page, canvas)
@@ -49,7 +49,7 @@ def settled(page, canvas, expected, seconds=20):
 
 
 def downloaded(page, button):
-    """The name and the pixels of what a button downloads."""
+    """Returns the name and the pixels of the file that a button downloads."""
     with page.expect_download() as waiting:
         page.click(button)
     with Image.open(waiting.value.path()) as picture:
@@ -60,17 +60,17 @@ def downloaded(page, button):
 @pytest.mark.parametrize("distribution", ["normal", "uniform"])
 @pytest.mark.parametrize("seed", [0, 7, 2**32 + 5, 2**53 - 1])
 def test_a_seed_gives_the_latents_of_numpy(open_page, labelled, seed, distribution):
-    # 40,000 values: the tail of the ziggurat, some 10 of them, included.
+    # 40,000 values include some 10 from the tail of the ziggurat.
     asked = {"seed": seed, "count": 400, "dim": 100, "distribution": distribution}
     made = np.array(open_page(labelled).evaluate(LATENTS, asked), np.uint32).view(np.float32)
     expected = draw_latents(400, 100, seed=seed, distribution=distribution)
     if distribution == "uniform":
         np.testing.assert_array_equal(made, expected)
         return
-    assert np.abs(expected).max() > 3.66  # the tail is seen
+    assert np.abs(expected).max() > 3.66  # the tail is included
     tail = np.abs(expected) > 3.65
     np.testing.assert_array_equal(made[~tail], expected[~tail])
-    # There NumPy takes a logarithm in single precision, whose last bit is the C library's.
+    # There NumPy takes a logarithm in single precision, whose last bit depends on the C library.
     np.testing.assert_allclose(made[tail], expected[tail], rtol=2e-7)
 
 
@@ -90,7 +90,7 @@ def test_pixels_are_those_of_python(open_page, labelled):
 
 @pytest.mark.parametrize("name", ["labelled", "uniform", "told"])
 def test_latents_become_uint8(open_page, rounded, name):
-    """A file that rounds: its pictures, one and many, are shown and saved as they are."""
+    """The images of a uint8 file are shown and saved as they are."""
     page, generator = open_page(rounded[name]), runtime.load(rounded[name])
     names = max(1, len(generator.class_names or generator.captions))
     columns = names * round(4 / names)
@@ -132,12 +132,12 @@ def test_seed_number_and_class(open_page, labelled):
     page.click("text=two words")
     settled(page, "#picture", to_uint8(generator.generate(1, seed=7, label=2)[0]))
     page.fill("#index", "5")
-    settled(page, "#picture", to_uint8(generator.generate(6, seed=7, label=2)[5]))
-    # From class to class without a mouse.
+    settled(page, "#picture", to_uint8(generator.generate(6, seed=7, label=2)[0][5]))
+    # Classes can be chosen by keyboard.
     page.focus("input[name=choice]:checked")
     page.keyboard.press("ArrowLeft")
-    settled(page, "#picture", to_uint8(generator.generate(6, seed=7, label=1)[5]))
-    # What is no seed changes nothing.
+    settled(page, "#picture", to_uint8(generator.generate(6, seed=7, label=1)[0][5]))
+    # An invalid seed changes nothing.
     page.fill("#seed", "-3")
     assert page.evaluate("tfgan2.state.seed") == 7
 
@@ -255,7 +255,7 @@ def test_captions(open_page, told):
 
 
 def picture_file(folder, size, mode="RGB", name="in.png"):
-    """A picture of noise, larger patches below, and its path."""
+    """Writes an image of noise, with larger patches below; returns it and its path."""
     rng = np.random.default_rng(6)
     picture = Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), np.uint8)).convert(mode)
     picture.save(folder / name)
@@ -271,7 +271,7 @@ def test_a_picture_becomes_a_picture(open_page, translators, tmp_path):
     np.testing.assert_array_equal(shown(page, "#taken"), np.asarray(taken))
     assert_same(downloaded(page, "#save-image")[1], np.asarray(made))
 
-    # A larger one: its middle is taken, though not with the very same resampling.
+    # A larger image: its middle is used, resampled slightly differently.
     large = Image.new("RGB", (90, 40), (250, 10, 10))
     large.paste((10, 10, 250), (25, 0, 65, 40))
     large.save(tmp_path / "large.png")
@@ -325,7 +325,7 @@ def test_any_size_by_mirrored_borders(open_page, translators, tmp_path):
     _, made = runtime.load(translators["free"]).translate(picture)
     assert made.size == (42, 26)
     settled(page, "#made", np.asarray(made))
-    # Of more pixels than a phone could stand.
+    # More pixels than a phone could process.
     Image.new("RGB", (1024, 256)).save(tmp_path / "wide.png")
     page.set_input_files("#file", tmp_path / "wide.png")
     page.wait_for_function("tfgan2.made().width === 1024")
@@ -361,7 +361,7 @@ def test_everything_has_a_name(open_page, labelled, translators):
         assert nameless == []
 
 
-# ---- where pages come from
+# ---- hosts of pages
 
 
 @pytest.fixture
@@ -372,7 +372,7 @@ def blank(browser):
 
 
 def from_cdn(page, ort_web, spoiled=()):
-    """Answers what is asked of the CDN with the files of the npm package."""
+    """Answers requests to the CDN with the files of the npm package."""
 
     def answer(route):
         name = route.request.url.rsplit("/", 1)[1]

@@ -18,7 +18,6 @@ from tfgan2 import runs, runtime
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.export import FORMATS
 from tfgan2.export.artifact import size_of
-from tfgan2.export.exporting import model_specs
 from tfgan2.export.saved_model import EXTRA
 from tfgan2.files import written_atomically
 from tfgan2.runtime.backends import first_line
@@ -118,6 +117,8 @@ def _keras(run: Path, batch: int) -> Iterator[Contender]:
     from tfgan2.export.graph import checked, keras_backend
 
     model, about = runs.load_model(run)
+    from tfgan2.export.exporting import model_specs
+
     specs = model_specs(model, about["class_names"])
     for name, spec in specs.items():
         spec = checked(spec)

@@ -13,10 +13,8 @@ from rich.table import Table
 
 from tfgan2.cli.options import Checkpoint
 from tfgan2.cli.places import check_local_out, run_folder
-from tfgan2.export import FORMATS, PAGE, PRECISIONS, Artifact, Options, export_run
+from tfgan2.export import FORMATS, PAGE, PRECISIONS, Artifact, Options
 from tfgan2.export.artifact import size_of
-from tfgan2.export.calibration import check_calibration
-from tfgan2.export.exporting import page_folder
 from tfgan2.export.layouts import LAYOUTS
 from tfgan2.runs import NEWEST, RunConfig
 
@@ -111,6 +109,9 @@ def export(
     options.plan()  # errors come before TensorFlow takes its seconds
     check_local_out(place, out)
     run = run_folder(place)
+    from tfgan2.export.calibration import check_calibration
+    from tfgan2.export.exporting import export_run
+
     check_calibration(calibration, RunConfig.read(run), options)
     from tfgan2 import startup
 
@@ -156,6 +157,8 @@ def _show(artifacts: Sequence[Artifact], options: Options) -> None:
         print(f"  {command}")
     if options.bundle:
         print(f"For an app: {folder / 'bundle.zip'}")
+    from tfgan2.export.exporting import page_folder
+
     for artifact in artifacts:
         page = page_folder(folder, artifact.network)
         if PAGE in options.formats and artifact.format == "onnx" and page.is_dir():

@@ -343,12 +343,14 @@ class GenerativeModel(keras.Model):
         chosen = {name: kwargs.pop(name, None) for name in names}
         super().compile(optimizer=None, **kwargs)
         self.optimizers = {
-            name: self._prepared(chosen[name] or self.default_optimizer(name), name)
+            name: self.prepared(
+                chosen[name] or self.default_optimizer(name), self.trained_variables(name)
+            )
             for name in names
         }
 
-    def _prepared(
-        self, optimizer: keras.optimizers.Optimizer | str, name: str
+    def prepared(
+        self, optimizer: keras.optimizers.Optimizer | str, variables: list[keras.Variable]
     ) -> keras.optimizers.Optimizer:
         """An optimizer ready for `train_step`: built, and scaling losses in float16."""
         optimizer = keras.optimizers.get(optimizer)
@@ -356,7 +358,7 @@ class GenerativeModel(keras.Model):
         if half and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             # Keras would wrap `self.optimizer` alone.
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-        optimizer.build(self.trained_variables(name))  # before the first trace, or replicas fail
+        optimizer.build(variables)  # before the first trace, or replicas fail
         return replicas.summing_first(optimizer)
 
     def minimize(
