@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tfgan2.data import ImageDataset, load_dataset
-from tfgan2.data.dataset import MemorySource
+from tfgan2.data.sources import MemorySource
 from tfgan2.errors import UserError
 from tfgan2.evaluation import FEATURES
 from tfgan2.evaluation.extractor import Extractor

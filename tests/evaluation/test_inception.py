@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tfgan2.data import ImageDataset
-from tfgan2.data.dataset import MemorySource
+from tfgan2.data.sources import MemorySource
 from tfgan2.errors import UserError
 from tfgan2.evaluation import inception
 from tfgan2.evaluation.extractor import Extractor
