@@ -133,7 +133,7 @@ WRONG = {
     "no latents": ('{"latents": []}', "at least 1"),
     "nan": ('{"latents": [[1, 2, 3, 4, 5, NaN]]}', "finite"),
     "infinite as float32": ('{"latents": [[1, 2, 3, 4, 5, 1e300]]}', "finite"),
-    "latents and seed": ('{"latents": [[1, 2, 3, 4, 5, 6]], "seed": 1}', "either latents, or"),
+    "latents and seed": ('{"latents": [[1, 2, 3, 4, 5, 6]], "seed": 1}', "either latents or count"),
     "deep": ('{"latents": ' + "[" * 50_000 + "]" * 50_000 + "}", ""),
     "no utf-8": (b'{"label": "\xff"}', ""),
 }
