@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tfgan2 import hyperparameters, registry
+from tfgan2 import registry
 from tfgan2.hyperparameters import Option
 
 PAGE = Path(__file__).with_name("options.md")
@@ -36,7 +36,7 @@ def page() -> str:
     users: dict[tuple[str, str], dict[str, str]] = {}
     items: dict[tuple[str, str], Option] = {}
     for flavour in registry.FLAVOURS:
-        for name, item in hyperparameters.hyperparameters(flavour).items():
+        for name, item in registry.hyperparameters(flavour).items():
             key = (name, item.help)
             items.setdefault(key, item)
             users.setdefault(key, {})[flavour] = item.default_text()

@@ -70,11 +70,9 @@ class RunConfig:
         Raises:
             UserError: an unknown name, or a value that is not possible.
         """
-        from tfgan2 import hyperparameters as declared  # slow to import
-
         registry.find(flavour)
         values = dict(hyperparameters or {})
-        known = declared.hyperparameters(flavour) if values else {}
+        known = registry.hyperparameters(flavour) if values else {}
         for name in values:
             if name not in known:
                 raise unknown(f"hyperparameter of {flavour}", name, known)

@@ -87,12 +87,10 @@ def fit(
                     "dataset is missing: give --dataset digits or another that `tfgan2 datasets` "
                     "lists"
                 )
-            from tfgan2.hyperparameters import parse_settings
-
             run = api.fit(
                 flavour,
                 dataset,
-                hyperparameters=parse_settings(flavour, settings or []),
+                hyperparameters=registry.parse_settings(flavour, settings or []),
                 epochs=epochs,
                 out=out,
                 dry_run=dry_run,

@@ -18,7 +18,7 @@ from tfgan2.nn.losses import WASSERSTEIN
 
 
 class BEGAN(LatentGAN):
-    """The GAN of Berthelot, Schumm and Metz 2017 (arXiv:1703.10717).
+    """A GAN of two autoencoders in equilibrium, Berthelot et al. 2017 (arXiv:1703.10717).
 
     The discriminator is an autoencoder; L(x) is the mean absolute error of its reconstruction. It
     minimizes L(x) - k L(G(z)), the generator L(G(z)). After each step

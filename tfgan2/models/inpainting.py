@@ -22,7 +22,7 @@ from tfgan2.nn.resizing import crops
 
 
 class Inpainting(TranslationGAN):
-    """Fills what a mask hides: Pathak et al. 2016 (arXiv:1604.07379), Iizuka et al. 2017.
+    """Fills what a mask hides, Pathak et al. 2016 (arXiv:1604.07379), Iizuka et al. 2017.
 
     The generator sees the mask, and the image with grey where the mask is 1; outside the mask its
     output is the input. It minimizes reconstruction_weight * |x - G(x)|^2, averaged over what is

@@ -23,7 +23,7 @@ OPTIMIZER = "optimizer"
 
 
 class VAE(LatentModel):
-    """The variational autoencoder of Kingma and Welling 2013 (arXiv:1312.6114).
+    """The variational autoencoder, Kingma and Welling 2013 (arXiv:1312.6114).
 
     An encoder gives each image a normal distribution of latents, N(m, exp(log_var)). The generator
     makes the image from z = m + exp(log_var / 2) * e, e ~ N(0, I). Both minimize
