@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfgan2.distributed import replicas
 from tfgan2.export.spec import ExportSpec
 from tfgan2.models.options import ModelConfig
+from tfgan2.networks.layers import LayerMaker
 
 Batch = Any  # images, or a tuple of images and what belongs to them
 Metrics = dict[str, tf.Tensor]
@@ -38,22 +39,6 @@ class View:
     reals: np.ndarray | None = None
 
 
-def make_optimizer(
-    name: str, learning_rate: Any, *, clipvalue: float = 0.0, **betas: float
-) -> keras.optimizers.Optimizer:
-    """Makes an optimizer from hyperparameters.
-
-    Args:
-        name: one of `options.OPTIMIZERS`.
-        learning_rate: a number or a schedule.
-        clipvalue: gradients are clipped to [-clipvalue, clipvalue] by element; 0 disables it.
-        **betas: `beta_1` and `beta_2` of Adam and AdamW; the others ignore them.
-    """
-    kind = type(keras.optimizers.get(name))
-    settings = betas if name in ("adam", "adamw") else {}
-    return kind(learning_rate=learning_rate, clipvalue=clipvalue or None, **settings)
-
-
 class GenerativeModel(keras.Model):
     """A model that generates images.
 
@@ -65,6 +50,7 @@ class GenerativeModel(keras.Model):
         data_kind: the samples it trains on, one of `tfgan2.data.KINDS`.
         hold_out: default number of samples that are kept out of training, to be shown.
         batch_size: default number of samples per update.
+        network_count: number of networks that `layer_maker` makes layers for.
         generator: a functional Keras model whose inputs are named as `tfgan2.export` expects.
         ema_generator: the same network with averaged weights, or None.
         optimizers: the optimizers of a compiled model, by the names that `trained_by` gives.
@@ -83,6 +69,7 @@ class GenerativeModel(keras.Model):
     data_kind: str = "images"
     hold_out: int = 0
     batch_size: int = 64
+    network_count: int = 2
     generator: keras.Model
     ema_generator: keras.Model | None = None
     optimizers: dict[str, keras.optimizers.Optimizer]
@@ -123,6 +110,22 @@ class GenerativeModel(keras.Model):
     def build_networks(self) -> None:
         """Sets `generator` and all other networks, as `config` says."""
         raise NotImplementedError
+
+    def layer_maker(self, index: int, **settings: Any) -> LayerMaker:
+        """What makes the layers of one network.
+
+        Args:
+            index: index of the network, below `network_count`: each has seeds of its own.
+            **settings: those of `LayerMaker` besides the channels.
+        """
+        seed = self.network_count * self.config.seed + index
+        options = dict(self.config)
+        return LayerMaker(
+            seed,
+            options["base_channels"],
+            max_channels=options.get("max_channels", 512),
+            **settings,
+        )
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -324,8 +327,25 @@ class GenerativeModel(keras.Model):
         raise NotImplementedError
 
     def default_optimizer(self, name: str) -> keras.optimizers.Optimizer:
-        """The optimizer that the hyperparameters describe."""
-        raise NotImplementedError
+        """The optimizer that the hyperparameters describe.
+
+        That of "x_optimizer" has the options `x_optimizer` and `x_learning_rate`, or where the
+        flavour has none `optimizer` and `learning_rate`; and `clipvalue`, and Adam the betas.
+        """
+        options = dict(self.config)
+        kind = type(keras.optimizers.get(options.get(name) or options.get("optimizer", "adam")))
+        betas = ("beta_1", "beta_2") if issubclass(kind, keras.optimizers.Adam) else ()
+        return kind(
+            learning_rate=self.learning_rate(name),
+            clipvalue=options.get("clipvalue") or None,
+            **{beta: options[beta] for beta in betas if beta in options},
+        )
+
+    def learning_rate(self, name: str) -> Any:
+        """The learning rate of an optimizer, a number or a schedule; see `default_optimizer`."""
+        options = dict(self.config)
+        own = name.replace("optimizer", "learning_rate")
+        return options[own if own in options else "learning_rate"]
 
     def trained_variables(self, name: str) -> list[keras.Variable]:
         """The variables that an optimizer trains."""

@@ -12,7 +12,7 @@ from tfgan2.models.base import Metrics, Objective
 from tfgan2.models.latent import LatentGAN
 from tfgan2.models.regularizers import Packing, Samples
 from tfgan2.networks import ARCHITECTURES
-from tfgan2.networks.layers import LayerMaker, output
+from tfgan2.networks.layers import output
 from tfgan2.nn.layers import ImageRange
 from tfgan2.nn.losses import WASSERSTEIN
 
@@ -47,14 +47,10 @@ class BEGAN(LatentGAN):
         self.generator = self._generator()
         self.discriminator = self._autoencoder()
 
-    def layer_maker(self, seed: int, dropout: float = 0.0) -> LayerMaker:
-        sizes = (self.config.base_channels, self.config.max_channels)
-        return LayerMaker(seed, sizes[0], max_channels=sizes[1], dropout=dropout)
-
     def _generator(self) -> keras.Model:
         z = keras.Input((self.latent_dim,), name="z")
-        make = self.layer_maker(2 * self.config.seed)
-        x = ARCHITECTURES[self.config.network].load().decoder(z, self.image_shape, make)
+        architecture = ARCHITECTURES[self.config.network].load()
+        x = architecture.decoder(z, self.image_shape, self.layer_maker(0))
         if not is_points(self.image_shape):
             x = ImageRange(dtype="float32")(x)
         return keras.Model(z, output(x, "linear"), name="generator")
@@ -63,7 +59,7 @@ class BEGAN(LatentGAN):
         height, width, channels = self.image_shape
         shape = (height, width, channels * self.packing.count)
         image = keras.Input(shape, name="image")
-        make = self.layer_maker(2 * self.config.seed + 1, self.config.dropout)
+        make = self.layer_maker(1, dropout=self.config.dropout)
         architecture = ARCHITECTURES[self.config.network].load()
         x = architecture.features(image, make)
         codes = make.dense(self.latent_dim)(x)

@@ -9,13 +9,12 @@ from tfgan2.errors import UserError
 from tfgan2.export.spec import ExportSpec
 from tfgan2.hyperparameters import option
 from tfgan2.images import side_by_side
-from tfgan2.models.base import Batch, Examples, Metrics, Objective, View, make_optimizer
+from tfgan2.models.base import Batch, Examples, Metrics, Objective, View
 from tfgan2.models.game import DISCRIMINATOR, GENERATOR
 from tfgan2.models.options import Adam, ImageInput, LearningRate
 from tfgan2.models.translation import PREVIEW_COUNT, TranslationModel, with_weights
 from tfgan2.networks import cyclegan as networks
 from tfgan2.networks import patch
-from tfgan2.networks.layers import LayerMaker
 from tfgan2.nn import losses, pool
 from tfgan2.nn.schedules import LinearDecay
 
@@ -62,18 +61,18 @@ class CycleGAN(TranslationModel):
 
     data_kind = "unpaired"
     batch_size = 1
+    network_count = 4
     size_multiple = 2**networks.HALVINGS
 
     def build_networks(self) -> None:
         height, width, _ = self.image_shape
         shapes = {"a": (height, width, self.config.input_channels), "b": self.image_shape}
+        makers = (self.layer_maker(index, norm=self.config.norm) for index in (2, 3))
         self.generator = self._build_generator(A_TO_B, height, width)
         self.back_generator = self._build_generator(B_TO_A, height, width)
         self.discriminator_a, self.discriminator_b = (
-            patch.discriminator(
-                shape, self.config.patch, self.layer_maker(2 + index), name=f"discriminator_{side}"
-            )
-            for index, (side, shape) in enumerate(shapes.items())
+            patch.discriminator(shape, self.config.patch, make, name=f"discriminator_{side}")
+            for make, (side, shape) in zip(makers, shapes.items(), strict=True)
         )
         self.pools = [
             self.add_weight(
@@ -88,14 +87,10 @@ class CycleGAN(TranslationModel):
             if self.config.pool_size
         ]
 
-    def layer_maker(self, index: int) -> LayerMaker:
-        config = self.config
-        return LayerMaker(4 * config.seed + index, config.base_channels, norm=config.norm)
-
     def _build_generator(self, name: str, height: int | None, width: int | None) -> keras.Model:
         channels = [self.config.input_channels, self.image_shape[-1]]
         inputs, outputs = channels if name == A_TO_B else channels[::-1]
-        make = self.layer_maker(int(name == B_TO_A))
+        make = self.layer_maker(int(name == B_TO_A), norm=self.config.norm)
         shape = (height, width, inputs)
         return networks.generator(shape, outputs, self.config.blocks, make, name)
 
@@ -136,10 +131,9 @@ class CycleGAN(TranslationModel):
             DISCRIMINATOR: [self.discriminator_a, self.discriminator_b],
         }
 
-    def default_optimizer(self, name: str) -> keras.optimizers.Optimizer:
+    def learning_rate(self, name: str) -> float | LinearDecay:
         rate = self.config.learning_rate
-        schedule = LinearDecay(rate, lambda: self.planned_steps) if self.config.decay else rate
-        return make_optimizer("adam", schedule, beta_1=self.config.beta_1)
+        return LinearDecay(rate, lambda: self.planned_steps) if self.config.decay else rate
 
     # --- the game --------------------------------------------------------------------------------
 

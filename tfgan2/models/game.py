@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 
 from tfgan2.hyperparameters import option
-from tfgan2.models.base import Batch, GenerativeModel, Metrics, Objective, make_optimizer
+from tfgan2.models.base import Batch, GenerativeModel, Metrics, Objective
 from tfgan2.models.options import OPTIMIZERS, Adam, LookaheadConfig, ModelConfig
 from tfgan2.models.regularizers import (
     Augmentation,
@@ -96,16 +96,6 @@ class AdversarialModel(GenerativeModel):
 
     def trained_by(self) -> dict[str, list[keras.Model]]:
         return {GENERATOR: [self.generator], DISCRIMINATOR: [self.discriminator]}
-
-    def default_optimizer(self, name: str) -> keras.optimizers.Optimizer:
-        config = self.config
-        rate = (
-            config.generator_learning_rate
-            if name == GENERATOR
-            else config.discriminator_learning_rate
-        )
-        betas = {"beta_1": config.beta_1, "beta_2": config.beta_2}
-        return make_optimizer(getattr(config, name), rate, clipvalue=config.clipvalue, **betas)
 
     # --- the step --------------------------------------------------------------------------------
 

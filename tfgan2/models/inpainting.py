@@ -16,7 +16,6 @@ from tfgan2.models.options import Channels, GeneratorNorm
 from tfgan2.models.regularizers import Samples
 from tfgan2.models.translation import TranslationGAN
 from tfgan2.networks import inpainting as networks
-from tfgan2.networks.layers import LayerMaker
 from tfgan2.nn import masks
 from tfgan2.nn.resizing import crops
 
@@ -62,13 +61,12 @@ class Inpainting(TranslationGAN):
         height, width, _ = self.image_shape
         config = self.config
         self.local_size = masks.local_size(min(height, width), config.mask_size)
-        make = LayerMaker(2 * config.seed + 1, config.base_channels)
+        make = self.layer_maker(1)
         self.discriminator = networks.discriminator(self.image_shape, self.local_size, make)
         self.generator = self.build_generator(height, width)
 
     def build_generator(self, height: int | None, width: int | None) -> keras.Model:
-        config = self.config
-        make = LayerMaker(2 * config.seed, config.base_channels, norm=config.norm)
+        make = self.layer_maker(0, norm=self.config.norm)
         return networks.generator((height, width, self.image_shape[-1]), make)
 
     def _masks(self, count: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -18,7 +18,6 @@ from tfgan2.models.game import AdversarialModel
 from tfgan2.models.options import Classes, Latents, ModelConfig, NetworkChoice
 from tfgan2.models.regularizers import Packing, Samples
 from tfgan2.networks import ARCHITECTURES
-from tfgan2.networks.layers import LayerMaker
 from tfgan2.networks.pairs import discriminator, generator
 
 
@@ -155,9 +154,9 @@ class LatentGAN(AdversarialModel, LatentModel):
 
     def build_generator(self) -> tf.keras.Model:
         config = self.config
-        make = LayerMaker(2 * config.seed, config.base_channels, max_channels=config.max_channels)
-        shape, labels = config.image_shape, self.num_labels
-        return generator(config.network, shape, config.latent_dim, make, num_labels=labels)
+        shape, make = config.image_shape, self.layer_maker(0)
+        dim, labels = config.latent_dim, self.num_labels
+        return generator(config.network, shape, dim, make, num_labels=labels)
 
     def build_discriminator(
         self, *, norm: str | None = None, spectral: bool = False, **settings: Any
@@ -170,14 +169,8 @@ class LatentGAN(AdversarialModel, LatentModel):
             **settings: `num_labels`, `heads` and `head_units` of `tfgan2.networks.pairs`.
         """
         config = self.config
-        make = LayerMaker(
-            2 * config.seed + 1,
-            config.base_channels,
-            max_channels=config.max_channels,
-            norm=norm or ARCHITECTURES[config.network].norm,
-            spectral=spectral,
-            dropout=config.dropout,
-        )
+        norm = norm or ARCHITECTURES[config.network].norm
+        make = self.layer_maker(1, norm=norm, spectral=spectral, dropout=config.dropout)
         packing = self.packing.count
         return discriminator(config.network, config.image_shape, make, packing=packing, **settings)
 

@@ -18,7 +18,6 @@ from tfgan2.models.options import Blocks, Channels, GeneratorNorm
 from tfgan2.models.regularizers import Samples
 from tfgan2.models.translation import TranslationGAN
 from tfgan2.networks import srgan as networks
-from tfgan2.networks.layers import LayerMaker
 from tfgan2.nn import losses
 from tfgan2.nn.resizing import resized_by
 from tfgan2.nn.vgg import vgg_features
@@ -80,12 +79,11 @@ class SRGAN(TranslationGAN):
         self._features: Callable[[tf.Tensor], tf.Tensor] | None = None
         self._down = [resize_matrix(n, n // config.scale) for n in (height, width)]
         self.generator = self.build_generator(height // config.scale, width // config.scale)
-        make = LayerMaker(2 * config.seed + 1, config.base_channels)
-        self.discriminator = networks.discriminator(self.image_shape, make)
+        self.discriminator = networks.discriminator(self.image_shape, self.layer_maker(1))
 
     def build_generator(self, height: int | None, width: int | None) -> keras.Model:
         config = self.config
-        make = LayerMaker(2 * config.seed, config.base_channels, norm=config.norm)
+        make = self.layer_maker(0, norm=config.norm)
         shape = (height, width, self.image_shape[-1])
         return networks.generator(shape, config.scale, config.blocks, make)
 

@@ -14,11 +14,11 @@ from tfgan2.export.spec import ExportSpec
 from tfgan2.hyperparameters import option
 from tfgan2.images import resize_matrix
 from tfgan2.inputs import words
-from tfgan2.models.base import Batch, Examples, Metrics, Objective, View, make_optimizer
+from tfgan2.models.base import Batch, Examples, Metrics, Objective, View
 from tfgan2.models.latent import LatentModel
 from tfgan2.models.options import Adam, Blocks, Captions, Channels, OptimizerChoice
 from tfgan2.networks import stackgan as networks
-from tfgan2.networks.layers import LayerMaker, output
+from tfgan2.networks.layers import output
 from tfgan2.nn import losses
 from tfgan2.nn.resizing import resized_by
 
@@ -76,6 +76,7 @@ class StackGAN(LatentModel):
                 )
 
     data_kind = "captions"
+    network_count = 10
     phase = STAGE_TWO
 
     @property
@@ -88,10 +89,8 @@ class StackGAN(LatentModel):
         small_shape = (size, size, channels)
         self._down = resize_matrix(shape[0], size)
 
-        def make(index: int) -> LayerMaker:
-            return LayerMaker(10 * config.seed + index, config.base_channels)
-
         words_known = len(config.vocabulary) + words.FIRST
+        make = self.layer_maker
         self.text_encoder = networks.text_encoder(
             words_known, config.caption_length, config.text_dim, make(0)
         )
@@ -107,7 +106,10 @@ class StackGAN(LatentModel):
         ]
         self.discriminators = [
             networks.discriminator(
-                stage_shape, config.text_dim, make(6 + stage), f"discriminator_{stage + 1}"
+                stage_shape,
+                config.text_dim,
+                make(6 + stage),
+                f"discriminator_{stage + 1}",
             )
             for stage, stage_shape in enumerate((small_shape, shape))
         ]
@@ -152,12 +154,6 @@ class StackGAN(LatentModel):
             trained[generator] = [self.conditions[stage], self.stages[stage]]
             trained[discriminator] = [self.discriminators[stage]]
         return trained
-
-    def default_optimizer(self, name: str) -> keras.optimizers.Optimizer:
-        config = self.config
-        text = name == TEXT_OPTIMIZER
-        rate = config.text_learning_rate if text else config.learning_rate
-        return make_optimizer(config.optimizer, rate, beta_1=config.beta_1)
 
     def _first_steps(self) -> tuple[int, int]:
         """The lengths of the first two phases."""

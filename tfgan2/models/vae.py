@@ -11,11 +11,11 @@ from keras import layers
 
 from tfgan2.hyperparameters import option
 from tfgan2.images import is_points
-from tfgan2.models.base import Batch, Metrics, Objective, View, make_optimizer
+from tfgan2.models.base import Batch, Metrics, Objective, View
 from tfgan2.models.latent import LatentModel
 from tfgan2.models.options import NetworkChoice, OptimizerChoice
 from tfgan2.networks import ARCHITECTURES
-from tfgan2.networks.layers import LayerMaker, output
+from tfgan2.networks.layers import output
 from tfgan2.nn import losses
 
 MANIFOLD_SIDE = 20
@@ -66,15 +66,10 @@ class VAE(LatentModel):
                 dtype="float32",
             )
 
-    def layer_maker(self, seed: int) -> LayerMaker:
-        config = self.config
-        norm = ARCHITECTURES[config.network].norm
-        return LayerMaker(seed, config.base_channels, max_channels=config.max_channels, norm=norm)
-
     def _generator(self) -> keras.Model:
         z = keras.Input((self.latent_dim,), name="z")
-        make = self.layer_maker(2 * self.config.seed)
-        x = ARCHITECTURES[self.config.network].load().decoder(z, self.image_shape, make)
+        architecture = ARCHITECTURES[self.config.network].load()
+        x = architecture.decoder(z, self.image_shape, self.layer_maker(0))
         logits = x = output(x, "linear", "logits")
         if self.config.likelihood == "bernoulli":
             # tanh(l / 2) is 2 sigmoid(l) - 1: the mean in the range of images.
@@ -85,8 +80,9 @@ class VAE(LatentModel):
 
     def _encoder(self) -> keras.Model:
         image = keras.Input(self.image_shape, name="image")
-        make = self.layer_maker(2 * self.config.seed + 1)
-        x = ARCHITECTURES[self.config.network].load().features(image, make)
+        architecture = ARCHITECTURES[self.config.network]
+        make = self.layer_maker(1, norm=architecture.norm)
+        x = architecture.load().features(image, make)
         outputs = {
             name: make.dense(self.latent_dim, init="normal", dtype="float32", name=name)(x)
             for name in ("mean", "log_var")
@@ -98,9 +94,6 @@ class VAE(LatentModel):
 
     def trained_by(self) -> dict[str, list[keras.Model]]:
         return {OPTIMIZER: [self]}
-
-    def default_optimizer(self, name: str) -> keras.optimizers.Optimizer:
-        return make_optimizer(self.config.optimizer, self.config.learning_rate)
 
     def train_step(self, batch: Batch) -> Metrics:
         """One update of encoder and generator.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import KerasTensor, layers, ops
 
-from tfgan2.networks.layers import LayerMaker, output
+from tfgan2.networks.layers import AnyShape, LayerMaker, output
 
 HALVINGS = 2
 
@@ -18,7 +18,7 @@ def default_blocks(height: int) -> int:
 
 
 def generator(
-    input_shape: tuple[int | None, int | None, int],
+    input_shape: AnyShape,
     channels: int,
     blocks: int,
     make: LayerMaker,
@@ -39,7 +39,7 @@ def generator(
     image = keras.Input(input_shape, name="input")
     settings: dict[str, Any] = {"init": "normal", "use_bias": make.norm == "none"}
 
-    def padded_conv(x: keras.KerasTensor, filters: int, size: int) -> keras.KerasTensor:
+    def padded_conv(x: KerasTensor, filters: int, size: int) -> KerasTensor:
         x = _reflection_padding(x, size // 2)
         return make.normalize(make.conv(filters, size, padding="valid", **settings)(x))
 
@@ -57,6 +57,6 @@ def generator(
     return keras.Model(image, output(x), name=name)
 
 
-def _reflection_padding(x: keras.KerasTensor, size: int) -> keras.KerasTensor:
+def _reflection_padding(x: KerasTensor, size: int) -> KerasTensor:
     """Mirrors the borders outwards; zeros would be a visible dark frame."""
     return ops.pad(x, ((0, 0), (size, size), (size, size), (0, 0)), mode="reflect")

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import keras
-from keras import layers
+from keras import KerasTensor, layers
 
-from tfgan2.networks.layers import LayerMaker, crop_to, sizes_down
+from tfgan2.networks.layers import ImageShape, LayerMaker, crop_to, sizes_down
 
 
 def layer_sizes(size: int) -> list[int]:
@@ -34,9 +33,7 @@ def layer_channels(sizes: list[int], make: LayerMaker) -> list[int]:
     return channels
 
 
-def decoder(
-    x: keras.KerasTensor, image_shape: tuple[int, int, int], make: LayerMaker
-) -> keras.KerasTensor:
+def decoder(x: KerasTensor, image_shape: ImageShape, make: LayerMaker) -> KerasTensor:
     """Transposed 4x4 convolutions with stride 2, batch norm and ReLU.
 
     4x4 where the paper has 5x5: a kernel that the stride divides leaves no checkerboard (Odena et
@@ -58,7 +55,7 @@ def decoder(
     return crop_to(make.conv_transpose(image_shape[-1], 4, init="normal")(x), sizes[0])
 
 
-def features(x: keras.KerasTensor, make: LayerMaker) -> keras.KerasTensor:
+def features(x: KerasTensor, make: LayerMaker) -> KerasTensor:
     """4x4 convolutions with stride 2, a norm in all but the first, LeakyReLU 0.2."""
     sizes = layer_sizes(x.shape[1])
     steps = zip(layer_channels(sizes, make), pairwise(sizes), strict=True)

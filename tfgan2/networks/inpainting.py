@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import KerasTensor, layers, ops
 
-from tfgan2.networks.layers import LayerMaker, output
+from tfgan2.networks.layers import AnyShape, ImageShape, LayerMaker, output
 
 DILATIONS = (2, 4, 8, 16)
 
 
-def generator(input_shape: tuple[int | None, int | None, int], make: LayerMaker) -> keras.Model:
+def generator(input_shape: AnyShape, make: LayerMaker) -> keras.Model:
     """Convolutions at half and a quarter of the size, dilated ones in the middle.
 
     Args:
@@ -27,13 +27,11 @@ def generator(input_shape: tuple[int | None, int | None, int], make: LayerMaker)
     mask = keras.Input((*input_shape[:2], 1), name="mask")
     base, bias = make.channels, make.norm == "none"
 
-    def conv(
-        x: keras.KerasTensor, filters: int, size: int = 3, **settings: Any
-    ) -> keras.KerasTensor:
+    def conv(x: KerasTensor, filters: int, size: int = 3, **settings: Any) -> KerasTensor:
         x = make.conv(filters, size, use_bias=bias, **settings)(x)
         return layers.ReLU()(make.normalize(x))
 
-    def upsample(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
+    def upsample(x: KerasTensor, filters: int) -> KerasTensor:
         return layers.ReLU()(make.normalize(make.conv_transpose(filters, 4, use_bias=bias)(x)))
 
     hidden = mask > 0.5
@@ -52,9 +50,7 @@ def generator(input_shape: tuple[int | None, int | None, int], make: LayerMaker)
     return keras.Model([image, mask], filled, name="generator")
 
 
-def discriminator(
-    image_shape: tuple[int, int, int], local_size: int, make: LayerMaker
-) -> keras.Model:
+def discriminator(image_shape: ImageShape, local_size: int, make: LayerMaker) -> keras.Model:
     """One branch for the whole image, one for the surroundings of the hole.
 
     Args:
@@ -69,7 +65,7 @@ def discriminator(
     image = keras.Input(image_shape, name="image")
     local = keras.Input((local_size, local_size, image_shape[-1]), name="local")
 
-    def features(x: keras.KerasTensor) -> keras.KerasTensor:
+    def features(x: KerasTensor) -> KerasTensor:
         filters, first = make.channels, True
         while x.shape[1] > 4:
             x = make.conv(filters, 5, 2, init="normal", use_bias=first)(x)

@@ -6,9 +6,14 @@ from itertools import count
 from typing import Any
 
 import keras
-from keras import layers
+from keras import KerasTensor, layers
 
 from tfgan2.nn.layers import Dropout, SpectralNormalization
+
+ImageShape = tuple[int, int, int]
+"""Height, width and channels."""
+AnyShape = tuple[int | None, int | None, int]
+"""The same; None for any height or width."""
 
 
 class LayerMaker:
@@ -74,7 +79,7 @@ class LayerMaker:
     def _spectral(self, layer: layers.Layer) -> layers.Layer:
         return SpectralNormalization(layer, name=f"{layer.name}_sn") if self.spectral else layer
 
-    def normalize(self, x: keras.KerasTensor, norm: str | None = None) -> keras.KerasTensor:
+    def normalize(self, x: KerasTensor, norm: str | None = None) -> KerasTensor:
         """Normalizes; "layer" is over all features of a sample, "instance" over each channel."""
         norm = norm or self.norm
         if norm == "batch":
@@ -85,7 +90,7 @@ class LayerMaker:
             return layers.GroupNormalization(groups=-1, epsilon=1e-5)(x)
         return x
 
-    def dropout(self, x: keras.KerasTensor) -> keras.KerasTensor:
+    def dropout(self, x: KerasTensor) -> KerasTensor:
         return Dropout(self.rate, seed=self.seed())(x) if self.rate else x
 
     def seed_power_iterations(self, model: keras.Model) -> None:
@@ -96,7 +101,7 @@ class LayerMaker:
                 start.assign(self.normal(1.0)(start.shape, start.dtype))
 
 
-def output(x: keras.KerasTensor, activation: str = "tanh", name: str = "image") -> Any:
+def output(x: KerasTensor, activation: str = "tanh", name: str = "image") -> Any:
     """Ends a network: an activation in float32, with the name of the output."""
     return layers.Activation(activation, dtype="float32", name=name)(x)
 
@@ -112,7 +117,7 @@ def sizes_down(size: int, smallest: int) -> list[int]:
     return sizes
 
 
-def crop_to(x: keras.KerasTensor, size: int) -> keras.KerasTensor:
+def crop_to(x: KerasTensor, size: int) -> KerasTensor:
     """Drops the last rows and columns."""
     excess = x.shape[1] - size
     return layers.Cropping2D(((0, excess), (0, excess)))(x) if excess else x

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-from keras import layers
+from keras import KerasTensor, layers
 
 from tfgan2.images import is_points
 from tfgan2.networks import ARCHITECTURES
-from tfgan2.networks.layers import LayerMaker, output
+from tfgan2.networks.layers import ImageShape, LayerMaker, output
 
 LABEL_EMBEDDING = 50
 
 
 def generator(
     network: str,
-    image_shape: tuple[int, int, int],
+    image_shape: ImageShape,
     latent_dim: int,
     make: LayerMaker,
     *,
@@ -51,7 +51,7 @@ def generator(
 
 def discriminator(
     network: str,
-    image_shape: tuple[int, int, int],
+    image_shape: ImageShape,
     make: LayerMaker,
     *,
     num_labels: int = 0,
@@ -98,11 +98,11 @@ def discriminator(
 
 def _with_label(
     network: str,
-    image: keras.KerasTensor,
-    label: keras.KerasTensor,
+    image: KerasTensor,
+    label: KerasTensor,
     num_labels: int,
     make: LayerMaker,
-) -> keras.KerasTensor:
+) -> KerasTensor:
     """Adds a label to images: as features for "mlp", as channels for the others."""
     _, height, width, _ = image.shape
     size = LABEL_EMBEDDING if network == "mlp" else height * width

@@ -5,14 +5,14 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from tfgan2.networks.layers import LayerMaker
+from tfgan2.networks.layers import ImageShape, LayerMaker
 
 HALVINGS = {16: 1, 34: 2, 70: 3}
 """Edge of the patches -> number of convolutions that halve the size."""
 
 
 def discriminator(
-    image_shape: tuple[int, int, int],
+    image_shape: ImageShape,
     patch: int,
     make: LayerMaker,
     *,

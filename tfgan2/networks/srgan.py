@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import keras
-from keras import layers, ops
+from keras import KerasTensor, layers, ops
 
-from tfgan2.networks.layers import LayerMaker, output
+from tfgan2.networks.layers import AnyShape, ImageShape, LayerMaker, output
 
 
-def generator(
-    input_shape: tuple[int | None, int | None, int], scale: int, blocks: int, make: LayerMaker
-) -> keras.Model:
+def generator(input_shape: AnyShape, scale: int, blocks: int, make: LayerMaker) -> keras.Model:
     """Residual blocks at the small size, then a pixel shuffle for each doubling.
 
     Args:
@@ -24,10 +22,10 @@ def generator(
     """
     image = keras.Input(input_shape, name="input")
 
-    def conv(x: keras.KerasTensor) -> keras.KerasTensor:
+    def conv(x: KerasTensor) -> KerasTensor:
         return make.conv(make.channels, 3)(x)
 
-    def prelu(x: keras.KerasTensor) -> keras.KerasTensor:
+    def prelu(x: KerasTensor) -> KerasTensor:
         return layers.PReLU(shared_axes=[1, 2])(x)
 
     start = x = prelu(make.conv(make.channels, 9)(image))
@@ -40,7 +38,7 @@ def generator(
     return keras.Model(image, output(make.conv(input_shape[-1], 9)(x)), name="generator")
 
 
-def discriminator(image_shape: tuple[int, int, int], make: LayerMaker) -> keras.Model:
+def discriminator(image_shape: ImageShape, make: LayerMaker) -> keras.Model:
     """3x3 convolutions, every second one of stride 2, four such pairs, and a hidden layer.
 
     Args:

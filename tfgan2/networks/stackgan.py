@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import keras
-from keras import layers, ops
+from keras import KerasTensor, layers, ops
 
-from tfgan2.networks.layers import LayerMaker, output
+from tfgan2.networks.layers import ImageShape, LayerMaker, output
 from tfgan2.nn.layers import AppendVector
 
 SMALLEST = 4
@@ -36,7 +36,7 @@ def text_encoder(words: int, length: int, dim: int, make: LayerMaker) -> keras.M
     return keras.Model(indices, output(x, "linear", "text"), name="text_encoder")
 
 
-def image_encoder(image_shape: tuple[int, int, int], dim: int, make: LayerMaker) -> keras.Model:
+def image_encoder(image_shape: ImageShape, dim: int, make: LayerMaker) -> keras.Model:
     """The text encoder's counterpart: an image to a vector, float32, shape (dim,)."""
     image = keras.Input(image_shape, name="image")
     x = layers.Flatten()(_down(image, make))
@@ -52,9 +52,7 @@ def conditioning(text_dim: int, dim: int, make: LayerMaker, name: str) -> keras.
     return keras.Model(text, [x[:, :dim], x[:, dim:]], name=name)
 
 
-def stage_one(
-    image_shape: tuple[int, int, int], latent_dim: int, dim: int, make: LayerMaker
-) -> keras.Model:
+def stage_one(image_shape: ImageShape, latent_dim: int, dim: int, make: LayerMaker) -> keras.Model:
     """Latents and a condition to a small image.
 
     Args:
@@ -77,8 +75,8 @@ def stage_one(
 
 
 def stage_two(
-    small_shape: tuple[int, int, int],
-    image_shape: tuple[int, int, int],
+    small_shape: ImageShape,
+    image_shape: ImageShape,
     dim: int,
     blocks: int,
     make: LayerMaker,
@@ -113,7 +111,7 @@ def stage_two(
 
 
 def discriminator(
-    image_shape: tuple[int, int, int], text_dim: int, make: LayerMaker, name: str
+    image_shape: ImageShape, text_dim: int, make: LayerMaker, name: str
 ) -> keras.Model:
     """An image and a sentence to a logit, float32, shape (1,): real and of this sentence.
 
@@ -135,13 +133,13 @@ def discriminator(
     return keras.Model([image, text], logits, name=name)
 
 
-def _mean_over_words(features: keras.KerasTensor, words: keras.KerasTensor) -> keras.KerasTensor:
+def _mean_over_words(features: KerasTensor, words: KerasTensor) -> KerasTensor:
     """The mean of the features over the words that are not padding."""
     mask = ops.cast(ops.expand_dims(words > 0, -1), features.dtype)
     return ops.sum(features * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1.0)
 
 
-def _down(x: keras.KerasTensor, make: LayerMaker) -> keras.KerasTensor:
+def _down(x: KerasTensor, make: LayerMaker) -> KerasTensor:
     """Halves the size down to 4x4."""
     level = 0
     while x.shape[1] > SMALLEST:
@@ -152,14 +150,14 @@ def _down(x: keras.KerasTensor, make: LayerMaker) -> keras.KerasTensor:
     return x
 
 
-def _conv(x: keras.KerasTensor, filters: int, make: LayerMaker) -> keras.KerasTensor:
+def _conv(x: KerasTensor, filters: int, make: LayerMaker) -> KerasTensor:
     x = make.conv(filters, 3, init="normal", use_bias=False)(x)
     return layers.ReLU()(make.normalize(x, "batch"))
 
 
-def _up(x: keras.KerasTensor, filters: int, make: LayerMaker) -> keras.KerasTensor:
+def _up(x: KerasTensor, filters: int, make: LayerMaker) -> KerasTensor:
     return _conv(layers.UpSampling2D(2)(x), filters, make)
 
 
-def _image(x: keras.KerasTensor, channels: int, make: LayerMaker) -> keras.KerasTensor:
+def _image(x: KerasTensor, channels: int, make: LayerMaker) -> KerasTensor:
     return output(make.conv(channels, 3, init="normal")(x))

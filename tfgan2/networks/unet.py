@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from tfgan2.errors import UserError
-from tfgan2.networks.layers import LayerMaker, output
+from tfgan2.networks.layers import AnyShape, LayerMaker, output
 
 MAX_DEPTH = 8
 DROPOUT_LAYERS = 3
@@ -27,9 +27,7 @@ def depth_for(size: int) -> int:
     return depth
 
 
-def generator(
-    input_shape: tuple[int | None, int | None, int], channels: int, depth: int, make: LayerMaker
-) -> keras.Model:
+def generator(input_shape: AnyShape, channels: int, depth: int, make: LayerMaker) -> keras.Model:
     """An encoder of 4x4 convolutions of stride 2, a decoder, and skips from each size to its own.
 
     Args:
