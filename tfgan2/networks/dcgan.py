@@ -47,11 +47,10 @@ def decoder(x: KerasTensor, image_shape: ImageShape, make: LayerMaker) -> KerasT
     x = layers.ReLU()(make.normalize(x, "batch"))
     for size, filters in zip(sizes[-2:0:-1], channels[-2::-1], strict=True):
         if x.shape[1] == size:
-            x = make.conv(filters, 3, init="normal", use_bias=False)(x)
+            x = make.block(x, filters, 3, norm="batch")
         else:
             x = make.conv_transpose(filters, 4, init="normal", use_bias=False)(x)
-            x = crop_to(x, size)
-        x = layers.ReLU()(make.normalize(x, "batch"))
+            x = layers.ReLU()(make.normalize(crop_to(x, size), "batch"))
     return crop_to(make.conv_transpose(image_shape[-1], 4, init="normal")(x), sizes[0])
 
 
@@ -62,6 +61,5 @@ def features(x: KerasTensor, make: LayerMaker) -> KerasTensor:
     for level, (filters, (size, smaller)) in enumerate(steps):
         kernel, stride = (3, 1) if size == smaller else (4, 2)
         norm = make.norm if level else "none"
-        x = make.conv(filters, kernel, stride, init="normal", use_bias=norm == "none")(x)
-        x = layers.LeakyReLU(0.2)(make.normalize(x, norm))
+        x = make.block(x, filters, kernel, stride, norm=norm, leaky=True)
     return make.dropout(layers.Flatten()(x))

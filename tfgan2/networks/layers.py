@@ -90,6 +90,26 @@ class LayerMaker:
             return layers.GroupNormalization(groups=-1, epsilon=1e-5)(x)
         return x
 
+    def block(
+        self,
+        x: KerasTensor,
+        filters: int,
+        size: int,
+        stride: int = 1,
+        *,
+        norm: str | None = None,
+        leaky: bool = False,
+        transposed: bool = False,
+        init: str = "normal",
+        **settings: Any,
+    ) -> KerasTensor:
+        """A convolution, without a bias where a norm follows, and ReLU or LeakyReLU 0.2."""
+        norm = norm or self.norm
+        conv = self.conv_transpose if transposed else self.conv
+        x = conv(filters, size, stride, init=init, use_bias=norm == "none", **settings)(x)
+        y = self.normalize(x, norm)
+        return layers.LeakyReLU(0.2)(y) if leaky else layers.ReLU()(y)
+
     def dropout(self, x: KerasTensor) -> KerasTensor:
         return Dropout(self.rate, seed=self.seed())(x) if self.rate else x
 

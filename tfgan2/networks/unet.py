@@ -30,15 +30,11 @@ def depth_for(size: int) -> int:
 def generator(input_shape: AnyShape, channels: int, depth: int, make: LayerMaker) -> keras.Model:
     """An encoder of 4x4 convolutions of stride 2, a decoder, and skips from each size to its own.
 
-    Args:
-        input_shape: (height, width, channels), multiples of 2^depth; None for any.
-        channels: channels of the generated images.
-        depth: number of halvings.
-        make: makes the layers; the base channels double from layer to layer. The first and the
-            innermost layer have no norm: normalizing a single pixel would leave nothing of it.
+    Heights and widths are multiples of 2^depth. The base channels double from layer to layer. The
+    first and the innermost layer have no norm: normalizing a single pixel would leave nothing.
 
     Returns:
-        A functional model from "input" to "image", float32, in [-1, 1].
+        A model from "input" to "image", float32, in [-1, 1].
     """
     image = x = keras.Input(input_shape, name="input")
     bias = make.norm == "none"
