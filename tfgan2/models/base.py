@@ -24,6 +24,11 @@ Examples = tuple[np.ndarray, ...]
 """Real samples: the parts of a batch of the dataset."""
 
 
+def images_of(batch: Batch) -> tf.Tensor:
+    """The images of a batch: the batch itself, or its first part."""
+    return batch[0] if isinstance(batch, tuple | list) else batch
+
+
 @dataclass(frozen=True)
 class View:
     """Images that show what a model has learned.

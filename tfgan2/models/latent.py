@@ -144,35 +144,34 @@ class LatentGAN(AdversarialModel, LatentModel):
         )
 
     def build_networks(self) -> None:
-        self.packing = Packing(self.config)
-        self.generator = self.build_generator()
-        self.discriminator = self.build_discriminator(**self.discriminator_settings())
+        config = self.config
+        self.packing = Packing(config)
+        architecture, shape = ARCHITECTURES[config.network], config.image_shape
+        settings = {"norm": architecture.norm, "spectral": False, **self.discriminator_settings()}
+        of_layers = {key: settings.pop(key) for key in ("norm", "spectral")}
+        self.generator = generator(
+            config.network,
+            shape,
+            config.latent_dim,
+            self.layer_maker(0),
+            num_labels=self.num_labels,
+        )
+        self.discriminator = discriminator(
+            config.network,
+            shape,
+            self.layer_maker(1, dropout=config.dropout, **of_layers),
+            packing=self.packing.count,
+            **settings,
+        )
 
     def discriminator_settings(self) -> dict[str, Any]:
-        """The arguments of `build_discriminator` that the flavour needs."""
-        return {}
+        """What the flavour's discriminator needs.
 
-    def build_generator(self) -> tf.keras.Model:
-        config = self.config
-        shape, make = config.image_shape, self.layer_maker(0)
-        dim, labels = config.latent_dim, self.num_labels
-        return generator(config.network, shape, dim, make, num_labels=labels)
-
-    def build_discriminator(
-        self, *, norm: str | None = None, spectral: bool = False, **settings: Any
-    ) -> tf.keras.Model:
-        """Builds the discriminator.
-
-        Args:
-            norm: normalization; by default the architecture's.
-            spectral: hold all kernels to a spectral norm of 1.
-            **settings: `num_labels`, `heads` and `head_units` of `tfgan2.networks.pairs`.
+        Returns:
+            `norm`, by default the architecture's; `spectral`: whether all kernels have a spectral
+            norm of 1; `num_labels`, `heads` and `head_units` of `tfgan2.networks.pairs`.
         """
-        config = self.config
-        norm = norm or ARCHITECTURES[config.network].norm
-        make = self.layer_maker(1, norm=norm, spectral=spectral, dropout=config.dropout)
-        packing = self.packing.count
-        return discriminator(config.network, config.image_shape, make, packing=packing, **settings)
+        return {}
 
     def check_batch_size(self, batch_size: int, replicas: int = 1) -> None:
         divisor = self.packing.count * replicas
@@ -189,12 +188,12 @@ class LatentGAN(AdversarialModel, LatentModel):
         Raises:
             UserError: the flavour needs labels, and the batch has none.
         """
-        parts = tuple(batch) if isinstance(batch, tuple | list) else (batch,)
+        samples = super().real_samples(batch)
         if not self.labels_are_classes:
-            return Samples(parts[0])
-        if len(parts) < 2:
+            return samples
+        if not isinstance(batch, tuple | list) or len(batch) < 2:
             raise UserError(f"{type(self).__name__} needs images with labels")
-        return Samples(parts[0], tf.cast(parts[1], tf.int32))
+        return samples._replace(labels=tf.cast(batch[1], tf.int32))
 
     def fake_labels(self, real: Samples, count: int, stream: str) -> tf.Tensor | None:
         """Labels to generate with: those of the real samples, int32, shape (count,)."""

@@ -111,12 +111,6 @@ class ImageInput(Norm, MaxChannels, ModelConfig):
         self.default("input_channels", channels)
 
 
-class LookaheadConfig(Hyperparameters):
-    lookahead: int = option(
-        0, "lookahead period in steps, 0 disables it (Chavdarova 2021)", at_least=0
-    )
-
-
 class Adam(Hyperparameters):
     beta_1: float = option(0.5, "decay of Adam's first moment", at_least=0, at_most=1)
 

@@ -11,7 +11,7 @@ from keras import layers
 
 from tfgan2.hyperparameters import option
 from tfgan2.images import is_points
-from tfgan2.models.base import Batch, Metrics, Objective, View
+from tfgan2.models.base import Batch, Metrics, Objective, View, images_of
 from tfgan2.models.latent import LatentModel
 from tfgan2.models.options import NetworkChoice, OptimizerChoice
 from tfgan2.networks import ARCHITECTURES
@@ -54,8 +54,25 @@ class VAE(LatentModel):
     views_need_reals = True
 
     def build_networks(self) -> None:
-        self.generator = self._generator()
-        self.encoder = self._encoder()
+        architecture = ARCHITECTURES[self.config.network]
+        z = keras.Input((self.latent_dim,), name="z")
+        x = architecture.load().decoder(z, self.image_shape, self.layer_maker(0))
+        logits = x = output(x, "linear", "logits")
+        if self.config.likelihood == "bernoulli":
+            # tanh(l / 2) is 2 sigmoid(l) - 1: the mean in the range of images.
+            x = layers.Rescaling(0.5, dtype="float32")(logits)
+        image = output(x, "linear" if is_points(self.image_shape) else "tanh")
+        self.decoder = keras.Model(z, {"logits": logits, "image": image}, name="decoder")
+        self.generator = keras.Model(z, image, name="generator")
+
+        image = keras.Input(self.image_shape, name="image")
+        make = self.layer_maker(1, norm=architecture.norm)
+        x = architecture.load().features(image, make)
+        outputs = {
+            name: make.dense(self.latent_dim, init="normal", dtype="float32", name=name)(x)
+            for name in ("mean", "log_var")
+        }
+        self.encoder = keras.Model(image, outputs, name="encoder")
         if self.config.likelihood == "gaussian":
             # Starts below the variance of the data: from above it, training settles at first in
             # describing nothing.
@@ -65,29 +82,6 @@ class VAE(LatentModel):
                 initializer=keras.initializers.Constant(-2.0),
                 dtype="float32",
             )
-
-    def _generator(self) -> keras.Model:
-        z = keras.Input((self.latent_dim,), name="z")
-        architecture = ARCHITECTURES[self.config.network].load()
-        x = architecture.decoder(z, self.image_shape, self.layer_maker(0))
-        logits = x = output(x, "linear", "logits")
-        if self.config.likelihood == "bernoulli":
-            # tanh(l / 2) is 2 sigmoid(l) - 1: the mean in the range of images.
-            x = layers.Rescaling(0.5, dtype="float32")(logits)
-        image = output(x, "linear" if is_points(self.image_shape) else "tanh")
-        self.decoder = keras.Model(z, {"logits": logits, "image": image}, name="decoder")
-        return keras.Model(z, image, name="generator")
-
-    def _encoder(self) -> keras.Model:
-        image = keras.Input(self.image_shape, name="image")
-        architecture = ARCHITECTURES[self.config.network]
-        make = self.layer_maker(1, norm=architecture.norm)
-        x = architecture.load().features(image, make)
-        outputs = {
-            name: make.dense(self.latent_dim, init="normal", dtype="float32", name=name)(x)
-            for name in ("mean", "log_var")
-        }
-        return keras.Model(image, outputs, name="encoder")
 
     def networks(self) -> dict[str, keras.Model]:
         return {"generator": self.generator, "encoder": self.encoder}
@@ -106,7 +100,7 @@ class VAE(LatentModel):
             Float32 scalars: "loss", and its terms "reconstruction_loss" and "kl_loss", in nats per
             image.
         """
-        images = batch[0] if isinstance(batch, tuple | list) else batch
+        images = images_of(batch)
 
         def objective(tape: tf.GradientTape) -> Objective:
             code = self.encoder(images, training=True)
