@@ -24,11 +24,11 @@ def values(item: Option) -> str:
     """The possible values of an option."""
     if item.choices is not None:
         return ", ".join(map(str, item.choices))
-    if item.type == "bool":
-        return "true, false"
+    kind = item.type.replace(" | None", "")
+    if kind not in ("int", "float"):
+        return "true, false" if kind == "bool" else kind
     low, high = item.at_least, item.at_most
-    bounds = "" if low is None else f" ≥ {low:g}" if high is None else f" {low:g} to {high:g}"
-    return item.type.replace(" | None", "") + bounds
+    return f"{kind} ≥ {low:g}" if high is None else f"{kind} {low:g} to {high:g}"
 
 
 def page() -> str:

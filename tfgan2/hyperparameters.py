@@ -38,7 +38,7 @@ class Option:
     Attributes:
         default: its value where none is given; None: `Config.resolve` computes it.
         help: one line: what the value does, and its unit.
-        at_least: smallest possible value.
+        at_least: smallest possible value of a number.
         at_most: largest possible value.
         choices: the possible values.
         from_data: computes the value from the facts of a dataset, see `ImageDataset.facts`; `--set`
@@ -50,7 +50,7 @@ class Option:
 
     default: Any = _REQUIRED
     help: str = ""
-    at_least: float | None = None
+    at_least: float = 0
     at_most: float | None = None
     choices: Collection[Any] | None = None
     from_data: Callable[[Mapping[str, Any]], Any] | None = None
@@ -94,8 +94,9 @@ class Option:
                 raise UserError(f"{self.name} must be one of {allowed}, not {value!r}")
             return
         low, high = self.at_least, self.at_most
-        if (low is not None and not value >= low) or (high is not None and not value <= high):
-            bounds = f"at least {low:g}" if high is None else f"from {low or 0:g} to {high:g}"
+        number = isinstance(value, numbers.Real)
+        if number and not (value >= low and (high is None or value <= high)):
+            bounds = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
             raise UserError(f"{self.name} must be {bounds}, not {value:g}")
 
     def parse(self, text: str) -> Any:
@@ -125,7 +126,7 @@ def option(
     default: Any = _INHERITED,
     help: str = _INHERITED,
     *,
-    at_least: float | None = _INHERITED,
+    at_least: float = _INHERITED,
     at_most: float | None = _INHERITED,
     choices: Collection[Any] | None = _INHERITED,
     **presets: Any,

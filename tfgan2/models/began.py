@@ -33,8 +33,8 @@ class BEGAN(LatentGAN):
 
     class Config(LatentGAN.Config):
         latent_dim: int = option(64, "number of latents, U(-1, 1), and of the autoencoder's codes")
-        gamma: float = option(1.0, "target ratio of L(G(z)) to L(x)", at_least=0, at_most=1)
-        lambda_k: float = option(0.01, "step size of k", at_least=0)
+        gamma: float = option(1.0, "target ratio of L(G(z)) to L(x)", at_most=1)
+        lambda_k: float = option(0.01, "step size of k")
 
     gan_loss = WASSERSTEIN  # of the errors L, where only their means count
     latent_distribution = "uniform"

@@ -33,18 +33,12 @@ class CycleGAN(TranslationModel):
     """
 
     class Config(ImageInput, LearningRate, Adam):
-        cycle_weight: float = option(10.0, "weight of the cycle loss", at_least=0)
+        cycle_weight: float = option(10.0, "weight of the cycle loss")
         identity_weight: float = option(
-            0.5,
-            "weight of the identity loss, as a fraction of cycle_weight; 0 if channels differ",
-            at_least=0,
+            0.5, "identity loss's weight over cycle_weight; 0 if channels differ"
         )
-        pool_size: int = option(
-            50, "earlier fakes to show to the discriminators; 0 disables it", at_least=0
-        )
-        blocks: int = option(
-            0, "residual blocks of the generators; 0: 9 from 256 pixels on, else 6", at_least=0
-        )
+        pool_size: int = option(50, "earlier fakes that the discriminators see; 0: none")
+        blocks: int = option(0, "residual blocks; 0: 9 from 256 pixels on, else 6")
         decay: bool = option(True, "let the learning rate fall to zero in the second half")
 
         def resolve(self) -> None:

@@ -48,25 +48,17 @@ class AdversarialModel(GenerativeModel):
         discriminator_optimizer: str = option(
             "adam", "the discriminator's optimizer", choices=OPTIMIZERS
         )
-        generator_learning_rate: float = option(2e-4, "the generator's learning rate", at_least=0)
-        discriminator_learning_rate: float = option(
-            2e-4, "the discriminator's learning rate", at_least=0
-        )
-        beta_2: float = option(0.999, "decay of Adam's second moment", at_least=0, at_most=1)
-        clipvalue: float = option(
-            0.0, "clip gradients to [-clipvalue, clipvalue]; 0 disables it", at_least=0
-        )
-        lookahead: int = option(
-            0, "lookahead period in steps, 0 disables it (Chavdarova 2021)", at_least=0
-        )
+        generator_learning_rate: float = option(2e-4, "the generator's learning rate")
+        discriminator_learning_rate: float = option(2e-4, "the discriminator's learning rate")
+        beta_2: float = option(0.999, "decay of Adam's second moment", at_most=1)
+        clipvalue: float = option(0.0, "clip gradients to [-clipvalue, clipvalue]; 0: never")
+        lookahead: int = option(0, "lookahead period in steps; 0: none (Chavdarova 2021)")
         d_steps: int = option(
-            1, "discriminator updates per generator update, each on fresh samples", at_least=1
+            1, "discriminator updates per step, each on fresh samples", at_least=1
         )
         ema_decay: float = option(
             0.999,
-            "decay of the moving average of the generator's weights, for samples and exports; 0 "
-            "disables it",
-            at_least=0,
+            "decay of the averaged generator's weights, for samples and exports; 0: no average",
             at_most=1,
         )
 

@@ -23,9 +23,7 @@ class GAN(LatentGAN):
     class Config(LabelSmoothing.Config, LatentGAN.Config):
         network: str = "mlp"
         dropout: float = option(
-            None,
-            "fraction of the discriminator's features to drop, after each layer of mlp; none: 0.3, "
-            "for points 0",
+            None, "fraction of the discriminator's features to drop; none: 0.3, for points 0"
         )
         loss: str = option(
             "non_saturating",

@@ -38,12 +38,12 @@ class Inpainting(TranslationGAN):
             choices=("centre", "box", "free-form"),
         )
         mask_size: float = option(
-            0.5, "edge of the hidden part, as a fraction of the image's", at_least=0.1, at_most=0.9
+            0.5, "edge of the hole over that of the image", at_least=0.1, at_most=0.9
         )
         reconstruction: str = option(
-            "l2", "reconstruction loss; the papers have l2", choices=("l1", "l2")
+            "l2", "reconstruction loss; l2 in the papers", choices=("l1", "l2")
         )
-        reconstruction_weight: float = option(0.999, "weight of the reconstruction", at_least=0)
+        reconstruction_weight: float = option(0.999, "weight of the reconstruction")
         adversarial_weight: float = 0.001
 
         def resolve(self) -> None:

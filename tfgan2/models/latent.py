@@ -137,9 +137,7 @@ class LatentGAN(AdversarialModel, LatentModel):
     class Config(NetworkChoice, Packing.Config, AdversarialModel.Config, LatentModel.Config):
         dropout: float = option(
             0.0,
-            "fraction of the discriminator's features to drop, before its last layer; in mlp after "
-            "each layer",
-            at_least=0,
+            "fraction of features to drop before D's last layer; after each layer of mlp",
             at_most=0.99,
         )
 

@@ -14,11 +14,9 @@ NORMS = ("none", "batch", "layer", "instance")
 
 class ModelConfig(Hyperparameters):
     image_shape: tuple[int, int, int] = data_option(
-        "height, width and channels of the images", lambda facts: facts["image_shape"]
+        "height, width, channels", lambda facts: facts["image_shape"]
     )
-    seed: int = option(
-        0, "seed of the initial weights and of all noise", at_least=0, at_most=2**31 - 1
-    )
+    seed: int = option(0, "seed of weights and noise", at_most=2**31 - 1)
 
     def resolve(self) -> None:
         shape = tuple(int(size) for size in self.image_shape)
@@ -30,9 +28,7 @@ class ModelConfig(Hyperparameters):
 
 
 class Channels(Hyperparameters):
-    base_channels: int = option(
-        64, "channels of the layers nearest to the image; inner layers have more", at_least=1
-    )
+    base_channels: int = option(64, "channels of the layers nearest to the image", at_least=1)
 
 
 class MaxChannels(Channels):
@@ -63,7 +59,7 @@ class GeneratorNorm(Norm):
 
 
 class GradientPenalty(Hyperparameters):
-    penalty_weight: float = option(10.0, "weight of the gradient penalty", at_least=0)
+    penalty_weight: float = option(10.0, "weight of the gradient penalty")
 
 
 class Blocks(Hyperparameters):
@@ -112,11 +108,11 @@ class ImageInput(Norm, MaxChannels, ModelConfig):
 
 
 class Adam(Hyperparameters):
-    beta_1: float = option(0.5, "decay of Adam's first moment", at_least=0, at_most=1)
+    beta_1: float = option(0.5, "decay of Adam's first moment", at_most=1)
 
 
 class LearningRate(Hyperparameters):
-    learning_rate: float = option(2e-4, "learning rate of all optimizers", at_least=0)
+    learning_rate: float = option(2e-4, "learning rate of all optimizers")
 
 
 class OptimizerChoice(LearningRate):

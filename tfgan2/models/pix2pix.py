@@ -28,10 +28,8 @@ class Pix2Pix(TranslationGAN):
     """
 
     class Config(ImageInput, TranslationGAN.Config):
-        l1_weight: float = option(100.0, "weight of the mean absolute error", at_least=0)
-        dropout: float = option(
-            0.5, "fraction of features to drop in three layers of G", at_least=0, at_most=0.99
-        )
+        l1_weight: float = option(100.0, "weight of the mean absolute error")
+        dropout: float = option(0.5, "fraction to drop in three layers of G", at_most=0.99)
         ema_decay: float = 0.0
 
     data_kind = "pairs"

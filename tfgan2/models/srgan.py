@@ -43,16 +43,12 @@ class SRGAN(TranslationGAN):
         scale: int = option(4, "how many times as large the outputs are", choices=(2, 4))
         content: str = option(
             "pixels",
-            "content loss; vgg needs RGB images of 32 pixels or more, and downloads weights once",
+            "content loss; vgg needs RGB of 32 pixels or more, and a download",
             choices=("pixels", "vgg"),
         )
-        content_weight: float = option(
-            1.0, "weight of the content loss in the second phase", at_least=0
-        )
+        content_weight: float = option(1.0, "content loss's weight in the second phase")
         adversarial_weight: float = 1e-3
-        pretrain_steps: int | None = option(
-            None, "steps with the content loss alone; none: half of the planned steps", at_least=0
-        )
+        pretrain_steps: int | None = option(None, "steps of the first phase; none: half of all")
         blocks: int = 16
         generator_learning_rate: float = 1e-4
         discriminator_learning_rate: float = 1e-4

@@ -50,19 +50,13 @@ class StackGAN(LatentModel):
         text_dim: int = option(128, "length of a sentence's embedding", at_least=1)
         condition_dim: int = option(128, "length of a sentence's condition", at_least=1)
         refinement: int = option(
-            None,
-            "how many times as large stage two makes images; none: 4 from 128 pixels on, else 2",
-            choices=(2, 4),
+            None, "enlargement by stage two; none: 4 from 128 pixels on, else 2", choices=(2, 4)
         )
-        kl_weight: float = option(1.0, "weight of the KL term of both stages", at_least=0)
-        text_steps: int | None = option(
-            None, "steps of the text encoder; none: a tenth of the planned steps", at_least=0
-        )
-        stage_one_steps: int | None = option(
-            None, "steps of stage one; none: half of the remaining steps", at_least=0
-        )
+        kl_weight: float = option(1.0, "weight of the KL term of both stages")
+        text_steps: int | None = option(None, "steps of the text encoder; none: a tenth of all")
+        stage_one_steps: int | None = option(None, "steps of stage one; none: half of the rest")
         learning_rate: float = option(help="learning rate of both stages")
-        text_learning_rate: float = option(1e-3, "learning rate of the text encoder", at_least=0)
+        text_learning_rate: float = option(1e-3, "learning rate of the text encoder")
 
         def resolve(self) -> None:
             super().resolve()

@@ -54,9 +54,7 @@ class TranslationGAN(AdversarialModel, TranslationModel):
     """
 
     class Config(AdversarialModel.Config):
-        adversarial_weight: float = option(
-            1.0, "weight of the generator's adversarial loss; 0 leaves the content", at_least=0
-        )
+        adversarial_weight: float = option(1.0, "weight of G's adversarial loss; 0: content alone")
 
     gan_loss = losses.NON_SATURATING
 

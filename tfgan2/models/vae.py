@@ -42,7 +42,7 @@ class VAE(LatentModel):
             "likelihood of the pixels; points always have gaussian",
             choices=("bernoulli", "gaussian"),
         )
-        beta: float = option(1.0, "weight of the KL term", at_least=0)
+        beta: float = option(1.0, "weight of the KL term")
         network: str = "mlp"
         learning_rate: float = 1e-3
 
