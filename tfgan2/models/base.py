@@ -123,14 +123,11 @@ class GenerativeModel(keras.Model):
             index: index of the network, below `network_count`: each has seeds of its own.
             **settings: those of `LayerMaker` besides the channels.
         """
-        seed = self.network_count * self.config.seed + index
         options = dict(self.config)
-        return LayerMaker(
-            seed,
-            options["base_channels"],
-            max_channels=options.get("max_channels", 512),
-            **settings,
-        )
+        if "max_channels" in options:
+            settings["max_channels"] = options["max_channels"]
+        seed = self.network_count * options["seed"] + index
+        return LayerMaker(seed, options["base_channels"], **settings)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -138,10 +135,7 @@ class GenerativeModel(keras.Model):
 
     @classmethod
     def data_hyperparameters(cls, facts: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the hyperparameters that the dataset decides.
-
-        Args:
-            facts: see `ImageDataset.facts`.
+        """The hyperparameters that the dataset decides, from `ImageDataset.facts`.
 
         Raises:
             UserError: the model cannot train on such data.
@@ -188,11 +182,7 @@ class GenerativeModel(keras.Model):
     # --- sampling and export ---------------------------------------------------------------------
 
     def label_names(self, class_names: Sequence[str]) -> list[str]:
-        """The names of the generator's labels; empty for a generator without labels.
-
-        Args:
-            class_names: class names of the dataset.
-        """
+        """Names of the generator's labels, if it has any, from the dataset's class names."""
         return []
 
     def exports(self) -> dict[str, ExportSpec]:
@@ -226,13 +216,7 @@ class GenerativeModel(keras.Model):
     def run_generator(
         generator: keras.Model, inputs: Mapping[str, np.ndarray], *, batch_size: int = 64
     ) -> np.ndarray:
-        """The images of a generator in inference mode, float32, shape (N, H, W, C).
-
-        Args:
-            generator: the generator.
-            inputs: an array for each of its inputs, by name.
-            batch_size: images per call.
-        """
+        """Images from arrays by the names of the inputs, float32, shape (N, H, W, C)."""
         arrays = [inputs[item.name] for item in generator.inputs]
         images = []
         for start in range(0, len(arrays[0]), batch_size):
@@ -244,8 +228,8 @@ class GenerativeModel(keras.Model):
     # --- state -----------------------------------------------------------------------------------
 
     def networks(self) -> dict[str, keras.Model]:
-        """All networks by name."""
-        return {"generator": self.generator}
+        """All networks by name: by default those that are trained."""
+        return {network.name: network for group in self.trained_by().values() for network in group}
 
     def weights_by_name(self) -> dict[str, keras.Variable]:
         """All variables of the model itself: weights, averages, batch statistics, counters, seeds.

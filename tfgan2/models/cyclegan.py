@@ -88,29 +88,15 @@ class CycleGAN(TranslationModel):
         shape = (height, width, inputs)
         return networks.generator(shape, outputs, self.config.blocks, make, name)
 
-    def networks(self) -> dict[str, keras.Model]:
-        return {
-            A_TO_B: self.generator,
-            B_TO_A: self.back_generator,
-            "discriminator_a": self.discriminator_a,
-            "discriminator_b": self.discriminator_b,
-        }
-
     def exports(self) -> dict[str, ExportSpec]:
-        def spec(name: str, network: keras.Model, side: int) -> ExportSpec:
-            return ExportSpec(
-                network,
-                lambda height, width: with_weights(
-                    self._build_generator(name, height, width), network
-                ),
-                self.export_facts(),
-                lambda examples: {"input": examples[side]},
-            )
+        def spec(network: keras.Model, side: int) -> ExportSpec:
+            def resized(height: int | None, width: int | None) -> keras.Model:
+                return with_weights(self._build_generator(network.name, height, width), network)
 
-        return {
-            A_TO_B: spec(A_TO_B, self.generator, 0),
-            B_TO_A: spec(B_TO_A, self.back_generator, 1),
-        }
+            inputs = lambda examples: {"input": examples[side]}  # noqa: E731
+            return ExportSpec(network, resized, self.export_facts(), inputs)
+
+        return {A_TO_B: spec(self.generator, 0), B_TO_A: spec(self.back_generator, 1)}
 
     # --- optimizers ------------------------------------------------------------------------------
 
@@ -148,17 +134,18 @@ class CycleGAN(TranslationModel):
             fake_b = self.generator(a, training=True)
             fake_a = self.back_generator(b, training=True)
             fakes.extend((fake_a, fake_b))
+            cycle_a = losses.absolute_error(self.back_generator(fake_b, training=True), a)
+            cycle_b = losses.absolute_error(self.generator(fake_a, training=True), b)
             terms = {
                 "adversarial_loss": adversarial_loss(self.discriminator_b, fake_b)
                 + adversarial_loss(self.discriminator_a, fake_a),
-                "cycle_loss": losses.absolute_error(self.back_generator(fake_b, training=True), a)
-                + losses.absolute_error(self.generator(fake_a, training=True), b),
+                "cycle_loss": cycle_a + cycle_b,
             }
             loss = terms["adversarial_loss"] + config.cycle_weight * terms["cycle_loss"]
             if config.identity_weight:
-                terms["identity_loss"] = losses.absolute_error(
-                    self.generator(b, training=True), b
-                ) + losses.absolute_error(self.back_generator(a, training=True), a)
+                same_b = losses.absolute_error(self.generator(b, training=True), b)
+                same_a = losses.absolute_error(self.back_generator(a, training=True), a)
+                terms["identity_loss"] = same_b + same_a
                 loss += config.cycle_weight * config.identity_weight * terms["identity_loss"]
             return loss, terms
 

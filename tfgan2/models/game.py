@@ -83,9 +83,6 @@ class AdversarialModel(GenerativeModel):
             variables = [v for network in networks for v in network.trainable_variables]
             self.lookahead = Lookahead(variables, config.lookahead)
 
-    def networks(self) -> dict[str, keras.Model]:
-        return {"generator": self.generator, "discriminator": self.discriminator}
-
     def trained_by(self) -> dict[str, list[keras.Model]]:
         return {GENERATOR: [self.generator], DISCRIMINATOR: [self.discriminator]}
 
