@@ -73,10 +73,6 @@ class StackGAN(LatentModel):
     network_count = 10
     phase = STAGE_TWO
 
-    @property
-    def captions(self) -> tuple[str, ...]:
-        return self.config.captions
-
     def build_networks(self) -> None:
         config, shape = self.config, self.image_shape
         size, channels = shape[0] // config.refinement, shape[-1]
@@ -91,21 +87,15 @@ class StackGAN(LatentModel):
         self.image_encoder = networks.image_encoder(shape, config.text_dim, make(1))
         dims = (config.text_dim, config.condition_dim)
         self.conditions = [
-            networks.conditioning(*dims, make(2 + stage), f"condition_{stage + 1}")
-            for stage in (0, 1)
+            networks.conditioning(*dims, make(1 + stage), f"condition_{stage}") for stage in (1, 2)
         ]
         self.stages = [
             networks.stage_one(small_shape, config.latent_dim, config.condition_dim, make(4)),
             networks.stage_two(small_shape, shape, config.condition_dim, config.blocks, make(5)),
         ]
         self.discriminators = [
-            networks.discriminator(
-                stage_shape,
-                config.text_dim,
-                make(6 + stage),
-                f"discriminator_{stage + 1}",
-            )
-            for stage, stage_shape in enumerate((small_shape, shape))
+            networks.discriminator(each, config.text_dim, make(5 + stage), f"discriminator_{stage}")
+            for stage, each in ((1, small_shape), (2, shape))
         ]
         z = keras.Input((config.latent_dim,), name="z")
         text = keras.Input((config.text_dim,), name="text")
@@ -123,27 +113,25 @@ class StackGAN(LatentModel):
         }
 
     def exports(self) -> dict[str, ExportSpec]:
-        config = self.config
-        encoder = {"vocabulary": config.vocabulary, "caption_length": config.caption_length}
+        options = self.get_config()
 
         def texts(examples: Examples) -> dict[str, np.ndarray]:
             return {"text": self.text_encoder.predict(examples[1], verbose=0)}
 
+        def indices(examples: Examples) -> dict[str, np.ndarray]:
+            return {"words": examples[1]}
+
+        facts = {"captions": options["captions"]}
+        encoder_facts = {key: options[key] for key in ("vocabulary", "caption_length")}
         return {
-            "generator": ExportSpec(
-                self.generator, facts={"captions": config.captions}, inputs_of=texts
-            ),
-            "text_encoder": ExportSpec(
-                self.text_encoder, facts=encoder, inputs_of=lambda examples: {"words": examples[1]}
-            ),
+            "generator": ExportSpec(self.generator, facts=facts, inputs_of=texts),
+            "text_encoder": ExportSpec(self.text_encoder, facts=encoder_facts, inputs_of=indices),
         }
 
     # --- optimizers and phases -------------------------------------------------------------------
 
     def trained_by(self) -> dict[str, list[keras.Model]]:
-        trained: dict[str, list[keras.Model]] = {
-            TEXT_OPTIMIZER: [self.text_encoder, self.image_encoder]
-        }
+        trained = {TEXT_OPTIMIZER: [self.text_encoder, self.image_encoder]}
         for stage, (generator, discriminator) in enumerate(STAGE_OPTIMIZERS):
             trained[generator] = [self.conditions[stage], self.stages[stage]]
             trained[discriminator] = [self.discriminators[stage]]
@@ -188,12 +176,12 @@ class StackGAN(LatentModel):
         images, indices = batch
         if images.shape[0]:
             self.check_batch_size(images.shape[0] * replicas.count())
+        if self.phase == STAGE_ONE:
+            images = resized_by(images, self._down, self._down)
         if self.phase == TEXT:
             metrics = self._text_step(images, indices)
-        elif self.phase == STAGE_ONE:
-            metrics = self._stage_step(0, resized_by(images, self._down, self._down), indices)
         else:
-            metrics = self._stage_step(1, images, indices)
+            metrics = self._stage_step(int(self.phase == STAGE_TWO), images, indices)
         self.step.assign_add(1)
         return metrics
 
@@ -205,11 +193,9 @@ class StackGAN(LatentModel):
             texts, seen = replicas.gathered(texts), replicas.gathered(seen)
             similarity = tf.matmul(texts, seen, transpose_b=True) / TEMPERATURE
             own = tf.range(tf.shape(similarity)[0])
-            both = [
-                tf.nn.sparse_softmax_cross_entropy_with_logits(own, logits)
-                for logits in (similarity, tf.transpose(similarity))
-            ]
-            return 0.5 * (tf.reduce_mean(both[0]) + tf.reduce_mean(both[1])), {}
+            entropy = tf.nn.sparse_softmax_cross_entropy_with_logits
+            by_text = tf.reduce_mean(entropy(own, similarity))
+            return 0.5 * (by_text + tf.reduce_mean(entropy(own, tf.transpose(similarity)))), {}
 
         loss, _ = self.minimize(TEXT_OPTIMIZER, objective)
         return {"text_loss": loss}
@@ -244,10 +230,9 @@ class StackGAN(LatentModel):
         def objective(tape: tf.GradientTape) -> Objective:
             fake, kl = self._fake_images(stage, text)
             with tape.stop_recording():
-                detached = tf.stop_gradient(fake)
+                seen = (images, tf.stop_gradient(fake), text)
                 loss, scores = self.minimize(
-                    discriminator,
-                    lambda tape: self.discriminator_objective(network, images, detached, text),
+                    discriminator, lambda tape: self.discriminator_objective(network, *seen)
                 )
                 metrics.update({"discriminator_loss": loss, **scores})
             logits = network([fake, text], training=True)
@@ -288,7 +273,7 @@ class StackGAN(LatentModel):
 
     def preview_count(self, about: int = 64) -> int:
         """Number of samples in one preview: whole rows of captions."""
-        return max(1, round(about / len(self.captions))) * len(self.captions)
+        return max(1, round(about / len(self.config.captions))) * len(self.config.captions)
 
     def generate(
         self,
@@ -301,7 +286,7 @@ class StackGAN(LatentModel):
 
         Args:
             latents: shape (N, latent_dim); `draw_latents` draws some.
-            texts: N sentences; default: `captions` in turn.
+            texts: N sentences; default: the captions of `config` in turn.
             batch_size: images per call.
 
         Returns:
@@ -312,7 +297,7 @@ class StackGAN(LatentModel):
         """
         latents = self.checked_latents(latents)
         if texts is None:
-            texts = words.in_turn(self.captions, len(latents))
+            texts = words.in_turn(self.config.captions, len(latents))
         if len(texts) != len(latents):
             raise UserError(f"{len(latents)} latents need as many texts, not {len(texts)}")
         inputs = {"z": latents, "text": self.encode([str(text) for text in texts])}
@@ -321,11 +306,9 @@ class StackGAN(LatentModel):
     def previews(self, examples: Examples, *, about: int = 64, seed: int = 0) -> dict[str, View]:
         """Samples of the captions, one column each, and the small images of stage one."""
         latents = self.draw_latents(self.preview_count(about), seed=seed)
-        texts = words.in_turn(self.captions, len(latents))
-        columns = len(self.captions)
+        texts = words.in_turn(self.config.captions, len(latents))
+        columns = len(self.config.captions)
         mean = self.conditions[0](self.encode(texts), training=False)[0].numpy()
         small = self.run_generator(self.stages[0], {"z": latents, "condition": mean})
-        return {
-            "": View(self.generate(latents, texts), columns),
-            "stage-one": View(small, columns),
-        }
+        large = self.generate(latents, texts)
+        return {"": View(large, columns), "stage-one": View(small, columns)}
