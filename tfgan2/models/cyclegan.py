@@ -12,7 +12,7 @@ from tfgan2.images import side_by_side
 from tfgan2.models.base import Batch, Examples, Metrics, Objective, View
 from tfgan2.models.game import DISCRIMINATOR, GENERATOR
 from tfgan2.models.options import Adam, ImageInput, LearningRate
-from tfgan2.models.translation import PREVIEW_COUNT, TranslationModel, with_weights
+from tfgan2.models.translation import TranslationModel, with_weights
 from tfgan2.networks import cyclegan as networks
 from tfgan2.networks import patch
 from tfgan2.nn import losses, pool
@@ -172,9 +172,7 @@ class CycleGAN(TranslationModel):
         seed = self.noise_seed(f"pool {side}", shared=True)
         return pool.swap(self.pools[side], fakes, self.step.value, seed)
 
-    def previews(
-        self, examples: Examples, *, about: int = PREVIEW_COUNT, seed: int = 0
-    ) -> dict[str, View]:
+    def previews(self, examples: Examples, *, about: int = 64, seed: int = 0) -> dict[str, View]:
         """Real images, their translations, and those translated back, in both directions."""
         views = {}
         pairs = ((self.generator, self.back_generator), (self.back_generator, self.generator))

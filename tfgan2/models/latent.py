@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfgan2.errors import UserError
-from tfgan2.hyperparameters import option
+from tfgan2.hyperparameters import data_option, option
 from tfgan2.images import is_points
 from tfgan2.inputs.labels import check_labels, grid_count, label_columns
 from tfgan2.inputs.latents import check_latents, draw_latents
 from tfgan2.models.base import Batch, Examples, GenerativeModel, View
 from tfgan2.models.game import AdversarialModel
-from tfgan2.models.options import Classes, Latents, ModelConfig, NetworkChoice
+from tfgan2.models.options import ModelConfig, NetworkChoice
 from tfgan2.models.regularizers import Packing, Samples
 from tfgan2.networks import ARCHITECTURES
 from tfgan2.networks.pairs import discriminator, generator
@@ -36,8 +36,8 @@ class LatentModel(GenerativeModel):
         views_need_reals: true if `views` shows something of real images.
     """
 
-    class Config(Latents, ModelConfig):
-        pass
+    class Config(ModelConfig):
+        latent_dim: int = option(100, "number of latents", at_least=1)
 
     latent_distribution: str = "normal"
     labels_are_classes: bool = False
@@ -212,10 +212,18 @@ class LatentGAN(AdversarialModel, LatentModel):
 class ConditionalGAN(LatentGAN):
     """A LatentGAN whose labels are the dataset's classes."""
 
-    class Config(Classes, LatentGAN.Config):
-        pass
+    class Config(LatentGAN.Config):
+        num_classes: int = data_option(
+            "number of classes", lambda facts: len(facts["class_names"]), at_least=1
+        )
 
     labels_are_classes = True
+
+    @classmethod
+    def data_hyperparameters(cls, facts: Mapping[str, Any]) -> dict[str, Any]:
+        if not facts["class_names"]:
+            raise UserError("needs a dataset with labels")
+        return super().data_hyperparameters(facts)
 
     @property
     def num_labels(self) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from tfgan2.errors import UserError
 from tfgan2.hyperparameters import Hyperparameters, data_option, option
 from tfgan2.networks import ARCHITECTURES, default_channels, fitting
@@ -66,26 +64,6 @@ class Blocks(Hyperparameters):
     blocks: int = option(4, "number of residual blocks", at_least=1)
 
 
-class Latents(Hyperparameters):
-    latent_dim: int = option(100, "number of latents", at_least=1)
-
-
-class Classes(Hyperparameters):
-    num_classes: int = data_option(
-        "number of classes", lambda facts: class_count(facts["class_names"]), at_least=1
-    )
-
-
-class Captions(Hyperparameters):
-    vocabulary: tuple[str, ...] = data_option("known words", lambda facts: facts["vocabulary"])
-    caption_length: int = data_option(
-        "words of a caption that are read", lambda facts: facts["caption_length"]
-    )
-    captions: tuple[str, ...] = data_option(
-        "captions to sample when no text is given", lambda facts: facts["captions"]
-    )
-
-
 class ImageInput(Norm, MaxChannels, ModelConfig):
     input_channels: int = data_option(
         "channels of the input images; none: those of the outputs",
@@ -117,14 +95,3 @@ class LearningRate(Hyperparameters):
 
 class OptimizerChoice(LearningRate):
     optimizer: str = option("adam", "optimizer of all networks", choices=OPTIMIZERS)
-
-
-def class_count(class_names: Sequence[str]) -> int:
-    """The number of classes of a dataset.
-
-    Raises:
-        UserError: the dataset has no labels.
-    """
-    if not class_names:
-        raise UserError("needs a dataset with labels")
-    return len(class_names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 import keras
 import numpy as np
@@ -11,12 +12,12 @@ import tensorflow as tf
 from tfgan2.distributed import replicas
 from tfgan2.errors import UserError
 from tfgan2.export.spec import ExportSpec
-from tfgan2.hyperparameters import option
+from tfgan2.hyperparameters import data_option, option
 from tfgan2.images import resize_matrix
 from tfgan2.inputs import words
 from tfgan2.models.base import Batch, Examples, Metrics, Objective, View
 from tfgan2.models.latent import LatentModel
-from tfgan2.models.options import Adam, Blocks, Captions, Channels, OptimizerChoice
+from tfgan2.models.options import Adam, Blocks, Channels, OptimizerChoice
 from tfgan2.networks import stackgan as networks
 from tfgan2.networks.layers import output
 from tfgan2.nn import losses
@@ -46,7 +47,10 @@ class StackGAN(LatentModel):
     mean condition, so that latents and sentence decide all.
     """
 
-    class Config(Blocks, Channels, Captions, OptimizerChoice, Adam, LatentModel.Config):
+    class Config(Blocks, Channels, OptimizerChoice, Adam, LatentModel.Config):
+        vocabulary: tuple[str, ...] = data_option("known words", itemgetter("vocabulary"))
+        caption_length: int = data_option("words read of a caption", itemgetter("caption_length"))
+        captions: tuple[str, ...] = data_option("captions to sample", itemgetter("captions"))
         text_dim: int = option(128, "length of a sentence's embedding", at_least=1)
         condition_dim: int = option(128, "length of a sentence's condition", at_least=1)
         refinement: int = option(

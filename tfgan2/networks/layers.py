@@ -57,24 +57,23 @@ class LayerMaker:
         """Uniform, of the variance of Glorot and Bengio 2010."""
         return keras.initializers.GlorotUniform(self.seed())
 
-    def conv(
-        self, filters: int, size: int, stride: int = 1, *, init: str = "glorot", **settings: Any
-    ) -> layers.Layer:
-        """A 2D convolution, padded to "same"; `init` is "normal" or "glorot"."""
-        settings = {"padding": "same", "kernel_initializer": getattr(self, init)(), **settings}
+    def conv(self, filters: int, size: int, stride: int = 1, **settings: Any) -> layers.Layer:
+        """A 2D convolution, by default padded to "same"; `init` is "normal" or "glorot"."""
+        settings = {"padding": "same", **self._initialized(**settings)}
         return self._spectral(layers.Conv2D(filters, size, stride, **settings))
 
     def conv_transpose(
-        self, filters: int, size: int, stride: int = 2, *, init: str = "glorot", **settings: Any
+        self, filters: int, size: int, stride: int = 2, **settings: Any
     ) -> layers.Layer:
-        """A transposed 2D convolution, padded to "same"."""
-        settings = {"padding": "same", "kernel_initializer": getattr(self, init)(), **settings}
+        """A transposed 2D convolution, padded to "same"; never with spectral norm."""
+        settings = {"padding": "same", **self._initialized(**settings)}
         return layers.Conv2DTranspose(filters, size, stride, **settings)
 
-    def dense(self, units: int, *, init: str = "glorot", **settings: Any) -> layers.Layer:
-        return self._spectral(
-            layers.Dense(units, kernel_initializer=getattr(self, init)(), **settings)
-        )
+    def dense(self, units: int, **settings: Any) -> layers.Layer:
+        return self._spectral(layers.Dense(units, **self._initialized(**settings)))
+
+    def _initialized(self, *, init: str = "glorot", **settings: Any) -> dict[str, Any]:
+        return {"kernel_initializer": getattr(self, init)(), **settings}
 
     def _spectral(self, layer: layers.Layer) -> layers.Layer:
         return SpectralNormalization(layer, name=f"{layer.name}_sn") if self.spectral else layer
