@@ -147,11 +147,6 @@ class GenerativeModel(keras.Model):
         """Every hyperparameter with its resolved value; `from_config` makes the same model anew."""
         return dict(self.config)
 
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> GenerativeModel:
-        """The inverse of `get_config`; the weights are fresh."""
-        return cls(**config)
-
     def check_batch_size(self, batch_size: int, replicas: int = 1) -> None:
         """Raises a UserError unless it can train with this batch size, shared by replicas."""
 

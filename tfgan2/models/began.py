@@ -43,28 +43,20 @@ class BEGAN(LatentGAN):
         self.k = self.add_weight(
             name="k", shape=(), initializer="zeros", dtype="float32", trainable=False
         )
-        self.packing = Packing(self.config)
-        self.generator = self._generator()
-        self.discriminator = self._autoencoder()
+        config, shape = self.config, self.image_shape
+        self.packing = Packing(config)
+        architecture = ARCHITECTURES[config.network].load()
+        z = keras.Input((config.latent_dim,), name="z")
+        x = architecture.decoder(z, shape, self.layer_maker(0))
+        x = x if is_points(shape) else ImageRange(dtype="float32")(x)
+        self.generator = keras.Model(z, output(x, "linear"), name="generator")
 
-    def _generator(self) -> keras.Model:
-        z = keras.Input((self.latent_dim,), name="z")
-        architecture = ARCHITECTURES[self.config.network].load()
-        x = architecture.decoder(z, self.image_shape, self.layer_maker(0))
-        if not is_points(self.image_shape):
-            x = ImageRange(dtype="float32")(x)
-        return keras.Model(z, output(x, "linear"), name="generator")
-
-    def _autoencoder(self) -> keras.Model:
-        height, width, channels = self.image_shape
-        shape = (height, width, channels * self.packing.count)
-        image = keras.Input(shape, name="image")
-        make = self.layer_maker(1, dropout=self.config.dropout)
-        architecture = ARCHITECTURES[self.config.network].load()
-        x = architecture.features(image, make)
-        codes = make.dense(self.latent_dim)(x)
-        x = architecture.decoder(codes, shape, make)
-        return keras.Model(image, output(x, "linear", "reconstruction"), name="discriminator")
+        packed = (*shape[:2], shape[2] * self.packing.count)
+        image = keras.Input(packed, name="image")
+        make = self.layer_maker(1, dropout=config.dropout)
+        codes = make.dense(config.latent_dim)(architecture.features(image, make))
+        x = output(architecture.decoder(codes, packed, make), "linear", "reconstruction")
+        self.discriminator = keras.Model(image, x, name="discriminator")
 
     def logits(self, samples: Samples) -> tf.Tensor:
         """L of each sample, float32, shape (B,)."""

@@ -82,39 +82,34 @@ class LatentModel(GenerativeModel):
         return np.resize(np.arange(self.num_labels, dtype=np.int32), count)
 
     def generate(
-        self,
-        latents: np.ndarray | tf.Tensor,
-        labels: np.ndarray | Sequence[str] | None = None,
-        *,
-        batch_size: int = 64,
+        self, latents: np.ndarray | tf.Tensor, condition: Any = None, *, batch_size: int = 64
     ) -> np.ndarray:
         """Generates images in inference mode, with the averaged weights if there are any.
 
         Args:
             latents: shape (N, latent_dim); `draw_latents` draws some.
-            labels: integers from 0 to num_labels - 1, shape (N,); default: all in turn.
+            condition: labels, integers from 0 to num_labels - 1, shape (N,), or where the flavour
+                takes sentences N texts; default: all labels, or the dataset's captions, in turn.
             batch_size: images per call.
 
         Returns:
             float32 in [-1, 1], shape (N, height, width, channels); points are not bounded.
 
         Raises:
-            UserError: latents or labels of another shape, or labels out of range.
+            UserError: latents or labels of another shape, labels out of range, or a text without a
+                known word.
         """
-        latents = self.checked_latents(latents)
-        inputs = {"z": latents}
-        labels = self.draw_labels(len(latents)) if labels is None else np.asarray(labels)
-        checked = check_labels(labels, len(latents), self.num_labels)
-        if checked is not None:
-            inputs["label"] = checked
-        return self.run_generator(self.sampling_generator, inputs, batch_size=batch_size)
-
-    def checked_latents(self, latents: np.ndarray | tf.Tensor) -> np.ndarray:
-        """Latents as float32; raises a UserError for another shape, or none at all."""
         latents = check_latents(np.asarray(latents), self.latent_dim)
         if not len(latents):
             raise UserError("no latents: give at least one")
-        return latents
+        inputs = {"z": latents, **self.condition_inputs(condition, len(latents))}
+        return self.run_generator(self.sampling_generator, inputs, batch_size=batch_size)
+
+    def condition_inputs(self, condition: Any, count: int) -> dict[str, np.ndarray]:
+        """The generator's inputs besides the latents, by name; see `generate`."""
+        labels = self.draw_labels(count) if condition is None else np.asarray(condition)
+        checked = check_labels(labels, count, self.num_labels)
+        return {} if checked is None else {"label": checked}
 
     def views(self, reals: np.ndarray | None = None) -> dict[str, View]:
         """Further views of what the model has learned, by name; the same for the same weights.

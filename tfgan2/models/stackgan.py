@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
+from typing import Any
 
 import keras
 import numpy as np
@@ -279,33 +280,11 @@ class StackGAN(LatentModel):
         """Number of samples in one preview: whole rows of captions."""
         return max(1, round(about / len(self.config.captions))) * len(self.config.captions)
 
-    def generate(
-        self,
-        latents: np.ndarray | tf.Tensor,
-        texts: np.ndarray | Sequence[str] | None = None,
-        *,
-        batch_size: int = 64,
-    ) -> np.ndarray:
-        """Generates images from sentences in inference mode.
-
-        Args:
-            latents: shape (N, latent_dim); `draw_latents` draws some.
-            texts: N sentences; default: the captions of `config` in turn.
-            batch_size: images per call.
-
-        Returns:
-            float32 in [-1, 1], shape (N, size, size, channels).
-
-        Raises:
-            UserError: latents of another shape, or a text without a known word.
-        """
-        latents = self.checked_latents(latents)
-        if texts is None:
-            texts = words.in_turn(self.config.captions, len(latents))
-        if len(texts) != len(latents):
-            raise UserError(f"{len(latents)} latents need as many texts, not {len(texts)}")
-        inputs = {"z": latents, "text": self.encode([str(text) for text in texts])}
-        return self.run_generator(self.generator, inputs, batch_size=batch_size)
+    def condition_inputs(self, condition: Any, count: int) -> dict[str, np.ndarray]:
+        texts = words.in_turn(self.config.captions, count) if condition is None else condition
+        if len(texts) != count:
+            raise UserError(f"{count} latents need as many texts, not {len(texts)}")
+        return {"text": self.encode([str(text) for text in texts])}
 
     def previews(self, examples: Examples, *, about: int = 64, seed: int = 0) -> dict[str, View]:
         """Samples of the captions, one column each, and the small images of stage one."""

@@ -137,12 +137,9 @@ class VAE(LatentModel):
             originals = reals[: len(reals) // columns * columns or len(reals)][:32]
             columns = min(columns, len(originals))
             reconstructed = self.generate(self.encoder(originals, training=False)["mean"].numpy())
-            rows = [
-                images[start : start + columns]
-                for start in range(0, len(originals), columns)
-                for images in (originals, reconstructed)
-            ]
-            views["reconstructions"] = View(np.concatenate(rows), columns)
+            rows = [x.reshape(-1, columns, *self.image_shape) for x in (originals, reconstructed)]
+            images = np.stack(rows, axis=1).reshape(-1, *self.image_shape)
+            views["reconstructions"] = View(images, columns)
         if self.latent_dim == 2:
             # Equal shares of the latents' probability, as in the paper's figure 4.
             quantiles = np.linspace(0.02, 0.98, MANIFOLD_SIDE).astype(np.float32)
