@@ -274,10 +274,7 @@ class GenerativeModel(keras.Model):
     def fit(self, x: Any = None, **kwargs: Any) -> Any:
         """Like `tf.keras.Model.fit`, and calls `plan` if the number of steps is known.
 
-        Args:
-            x: a `tf.data.Dataset` of batches, or whatever else Keras takes.
-            **kwargs: those of `tf.keras.Model.fit`. If the dataset does not know its length, give
-                `steps_per_epoch`, or call `plan` before.
+        If the dataset `x` does not know its length, give `steps_per_epoch`, or call `plan` before.
         """
         steps = kwargs.get("steps_per_epoch")
         if steps is None and isinstance(x, tf.data.Dataset):

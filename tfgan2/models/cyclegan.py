@@ -136,9 +136,11 @@ class CycleGAN(TranslationModel):
             fakes.extend((fake_a, fake_b))
             cycle_a = losses.absolute_error(self.back_generator(fake_b, training=True), a)
             cycle_b = losses.absolute_error(self.generator(fake_a, training=True), b)
+            fools_b = losses.LEAST_SQUARES.generator(self.discriminator_b(fake_b, training=True))
+            fools_a = losses.LEAST_SQUARES.generator(self.discriminator_a(fake_a, training=True))
+            # Twice: the paper's term is the whole square.
             terms = {
-                "adversarial_loss": adversarial_loss(self.discriminator_b, fake_b)
-                + adversarial_loss(self.discriminator_a, fake_a),
+                "adversarial_loss": 2.0 * fools_b + 2.0 * fools_a,
                 "cycle_loss": cycle_a + cycle_b,
             }
             loss = terms["adversarial_loss"] + config.cycle_weight * terms["cycle_loss"]
@@ -153,8 +155,11 @@ class CycleGAN(TranslationModel):
         shown = [self.pooled(side, tf.stop_gradient(fake)) for side, fake in enumerate(fakes)]
 
         def discriminator_objective(tape: tf.GradientTape) -> Objective:
-            loss_a = discriminator_loss(self.discriminator_a, a, shown[0])
-            return loss_a + discriminator_loss(self.discriminator_b, b, shown[1]), {}
+            loss = losses.LEAST_SQUARES.discriminator
+            network_a, network_b = self.discriminator_a, self.discriminator_b
+            on_a = loss(network_a(a, training=True), network_a(shown[0], training=True))
+            on_b = loss(network_b(b, training=True), network_b(shown[1], training=True))
+            return on_a + on_b, {}
 
         discriminator, _ = self.minimize(DISCRIMINATOR, discriminator_objective)
         self.step.assign_add(1)
@@ -181,14 +186,3 @@ class CycleGAN(TranslationModel):
             again = self.run_generator(back, {"input": translated}, batch_size=8)
             views[name] = View(side_by_side(real, translated, again), columns=2)
         return views
-
-
-def adversarial_loss(discriminator: keras.Model, fake: tf.Tensor) -> tf.Tensor:
-    # Twice: the paper's term is the whole square.
-    return 2.0 * losses.least_squares_generator_loss(discriminator(fake, training=True))
-
-
-def discriminator_loss(discriminator: keras.Model, real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
-    return losses.least_squares_discriminator_loss(
-        discriminator(real, training=True), discriminator(fake, training=True)
-    )

@@ -119,14 +119,10 @@ class SRGAN(TranslationGAN):
         return real._replace(images=self.generator(real.inputs, training=True))
 
     def train_step(self, batch: Batch) -> Metrics:
-        """An update of the generator for content alone, or a step of the game.
+        """A step of the game, or in the first phase an update of the generator for content alone.
 
-        Args:
-            batch: images, float32 in [-1, 1], shape (B, height, width, channels), or a tuple that
-                begins with them; in the second phase d_steps * B of them.
-
-        Returns:
-            Float32 scalars, with "content_loss".
+        Batch and metrics are those of the game, with "content_loss"; the first phase takes B
+        images, not d_steps * B.
         """
         if self.phase != CONTENT:
             return super().train_step(batch)
