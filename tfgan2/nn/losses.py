@@ -66,20 +66,27 @@ def minimax_discriminator_loss(
 
 
 def non_saturating_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
-    """-mean log D(G(z)), Goodfellow et al. 2014: its gradient does not vanish while D wins."""
+    """-mean log D(G(z)), Goodfellow et al. 2014: its gradient does not vanish while D wins.
+
+    From logits of any shape and floating type to a float32 scalar.
+    """
     return sigmoid_cross_entropy(fake_logits, 1.0)
 
 
 def minimax_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
     """mean log(1 - D(G(z))), never positive: the generator's loss of Goodfellow et al. 2014.
 
-    Its gradient vanishes where D recognizes the generated samples with confidence.
+    Its gradient vanishes where D recognizes the generated samples with confidence. From logits of
+    any shape and floating type to a float32 scalar.
     """
     return -sigmoid_cross_entropy(fake_logits, 0.0)
 
 
 def least_squares_discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
-    """mean (D(x) - 1)² / 2 + mean D(G(z))² / 2, Mao et al. 2016 with a = 0 and b = 1."""
+    """mean (D(x) - 1)² / 2 + mean D(G(z))² / 2, Mao et al. 2016 with a = 0 and b = 1.
+
+    From logits of any shape and floating type to a float32 scalar.
+    """
     real_logits = tf.cast(real_logits, tf.float32)
     fake_logits = tf.cast(fake_logits, tf.float32)
     real_term = 0.5 * tf.reduce_mean(tf.square(real_logits - 1.0))
@@ -87,24 +94,36 @@ def least_squares_discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Ten
 
 
 def least_squares_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
-    """mean (D(G(z)) - 1)² / 2, Mao et al. 2016 with c = 1."""
+    """mean (D(G(z)) - 1)² / 2, Mao et al. 2016 with c = 1.
+
+    From logits of any shape and floating type to a float32 scalar.
+    """
     return 0.5 * tf.reduce_mean(tf.square(tf.cast(fake_logits, tf.float32) - 1.0))
 
 
 def wasserstein_discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
-    """mean D(G(z)) - mean D(x), Arjovsky et al. 2017; other means must keep D Lipschitz."""
+    """mean D(G(z)) - mean D(x), Arjovsky et al. 2017; other means must keep D Lipschitz.
+
+    From logits of any shape and floating type to a float32 scalar.
+    """
     real_logits = tf.cast(real_logits, tf.float32)
     fake_logits = tf.cast(fake_logits, tf.float32)
     return tf.reduce_mean(fake_logits) - tf.reduce_mean(real_logits)
 
 
 def wasserstein_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
-    """-mean D(G(z)), Arjovsky et al. 2017."""
+    """-mean D(G(z)), Arjovsky et al. 2017.
+
+    From logits of any shape and floating type to a float32 scalar.
+    """
     return -tf.reduce_mean(tf.cast(fake_logits, tf.float32))
 
 
 def hinge_discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
-    """mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))), Lim and Ye 2017, Miyato et al. 2018."""
+    """mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))), Lim and Ye 2017, Miyato et al. 2018.
+
+    From logits of any shape and floating type to a float32 scalar.
+    """
     real_logits = tf.cast(real_logits, tf.float32)
     fake_logits = tf.cast(fake_logits, tf.float32)
     real_term = tf.reduce_mean(tf.nn.relu(1.0 - real_logits))
@@ -112,7 +131,10 @@ def hinge_discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> 
 
 
 def hinge_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
-    """-mean D(G(z)): the generator's hinge loss, Lim and Ye 2017."""
+    """-mean D(G(z)): the generator's hinge loss, Lim and Ye 2017.
+
+    From logits of any shape and floating type to a float32 scalar.
+    """
     return -tf.reduce_mean(tf.cast(fake_logits, tf.float32))
 
 
@@ -154,12 +176,12 @@ RELATIVISTIC_AVERAGE = GANLoss(
 
 
 def absolute_error(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-    """mean |one - other| of two tensors of one shape, any floating type."""
+    """mean |one - other| of two tensors of one shape, any floating type; a float32 scalar."""
     return tf.reduce_mean(tf.abs(tf.cast(one, tf.float32) - tf.cast(other, tf.float32)))
 
 
 def squared_error(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-    """mean (one - other)² of two tensors of one shape, any floating type."""
+    """mean (one - other)² of two tensors of one shape, any floating type; a float32 scalar."""
     return tf.reduce_mean(tf.square(tf.cast(one, tf.float32) - tf.cast(other, tf.float32)))
 
 
