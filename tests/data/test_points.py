@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfgan2.data import CATALOGUE, load_dataset
 from tfgan2.data.dataset import ImageDataset, Order
 from tfgan2.data.points import Quality, modes, quality, std
-from tfgan2.data.sources import MemorySource, empty_images
+from tfgan2.data.sources import empty_images, memory_source
 from tfgan2.errors import UserError
 
 COUNT = 100_000
@@ -136,7 +136,7 @@ def test_floats_pass_unchanged(aligned: bool) -> None:
         images = np.empty(7, np.float32)[1:].reshape(values.shape)
         images[:] = values
     dataset = ImageDataset(
-        MemorySource(images, None), name="x", image_shape=(1, 1, 2), class_names=(), content=0
+        memory_source(images, None), name="x", image_shape=(1, 1, 2), class_names=(), content=0
     )
     batch = next(iter(dataset.batches(3))).numpy()
     assert sorted(map(tuple, batch.reshape(3, 2))) == sorted(map(tuple, values.reshape(3, 2)))
@@ -145,7 +145,7 @@ def test_floats_pass_unchanged(aligned: bool) -> None:
 def test_floats_are_not_copied() -> None:
     images = empty_images((3, 1, 1, 2), np.float32)
     images[:] = 7
-    source = MemorySource(images, None)
+    source = memory_source(images, None)
     images[:] = 9.5  # not allowed; shows here that the memory is shared
     assert set(next(iter(source.batches(Order(3)))).numpy().ravel()) == {9.5}
 

@@ -91,7 +91,7 @@ CATALOGUE: dict[str, DatasetInfo] = {
         "images of two kinds, not paired", "pairs.load_unpaired", "unpaired"),
     "captions:FILE.jsonl": _yours(
         'lines of {"image": path, "caption": text}', "captions.load_file", "captions"),
-    "folder:PATH": _yours("images in a folder; its subfolders are the classes", "folder.load"),
+    "folder:PATH": _yours("images in a folder; its subfolders are the classes", "files.load"),
     "prepared:FILE": _yours("a folder packed by `tfgan2 prepare`, fast to read", "prepared.load"),
     "mnist": DatasetInfo("handwritten digits", (28, 28, 1), 60_000, 10),
     "stacked_mnist": DatasetInfo(

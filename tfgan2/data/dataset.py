@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import InitVar, dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -61,22 +62,24 @@ class Order:
         return self.part.of_batch(self.batch_size)
 
 
-class Source(Protocol):
+@dataclass(frozen=True)
+class Source:
     """Where the samples of an `ImageDataset` come from.
 
     Attributes:
         num_images: number of samples.
         in_memory: whether all images are held in memory.
+        batches: yields endless batches of static shape, as `ImageDataset.batches`, but not scaled:
+            images are uint8. Values that are no pixels, such as points, are float32.
     """
 
     num_images: int
     in_memory: bool
+    batches: Callable[[Order], tf.data.Dataset]
 
-    def batches(self, order: Order) -> tf.data.Dataset:
-        """Yields endless batches of static shape, as `ImageDataset.batches`, but not scaled.
-
-        Images are uint8. Values that are no pixels, such as points, are float32.
-        """
+    def map(self, function: Callable[..., Any]) -> Source:
+        """Returns the source of what `function` makes of each batch."""
+        return replace(self, batches=lambda order: self.batches(order).map(function))
 
 
 @dataclass(eq=False)
@@ -87,36 +90,38 @@ class ImageDataset:
         source: yields the samples before they are scaled.
         name: the name that the user gave.
         image_shape: (height, width, channels) of the images, or of the targets of pairs.
-        class_names: names of the labels 0, 1, …; () without labels.
         content: JSON value that distinguishes these samples and their order from others.
+        class_names: names of the labels 0, 1, …; () without labels.
         kind: one of `KINDS`.
         skipped: files left out because they cannot be read, relative to their folder.
         held_out: samples kept out of `batches`, or None.
         details: further entries of `facts`.
         sides: the two datasets of unpaired images; else ().
-        fingerprint: 16 hexadecimal digits, equal for equal content in equal order. Made from
-            names, shapes and file sizes, not from pixels.
     """
 
     source: Source
     name: str
     image_shape: tuple[int, int, int]
-    class_names: tuple[str, ...]
-    content: InitVar[Any]
+    content: Any
+    class_names: tuple[str, ...] = ()
     kind: str = "images"
     skipped: tuple[str, ...] = ()
     held_out: ImageDataset | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     sides: tuple[ImageDataset, ...] = ()
-    fingerprint: str = field(init=False)
 
-    def __post_init__(self, content: Any) -> None:
-        parts = [content, self.image_shape, self.num_images, self.class_names]
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits, equal for equal content in equal order.
+
+        Made from names, shapes and file sizes, not from pixels.
+        """
+        parts = [self.content, self.image_shape, self.num_images, self.class_names]
         if self.held_out is not None:
             parts.append(self.held_out.fingerprint)
         if self.details:
             parts.append(self.details)
-        self.fingerprint = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     @property
     def num_images(self) -> int:

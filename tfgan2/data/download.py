@@ -10,6 +10,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -120,12 +121,9 @@ def _prepare(builder: Any, name: str, data_dir: str | None) -> None:
 
 def short(error: Exception) -> str:
     """Returns an error's message as a part of one line."""
-    text = " ".join(str(error).split())
-    unreachable = re.search(r"host='([^']+)'.*(NameResolution|NewConnection|Timeout)", text)
-    if unreachable:
-        return f"{unreachable[1]} cannot be reached"
-    text = text or type(error).__name__
-    return text if len(text) <= 200 else text[:199] + "…"
+    text = str(error) or type(error).__name__
+    host = re.search(r"(?s)host='([^']+)'.*(NameResolution|NewConnection|Timeout)", text)
+    return f"{host[1]} cannot be reached" if host else shorten(text, 200, placeholder="…")
 
 
 def image_key(name: str, features: Any) -> str:

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 """Receives what is being done, how much of it is done, and the total."""
 
+
+def no_progress(text: str, done: int, total: int) -> None:
+    """Shows nothing."""
+
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -89,11 +94,10 @@ def images_from_python(
 class _ExitGuard:
     """Counts the calls in progress, and makes calls return at once when the process ends.
 
-    An endless pipeline reads ahead. A thread of it that asks for Python's lock while the
-    interpreter is torn down never gets it, and TensorFlow waits for that thread for ever:
-    measured, more than half of the processes with an open iterator did not end. So before the
-    teardown further calls return at once, which fills the pipeline's bounded buffers and halts it,
-    and calls in progress are waited for.
+    TensorFlow waits for ever for a thread of an endless pipeline that asks for Python's lock while
+    the interpreter is torn down: measured, more than half of the processes with an open iterator
+    did not end. So before the teardown further calls return at once, which fills the pipeline's
+    bounded buffers and halts it, and calls in progress are waited for.
     """
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfgan2.data.dataset import ImageDataset
-from tfgan2.data.request import Request, keep_classes
+from tfgan2.data.request import Request, build
 from tfgan2.errors import UserError, unknown
 
 NUM_POINTS = 100_000
@@ -88,21 +88,19 @@ def quality(points: np.ndarray, name: str) -> Quality:
 
 def load(request: Request) -> ImageDataset:
     """Loads "ring8" or "grid25": images of one pixel with x and y as its channels, not scaled."""
-    from tfgan2.data.sources import MemorySource
+    from tfgan2.data.sources import memory_source
 
     if request.hold_out:
         raise UserError(f"dataset {request.name!r} can draw new points: leave --hold-out out")
     points, labels = _drawn(request.name)
+
+    def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
+        request.progress(f"drawing {request.name}", len(numbers), len(numbers))
+        source = memory_source(points[numbers].reshape(-1, 1, 1, 2), labels)
+        return ImageDataset(source, request.name, (1, 1, 2), request.name)
+
     known = [str(mode) for mode in range(labels.max() + 1)]
-    names, labels, kept = keep_classes(request, known, labels)
-    request.progress(f"drawing {request.name}", len(kept), len(kept))
-    return ImageDataset(
-        MemorySource(points[kept].reshape(-1, 1, 1, 2), labels),
-        name=request.name,
-        image_shape=(1, 1, 2),
-        class_names=names,
-        content=request.name,
-    )
+    return build(request, NUM_POINTS, part, known=known, labels=labels)
 
 
 def _drawn(name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -8,78 +8,70 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfgan2.data.dataset import Order
+from tfgan2.data.dataset import Order, Source
 from tfgan2.data.parallel import cpu_count, images_from_python
 
 _ALIGNMENT = 64
 
 
-class IndexedSource:
-    """Base class: `gather` turns the numbers of a batch into its images and labels."""
+def indexed_source(
+    num_images: int, gather: Callable[[tf.Tensor], Any], *, in_memory: bool = True
+) -> Source:
+    """Samples that `gather` makes of their numbers, int64, shape (N,): images, or (images, labels).
 
-    num_images: int
-    in_memory = True
+    Each epoch is another permutation.
+    """
 
-    def gather(self, indices: tf.Tensor) -> Any:
-        """Returns uint8 images, or a tuple of images and int32 labels.
+    def batches(order: Order) -> tf.data.Dataset:
+        indices = shuffled_indices(num_images, order)
+        return indices.map(gather, num_parallel_calls=cpu_count(), deterministic=True)
 
-        Args:
-            indices: int64, shape (N,).
-        """
-        raise NotImplementedError
-
-    def batches(self, order: Order) -> tf.data.Dataset:
-        return shuffled_indices(self.num_images, order).map(
-            self.gather, num_parallel_calls=cpu_count(), deterministic=True
-        )
+    return Source(num_images, in_memory, batches)
 
 
-class MemorySource(IndexedSource):
-    """All images in one tensor."""
+def memory_source(images: np.ndarray, labels: np.ndarray | None = None) -> Source:
+    """All images in one tensor.
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray | None) -> None:
-        """
-        Args:
-            images: uint8 or float32, shape (N, H, W, C); must not change any more. Not copied if
-                `empty_images` made it.
-            labels: shape (N,), or None.
-        """
-        self.num_images = len(images)
-        self._images = as_tensor(images)
-        self._labels = None if labels is None else as_tensor(labels.astype(np.int32))
-
-    def gather(self, indices: tf.Tensor) -> Any:
-        images = tf.gather(self._images, indices)
-        return images if self._labels is None else (images, tf.gather(self._labels, indices))
+    Args:
+        images: uint8 or float32, shape (N, H, W, C); must not change any more. Not copied if
+            `empty_images` made it.
+        labels: shape (N,), or None.
+    """
+    tensor = as_tensor(images)
+    return indexed_source(
+        len(images), _labelled(lambda indices: tf.gather(tensor, indices), labels)
+    )
 
 
-class DecodedSource(IndexedSource):
-    """Images that a Python function makes when they are needed."""
+def decoded_source(
+    num_images: int,
+    decode: Callable[[int], np.ndarray],
+    shape: tuple[int, int, int],
+    labels: np.ndarray | None,
+) -> Source:
+    """Images that a Python function makes when they are needed.
 
-    in_memory = False
+    Args:
+        num_images: number of samples.
+        decode: makes the uint8 image of a number; called from several threads.
+        shape: (height, width, channels) of the images.
+        labels: shape (num_images,), or None.
+    """
 
-    def __init__(
-        self,
-        num_images: int,
-        decode: Callable[[int], np.ndarray],
-        shape: tuple[int, int, int],
-        labels: np.ndarray | None,
-    ) -> None:
-        """
-        Args:
-            num_images: number of samples.
-            decode: makes the uint8 image of a number; called from several threads.
-            shape: (height, width, channels) of the images.
-            labels: shape (num_images,), or None.
-        """
-        self.num_images = num_images
-        self._decode = decode
-        self._shape = shape
-        self._labels = None if labels is None else as_tensor(labels.astype(np.int32))
+    def images(indices: tf.Tensor) -> tf.Tensor:
+        return images_from_python(lambda index: decode(int(index)), indices, shape)
 
-    def gather(self, indices: tf.Tensor) -> Any:
-        images = images_from_python(lambda index: self._decode(int(index)), indices, self._shape)
-        return images if self._labels is None else (images, tf.gather(self._labels, indices))
+    return indexed_source(num_images, _labelled(images, labels), in_memory=False)
+
+
+def _labelled(
+    images: Callable[[tf.Tensor], tf.Tensor], labels: np.ndarray | None
+) -> Callable[[tf.Tensor], Any]:
+    """Returns `images` with the labels, as int32, added to what it returns."""
+    if labels is None:
+        return images
+    tensor = as_tensor(labels.astype(np.int32))
+    return lambda indices: (images(indices), tf.gather(tensor, indices))
 
 
 def empty_images(shape: tuple[int, int, int, int], dtype: type = np.uint8) -> np.ndarray:

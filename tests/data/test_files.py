@@ -18,8 +18,9 @@ from helpers import assert_parts_are_the_batch
 from PIL import Image
 
 from tfgan2.data import absolute_name, load_dataset
-from tfgan2.data import folder as folder_module
+from tfgan2.data import files as files_module
 from tfgan2.data.packing import pack
+from tfgan2.data.request import Request
 from tfgan2.errors import UserError
 
 COUNT = 30
@@ -95,13 +96,13 @@ def test_a_stream_goes_on_where_it_left_off(classed: Path, batches_before: int) 
 def test_reaching_the_start_decodes_nothing(classed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = load_dataset(f"folder:{classed}", cache="stream")
     decoded: list[Path] = []
-    read = folder_module.read_image
+    read = files_module.read_image
 
     def counted(path: Path, **options: int) -> np.ndarray:
         decoded.append(path)
         return read(path, **options)
 
-    monkeypatch.setattr(folder_module, "read_image", counted)
+    monkeypatch.setattr(files_module, "read_image", counted)
     take(dataset, 5, 1, start=5_000_000)
     assert 5 <= len(decoded) <= 5 * 40  # what is read ahead, not what lies before
 
@@ -304,7 +305,7 @@ def test_memory_hardly_grows_with_the_number_of_files(tmp_path: Path, kind: str)
             os.link(source, root / "class" / f"picture-{number:07d}.png")
         name = f"folder:{root}"
         if kind == "prepared":
-            pack(name, tmp_path / f"{count}.json", image_size=8)
+            pack(Request(name, image_size=8), tmp_path / f"{count}.json")
             name = f"prepared:{tmp_path}/{count}.json"
         tracemalloc.start()
         try:
