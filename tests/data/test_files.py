@@ -270,7 +270,7 @@ def test_progress_comes_to_an_end(classed: Path) -> None:
 
 
 def test_a_process_with_an_open_stream_ends(classed: Path) -> None:
-    """Without the exit guard of `parallel`, more than half of such processes never end."""
+    """Without the exit guard of `sources`, more than half of such processes never end."""
     code = f"""
         from tfgan2.data import load_dataset
         iterator = iter(load_dataset("folder:{classed}", cache="stream").batches(30))

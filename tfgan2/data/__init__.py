@@ -9,8 +9,7 @@ from pathlib import Path
 from tfgan2 import remote
 from tfgan2.data.catalogue import CATALOGUE, KINDS, POINTS, YOURS, info_of, kind_of
 from tfgan2.data.dataset import ImageDataset
-from tfgan2.data.parallel import Progress, no_progress
-from tfgan2.data.request import Cache, Request
+from tfgan2.data.request import Cache, Progress, Request, no_progress
 
 __all__ = ["CATALOGUE", "KINDS", "POINTS", "ImageDataset", "Progress"]
 __all__ += ["absolute_name", "kind_of", "load_dataset"]

@@ -86,35 +86,32 @@ def _read_lines(path: Path) -> tuple[list[str], list[list[str]]]:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
-    entries = [
-        _read_line(line, path.parent, f"{path}, line {number}")
-        for number, line in enumerate(lines, 1)
-        if line.strip()
-    ]
-    if not entries:
+    paths, captions = [], []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        try:
+            entry = json.loads(line)
+            image, caption = entry["image"], entry["caption"]
+            texts = [caption] if isinstance(caption, str) else list(caption)
+            if not all(isinstance(text, str) for text in (image, *texts)):
+                raise TypeError
+        except (ValueError, KeyError, TypeError):
+            raise UserError(
+                f'{where}: the line must be {{"image": path, "caption": text or list}}'
+            ) from None
+        if not texts or not all(words.split_words(text) for text in texts):
+            raise UserError(f"{where}: {image!r} has a caption without words")
+        if not (path.parent / image).is_file():
+            raise UserError(
+                f"{where}: the image {image!r} does not exist; paths are relative to {path.parent}"
+            )
+        paths.append(image)
+        captions.append(texts)
+    if not paths:
         raise UserError(f"{path} is empty: give lines with an image and its caption")
-    paths, captions = zip(*entries, strict=True)
-    return list(paths), list(captions)
-
-
-def _read_line(line: str, folder: Path, where: str) -> tuple[str, list[str]]:
-    try:
-        entry = json.loads(line)
-        image, caption = entry["image"], entry["caption"]
-        texts = [caption] if isinstance(caption, str) else list(caption)
-        if not isinstance(image, str) or not all(isinstance(text, str) for text in texts):
-            raise TypeError
-    except (ValueError, KeyError, TypeError):
-        raise UserError(
-            f'{where}: the line must be {{"image": path, "caption": text or list}}'
-        ) from None
-    if not texts or not all(words.split_words(text) for text in texts):
-        raise UserError(f"{where}: {image!r} has a caption without words")
-    if not (folder / image).is_file():
-        raise UserError(
-            f"{where}: the image {image!r} does not exist; paths are relative to {folder}"
-        )
-    return image, texts
+    return paths, captions
 
 
 class Captions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,11 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfgan2.data.parallel import cpu_count
 from tfgan2.errors import UserError
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+
+def cpu_count() -> int:
+    """Returns the number of processors to use: those of this process, 16 at most.
+
+    The limit bounds memory: each has a batch in progress.
+    """
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(available or 1, 16)
 
 
 @dataclass(frozen=True)
@@ -24,17 +33,6 @@ class Part:
 
     index: int
     of: int
-
-    def of_batch(self, batch_size: int) -> slice:
-        """Returns the rows of a batch that belong to the part.
-
-        Raises:
-            ValueError: the batch cannot be divided into so many parts.
-        """
-        if not 0 <= self.index < self.of or batch_size % self.of:
-            raise ValueError(f"a batch of {batch_size} has no part {self.index} of {self.of}")
-        size = batch_size // self.of
-        return slice(self.index * size, (self.index + 1) * size)
 
 
 WHOLE = Part(0, 1)
@@ -59,7 +57,11 @@ class Order:
     @property
     def rows(self) -> slice:
         """The rows of each batch that are yielded."""
-        return self.part.of_batch(self.batch_size)
+        index, of = self.part.index, self.part.of
+        if not 0 <= index < of or self.batch_size % of:
+            raise ValueError(f"a batch of {self.batch_size} has no part {index} of {of}")
+        size = self.batch_size // of
+        return slice(index * size, (index + 1) * size)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from typing import TypeVar
 import numpy as np
 
 from tfgan2.data.dataset import ImageDataset, Source
-from tfgan2.data.parallel import in_threads
 from tfgan2.data.request import Request, build
 from tfgan2.errors import UserError
 from tfgan2.images.files import UnreadableImageError, is_grey, read_image, suffixes
@@ -80,7 +79,7 @@ class Files:
                 return error
 
         unreadable, total = [], len(self.paths)
-        for result in in_threads(attempt, self.paths, text, request.progress, chunk):
+        for result in request.in_threads(attempt, self.paths, text, chunk):
             if isinstance(result, UnreadableImageError):
                 unreadable.append(f"{result.path!r}: {result}")
             yield result

@@ -24,7 +24,7 @@ _CHUNK = 64
 
 
 def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Index, tuple[str, ...]]:
-    """Packs a folder of images.
+    """Packs a folder of images; returns the index, and the paths of the files left out.
 
     Every file is decoded once, so that unreadable ones are found now. Without an image size the
     files are stored as they are, so any size can be made of them later; with it, the pixels that
@@ -34,9 +34,6 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
         request: the folder, the image size and whether to leave unreadable files out.
         out: FILE, which must not exist; the shards are written to a folder beside it.
         shard_bytes: approximate size of a shard.
-
-    Returns:
-        The index written, and the paths of the files left out.
 
     Raises:
         UserError: no such folder, no images, one that cannot be read, FILE exists, or the disk
@@ -50,7 +47,6 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
         raise UserError(f"{out.parent} is not a folder: create it, or choose another --out")
     files = with_classes(existing_folder(request.path, "folder:DIR"))
     size, channels = request.image_size, files.channels()
-    all_labels = [0] * len(files.paths) if files.labels is None else files.labels.tolist()
     labels: list[int] = []
     skipped: list[str] = []
     digest = hashlib.sha256(f"{size} {channels}".encode())
@@ -64,8 +60,9 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
         return content if size is None else pixels.tobytes()
 
     def records() -> Iterator[bytes]:
+        every = [0] * len(files.paths) if files.labels is None else files.labels.tolist()
         results = files.read(record, "packing images", request, _CHUNK)
-        for result, label in zip(results, all_labels, strict=True):
+        for result, label in zip(results, every, strict=True):
             if isinstance(result, UnreadableImageError):
                 skipped.append(str(result.path))
                 continue
@@ -101,19 +98,19 @@ def _write_shards(
     records: Iterator[bytes], partial: Path, final: str, shard_bytes: int
 ) -> Iterator[Shard]:
     """Writes all records into the folder `partial`, which later gets the name `final`."""
-    from array_record.python import array_record_module
+    from array_record.python.array_record_module import ArrayRecordWriter
 
-    record = next(records, None)
+    rest = next(records, None)
     for number in itertools.count():
-        if record is None:
+        if rest is None:
             return
         path = partial / f"{number:05d}.array_record"
-        writer = array_record_module.ArrayRecordWriter(str(path), _OPTIONS)
+        writer = ArrayRecordWriter(str(path), _OPTIONS)
         images = size = 0
-        while record is not None and (not images or size + len(record) <= shard_bytes):
-            writer.write(record)
-            images, size = images + 1, size + len(record)
-            record = next(records, None)
+        while rest is not None and (not images or size + len(rest) <= shard_bytes):
+            writer.write(rest)
+            images, size = images + 1, size + len(rest)
+            rest = next(records, None)
         writer.close()
         with path.open("rb") as file:
             os.fsync(file.fileno())

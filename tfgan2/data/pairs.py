@@ -64,10 +64,7 @@ def load_pairs(request: Request) -> ImageDataset:
 
 
 def find_pairs(root: Path) -> Files:
-    """Returns the pairs in a folder: in the subfolders A and B, or side by side in one file.
-
-    Further layouts of folders belong here.
-    """
+    """Returns the pairs in a folder: in the subfolders A and B, or side by side in one file."""
     folders = [root / side for side in SIDES]
     if not any(folder.is_dir() for folder in folders):
         return Files(root, image_files(root))

@@ -17,13 +17,12 @@ from textwrap import shorten
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from tfgan2.data.dataset import ImageDataset
 from tfgan2.data.files import DEFAULT_SIZE
-from tfgan2.data.parallel import in_threads
 from tfgan2.data.request import Request, build
 from tfgan2.errors import UserError
+from tfgan2.images import to_pil
 from tfgan2.images.files import UnreadableImageError, fit, read_image
 
 FORMAT = 1
@@ -103,12 +102,7 @@ class Index:
 
 @contextlib.contextmanager
 def one_line(action: str, path: Path) -> Iterator[None]:
-    """Turns errors of the package array_record into one line.
-
-    Args:
-        action: "read" or "write".
-        path: FILE.
-    """
+    """Turns errors of the package array_record into one line that says "cannot ACTION"."""
     try:
         yield
     except ImportError as error:
@@ -131,16 +125,26 @@ def load(request: Request) -> ImageDataset:
         raise UserError("prepared: lacks its file: give prepared:FILE")
     path = Path(request.path).expanduser()
     index = Index.read(path)
-    records = Records(path, index, request)
-    shape = records.shape
+    stored = index.image_size
+    size = request.image_size or stored or DEFAULT_SIZE
+    shape = (size, size, request.channels or index.channels)
+    if stored is not None and size > stored:
+        raise UserError(
+            f"{request.name} holds images of {stored}x{stored}: give --image-size {stored} or "
+            "less, or prepare it again"
+        )
+    if stored is not None and request.channels == 4:
+        raise UserError(
+            f"{request.name} holds scaled images without transparency: for --channels 4 "
+            "prepare it without --image-size"
+        )
+    records = Records(path, index, shape)
 
     def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
         source = decoded_source(len(numbers), lambda i: records.image(numbers[i]), shape, labels)
         if request.fits_memory(len(numbers), shape):
             images = empty_images((len(numbers), *shape))
-            decoded = in_threads(
-                records.image, numbers.tolist(), "reading images", request.progress
-            )
+            decoded = request.in_threads(records.image, numbers.tolist(), "reading images")
             for i, image in enumerate(decoded):
                 images[i] = image
             source = memory_source(images, labels)
@@ -152,58 +156,38 @@ def load(request: Request) -> ImageDataset:
     return build(request, index.num_images, part, known=index.class_names, labels=labels)
 
 
+@dataclass(frozen=True)
 class Records:
-    """The records of an index, as images of one shape.
+    """The records of the index FILE, as images of one shape."""
 
-    Attributes:
-        shape: (height, width, channels) of the images.
-    """
-
-    def __init__(self, path: Path, index: Index, request: Request) -> None:
-        stored = index.image_size
-        size = request.image_size or stored or DEFAULT_SIZE
-        self.shape = (size, size, request.channels or index.channels)
-        self._path = path
-        self._index = index
-        if stored is not None and size > stored:
-            raise UserError(
-                f"{request.name} holds images of {stored}x{stored}: give --image-size {stored} or "
-                "less, or prepare it again"
-            )
-        if stored is not None and request.channels == 4:
-            raise UserError(
-                f"{request.name} holds scaled images without transparency: for --channels 4 "
-                "prepare it without --image-size"
-            )
+    path: Path
+    index: Index
+    shape: tuple[int, int, int]
 
     @cached_property
     def _shards(self) -> Any:
         from array_record.python.array_record_data_source import ArrayRecordDataSource
 
         # With their counts in the names, it need not open every file to count.
+        folder = self.path.parent
         return ArrayRecordDataSource(
-            [f"{self._path.parent / s.name}[0:{s.images}]" for s in self._index.shards]
+            [f"{folder / s.name}[0:{s.images}]" for s in self.index.shards]
         )
 
     def image(self, number: int) -> np.ndarray:
-        """Returns an image, uint8 of `shape`; may be called from several threads.
-
-        Raises:
-            UserError: the record is damaged.
-        """
-        with one_line("read", self._path):
+        """Returns an image, uint8 of `shape`; may be called from several threads."""
+        with one_line("read", self.path):
             record = self._shards[int(number)]
         size, _, channels = self.shape
-        stored = self._index.image_size
+        stored = self.index.image_size
         if stored is None:
             try:
                 return read_image(record, size=size, channels=channels)
             except UnreadableImageError as error:
-                raise UserError(
-                    f"image {number} of {self._path} cannot be read: {error}"
-                ) from error
-        pixels = np.frombuffer(record, np.uint8).reshape(stored, stored, self._index.channels)
-        if pixels.shape == self.shape:
-            return pixels
-        image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-        return fit(image, size=size, channels=channels)
+                raise UserError(f"image {number} of {self.path} cannot be read: {error}") from error
+        pixels = np.frombuffer(record, np.uint8).reshape(stored, stored, self.index.channels)
+        return (
+            pixels
+            if pixels.shape == self.shape
+            else fit(to_pil(pixels), size=size, channels=channels)
+        )

@@ -11,11 +11,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tfgan2.data.dataset import ImageDataset, Order, Source
+from tfgan2.data.dataset import ImageDataset, Order, Source, cpu_count
 from tfgan2.data.download import image_key, prepared_builder, quiet, short
-from tfgan2.data.parallel import cpu_count, images_from_python
 from tfgan2.data.request import Request, choose_classes
-from tfgan2.data.sources import empty_images, memory_source
+from tfgan2.data.sources import empty_images, images_from_python, memory_source
 from tfgan2.errors import UserError
 from tfgan2.images.files import UnreadableImageError, read_image
 
@@ -104,7 +103,16 @@ class Split:
         self._image = info.features[self._image_key]
         self._label_key = _label_key(info.features)
         self.content = [info.full_name, name]
-        self._total = self._count_all()
+        try:
+            self._total = int(info.splits[name].num_examples)
+        except Exception as error:  # tfds raises several types for a split that is wrong
+            raise UserError(
+                f"unknown split {name!r} of dataset {request.name!r}: choose from "
+                f"{', '.join(info.splits)}; parts as in 'train[:80%]' and sums as in 'train+test' "
+                "work, too"
+            ) from error
+        if not self._total:
+            raise UserError(f"{self} holds no images: choose another split")
         with self._one_line():
             first = list(self._records().take(_FIRST_RECORDS).as_numpy_iterator())
         self._mean_bytes = int(np.mean([len(image) for image, _ in first])) if first else 1
@@ -115,31 +123,15 @@ class Split:
         self.class_names, self._new_labels = choose_classes(
             request.classes, known, name=request.name
         )
-        self.image_shape = self._shape()
+        height, width, channels = self._image.shape
+        native = height is not None and height == width and height <= LARGEST_NATIVE_SIZE
+        size = request.image_size or (height if native else DEFAULT_SIZE)
+        channels = request.channels or (channels if channels in (1, 3, 4) else 3)
+        self.image_shape = (size, size, channels)
         self.num_images = len(self.positions)
 
     def __str__(self) -> str:
         return f"split {self._name!r} of dataset {self._request.name!r}"
-
-    def _count_all(self) -> int:
-        splits = self._builder.info.splits
-        try:
-            count = int(splits[self._name].num_examples)
-        except Exception as error:  # tfds raises several types for a split that is wrong
-            raise UserError(
-                f"unknown split {self._name!r} of dataset {self._request.name!r}: choose from "
-                f"{', '.join(splits)}; parts as in 'train[:80%]' and sums as in 'train+test' work, "
-                "too"
-            ) from error
-        if not count:
-            raise UserError(f"{self} holds no images: choose another split")
-        return count
-
-    def _shape(self) -> tuple[int, int, int]:
-        height, width, channels = self._image.shape
-        native = height is not None and height == width and height <= LARGEST_NATIVE_SIZE
-        size = self._request.image_size or (height if native else DEFAULT_SIZE)
-        return size, size, self._request.channels or (channels if channels in (1, 3, 4) else 3)
 
     @contextlib.contextmanager
     def _one_line(self) -> Iterator[None]:

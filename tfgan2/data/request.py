@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 
 from tfgan2 import remote
-from tfgan2.data.catalogue import YOURS, info_of
-from tfgan2.data.dataset import ImageDataset
-from tfgan2.data.parallel import Progress, no_progress
+from tfgan2.data.catalogue import BUILT_IN, TFDS, YOURS, info_of
+from tfgan2.data.dataset import ImageDataset, cpu_count
 from tfgan2.errors import UserError, unknown
+
+Progress = Callable[[str, int, int], None]
+"""Receives what is being done, how much of it is done, and the total."""
 
 Cache = Literal["auto", "memory", "stream"]
 CACHES = get_args(Cache)
@@ -21,6 +24,13 @@ MEMORY_LIMIT = 2**30
 """Bytes of pixels up to which `cache="auto"` keeps a dataset in memory."""
 
 SIZES = (4, 1024)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def no_progress(text: str, done: int, total: int) -> None:
+    """Shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +51,13 @@ class Request:
 
     def __post_init__(self) -> None:
         info = info_of(self.name)
+        images = info.kind == "images"
         for option, fits, problem in (
             ("image_size", not info.is_points, "holds points, not images"),
             ("channels", not info.is_points, "holds points, not images"),
-            ("split", info.has_splits, "has no splits"),
-            ("classes", info.has_labels, "has no labels"),
-            ("direction", info.has_sides, "is not paired"),
+            ("split", images and info.source == TFDS, "has no splits"),
+            ("classes", images or info.source == BUILT_IN, "has no labels"),
+            ("direction", info.kind in ("pairs", "unpaired"), "is not paired"),
         ):
             if not fits and getattr(self, option) != getattr(Request, option):
                 flag = option.replace("_", "-")
@@ -82,6 +93,23 @@ class Request:
         if self.cache == "auto":
             return num_images * int(np.prod(image_shape)) <= MEMORY_LIMIT
         return self.cache == "memory"
+
+    def in_threads(
+        self, function: Callable[[T], R], items: Sequence[T], text: str, chunk: int = 512
+    ) -> Iterator[R]:
+        """Yields `function(item)` for each item in order, computed in threads.
+
+        Args:
+            function: called from several threads.
+            items: its arguments.
+            text: what is being done, for the progress.
+            chunk: number of items in progress at a time; bounds the memory of their results.
+        """
+        with ThreadPoolExecutor(cpu_count()) as pool:
+            for begin in range(0, len(items), chunk):
+                self.progress(text, begin, len(items))
+                yield from pool.map(function, items[begin : begin + chunk])
+        self.progress(text, len(items), len(items))
 
     def held_out(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns the indices to train on and those held out, drawn evenly; both ascending."""
@@ -140,16 +168,13 @@ def build(
 def choose_classes(
     chosen: Sequence[str] | None, known: Sequence[str], *, name: str
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """Finds the classes to keep, and their new labels.
+    """Returns the names of the classes to keep, and the new label of each known one, int32, or -1.
 
     Args:
-        chosen: names or numbers, a name first where both fit; None for all.
+        chosen: names or numbers in the order of the new labels, a name first where both fit; None
+            for all.
         known: the names of all classes; () without labels.
         name: the dataset's name, for the errors.
-
-    Returns:
-        The names of the classes kept, in the order chosen, and an int32 array of shape
-        (len(known),): the new label of each old one, or -1.
 
     Raises:
         UserError: an unknown class, one given twice, or classes of a dataset without labels.
@@ -160,18 +185,19 @@ def choose_classes(
         raise UserError(f"dataset {name!r} has no labels: leave --classes out")
     if not chosen:
         raise UserError("no classes given: name at least one, or leave --classes out")
-    labels = np.full(len(known), -1, np.int32)
-    for new, item in enumerate(chosen):
+    numbers: list[int] = []
+    for item in chosen:
         if item in known:
-            old = list(known).index(item)
+            number = list(known).index(item)
         elif item.isascii() and item.isdigit() and int(item) < len(known):
-            old = int(item)
+            number = int(item)
         else:
             more = f" … or a number up to {len(known) - 1}" if len(known) > 20 else ""
             hint = f"choose from {', '.join(known[:20])}{more}"
             raise unknown("class", item, known, hint=hint)
-        if labels[old] >= 0:
-            raise UserError(f"class {known[old]!r} is given twice: give each class once")
-        labels[old] = new
-    kept = np.flatnonzero(labels >= 0)
-    return tuple(known[old] for old in kept[np.argsort(labels[kept])]), labels
+        if number in numbers:
+            raise UserError(f"class {known[number]!r} is given twice: give each class once")
+        numbers.append(number)
+    labels = np.full(len(known), -1, np.int32)
+    labels[numbers] = np.arange(len(numbers))
+    return tuple(known[number] for number in numbers), labels

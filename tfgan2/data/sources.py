@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+import atexit
+import threading
+import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfgan2.data.dataset import Order, Source
-from tfgan2.data.parallel import cpu_count, images_from_python
+from tfgan2.data.dataset import Order, Source, cpu_count
 
 _ALIGNMENT = 64
 
 
 def indexed_source(
-    num_images: int, gather: Callable[[tf.Tensor], Any], *, in_memory: bool = True
+    num_images: int,
+    gather: Callable[[tf.Tensor], Any],
+    labels: np.ndarray | None = None,
+    *,
+    in_memory: bool = True,
 ) -> Source:
-    """Samples that `gather` makes of their numbers, int64, shape (N,): images, or (images, labels).
+    """Samples that are found by number; each epoch is another permutation.
 
-    Each epoch is another permutation.
+    Args:
+        num_images: number of samples.
+        gather: makes uint8 or float32 images of numbers, int64, shape (N,).
+        labels: shape (num_images,), or None.
+        in_memory: whether the images are held in memory.
     """
+    classes = None if labels is None else as_tensor(labels.astype(np.int32))
+
+    def sample(indices: tf.Tensor) -> Any:
+        images = gather(indices)
+        return images if classes is None else (images, tf.gather(classes, indices))
 
     def batches(order: Order) -> tf.data.Dataset:
         indices = shuffled_indices(num_images, order)
-        return indices.map(gather, num_parallel_calls=cpu_count(), deterministic=True)
+        return indices.map(sample, num_parallel_calls=cpu_count(), deterministic=True)
 
     return Source(num_images, in_memory, batches)
 
@@ -38,9 +54,7 @@ def memory_source(images: np.ndarray, labels: np.ndarray | None = None) -> Sourc
         labels: shape (N,), or None.
     """
     tensor = as_tensor(images)
-    return indexed_source(
-        len(images), _labelled(lambda indices: tf.gather(tensor, indices), labels)
-    )
+    return indexed_source(len(images), lambda indices: tf.gather(tensor, indices), labels)
 
 
 def decoded_source(
@@ -58,20 +72,81 @@ def decoded_source(
         labels: shape (num_images,), or None.
     """
 
-    def images(indices: tf.Tensor) -> tf.Tensor:
+    def gather(indices: tf.Tensor) -> tf.Tensor:
         return images_from_python(lambda index: decode(int(index)), indices, shape)
 
-    return indexed_source(num_images, _labelled(images, labels), in_memory=False)
+    return indexed_source(num_images, gather, labels, in_memory=False)
 
 
-def _labelled(
-    images: Callable[[tf.Tensor], tf.Tensor], labels: np.ndarray | None
-) -> Callable[[tf.Tensor], Any]:
-    """Returns `images` with the labels, as int32, added to what it returns."""
-    if labels is None:
+def images_from_python(
+    function: Callable[[Any], np.ndarray], values: tf.Tensor, shape: tuple[int, int, int]
+) -> tf.Tensor:
+    """Makes a batch of images with a Python function, inside a function mapped by tf.data.
+
+    Args:
+        function: pure; makes one image from one value; called from several threads.
+        values: bytes or numbers, shape (N,).
+        shape: (height, width, channels) of each image.
+
+    Returns:
+        uint8, static shape (N, *shape).
+    """
+    guard = _exit_guard()
+
+    @tf.autograph.experimental.do_not_convert
+    def guarded(batch: np.ndarray) -> np.ndarray:
+        # A whole batch per call, because a call costs more than decoding one small image.
+        images = np.zeros((len(batch), *shape), np.uint8)
+        for index, value in enumerate(batch):
+            with guard as is_open:
+                if not is_open:
+                    break
+                images[index] = function(value)
         return images
-    tensor = as_tensor(labels.astype(np.int32))
-    return lambda indices: (images(indices), tf.gather(tensor, indices))
+
+    # Stateless, or TensorFlow's op determinism would make one batch at a time.
+    images = tf.numpy_function(guarded, [values], tf.uint8, stateful=False)
+    images.set_shape((values.shape[0], *shape))
+    return images
+
+
+class _ExitGuard:
+    """Counts the calls in progress, and makes calls return at once when the process ends.
+
+    TensorFlow waits for ever for a thread of an endless pipeline that asks for Python's lock while
+    the interpreter is torn down: measured, more than half of the processes with an open iterator
+    did not end. So before the teardown further calls return at once, which fills the pipeline's
+    bounded buffers and halts it, and calls in progress are waited for.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open = True
+        self._in_progress = self._calls = 0
+        atexit.register(self.close)
+
+    def __enter__(self) -> bool:
+        """Returns whether the call may do its work."""
+        with self._lock:
+            self._calls += 1
+            self._in_progress += 1
+            return self._open
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            self._in_progress -= 1
+
+    def close(self) -> None:
+        """Returns when no call is in progress and none has come for 0.1 s, or after 10 s."""
+        self._open = False
+        for _ in range(100):
+            before = self._calls
+            time.sleep(0.1)
+            if not self._in_progress and self._calls == before:
+                return
+
+
+_exit_guard = cache(_ExitGuard)
 
 
 def empty_images(shape: tuple[int, int, int, int], dtype: type = np.uint8) -> np.ndarray:

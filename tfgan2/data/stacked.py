@@ -42,7 +42,6 @@ def load(request: Request) -> ImageDataset:
     )
 
     def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
-        assert labels is not None  # since `build` is given them
         source = stacked_source(images, triples[numbers], labels)
         shape = (*mnist.image_shape[:2], 3)
         return ImageDataset(source, name, shape, [name, *mnist.content])
@@ -51,18 +50,18 @@ def load(request: Request) -> ImageDataset:
     return build(request, NUM_IMAGES, part, known=known, labels=labels)
 
 
-def stacked_source(images: np.ndarray, triples: np.ndarray, labels: np.ndarray) -> Source:
+def stacked_source(images: np.ndarray, triples: np.ndarray, labels: np.ndarray | None) -> Source:
     """Grey images in memory, three of which make one sample.
 
     Args:
         images: uint8, shape (M, H, W, 1); must not change any more.
         triples: int32, shape (N, 3): indices of the red, green and blue image of a sample.
-        labels: int32, shape (N,).
+        labels: shape (N,), or None.
     """
-    grey, rows, classes = as_tensor(images), as_tensor(triples), as_tensor(labels)
+    grey, rows = as_tensor(images), as_tensor(triples)
 
-    def gather(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def gather(indices: tf.Tensor) -> tf.Tensor:
         channels = [tf.gather(grey, row) for row in tf.unstack(tf.gather(rows, indices), axis=1)]
-        return tf.concat(channels, axis=-1), tf.gather(classes, indices)
+        return tf.concat(channels, axis=-1)
 
-    return indexed_source(len(triples), gather)
+    return indexed_source(len(triples), gather, labels)
