@@ -158,9 +158,8 @@ class ImageDataset:
         if batch_size < 1:
             raise UserError(f"a batch of {batch_size} images is not possible: give at least 1")
         if batch_size * batches > self.num_images:
-            needed = f"a batch of {batch_size}"
-            if batches > 1:
-                needed = f"the {batches} batches of {batch_size} that a step takes"
+            several = f"the {batches} batches of {batch_size} that a step takes"
+            needed = several if batches > 1 else f"a batch of {batch_size}"
             raise UserError(
                 f"dataset has {self.num_images} images, fewer than {needed}: "
                 f"give --batch-size {max(1, self.num_images // batches)} or less"
@@ -198,11 +197,11 @@ class ImageDataset:
             raise ValueError(f"start must be at least 0, not {start}")
 
         def scale(*arrays: tf.Tensor) -> Any:
-            scaled = tuple(
+            scaled = [
                 tf.cast(array, tf.float32) / 127.5 - 1.0 if array.dtype == tf.uint8 else array
                 for array in arrays
-            )
-            return scaled if len(scaled) > 1 else scaled[0]
+            ]
+            return tuple(scaled) if len(scaled) > 1 else scaled[0]
 
         options = tf.data.Options()
         options.deterministic = True

@@ -125,7 +125,7 @@ def open_files(
     Args:
         files: at least one.
         shape: (height, width, channels) of the images.
-        request: says whether images are held in memory and unreadable files left out.
+        request: says whether to hold images in memory, and to leave unreadable files out.
         read: reads a sample, named by its path; default: `read_image`.
 
     Returns:

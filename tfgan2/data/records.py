@@ -101,7 +101,10 @@ class Split:
         info = self._builder.info
         self._image_key = image_key(request.name, info.features)
         self._image = info.features[self._image_key]
-        self._label_key = _label_key(info.features)
+        classes = [k for k, f in info.features.items() if isinstance(f, tfds.features.ClassLabel)]
+        self._label_key = (
+            "label" if "label" in classes else classes[0] if len(classes) == 1 else None
+        )
         self.content = [info.full_name, name]
         try:
             self._total = int(info.splits[name].num_examples)
@@ -215,12 +218,7 @@ class Split:
         )
 
     def _records(self, file_seed: Any = None, files_at_once: int = 4) -> tf.data.Dataset:
-        """Yields all encoded images and int32 labels once.
-
-        Args:
-            file_seed: an integer or a tensor that shuffles the order of the files; None to keep it.
-            files_at_once: number of files read by turns.
-        """
+        """Yields all encoded images and int32 labels once; a seed shuffles the files."""
         features = {self._image_key: True}
         if self._label_key is not None:
             features[self._label_key] = True
@@ -259,21 +257,12 @@ class Split:
             except UnreadableImageError as error:
                 raise UserError(f"an image of {self} cannot be read: {error}") from error
 
-        def decode_one(image: tf.Tensor, label: tf.Tensor) -> Any:
-            return self._image.decode_example(image), label
-
-        def decode_batch(images: tf.Tensor, labels: tf.Tensor) -> Any:
-            return images_from_python(read, images, shape), labels
-
         if tuple(self._image.shape) == shape and np.dtype(self._image.np_dtype) == np.uint8:
             # Nothing to crop or scale: TensorFlow's own decoders are faster.
-            return encoded.map(decode_one, **_PARALLEL).batch(batch_size, drop_remainder)
-        return encoded.batch(batch_size, drop_remainder).map(decode_batch, **_PARALLEL)
-
-
-def _label_key(features: Any) -> str | None:
-    """Returns the key of the labels: "label", or that of the only ones."""
-    keys = [k for k, f in features.items() if isinstance(f, tfds.features.ClassLabel)]
-    if "label" in keys:
-        return "label"
-    return keys[0] if len(keys) == 1 else None
+            decoded = encoded.map(
+                lambda image, label: (self._image.decode_example(image), label), **_PARALLEL
+            )
+            return decoded.batch(batch_size, drop_remainder)
+        return encoded.batch(batch_size, drop_remainder).map(
+            lambda images, labels: (images_from_python(read, images, shape), labels), **_PARALLEL
+        )

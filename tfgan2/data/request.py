@@ -99,11 +99,7 @@ class Request:
     ) -> Iterator[R]:
         """Yields `function(item)` for each item in order, computed in threads.
 
-        Args:
-            function: called from several threads.
-            items: its arguments.
-            text: what is being done, for the progress.
-            chunk: number of items in progress at a time; bounds the memory of their results.
+        The progress shows the text; `chunk` items at a time bound the memory of their results.
         """
         with ThreadPoolExecutor(cpu_count()) as pool:
             for begin in range(0, len(items), chunk):

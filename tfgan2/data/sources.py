@@ -19,18 +19,14 @@ _ALIGNMENT = 64
 
 def indexed_source(
     num_images: int,
-    gather: Callable[[tf.Tensor], Any],
+    gather: Callable[[tf.Tensor], tf.Tensor],
     labels: np.ndarray | None = None,
     *,
     in_memory: bool = True,
 ) -> Source:
-    """Samples that are found by number; each epoch is another permutation.
+    """Samples whose images `gather` makes of their numbers, int64, shape (N,), and their labels.
 
-    Args:
-        num_images: number of samples.
-        gather: makes uint8 or float32 images of numbers, int64, shape (N,).
-        labels: shape (num_images,), or None.
-        in_memory: whether the images are held in memory.
+    Every epoch is another permutation.
     """
     classes = None if labels is None else as_tensor(labels.astype(np.int32))
 
@@ -46,12 +42,9 @@ def indexed_source(
 
 
 def memory_source(images: np.ndarray, labels: np.ndarray | None = None) -> Source:
-    """All images in one tensor.
+    """Images in one tensor, uint8 or float32, shape (N, H, W, C), which must not change any more.
 
-    Args:
-        images: uint8 or float32, shape (N, H, W, C); must not change any more. Not copied if
-            `empty_images` made it.
-        labels: shape (N,), or None.
+    They are not copied if `empty_images` made the array.
     """
     tensor = as_tensor(images)
     return indexed_source(len(images), lambda indices: tf.gather(tensor, indices), labels)
@@ -63,14 +56,7 @@ def decoded_source(
     shape: tuple[int, int, int],
     labels: np.ndarray | None,
 ) -> Source:
-    """Images that a Python function makes when they are needed.
-
-    Args:
-        num_images: number of samples.
-        decode: makes the uint8 image of a number; called from several threads.
-        shape: (height, width, channels) of the images.
-        labels: shape (num_images,), or None.
-    """
+    """Images that `decode` makes of their numbers when they are needed, in several threads."""
 
     def gather(indices: tf.Tensor) -> tf.Tensor:
         return images_from_python(lambda index: decode(int(index)), indices, shape)
@@ -172,13 +158,10 @@ def as_tensor(array: np.ndarray) -> tf.Tensor:
 
 
 def shuffled_indices(count: int, order: Order) -> tf.data.Dataset:
-    """Yields endless batches of indices into `count` samples; each epoch is another permutation.
+    """Yields endless batches of indices, int64; each epoch is another permutation of `count`.
 
     The index of sample number p depends on (seed, p // count, p % count) alone, so any start is
     cheap.
-
-    Returns:
-        Int64 in 0…count-1, static shape (number of rows of the part,).
     """
     rows = order.rows
     size = rows.stop - rows.start
@@ -205,12 +188,8 @@ def _mixed(bits: tf.Tensor | int) -> tf.Tensor:
     Keys that differ in a few bits only, such as plain epochs, give permutations that favour some
     positions: measured with 100 samples, the share of a position was off by 60 % on average.
     """
-
-    def constant(value: int) -> tf.Tensor:
-        return tf.constant(value, tf.uint64)
-
-    bits = tf.convert_to_tensor(bits, tf.uint64) + constant(0x9E3779B97F4A7C15)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, constant(shift)))
-        bits *= constant(factor)
-    return tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, constant(31)))
+    bits = tf.convert_to_tensor(bits, tf.uint64) + tf.constant(0x9E3779B97F4A7C15, tf.uint64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+        shifted = tf.bitwise.right_shift(bits, tf.constant(shift, tf.uint64))
+        bits = tf.bitwise.bitwise_xor(bits, shifted) * tf.constant(factor, tf.uint64)
+    return bits
