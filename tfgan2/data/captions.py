@@ -53,9 +53,10 @@ def load_file(request: Request) -> ImageDataset:
     encoded = Captions(captions, [examples[i] for i in chosen])
 
     def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
-        source, readable, skipped = open_files(files.take(numbers, numbers), shape, request)
-        assert readable.labels is not None  # they are numbers of lines
-        content = ["captions", readable.digest(), [captions[i] for i in readable.labels]]
+        source, found = open_files(files.take(numbers, numbers), shape, request)
+        assert found.labels is not None  # they are numbers of lines
+        content = ["captions", found.digest(), [captions[i] for i in found.labels]]
+        skipped = tuple(found.skipped)
         return encoded.add(ImageDataset(source, request.name, shape, content, skipped=skipped))
 
     return build(request, len(paths), part)

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -37,12 +37,14 @@ class Files:
             `JOINT`.
         labels: int32, shape (N,), or None.
         classes: the names of the labels.
+        skipped: receives the paths of the files that cannot be read.
     """
 
     root: Path
     paths: list[str]
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
+    skipped: list[str] = field(default_factory=list)
 
     def take(self, indices: Sequence[int] | np.ndarray, labels: np.ndarray | None = None) -> Files:
         """Returns the samples with these indices, and with other labels."""
@@ -64,35 +66,37 @@ class Files:
 
     def read(
         self, read: Callable[[str], T], text: str, request: Request, chunk: int = 512
-    ) -> Iterator[T | UnreadableImageError]:
-        """Yields `read(path)` of all samples, or why one cannot be read, as the request allows.
+    ) -> Iterator[tuple[int, T]]:
+        """Yields the number and `read(path)` of each sample that can be read.
 
         Raises:
-            UserError: at the end, if files that cannot be read are not to be left out, or all are.
+            UserError: at the end, if some cannot and are not to be left out, or none can.
         """
 
         def attempt(path: str) -> T | UnreadableImageError:
             try:
                 return read(path)
             except UnreadableImageError as error:
-                error.path = error.path or path
                 return error
 
-        unreadable, total = [], len(self.paths)
-        for result in request.in_threads(attempt, self.paths, text, chunk):
+        reason, total = "", len(self.paths)
+        for number, result in enumerate(request.in_threads(attempt, self.paths, text, chunk)):
             if isinstance(result, UnreadableImageError):
-                unreadable.append(f"{result.path!r}: {result}")
-            yield result
-        if unreadable and not request.skip_unreadable:
-            others = f" (and {len(unreadable) - 1} more of {total})" if len(unreadable) > 1 else ""
+                reason = reason or str(result)
+                self.skipped.append(result.path or self.paths[number])
+            else:
+                yield number, result
+        if self.skipped and not request.skip_unreadable:
+            more = len(self.skipped) - 1
             raise UserError(
-                f"cannot read {unreadable[0]}{others}; repair or remove it, "
-                "or give --skip-unreadable to leave such files out"
+                f"cannot read {self.skipped[0]!r}: {reason}"
+                + (f" (and {more} more of {total})" if more else "")
+                + "; repair or remove it, or give --skip-unreadable to leave such files out"
             )
-        if len(unreadable) == total:
+        if len(self.skipped) == total:
             raise UserError(
-                f"none of the {total} images can be read, the first is {unreadable[0]}; "
-                "give another folder"
+                f"none of the {total} images can be read, the first is {self.skipped[0]!r}: "
+                f"{reason}; give another folder"
             )
 
 
@@ -107,9 +111,9 @@ def load_files(files: Files, request: Request, default_size: int = DEFAULT_SIZE)
     shape = (size, size, request.channels or files.channels())
 
     def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
-        source, readable, skipped = open_files(files.take(numbers, labels), shape, request)
-        content = ["folder", readable.digest()]
-        return ImageDataset(source, request.name, shape, content, skipped=skipped)
+        source, found = open_files(files.take(numbers, labels), shape, request)
+        content = ["folder", found.digest()]
+        return ImageDataset(source, request.name, shape, content, skipped=tuple(found.skipped))
 
     return build(request, len(files.paths), part, known=files.classes, labels=files.labels)
 
@@ -119,7 +123,7 @@ def open_files(
     shape: tuple[int, int, int],
     request: Request,
     read: Callable[[str], np.ndarray] | None = None,
-) -> tuple[Source, Files, tuple[str, ...]]:
+) -> tuple[Source, Files]:
     """Decodes every file once, so that unreadable ones are found before training starts.
 
     Args:
@@ -129,7 +133,7 @@ def open_files(
         read: reads a sample, named by its path; default: `read_image`.
 
     Returns:
-        The source, the files that can be read, and the paths of those that cannot.
+        The source, and the files that can be read.
     """
     from tfgan2.data.sources import decoded_source, empty_images, memory_source
 
@@ -137,21 +141,17 @@ def open_files(
     read = read or (lambda path: read_image(root / path, size=shape[0], channels=shape[2]))
     in_memory = request.fits_memory(len(files.paths), shape)
     images = empty_images((len(files.paths) if in_memory else 0, *shape))
+    numbers: list[int] = []
     text = "reading images" if in_memory else "checking images"
-    readable: list[int] = []
-    skipped: list[str] = []
-    for number, image in enumerate(files.read(read, text, request)):
-        if isinstance(image, UnreadableImageError):
-            skipped.append(str(image.path))
-            continue
+    for number, image in files.read(read, text, request):
         if in_memory:
-            images[len(readable)] = image
-        readable.append(number)
-    if skipped:
-        files = files.take(readable, None if files.labels is None else files.labels[readable])
+            images[len(numbers)] = image
+        numbers.append(number)
+    if files.skipped:
+        labels = None if files.labels is None else files.labels[numbers]
+        files = replace(files.take(numbers, labels), skipped=files.skipped)
     if in_memory:
-        source = memory_source(images[: len(readable)], files.labels)
-        return source, files, tuple(skipped)
+        return memory_source(images[: len(numbers)], files.labels), files
 
     def decode(index: int) -> np.ndarray:
         try:
@@ -162,8 +162,7 @@ def open_files(
                 f"cannot read {path!r} any more: {error}; restore it, or start a new run"
             ) from error
 
-    source = decoded_source(len(readable), decode, shape, files.labels)
-    return source, files, tuple(skipped)
+    return decoded_source(len(numbers), decode, shape, files.labels), files
 
 
 def existing_folder(path: str, form: str) -> Path:

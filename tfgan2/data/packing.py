@@ -48,7 +48,6 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
     files = with_classes(existing_folder(request.path, "folder:DIR"))
     size, channels = request.image_size, files.channels()
     labels: list[int] = []
-    skipped: list[str] = []
     digest = hashlib.sha256(f"{size} {channels}".encode())
 
     def record(path: str) -> bytes:
@@ -60,15 +59,10 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
         return content if size is None else pixels.tobytes()
 
     def records() -> Iterator[bytes]:
-        every = [0] * len(files.paths) if files.labels is None else files.labels.tolist()
-        results = files.read(record, "packing images", request, _CHUNK)
-        for result, label in zip(results, every, strict=True):
-            if isinstance(result, UnreadableImageError):
-                skipped.append(str(result.path))
-                continue
-            labels.append(label)
-            digest.update(b"%d %d\n" % (label, len(result)) + result)
-            yield result
+        for number, content in files.read(record, "packing images", request, _CHUNK):
+            labels.append(0 if files.labels is None else int(files.labels[number]))
+            digest.update(b"%d %d\n" % (labels[-1], len(content)) + content)
+            yield content
 
     try:
         with one_line("write", out), written_atomically(shards) as partial:
@@ -91,7 +85,7 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
         if isinstance(error, OSError):
             raise cannot_write(out, error) from error
         raise
-    return index, tuple(skipped)
+    return index, tuple(files.skipped)
 
 
 def _write_shards(

@@ -48,14 +48,14 @@ def load_pairs(request: Request) -> ImageDataset:
         def read(sample: str) -> np.ndarray:
             return np.concatenate(_read_pair(files.root, sample, size, channels)[::step], axis=-1)
 
-        both, readable, skipped = open_files(files, (size, size, sum(channels)), request, read)
+        both, found = open_files(files, (size, size, sum(channels)), request, read)
         return ImageDataset(
             both.map(lambda both: (both[..., :input_channels], both[..., input_channels:])),
             request.name,
             (size, size, target_channels),
-            ["pairs", request.direction, readable.digest()],
+            ["pairs", request.direction, found.digest()],
             kind="pairs",
-            skipped=skipped,
+            skipped=tuple(found.skipped),
             held_out=held_out,
             details={"input_shape": [size, size, input_channels]},
         )

@@ -101,10 +101,9 @@ class Split:
         info = self._builder.info
         self._image_key = image_key(request.name, info.features)
         self._image = info.features[self._image_key]
-        classes = [k for k, f in info.features.items() if isinstance(f, tfds.features.ClassLabel)]
-        self._label_key = (
-            "label" if "label" in classes else classes[0] if len(classes) == 1 else None
-        )
+        keys = [k for k, f in info.features.items() if isinstance(f, tfds.features.ClassLabel)]
+        keys = ["label"] if "label" in keys else keys
+        self._label_key = keys[0] if len(keys) == 1 else None
         self.content = [info.full_name, name]
         try:
             self._total = int(info.splits[name].num_examples)
@@ -131,7 +130,7 @@ class Split:
         size = request.image_size or (height if native else DEFAULT_SIZE)
         channels = request.channels or (channels if channels in (1, 3, 4) else 3)
         self.image_shape = (size, size, channels)
-        self.num_images = len(self.positions)
+        self.num_images = self._total if request.classes is None else len(self.positions)
 
     def __str__(self) -> str:
         return f"split {self._name!r} of dataset {self._request.name!r}"
