@@ -70,7 +70,6 @@ def test_what_it_is(data_dir: Path) -> None:
     assert dataset.image_shape == (4, 4, 3)
     assert dataset.num_images == entry.num_images == SAMPLES
     assert dataset.class_names == tuple(f"{number:03d}" for number in range(1000))
-    assert entry.num_classes == 1000
     assert dataset.in_memory
     images, labels = dataset.batches(8).element_spec
     assert images == tf.TensorSpec((8, 4, 4, 3), tf.float32)

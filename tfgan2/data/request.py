@@ -10,7 +10,7 @@ from typing import Literal, TypeVar, get_args
 import numpy as np
 
 from tfgan2 import remote
-from tfgan2.data.catalogue import BUILT_IN, TFDS, YOURS, info_of
+from tfgan2.data.catalogue import BUILT_IN, POINTS, TFDS, YOURS, info_of
 from tfgan2.data.dataset import ImageDataset, cpu_count
 from tfgan2.errors import UserError, unknown
 
@@ -50,11 +50,11 @@ class Request:
     progress: Progress = no_progress
 
     def __post_init__(self) -> None:
-        info = info_of(self.name)
+        info, points = info_of(self.name), self.name in POINTS
         images = info.kind == "images"
         for option, fits, problem in (
-            ("image_size", not info.is_points, "holds points, not images"),
-            ("channels", not info.is_points, "holds points, not images"),
+            ("image_size", not points, "holds points, not images"),
+            ("channels", not points, "holds points, not images"),
             ("split", images and info.source == TFDS, "has no splits"),
             ("classes", images or info.source == BUILT_IN, "has no labels"),
             ("direction", info.kind in ("pairs", "unpaired"), "is not paired"),
@@ -148,9 +148,8 @@ def build(
         labels = new_labels[labels]
         numbers = np.flatnonzero(labels >= 0)
         if not len(numbers):
-            raise UserError(
-                f"dataset {request.name!r} holds no images of these classes: choose others"
-            )
+            name = request.name
+            raise UserError(f"dataset {name!r} holds no images of these classes: choose others")
 
     def dataset(indices: np.ndarray, held_out: ImageDataset | None = None) -> ImageDataset:
         chosen = numbers[indices]
