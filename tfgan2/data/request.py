@@ -12,7 +12,8 @@ import numpy as np
 from tfgan2 import remote
 from tfgan2.data.catalogue import BUILT_IN, POINTS, TFDS, YOURS, info_of
 from tfgan2.data.dataset import ImageDataset, cpu_count
-from tfgan2.errors import UserError, unknown
+from tfgan2.errors import UserError
+from tfgan2.inputs.labels import class_number
 
 Progress = Callable[[str, int, int], None]
 """Receives what is being done, how much of it is done, and the total."""
@@ -182,14 +183,7 @@ def choose_classes(
         raise UserError("no classes given: name at least one, or leave --classes out")
     numbers: list[int] = []
     for item in chosen:
-        if item in known:
-            number = list(known).index(item)
-        elif item.isascii() and item.isdigit() and int(item) < len(known):
-            number = int(item)
-        else:
-            more = f" … or a number up to {len(known) - 1}" if len(known) > 20 else ""
-            hint = f"choose from {', '.join(known[:20])}{more}"
-            raise unknown("class", item, known, hint=hint)
+        number = class_number(item, known)
         if number in numbers:
             raise UserError(f"class {known[number]!r} is given twice: give each class once")
         numbers.append(number)

@@ -30,18 +30,29 @@ def choose_labels(
         UserError: an unknown label, or one for an unconditional generator.
     """
     chosen = [label] if isinstance(label, str | int) else list(label or [])
-    names = list(class_names)
-    if not names:
-        if chosen:
-            raise UserError(_UNCONDITIONAL)
+    if chosen and not class_names:
+        raise UserError(_UNCONDITIONAL)
+    if not class_names:
         return None
-    numbers = []
-    for item in map(str, chosen):
-        # A class may itself be called "7", so names come first.
-        if item not in names and not (item.isdecimal() and int(item) < len(names)):
-            raise unknown("label", item, names)
-        numbers.append(names.index(item) if item in names else int(item))
-    return np.resize(np.asarray(numbers or range(len(names)), np.int32), count)
+    numbers = [class_number(str(item), class_names, kind="label") for item in chosen]
+    return np.resize(np.asarray(numbers or range(len(class_names)), np.int32), count)
+
+
+def class_number(item: str, class_names: Sequence[str], *, kind: str = "class") -> int:
+    """Returns the number of a class that is given by its name or number.
+
+    A class may itself be called "7", so names come first.
+
+    Raises:
+        UserError: there is no such class; `kind` says what it is called.
+    """
+    if item in class_names:
+        return list(class_names).index(item)
+    if item.isdecimal() and int(item) < len(class_names):
+        return int(item)
+    more = f" … or a number up to {len(class_names) - 1}" if len(class_names) > 20 else ""
+    hint = f"choose from {', '.join(class_names[:20])}{more}"
+    raise unknown(kind, item, class_names, hint=hint)
 
 
 def check_labels(labels: np.ndarray | None, count: int, num_labels: int) -> np.ndarray | None:
