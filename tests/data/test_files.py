@@ -1,4 +1,4 @@
-"""Folders of pictures."""
+"""Folders of images."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def write(path: Path, value: int, mode: str = "L", size: tuple[int, int] = (8, 8
 
 @pytest.fixture
 def classed(tmp_path: Path) -> Path:
-    """Three classes; picture i, of grey value 8 i, is in class i % 3, some of them deeper."""
+    """Three classes; image i, of grey value 8 i, is in class i % 3, some of them deeper."""
     root = tmp_path / "classed"
     for i in range(COUNT):
         deeper = "deeper/still" if i % 2 else "."
@@ -124,7 +124,7 @@ def test_some_classes(classed: Path) -> None:
     assert set(values(images[labels == 1]) // 8 % 3) == {0}
 
 
-def test_pictures_at_the_top_mean_no_labels(classed: Path) -> None:
+def test_images_at_the_top_mean_no_labels(classed: Path) -> None:
     write(classed / "top.png", 255)
     dataset = load_dataset(f"folder:{classed}")
     assert dataset.class_names == ()
@@ -133,7 +133,7 @@ def test_pictures_at_the_top_mean_no_labels(classed: Path) -> None:
     assert dataset.batches(2).element_spec == tf.TensorSpec((2, 64, 64, 1), tf.float32)
 
 
-def test_hidden_and_other_files_are_no_pictures(classed: Path) -> None:
+def test_hidden_and_other_files_are_no_images(classed: Path) -> None:
     before = load_dataset(f"folder:{classed}")
     write(classed / "a" / ".hidden.png", 1)
     write(classed / ".cache" / "x.png", 1)
@@ -170,7 +170,7 @@ def test_names_that_are_no_utf8(tmp_path: Path) -> None:
     assert values(take(dataset, 2, 1)[0][0]).tolist() == [80, 80]
 
 
-def test_one_picture_in_colour_makes_colour(classed: Path) -> None:
+def test_one_image_in_colour_makes_colour(classed: Path) -> None:
     assert load_dataset(f"folder:{classed}").image_shape[2] == 1
     write(classed / "c" / "z.png", 200, mode="RGB")  # the last of them all
     assert load_dataset(f"folder:{classed}").image_shape[2] == 3

@@ -1,4 +1,4 @@
-"""Pictures packed into shards."""
+"""Images packed into shards."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_stream_goes_on_and_is_shared(scaled: Path) -> None:
     assert_parts_are_the_batch(dataset)
 
 
-def test_opening_reads_no_pictures(scaled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_opening_reads_no_images(scaled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object) -> None:
         raise AssertionError
 
@@ -194,7 +194,7 @@ def test_what_is_refused(
     assert {path.name for path in tmp_path.iterdir()} == {"empty", "bad"}
 
 
-def test_unreadable_pictures_can_be_left_out(pictures: Path, tmp_path: Path) -> None:
+def test_unreadable_images_can_be_left_out(pictures: Path, tmp_path: Path) -> None:
     some = tmp_path / "some"
     some.mkdir()
     for number, path in enumerate((pictures / "a").iterdir()):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -151,15 +150,15 @@ def _unpaired(request: Request, a: ImageDataset, b: ImageDataset) -> ImageDatase
     if a.held_out is not None and b.held_out is not None:
         held_out = _unpaired(replace(request, direction="AtoB"), a.held_out, b.held_out)
 
-    def images(source: Source, order: Order) -> Any:
-        batches = source.batches(order)
-        labelled = isinstance(batches.element_spec, tuple)
-        return batches.map(lambda images, labels: images) if labelled else batches
+    sources = [
+        side.source.map(lambda images, labels: images) if side.class_names else side.source
+        for side in (a, b)
+    ]
 
     def batches(order: Order) -> tf.data.Dataset:
+        orders = replace(order, seed=2 * order.seed), replace(order, seed=2 * order.seed + 1)
         return tf.data.Dataset.zip(
-            images(a.source, replace(order, seed=2 * order.seed)),
-            images(b.source, replace(order, seed=2 * order.seed + 1)),
+            *(source.batches(each) for source, each in zip(sources, orders, strict=True))
         )
 
     return ImageDataset(
