@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tfgan2.data import ImageDataset, load_dataset
-from tfgan2.data.sources import MemorySource
-from tfgan2.data.stacked import StackedSource
+from tfgan2.data.sources import memory_source
+from tfgan2.data.stacked import stacked_source
 from tfgan2.errors import UserError
 from tfgan2.evaluation import classifier, classifier_training
 from tfgan2.evaluation.extractor import Extractor
@@ -129,7 +129,7 @@ def test_held_out_images_give_the_accuracy(tmp_path: Path) -> None:
 def test_sizes(tmp_path: Path, shape: tuple[int, int, int]) -> None:
     images = np.random.default_rng(0).integers(0, 256, (40, *shape), np.uint8)
     dataset = ImageDataset(
-        MemorySource(images, np.arange(40) % 2),
+        memory_source(images, np.arange(40) % 2),
         name="own",
         image_shape=shape,
         class_names=("a", "b"),
@@ -149,7 +149,7 @@ def stacked(classes: tuple[int, ...], grey: np.ndarray, digits: np.ndarray) -> I
     kept = np.isin(numbers, classes)
     labels = np.searchsorted(classes, numbers[kept])
     return ImageDataset(
-        StackedSource(grey, triples[kept], labels.astype(np.int32)),
+        stacked_source(grey, triples[kept], labels.astype(np.int32)),
         name="stacked_mnist",
         image_shape=(8, 8, 3),
         class_names=tuple(f"{number:03d}" for number in classes),
