@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from tfgan2.errors import UserError
-from tfgan2.runtime.backends import Backend, first_line
+from tfgan2.runtime.backends import Backend, Inputs, first_line
 
 WARM_UP = 3
 
 
 @dataclass(frozen=True)
 class _Model:
+    """A model to be timed.
+
+    Attributes:
+        file: name of the model.
+        runs_with: name of the library that runs it.
+        threads: number of threads, None for all.
+        bytes: size of the model.
+        batch: number of images per call.
+    """
+
     file: str
     runs_with: str
     threads: int | None
@@ -26,32 +36,15 @@ class _Model:
 
 @dataclass(frozen=True)
 class Contender(_Model):
-    """A model to be timed.
-
-    Attributes:
-        file: name of the model.
-        runs_with: name of the library that runs it.
-        threads: number of threads, None for all.
-        bytes: size of the model.
-        batch: number of images per call.
-        backend: runs the model.
-        inputs: arrays by name for each call.
-    """
+    """A model with its `backend` and the `inputs` of each call, arrays by name."""
 
     backend: Backend
-    inputs: Mapping[str, np.ndarray]
+    inputs: Inputs
 
 
 @dataclass(frozen=True)
 class Timing(_Model):
-    """The result for a contender, whose first five attributes it repeats.
-
-    Attributes:
-        count: number of calls timed.
-        median_ms: median time of a call in milliseconds.
-        p95_ms: 95th percentile of the same.
-        images_per_second: at the median.
-    """
+    """A model with the number of calls timed; the images per second are those at the median."""
 
     count: int
     median_ms: float
@@ -79,20 +72,21 @@ def measure(contenders: Sequence[Contender], count: int) -> list[Timing]:
                 raise UserError(f"{contender.file} cannot be run: {first_line(error)}") from error
             if turn >= WARM_UP:
                 times.append(1000 * (time.perf_counter() - start))
-    return [
-        Timing(
-            contender.file,
-            contender.runs_with,
-            contender.threads,
-            contender.bytes,
-            contender.batch,
-            count,
-            median_ms=(median := float(np.median(times))),
-            p95_ms=float(np.percentile(times, 95)),
-            images_per_second=1000 * contender.batch / median,
+    timings = []
+    for contender, times in zip(contenders, milliseconds, strict=True):
+        model = {item.name: getattr(contender, item.name) for item in fields(_Model)}
+        median, p95 = (float(np.percentile(times, share)) for share in (50, 95))
+        images_per_second = 1000 * contender.batch / median
+        timings.append(
+            Timing(
+                **model,
+                count=count,
+                median_ms=median,
+                p95_ms=p95,
+                images_per_second=images_per_second,
+            )
         )
-        for contender, times in zip(contenders, milliseconds, strict=True)
-    ]
+    return timings
 
 
 def random_inputs(metadata: Mapping[str, Any], batch: int) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfgan2.errors import UserError
 from tfgan2.serve.limits import Limits
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 __all__ = ["Limits", "create_app", "serve"]
-
-PACKAGES = ("fastapi", "httptools", "jinja2", "prometheus_client", "python_multipart", "uvicorn")
 
 
 def create_app(
@@ -42,13 +40,7 @@ def create_app(
         UserError: a package of the extra `serve` is missing, `ort_web` is not that package, or the
             errors of `runtime.load`.
     """
-    _check_packages()
-    from tfgan2.serve.app import make_app
-    from tfgan2.serve.models import open_model
-    from tfgan2.web import ort
-
-    page_runtime = None if ort_web is None else ort.find(Path(ort_web))
-    return make_app(open_model(Path(path), limits or Limits(), threads=threads), page_runtime)
+    return _module("app").make_app(path, limits or Limits(), threads, ort_web)
 
 
 def serve(
@@ -72,24 +64,16 @@ def serve(
     Raises:
         UserError: the errors of `create_app`, or the port cannot be bound.
     """
-    _check_packages()
-    from tfgan2.serve.server import run
-
-    run(
-        Path(path),
-        host=host,
-        port=port,
-        limits=limits or Limits(),
-        threads=threads,
-        ort_web=ort_web,
-        access_log=access_log,
-    )
+    server = _module("server")
+    # Bound before the model is loaded and tried out, which may take a while.
+    with server.bind(host, port) as bound:
+        app = create_app(path, limits, threads=threads, ort_web=ort_web)
+        server.run(app, bound, host, access_log=access_log)
 
 
-def _check_packages() -> None:
-    """Raises a UserError if a package of the extra `serve` is missing."""
-    for name in PACKAGES:
-        try:
-            import_module(name)
-        except ImportError:
-            raise UserError(f"tfgan2 serve needs {name}: pip install 'tfgan2[serve]'") from None
+def _module(name: str) -> Any:
+    """Imports a module of this folder, which needs the packages of the extra `serve`."""
+    try:
+        return import_module(f"tfgan2.serve.{name}")
+    except ModuleNotFoundError as error:
+        raise UserError(f"tfgan2 serve needs {error.name}: pip install 'tfgan2[serve]'") from None

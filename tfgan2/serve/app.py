@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from importlib import resources
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,16 +17,17 @@ from fastapi.responses import (
     Response,
 )
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
 
 from tfgan2 import __version__
 from tfgan2.errors import UserError
 from tfgan2.runtime import Generator
 from tfgan2.serve import generating, translating
 from tfgan2.serve.admission import AdmissionMiddleware
-from tfgan2.serve.models import ServedModel
-from tfgan2.serve.responses import NotAcceptableError, Problem, problem
+from tfgan2.serve.limits import Limits
+from tfgan2.serve.responses import Problem
 from tfgan2.serve.service import Service
-from tfgan2.web import page_files
+from tfgan2.web import check_shape, ort, page_files
 
 PAGE_TYPES = {
     ".html": "text/html",
@@ -39,43 +39,56 @@ PAGE_TYPES = {
 }
 
 
-def make_app(served: ServedModel, ort_web: Path | None = None) -> FastAPI:
-    """Returns the application for a file; `ort_web` is that of `tfgan2.web.page_files`."""
-    service = Service(served)
+def make_app(
+    path: str | Path, limits: Limits, threads: int | None, ort_web: str | Path | None
+) -> FastAPI:
+    """Returns the application for a file; the arguments are those of `serve.create_app`."""
+    if ort_web is not None:
+        ort.find(Path(ort_web))  # an error now, not when the page is first requested
+    service = Service(Path(path), limits, threads)
     app = FastAPI(
         title="tfgan2 serve",
-        description=f"Images of `{served.path.name}`.",
+        description=f"Images of `{service.path.name}`.",
         version=__version__,
         lifespan=service.lifespan,
         redoc_url=None,
     )
     app.state.service = service
-    if isinstance(served.network, Generator):
-        router = generating.make_router(service, served.network)
+    own = _paths(app)
+    if isinstance(service.network, Generator):
+        generating.add_addresses(app, service, service.network)
     else:
-        router = translating.make_router(service, served.network)
-    app.include_router(router)
+        translating.add_addresses(app, service, service.network)
+    limited = _paths(app) - own
     _add_common(app, service)
-    if served.runs_in_browser:
-        _add_page(app, service, ort_web)
+    if _runs_in_browser(service):
+        _add_page(app, service.path, ort_web)
     else:
-        _add_home(app, served)
+        _add_home(app, service)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(UserError, lambda request, error: problem(422, str(error)))
-    app.add_exception_handler(NotAcceptableError, lambda request, error: problem(406, str(error)))
-    limited = frozenset(route.path for route in router.routes if hasattr(route, "path"))
-    others = frozenset(route.path for route in app.routes if hasattr(route, "path"))
-    app.add_middleware(
-        AdmissionMiddleware, service=service, limited=limited, known=limited | others
-    )
+    app.add_exception_handler(UserError, _user_error)
+    app.add_middleware(AdmissionMiddleware, service=service, limited=limited, known=_paths(app))
     return app
+
+
+def _paths(app: FastAPI) -> frozenset[str]:
+    return frozenset(route.path for route in app.routes if hasattr(route, "path"))
+
+
+def _runs_in_browser(service: Service) -> bool:
+    """Returns whether `tfgan2.web` makes a page of the file."""
+    try:
+        check_shape(tuple(service.network.metadata["outputs"][0]["shape"]))
+    except UserError:
+        return False
+    return service.path.suffix.lower() == ".onnx"
 
 
 def _add_common(app: FastAPI, service: Service) -> None:
     @app.get("/metadata")
     async def metadata() -> dict[str, Any]:
         """Description of the file; docs/export.md lists the fields."""
-        return service.served.network.metadata
+        return service.network.metadata
 
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
@@ -83,11 +96,11 @@ def _add_common(app: FastAPI, service: Service) -> None:
         return {"status": "ok"}
 
     @app.get("/readyz", responses={503: {"model": Problem, "description": "It is shutting down."}})
-    async def readyz() -> Response:
+    async def readyz() -> dict[str, str]:
         """Whether requests should be sent here."""
         if service.batches.draining:
-            return problem(503, "this server is shutting down")
-        return JSONResponse({"status": "ready"})
+            raise HTTPException(503, "this server is shutting down")
+        return {"status": "ready"}
 
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
@@ -95,14 +108,16 @@ def _add_common(app: FastAPI, service: Service) -> None:
         return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def _add_home(app: FastAPI, served: ServedModel) -> None:
+def _add_home(app: FastAPI, service: Service) -> None:
     """Adds a page at / for a file that no browser runs: it shows what the server makes."""
-    about, network = served.network.metadata.get("about", {}), served.network
+    network = service.network
+    about = network.metadata.get("about", {})
     names = [str(about[key]) for key in ("flavour", "dataset") if about.get(key)]
-    template = (resources.files("tfgan2.serve") / "templates" / "home.html").read_text("utf-8")
-    page = jinja2.Environment(autoescape=True, trim_blocks=True).from_string(template)
-    html = page.render(
-        title=" · ".join(names) or served.path.name,
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("tfgan2.serve"), autoescape=True, trim_blocks=True
+    )
+    html = templates.get_template("home.html").render(
+        title=" · ".join(names) or service.path.name,
         generates=isinstance(network, Generator),
         classes=getattr(network, "class_names", ()) if getattr(network, "conditional", 0) else (),
         takes_mask=getattr(network, "takes_mask", False),
@@ -113,28 +128,28 @@ def _add_home(app: FastAPI, served: ServedModel) -> None:
         return html
 
 
-def _add_page(app: FastAPI, service: Service, ort_web: Path | None) -> None:
-    """Adds the page that runs the file in the browser, made when it is first requested.
+def _add_page(app: FastAPI, path: Path, ort_web: str | Path | None) -> None:
+    """Adds the page that runs the file in the browser."""
 
-    Making it takes seconds.
-    """
-    files: asyncio.Task[dict[str, bytes]] | None = None
+    @cache
+    def files() -> dict[str, bytes]:
+        return page_files(path, ort_web)  # takes seconds
 
     @app.get("/", include_in_schema=False)
     async def to_page() -> Response:
         return RedirectResponse("page/")
 
     @app.get("/page/{name:path}", include_in_schema=False)
-    async def page(name: str) -> Response:
-        nonlocal files
-        if files is None:
-            files = asyncio.create_task(service.in_thread(page_files, service.served.path, ort_web))
+    def page(name: str) -> Response:
         name = name or "index.html"
-        content = (await asyncio.shield(files)).get(name)
-        if content is None:
-            return problem(404, "Not Found")
+        if name not in files():
+            raise HTTPException(404)
         media_type = PAGE_TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
-        return Response(content, media_type=media_type)
+        return Response(files()[name], media_type=media_type)
+
+
+async def _user_error(request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"detail": str(error)}, 422)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -142,4 +157,5 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     # Not FastAPI's own list: it repeats the input, of any size, which may hold what JSON cannot.
     first = error.errors()[0]
-    return problem(422, f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")
+    detail = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return JSONResponse({"detail": detail}, 422)

@@ -6,87 +6,74 @@ import asyncio
 import contextlib
 import math
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
+from starlette.exceptions import HTTPException
 
-from tfgan2.serve.invariance import Inputs, Model
+from tfgan2.runtime.backends import Inputs
 from tfgan2.serve.limits import Limits
 from tfgan2.serve.metrics import Metrics
 
 
-class BusyError(Exception):
-    """The server is full.
+class BusyError(HTTPException):
+    """The server is full; a client may try again after that many seconds."""
 
-    Attributes:
-        retry_after: seconds after which to try again.
-    """
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__("too many requests at once: try again later")
-        self.retry_after = retry_after
+    def __init__(self, seconds: int) -> None:
+        headers = {"Retry-After": str(seconds)}
+        super().__init__(503, "too many requests at once: try again later", headers)
 
 
-class ClosingError(Exception):
+class ClosingError(HTTPException):
     """The server is shutting down and takes no more requests."""
 
     def __init__(self) -> None:
-        super().__init__("this server is shutting down: try again")
+        headers = {"Retry-After": "1", "Connection": "close"}
+        super().__init__(503, "this server is shutting down: try again", headers)
 
 
 @dataclass(eq=False)
-class _Job:
-    """The samples of one request, of which `left` are not yet in a batch."""
+class _Sample:
+    """One sample of a request, in the queue or in a batch.
 
-    inputs: Inputs
-    count: int
+    Attributes:
+        inputs: by name, without a batch dimension.
+        arrived: the loop's time.
+        request: the same object for all samples of a request.
+        output: done once the model made it, it failed, or the request ended.
+    """
+
+    inputs: dict[str, np.ndarray]
     arrived: float
-    result: asyncio.Future[np.ndarray]
-    left: int
-    outputs: list[np.ndarray] = field(default_factory=list)
+    request: object
+    output: asyncio.Future[np.ndarray]
 
     @property
-    def shapes(self) -> list[tuple[str, tuple[int, ...]]]:
-        """Names and shapes of a sample's inputs: jobs with the same can share a batch."""
-        return [(name, array.shape[1:]) for name, array in self.inputs.items()]
-
-    def take(self, limit: int) -> Inputs:
-        start = self.count - self.left
-        taken = min(limit, self.left)
-        self.left -= taken
-        return {name: array[start : start + taken] for name, array in self.inputs.items()}
-
-    def settle(self, output: np.ndarray | Exception) -> None:
-        """Adds the output of a part; the last one completes the result."""
-        if self.result.done():  # cancelled, or another part of it failed
-            return
-        if isinstance(output, Exception):
-            self.result.set_exception(output)
-            return
-        self.outputs.append(output)
-        if sum(map(len, self.outputs)) == self.count:
-            self.result.set_result(np.concatenate(self.outputs))
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes by name: samples with the same can share a batch."""
+        return {name: np.shape(array) for name, array in self.inputs.items()}
 
 
 class Batches:
     """A queue before a model that runs in a thread of its own.
 
     A batch runs when it is full, when its first request has waited long enough, or when no other
-    request is about to join. A batch that fails runs again request by request, so that a bad
-    request fails alone.
+    request is about to join. A batch that fails runs again sample by sample, so that a bad request
+    fails alone.
 
     Attributes:
         requests: number of requests in progress, from their heads to their responses.
         held: number of images in these.
-        waiting: number of those images that are not yet in a batch.
+        running: whether the model is running.
         draining: whether the server is about to shut down.
         closed: whether it takes no more requests.
     """
 
-    def __init__(self, model: Model, limits: Limits, metrics: Metrics) -> None:
+    def __init__(
+        self, model: Callable[[Inputs], np.ndarray], limits: Limits, metrics: Metrics
+    ) -> None:
         """
         Args:
             model: called in the thread, with up to `limits.max_batch` samples.
@@ -95,19 +82,27 @@ class Batches:
         """
         self.requests = 0
         self.held = 0
-        self.waiting = 0
         self.draining = False
         self.closed = False
         self._model = model
         self._limits = limits
         self._metrics = metrics
-        self._jobs: deque[_Job] = deque()
-        self._running: list[_Job] = []
+        self._queue: list[_Sample] = []
+        self._batch: list[_Sample] = []
         self._changed = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._seconds_per_image = 0.01
         metrics.queue.set_function(lambda: self.waiting)
         metrics.in_progress.set_function(lambda: self.requests)
+
+    @property
+    def waiting(self) -> int:
+        """Number of images that are not yet in a batch."""
+        return len(self._queue)
+
+    @property
+    def running(self) -> bool:
+        return bool(self._batch)
 
     @contextlib.contextmanager
     def request(self) -> Iterator[None]:
@@ -149,106 +144,80 @@ class Batches:
     async def compute(self, inputs: Inputs) -> np.ndarray:
         """Returns the images of samples, made in batches with those of other requests.
 
-        Args:
-            inputs: arrays of equal length by name.
-
         Raises:
-            Exception: what the model raises for these samples alone.
+            Exception: what the model raises for one of these samples alone.
         """
         loop = asyncio.get_running_loop()
-        count = _length(inputs)
-        job = _Job(inputs, count, loop.time(), loop.create_future(), left=count)
-        self._jobs.append(job)
-        self.waiting += count
+        now, request = loop.time(), object()
+        samples = [
+            _Sample(dict(zip(inputs, arrays, strict=True)), now, request, loop.create_future())
+            for arrays in zip(*inputs.values(), strict=True)
+        ]
+        self._queue += samples
         self._changed.set()
         try:
-            return await job.result
-        finally:
-            if job.left:  # cancelled, or a part of it failed
-                self.waiting -= job.left
-                self._jobs.remove(job)
+            return np.stack(await asyncio.gather(*(sample.output for sample in samples)))
+        finally:  # cancelled, or one of them failed: the others need not be made
+            for sample in samples:
+                sample.output.cancel()
+            self._queue = [sample for sample in self._queue if not sample.output.done()]
 
     async def run(self) -> None:
         """Runs batch after batch until it is cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            pieces = await self._next_batch()
-            self._running = [job for job, _ in pieces]
-            parts = [inputs for _, inputs in pieces]
+            self._batch = await self._next_batch()
             start = time.perf_counter()
-            outputs = await loop.run_in_executor(self._thread, self._run_model, parts)
-            seconds = time.perf_counter() - start
-            size = sum(map(_length, parts))
+            outputs = await loop.run_in_executor(self._thread, self._run_model, self._batch)
+            seconds, size = time.perf_counter() - start, len(self._batch)
             self._metrics.batch_seconds.observe(seconds)
             self._metrics.batch_images.observe(size)
             self._seconds_per_image += 0.2 * (seconds / size - self._seconds_per_image)
-            self._running = []
-            for (job, _), output in zip(pieces, outputs, strict=True):
-                job.settle(output)
+            for sample, output in zip(self._batch, outputs, strict=True):
+                if sample.output.done():
+                    continue
+                if isinstance(output, Exception):
+                    sample.output.set_exception(output)
+                else:
+                    sample.output.set_result(output)
+            self._batch = []
 
     def abandon(self) -> int:
         """Ends what is in progress with a ClosingError; returns the number of requests."""
-        for job in [*self._jobs, *self._running]:
-            if not job.result.done():
-                job.result.set_exception(ClosingError())
+        for sample in [*self._queue, *self._batch]:
+            if not sample.output.done():
+                sample.output.set_exception(ClosingError())
+        self._queue.clear()
         return self.requests
 
-    def close(self) -> None:
-        """Releases the thread, which ends after its batch."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
-
-    @property
-    def running(self) -> bool:
-        """Whether the model is running."""
-        return bool(self._running)
-
-    async def _next_batch(self) -> list[tuple[_Job, Inputs]]:
-        """Waits for a batch; returns each job with the samples that it adds."""
+    async def _next_batch(self) -> list[_Sample]:
+        """Waits for a batch and takes it out of the queue."""
         loop = asyncio.get_running_loop()
         while True:
             self._changed.clear()
-            if not self._jobs:
+            if not self._queue:
                 await self._changed.wait()
                 continue
-            left = self._jobs[0].arrived + self._limits.max_wait_ms / 1000 - loop.time()
-            others = self.requests > len(self._jobs)
-            if left > 0 and self.waiting < self._limits.max_batch and others:
+            first, most = self._queue[0], self._limits.max_batch
+            left = first.arrived + self._limits.max_wait_ms / 1000 - loop.time()
+            full = len(self._queue) >= most
+            if left > 0 and not full and self.requests > len({s.request for s in self._queue}):
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._changed.wait(), left)
                 continue
-            if pieces := self._take():
-                return pieces
-            await asyncio.sleep(0)  # only ended jobs, whose requests are about to remove them
+            batch = [sample for sample in self._queue if sample.shapes == first.shapes][:most]
+            taken = set(batch)
+            self._queue = [sample for sample in self._queue if sample not in taken]
+            return batch
 
-    def _take(self) -> list[tuple[_Job, Inputs]]:
-        room = self._limits.max_batch
-        pieces: list[tuple[_Job, Inputs]] = []
-        for job in list(self._jobs):
-            if job.result.done() or (pieces and job.shapes != pieces[0][0].shapes):
-                continue
-            part = job.take(room)
-            pieces.append((job, part))
-            room -= _length(part)
-            self.waiting -= _length(part)
-            if not job.left:
-                self._jobs.remove(job)
-            if not room:
-                break
-        return pieces
-
-    def _run_model(self, parts: list[Inputs]) -> list[np.ndarray | Exception]:
-        """Returns the images of each part, or the error; called in the thread."""
+    def _run_model(self, samples: list[_Sample]) -> list[np.ndarray | Exception]:
+        """Returns the image of each sample, or its error; called in the thread."""
         try:
-            names = parts[0].keys()
-            images = self._model(
-                {name: np.concatenate([part[name] for part in parts]) for name in names}
-            )
+            names = samples[0].inputs
+            return [
+                *self._model({n: np.stack([sample.inputs[n] for sample in samples]) for n in names})
+            ]
         except Exception as error:
-            if len(parts) == 1:
+            if len(samples) == 1:
                 return [error]
-            return [output for part in parts for output in self._run_model([part])]
-        return [*np.split(images, np.cumsum([_length(part) for part in parts])[:-1])]
-
-
-def _length(inputs: Inputs) -> int:
-    return len(next(iter(inputs.values())))
+            return [output for sample in samples for output in self._run_model([sample])]

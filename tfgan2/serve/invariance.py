@@ -8,44 +8,11 @@ those that give the same bits are used, and a batch in between is padded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
-Inputs = Mapping[str, np.ndarray]
-"""Arrays of equal length by name."""
-Model = Callable[[Inputs], np.ndarray]
-"""Makes one image per sample."""
-
-
-class BatchInvariantModel:
-    """A model that gives the same bits for a sample in any batch.
-
-    Attributes:
-        sizes: the batch sizes that the model is run with, ascending.
-    """
-
-    def __init__(self, model: Model, sizes: tuple[int, ...]) -> None:
-        """
-        Args:
-            model: makes one image per sample.
-            sizes: from `invariant_sizes`.
-        """
-        self.sizes = sizes
-        self._model = model
-
-    def __call__(self, inputs: Inputs) -> np.ndarray:
-        """Returns the images of any number of samples, at least 1."""
-        count = len(next(iter(inputs.values())))
-        outputs = []
-        for start in range(0, count, self.sizes[-1]):
-            part = {name: array[start : start + self.sizes[-1]] for name, array in inputs.items()}
-            needed = min(self.sizes[-1], count - start)
-            size = next(size for size in self.sizes if size >= needed)
-            if needed < size:
-                part = {name: np.resize(a, (size, *a.shape[1:])) for name, a in part.items()}
-            outputs.append(self._model(part)[:needed])
-        return np.concatenate(outputs) if len(outputs) > 1 else outputs[0]
+from tfgan2.runtime.backends import Inputs
 
 
 def candidate_sizes(largest: int, batch: int | None = None) -> tuple[int, ...]:
@@ -57,15 +24,14 @@ def candidate_sizes(largest: int, batch: int | None = None) -> tuple[int, ...]:
     """
     if batch is not None:
         return (batch,)
-    sizes = {largest}
-    power = 1
-    while power < largest:
-        sizes |= {power, min(largest, power * 3 // 2)}
-        power *= 2
-    return tuple(sorted(sizes))
+    powers = [1 << exponent for exponent in range(largest.bit_length())]
+    sizes = {size for power in powers for size in (power, power * 3 // 2) if size < largest}
+    return (*sorted(sizes), largest)
 
 
-def invariant_sizes(model: Model, samples: Inputs, sizes: tuple[int, ...]) -> tuple[int, ...]:
+def invariant_sizes(
+    model: Callable[[Inputs], np.ndarray], samples: Inputs, sizes: tuple[int, ...]
+) -> tuple[int, ...]:
     """Returns the batch sizes that give the same bits for the same sample.
 
     Each sample is compared at two positions, beside other samples, and across batch sizes. Another

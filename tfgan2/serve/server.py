@@ -3,82 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 import sys
 import time
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tfgan2.errors import UserError
-from tfgan2.serve.app import make_app
-from tfgan2.serve.batches import Batches
-from tfgan2.serve.limits import Limits
-from tfgan2.serve.models import open_model
-from tfgan2.web import ort
+from tfgan2.serve.service import Service
 
 MAX_HEAD_BYTES = 64 << 10
 HEAD_SECONDS = 10.0
 LAST_SECONDS = 2  # for responses that are being sent when the time has run out
 
 
-def run(
-    path: Path,
-    *,
-    host: str,
-    port: int,
-    limits: Limits,
-    threads: int | None,
-    ort_web: str | Path | None,
-    access_log: bool,
-) -> None:
-    """Serves a file until a signal; the arguments and errors are those of `serve.serve`."""
-    page_runtime = None if ort_web is None else ort.find(Path(ort_web))
-    # Bound before the model is loaded and tried out, which may take a while.
-    with _bind(host, port) as bound:
-        served = open_model(path, limits, threads=threads)
-        app = make_app(served, page_runtime)
-        config = uvicorn.Config(
-            app,
-            http=_Protocol,
-            ws="none",
-            log_level="info" if access_log else "warning",
-            access_log=access_log,
-            server_header=False,
-            timeout_graceful_shutdown=LAST_SECONDS,
-        )
-        address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}/"
-        announcement = (
-            f"{path} at {address} (batches of up to {served.limits.max_batch}; Ctrl-C ends it)"
-        )
-        batches = app.state.service.batches
-        _Server(config, batches, limits, announcement).run(sockets=[bound])
-    if batches.running:
-        # The model's thread cannot be stopped, and Python would wait for it.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-
-
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
     """Returns a socket that is bound, but does not listen yet."""
     try:
         family, kind, number, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        bound = socket.socket(family, kind, number)
-        try:
+        with contextlib.ExitStack() as unless_bound:
+            bound = unless_bound.enter_context(socket.socket(family, kind, number))
             if os.name == "posix":  # elsewhere it would let two servers share a port
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind(address)
-        except OSError:
-            bound.close()
-            raise
+            unless_bound.pop_all()
     except OSError as error:
         raise UserError(
             f"cannot serve at {host} port {port}: {error.strerror or error}; give another --host "
@@ -87,16 +44,37 @@ def _bind(host: str, port: int) -> socket.socket:
     return bound
 
 
+def run(app: FastAPI, bound: socket.socket, host: str, *, access_log: bool) -> None:
+    """Serves an application of `make_app` at a bound socket until a signal."""
+    config = uvicorn.Config(
+        app,
+        http=_Protocol,
+        ws="none",
+        log_level="info" if access_log else "warning",
+        access_log=access_log,
+        server_header=False,
+        timeout_graceful_shutdown=LAST_SECONDS,
+    )
+    service: Service = app.state.service
+    address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}/"
+    most = service.limits.max_batch
+    announcement = f"{service.path} at {address} (batches of up to {most}; Ctrl-C ends it)"
+    _Server(config, service, announcement).run(sockets=[bound])
+    if service.batches.running:
+        # The model's thread cannot be stopped, and Python would wait for it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
 class _Server(uvicorn.Server):
     """Shuts down in three steps: not ready, then closed to new requests, then gone."""
 
-    def __init__(
-        self, config: uvicorn.Config, batches: Batches, limits: Limits, announcement: str
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, announcement: str) -> None:
         super().__init__(config)
         self._announcement = announcement
-        self._batches = batches
-        self._limits = limits
+        self._batches = service.batches
+        self._limits = service.limits
         self._signalled: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -130,40 +108,35 @@ class _Protocol(HttpToolsProtocol):
     """Limits the head of a request in size and in time, which httptools and uvicorn do not."""
 
     _head_bytes = 0
-    _in_head = True
-    _timer: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None  # set while a head arrives
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._start_timer()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        if self._in_head:
-            self._head_bytes += len(data)
-        super().data_received(data)
-        if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response("Request head too large.")
-
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._start_timer()
 
+    def data_received(self, data: bytes) -> None:
+        if self._timer is not None:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        too_large = self._timer is not None and self._head_bytes > MAX_HEAD_BYTES
+        if too_large and not self.transport.is_closing():
+            self.send_400_response("Request head too large.")
+
     def on_headers_complete(self) -> None:
-        self._in_head = False
         self._stop_timer()
+        self._head_bytes = 0
         size = sum(len(name) + len(value) + 4 for name, value in self.headers)
         if len(self.url) + size > MAX_HEAD_BYTES:
             raise ValueError("head too large")  # httptools turns it into an error of the request
         super().on_headers_complete()
 
-    def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self._in_head = True
-        self._head_bytes = 0
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
 
     def _start_timer(self) -> None:
         self._stop_timer()
