@@ -11,7 +11,6 @@ import pytest
 
 from tfgan2.serve.batches import Batches, BusyError, ClosingError
 from tfgan2.serve.limits import Limits
-from tfgan2.serve.metrics import Metrics
 
 
 class Model:
@@ -38,7 +37,7 @@ def run(story, **limits):
     model = Model()
 
     async def main():
-        batches = Batches(model, Limits(**{"max_wait_ms": 0, **limits}), Metrics())
+        batches = Batches(model, Limits(**{"max_wait_ms": 0, **limits}))
         runner = asyncio.create_task(batches.run())
         try:
             await asyncio.wait_for(story(batches, model), 30)

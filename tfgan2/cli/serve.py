@@ -10,7 +10,6 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from tfgan2.serve import Limits
-from tfgan2.serve import serve as serve_file
 
 
 def serve(
@@ -35,6 +34,8 @@ def serve(
     **limits: Any,
 ) -> None:
     """Serve an exported file over HTTP; imports no TensorFlow."""
+    from tfgan2.serve import serve as serve_file  # needs an extra
+
     serve_file(
         file,
         host=host,

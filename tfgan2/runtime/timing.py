@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ WARM_UP = 3
 
 
 @dataclass(frozen=True)
-class _Model:
+class Contender:
     """A model to be timed.
 
     Attributes:
@@ -25,6 +25,8 @@ class _Model:
         threads: number of threads, None for all.
         bytes: size of the model.
         batch: number of images per call.
+        backend: runs the model.
+        inputs: arrays by name for each call.
     """
 
     file: str
@@ -32,20 +34,19 @@ class _Model:
     threads: int | None
     bytes: int
     batch: int
-
-
-@dataclass(frozen=True)
-class Contender(_Model):
-    """A model with its `backend` and the `inputs` of each call, arrays by name."""
-
     backend: Backend
     inputs: Inputs
 
 
 @dataclass(frozen=True)
-class Timing(_Model):
-    """A model with the number of calls timed; the images per second are those at the median."""
+class Timing:
+    """The result for a contender: the number of calls, and the images per second at the median."""
 
+    file: str
+    runs_with: str
+    threads: int | None
+    bytes: int
+    batch: int
     count: int
     median_ms: float
     p95_ms: float
@@ -73,19 +74,10 @@ def measure(contenders: Sequence[Contender], count: int) -> list[Timing]:
             if turn >= WARM_UP:
                 times.append(1000 * (time.perf_counter() - start))
     timings = []
-    for contender, times in zip(contenders, milliseconds, strict=True):
-        model = {item.name: getattr(contender, item.name) for item in fields(_Model)}
+    for item, times in zip(contenders, milliseconds, strict=True):
         median, p95 = (float(np.percentile(times, share)) for share in (50, 95))
-        images_per_second = 1000 * contender.batch / median
-        timings.append(
-            Timing(
-                **model,
-                count=count,
-                median_ms=median,
-                p95_ms=p95,
-                images_per_second=images_per_second,
-            )
-        )
+        model = (item.file, item.runs_with, item.threads, item.bytes, item.batch)
+        timings.append(Timing(*model, count, median, p95, 1000 * item.batch / median))
     return timings
 
 

@@ -57,7 +57,7 @@ class AdmissionMiddleware:
                 response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
                 await response(scope, receive, send_noting_status)
         finally:
-            metrics = self._service.metrics
+            metrics = self._service.batches.metrics
             route = path if path in self._known else "other"
             method = scope["method"] if scope["method"] in ("GET", "POST") else "other"
             metrics.requests.labels(route, method, str(status or 500)).inc()

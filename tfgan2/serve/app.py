@@ -9,13 +9,7 @@ from typing import Any
 import jinja2
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import (
-    HTMLResponse,
-    JSONResponse,
-    PlainTextResponse,
-    RedirectResponse,
-    Response,
-)
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
@@ -39,13 +33,29 @@ PAGE_TYPES = {
 }
 
 
-def make_app(
-    path: str | Path, limits: Limits, threads: int | None, ort_web: str | Path | None
+def create_app(
+    path: str | Path,
+    limits: Limits | None = None,
+    *,
+    threads: int | None = None,
+    ort_web: str | Path | None = None,
 ) -> FastAPI:
-    """Returns the application for a file; the arguments are those of `serve.create_app`."""
+    """Returns an ASGI application for an exported file, for a server of your own.
+
+    Args:
+        path: a `.onnx` or `.tflite` file that `tfgan2 export` wrote.
+        limits: the limits; default: `Limits()`.
+        threads: for the computation; default: all cores this process may use.
+        ort_web: folder of the npm package onnxruntime-web, which the page at / then loads from this
+            server instead of a CDN.
+
+    Raises:
+        UserError: a package of the extra `serve` is missing, `ort_web` is not that package, or the
+            errors of `runtime.load`.
+    """
     if ort_web is not None:
         ort.find(Path(ort_web))  # an error now, not when the page is first requested
-    service = Service(Path(path), limits, threads)
+    service = Service(Path(path), limits or Limits(), threads)
     app = FastAPI(
         title="tfgan2 serve",
         description=f"Images of `{service.path.name}`.",
@@ -65,8 +75,8 @@ def make_app(
         _add_page(app, service.path, ort_web)
     else:
         _add_home(app, service)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(UserError, _user_error)
+    for kind in (RequestValidationError, UserError):
+        app.add_exception_handler(kind, _invalid)
     app.add_middleware(AdmissionMiddleware, service=service, limited=limited, known=_paths(app))
     return app
 
@@ -105,7 +115,8 @@ def _add_common(app: FastAPI, service: Service) -> None:
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Counters for Prometheus."""
-        return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        content = generate_latest(service.batches.metrics.registry)
+        return Response(content, media_type=CONTENT_TYPE_LATEST)
 
 
 def _add_home(app: FastAPI, service: Service) -> None:
@@ -123,9 +134,9 @@ def _add_home(app: FastAPI, service: Service) -> None:
         takes_mask=getattr(network, "takes_mask", False),
     )
 
-    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
-    async def home() -> str:
-        return html
+    @app.get("/", include_in_schema=False)
+    async def home() -> Response:
+        return Response(html, media_type="text/html")
 
 
 def _add_page(app: FastAPI, path: Path, ort_web: str | Path | None) -> None:
@@ -148,14 +159,10 @@ def _add_page(app: FastAPI, path: Path, ort_web: str | Path | None) -> None:
         return Response(files()[name], media_type=media_type)
 
 
-async def _user_error(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"detail": str(error)}, 422)
-
-
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
-    # Starlette's type for handlers says Exception, whichever they are for.
-    assert isinstance(error, RequestValidationError)
-    # Not FastAPI's own list: it repeats the input, of any size, which may hold what JSON cannot.
-    first = error.errors()[0]
-    detail = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    detail = str(error)
+    if isinstance(error, RequestValidationError):
+        # Not FastAPI's own list: it repeats the input, of any size, which JSON may not allow.
+        first = error.errors()[0]
+        detail = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
     return JSONResponse({"detail": detail}, 422)

@@ -9,13 +9,46 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
 from starlette.exceptions import HTTPException
 
 from tfgan2.runtime.backends import Inputs
 from tfgan2.serve.limits import Limits
-from tfgan2.serve.metrics import Metrics
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+IMAGES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+class Metrics:
+    """The counters of one server for Prometheus; docs/serve.md lists them."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        ours: dict[str, Any] = {"namespace": "tfgan2", "registry": self.registry}
+        seconds, images = {**ours, "buckets": SECONDS}, {**ours, "buckets": IMAGES}
+        names = ["route", "method", "status"]
+        self.requests = Counter("requests", "Requests answered.", names, **ours)
+        self.seconds = Histogram(
+            "request_seconds", "From a request's head to its response.", ["route"], **seconds
+        )
+        self.batch_images = Histogram("batch_images", "Images per run of the model.", **images)
+        self.batch_seconds = Histogram("batch_seconds", "Seconds per run of the model.", **seconds)
+        self.queue = Gauge("queue_images", "Images waiting for the model.", **ours)
+        self.in_progress = Gauge(
+            "requests_in_progress", "Requests for images, from head to response.", **ours
+        )
 
 
 class BusyError(HTTPException):
@@ -36,23 +69,16 @@ class ClosingError(HTTPException):
 
 @dataclass(eq=False)
 class _Sample:
-    """One sample of a request, in the queue or in a batch.
-
-    Attributes:
-        inputs: by name, without a batch dimension.
-        arrived: the loop's time.
-        request: the same object for all samples of a request.
-        output: done once the model made it, it failed, or the request ended.
-    """
+    """One sample of a request; `output` is done when it is made or no longer needed."""
 
     inputs: dict[str, np.ndarray]
-    arrived: float
     request: object
+    arrived: float
     output: asyncio.Future[np.ndarray]
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes by name: samples with the same can share a batch."""
+        """Shapes of the inputs by name: samples with the same can share a batch."""
         return {name: np.shape(array) for name, array in self.inputs.items()}
 
 
@@ -64,36 +90,28 @@ class Batches:
     fails alone.
 
     Attributes:
+        metrics: the counters.
         requests: number of requests in progress, from their heads to their responses.
         held: number of images in these.
-        running: whether the model is running.
         draining: whether the server is about to shut down.
         closed: whether it takes no more requests.
     """
 
-    def __init__(
-        self, model: Callable[[Inputs], np.ndarray], limits: Limits, metrics: Metrics
-    ) -> None:
-        """
-        Args:
-            model: called in the thread, with up to `limits.max_batch` samples.
-            limits: of batches and of the queue.
-            metrics: counts batches.
-        """
+    def __init__(self, model: Callable[[Inputs], np.ndarray], limits: Limits) -> None:
+        self.metrics = Metrics()
+        self.metrics.queue.set_function(lambda: self.waiting)
+        self.metrics.in_progress.set_function(lambda: self.requests)
         self.requests = 0
         self.held = 0
         self.draining = False
         self.closed = False
         self._model = model
         self._limits = limits
-        self._metrics = metrics
         self._queue: list[_Sample] = []
         self._batch: list[_Sample] = []
         self._changed = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._seconds_per_image = 0.01
-        metrics.queue.set_function(lambda: self.waiting)
-        metrics.in_progress.set_function(lambda: self.requests)
 
     @property
     def waiting(self) -> int:
@@ -102,16 +120,12 @@ class Batches:
 
     @property
     def running(self) -> bool:
+        """Whether the model is running."""
         return bool(self._batch)
 
     @contextlib.contextmanager
     def request(self) -> Iterator[None]:
-        """Context of a request, entered before its body is read.
-
-        Raises:
-            ClosingError: the server takes no more requests.
-            BusyError: it is full.
-        """
+        """Context of a request, entered before its body is read; it may be refused."""
         if self.closed:
             raise ClosingError
         # Each has at least one image, though it is not known yet how many.
@@ -125,11 +139,7 @@ class Batches:
 
     @contextlib.contextmanager
     def hold(self, count: int) -> Iterator[None]:
-        """Context in which `count` images are made and encoded.
-
-        Raises:
-            BusyError: there is no room for them.
-        """
+        """Context in which `count` images are made and encoded; it may be refused."""
         self._check_room(self.held + count)
         self.held += count
         try:
@@ -142,15 +152,11 @@ class Batches:
             raise BusyError(max(1, math.ceil(self.held * self._seconds_per_image)))
 
     async def compute(self, inputs: Inputs) -> np.ndarray:
-        """Returns the images of samples, made in batches with those of other requests.
-
-        Raises:
-            Exception: what the model raises for one of these samples alone.
-        """
+        """Returns the images of samples, or raises what the model raises for one of them alone."""
         loop = asyncio.get_running_loop()
-        now, request = loop.time(), object()
+        request, now = object(), loop.time()
         samples = [
-            _Sample(dict(zip(inputs, arrays, strict=True)), now, request, loop.create_future())
+            _Sample(dict(zip(inputs, arrays, strict=True)), request, now, loop.create_future())
             for arrays in zip(*inputs.values(), strict=True)
         ]
         self._queue += samples
@@ -170,8 +176,8 @@ class Batches:
             start = time.perf_counter()
             outputs = await loop.run_in_executor(self._thread, self._run_model, self._batch)
             seconds, size = time.perf_counter() - start, len(self._batch)
-            self._metrics.batch_seconds.observe(seconds)
-            self._metrics.batch_images.observe(size)
+            self.metrics.batch_seconds.observe(seconds)
+            self.metrics.batch_images.observe(size)
             self._seconds_per_image += 0.2 * (seconds / size - self._seconds_per_image)
             for sample, output in zip(self._batch, outputs, strict=True):
                 if sample.output.done():
@@ -193,30 +199,29 @@ class Batches:
     async def _next_batch(self) -> list[_Sample]:
         """Waits for a batch and takes it out of the queue."""
         loop = asyncio.get_running_loop()
+        most = self._limits.max_batch
         while True:
             self._changed.clear()
             if not self._queue:
                 await self._changed.wait()
                 continue
-            first, most = self._queue[0], self._limits.max_batch
+            first = self._queue[0]
             left = first.arrived + self._limits.max_wait_ms / 1000 - loop.time()
-            full = len(self._queue) >= most
-            if left > 0 and not full and self.requests > len({s.request for s in self._queue}):
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), left)
-                continue
-            batch = [sample for sample in self._queue if sample.shapes == first.shapes][:most]
-            taken = set(batch)
-            self._queue = [sample for sample in self._queue if sample not in taken]
-            return batch
+            others = self.requests > len({sample.request for sample in self._queue})
+            if left <= 0 or len(self._queue) >= most or not others:
+                batch = [sample for sample in self._queue if sample.shapes == first.shapes][:most]
+                taken = set(batch)
+                self._queue = [sample for sample in self._queue if sample not in taken]
+                return batch
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), left)
 
     def _run_model(self, samples: list[_Sample]) -> list[np.ndarray | Exception]:
         """Returns the image of each sample, or its error; called in the thread."""
         try:
             names = samples[0].inputs
-            return [
-                *self._model({n: np.stack([sample.inputs[n] for sample in samples]) for n in names})
-            ]
+            inputs = {name: np.stack([each.inputs[name] for each in samples]) for name in names}
+            return [*self._model(inputs)]
         except Exception as error:
             if len(samples) == 1:
                 return [error]

@@ -41,15 +41,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 def negotiate(accept: str | None, media_types: Sequence[str] = MEDIA_TYPES) -> str:
-    """Returns the media type that an Accept header prefers.
-
-    Args:
-        accept: the header's value, None without one.
-        media_types: those that can be returned, the default first.
-
-    Raises:
-        HTTPException: it accepts none of them.
-    """
+    """Returns the media type that an Accept header prefers; the first one is the default."""
     if accept is None or not accept.strip():
         return media_types[0]
     best, best_quality = None, 0.0
@@ -81,17 +73,8 @@ def encode(
 ) -> bytes:
     """Encodes generated images. As a PNG, one image is that image, and several are a grid.
 
-    The same arguments give the same bytes: no file in it has a date.
-
-    Args:
-        media_type: one of MEDIA_TYPES; no zip of points.
-        images: in [-1, 1], shape (N, H, W, C), or points, shape (N, 1, 1, 2).
-        latents: shape (N, dim).
-        labels: shape (N,), or None.
-        columns: of a grid.
-
-    Raises:
-        UserError: values that are not finite.
+    The same arguments give the same bytes: no file in it has a date. The arguments are those of
+    `tfgan2.images.save_samples`.
     """
     if not np.isfinite(images).all():
         raise UserError("the images of these latents are not finite")

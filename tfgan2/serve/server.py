@@ -9,14 +9,16 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tfgan2.errors import UserError
+from tfgan2.serve.app import create_app
+from tfgan2.serve.limits import Limits
 from tfgan2.serve.service import Service
 
 MAX_HEAD_BYTES = 64 << 10
@@ -24,7 +26,52 @@ HEAD_SECONDS = 10.0
 LAST_SECONDS = 2  # for responses that are being sent when the time has run out
 
 
-def bind(host: str, port: int) -> socket.socket:
+def serve(
+    path: str | Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    limits: Limits | None = None,
+    threads: int | None = None,
+    ort_web: str | Path | None = None,
+    access_log: bool = False,
+) -> None:
+    """Serves an exported file until SIGTERM or SIGINT, then finishes the requests in progress.
+
+    Args:
+        path: as for `create_app`, as are `limits`, `threads` and `ort_web`.
+        host: an address of this machine; "0.0.0.0" for all.
+        port: 0 for a free one.
+        access_log: whether to print each request to stderr.
+
+    Raises:
+        UserError: the errors of `create_app`, or the port cannot be bound.
+    """
+    # Bound before the model is loaded and tried out, which may take a while.
+    with _bind(host, port) as bound:
+        app = create_app(path, limits, threads=threads, ort_web=ort_web)
+        config = uvicorn.Config(
+            app,
+            http=_Protocol,
+            ws="none",
+            log_level="info" if access_log else "warning",
+            access_log=access_log,
+            server_header=False,
+            timeout_graceful_shutdown=LAST_SECONDS,
+        )
+        address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}/"
+        service: Service = app.state.service
+        most = service.limits.max_batch
+        announcement = f"{path} at {address} (batches of up to {most}; Ctrl-C ends it)"
+        _Server(config, service, announcement).run(sockets=[bound])
+    if service.batches.running:
+        # The model's thread cannot be stopped, and Python would wait for it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _bind(host: str, port: int) -> socket.socket:
     """Returns a socket that is bound, but does not listen yet."""
     try:
         family, kind, number, _, address = socket.getaddrinfo(
@@ -42,29 +89,6 @@ def bind(host: str, port: int) -> socket.socket:
             "or --port"
         ) from error
     return bound
-
-
-def run(app: FastAPI, bound: socket.socket, host: str, *, access_log: bool) -> None:
-    """Serves an application of `make_app` at a bound socket until a signal."""
-    config = uvicorn.Config(
-        app,
-        http=_Protocol,
-        ws="none",
-        log_level="info" if access_log else "warning",
-        access_log=access_log,
-        server_header=False,
-        timeout_graceful_shutdown=LAST_SECONDS,
-    )
-    service: Service = app.state.service
-    address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}/"
-    most = service.limits.max_batch
-    announcement = f"{service.path} at {address} (batches of up to {most}; Ctrl-C ends it)"
-    _Server(config, service, announcement).run(sockets=[bound])
-    if service.batches.running:
-        # The model's thread cannot be stopped, and Python would wait for it.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
 
 
 class _Server(uvicorn.Server):

@@ -1,4 +1,10 @@
-"""An exported file, tried out and ready to serve: what all addresses share."""
+"""An exported file, tried out and ready to serve: what all addresses share.
+
+A model computes each image of a batch by itself, but libraries choose other kernels for other
+batch sizes, and these round differently: a latent may give other bits alone than in a batch. What a
+server returns for a seed must not depend on other requests. So the batch sizes are tried out, only
+those that give the same bits are used, and a batch in between is padded.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +26,7 @@ from tfgan2 import runtime
 from tfgan2.runtime import Generator
 from tfgan2.runtime.backends import Inputs, in_sizes
 from tfgan2.serve.batches import Batches
-from tfgan2.serve.invariance import candidate_sizes, invariant_sizes
 from tfgan2.serve.limits import Limits
-from tfgan2.serve.metrics import Metrics
 
 T = TypeVar("T")
 MAX_THREADS = 8
@@ -38,7 +42,6 @@ class Service:
         limits: the limits, none of them open.
         model: runs the network, with the same bits for a sample in any batch.
         batches: the queue.
-        metrics: the counters.
     """
 
     def __init__(self, path: Path, limits: Limits, threads: int | None = None) -> None:
@@ -58,19 +61,20 @@ class Service:
             # A float in JSON takes up to 25 bytes with its comma, more with blanks.
             largest_body = limits.max_count * (network.latent_dim * 32 + 4096) + 65536
         else:
-            sizes = (1,)
-            if network.size is not None and network.batch is not None and network.batch > 1:
-                shape = (network.batch * 3 // 2, *network.size)
+            sizes = (network.batch or 1,)
+            if network.size is None:
+                sizes = (1,)
+            elif sizes != (1,):
+                shape = (sizes[0] * 3 // 2, *network.size)
                 rng = np.random.default_rng(1)
                 samples = {"images": rng.integers(0, 256, (*shape, network.channels), np.uint8)}
                 if network.takes_mask:
                     samples["masks"] = rng.random((*shape, 1)) < 0.5
-                sizes = invariant_sizes(run, samples, (network.batch,))
-            max_batch, largest_body = sizes[-1], 16 * MEGABYTE
+                sizes = invariant_sizes(run, samples, sizes)
+            max_batch, largest_body = sizes[0], 16 * MEGABYTE
         self.limits = replace(limits, max_batch=max_batch, max_body=limits.max_body or largest_body)
         self.model = partial(in_sizes, run, sizes=sizes)
-        self.metrics = Metrics()
-        self.batches = Batches(self.model, self.limits, self.metrics)
+        self.batches = Batches(self.model, self.limits)
         self._pool = ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1))
 
     async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
@@ -85,3 +89,58 @@ class Service:
             yield
             tasks.cancel_scope.cancel()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def candidate_sizes(largest: int, batch: int | None = None) -> tuple[int, ...]:
+    """Returns batch sizes to try, such that no batch is padded by more than a half."""
+    if batch is not None:
+        return (batch,)
+    powers = [1 << exponent for exponent in range(largest.bit_length())]
+    sizes = {size for power in powers for size in (power, power * 3 // 2) if size < largest}
+    return (*sorted(sizes), largest)
+
+
+def invariant_sizes(
+    model: Callable[[Inputs], np.ndarray], samples: Inputs, sizes: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Returns the batch sizes that give the same bits for the same sample.
+
+    Each sample is compared at two positions, beside other samples, and across batch sizes. Another
+    order of additions changes some bits of nearly every image, so few samples are enough. Each
+    third of the samples is left out once, which reveals layers that depend on the largest value of
+    a batch, such as those that quantise by it.
+
+    Args:
+        model: the model to try.
+        samples: different ones, 3/2 as many as the largest size.
+        sizes: ascending.
+
+    Returns:
+        The largest group of sizes that agree, among equals the one of larger sizes; (1,) if no size
+        is invariant.
+    """
+    groups: list[tuple[np.ndarray, list[int]]] = []
+    for size in reversed(sizes):
+        half = size // 2
+        positions = np.arange(size + half)
+        # The first half moves to the end, then the second half to the beginning.
+        orders = [np.r_[size : size + half, :half], positions[half:]] if half else []
+        first, *others = (
+            model({name: array[order] for name, array in samples.items()})
+            for order in (positions[:size], *orders)
+        )
+        if any(
+            not np.array_equal(images[order < size], first[order[order < size]])
+            for images, order in zip(others, orders, strict=True)
+        ):
+            continue
+        for images, members in groups:
+            if np.array_equal(images[:size], first):
+                members.append(size)
+                break
+        else:
+            groups.append((first, [size]))
+    if not groups:
+        return (1,)
+    _, members = max(groups, key=lambda group: len(group[1]))
+    return tuple(sorted(members))

@@ -11,9 +11,8 @@ import pytest
 from tfgan2 import runtime
 from tfgan2.inputs.latents import draw_latents
 from tfgan2.runtime.backends import in_sizes
-from tfgan2.serve.invariance import candidate_sizes, invariant_sizes
 from tfgan2.serve.limits import Limits
-from tfgan2.serve.service import Service
+from tfgan2.serve.service import Service, candidate_sizes, invariant_sizes
 
 SAMPLES = {"z": draw_latents(24, 5, seed=0)}
 
