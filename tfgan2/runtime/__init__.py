@@ -16,14 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from tfgan2.errors import UserError
-from tfgan2.runtime.backends import Backend, LiteRT, OnnxRuntime
+from tfgan2.runtime.backends import LiteRT, Model, OnnxRuntime
 from tfgan2.runtime.container import METADATA_FILE, SUFFIXES, unseal
-from tfgan2.runtime.generator import Generator, TextEncoder
+from tfgan2.runtime.generator import Generator
 from tfgan2.runtime.translator import Translator
 
 __all__ = ["Generator", "Translator", "load", "open_file", "read_metadata"]
-
-OpenedFile = tuple[Backend, dict[str, Any]]
 
 _BACKENDS: dict[str, type[OnnxRuntime] | type[LiteRT]] = {"onnx": OnnxRuntime, "tflite": LiteRT}
 
@@ -47,14 +45,14 @@ def load(
     """
     path = Path(path)
     opened = partial(open_file, threads=threads, spin=spin)
-    backend, metadata = opened(path)
+    model = opened(path)
     try:
-        shapes = {item["name"]: item["shape"] for item in metadata["inputs"]}
+        shapes = {item["name"]: item["shape"] for item in model.metadata["inputs"]}
         if "z" in shapes:
             encoder = _load_encoder(path, shapes["text"][1], opened) if "text" in shapes else None
-            return Generator(backend, metadata, encoder)
+            return Generator(model, encoder)
         if "input" in shapes:
-            return Translator(backend, metadata)
+            return Translator(model)
     except UserError:
         raise
     except (KeyError, TypeError, IndexError, ValueError):
@@ -62,7 +60,7 @@ def load(
     raise UserError(f"{path} encodes texts: give the generator beside it")
 
 
-def _load_encoder(path: Path, dim: int, opened: Callable[[Path], OpenedFile]) -> TextEncoder:
+def _load_encoder(path: Path, dim: int, opened: Callable[[Path], Model]) -> Model:
     """Loads the text encoder of a generator that takes `dim` numbers, from the file beside it."""
     beside = path.with_name(path.name.replace("generator", "text_encoder", 1))
     if beside == path:
@@ -72,17 +70,18 @@ def _load_encoder(path: Path, dim: int, opened: Callable[[Path], OpenedFile]) ->
         )
     if not beside.exists():
         raise UserError(f"{path} needs {beside.name} beside it, which is missing")
-    encoder = TextEncoder(*opened(beside))
-    if encoder.dim != dim:
+    encoder = opened(beside)
+    made = encoder.metadata["outputs"][0]["shape"][1]
+    if made != dim:
         raise UserError(
-            f"{beside} belongs to another generator: it encodes a text as {encoder.dim} numbers, "
+            f"{beside} belongs to another generator: it encodes a text as {made} numbers, "
             f"{path.name} takes {dim}"
         )
     return encoder
 
 
-def open_file(path: Path, *, threads: int | None = None, spin: bool = True) -> OpenedFile:
-    """Returns the backend that runs a file, and its metadata; the arguments of `load`."""
+def open_file(path: Path, *, threads: int | None = None, spin: bool = True) -> Model:
+    """Opens any file of an export; the arguments are those of `load`."""
     content, metadata = _read(path)
     if threads is None:  # macOS and Windows do not say which cores this process may use
         affinity = getattr(os, "sched_getaffinity", None)
@@ -90,7 +89,7 @@ def open_file(path: Path, *, threads: int | None = None, spin: bool = True) -> O
     if threads < 1:
         raise UserError(f"threads must be at least 1, not {threads}")
     backend = _BACKENDS[SUFFIXES[path.suffix.lower()]]
-    return backend(path, content, threads, spin=spin), metadata
+    return Model(backend(path, content, threads, spin=spin), metadata)
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:

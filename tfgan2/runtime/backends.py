@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,12 +24,9 @@ CHUNK = 32
 def in_sizes(
     model: Callable[[Inputs], np.ndarray], inputs: Inputs, sizes: Sequence[int]
 ) -> np.ndarray:
-    """Runs a model on any number of samples, in batches of the given sizes only.
+    """Runs a model on any number of samples, in batches of these sizes only, in ascending order.
 
-    Args:
-        model: returns one output per sample.
-        inputs: the samples.
-        sizes: ascending; the last batch is padded up to one of them.
+    The last batch is padded up to one of them.
     """
     count = len(next(iter(inputs.values())))
     results = []
@@ -52,16 +49,30 @@ def in_batches(
     Args:
         backend: the model.
         inputs: the samples.
-        output: name of the output to return.
+        output: name of the output to return; uint8 images are scaled to [-1, 1].
         batch: number of samples that the model takes, None where that is free.
         chunk: number of samples per call where it is free.
-
-    Returns:
-        The output of all samples, float32; uint8 images are scaled to [-1, 1].
     """
     sizes = (batch,) if batch else range(1, chunk + 1)
     outputs = in_sizes(lambda part: backend(part)[output], inputs, sizes)
     return from_uint8(outputs) if outputs.dtype == np.uint8 else outputs
+
+
+class Model(NamedTuple):
+    """An exported file that can be run.
+
+    Attributes:
+        backend: runs it.
+        metadata: its description; docs/export.md lists the fields.
+    """
+
+    backend: Backend
+    metadata: dict[str, Any]
+
+    def __call__(self, inputs: Inputs, *, chunk: int = CHUNK) -> np.ndarray:
+        """Returns the output for any number of samples, as `in_batches` does."""
+        output = self.metadata["outputs"][0]["name"]
+        return in_batches(self.backend, inputs, output, self.metadata["batch"], chunk=chunk)
 
 
 class OnnxRuntime:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -11,38 +11,10 @@ from tfgan2.errors import UserError
 from tfgan2.inputs.labels import check_labels, choose_labels
 from tfgan2.inputs.latents import check_latents, draw_latents
 from tfgan2.inputs.words import encode_words, in_turn
-from tfgan2.runtime.backends import Backend, in_batches
+from tfgan2.runtime.backends import Inputs, Model
 
 Label = str | int | Sequence[str | int]
 Text = str | Sequence[str]
-
-
-class TextEncoder:
-    """Turns texts into an input of a generator.
-
-    Attributes:
-        dim: length of the vector of a text.
-    """
-
-    def __init__(self, backend: Backend, metadata: dict[str, Any]) -> None:
-        self.dim: int = metadata["outputs"][0]["shape"][1]
-        self._vocabulary: tuple[str, ...] = tuple(metadata["vocabulary"])
-        self._length: int = metadata["caption_length"]
-        self._output: str = metadata["outputs"][0]["name"]
-        self._batch: int | None = metadata["batch"]
-        self._backend = backend
-
-    def words(self, texts: Sequence[str]) -> np.ndarray:
-        """Returns the numbers of the words of texts, int32, shape (N, length).
-
-        Raises:
-            UserError: a text without a known word.
-        """
-        return encode_words(texts, self._vocabulary, self._length)
-
-    def __call__(self, words: np.ndarray) -> np.ndarray:
-        """Encodes texts, given as `words`: float32, shape (N, dim)."""
-        return in_batches(self._backend, {"words": words}, self._output, self._batch)
 
 
 class Generator:
@@ -55,26 +27,24 @@ class Generator:
         class_names: names of the labels 0, 1, …; empty for an unconditional generator.
         conditional: whether it takes labels.
         captions: the texts used where none is given; empty for a generator without texts.
-        encoder: encodes the texts; None for a generator without texts.
         image_shape: (height, width, channels).
         batch: number of images that the model makes at once, None where that is free.
     """
 
-    def __init__(
-        self, backend: Backend, metadata: dict[str, Any], encoder: TextEncoder | None = None
-    ) -> None:
-        output = metadata["outputs"][0]
-        self.metadata = metadata
+    def __init__(self, model: Model, encoder: Model | None = None) -> None:
+        self.metadata = metadata = model.metadata
         self.latent_dim: int = metadata["latent"]["dim"]
         self.latent_distribution: str = metadata["latent"]["distribution"]
         self.class_names: tuple[str, ...] = tuple(metadata["class_names"])
         self.conditional = any(item["name"] == "label" for item in metadata["inputs"])
         self.captions: tuple[str, ...] = tuple(metadata.get("captions", ()))
-        self.encoder = encoder
-        self.image_shape: tuple[int, ...] = tuple(output["shape"][1:])
+        self.image_shape: tuple[int, ...] = tuple(metadata["outputs"][0]["shape"][1:])
         self.batch: int | None = metadata["batch"]
-        self._output: str = output["name"]
-        self._backend = backend
+        self._model = model
+        self._encoder = encoder
+        if encoder is not None:
+            known, length = encoder.metadata["vocabulary"], encoder.metadata["caption_length"]
+            self._words = partial(encode_words, vocabulary=known, length=length)
 
     def __call__(
         self,
@@ -110,20 +80,25 @@ class Generator:
         labels = check_labels(labels, len(latents), num_labels)
         if labels is not None:
             inputs["label"] = labels
-        if (texts is None) != (self.encoder is None):
+        if (texts is None) != (self._encoder is None):
             raise UserError(f"this generator {'needs' if texts is None else 'takes no'} texts")
-        if texts is not None and self.encoder is not None:
+        if texts is not None:
             if len(texts) != len(latents):
                 raise UserError(f"{len(latents)} latents need as many texts, not {len(texts)}")
-            inputs["words"] = self.encoder.words(texts)
+            inputs["words"] = self._words(texts)
         return inputs
 
-    def run(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    def run(self, inputs: Inputs) -> np.ndarray:
         """Makes images from what `inputs` returned."""
         inputs = dict(inputs)
-        if self.encoder is not None:
-            inputs["text"] = self.encoder(inputs.pop("words"))
-        return in_batches(self._backend, inputs, self._output, self.batch)
+        if self._encoder is not None:
+            inputs["text"] = self._encoder({"words": inputs.pop("words")})
+        return self._model(inputs)
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Encodes texts as the model takes them: float32, shape (N, dim)."""
+        assert self._encoder is not None  # else it has no captions
+        return self._encoder({"words": self._words(texts)})
 
     def generate(
         self,
@@ -176,6 +151,6 @@ class Generator:
     def texts(self, count: int, text: Text | None = None) -> list[str] | None:
         """Returns `count` texts, or None; arguments and errors as `generate`."""
         texts = [text] if isinstance(text, str) else list(text or self.captions)
-        if text and self.encoder is None:
+        if text and self._encoder is None:
             raise UserError("this generator takes no texts")
         return in_turn(texts, count) if texts else None

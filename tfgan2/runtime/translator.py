@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from PIL import Image
 
 from tfgan2.errors import UserError
 from tfgan2.images import from_uint8, to_pil, to_uint8
 from tfgan2.images.files import UnreadableImageError, as_pixels, fit
-from tfgan2.runtime.backends import Backend, in_batches
+from tfgan2.runtime.backends import Model
 
 
 class Translator:
@@ -25,8 +23,8 @@ class Translator:
         batch: number of images that the model makes at once, None where that is free.
     """
 
-    def __init__(self, backend: Backend, metadata: dict[str, Any]) -> None:
-        self.metadata = metadata
+    def __init__(self, model: Model) -> None:
+        self.metadata = metadata = model.metadata
         shapes = {item["name"]: item["shape"] for item in metadata["inputs"]}
         _, height, width, self.channels = shapes["input"]
         self.size: tuple[int, int] | None = None if height is None else (height, width)
@@ -34,7 +32,7 @@ class Translator:
         self.takes_mask = "mask" in shapes
         self.batch: int | None = metadata["batch"]
         self._multiple: int = metadata.get("multiple", 1)
-        self._backend = backend
+        self._model = model
 
     def __call__(self, images: np.ndarray, masks: np.ndarray | None = None) -> np.ndarray:
         """Makes images.
@@ -75,7 +73,7 @@ class Translator:
             inputs["mask"] = np.ascontiguousarray(masks, np.float32)
         if self.size is None:
             inputs = {name: _padded(array, self._multiple) for name, array in inputs.items()}
-        outputs = in_batches(self._backend, inputs, "image", self.batch, chunk=1)
+        outputs = self._model(inputs, chunk=1)
         return outputs[:, : self.scale * height, : self.scale * width]
 
     def translate(

@@ -12,12 +12,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from tfgan2 import __version__
 from tfgan2.errors import UserError
 from tfgan2.runtime import Generator
 from tfgan2.serve import generating, translating
-from tfgan2.serve.admission import AdmissionMiddleware
+from tfgan2.serve.admission import limit_requests
 from tfgan2.serve.limits import Limits
 from tfgan2.serve.responses import Problem
 from tfgan2.serve.service import Service
@@ -64,12 +65,10 @@ def create_app(
         redoc_url=None,
     )
     app.state.service = service
-    own = _paths(app)
     if isinstance(service.network, Generator):
         generating.add_addresses(app, service, service.network)
     else:
         translating.add_addresses(app, service, service.network)
-    limited = _paths(app) - own
     _add_common(app, service)
     if _runs_in_browser(service):
         _add_page(app, service.path, ort_web)
@@ -77,12 +76,9 @@ def create_app(
         _add_home(app, service)
     for kind in (RequestValidationError, UserError):
         app.add_exception_handler(kind, _invalid)
-    app.add_middleware(AdmissionMiddleware, service=service, limited=limited, known=_paths(app))
+    known = frozenset(route.path for route in app.routes if isinstance(route, Route))
+    app.add_middleware(limit_requests, service=service, known=known)
     return app
-
-
-def _paths(app: FastAPI) -> frozenset[str]:
-    return frozenset(route.path for route in app.routes if hasattr(route, "path"))
 
 
 def _runs_in_browser(service: Service) -> bool:

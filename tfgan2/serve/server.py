@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -125,48 +126,37 @@ class _Server(uvicorn.Server):
                     print(f"{aborted} requests were aborted", file=sys.stderr)
                     await asyncio.sleep(0.1)  # for their responses
                 self.should_exit = late or not self._batches.requests
+        for connection in list(self.server_state.connections):
+            # All are of this class; uvicorn's type names those it could be.
+            if time.monotonic() - connection.head_since > HEAD_SECONDS:  # type: ignore[union-attr]
+                connection.transport.close()
         return await super().on_tick(counter)
 
 
 class _Protocol(HttpToolsProtocol):
-    """Limits the head of a request in size and in time, which httptools and uvicorn do not."""
+    """Limits the head of a request in size, which httptools and uvicorn do not, and times it."""
 
+    head_since = math.inf  # while a head arrives, the time when it began
     _head_bytes = 0
-    _timer: asyncio.TimerHandle | None = None  # set while a head arrives
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._start_timer()
+        self.head_since = time.monotonic()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._start_timer()
+        self.head_since = time.monotonic()
 
     def data_received(self, data: bytes) -> None:
-        if self._timer is not None:
-            self._head_bytes += len(data)
+        self._head_bytes = self._head_bytes + len(data) if self.head_since < math.inf else 0
         super().data_received(data)
-        too_large = self._timer is not None and self._head_bytes > MAX_HEAD_BYTES
+        too_large = self.head_since < math.inf and self._head_bytes > MAX_HEAD_BYTES
         if too_large and not self.transport.is_closing():
             self.send_400_response("Request head too large.")
 
     def on_headers_complete(self) -> None:
-        self._stop_timer()
-        self._head_bytes = 0
+        self.head_since = math.inf
         size = sum(len(name) + len(value) + 4 for name, value in self.headers)
         if len(self.url) + size > MAX_HEAD_BYTES:
             raise ValueError("head too large")  # httptools turns it into an error of the request
         super().on_headers_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
-        super().connection_lost(exc)
-
-    def _start_timer(self) -> None:
-        self._stop_timer()
-        self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None

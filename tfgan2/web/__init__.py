@@ -181,9 +181,7 @@ def _about(onnx: Path) -> dict[str, Any]:
 
 def _captions(generator: runtime.Generator) -> list[dict[str, Any]]:
     """Encodes the captions of a generator, so that the page needs no encoder."""
-    if generator.encoder is None:
-        return []
-    vectors = generator.encoder(generator.encoder.words(generator.captions))
+    vectors = generator.encode(generator.captions) if generator.captions else ()
     return [
         # A float32 keeps its value in nine digits.
         {"text": text, "vector": [float(f"{value:.9g}") for value in vector]}
