@@ -43,7 +43,6 @@ def scaled_by_the_batch(inputs):
 def test_candidate_sizes():
     assert candidate_sizes(1) == (1,)
     assert candidate_sizes(20) == (1, 2, 3, 4, 6, 8, 12, 16, 20)
-    assert candidate_sizes(20, batch=3) == (3,)
     sizes = candidate_sizes(100)
     assert all(b <= 1.5 * a for a, b in itertools.pairwise(sizes[1:]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -129,9 +130,7 @@ class LiteRT:
             raise UserError(f"LiteRT cannot run {path}: {first_line(error)}") from error
 
     def __call__(self, inputs: Inputs) -> dict[str, np.ndarray]:
-        if self._allocated:
-            return self._runner(**inputs)
-        with quiet():  # as above
+        with contextlib.nullcontext() if self._allocated else quiet():  # as above
             outputs = self._runner(**inputs)
         self._allocated = True
         return outputs

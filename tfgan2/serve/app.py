@@ -117,18 +117,13 @@ def _add_common(app: FastAPI, service: Service) -> None:
 
 def _add_home(app: FastAPI, service: Service) -> None:
     """Adds a page at / for a file that no browser runs: it shows what the server makes."""
-    network = service.network
-    about = network.metadata.get("about", {})
+    about = service.network.metadata.get("about", {})
     names = [str(about[key]) for key in ("flavour", "dataset") if about.get(key)]
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("tfgan2.serve"), autoescape=True, trim_blocks=True
     )
-    html = templates.get_template("home.html").render(
-        title=" · ".join(names) or service.path.name,
-        generates=isinstance(network, Generator),
-        classes=getattr(network, "class_names", ()) if getattr(network, "conditional", 0) else (),
-        takes_mask=getattr(network, "takes_mask", False),
-    )
+    title = " · ".join(names) or service.path.name
+    html = templates.get_template("home.html").render(title=title, network=service.network)
 
     @app.get("/", include_in_schema=False)
     async def home() -> Response:

@@ -93,35 +93,27 @@ class Batches:
         metrics: the counters.
         requests: number of requests in progress, from their heads to their responses.
         held: number of images in these.
+        queue: samples that are not yet in a batch.
+        batch: samples that the model is running.
         draining: whether the server is about to shut down.
         closed: whether it takes no more requests.
     """
 
     def __init__(self, model: Callable[[Inputs], np.ndarray], limits: Limits) -> None:
         self.metrics = Metrics()
-        self.metrics.queue.set_function(lambda: self.waiting)
+        self.metrics.queue.set_function(lambda: len(self.queue))
         self.metrics.in_progress.set_function(lambda: self.requests)
         self.requests = 0
         self.held = 0
+        self.queue: list[_Sample] = []
+        self.batch: list[_Sample] = []
         self.draining = False
         self.closed = False
         self._model = model
         self._limits = limits
-        self._queue: list[_Sample] = []
-        self._batch: list[_Sample] = []
         self._changed = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._seconds_per_image = 0.01
-
-    @property
-    def waiting(self) -> int:
-        """Number of images that are not yet in a batch."""
-        return len(self._queue)
-
-    @property
-    def running(self) -> bool:
-        """Whether the model is running."""
-        return bool(self._batch)
 
     @contextlib.contextmanager
     def request(self) -> Iterator[None]:
@@ -159,41 +151,41 @@ class Batches:
             _Sample(dict(zip(inputs, arrays, strict=True)), request, now, loop.create_future())
             for arrays in zip(*inputs.values(), strict=True)
         ]
-        self._queue += samples
+        self.queue += samples
         self._changed.set()
         try:
             return np.stack(await asyncio.gather(*(sample.output for sample in samples)))
         finally:  # cancelled, or one of them failed: the others need not be made
             for sample in samples:
                 sample.output.cancel()
-            self._queue = [sample for sample in self._queue if not sample.output.done()]
+            self.queue = [sample for sample in self.queue if not sample.output.done()]
 
     async def run(self) -> None:
         """Runs batch after batch until it is cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            self._batch = await self._next_batch()
+            self.batch = await self._next_batch()
             start = time.perf_counter()
-            outputs = await loop.run_in_executor(self._thread, self._run_model, self._batch)
-            seconds, size = time.perf_counter() - start, len(self._batch)
+            outputs = await loop.run_in_executor(self._thread, self._run_model, self.batch)
+            seconds, size = time.perf_counter() - start, len(self.batch)
             self.metrics.batch_seconds.observe(seconds)
             self.metrics.batch_images.observe(size)
             self._seconds_per_image += 0.2 * (seconds / size - self._seconds_per_image)
-            for sample, output in zip(self._batch, outputs, strict=True):
+            for sample, output in zip(self.batch, outputs, strict=True):
                 if sample.output.done():
                     continue
                 if isinstance(output, Exception):
                     sample.output.set_exception(output)
                 else:
                     sample.output.set_result(output)
-            self._batch = []
+            self.batch = []
 
     def abandon(self) -> int:
         """Ends what is in progress with a ClosingError; returns the number of requests."""
-        for sample in [*self._queue, *self._batch]:
+        for sample in [*self.queue, *self.batch]:
             if not sample.output.done():
                 sample.output.set_exception(ClosingError())
-        self._queue.clear()
+        self.queue.clear()
         return self.requests
 
     async def _next_batch(self) -> list[_Sample]:
@@ -202,16 +194,16 @@ class Batches:
         most = self._limits.max_batch
         while True:
             self._changed.clear()
-            if not self._queue:
+            if not self.queue:
                 await self._changed.wait()
                 continue
-            first = self._queue[0]
+            first = self.queue[0]
             left = first.arrived + self._limits.max_wait_ms / 1000 - loop.time()
-            others = self.requests > len({sample.request for sample in self._queue})
-            if left <= 0 or len(self._queue) >= most or not others:
-                batch = [sample for sample in self._queue if sample.shapes == first.shapes][:most]
+            others = self.requests > len({sample.request for sample in self.queue})
+            if left <= 0 or len(self.queue) >= most or not others:
+                batch = [sample for sample in self.queue if sample.shapes == first.shapes][:most]
                 taken = set(batch)
-                self._queue = [sample for sample in self._queue if sample not in taken]
+                self.queue = [sample for sample in self.queue if sample not in taken]
                 return batch
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), left)

@@ -1,6 +1,7 @@
 """The addresses of a generator: POST /generate and GET /generate.png."""
 
 # No postponed annotations: FastAPI reads those of inner functions, which name local classes.
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -32,11 +33,9 @@ def add_addresses(app: FastAPI, service: Service, generator: Generator) -> None:
         latents, labels = inputs["z"], inputs.get("label")
         with service.batches.hold(len(latents)):
             images = await service.batches.compute(inputs)
-            arguments = (media_type, images, latents, labels, columns)
-            if media_type == PNG and images.size <= SMALL and not points:
-                content = encode(*arguments)
-            else:
-                content = await service.in_thread(encode, *arguments)
+            encoding = partial(encode, media_type, images, latents, labels, columns)
+            small = media_type == PNG and images.size <= SMALL and not points
+            content = encoding() if small else await service.in_thread(encoding)
         return Response(content, media_type=media_type)
 
     @app.post(
@@ -88,26 +87,20 @@ def _read(request: Any, generator: Generator) -> tuple[dict[str, np.ndarray], in
     else:
         labels, texts = generator.labels(len(values), label), generator.texts(len(values), text)
         inputs = generator.inputs(np.asarray(values, np.float64), labels, texts)
-    turns = _listed(text) or generator.captions or _listed(label) or generator.class_names
-    columns = request.columns or label_columns(len(turns))
+    choices = (text, generator.captions, label, generator.class_names)
+    turns = next((choice for choice in choices if choice not in (None, ())), ())
+    columns = request.columns or label_columns(np.size(turns))
     return inputs, min(columns, len(inputs["z"])) if columns else None
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
 
 
 def _request_class(generator: Generator, limit: int, *, query: bool = False) -> type[BaseModel]:
     """Returns the class of the body of POST /generate, or of the query of GET /generate.png."""
     several = Field(min_length=1, max_length=limit)
     turns = Field(description="One, or several that take turns; default: all in turn.")
-    count = Field(1, ge=1, le=limit, description="Number of images.")
     seed = Field(0, ge=0, le=MAX_SEED, description="Seed of the latents, as in `tfgan2 generate`.")
     columns = Field(None, ge=1, le=limit, description="Of a grid; default: a column per class.")
     fields: dict[str, Any] = {
-        "count": (int, count),
+        "count": (int, Field(1, ge=1, le=limit, description="Number of images.")),
         "seed": (int, seed),
         "columns": (int | None, columns),
     }

@@ -53,6 +53,7 @@ def serve(
         app = create_app(path, limits, threads=threads, ort_web=ort_web)
         config = uvicorn.Config(
             app,
+            host=host,
             http=_Protocol,
             ws="none",
             log_level="info" if access_log else "warning",
@@ -60,12 +61,9 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=LAST_SECONDS,
         )
-        address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}/"
         service: Service = app.state.service
-        most = service.limits.max_batch
-        announcement = f"{path} at {address} (batches of up to {most}; Ctrl-C ends it)"
-        _Server(config, service, announcement).run(sockets=[bound])
-    if service.batches.running:
+        _Server(config, service).run(sockets=[bound])
+    if service.batches.batch:
         # The model's thread cannot be stopped, and Python would wait for it.
         sys.stdout.flush()
         sys.stderr.flush()
@@ -95,16 +93,21 @@ def _bind(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """Shuts down in three steps: not ready, then closed to new requests, then gone."""
 
-    def __init__(self, config: uvicorn.Config, service: Service, announcement: str) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
-        self._announcement = announcement
-        self._batches = service.batches
-        self._limits = service.limits
+        self._service = service
         self._signalled: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        print(self._announcement, flush=True)
+        assert sockets is not None
+        host, (_, port, *_) = self.config.host, sockets[0].getsockname()
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        most = self._service.limits.max_batch
+        print(
+            f"{self._service.path} at {address} (batches of up to {most}; Ctrl-C ends it)",
+            flush=True,
+        )
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drains at the first signal, exits at the second. Uvicorn's own kills the process."""
@@ -112,20 +115,20 @@ class _Server(uvicorn.Server):
             self._signalled = float("-inf")
             return
         self._signalled = time.monotonic()
-        self._batches.draining = True
+        self._service.batches.draining = True
         name = signal.Signals(sig).name
         print(f"{name}: finishing requests in progress (a second one exits now)", file=sys.stderr)
 
     async def on_tick(self, counter: int) -> bool:
         if self._signalled is not None and not self.should_exit:
-            waited = time.monotonic() - self._signalled - self._limits.drain_delay
+            waited = time.monotonic() - self._signalled - self._service.limits.drain_delay
             if waited >= 0:
-                self._batches.closed = True
-                late = waited >= self._limits.drain_timeout
-                if late and (aborted := self._batches.abandon()):
+                self._service.batches.closed = True
+                late = waited >= self._service.limits.drain_timeout
+                if late and (aborted := self._service.batches.abandon()):
                     print(f"{aborted} requests were aborted", file=sys.stderr)
                     await asyncio.sleep(0.1)  # for their responses
-                self.should_exit = late or not self._batches.requests
+                self.should_exit = late or not self._service.batches.requests
         for connection in list(self.server_state.connections):
             # All are of this class; uvicorn's type names those it could be.
             if time.monotonic() - connection.head_since > HEAD_SECONDS:  # type: ignore[union-attr]

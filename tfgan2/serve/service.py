@@ -53,7 +53,7 @@ class Service:
             return network.run(inputs) if isinstance(network, Generator) else network(**inputs)
 
         if isinstance(network, Generator):
-            sizes = candidate_sizes(limits.max_batch, network.batch)
+            sizes = (network.batch,) if network.batch else candidate_sizes(limits.max_batch)
             samples = network.inputs(*network.draw(sizes[-1] * 3 // 2, seed=1))
             sizes = invariant_sizes(run, samples, sizes)
             # Several requests are taken at once even if only single images are invariant.
@@ -61,10 +61,8 @@ class Service:
             # A float in JSON takes up to 25 bytes with its comma, more with blanks.
             largest_body = limits.max_count * (network.latent_dim * 32 + 4096) + 65536
         else:
-            sizes = (network.batch or 1,)
-            if network.size is None:
-                sizes = (1,)
-            elif sizes != (1,):
+            sizes = (network.batch or 1,) if network.size else (1,)
+            if network.size and sizes != (1,):
                 shape = (sizes[0] * 3 // 2, *network.size)
                 rng = np.random.default_rng(1)
                 samples = {"images": rng.integers(0, 256, (*shape, network.channels), np.uint8)}
@@ -91,10 +89,8 @@ class Service:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def candidate_sizes(largest: int, batch: int | None = None) -> tuple[int, ...]:
+def candidate_sizes(largest: int) -> tuple[int, ...]:
     """Returns batch sizes to try, such that no batch is padded by more than a half."""
-    if batch is not None:
-        return (batch,)
     powers = [1 << exponent for exponent in range(largest.bit_length())]
     sizes = {size for power in powers for size in (power, power * 3 // 2) if size < largest}
     return (*sorted(sizes), largest)
