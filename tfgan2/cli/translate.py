@@ -16,6 +16,7 @@ from tfgan2.files import written_atomically
 from tfgan2.images import joined
 from tfgan2.images.files import UnreadableImageError, open_image, suffixes
 from tfgan2.runtime import Translator
+from tfgan2.runtime.backends import Model
 from tfgan2.runtime.translator import middle_mask
 
 NETWORKS = {Direction.AtoB: ("a_to_b", "generator"), Direction.BtoA: ("b_to_a",)}
@@ -127,9 +128,9 @@ def _from_run(run: Path, direction: Direction, checkpoint: str) -> Translator:
         raise UserError(f"{config.flavour} takes no images: use `tfgan2 sample {run}`")
     network = spec.resized(None, None)
     inputs = [{"name": item.name, "shape": list(item.shape)} for item in network.inputs]
+    metadata = {**spec.facts, "inputs": inputs, "outputs": [{"name": "image"}], "batch": None}
     return Translator(
-        lambda arrays: {"image": trained.run_generator(network, arrays)},
-        {**spec.facts, "inputs": inputs, "batch": None},
+        Model(lambda arrays: {"image": trained.run_generator(network, arrays)}, metadata)
     )
 
 
