@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfgan2 import remote, runs, startup
-from tfgan2.api.job import Job, check_epochs, local_run_dir
 from tfgan2.api.sampling import Samples, draw_samples
+from tfgan2.api.training import check_length, train
 from tfgan2.errors import UserError, cannot_write
 
 if TYPE_CHECKING:
@@ -44,10 +44,7 @@ class Run:
     @cached_property
     def directory(self) -> Path:
         """The run directory on this machine: of a remote run a copy to read from."""
-        if not remote.is_remote(self.location):
-            return Path(self.location)
-        startup.load()
-        return remote.fetched(self.location)
+        return remote.local_copy(self.location)
 
     @property
     def config(self) -> runs.RunConfig:
@@ -64,8 +61,7 @@ class Run:
         """Step of the newest checkpoint; 0 if there is none."""
         from tfgan2.training import checkpoints
 
-        newest = checkpoints.paths(self.directory)
-        return int(newest[0].stem.removeprefix("step-")) if newest else 0
+        return max(map(checkpoints.step_of, checkpoints.paths(self.directory)), default=0)
 
     def statistics(self) -> list[dict[str, Any]]:
         """The lines of `stats.jsonl`."""
@@ -101,10 +97,8 @@ class Run:
             TrainingInterrupted: as `fit`.
             TrainingDivergedError: as `fit`.
         """
-        if epochs is not None and steps is not None:
-            raise UserError("give steps or epochs, not both")
-        check_epochs(epochs)
-        with local_run_dir(self.location, fetch=True) as (run_dir, mirror):
+        check_length(steps, epochs)
+        with remote.staged(self.location, fetch=True) as (run_dir, mirror):
             config = runs.RunConfig.read(run_dir)
             training = config.training
             training.strategy = strategy or training.strategy
@@ -114,8 +108,16 @@ class Run:
                 )
             training.steps = steps or training.steps
             training.check()
-            job = Job(config, callbacks, epochs, dry_run, quiet, mirror)
-            job.train(run_dir, new=False)
+            train(
+                config,
+                run_dir,
+                mirror,
+                new=False,
+                epochs=epochs,
+                callbacks=callbacks,
+                dry_run=dry_run,
+                quiet=quiet,
+            )
         return Run(self.location, config)
 
     def model(self, checkpoint: str | int = runs.NEWEST) -> GenerativeModel:
@@ -146,7 +148,9 @@ class Run:
     def draw(self, count: int | None = None, **arguments: Any) -> Samples:
         """Generates samples, and returns their latents and labels, too; see `draw_samples`."""
         if not self.takes_latents:
-            raise UserError(f"{self.config.flavour} takes images, not latents: use `translate`")
+            raise UserError(
+                f"{self.config.flavour} takes images, not latents: export it, and load the file"
+            )
         return draw_samples(self.directory, count, **arguments)
 
     def evaluate(
@@ -243,8 +247,7 @@ class Run:
         )
 
     def _result_folder(self, out: str | Path | None) -> Path | None:
-        if out is None and remote.is_remote(self.location):
-            raise UserError(f"{self.location} is remote: give a local folder as out")
+        remote.check_local_out(self.location, out)
         return Path(out).absolute() if out else None
 
 

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from tfgan2.cli.options import Checkpoint
-from tfgan2.cli.places import check_local_out, run_folder
 from tfgan2.export import FORMATS, PAGE, PRECISIONS, Artifact, Options
 from tfgan2.export.artifact import size_of
 from tfgan2.export.layouts import LAYOUTS
+from tfgan2.remote import check_local_out, local_copy
 from tfgan2.runs import NEWEST, RunConfig
 
 
@@ -108,7 +108,7 @@ def export(
     )
     options.plan()  # errors come before TensorFlow takes its seconds
     check_local_out(place, out)
-    run = run_folder(place)
+    run = local_copy(place)
     from tfgan2.export.calibration import check_calibration
     from tfgan2.export.exporting import export_run
 

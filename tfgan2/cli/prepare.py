@@ -55,7 +55,7 @@ def prepare(
             progress=display.loading,
         )
     finally:
-        display.loaded()
+        display.close()
     if skipped:
         display.say(f"left out {len(skipped):,} unreadable files, the first: {skipped[0]}")
     megabytes = sum(shard.bytes for shard in index.shards) / 1e6

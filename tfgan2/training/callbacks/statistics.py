@@ -32,8 +32,8 @@ class Statistics(StepCallback):
         self.run_dir = run_dir
         self.images_per_step = images_per_step
         self.line: dict[str, Any] = {}
-        self._averages = stats.Averages()
         self.seconds = 0.0
+        self._averages = stats.Averages()
         self._writer: stats.StatsWriter | None = None
         self._clear_timing()
 
@@ -67,38 +67,31 @@ class Statistics(StepCallback):
         self._started = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        elapsed = time.perf_counter() - self._started + (self._waited or 0.0)
+        waited = self._waited or 0.0
+        elapsed = time.perf_counter() - self._started + waited
         self._averages.add(logs or {})
         if not self._compiles:  # compiling would take most of the time
             self.seconds += elapsed
             self._timed_seconds += elapsed
-            self._timed_waiting += self._waited or 0.0
+            self._timed_waiting += waited
             self._timed_images += (batch - self._first_batch + 1) * self.images_per_step
         self._compiles = False
         super().on_train_batch_end(batch, logs)
 
     def act(self) -> None:
-        share = round(self._timed_waiting / (self._timed_seconds or 1), 4)
-        self.line = {
-            "step": self.step,
-            "images": self.step * self.images_per_step,
-            "seconds": round(self.seconds, 3),
-            "images_per_second": round(self.images_per_second, 2),
-            **({} if self._waited is None else {"input_share": share}),
-            **self._averages.take(),
-        }
+        figures = {"images_per_second": round(self.images_per_second, 2)}
+        if self._waited is not None:
+            figures["input_share"] = round(self._timed_waiting / (self._timed_seconds or 1), 4)
+        self.line = self.add({**figures, **self._averages.take()})
         self._clear_timing()
-        self._write(self.line)
 
-    def add(self, figures: Mapping[str, float]) -> None:
-        """Writes a line of other figures, such as those of an evaluation."""
+    def add(self, figures: Mapping[str, float]) -> dict[str, Any]:
+        """Writes a line of figures, such as those of an evaluation, and returns it."""
+        assert self._writer is not None, "training has not begun"
         images = self.step * self.images_per_step
         head = {"step": self.step, "images": images, "seconds": round(self.seconds, 3)}
-        self._write({**head, **figures})
-
-    def _write(self, line: Mapping[str, Any]) -> None:
-        assert self._writer is not None, "training has not begun"
-        self._writer.line(line)
+        self._writer.line({**head, **figures})
+        return {**head, **figures}
 
     def image(self, path: Path) -> None:
         """Shows a PNG file in TensorBoard."""
