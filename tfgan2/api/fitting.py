@@ -63,16 +63,9 @@ def fit(
     with remote.staged(location, fetch=False) as (run_dir, mirror):
         if out is not None and not worker:
             mirror.check_new() if mirror is not None else runs.check_new(run_dir)
+        numbered = out is None
         run_dir = train(
-            config,
-            run_dir,
-            mirror,
-            new=True,
-            numbered=out is None,
-            epochs=epochs,
-            callbacks=callbacks,
-            dry_run=dry_run,
-            quiet=quiet,
+            config, run_dir, mirror, epochs, callbacks, dry_run, quiet, numbered=numbered
         )
         return Run(run_dir if mirror is None else location, None if dry_run else config)
 

@@ -108,16 +108,7 @@ class Run:
                 )
             training.steps = steps or training.steps
             training.check()
-            train(
-                config,
-                run_dir,
-                mirror,
-                new=False,
-                epochs=epochs,
-                callbacks=callbacks,
-                dry_run=dry_run,
-                quiet=quiet,
-            )
+            train(config, run_dir, mirror, epochs, callbacks, dry_run, quiet)
         return Run(self.location, config)
 
     def model(self, checkpoint: str | int = runs.NEWEST) -> GenerativeModel:

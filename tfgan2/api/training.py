@@ -58,15 +58,16 @@ def train(
     config: runs.RunConfig,
     run_dir: Path,
     mirror: Mirror | None,
-    *,
-    new: bool,
-    numbered: bool = False,
     epochs: float | None,
     callbacks: Sequence[keras.callbacks.Callback],
     dry_run: bool,
     quiet: bool,
+    *,
+    numbered: bool = False,
 ) -> Path:
-    """Trains; the arguments are those of `held`, `Session` and `fit`.
+    """Trains a run, new if its configuration says nothing about the dataset yet.
+
+    The arguments are those of `fit`, `remote.staged` and `runs.held`.
 
     Returns:
         The run directory, which may have got another number.
@@ -84,9 +85,10 @@ def train(
     from tfgan2.training.summary import describe, describe_fully
 
     make_deterministic()
+    new = not config.dataset
     worker = Worker.start(config.training.strategy, display.say)
     display.console.quiet = quiet or not worker.chief
-    session = Session.prepare(config, worker, display, new=new, epochs=epochs)
+    session = Session.prepare(config, worker, display, epochs)
     describe(session, devices)
     if dry_run:
         display.say(f"run: {run_dir}")

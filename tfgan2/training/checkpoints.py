@@ -80,18 +80,9 @@ def save(
     keep: int = 3,
     best: bool = False,
 ) -> Path:
-    """Writes a checkpoint atomically, then removes all but the newest `keep`.
+    """Writes a checkpoint atomically, then removes all but the newest `keep`; returns the file.
 
-    Args:
-        run_dir: the run directory.
-        step: number of steps done.
-        arrays: values of the variables, by name.
-        extra: JSON to store beside them.
-        keep: number of checkpoints to keep.
-        best: replace the best checkpoint, which is kept beside them.
-
-    Returns:
-        The file.
+    With `best`, replaces the best checkpoint, which is kept beside them.
 
     Raises:
         FloatingPointError: a weight is not finite; nothing is written. The message is its name.
@@ -111,11 +102,7 @@ def save(
 
 
 def read(path: Path) -> Checkpoint:
-    """Reads a whole checkpoint, which verifies every checksum.
-
-    Raises:
-        UserError: the file is damaged.
-    """
+    """Reads a whole checkpoint, which verifies every checksum; a damaged one is a UserError."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = dict(archive)
@@ -125,12 +112,14 @@ def read(path: Path) -> Checkpoint:
         raise UserError(f"checkpoint {path} is damaged ({error})") from error
 
 
-def newest(run_dir: Path, report: Callable[[str], None] | None = None) -> Checkpoint | None:
+def newest(
+    run_dir: Path, report: Callable[[str], None] = lambda text: print(text, file=sys.stderr)
+) -> Checkpoint | None:
     """Reads the newest checkpoint that is not damaged.
 
     Args:
         run_dir: the run directory.
-        report: called with a message for every damaged file; default: prints it to stderr.
+        report: called with a warning for every damaged file.
 
     Returns:
         The checkpoint, or None if there is no file.
@@ -143,8 +132,7 @@ def newest(run_dir: Path, report: Callable[[str], None] | None = None) -> Checkp
         try:
             return read(path)
         except UserError as error:
-            message = f"{error}; using the one before it"
-            report(message) if report else print(f"warning: {message}", file=sys.stderr)
+            report(f"warning: {error}; using the one before it")
     if files:
         raise UserError(f"all {len(files)} checkpoints in {folder(run_dir)} are damaged")
     return None
@@ -179,18 +167,14 @@ def choose(run_dir: Path, which: str) -> Checkpoint:
 
 
 def restore(checkpoint: Checkpoint, variables: Mapping[str, keras.Variable]) -> None:
-    """Sets variables to the values in a checkpoint.
-
-    Args:
-        checkpoint: the values.
-        variables: by name; the checkpoint may hold more.
+    """Sets variables, by name, to the values in a checkpoint; it may hold more.
 
     Raises:
         UserError: a name is missing or a shape differs; no variable was changed.
     """
     for name, variable in variables.items():
         array = checkpoint.arrays.get(name)
-        if array is None or tuple(array.shape) != tuple(variable.shape):
+        if array is None or array.shape != tuple(variable.shape):
             state = "is missing" if array is None else f"has shape {array.shape}"
             raise UserError(
                 f"checkpoint {checkpoint.path} is of another model: {name} {state}, "

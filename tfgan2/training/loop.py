@@ -96,24 +96,28 @@ class Loop:
         self, called: keras.callbacks.CallbackList, signals: list[int]
     ) -> tuple[bool, dict[str, float]]:
         """Returns whether a signal stopped the training, and the metrics of the last step."""
-        model = self.model
+        model, functions = self.model, self._step_functions
         iterator = iter(self.worker.distribute(self._batches))
         logs: dict[str, float] = {}
-        by_signal = by_callback = stopped = requested = False
+        by_signal = stopped = requested = False
         while self.step < self.options.steps and not stopped:
             started = time.perf_counter()
             with self._data_errors(called, logs):
                 batch = next(iterator)
             waited = time.perf_counter() - started
-            model.phase = model.phase_at(self.step)
-            compiles = model.phase not in self._step_functions
-            begin = {"input_seconds": waited, "compiles": float(compiles)}
+            phase = model.phase = model.phase_at(self.step)
+            begin = {"input_seconds": waited, "compiles": float(phase not in functions)}
             called.on_train_batch_begin(self.step, begin)
-            logs, by_signal, by_callback = self._call(batch, bool(signals), requested)
+            if phase not in functions:
+                functions[phase] = self._step_function()
+            metrics = functions[phase](batch, tf.constant([bool(signals), requested]))
+            # Any worker may have been asked to stop: all stop after the same step.
+            by_signal, by_callback = metrics.pop(_STOP).numpy() > 0
+            logs = {name: float(value) for name, value in metrics.items()}
             self.step += 1
             if self.alone:
                 by_signal = bool(signals)  # it came during the step
-            stopped = model.stop_training = by_signal or by_callback
+            stopped = model.stop_training = bool(by_signal or by_callback)
             with self._data_errors(called, logs):
                 called.on_train_batch_end(self.step - 1, logs)
             # A callback may stop the training; other workers learn of it in the next step.
@@ -124,27 +128,6 @@ class Loop:
     def _batches(self, part: Part) -> tf.data.Dataset:
         size, seed = self.images_per_step, self.options.seed
         return self.dataset.batches(size, part=part, seed=seed, start=self.step * size)
-
-    def _call(
-        self, batch: Any, by_signal: bool, by_callback: bool
-    ) -> tuple[dict[str, float], bool, bool]:
-        """Runs one step.
-
-        Args:
-            batch: the images of this process.
-            by_signal: a signal asked this process to stop.
-            by_callback: a callback did.
-
-        Returns:
-            The metrics, and whether any worker was asked to stop by a signal, by a callback: all
-            workers stop after the same step.
-        """
-        step = self._step_functions.get(self.model.phase)
-        if step is None:
-            step = self._step_functions[self.model.phase] = self._step_function()
-        metrics = step(batch, tf.constant([by_signal, by_callback]))
-        signalled, requested = metrics.pop(_STOP).numpy() > 0
-        return {name: float(value) for name, value in metrics.items()}, signalled, requested
 
     def _step_function(self) -> Any:
         """Compiles a step of the present phase; it returns means over all replicas."""

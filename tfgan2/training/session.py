@@ -52,13 +52,7 @@ class Session:
 
     @classmethod
     def prepare(
-        cls,
-        config: runs.RunConfig,
-        worker: Worker,
-        display: Display,
-        *,
-        new: bool,
-        epochs: float | None,
+        cls, config: runs.RunConfig, worker: Worker, display: Display, epochs: float | None
     ) -> Session:
         """Loads the data, builds the model and resolves the configuration.
 
@@ -66,7 +60,6 @@ class Session:
             config: what the user chose; the rest is resolved in it.
             worker: the devices that train.
             display: shows the progress.
-            new: the run has not begun yet.
             epochs: passes over the data, in place of the configuration's steps.
 
         Raises:
@@ -74,6 +67,7 @@ class Session:
         """
         flavour, training = registry.load_class(config.flavour), config.training
         _check_kind(flavour, config)
+        new = not config.dataset
         if config.data.hold_out is None:
             config.data.hold_out = flavour.hold_out
         size = training.batch_size = training.batch_size or flavour.batch_size
@@ -102,8 +96,7 @@ class Session:
 
         Args:
             run_dir: the run directory; it holds `config.json`.
-            callbacks: called in the process that writes, before checkpoints are saved. The state
-                of those that have a method `state` is saved, too.
+            callbacks: called in the process that writes, before checkpoints are saved.
             mirror: copies the run directory to a remote one.
 
         Raises:
@@ -126,7 +119,7 @@ class Session:
                 checkpoints.remove_partial_files(run_dir)
             with worker.detecting_lost_workers(when_lost):
                 with worker.strategy.scope():
-                    step = self.saving.restore(self.model, lambda text: say(f"warning: {text}"))
+                    step = self.saving.restore(self.model, say)
                 self._check_same_folder(step, mirror)
                 loop = Loop(self.model, self.dataset, worker, options)
                 number = loop.run(every) if step < options.steps else None
