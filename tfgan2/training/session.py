@@ -50,6 +50,12 @@ class Session:
     statistics: called.Statistics = field(init=False)
     saving: called.Checkpoints = field(init=False)
 
+    @property
+    def images_per_step(self) -> int:
+        """Number of real images that one step takes."""
+        assert self.config.training.batch_size is not None
+        return self.config.training.batch_size * self.model.batches_per_step
+
     @classmethod
     def prepare(
         cls, config: runs.RunConfig, worker: Worker, display: Display, epochs: float | None
@@ -133,26 +139,21 @@ class Session:
             say(f"samples: {grids[-1]}")
 
     def _callbacks(
-        self,
-        run_dir: Path,
-        callbacks: Sequence[keras.callbacks.Callback],
-        mirror: Mirror | None,
+        self, run_dir: Path, callbacks: Sequence[keras.callbacks.Callback], mirror: Mirror | None
     ) -> list[keras.callbacks.Callback]:
         """Returns all callbacks in the order in which they are called."""
         options, say = self.config.training, self.display.say
-        assert options.batch_size is not None
         self.run_dir = run_dir
         self.statistics = statistics = called.Statistics(
-            run_dir,
-            every=options.log_every,
-            images_per_step=options.batch_size * self.model.batches_per_step,
+            run_dir, every=options.log_every, images_per_step=self.images_per_step
         )
-        self.saving = called.Checkpoints(
-            run_dir,
-            every=options.checkpoint_every,
-            keep=options.keep_checkpoints,
-            stateful=[statistics, *(each for each in callbacks if hasattr(each, "state"))],
-        )
+        stateful = [statistics, *(each for each in callbacks if hasattr(each, "state"))]
+        every, keep = options.checkpoint_every, options.keep_checkpoints
+        self.saving = called.Checkpoints(run_dir, every=every, keep=keep, stateful=stateful)
+        stopping = called.StopOnDivergence(run_dir)
+        if not self.worker.chief:  # the other processes only compute
+            return [stopping]
+        progress = called.Progress(self.display, statistics)
         previews = called.Previews(
             run_dir,
             self.dataset,
@@ -161,10 +162,6 @@ class Session:
             seed=options.seed,
             statistics=statistics,
         )
-        stopping = called.StopOnDivergence(run_dir)
-        if not self.worker.chief:  # the other processes only compute
-            return [stopping]
-        progress = called.Progress(self.display, statistics)
         publishing = [called.Publishing(mirror, options, say)] if mirror is not None else []
         return [stopping, statistics, progress, previews, *callbacks, self.saving, *publishing]
 

@@ -44,9 +44,8 @@ def describe_fully(session: Session) -> None:
             f"{name}: {network.input_shape} -> {network.output_shape}, "
             f"{weights:,} weights, {weights * 4 / 1e6:.1f} MB in float32"
         )
-    assert training.batch_size is not None
-    size = training.batch_size * session.model.batches_per_step
-    batch = next(iter(session.dataset.batches(size, seed=training.seed)))
+    batches = session.dataset.batches(session.images_per_step, seed=training.seed)
+    batch = next(iter(batches))
     parts = batch if isinstance(batch, tuple) else (batch,)
     for name, part in zip(_PARTS[session.dataset.kind], parts, strict=False):
         low, high = part.numpy().min(), part.numpy().max()
