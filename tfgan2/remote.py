@@ -206,7 +206,8 @@ def local_copy(location: str) -> Path:
     return mirror.folder
 
 
-def check_local_out(location: str, out: object) -> None:
-    """Raises a UserError if results would go into a remote run, which is only read."""
+def local_out(location: str, out: str | Path | None) -> Path | None:
+    """Makes the folder for results absolute; a remote run needs one, since it is only read."""
     if out is None and is_remote(location):
         raise UserError(f"{location} is remote: give a local folder for the results")
+    return Path(out).absolute() if out else None

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfgan2 import registry, remote
+from tfgan2 import registry, remote, startup
 from tfgan2.errors import UserError, cannot_write, unknown
 from tfgan2.files import written_atomically
 from tfgan2.options import DataOptions, TrainingOptions
@@ -225,6 +225,7 @@ def load_model(run_dir: Path, which: str = NEWEST) -> tuple[GenerativeModel, dic
     from tfgan2.training import checkpoints
 
     config = RunConfig.read(run_dir)
+    startup.load()
     checkpoint = checkpoints.choose(run_dir, which)
     model = registry.create(config.flavour, **config.hyperparameters)
     checkpoints.restore(checkpoint, model.weights_by_name())

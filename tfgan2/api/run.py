@@ -89,13 +89,9 @@ class Run:
             dry_run: likewise.
             quiet: likewise.
 
-        Returns:
-            The run.
-
         Raises:
             UserError: the run cannot be resumed, or is planned for more steps.
-            TrainingInterrupted: as `fit`.
-            TrainingDivergedError: as `fit`.
+            TrainingInterrupted, TrainingDivergedError: as `fit`.
         """
         check_length(steps, epochs)
         with remote.staged(self.location, fetch=True) as (run_dir, mirror):
@@ -123,10 +119,7 @@ class Run:
         Raises:
             UserError: there is no such checkpoint.
         """
-        run_dir = self.directory
-        runs.RunConfig.read(run_dir)  # a wrong folder is an error before TensorFlow is loaded
-        startup.load()
-        return runs.load_model(run_dir, str(checkpoint))[0]
+        return runs.load_model(self.directory, str(checkpoint))[0]
 
     def sample(self, count: int | None = None, **arguments: Any) -> np.ndarray:
         """Generates samples; the arguments and errors are those of `draw_samples`.
@@ -171,11 +164,11 @@ class Run:
         from tfgan2.evaluation.request import default_result_dir
         from tfgan2.evaluation.result import check_result_dir
 
-        wanted = EvaluationRequest(metrics=metrics, **request)
-        folder = self._result_folder(out)
+        chosen = EvaluationRequest(metrics=metrics, **request)
+        folder = remote.local_out(self.location, out)
         if folder is not None:
             check_result_dir(folder)
-        wanted.check(self.directory)
+        chosen.check(self.directory)
         startup.load()
         from tfgan2.training.building import make_deterministic
         from tfgan2.training.progress import Display
@@ -183,7 +176,7 @@ class Run:
         make_deterministic()
         display = Display(quiet=quiet)
         try:
-            evaluation = evaluate_source(self.directory, wanted, progress=display.loading)
+            evaluation = evaluate_source(self.directory, chosen, progress=display.loading)
         finally:
             display.close()
         folder = folder or default_result_dir(self.directory, evaluation)
@@ -226,20 +219,16 @@ class Run:
         precisions = (precision,) if isinstance(precision, str) else tuple(precision)
         chosen = Options(formats=formats or tuple(FORMATS), precisions=precisions, **options)
         chosen.plan()
-        folder, run_dir = self._result_folder(out), self.directory
+        folder = remote.local_out(self.location, out)
         startup.load()
         return export_run(
-            run_dir,
+            self.directory,
             folder,
             chosen,
             checkpoint=str(checkpoint),
             calibration_dataset=calibration,
             progress=None if quiet else print,
         )
-
-    def _result_folder(self, out: str | Path | None) -> Path | None:
-        remote.check_local_out(self.location, out)
-        return Path(out).absolute() if out else None
 
 
 def open_run(location: str | Path) -> Run:

@@ -12,7 +12,7 @@ from rich.table import Table
 from tfgan2 import runs
 from tfgan2.cli.options import Checkpoint
 from tfgan2.errors import cannot_write
-from tfgan2.remote import check_local_out, local_copy
+from tfgan2.remote import local_copy, local_out
 
 if TYPE_CHECKING:
     from tfgan2.evaluation import Evaluation
@@ -109,7 +109,7 @@ def evaluate(
     if out is not None:
         out = out.absolute()
         check_result_dir(out)
-    check_local_out(source, out)
+    local_out(source, out)
     path = local_copy(source)
     request.check(path)
     from tfgan2 import startup
