@@ -154,15 +154,12 @@ def _new_mirror(url: str) -> Mirror:
 def staged(location: str, *, fetch: bool) -> Iterator[tuple[Path, Mirror | None]]:
     """Yields a local folder in which a run can be trained, and its mirror if the run is remote.
 
-    What is new is copied when the block ends, even by an error; a temporary folder that cannot be
-    copied is kept.
+    The mirror copies nothing before its first `push`. After that, what is new is copied when the
+    block ends, even by an error; a temporary folder that cannot be copied is kept.
 
     Args:
         location: the run directory, local or remote.
         fetch: the run exists.
-
-    Yields:
-        The folder, and its mirror, which copies nothing before its first `push`.
 
     Raises:
         UserError: TensorFlow does not reach the URL, it is not a run, or copying fails.

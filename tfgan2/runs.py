@@ -59,13 +59,7 @@ class RunConfig:
         hyperparameters: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> RunConfig:
-        """Makes the configuration of a new run.
-
-        Args:
-            flavour: name in the registry.
-            dataset: name of the dataset.
-            hyperparameters: values by name; the others have their defaults.
-            **options: fields of `DataOptions` and `TrainingOptions`.
+        """Makes the configuration of a new run; the arguments are those of `tfgan2.fit`.
 
         Raises:
             UserError: an unknown name, or a value that is not possible.
@@ -166,16 +160,13 @@ def is_run(path: Path) -> bool:
 
 @contextlib.contextmanager
 def held(run_dir: Path, config: RunConfig, *, new: bool, numbered: bool) -> Iterator[Path]:
-    """Makes and locks a run directory and writes its configuration.
+    """Makes and locks a run directory, writes its configuration, and yields the directory.
 
     Args:
         run_dir: the run directory; it may exist.
         config: its configuration.
         new: the run has not begun yet.
         numbered: if another process has taken the name, take the next number.
-
-    Yields:
-        The run directory.
 
     Raises:
         UserError: another process trains this run or has just begun it, or the folder cannot be

@@ -52,8 +52,6 @@ def sample(
     """Generate images with the generator of a run."""
     from tfgan2 import api
 
-    if latents is not None and count is not None:
-        raise UserError("give either --count or --latents: the file sets the number of images")
     suffix = out.suffix.lower()
     images.check_output(out)
     run = api.open_run(location)

@@ -170,19 +170,17 @@ class Session:
         worker = self.worker
         if worker.part.of == 1:
             return
-        if mirror is not None:  # each worker has a copy of its own
-            if not worker.agree_on(step):
-                raise UserError(f"the workers do not see the same {mirror.url}")
-            return
-        path = self.run_dir / ".workers"
-        if worker.chief:
-            path.write_text(str(secrets.randbelow(2**31) + 1), encoding="ascii")
-        worker.agree_on(0)  # it is written once this returns
-        seen = int(path.read_text(encoding="ascii")) if path.exists() else 0
+        seen = 0
+        if mirror is None:  # else each worker has a copy of its own
+            path = self.run_dir / ".workers"
+            if worker.chief:
+                path.write_text(str(secrets.randbelow(2**31) + 1), encoding="ascii")
+            worker.agree_on(0)  # it is written once this returns
+            seen = int(path.read_text(encoding="ascii")) if path.exists() else 0
         if not worker.agree_on(seen) or not worker.agree_on(step):
             raise UserError(
-                f"the workers do not see the same {self.run_dir}: choose a folder that all "
-                "machines share"
+                f"the workers do not see the same {mirror.url if mirror else self.run_dir}: "
+                "choose a folder that all machines share"
             )
 
 
