@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from tfgan2.training import progress
 from tfgan2.training.progress import Display, statistics_line
 
 
@@ -34,3 +35,9 @@ def test_a_folder_is_shown_as_its_remote_directory(display: Display, shown: io.S
     display.show_as(Path("/tmp/x/run"), "gs://bucket/run")
     display.say("run: /tmp/x/run")
     assert shown.getvalue() == "run: gs://bucket/run\n"
+
+
+@pytest.mark.parametrize("widgets", [True, False])
+def test_a_notebook_shows_a_bar_if_it_can(widgets: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "find_spec", lambda name: name if widgets else None)
+    assert Display(Console(force_jupyter=True)).has_bar == widgets
