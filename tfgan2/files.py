@@ -66,12 +66,8 @@ def is_abandoned(partial: Path) -> bool:
     match = re.search(r"\.partial-(\d+)", partial.name)
     if match is None or os.name == "nt":  # on Windows `os.kill` would end the process
         return False
-    if int(match[1]) == os.getpid():  # an earlier process with the same number wrote it
-        return True
     try:
         os.kill(int(match[1]), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:  # another user's process
-        pass
-    return False
+    except OSError as error:
+        return isinstance(error, ProcessLookupError)  # else it is another user's process
+    return int(match[1]) == os.getpid()  # an earlier process with the same number wrote it

@@ -162,11 +162,8 @@ def is_run(path: Path) -> bool:
 def held(run_dir: Path, config: RunConfig, *, new: bool, numbered: bool) -> Iterator[Path]:
     """Makes and locks a run directory, writes its configuration, and yields the directory.
 
-    Args:
-        run_dir: the run directory; it may exist.
-        config: its configuration.
-        new: the run has not begun yet.
-        numbered: if another process has taken the name, take the next number.
+    A `new` run has not begun yet; if it is `numbered` and another process has taken the name, it
+    takes the next number.
 
     Raises:
         UserError: another process trains this run or has just begun it, or the folder cannot be

@@ -28,7 +28,7 @@ def display(shown: io.StringIO) -> Display:
 def test_waiting_for_data_is_shown(share: float, text: str) -> None:
     line = {"step": 5, "images": 80, "images_per_second": 16.0, "input_share": share}
     shown = statistics_line({**line, "generator_loss": 0.5}, 10)
-    assert shown == f"step 5/10 | generator 0.500 | 16 images/s{text} | 0:05 left"
+    assert shown == f"step 5/10 | generator 0.500 | 16 images/s{text} | 0:00:05 left"
 
 
 def test_a_folder_is_shown_as_its_remote_directory(display: Display, shown: io.StringIO) -> None:

@@ -115,17 +115,9 @@ def read(path: Path) -> Checkpoint:
 def newest(
     run_dir: Path, report: Callable[[str], None] = lambda text: print(text, file=sys.stderr)
 ) -> Checkpoint | None:
-    """Reads the newest checkpoint that is not damaged.
+    """Reads the newest checkpoint that is not damaged; returns None if there is no file.
 
-    Args:
-        run_dir: the run directory.
-        report: called with a warning for every damaged file.
-
-    Returns:
-        The checkpoint, or None if there is no file.
-
-    Raises:
-        UserError: all files are damaged.
+    Calls `report` with a warning for every damaged file. If all are, raises a UserError.
     """
     files = paths(run_dir)
     for path in files:
@@ -139,11 +131,7 @@ def newest(
 
 
 def choose(run_dir: Path, which: str) -> Checkpoint:
-    """Reads one of a run's checkpoints.
-
-    Args:
-        run_dir: the run directory.
-        which: "newest", "best" or the number of a step.
+    """Reads a checkpoint: "newest", "best" or the number of a step.
 
     Raises:
         UserError: there is no such checkpoint, or it is damaged.

@@ -42,15 +42,7 @@ class Loop:
         worker: Worker,
         options: TrainingOptions,
     ) -> None:
-        """Takes what is trained and how.
-
-        Args:
-            model: compiled, and restored if it resumes.
-            dataset: the real images.
-            worker: the devices that train, and the part of each batch that this process takes.
-            options: the number of steps of the whole training, the batch size, the seed of the
-                order of the data, and how the step is compiled.
-        """
+        """Takes what is trained, and how; the model is compiled, and restored if it resumes."""
         assert options.batch_size is not None
         self.model = model
         self.dataset = dataset

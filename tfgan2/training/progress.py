@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def statistics_line(line: Mapping[str, Any], steps: int) -> str:
     speed, share = line["images_per_second"], line.get("input_share", 0.0)
     images = line["images"] // line["step"] * (steps - line["step"])
     waits = f", {share:.0%} of the time waiting for data" if share >= _NOTABLE_SHARE else ""
-    left = f" | {_duration(images / speed)} left" if speed else ""
+    left = f" | {timedelta(seconds=round(images / speed))} left" if speed else ""
     return f"step {line['step']}/{steps} | {losses(line)} | {speed:,.0f} images/s{waits}{left}"
 
 
@@ -102,9 +103,3 @@ def losses(metrics: Mapping[str, float]) -> str:
         for name, value in metrics.items()
         if name.endswith("loss")
     )
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
