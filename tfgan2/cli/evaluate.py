@@ -11,8 +11,8 @@ from rich.table import Table
 
 from tfgan2 import runs
 from tfgan2.cli.options import Checkpoint
-from tfgan2.cli.places import check_local_out, run_folder
 from tfgan2.errors import cannot_write
+from tfgan2.remote import local_copy, local_out
 
 if TYPE_CHECKING:
     from tfgan2.evaluation import Evaluation
@@ -109,8 +109,8 @@ def evaluate(
     if out is not None:
         out = out.absolute()
         check_result_dir(out)
-    check_local_out(source, out)
-    path = run_folder(source)
+    local_out(source, out)
+    path = local_copy(source)
     request.check(path)
     from tfgan2 import startup
     from tfgan2.training.progress import Display
@@ -124,7 +124,7 @@ def evaluate(
     try:
         evaluation = evaluate_source(path, request, progress=display.loading)
     finally:
-        display.loaded()
+        display.close()
     if out is None:
         out = default_result_dir(path, evaluation)
     try:

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from tfgan2.cli.options import Checkpoint
-from tfgan2.cli.places import check_local_out, run_folder
 from tfgan2.export import FORMATS, PAGE, PRECISIONS, Artifact, Options
 from tfgan2.export.artifact import size_of
 from tfgan2.export.layouts import LAYOUTS
+from tfgan2.remote import local_copy, local_out
 from tfgan2.runs import NEWEST, RunConfig
 
 
@@ -107,8 +107,8 @@ def export(
         ort_web=ort_web,
     )
     options.plan()  # errors come before TensorFlow takes its seconds
-    check_local_out(place, out)
-    run = run_folder(place)
+    local_out(place, out)
+    run = local_copy(place)
     from tfgan2.export.calibration import check_calibration
     from tfgan2.export.exporting import export_run
 

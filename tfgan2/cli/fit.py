@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import shlex
-from collections.abc import Iterator
 from dataclasses import Field
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -20,49 +19,58 @@ if TYPE_CHECKING:
     from tfgan2 import api
 
 
-def _shown(*flags: str, help: str, panel: str, metavar: str | None = None) -> Any:
+def _shown(panel: str, help: str, *flags: str, metavar: str | None = None) -> Any:
     """An option whose default, if there is one, stands in its help."""
     return typer.Option(
         *flags, help=help, rich_help_panel=panel, metavar=metavar, show_default=False
     )
 
 
-_FLAVOUR = typer.Argument(
-    help="What to train; `tfgan2 models` lists the flavours.", show_default=False
-)
-_DATASET = _shown(
-    help="A name, folder:PATH, prepared:FILE, pairs:DIR, unpaired:DIR_A,DIR_B or "
-    "captions:FILE.jsonl; `tfgan2 datasets` lists names.",
-    panel=DATA,
-)
-_SETTINGS = _shown(
-    "--set",
-    help="A hyperparameter; `tfgan2 info FLAVOUR` lists them. Repeatable.",
-    panel=TRAINING,
-    metavar="KEY=VALUE",
-)
-_EPOCHS = _shown(help="Passes over the data, in place of --steps.", panel=TRAINING)
-_OUT = _shown(
-    help="The run directory; may be gs://…; default runs/00000-FLAVOUR-DATASET.",
-    panel=OUTPUT,
-    metavar="DIR",
-)
-_RESUME = _shown(
-    help="Resume this run; --steps or --epochs may extend it.", panel=OUTPUT, metavar="RUN"
-)
-_DRY_RUN = typer.Option(
-    "--dry-run", help="Show the configuration, the networks and a batch; train nothing."
-)
-
-
 def fit(
-    flavour: Annotated[str | None, _FLAVOUR] = None,
-    dataset: Annotated[str | None, _DATASET] = None,
-    settings: Annotated[list[str] | None, _SETTINGS] = None,
-    epochs: Annotated[float | None, _EPOCHS] = None,
-    out: Annotated[str | None, _OUT] = None,
-    resume: Annotated[str | None, _RESUME] = None,
-    dry_run: Annotated[bool, _DRY_RUN] = False,
+    flavour: Annotated[
+        str | None,
+        typer.Argument(
+            help="What to train; `tfgan2 models` lists the flavours.", show_default=False
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        _shown(
+            DATA,
+            "A name, folder:PATH, prepared:FILE, pairs:DIR, unpaired:DIR_A,DIR_B or "
+            "captions:FILE.jsonl; `tfgan2 datasets` lists names.",
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        _shown(
+            TRAINING,
+            "A hyperparameter; `tfgan2 info FLAVOUR` lists them. Repeatable.",
+            "--set",
+            metavar="KEY=VALUE",
+        ),
+    ] = None,
+    epochs: Annotated[
+        float | None, _shown(TRAINING, "Passes over the data, in place of --steps.")
+    ] = None,
+    out: Annotated[
+        str | None,
+        _shown(
+            OUTPUT,
+            "The run directory; may be gs://…; default runs/00000-FLAVOUR-DATASET.",
+            metavar="DIR",
+        ),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        _shown(OUTPUT, "Resume this run; --steps or --epochs may extend it.", metavar="RUN"),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Show the configuration, the networks and a batch; train nothing."
+        ),
+    ] = False,
     **options: Any,
 ) -> None:
     """Train a flavour on a dataset, or resume a run."""
@@ -125,42 +133,36 @@ def _show_next_commands(run: api.Run) -> None:
     _say(f"next:\n  tfgan2 {use}\n  tfgan2 export {location}{out}")
 
 
-def _parameters() -> Iterator[inspect.Parameter]:
-    """The declared options as parameters that Typer understands."""
-    for declared in (DataOptions, TrainingOptions):
-        types = get_type_hints(declared)
-        for item in declared.declared():
-            annotation = Annotated[_type(item, types[item.name]), _option(item)]  # type: ignore
-            keyword = inspect.Parameter.KEYWORD_ONLY
-            yield inspect.Parameter(item.name, keyword, default=None, annotation=annotation)
-
-
-def _type(item: Field[Any], kind: Any) -> Any:
-    """The type of an option, or None: then it was not given."""
-    if item.metadata["choices"]:
-        values = [(choice, choice) for choice in item.metadata["choices"]]
-        kind = Enum(item.name, values, type=str)  # type: ignore[misc, no-redef]
-    return kind | None
-
-
-def _option(item: Field[Any]) -> Any:
+def _option(item: Field[Any], kind: Any) -> Any:
+    """The annotation of a declared option; None stands for an option that was not given."""
     metadata, default = item.metadata, item.default
-    if isinstance(default, bool):
-        default = None  # the flag says it
-    shown = metadata["shown"] or ("" if default is None else str(default))
-    return _shown(
+    if metadata["choices"]:
+        choices = [(choice, choice) for choice in metadata["choices"]]
+        kind = Enum(item.name, choices, type=str)  # type: ignore[misc, no-redef]
+    no_default = default is None or isinstance(default, bool)  # the flag says it
+    shown = metadata["shown"] or ("" if no_default else str(default))
+    option = _shown(
+        metadata["panel"],
+        metadata["help"].removesuffix(".") + (f"; default {shown}." if shown else "."),
         *filter(None, [metadata["flag"]]),
-        help=metadata["help"].removesuffix(".") + (f"; default {shown}." if shown else "."),
-        panel=metadata["panel"],
         metavar=metadata["metavar"],
     )
+    return Annotated[kind | None, option]
 
 
 def _complete_signature() -> None:
     """Replaces `**options` by the declared options."""
     signature = inspect.signature(fit, eval_str=True)
-    *own, _ = signature.parameters.values()
-    fit.__signature__ = signature.replace(parameters=[*own, *_parameters()])  # type: ignore
+    *parameters, _ = signature.parameters.values()
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    for declared in (DataOptions, TrainingOptions):
+        types = get_type_hints(declared)
+        for item in declared.declared():
+            annotation = _option(item, types[item.name])
+            parameters.append(
+                inspect.Parameter(item.name, keyword, default=None, annotation=annotation)
+            )
+    fit.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
 
 
 _complete_signature()

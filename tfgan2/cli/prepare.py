@@ -51,7 +51,7 @@ def prepare(
         )
         index, skipped = pack(request, path, shard_bytes=shard_mb * 10**6)
     finally:
-        display.loaded()
+        display.close()
     if skipped:
         display.say(f"left out {len(skipped):,} unreadable files, the first: {skipped[0]}")
     megabytes = sum(shard.bytes for shard in index.shards) / 1e6

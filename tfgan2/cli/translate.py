@@ -10,11 +10,11 @@ from PIL import Image
 
 from tfgan2 import runs, runtime
 from tfgan2.cli.options import Checkpoint, Direction
-from tfgan2.cli.places import run_folder
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.files import written_atomically
 from tfgan2.images import joined
 from tfgan2.images.files import UnreadableImageError, open_image, suffixes
+from tfgan2.remote import local_copy
 from tfgan2.runtime import Translator
 from tfgan2.runtime.backends import Model
 from tfgan2.runtime.translator import middle_mask
@@ -57,7 +57,7 @@ def translate(
     root = source if source.is_dir() else source.parent
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} exists and is not an empty folder: choose another --out")
-    model = run_folder(place)
+    model = local_copy(place)
     if model.is_dir():
         translator = _from_run(model, direction, checkpoint)
     elif direction is not Direction.AtoB:
