@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import shlex
-from collections.abc import Iterator
-from dataclasses import Field
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tfgan2 import registry, remote
-from tfgan2.cli.options import split_at_commas
+from tfgan2.cli.options import given, with_declared
 from tfgan2.errors import TrainingInterrupted, UserError
 from tfgan2.options import DATA, OUTPUT, TRAINING, DataOptions, TrainingOptions
 
@@ -55,6 +51,7 @@ _DRY_RUN = typer.Option(
 )
 
 
+@with_declared(DataOptions, TrainingOptions)
 def fit(
     flavour: Annotated[str | None, _FLAVOUR] = None,
     dataset: Annotated[str | None, _DATASET] = None,
@@ -68,7 +65,7 @@ def fit(
     """Train a flavour on a dataset, or resume a run."""
     from tfgan2 import api
 
-    chosen = {name: _plain(value) for name, value in options.items() if value not in (None, [], ())}
+    chosen = given(options)
     try:
         if resume is not None:
             kept = {name: chosen.pop(name, None) for name in ("steps", "strategy")}
@@ -105,13 +102,6 @@ def fit(
         _show_next_commands(run)
 
 
-def _plain(value: Any) -> Any:
-    """The value of an option as the API takes it."""
-    if isinstance(value, list):
-        return split_at_commas(value)
-    return value.value if isinstance(value, Enum) else value
-
-
 def _say(text: str) -> None:
     from tfgan2.training.progress import Display
 
@@ -125,44 +115,3 @@ def _show_next_commands(run: api.Run) -> None:
         use = f"translate {location} --input IMAGES --out translated --compare"
     out = " --out export" if remote.is_remote(run.location) else ""
     _say(f"next:\n  tfgan2 {use}\n  tfgan2 export {location}{out}")
-
-
-def _parameters() -> Iterator[inspect.Parameter]:
-    """The declared options as parameters that Typer understands."""
-    for declared in (DataOptions, TrainingOptions):
-        types = get_type_hints(declared)
-        for item in declared.declared():
-            annotation = Annotated[_type(item, types[item.name]), _option(item)]  # type: ignore
-            keyword = inspect.Parameter.KEYWORD_ONLY
-            yield inspect.Parameter(item.name, keyword, default=None, annotation=annotation)
-
-
-def _type(item: Field[Any], kind: Any) -> Any:
-    """The type of an option, or None: then it was not given."""
-    if item.metadata["choices"]:
-        values = [(choice, choice) for choice in item.metadata["choices"]]
-        kind = Enum(item.name, values, type=str)  # type: ignore[misc, no-redef]
-    return kind | None
-
-
-def _option(item: Field[Any]) -> Any:
-    metadata, default = item.metadata, item.default
-    if isinstance(default, bool):
-        default = None  # the flag says it
-    shown = metadata["shown"] or ("" if default is None else str(default))
-    return _shown(
-        *filter(None, [metadata["flag"]]),
-        help=metadata["help"].removesuffix(".") + (f"; default {shown}." if shown else "."),
-        panel=metadata["panel"],
-        metavar=metadata["metavar"],
-    )
-
-
-def _complete_signature() -> None:
-    """Replaces `**options` by the declared options."""
-    signature = inspect.signature(fit, eval_str=True)
-    *own, _ = signature.parameters.values()
-    fit.__signature__ = signature.replace(parameters=[*own, *_parameters()])  # type: ignore
-
-
-_complete_signature()
