@@ -12,7 +12,7 @@ import numpy as np
 from tfgan2 import remote, runs, startup
 from tfgan2.api.sampling import Samples, draw_samples
 from tfgan2.api.training import check_length, train
-from tfgan2.errors import UserError, cannot_write
+from tfgan2.errors import UserError
 
 if TYPE_CHECKING:
     import keras
@@ -160,30 +160,13 @@ class Run:
         Raises:
             UserError: the data do not allow a metric, or a value is not possible.
         """
-        from tfgan2.evaluation import EvaluationRequest, evaluate_source
-        from tfgan2.evaluation.request import default_result_dir
-        from tfgan2.evaluation.result import check_result_dir
-
-        chosen = EvaluationRequest(metrics=metrics, **request)
-        folder = remote.local_out(self.location, out)
-        if folder is not None:
-            check_result_dir(folder)
-        chosen.check(self.directory)
-        startup.load()
-        from tfgan2.training.building import make_deterministic
+        from tfgan2.evaluation import EvaluationRequest, evaluate_and_write
         from tfgan2.training.progress import Display
 
-        make_deterministic()
-        display = Display(quiet=quiet)
-        try:
-            evaluation = evaluate_source(self.directory, chosen, progress=display.loading)
-        finally:
-            display.close()
-        folder = folder or default_result_dir(self.directory, evaluation)
-        try:
-            evaluation.write(folder)
-        except OSError as error:
-            raise cannot_write(folder, error) from error
+        chosen = None if metrics is None else list(metrics)
+        wanted = EvaluationRequest(metrics=chosen, **request)
+        folder, display = remote.local_out(self.location, out), Display(quiet=quiet)
+        evaluation, _ = evaluate_and_write(self.directory, wanted, folder, display)
         return evaluation.figures
 
     def export(

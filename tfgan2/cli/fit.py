@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import shlex
-from dataclasses import Field
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tfgan2 import registry, remote
-from tfgan2.cli.options import split_at_commas
+from tfgan2.cli.options import given, with_declared
 from tfgan2.errors import TrainingInterrupted, UserError
 from tfgan2.options import DATA, OUTPUT, TRAINING, DataOptions, TrainingOptions
 
@@ -26,6 +23,7 @@ def _shown(panel: str, help: str, *flags: str, metavar: str | None = None) -> An
     )
 
 
+@with_declared(DataOptions, TrainingOptions)
 def fit(
     flavour: Annotated[
         str | None,
@@ -76,7 +74,7 @@ def fit(
     """Train a flavour on a dataset, or resume a run."""
     from tfgan2 import api
 
-    chosen = {name: _plain(value) for name, value in options.items() if value not in (None, [], ())}
+    chosen = given(options)
     try:
         if resume is not None:
             kept = {name: chosen.pop(name, None) for name in ("steps", "strategy")}
@@ -111,13 +109,6 @@ def fit(
         _show_next_commands(run)
 
 
-def _plain(value: Any) -> Any:
-    """The value of an option as the API takes it."""
-    if isinstance(value, list):
-        return split_at_commas(value)
-    return value.value if isinstance(value, Enum) else value
-
-
 def _say(text: str) -> None:
     from tfgan2.training.progress import Display
 
@@ -131,38 +122,3 @@ def _show_next_commands(run: api.Run) -> None:
         use = f"translate {location} --input IMAGES --out translated --compare"
     out = " --out export" if remote.is_remote(run.location) else ""
     _say(f"next:\n  tfgan2 {use}\n  tfgan2 export {location}{out}")
-
-
-def _option(item: Field[Any], kind: Any) -> Any:
-    """The annotation of a declared option; None stands for an option that was not given."""
-    metadata, default = item.metadata, item.default
-    if metadata["choices"]:
-        choices = [(choice, choice) for choice in metadata["choices"]]
-        kind = Enum(item.name, choices, type=str)  # type: ignore[misc, no-redef]
-    no_default = default is None or isinstance(default, bool)  # the flag says it
-    shown = metadata["shown"] or ("" if no_default else str(default))
-    option = _shown(
-        metadata["panel"],
-        metadata["help"].removesuffix(".") + (f"; default {shown}." if shown else "."),
-        *filter(None, [metadata["flag"]]),
-        metavar=metadata["metavar"],
-    )
-    return Annotated[kind | None, option]
-
-
-def _complete_signature() -> None:
-    """Replaces `**options` by the declared options."""
-    signature = inspect.signature(fit, eval_str=True)
-    *parameters, _ = signature.parameters.values()
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    for declared in (DataOptions, TrainingOptions):
-        types = get_type_hints(declared)
-        for item in declared.declared():
-            annotation = _option(item, types[item.name])
-            parameters.append(
-                inspect.Parameter(item.name, keyword, default=None, annotation=annotation)
-            )
-    fit.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-
-
-_complete_signature()
