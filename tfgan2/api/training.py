@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfgan2 import runs, startup
+from tfgan2.distributed.cluster import find_cluster
 from tfgan2.errors import UserError
 from tfgan2.options import TrainingOptions
 
@@ -45,13 +45,8 @@ def check_evaluation(options: TrainingOptions) -> None:
 
 def worker_index(strategy: str) -> int | None:
     """Returns the number of this process among several that train; None if it is alone."""
-    if not os.environ.get("TF_CONFIG") and strategy != "multiworker":
-        return None
-    from tfgan2.distributed import cluster
-
-    cluster.check_strategy(strategy)
-    found = cluster.read_cluster(os.environ.get("TF_CONFIG"))
-    return None if found is None or len(found.workers) < 2 else found.index
+    cluster = find_cluster(strategy)
+    return None if cluster is None or len(cluster.workers) < 2 else cluster.index
 
 
 def train(
