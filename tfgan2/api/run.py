@@ -229,12 +229,10 @@ class Run:
         from tfgan2.export import FORMATS, Options, export_run
 
         precisions = (precision,) if isinstance(precision, str) else tuple(precision)
-        chosen = Options(formats=formats or tuple(FORMATS), precisions=precisions, **options)
-        chosen.plan()
-        folder, run_dir = self._result_folder(out), self.directory
-        startup.load()
+        chosen = Options(formats=formats or FORMATS, precisions=precisions, **options)
+        folder = self._result_folder(out)
         return export_run(
-            run_dir,
+            self.directory,
             folder,
             chosen,
             checkpoint=str(checkpoint),
