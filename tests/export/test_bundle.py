@@ -17,7 +17,7 @@ from PIL import Image
 
 from tfgan2 import runtime
 from tfgan2.errors import UserError
-from tfgan2.export import Options, export_model
+from tfgan2.export import Options, export_networks, model_specs
 from tfgan2.export.bundle import write_bundle, zip_folder
 from tfgan2.runtime.container import sha256_of
 
@@ -27,11 +27,10 @@ KINDS = {"labels": "cgan", "images": "pix2pix", "masks": "inpainting", "sentence
 
 def export(folder, flavour, **options):
     model = make_small(flavour)
-    return export_model(
-        model,
+    return export_networks(
+        model_specs(model, model.label_names(["cat", "dog", "7"])),
         folder,
         Options(["tflite", "onnx"], images=16, bundle=True, **options),
-        class_names=model.label_names(["cat", "dog", "7"]),
         about={"flavour": flavour, "dataset": "digits"},
     )
 

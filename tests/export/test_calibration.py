@@ -11,7 +11,7 @@ import pytest
 from helpers import finished, make_small
 
 from tfgan2.errors import UserError
-from tfgan2.export import Options, export_model, export_run
+from tfgan2.export import Options, export_networks, export_run, model_specs, with_samples
 
 INT8 = Options(["tflite"], ["int8"], images=16, allow_lossy=True)
 
@@ -46,17 +46,19 @@ def test_a_model_is_calibrated_on_given_samples(tmp_path):
     shapes = [model.sampling_generator.inputs[0].shape, model.sampling_generator.outputs[0].shape]
     rng = np.random.default_rng(0)
     samples = tuple(rng.uniform(-1, 1, (80, *shape[1:])).astype(np.float32) for shape in shapes)
-    (artifact,) = export_model(model, tmp_path / "real", INT8, samples=samples, source="noise")
+    specs = model_specs(model)
+    (artifact,) = export_networks(with_samples(specs, samples, "noise"), tmp_path / "real", INT8)
     assert artifact.calibration == "64 of noise"
-    (artifact,) = export_model(model, tmp_path / "synthetic", INT8)
+    (artifact,) = export_networks(specs, tmp_path / "synthetic", INT8)
     assert artifact.calibration == "64 of made-up inputs"
     wrong = tuple(part[:, :-1] for part in samples)
     with pytest.raises(UserError, match="noise has inputs of shape"):
-        export_model(model, tmp_path / "wrong", INT8, samples=wrong, source="noise")
-    assert not (tmp_path / "wrong").exists()
+        with_samples(specs, wrong, "noise")
 
 
 def test_a_dynamic_size_needs_a_network_that_takes_images(tmp_path):
     with pytest.raises(UserError, match="the generator takes no images"):
-        export_model(make_small("dcgan"), tmp_path, Options(["onnx"], dynamic_size=True))
+        export_networks(
+            model_specs(make_small("dcgan")), tmp_path, Options(["onnx"], dynamic_size=True)
+        )
     assert not list(tmp_path.iterdir())

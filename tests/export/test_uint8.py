@@ -13,7 +13,7 @@ from raw_files import latents, run_raw
 
 from tfgan2 import runtime
 from tfgan2.errors import UserError
-from tfgan2.export import FORMATS, Options, export_generator, export_model
+from tfgan2.export import FORMATS, Options, export_generator, export_networks, model_specs
 from tfgan2.export.graph import round_to_uint8
 from tfgan2.images import from_uint8, to_uint8
 
@@ -88,9 +88,8 @@ def test_the_rounding_is_not_quantized(rounded):
 @pytest.mark.parametrize("model_format", FORMATS)
 def test_translators_and_text_encoders(tmp_path, model_format):
     for flavour in ("srgan", "stackgan"):
-        model = make_small(flavour)
         options = Options([model_format], output="uint8", images=4)
-        made = export_model(model, tmp_path / flavour, options)
+        made = export_networks(model_specs(make_small(flavour)), tmp_path / flavour, options)
         dtypes = {artifact.network: artifact.outputs[0]["dtype"] for artifact in made}
         assert dtypes["generator"] == "uint8"
         assert dtypes.get("text_encoder", "float32") == "float32"

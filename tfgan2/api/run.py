@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfgan2 import remote, runs, startup
+from tfgan2 import remote, runs
 from tfgan2.api.sampling import Samples, draw_samples
 from tfgan2.api.training import check_length, train
 from tfgan2.errors import UserError
@@ -200,10 +200,8 @@ class Run:
         from tfgan2.export import FORMATS, Options, export_run
 
         precisions = (precision,) if isinstance(precision, str) else tuple(precision)
-        chosen = Options(formats=formats or tuple(FORMATS), precisions=precisions, **options)
-        chosen.plan()
+        chosen = Options(formats=formats or FORMATS, precisions=precisions, **options)
         folder = remote.local_out(self.location, out)
-        startup.load()
         return export_run(
             self.directory,
             folder,

@@ -14,14 +14,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tfgan2 import runs, runtime
+from tfgan2 import runs, runtime, startup
 from tfgan2.errors import UserError, cannot_write
-from tfgan2.export import FORMATS
-from tfgan2.export.artifact import size_of
-from tfgan2.export.saved_model import EXTRA
+from tfgan2.export import model_specs, saved_model
+from tfgan2.export.folder import size_of
 from tfgan2.files import written_atomically
-from tfgan2.runtime.backends import first_line
-from tfgan2.runtime.container import METADATA_FILE, SUFFIXES
+from tfgan2.runtime.backends import Backend, first_line
+from tfgan2.runtime.container import SUFFIXES
 from tfgan2.runtime.timing import Contender, Timing, measure, random_inputs
 
 _LIBRARIES = {"onnx": "onnxruntime", "tflite": "LiteRT"}
@@ -63,11 +62,11 @@ def _contenders(file: Path, threads: Sequence[int], batch: int) -> Iterator[Cont
     if not file.is_dir():
         for number in threads:
             backend, metadata = runtime.open_file(file, threads=number)
-            library = _LIBRARIES[SUFFIXES[file.suffix.lower()]]
-            size = file.stat().st_size
-            yield _contender(str(file), library, number, size, backend, metadata, batch)
+            model = str(file), _LIBRARIES[SUFFIXES[file.suffix.lower()]], number, size_of(file)
+            yield _contender(model, backend, metadata, batch)
     elif (file / "saved_model.pb").is_file():
-        yield _saved_model(file, batch)
+        backend, metadata = _saved_model(file)
+        yield _contender((str(file), "TensorFlow", None, size_of(file)), backend, metadata, batch)
     elif runs.is_run(file):
         yield from _keras(file, batch)
     else:
@@ -75,58 +74,47 @@ def _contenders(file: Path, threads: Sequence[int], batch: int) -> Iterator[Cont
 
 
 def _contender(
-    file: str,
-    library: str,
-    threads: int | None,
-    size: int,
-    backend: Any,
-    metadata: dict[str, Any],
-    batch: int,
+    model: tuple[str, str, int | None, int], backend: Backend, metadata: dict[str, Any], batch: int
 ) -> Contender:
+    """Returns a contender; `model` is its name, library, threads and bytes."""
     count = metadata.get("batch") or batch
     try:
         inputs = random_inputs(metadata, count)
     except (KeyError, TypeError, ValueError, IndexError, StopIteration):
-        raise UserError(f"{file} is damaged: its metadata is incomplete") from None
-    return Contender(file, library, threads, size, count, backend, inputs)
+        raise UserError(f"{model[0]} is damaged: its metadata is incomplete") from None
+    return Contender(*model, count, backend, inputs)
 
 
-def _saved_model(folder: Path, batch: int) -> Contender:
-    extra = folder / EXTRA / METADATA_FILE
+def _saved_model(folder: Path) -> tuple[Backend, dict[str, Any]]:
     try:
-        metadata = json.loads(extra.read_text(encoding="utf-8"))
+        metadata = json.loads((folder / saved_model.METADATA).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise UserError(
             f"{folder} has no tfgan2 metadata: give a SavedModel from `tfgan2 export`"
         ) from None
-    from tfgan2 import startup
-
     startup.load()
     try:
-        backend = FORMATS["saved_model"].open(folder)
+        return saved_model.open_folder(folder), metadata
     except Exception as error:  # TensorFlow has a class of its own for each
         raise UserError(f"{folder} cannot be run: {first_line(error)}") from error
-    return _contender(str(folder), "TensorFlow", None, size_of(folder), backend, metadata, batch)
 
 
 def _keras(run: Path, batch: int) -> Iterator[Contender]:
     runs.RunConfig.read(run)  # a wrong folder is an error before TensorFlow is loaded
-    from tfgan2 import startup
-
     startup.load()
     from tfgan2.export.graph import checked, keras_backend
 
     model, about = runs.load_model(run)
-    from tfgan2.export.exporting import model_specs
-
     specs = model_specs(model, about["class_names"])
     for name, spec in specs.items():
         spec = checked(spec)
         inputs, _ = spec.describe(None)
-        metadata = {**spec.facts, "inputs": inputs, "batch": None}
         size = sum(weight.nbytes for weight in spec.network.get_weights())
         title = f"{run} {name}" if len(specs) > 1 else str(run)
-        yield _contender(title, "Keras", None, size, partial(keras_backend, spec), metadata, batch)
+        metadata = {**spec.facts, "inputs": inputs, "batch": None}
+        yield _contender(
+            (title, "Keras", None, size), partial(keras_backend, spec), metadata, batch
+        )
 
 
 def _show(timings: Sequence[Timing]) -> None:
@@ -142,7 +130,7 @@ def _show(timings: Sequence[Timing]) -> None:
         table.add_row(
             item.file,
             item.runs_with,
-            "all" if item.threads is None else str(item.threads),
+            str(item.threads or "all"),
             str(item.batch),
             f"{item.bytes / 1e6:.2f}",
             f"{item.median_ms:.3f}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from tfgan2.cli.options import Checkpoint
-from tfgan2.export import FORMATS, PAGE, PRECISIONS, Artifact, Options
-from tfgan2.export.artifact import size_of
-from tfgan2.export.layouts import LAYOUTS
+from tfgan2.export import FORMATS, PAGE, PRECISIONS, Artifact, Options, export_run
+from tfgan2.export.exporting import page_folder
+from tfgan2.export.folder import size_of
+from tfgan2.export.options import LAYOUTS
 from tfgan2.remote import local_copy, local_out
-from tfgan2.runs import NEWEST, RunConfig
+from tfgan2.runs import NEWEST
 
 
 def export(
@@ -95,7 +96,7 @@ def export(
 ) -> None:
     """Export the generator of a run and verify each file against Keras."""
     options = Options(
-        formats=format or tuple(FORMATS),
+        formats=format or FORMATS,
         precisions=precision or PRECISIONS[:1],
         batch=batch,
         output=output,
@@ -106,28 +107,22 @@ def export(
         layouts=layout or (),
         ort_web=ort_web,
     )
-    options.plan()  # errors come before TensorFlow takes its seconds
     local_out(place, out)
-    run = local_copy(place)
-    from tfgan2.export.calibration import check_calibration
-    from tfgan2.export.exporting import export_run
-
-    check_calibration(calibration, RunConfig.read(run), options)
-    from tfgan2 import startup
-
-    startup.load()
     artifacts = export_run(
-        run,
+        local_copy(place),
         out,
         options,
         checkpoint=checkpoint,
         calibration_dataset=calibration,
         progress=print,
     )
-    _show(artifacts, options)
+    _show_table(artifacts)
+    # Not through Rich, which would wrap what people copy.
+    for line in _next_steps(artifacts, options):
+        print(line)
 
 
-def _show(artifacts: Sequence[Artifact], options: Options) -> None:
+def _show_table(artifacts: Sequence[Artifact]) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         # A pipe has no width; Rich assumes 80 columns and would cut names off.
@@ -146,42 +141,36 @@ def _show(artifacts: Sequence[Artifact], options: Options) -> None:
             f"{artifact.milliseconds_per_image:.2f}",
         )
     console.print(table)
-    # Not through Rich, which would wrap what people copy.
+
+
+def _next_steps(artifacts: Sequence[Artifact], options: Options) -> Iterator[str]:
+    """Yields what the table leaves out, and what to do with the files."""
     for artifact in artifacts:
         if artifact.float_layers is not None:
             layers = ", ".join(artifact.float_layers) or "none: int8 is good enough"
-            print(f"{artifact.path.name}, layers kept in float32: {layers}")
+            yield f"{artifact.path.name}, layers kept in float32: {layers}"
     folder = artifacts[0].path.parent
-    print(f"Described in {folder / 'metadata.json'}. Next:")
-    for command in _next_commands(artifacts):
-        print(f"  {command}")
+    yield f"Described in {folder / 'metadata.json'}. Next:"
+    takes_images = any(item["name"] == "input" for item in artifacts[0].inputs)
+    files = {artifact.format: artifact.path for artifact in reversed(artifacts)}
+    for kind in ("onnx", "tflite"):
+        if kind in files:
+            file = shlex.quote(str(files[kind]))
+            if takes_images:
+                yield f"  tfgan2 translate {file} --input IMAGES --out {kind}"
+            else:
+                yield f"  tfgan2 generate {file} --count 16 --out {kind}.png"
+    if files.keys() == {"saved_model"}:
+        yield f"  saved_model_cli show --dir {shlex.quote(str(artifacts[0].path))} --all"
     if options.bundle:
-        print(f"For an app: {folder / 'bundle.zip'}")
-    from tfgan2.export.exporting import page_folder
-
+        yield f"For an app: {folder / 'bundle.zip'}"
     for artifact in artifacts:
         page = page_folder(folder, artifact.network)
         if PAGE in options.formats and artifact.format == "onnx" and page.is_dir():
             size = f"{size_of(page) / 1e6:.1f} MB"
-            print(f"Web page of {size} in {page}. Open http://localhost:8000 after:")
-            print(f"  python -m http.server --directory {shlex.quote(str(page))}")
+            yield f"Web page of {size} in {page}. Open http://localhost:8000 after:"
+            yield f"  python -m http.server --directory {shlex.quote(str(page))}"
     for layout in options.layouts:
         for artifact in artifacts:
-            if artifact.format == LAYOUTS[layout].format:
-                print(f"For {layout}: {folder / layout / artifact.network}")
-
-
-def _next_commands(artifacts: Sequence[Artifact]) -> list[str]:
-    commands = []
-    for suffix in (".onnx", ".tflite"):
-        files = [artifact.path for artifact in artifacts if artifact.path.suffix == suffix]
-        if files:
-            file, kind = shlex.quote(str(files[0])), suffix.removeprefix(".")
-            if any(item["name"] == "input" for item in artifacts[0].inputs):
-                commands.append(f"tfgan2 translate {file} --input IMAGES --out {kind}")
-            else:
-                commands.append(f"tfgan2 generate {file} --count 16 --out {kind}.png")
-    if not commands:
-        folder = shlex.quote(str(artifacts[0].path))
-        commands.append(f"saved_model_cli show --dir {folder} --all")
-    return commands
+            if artifact.format == LAYOUTS[layout]:
+                yield f"For {layout}: {folder / layout / artifact.network}"

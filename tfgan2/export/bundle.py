@@ -17,14 +17,12 @@ import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from tfgan2.errors import UserError
 from tfgan2.export import folder
-from tfgan2.export.artifact import Artifact
 from tfgan2.export.examples import draw_inputs
-from tfgan2.export.exporter import Exporter
-from tfgan2.export.formats import FORMATS
+from tfgan2.export.exporter import Exporter, open_artifact
+from tfgan2.export.folder import Artifact
 from tfgan2.export.graph import reference
 from tfgan2.export.readme import readme
 from tfgan2.files import written_atomically
@@ -37,26 +35,34 @@ from tfgan2.runtime.quiet import quiet
 NAME = "bundle"
 SAMPLES = "samples"
 SAMPLE_COUNT = 16
+FIGURES = (
+    "bytes",
+    "max_difference",
+    "mean_difference",
+    "picture_difference",
+    "psnr",
+    "frechet",
+    "milliseconds_per_image",
+)
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def write_bundle(
     out_dir: Path, artifacts: Sequence[Artifact], exporters: Mapping[str, Exporter]
-) -> Path:
-    """Writes `bundle/` and `bundle.zip`, whose bytes depend on the content alone; returns the zip.
+) -> None:
+    """Writes `bundle/` and `bundle.zip`, whose bytes depend on the content alone.
 
     Raises:
         UserError: a folder of this name holds something else.
     """
-    bundle, archive = out_dir / NAME, out_dir / f"{NAME}.zip"
+    bundle = out_dir / NAME
     if bundle.exists() and folder.read_metadata(bundle) is None:
         raise UserError(f"{bundle} exists and `tfgan2 export` did not write it: move it away")
     with written_atomically(bundle) as partial:
         partial.mkdir()
         _fill(partial, artifacts, exporters)
-    with written_atomically(archive) as partial:
+    with written_atomically(out_dir / f"{NAME}.zip") as partial:
         zip_folder(bundle, partial)
-    return archive
 
 
 def _fill(bundle: Path, artifacts: Sequence[Artifact], exporters: Mapping[str, Exporter]) -> None:
@@ -67,31 +73,35 @@ def _fill(bundle: Path, artifacts: Sequence[Artifact], exporters: Mapping[str, E
     entries = [artifact.listing() for artifact in artifacts]
     folder.write_metadata(bundle, description, entries)
     files = {
-        artifact.path.name: {
-            "precision": artifact.precision,
-            "output": artifact.outputs[0]["dtype"],
-            **artifact.figures(),
+        entry["file"]: {
+            "precision": entry["precision"],
+            "output": entry["outputs"][0]["dtype"],
+            **{name: entry[name] for name in FIGURES},
         }
-        for artifact in artifacts
+        for entry in entries
     }
     parity = {"versions": description["versions"], "files": files}
-    text = json.dumps(parity, indent=2, ensure_ascii=False) + "\n"
-    (bundle / "parity.json").write_text(text, encoding="utf-8")
-    _write_lines(bundle / "labels.txt", description["class_names"])
+    texts = {
+        "parity.json": json.dumps(parity, indent=2, ensure_ascii=False) + "\n",
+        "labels.txt": "".join(f"{name}\n" for name in description["class_names"]),
+    }
     words = None
-    if "text_encoder" in exporters:
-        encoder = exporters["text_encoder"].description
-        _write_lines(bundle / "vocabulary.txt", encoder["vocabulary"])
+    encoder = exporters.get("text_encoder")
+    if encoder is not None:
+        facts = encoder.description
+        texts["vocabulary.txt"] = "".join(f"{word}\n" for word in facts["vocabulary"])
         example = description["captions"][0]
-        numbers = encode_words([example], encoder["vocabulary"], encoder["caption_length"])
+        numbers = encode_words([example], facts["vocabulary"], facts["caption_length"])
         words = numbers[0].tolist(), example
+    texts["README.md"] = readme({**description, "artefacts": entries}, words)
+    for name, text in texts.items():
+        if text:
+            (bundle / name).write_text(text, encoding="utf-8")
     (bundle / SAMPLES).mkdir()
     for name, exporter in exporters.items():
         if exporter.spec.output_name == "image":
             own = [artifact for artifact in artifacts if artifact.network == name]
-            _write_samples(bundle / SAMPLES, own, exporter, exporters.get("text_encoder"))
-    text = readme({**description, "artefacts": entries}, words)
-    (bundle / "README.md").write_text(text, encoding="utf-8")
+            _write_samples(bundle / SAMPLES, own, exporter, encoder)
 
 
 def _write_samples(
@@ -113,16 +123,11 @@ def _write_samples(
     columns = label_columns(len(spec.class_names))
     for artifact in artifacts:
         with quiet():
-            backend = FORMATS[artifact.format].open(artifact.path)
+            backend = open_artifact(artifact.path)
             images = in_batches(backend, inputs, spec.output_name, artifact.batch)
         if "input" in inputs and not is_points(images.shape):
             images, columns = side_by_side(inputs["input"], images), 2
         save_grid(samples / f"{artifact.path.name}.png", images, columns=columns)
-
-
-def _write_lines(path: Path, lines: Sequence[Any]) -> None:
-    if lines:
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def zip_folder(source: Path, archive: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,17 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from tfgan2 import __version__
-from tfgan2.export import verify
-from tfgan2.export.artifact import Artifact, size_of
+from tfgan2 import __version__, runtime
+from tfgan2.export import onnx_file, saved_model, verify
 from tfgan2.export.examples import calibration_text, verification_cases
-from tfgan2.export.formats import FORMATS
+from tfgan2.export.folder import Artifact, size_of
 from tfgan2.export.graph import checked, deterministic_reference, expected, weights_sha256
 from tfgan2.export.options import Options
 from tfgan2.export.spec import ExportError, ExportSpec
 from tfgan2.export.tflite import TFLiteModels
 from tfgan2.runtime.backends import Backend, first_line, in_batches
-from tfgan2.runtime.container import FORMAT_VERSION, sha256_of
+from tfgan2.runtime.container import FORMAT_VERSION, seal, sha256_of
 from tfgan2.runtime.quiet import quiet
 
 PACKAGES = (
@@ -59,9 +58,9 @@ class Exporter:
             self.spec = spec = checked(replace(spec, uint8=options.output == "uint8"))
             self.options = options
             # Other seeds than that of the calibration, which a file is fitted to.
-            self._cases = [
-                (inputs, expected(spec, deterministic_reference(spec, inputs)))
-                for inputs in verification_cases(spec, options.seed + 1)
+            self._cases = verification_cases(spec, options.seed + 1)
+            self._expected = [
+                expected(spec, deterministic_reference(spec, inputs)) for inputs in self._cases
             ]
             self._fidelity = verify.Fidelity(spec, options.images, options.seed + 2)
             inputs, outputs = spec.describe(None)
@@ -75,14 +74,13 @@ class Exporter:
                 # Through JSON, so that it equals what an earlier metadata.json holds.
                 **json.loads(json.dumps(facts, default=_plain)),
                 "weights_sha256": weights_sha256(spec),
-                "versions": versions(),
+                "versions": {"tfgan2": __version__, **{name: _version(name) for name in PACKAGES}},
             }
 
     @cached_property
-    def tflite_models(self) -> TFLiteModels:
+    def _tflite_models(self) -> TFLiteModels:
         """The TFLite models of the network in all precisions."""
-        batch = self.options.batch or FORMATS["tflite"].batch or 1
-        return TFLiteModels(self.spec, batch, self.options.seed)
+        return TFLiteModels(self.spec, self.options.batch or 1, self.options.seed)
 
     def export(self, path: Path, model_format: str, precision: str) -> Artifact:
         """Writes a new file or folder and verifies it.
@@ -90,10 +88,9 @@ class Exporter:
         Raises:
             ExportError: the conversion is impossible, or the verification fails.
         """
-        batch = self.options.batch or FORMATS[model_format].batch
+        batch = self.options.batch_of(model_format)
         inputs, outputs = self.spec.describe(batch)
-        metadata = {
-            **self.description,
+        own: dict[str, Any] = {
             "inputs": inputs,
             "outputs": outputs,
             "format": model_format,
@@ -101,64 +98,67 @@ class Exporter:
             "batch": batch,
         }
         with quiet():
-            FORMATS[model_format].write(self, path, metadata)
-            backend, results = self._run(path, model_format, batch)
-            comparison = self._compare(path.name, results, precision)
+            float_layers = self._write(path, {**self.description, **own})
+            backend, results = self._read_back(path, batch)
+            figures = verify.compare(
+                results, self._expected, path.name, verify.allowed_difference(self.spec, precision)
+            )
+            if not self.options.allow_lossy:
+                verify.check_quality(figures["psnr"], path.name, precision)
             frechet = self._fidelity.measure(backend, batch)
-            milliseconds = verify.milliseconds_per_image(backend, self._cases[0][0], batch)
+            milliseconds = verify.milliseconds_per_image(backend, self._cases[0], batch)
         return Artifact(
             path=path,
             network=self.name,
             weights_sha256=self.description["weights_sha256"],
-            format=model_format,
-            precision=precision,
-            batch=batch,
-            inputs=inputs,
-            outputs=outputs,
             sha256=sha256_of(path),
-            float_layers=metadata.get("float_layers"),
+            float_layers=float_layers,
             calibration=calibration_text(self.spec) if precision in ("int8", "mixed") else None,
             bytes=size_of(path),
             frechet=frechet,
             milliseconds_per_image=milliseconds,
-            **asdict(comparison),
+            **own,
+            **figures,
         )
 
-    def _run(
-        self, path: Path, model_format: str, batch: int | None
-    ) -> tuple[Backend, list[np.ndarray]]:
-        """Returns the file, read back as users read it, and its outputs for the cases."""
+    def _write(self, path: Path, metadata: dict[str, Any]) -> list[str] | None:
+        """Writes a file with its metadata; returns the layers in float of precision "mixed"."""
+        float_layers = None
+        match metadata["format"]:
+            case "saved_model":
+                saved_model.write(self.spec, path, metadata)
+                return None
+            case "tflite":
+                model, float_layers = self._tflite_models.make(metadata["precision"], path)
+                if float_layers is not None:
+                    metadata["float_layers"] = float_layers
+            case "onnx":
+                model = onnx_file.convert(self.spec, metadata["batch"])
+        path.write_bytes(seal(model, metadata, metadata["format"]))
+        return float_layers
+
+    def _read_back(self, path: Path, batch: int | None) -> tuple[Backend, list[np.ndarray]]:
+        """Returns the file, opened as users open it, and its outputs for the cases."""
         try:
-            backend = FORMATS[model_format].open(path)
+            backend = open_artifact(path)
             name = self.spec.output_name
-            return backend, [in_batches(backend, inputs, name, batch) for inputs, _ in self._cases]
+            return backend, [in_batches(backend, inputs, name, batch) for inputs in self._cases]
         # Whatever the libraries raise: a file that cannot be run must not be kept.
         except Exception as error:
             reason = first_line(error).replace(str(path), "it")
             raise ExportError(f"{path.name} was not kept, it cannot be run: {reason}") from error
 
-    def _compare(self, name: str, results: list[np.ndarray], precision: str) -> verify.Comparison:
-        tolerance = verify.UINT8_TOLERANCE if self.spec.uint8 else verify.FLOAT32_TOLERANCE
-        comparison = verify.compare(
-            results,
-            [output for _, output in self._cases],
-            name=name,
-            tolerance=tolerance if precision == "float32" else None,
-        )
-        if not self.options.allow_lossy:
-            verify.check_quality(comparison.psnr, name=name, precision=precision)
-        return comparison
+
+def open_artifact(path: Path) -> Backend:
+    """Opens an exported file, or a SavedModel folder, to run it on the CPU."""
+    return saved_model.open_folder(path) if path.is_dir() else runtime.open_file(path)[0]
 
 
-def versions() -> dict[str, str | None]:
-    """Returns the versions of tfgan2 and of the libraries that convert and run."""
-    found: dict[str, str | None] = {"tfgan2": __version__}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # tensorflow-cpu and the like
-            found[package] = None
-    return found
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # tensorflow-cpu and the like
+        return None
 
 
 def _plain(value: Any) -> Any:

@@ -1,29 +1,28 @@
-"""The functions that export: a run, a trained model, networks, or one generator."""
+"""The functions that export: a run, networks, or one generator."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfgan2 import runs, web
+import numpy as np
+
+from tfgan2 import runs, startup, web
 from tfgan2.errors import UserError
-from tfgan2.export import calibration, folder
-from tfgan2.export.artifact import Artifact
-from tfgan2.export.formats import file_name
-from tfgan2.export.layouts import write_layout
-from tfgan2.export.options import PAGE, Options
+from tfgan2.export import folder
+from tfgan2.export.options import PAGE, Options, file_name
 from tfgan2.export.spec import ExportSpec
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
 
     from tfgan2.models.base import GenerativeModel
 
 DEFAULTS = Options()
-Report = Callable[[str], None]
+MOST_SAMPLES = 640
+_SAMPLED_VALUES = 2**25
 
 
 def export_run(
@@ -33,8 +32,8 @@ def export_run(
     *,
     checkpoint: str = runs.NEWEST,
     calibration_dataset: str | None = None,
-    progress: Report | None = None,
-) -> list[Artifact]:
+    progress: Callable[[str], None] | None = None,
+) -> list[folder.Artifact]:
     """Exports the generator of a run.
 
     int8 and mixed are calibrated on latents, or on real samples if the network takes images or
@@ -55,55 +54,22 @@ def export_run(
         ExportError: as `export_networks`.
         UserError: likewise, or the run, the checkpoint or the dataset cannot be read.
     """
-    options.plan()
     config = runs.RunConfig.read(run)
-    calibration.check_calibration(calibration_dataset, config, options)
+    if calibration_dataset is not None:
+        _check_calibration(calibration_dataset, config, options)
+    startup.load()
     model, about = runs.load_model(run, checkpoint)
-    specs = model_specs(model, about.get("class_names") or (), options.dynamic_size)
+    specs = model_specs(model, about.get("class_names") or ())
+    if any(spec.inputs_of for spec in specs.values()):
+        samples = _load_samples(config, options, calibration_dataset)
+        if samples is not None:
+            specs = with_samples(specs, samples, calibration_dataset or config.data.name)
+    elif calibration_dataset is not None:
+        raise UserError(f"{config.flavour} is calibrated on latents: leave --calibration out")
+    about = {key: value for key, value in about.items() if key != "class_names"}
     return export_networks(
-        calibration.with_run_examples(specs, config, options, calibration_dataset),
-        out_dir or run / "export",
-        options,
-        about={key: value for key, value in about.items() if key != "class_names"},
-        progress=progress,
+        specs, out_dir or run / "export", options, about=about, progress=progress
     )
-
-
-def export_model(
-    model: GenerativeModel,
-    out_dir: Path,
-    options: Options = DEFAULTS,
-    *,
-    class_names: Sequence[str] = (),
-    samples: tuple[np.ndarray, ...] | None = None,
-    source: str = "samples",
-    about: Mapping[str, Any] | None = None,
-    progress: Report | None = None,
-) -> list[Artifact]:
-    """Exports the networks of a trained model.
-
-    Args:
-        model: the model.
-        out_dir: the export folder.
-        options: what to write.
-        class_names: names of the labels; required by a generator with labels.
-        samples: real samples, the parts of a batch of the dataset, to calibrate and verify a
-            network that takes images or sentences; None: synthetic inputs.
-        source: name of the samples, for the metadata.
-        about: as for `export_networks`.
-        progress: likewise.
-
-    Returns:
-        The files, see `export_networks`.
-
-    Raises:
-        ExportError: as `export_networks`.
-        UserError: likewise.
-    """
-    specs = model_specs(model, class_names, options.dynamic_size)
-    if samples is not None:
-        specs = calibration.with_examples(specs, samples, source)
-    return export_networks(specs, out_dir, options, about=about, progress=progress)
 
 
 def export_generator(
@@ -114,8 +80,8 @@ def export_generator(
     latent_distribution: str = "normal",
     class_names: Sequence[str] = (),
     about: Mapping[str, Any] | None = None,
-    progress: Report | None = None,
-) -> list[Artifact]:
+    progress: Callable[[str], None] | None = None,
+) -> list[folder.Artifact]:
     """Exports one Keras model; the arguments are those of `ExportSpec` and `export_networks`."""
     spec = ExportSpec(generator, latent_distribution=latent_distribution, class_names=class_names)
     return export_networks({"generator": spec}, out_dir, options, about=about, progress=progress)
@@ -127,8 +93,8 @@ def export_networks(
     options: Options = DEFAULTS,
     *,
     about: Mapping[str, Any] | None = None,
-    progress: Report | None = None,
-) -> list[Artifact]:
+    progress: Callable[[str], None] | None = None,
+) -> list[folder.Artifact]:
     """Writes networks in other formats and verifies each file against Keras.
 
     All or nothing: if one file fails, the folder stays as it was. Files of an earlier export are
@@ -137,7 +103,8 @@ def export_networks(
     a folder for each layout.
 
     Args:
-        specs: the networks by the names of their files; one alone is called "generator".
+        specs: the networks by the names of their files, see `model_specs`; one alone is called
+            "generator".
         out_dir: the export folder; created if it does not exist.
         options: what to write.
         about: more metadata, for example flavour, dataset and step.
@@ -149,39 +116,71 @@ def export_networks(
     Raises:
         ExportError: a conversion is impossible, or the images of a file are not finite, differ from
             those of Keras by more than 1e-4 in float32, or visibly in a lower precision.
-        UserError: impossible options, a network that fits no format, or a folder that holds other
+        UserError: a network that fits no format or not the options, or a folder that holds other
             files under these names.
     """
-    plan = options.plan()
     out_dir = Path(out_dir)
     report = progress or (lambda text: None)
+    if options.dynamic_size:
+        specs = {name: _resizable(name, spec) for name, spec in specs.items()}
     folder.check_ours(out_dir, specs)
-    pages = _page_networks(out_dir, specs) if PAGE in options.formats else []
+    pages = _pages(out_dir, specs) if PAGE in options.formats else {}
     report(f"preparing the {' and the '.join(specs).replace('_', ' ')}")
     from tfgan2.export.bundle import write_bundle
     from tfgan2.export.exporter import Exporter
+    from tfgan2.export.layouts import write_layout
 
     exporters = {name: Exporter(name, spec, options, about or {}) for name, spec in specs.items()}
     with folder.staging(out_dir) as staging:
         artifacts = []
         for network, exporter in exporters.items():
-            for model_format, precision in plan:
-                name = file_name(network, model_format, precision)
+            for kind in options.files:
+                name = file_name(network, *kind)
                 report(f"writing and verifying {name}")
-                artifacts.append(exporter.export(staging / name, model_format, precision))
+                artifacts.append(exporter.export(staging / name, *kind))
         descriptions = {name: exporter.description for name, exporter in exporters.items()}
         artifacts = folder.commit(out_dir, artifacts, descriptions)
     if options.bundle:
         report("writing the bundle")
         write_bundle(out_dir, artifacts, exporters)
-    for network in pages:
-        page = page_folder(out_dir, network)
+    for network, page in pages.items():
         report(f"writing {page.name}/")
-        web.write_page(page, out_dir / file_name(network, "onnx", "float32"), options.ort_web)
+        web.write_page(page, out_dir / file_name(network, "onnx"), options.ort_web)
     for layout in options.layouts:
         report(f"writing {layout}/")
-        write_layout(layout, out_dir, out_dir / layout)
+        write_layout(layout, artifacts, out_dir / layout)
     return artifacts
+
+
+def model_specs(model: GenerativeModel, class_names: Sequence[str] = ()) -> dict[str, ExportSpec]:
+    """Returns the networks of a trained model by name; `class_names` are those of its labels."""
+    distribution = getattr(model, "latent_distribution", "normal")
+    return {
+        name: replace(spec, latent_distribution=distribution, class_names=class_names)
+        for name, spec in model.exports().items()
+    }
+
+
+def with_samples(
+    specs: Mapping[str, ExportSpec], samples: tuple[np.ndarray, ...], source: str
+) -> dict[str, ExportSpec]:
+    """Adds real inputs, which calibrate and verify, to networks that take images or sentences.
+
+    Args:
+        specs: the networks.
+        samples: the parts of a batch of the dataset, as `ImageDataset.some` returns them.
+        source: name of the dataset, for the metadata.
+
+    Raises:
+        UserError: the samples have another shape than the inputs.
+    """
+    found = dict(specs)
+    for name, spec in specs.items():
+        if spec.inputs_of is not None:
+            examples = spec.inputs_of(samples)
+            _check_shapes(spec, examples, source)
+            found[name] = replace(spec, examples=examples, source=source)
+    return found
 
 
 def page_folder(out_dir: Path, network: str) -> Path:
@@ -189,33 +188,70 @@ def page_folder(out_dir: Path, network: str) -> Path:
     return out_dir / (PAGE if network == "generator" else f"{PAGE}-{network}")
 
 
-def _page_networks(out_dir: Path, specs: Mapping[str, ExportSpec]) -> list[str]:
-    networks = []
+def _pages(out_dir: Path, specs: Mapping[str, ExportSpec]) -> dict[str, Path]:
+    """Returns the folder of each network's page; a text encoder has none."""
+    pages = {}
     for name, spec in specs.items():
         shape = tuple(spec.network.outputs[0].shape[1:])
-        if len(shape) == 3:  # not a text encoder
+        if len(shape) == 3:
             web.check_shape(shape)
-            web.check_folder(page_folder(out_dir, name))
-            networks.append(name)
-    return networks
+            pages[name] = page_folder(out_dir, name)
+            web.check_folder(pages[name])
+    return pages
 
 
-def model_specs(
-    model: GenerativeModel, class_names: Sequence[str], dynamic_size: bool = False
-) -> dict[str, ExportSpec]:
-    """Returns the networks of a model by name, with its latent distribution and class names.
+def _resizable(name: str, spec: ExportSpec) -> ExportSpec:
+    if spec.resized is None:
+        raise UserError(f"the {name.replace('_', ' ')} takes no images: leave --dynamic-size out")
+    return replace(spec, network=spec.resized(None, None))
 
-    Raises:
-        UserError: a network that takes no images is to have a dynamic size.
-    """
-    distribution = getattr(model, "latent_distribution", "normal")
-    specs = {}
-    for name, spec in model.exports().items():
-        if dynamic_size:
-            if spec.resized is None:
+
+def _check_calibration(dataset: str, config: runs.RunConfig, options: Options) -> None:
+    """Raises a UserError unless a dataset fits an export. Loads nothing."""
+    if not options.calibrated:
+        raise UserError("--calibration is for the precisions int8 and mixed: add one of them")
+    from tfgan2.data import kind_of
+
+    needed, kind = kind_of(config.data.name), kind_of(dataset)
+    if needed != kind:
+        raise UserError(
+            f"--calibration {dataset} holds {kind}, {config.flavour} was trained on {needed}: "
+            "give a dataset of that kind"
+        )
+
+
+def _load_samples(
+    config: runs.RunConfig, options: Options, dataset: str | None
+) -> tuple[np.ndarray, ...] | None:
+    """Loads samples as the network was trained on; None if synthetic inputs do instead."""
+    if set(options.precisions) == {"float32"}:
+        return None
+    from tfgan2.data import load_dataset
+
+    settings = asdict(config.data)
+    shape = config.dataset.get("image_shape")
+    if dataset is not None:
+        settings |= {"name": dataset, "classes": None, "split": None, "hold_out": 0}
+        if shape:
+            settings["image_size"] = shape[0]
+    try:
+        loaded = load_dataset(**settings)
+        values = int(np.prod(loaded.image_shape))
+        return loaded.some(int(np.clip(_SAMPLED_VALUES // values, 128, MOST_SAMPLES)))
+    except UserError as error:
+        if not options.calibrated:
+            return None  # float16 is only compared with float32
+        raise UserError(
+            f"no samples to calibrate on: {error}; give others with --calibration"
+        ) from error
+
+
+def _check_shapes(spec: ExportSpec, examples: Mapping[str, np.ndarray], source: str) -> None:
+    for item in spec.network.inputs:
+        if item.name in examples:
+            needed, shape = item.shape[1:], examples[item.name].shape[1:]
+            if any(size not in (None, other) for size, other in zip(needed, shape, strict=True)):
                 raise UserError(
-                    f"the {name.replace('_', ' ')} takes no images: leave --dynamic-size out"
+                    f"{source} has inputs of shape {shape}, the network takes {tuple(needed)}: "
+                    "calibrate on samples like the training data"
                 )
-            spec = replace(spec, network=spec.resized(None, None))
-        specs[name] = replace(spec, latent_distribution=distribution, class_names=class_names)
-    return specs

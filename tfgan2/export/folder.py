@@ -7,15 +7,77 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from tfgan2.errors import UserError
-from tfgan2.export.artifact import Artifact
-from tfgan2.export.formats import file_names
+from tfgan2.export.options import file_names
 from tfgan2.files import written_atomically
 from tfgan2.runtime.container import METADATA_FILE, sha256_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """One exported file or folder, as verified.
+
+    Attributes:
+        path: the file or folder.
+        network: name of the network, "generator" if the model has one only.
+        weights_sha256: sha256 of the network's weights.
+        format: a name from FORMATS.
+        precision: a name from PRECISIONS.
+        batch: fixed batch size; None if it is free.
+        inputs: name, dtype, shape and meaning of each input.
+        outputs: the same of the output.
+        sha256: sha256 of the file with its metadata; of a folder, see `container.sha256_of`.
+        float_layers: layers that compute in float; None unless the precision is "mixed".
+        calibration: inputs that int8 was calibrated on; None for other precisions.
+        bytes: size; of a SavedModel, of all its files.
+        max_difference: largest absolute difference from Keras, of values in [-1, 1]. A uint8 output
+            is compared with the rounded images of Keras.
+        mean_difference: mean absolute difference.
+        picture_difference: mean absolute difference of the uint8 images, in steps of 0…255.
+        psnr: signal-to-noise ratio to Keras in decibels, of uint8 images, or of the values of
+            points and sentences; at most 100, which stands for identical.
+        frechet: `distance` between the file's images and those of Keras for the same inputs,
+            `features`, the feature space, and `images`, their number.
+        milliseconds_per_image: median on all cores of this machine's CPU; one image at a time
+            unless `batch` is larger.
+    """
+
+    path: Path
+    network: str
+    weights_sha256: str
+    format: str
+    precision: str
+    batch: int | None
+    inputs: list[dict[str, Any]]
+    outputs: list[dict[str, Any]]
+    sha256: str
+    float_layers: list[str] | None
+    calibration: str | None
+    bytes: int
+    max_difference: float
+    mean_difference: float
+    picture_difference: float
+    psnr: float
+    frechet: Mapping[str, Any]
+    milliseconds_per_image: float
+
+    def listing(self) -> dict[str, Any]:
+        """Returns the entry of the file in metadata.json."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)[1:]}
+        for name in ("float_layers", "calibration"):
+            if values[name] is None:
+                del values[name]
+        return {"file": self.path.name, **values}
+
+
+def size_of(path: Path) -> int:
+    """Returns the bytes of a file, or of all files in a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(item.stat().st_size for item in files if item.is_file())
 
 
 @contextlib.contextmanager
@@ -41,14 +103,11 @@ def check_ours(out_dir: Path, networks: Iterable[str]) -> None:
     if out_dir.exists() and not out_dir.is_dir():
         raise UserError(f"{out_dir} is a file: give a folder")
     if read_metadata(out_dir) is None:
-        for name in [
-            *(name for network in networks for name in file_names(network)),
-            METADATA_FILE,
-        ]:
-            if (out_dir / name).exists():
+        names = [name for network in networks for name in file_names(network)]
+        for path in (out_dir / name for name in [*names, METADATA_FILE]):
+            if path.exists():
                 raise UserError(
-                    f"{out_dir / name} exists and `tfgan2 export` did not write it: "
-                    "choose another folder"
+                    f"{path} exists and `tfgan2 export` did not write it: choose another folder"
                 )
 
 
@@ -65,7 +124,7 @@ def write_metadata(
     folder: Path, description: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]
 ) -> None:
     """Writes metadata.json."""
-    text = json.dumps({**description, "artefacts": list(entries)}, indent=2, ensure_ascii=False)
+    text = json.dumps({**description, "artefacts": entries}, indent=2, ensure_ascii=False)
     with written_atomically(folder / METADATA_FILE) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
 
@@ -84,17 +143,27 @@ def commit(
         descriptions: metadata of each network; that of the first describes the folder.
     """
     new = {artifact.path.name for artifact in staged}
-    earlier = _listed(read_metadata(out_dir) or {})
-    kept = [item for item in _current(out_dir, descriptions) if item["file"] not in new]
     description = next(iter(descriptions.values()))
+    earlier = read_metadata(out_dir) or {}
+    same = all(earlier.get(key) == description[key] for key in description if key != "versions")
+    kept: list[dict[str, Any]] = []
+    stale: list[dict[str, Any]] = []
+    for item in _listed(earlier):
+        if item["file"] not in new:
+            current = same and _is_current(out_dir, item, descriptions)
+            (kept if current else stale).append(item)
     write_metadata(out_dir, description, kept)
-    for item in earlier:
-        if item["file"] not in new and item not in kept:
-            _remove(out_dir / item["file"])
+    for path in (out_dir / item["file"] for item in stale):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    final = []
     for artifact in staged:
-        with written_atomically(out_dir / artifact.path.name) as partial:
+        path = out_dir / artifact.path.name
+        with written_atomically(path) as partial:
             artifact.path.rename(partial)
-    final = [replace(artifact, path=out_dir / artifact.path.name) for artifact in staged]
+        final.append(replace(artifact, path=path))
     order = [name for network in descriptions for name in file_names(network)]
     entries = [*kept, *(artifact.listing() for artifact in final)]
     write_metadata(
@@ -114,24 +183,13 @@ def _listed(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _current(out_dir: Path, descriptions: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Returns the entries of intact files from an earlier export with the same descriptions."""
-    earlier = read_metadata(out_dir) or {}
-    first = next(iter(descriptions.values()))
-    if any(earlier.get(key) != first[key] for key in first if key != "versions"):
-        return []
-    weights = {name: item["weights_sha256"] for name, item in descriptions.items()}
-    return [
-        item
-        for item in _listed(earlier)
-        if item.get("weights_sha256") == weights.get(item["network"])
-        and (out_dir / item["file"]).exists()
-        and sha256_of(out_dir / item["file"]) == item.get("sha256")
-    ]
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _is_current(
+    out_dir: Path, item: Mapping[str, Any], descriptions: Mapping[str, Mapping[str, Any]]
+) -> bool:
+    """True if a listed file is intact and has the weights that its network still has."""
+    path, network = out_dir / item["file"], descriptions.get(item["network"], {})
+    return (
+        item.get("weights_sha256") == network.get("weights_sha256")
+        and path.exists()
+        and sha256_of(path) == item.get("sha256")
+    )

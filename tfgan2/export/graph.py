@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -99,38 +99,33 @@ def in_float32(network: keras.Model) -> keras.Model:
 
 def _without_reduced(config: Any) -> Any:
     """Replaces every reduced dtype policy in a configuration, nested layers included."""
-    if isinstance(config, dict):
-        return {
-            key: "float32" if key == "dtype" and _is_reduced(value) else _without_reduced(value)
-            for key, value in config.items()
-        }
     if isinstance(config, list | tuple):
         return type(config)(_without_reduced(item) for item in config)
+    if not isinstance(config, dict):
+        return config
+    config = {key: _without_reduced(value) for key, value in config.items()}
+    dtype = config.get("dtype")
+    if isinstance(dtype, dict):  # a serialised DTypePolicy
+        dtype = dtype.get("config", {}).get("name")
+    if getattr(dtype, "name", dtype) in _REDUCED:
+        config["dtype"] = "float32"
     return config
 
 
-def _is_reduced(dtype: Any) -> bool:
-    if isinstance(dtype, dict):  # a serialised DTypePolicy
-        dtype = dtype.get("config", {}).get("name")
-    return getattr(dtype, "name", dtype) in _REDUCED
-
-
-def signature(spec: ExportSpec, batch: int | None) -> list[tf.TensorSpec]:
-    """Returns the inputs as TensorFlow describes them."""
-    return [
-        tf.TensorSpec((batch, *item.shape[1:]), item.dtype, item.name)
-        for item in spec.network.inputs
-    ]
-
-
-def serving_function(spec: ExportSpec) -> Callable[..., dict[str, tf.Tensor]]:
-    """Returns what the files compute: inputs in order to a dict, whose key names the output."""
+def serving_function(
+    spec: ExportSpec, batch: int | None
+) -> tuple[tf.types.experimental.PolymorphicFunction, list[tf.TensorSpec]]:
+    """Returns what the files compute, inputs in order to the output by its name, and its inputs."""
 
     def serve(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         output = _call(spec, inputs)
         return {spec.output_name: round_to_uint8(output) if spec.uint8 else output}
 
-    return serve
+    signature = [
+        tf.TensorSpec((batch, *item.shape[1:]), item.dtype, item.name)
+        for item in spec.network.inputs
+    ]
+    return tf.function(serve, input_signature=signature, autograph=False), signature
 
 
 def round_to_uint8(images: tf.Tensor) -> tf.Tensor:

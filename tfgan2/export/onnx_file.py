@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tfgan2.export.spec import ExportError
-from tfgan2.runtime.container import seal
+from tfgan2.export.spec import ExportError, ExportSpec
 
 if TYPE_CHECKING:
     import onnx
 
-    from tfgan2.export.exporter import Exporter
-    from tfgan2.export.spec import ExportSpec
-
 OPSET = 17  # tf2onnx refuses 19 and later
 ATTEMPTS = 10
-
-
-def write(exporter: Exporter, path: Path, metadata: Mapping[str, Any]) -> None:
-    """Writes an ONNX file with its metadata."""
-    path.write_bytes(seal(convert(exporter.spec, metadata["batch"]), metadata, "onnx"))
 
 
 def convert(spec: ExportSpec, batch: int | None) -> bytes:
@@ -31,19 +20,17 @@ def convert(spec: ExportSpec, batch: int | None) -> bytes:
         ExportError: ONNX lacks an operator, which the message names, or tf2onnx fails.
     """
     import onnx
-    import tensorflow as tf
     import tf2onnx
 
-    from tfgan2.export.graph import serving_function, signature
+    from tfgan2.export.graph import serving_function
 
-    specs = signature(spec, batch)
-    function = tf.function(serving_function(spec), input_signature=specs, autograph=False)
+    function, signature = serving_function(spec, batch)
     inputs, outputs = spec.describe(batch)
     shapes = {item["name"]: item["shape"] for item in [*inputs, *outputs]}
     # With a free size, tf2onnx 1.17 at times loses the last node, depending on the order of its
     # sets of names, which are others at the next attempt.
     for _ in range(ATTEMPTS):
-        model, _ = tf2onnx.convert.from_function(function, input_signature=specs, opset=OPSET)
+        model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
         ranks = _output_ranks(model)
         if all(ranks.get(item["name"]) in (None, len(item["shape"])) for item in outputs):
             break
@@ -84,9 +71,9 @@ def _output_ranks(model: onnx.ModelProto) -> dict[str, int]:
 
 def _set_shape(tensor: onnx.ValueInfoProto, shape: list[int | None]) -> None:
     """Replaces what tf2onnx inferred: "unk__78" for the batch, at times for the whole shape."""
-    names = ["batch", "height", "width"]
-    if tensor.name == "image":  # its size is not that of the input
-        names = ["batch", "out_height", "out_width"]
+    # The size of the output is not that of the input.
+    prefix = "out_" if tensor.name == "image" else ""
+    names = ["batch", f"{prefix}height", f"{prefix}width"]
     tensor.type.tensor_type.shape.ClearField("dim")
     for axis, size in enumerate(shape):
         dimension = tensor.type.tensor_type.shape.dim.add()

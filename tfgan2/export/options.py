@@ -1,19 +1,28 @@
-"""The options of an export and what they ask for. Needs no model and no TensorFlow."""
+"""The options of an export and the names of its files. Needs no model and no TensorFlow."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tfgan2.errors import UserError, unknown
-from tfgan2.export.formats import FORMATS, PRECISIONS
-from tfgan2.export.layouts import LAYOUTS
 from tfgan2.web import ort
 
-OUTPUTS = ("float32", "uint8")
+FORMATS = ("saved_model", "tflite", "onnx")
 PAGE = "web"
 """A format besides FORMATS: a web page that runs the ONNX file, see `tfgan2.web`."""
+PRECISIONS = ("float32", "float16", "dynamic", "int8", "mixed")
+"""The precisions of TFLite; the other formats are float32."""
+OUTPUTS = ("float32", "uint8")
+LAYOUTS = {"tf-serving": "saved_model", "triton": "onnx"}
+"""Model repositories for other servers, and the format that each of them holds."""
+
+_FILES = [
+    (name, precision)
+    for name in FORMATS
+    for precision in (PRECISIONS if name == "tflite" else PRECISIONS[:1])
+]
 
 
 @dataclass(frozen=True)
@@ -33,9 +42,13 @@ class Options:
         bundle: also write `bundle/` and `bundle.zip`, see `tfgan2.export.bundle`.
         layouts: names from LAYOUTS: also write model repositories for other servers.
         ort_web: folder of the npm package onnxruntime-web for the web page; None: a CDN.
+
+    Raises:
+        UserError: an unknown name, nothing to write, options that contradict each other, or a
+            number that is too small.
     """
 
-    formats: Sequence[str] = tuple(FORMATS)
+    formats: Sequence[str] = FORMATS
     precisions: Sequence[str] = PRECISIONS[:1]
     batch: int | None = None
     output: str = "float32"
@@ -47,37 +60,23 @@ class Options:
     layouts: Sequence[str] = ()
     ort_web: Path | None = None
 
-    @property
-    def calibrated(self) -> bool:
-        """True if a file needs the ranges of activations."""
-        return bool({"int8", "mixed"} & set(self.precisions))
-
-    def plan(self) -> list[tuple[str, str]]:
-        """Checks the options.
-
-        Returns:
-            (format, precision) of each file, in the order of FORMATS and PRECISIONS.
-
-        Raises:
-            UserError: an unknown name, nothing to write, options that contradict each other, or a
-                number that is too small.
-        """
+    def __post_init__(self) -> None:
         for kind, names, known in (
             ("format", self.formats, (*FORMATS, PAGE)),
             ("precision", self.precisions, PRECISIONS),
             ("output", [self.output], OUTPUTS),
             ("layout", self.layouts, LAYOUTS),
         ):
-            _check_names(kind, names, known)
+            for name in names:
+                if name not in known:
+                    raise unknown(kind, name, known)
             if not names and kind != "layout":
                 raise UserError(f"no {kind} given: choose from {', '.join(known)}")
-        if PAGE not in self.formats and self.ort_web is not None:
-            raise UserError("--ort-web needs the web page: add --format web")
         if self.ort_web is not None:
+            if PAGE not in self.formats:
+                raise UserError("--ort-web needs the web page: add --format web")
             ort.find(self.ort_web)
-        # The page runs the ONNX file.
-        needed = {"onnx" if name == PAGE else name for name in self.formats}
-        formats = [name for name in FORMATS if name in needed]
+        formats = self._file_formats
         reduced = [name for name in self.precisions if name != "float32"]
         if reduced and "tflite" not in formats:
             raise UserError(
@@ -85,24 +84,46 @@ class Options:
                 f"{'is' if len(formats) == 1 else 'are'} float32: add --format tflite"
             )
         for layout in self.layouts:
-            if LAYOUTS[layout].format not in formats:
-                raise UserError(
-                    f"layout {layout} needs {LAYOUTS[layout].format}: "
-                    f"add --format {LAYOUTS[layout].format}"
-                )
+            if (needed := LAYOUTS[layout]) not in formats:
+                raise UserError(f"layout {layout} needs {needed}: add --format {needed}")
         if self.batch is not None and self.batch < 1:
             raise UserError(f"batch must be at least 1, not {self.batch}")
         if self.images is not None and self.images < 2:
             raise UserError(f"a Fréchet distance needs at least 2 images, not {self.images}")
+
+    @property
+    def _file_formats(self) -> list[str]:
+        """The formats of the files: the page runs the ONNX file."""
+        needed = {"onnx" if name == PAGE else name for name in self.formats}
+        return [name for name in FORMATS if name in needed]
+
+    @property
+    def files(self) -> list[tuple[str, str]]:
+        """(format, precision) of each file of a network, in the order of FORMATS and PRECISIONS."""
         return [
             (name, precision)
-            for name in formats
-            for precision in FORMATS[name].precisions
-            if name != "tflite" or precision in self.precisions
+            for name, precision in _FILES
+            if name in self._file_formats and (name != "tflite" or precision in self.precisions)
         ]
 
+    @property
+    def calibrated(self) -> bool:
+        """True if a file needs the ranges of activations."""
+        return bool({"int8", "mixed"} & set(self.precisions))
 
-def _check_names(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise unknown(kind, name, known)
+    def batch_of(self, model_format: str) -> int | None:
+        """Returns the batch size of a format's files, None if free; mobile GPUs need a fixed 1."""
+        return self.batch or (1 if model_format == "tflite" else None)
+
+
+def file_name(network: str, model_format: str, precision: str = "float32") -> str:
+    """Returns the name of a network's file in the export folder."""
+    if (network, model_format) == ("generator", "saved_model"):
+        return "saved_model"
+    middle = "" if precision == "float32" else f".{precision}"
+    return f"{network}{middle}.{model_format}"
+
+
+def file_names(network: str) -> list[str]:
+    """Returns every name that an export of a network may use, in the order of the tables."""
+    return [file_name(network, *file) for file in _FILES]

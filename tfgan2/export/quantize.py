@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ GOAL = 35.0
 
 def float16(model: bytes) -> bytes:
     """Stores the weights in float16; the runtime unpacks them when it loads the file."""
-    return _quantized(model, _float16_recipe(".*", (_ALL,)))
+    return _quantized(model, _in_float16(".*", _ALL))
 
 
 def dynamic(model: bytes) -> bytes:
@@ -91,7 +92,7 @@ class Int8:
         ]
         if kept:
             scopes = _any_of(kept)
-            rules += [_none(scopes), *_float16_recipe(scopes, _WITH_WEIGHTS)]
+            rules += [_none(scopes), *_in_float16(scopes, *_WITH_WEIGHTS)]
         return rules
 
 
@@ -114,16 +115,11 @@ def mixed(model: Int8, score: Callable[[bytes], float]) -> tuple[bytes, list[str
         return best, []
     ranked = sorted(model.layers, key=lambda layer: score(model.only(layer)))
     # By bisection: apart from chance, more layers in float are no worse.
-    fewest, most = 1, len(ranked)
-    best = model.whole(ranked)
-    while fewest < most:
-        middle = (fewest + most) // 2
-        candidate = model.whole(ranked[:middle])
-        if score(candidate) >= GOAL:
-            most, best = middle, candidate
-        else:
-            fewest = middle + 1
-    kept = ranked[:most]
+    count = 1 + bisect_left(
+        range(1, len(ranked)), True, key=lambda number: score(model.whole(ranked[:number])) >= GOAL
+    )
+    kept = ranked[:count]
+    best = model.whole(kept)
     for layer in reversed(kept.copy()):
         fewer = [other for other in kept if other != layer]
         candidate = model.whole(fewer)
@@ -148,12 +144,11 @@ def _none(scope: str, operation: TFLOperationName = _ALL) -> dict[str, Any]:
     }
 
 
-def _float16_recipe(scope: str, operations: Sequence[TFLOperationName]) -> Recipe:
+def _in_float16(scope: str, *operations: TFLOperationName) -> Recipe:
     manager = RecipeManager()
+    casting = quantizer.AlgorithmName.FLOAT_CASTING
     for operation in operations:
-        manager.add_weight_only_config(
-            scope, operation, 16, algorithm_key=quantizer.AlgorithmName.FLOAT_CASTING
-        )
+        manager.add_weight_only_config(scope, operation, 16, algorithm_key=casting)
     return manager.get_quantization_recipe()
 
 
@@ -191,10 +186,9 @@ def layer_of(scope: str, kind: TFLOperationName, names: set[str]) -> str:
     """
     paths = []
     for part in scope.strip(";").split(";"):
-        known = [re.sub(r"_\d+$", "", step) for step in part.split("/")[1:-1]]
-        path = "/".join(step for step in known if step in names)
-        if path:
-            paths.append(path)
+        steps = [re.sub(r"_\d+$", "", step) for step in part.split("/")[1:-1]]
+        if known := [step for step in steps if step in names]:
+            paths.append("/".join(known))
     if kind in _WITH_WEIGHTS:
         # Later layers are fused into the one with the weights.
         paths = [path for path in paths if re.search("conv|dense", path)] or paths

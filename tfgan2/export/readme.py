@@ -42,9 +42,8 @@ def _shape_text(tensor: Mapping[str, Any]) -> str:
 def _values_text(tensor: Mapping[str, Any]) -> str:
     if tensor.get("distribution"):
         return f"drawn from {'N(0, 1)' if tensor['distribution'] == 'normal' else 'U(-1, 1)'}"
-    parts = [tensor.get("meaning")]
-    if tensor.get("range"):
-        parts.insert(0, "{}…{}".format(*tensor["range"]))
+    limits = tensor.get("range")
+    parts = [limits and "{}…{}".format(*limits), tensor.get("meaning")]
     return ", ".join(part for part in parts if part)
 
 

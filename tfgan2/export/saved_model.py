@@ -5,42 +5,37 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from tfgan2.export.spec import ExportSpec
 from tfgan2.runtime.backends import Backend
 from tfgan2.runtime.container import METADATA_FILE
 
-if TYPE_CHECKING:
-    from tfgan2.export.exporter import Exporter
-    from tfgan2.export.spec import ExportSpec
-
 SIGNATURE = "serving_default"
-EXTRA = "assets.extra"
-"""The folder that the SavedModel format leaves for files of one's own."""
+METADATA = f"assets.extra/{METADATA_FILE}"
+"""In the folder that the SavedModel format leaves for files of one's own."""
 
 
-def write(exporter: Exporter, path: Path, metadata: Mapping[str, Any]) -> None:
+def write(spec: ExportSpec, path: Path, metadata: Mapping[str, Any]) -> None:
     """Writes a SavedModel folder with its metadata."""
-    save(exporter.spec, path, metadata["batch"])
-    (path / EXTRA).mkdir()
+    save(spec, path, metadata["batch"])
     text = json.dumps(metadata, indent=1, ensure_ascii=False)
-    (path / EXTRA / METADATA_FILE).write_text(text, encoding="utf-8")
+    (path / METADATA).parent.mkdir()
+    (path / METADATA).write_text(text, encoding="utf-8")
 
 
 def save(spec: ExportSpec, path: Path, batch: int | None) -> None:
     """Writes a SavedModel to a new folder, with the one signature "serving_default"."""
     import tensorflow as tf
 
-    from tfgan2.export.graph import serving_function, signature
+    from tfgan2.export.graph import serving_function
 
     # Not keras.export.ExportArchive: it stores every weight twice.
     module = tf.Module()
     module.kept_variables = [variable.value for variable in spec.network.variables]
-    function = tf.function(
-        serving_function(spec), input_signature=signature(spec, batch), autograph=False
-    )
+    function, _ = serving_function(spec, batch)
     tf.saved_model.save(module, str(path), {SIGNATURE: function.get_concrete_function()})
 
 

@@ -8,38 +8,23 @@ import tempfile
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfgan2.errors import UserError
 from tfgan2.export import saved_model
 from tfgan2.export.examples import calibration_count, draw_inputs
-from tfgan2.export.spec import ExportError
+from tfgan2.export.spec import ExportError, ExportSpec
 from tfgan2.images import to_uint8
 from tfgan2.metrics import psnr
 from tfgan2.runtime.backends import LiteRT, first_line, in_batches
-from tfgan2.runtime.container import seal
 
 if TYPE_CHECKING:
-    from tfgan2.export.exporter import Exporter
     from tfgan2.export.quantize import Int8
-    from tfgan2.export.spec import ExportSpec
 
 SCORED_VALUES = 2**16
 """Values that each step of the search for layers compares."""
-
-
-def write(exporter: Exporter, path: Path, metadata: dict[str, Any]) -> None:
-    """Writes a TFLite file with its metadata; of "mixed" these name the layers in float.
-
-    Raises:
-        ExportError: TFLite lacks an operator, or the conversion went wrong.
-    """
-    model, float_layers = exporter.tflite_models.make(metadata["precision"], path)
-    if float_layers is not None:
-        metadata["float_layers"] = float_layers
-    path.write_bytes(seal(model, metadata, "tflite"))
 
 
 class TFLiteModels:
@@ -58,14 +43,14 @@ class TFLiteModels:
         Raises:
             ExportError: TFLite lacks an operator, or the conversion went wrong.
         """
+        # The quantizer knows transposed convolutions, but not depth-to-space.
+        model = self._in_float32(path, subpixel=precision in ("float32", "float16"))
         if precision == "float32":
-            return self._in_float32(path, subpixel=True), None
+            return model, None
         from tfgan2.export import quantize
 
         if precision == "float16":
-            return quantize.float16(self._in_float32(path, subpixel=True)), None
-        # The quantizer knows transposed convolutions, but not depth-to-space.
-        model = self._in_float32(path, subpixel=False)
+            return quantize.float16(model), None
         if precision == "dynamic":
             return quantize.dynamic(model), None
         if self._int8 is None:
@@ -73,7 +58,7 @@ class TFLiteModels:
             self._int8 = quantize.Int8(model, self._calibration_batches(), names)
         if precision == "int8":
             return self._int8.whole(), None
-        return quantize.mixed(self._int8, self.score)
+        return quantize.mixed(self._int8, self._score)
 
     def _in_float32(self, path: Path, *, subpixel: bool) -> bytes:
         """Converts the network, with transposed convolutions rewritten by `subpixel` or not."""
@@ -119,7 +104,7 @@ class TFLiteModels:
         inputs = draw_inputs(self._spec, count, self._seed)
         return inputs, reference(self._spec, inputs)
 
-    def score(self, model: bytes) -> float:
+    def _score(self, model: bytes) -> float:
         """Returns the signal-to-noise ratio of a model's output to that of Keras, in decibels."""
         inputs, reference = self._scored
         output = self._run(model, inputs)
@@ -157,8 +142,7 @@ def convert(folder: Path) -> bytes:
 
 def missing_operators(message: str) -> list[str]:
     """Returns the TensorFlow operators that a converter's error names."""
-    names: set[str] = set()
-    for listed in re.findall(r"^TF (?:Select|Custom) ops: (.+)$", message, re.MULTILINE):
-        names.update(name.strip() for name in listed.split(","))
+    listed = re.findall(r"^TF (?:Select|Custom) ops: (.+)$", message, re.MULTILINE)
+    names = {name.strip() for line in listed for name in line.split(",")}
     names.update(re.findall(r"'tf\.(\w+)' op is neither a custom op nor a flex op", message))
     return sorted(names)
