@@ -92,7 +92,7 @@ def test_resolve_computes_options_that_are_none() -> None:
         ({"rate": -1.0}, "rate must be at least 0, not -1"),
         ({"rate": float("nan")}, "rate must be at least 0, not nan"),
         ({"mirror": 1}, "mirror must be true or false, not 1"),
-        ({"network": "huge"}, "network must be one of small, large, not 'huge'"),
+        ({"network": "huge"}, "unknown network 'huge': choose from small, large"),
     ],
 )
 def test_impossible_values_are_refused(values: Mapping[str, Any], message: str) -> None:
@@ -133,7 +133,7 @@ def test_parse(name: str, text: str, value: Any) -> None:
     [
         ("size", "many", "size must be a whole number, not 'many'"),
         ("mirror", "yes", "mirror must be true or false, not 'yes'"),
-        ("network", "larg", "unknown value of network 'larg': did you mean 'large'"),
+        ("network", "larg", "unknown network 'larg': did you mean 'large'"),
     ],
 )
 def test_texts_of_another_type_are_refused(name: str, text: str, message: str) -> None:

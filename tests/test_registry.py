@@ -47,7 +47,7 @@ def test_settings_are_parsed_by_type() -> None:
         ("d_stepps=3", "unknown hyperparameter of dcgan 'd_stepps': did you mean 'd_steps'"),
         ("d_steps=many", "d_steps must be a whole number, not 'many'"),
         ("d_steps", "--set takes key=value, not 'd_steps'"),
-        ("network=dcgann", "unknown value of network 'dcgann': did you mean 'dcgan'"),
+        ("network=dcgann", "unknown network 'dcgann': did you mean 'dcgan'"),
         ("seed=3", "unknown hyperparameter"),
     ],
 )

@@ -23,11 +23,12 @@ from tfgan2.errors import UserError, unknown
 
 _REQUIRED: Any = object()
 _INHERITED: Any = object()
-_KINDS: dict[str, tuple[type, str]] = {
+_KINDS: dict[str, tuple[Any, str]] = {
     "bool": (bool, "true or false"),
     "int": (numbers.Integral, "a whole number"),
     "float": (numbers.Real, "a number"),
     "str": (str, "a text"),
+    "list[str]": ((list, tuple), "a list of names"),
 }
 
 
@@ -90,6 +91,8 @@ class Option:
             raise UserError(f"{self.name} must be {words}, not {value!r}")
         if self.choices is not None:
             if value not in self.choices:
+                if isinstance(value, str):
+                    raise unknown(self.name, value, self.choices)
                 allowed = ", ".join(map(str, self.choices))
                 raise UserError(f"{self.name} must be one of {allowed}, not {value!r}")
             return
@@ -110,7 +113,7 @@ class Option:
         if self.choices is not None:
             named = {str(choice): choice for choice in self.choices}
             if text not in named:
-                raise unknown(f"value of {self.name}", text, named)
+                raise unknown(self.name, text, named)
             return named[text]
         kind = self.kinds[0]
         try:

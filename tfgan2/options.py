@@ -6,11 +6,11 @@ checks and `config.json`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import Field, asdict, dataclass, field, fields
+from collections.abc import Iterator
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from tfgan2.errors import UserError, unknown
+from tfgan2.hyperparameters import Option
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset, Progress
@@ -23,28 +23,25 @@ def option(
     help: str,
     *,
     panel: str = TRAINING,
-    at_least: int | None = None,
-    at_most: int | None = None,
-    choices: Sequence[str] = (),
     shown: str = "",
     flag: str = "",
     metavar: str | None = None,
+    **limits: Any,
 ) -> Any:
     """Declares an option as a field of a dataclass.
 
     Args:
         default: its value if none is given.
         help: one line about what it does.
-        panel: the part of the help of `tfgan2 fit` that lists it.
-        at_least: smallest possible value.
-        at_most: largest possible value.
-        choices: the possible values.
+        panel: the part of a command's help that lists it.
         shown: text that stands for the default in the help.
         flag: its name on the command line; default: --name.
         metavar: text that stands for the value in the help.
+        **limits: `at_least`, `at_most` and `choices` of `Option`.
     """
-    metadata = {key: value for key, value in locals().items() if key != "default"}
-    return field(default=default, metadata=metadata)
+    declared = Option(default, help, **limits)
+    metadata = {"option": declared, "panel": panel, "shown": shown, "flag": flag}
+    return field(default=default, metadata={**metadata, "metavar": metavar})
 
 
 class Options:
@@ -58,30 +55,8 @@ class Options:
     def check(self) -> None:
         """Raises a UserError unless every value is possible."""
         for item in self.declared():
-            value = getattr(self, item.name)
-            if value is not None or "None" not in str(item.type):
-                _check(item, value)
-
-
-_TYPES: dict[str, tuple[Any, str]] = {
-    "int": (int, "a whole number"),
-    "str": (str, "a text"),
-    "bool": (bool, "true or false"),
-    "list[str]": ((list, tuple), "a list of names"),
-}
-
-
-def _check(item: Field[Any], value: Any) -> None:
-    name, limits = item.name, item.metadata
-    kind, words = _TYPES[str(item.type).partition(" |")[0]]
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise UserError(f"{name} must be {words}, not {value!r}")
-    if limits["choices"] and value not in limits["choices"]:
-        raise unknown(name, value, limits["choices"])
-    low, high = limits["at_least"], limits["at_most"]
-    if low is not None and (value < low or (high is not None and value > high)):
-        bounds = f"at least {low}" if high is None else f"from {low} to {high}"
-        raise UserError(f"{name} must be {bounds}, not {value}")
+            declared = replace(item.metadata["option"], name=item.name, type=str(item.type))
+            declared.check(getattr(self, item.name))
 
 
 @dataclass
@@ -107,7 +82,6 @@ class DataOptions(Options):
         None,
         "Number of images kept out of training.",
         panel=DATA,
-        at_least=0,
         shown="16 for image-to-image flavours, else 0",
     )
     direction: str = option(
@@ -145,7 +119,7 @@ class TrainingOptions(Options):
     batch_size: int | None = option(
         None, "Images per update, over all devices.", at_least=1, shown="64, or the paper's"
     )
-    seed: int = option(0, "Seed of weights, noise and data order.", at_least=0, at_most=2**31 - 1)
+    seed: int = option(0, "Seed of weights, noise and data order.", at_most=2**31 - 1)
     precision: str = option(
         "float32",
         "Precision of the computation.",

@@ -135,7 +135,7 @@ def test_label_smoothing_is_one_sided() -> None:
         ({"label_noise": 2.0}, "label_noise must be from 0 to 1"),
         ({"instance_noise": -1.0}, "instance_noise must be at least 0"),
         ({"lookahead": -1}, "lookahead must be at least 0"),
-        ({"network": "unet"}, "network must be one of mlp, dcgan, resnet, tutorial"),
+        ({"network": "unet"}, "unknown network 'unet'"),
         ({"base_channels": 0}, "base_channels must be at least 1"),
     ],
 )

@@ -96,10 +96,10 @@ def test_views_are_reconstructions_and_a_manifold() -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"likelihood": "poisson"}, "likelihood must be one of bernoulli, gaussian"),
+        ({"likelihood": "poisson"}, "unknown likelihood 'poisson'"),
         ({"beta": -1.0}, "beta must be at least 0"),
-        ({"optimizer": "adm"}, "optimizer must be one of adam"),
-        ({"network": "unet"}, "network must be one of"),
+        ({"optimizer": "adm"}, "unknown optimizer 'adm': did you mean 'adam'"),
+        ({"network": "unet"}, "unknown network 'unet'"),
         ({"base_channels": 0}, "base_channels must be at least 1"),
     ],
 )

@@ -85,8 +85,8 @@ def _parameters(classes: tuple[type[Options], ...]) -> Iterator[inspect.Paramete
 
 def _type(item: Field[Any], kind: Any) -> Any:
     """The type of an option, or None: then it was not given."""
-    if item.metadata["choices"]:
-        values = [(choice, choice) for choice in item.metadata["choices"]]
+    if item.metadata["option"].choices:
+        values = [(choice, choice) for choice in item.metadata["option"].choices]
         kind = Enum(item.name, values, type=str)  # type: ignore[misc, no-redef]
     return kind | None
 
@@ -98,7 +98,7 @@ def _option(item: Field[Any]) -> Any:
     shown = metadata["shown"] or ("" if default is None else str(default))
     return typer.Option(
         *filter(None, [metadata["flag"]]),
-        help=metadata["help"].removesuffix(".") + (f"; default {shown}." if shown else "."),
+        help=metadata["option"].help.removesuffix(".") + (f"; default {shown}." if shown else "."),
         rich_help_panel=metadata["panel"],
         metavar=metadata["metavar"],
         show_default=False,

@@ -36,7 +36,7 @@ class EvaluationRequest(Options):
         shown="classifier for data with labels, else random-conv-112",
     )
     count: int = _option(10_000, "Number of samples to evaluate.", at_least=2)
-    seed: int = _option(0, "Seed of the latents and of KID.", at_least=0)
+    seed: int = _option(0, "Seed of the latents and of KID.")
     dataset: str | None = _option(
         None, "Dataset to compare with.", shown="the training data of the run"
     )
