@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from tfgan2 import runs, runtime, startup
+from tfgan2.cli.tables import print_table
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.export import model_specs, saved_model
 from tfgan2.export.folder import size_of
@@ -53,7 +52,21 @@ def benchmark(
         contender for file in files for contender in _contenders(file, threads or [1, 2], batch)
     ]
     timings = measure(contenders, count)
-    _show(timings)
+    rows = [
+        (
+            item.file,
+            item.runs_with,
+            str(item.threads or "all"),
+            str(item.batch),
+            f"{item.bytes / 1e6:.2f}",
+            f"{item.median_ms:.3f}",
+            f"{item.p95_ms:.3f}",
+            f"{item.images_per_second:,.0f}",
+        )
+        for item in timings
+    ]
+    figures = ["threads", "batch", "MB", "median ms", "95 % ms", "images/s"]
+    print_table(["file", "runs with"], figures, rows, width=160)
     if json_file is not None:
         _write(json_file, timings)
 
@@ -115,29 +128,6 @@ def _keras(run: Path, batch: int) -> Iterator[Contender]:
         yield _contender(
             (title, "Keras", None, size), partial(keras_backend, spec), metadata, batch
         )
-
-
-def _show(timings: Sequence[Timing]) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=160)  # a pipe has no width
-    table = Table()
-    table.add_column("file", overflow="fold")
-    table.add_column("runs with")
-    for title in ("threads", "batch", "MB", "median ms", "95 % ms", "images/s"):
-        table.add_column(title, justify="right")
-    for item in timings:
-        table.add_row(
-            item.file,
-            item.runs_with,
-            str(item.threads or "all"),
-            str(item.batch),
-            f"{item.bytes / 1e6:.2f}",
-            f"{item.median_ms:.3f}",
-            f"{item.p95_ms:.3f}",
-            f"{item.images_per_second:,.0f}",
-        )
-    console.print(table)
 
 
 def _write(path: Path, timings: Sequence[Timing]) -> None:

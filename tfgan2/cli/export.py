@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from tfgan2.cli.options import Checkpoint
 from tfgan2.cli.places import check_local_out, run_folder
+from tfgan2.cli.tables import print_table
 from tfgan2.export import FORMATS, PAGE, PRECISIONS, Artifact, Options, export_run
 from tfgan2.export.exporting import page_folder
 from tfgan2.export.folder import size_of
@@ -116,23 +115,8 @@ def export(
         calibration_dataset=calibration,
         progress=print,
     )
-    _show_table(artifacts)
-    # Not through Rich, which would wrap what people copy.
-    for line in _next_steps(artifacts, options):
-        print(line)
-
-
-def _show_table(artifacts: Sequence[Artifact]) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        # A pipe has no width; Rich assumes 80 columns and would cut names off.
-        console = Console(highlight=False, width=120)
-    table = Table()
-    table.add_column("file", no_wrap=True, min_width=max(len(a.path.name) for a in artifacts))
-    for title in ("MB", "max difference", "PSNR dB", "Fréchet", "ms per image"):
-        table.add_column(title, justify="right")
-    for artifact in artifacts:
-        table.add_row(
+    rows = [
+        (
             artifact.path.name,
             f"{artifact.bytes / 1e6:.2f}",
             f"{artifact.max_difference:.1e}",
@@ -140,7 +124,12 @@ def _show_table(artifacts: Sequence[Artifact]) -> None:
             f"{artifact.frechet['distance']:.2g}",
             f"{artifact.milliseconds_per_image:.2f}",
         )
-    console.print(table)
+        for artifact in artifacts
+    ]
+    figures = ["MB", "max difference", "PSNR dB", "Fréchet", "ms per image"]
+    print_table(["file"], figures, rows, width=120)
+    for line in _next_steps(artifacts, options):
+        print(line)
 
 
 def _next_steps(artifacts: Sequence[Artifact], options: Options) -> Iterator[str]:
