@@ -24,12 +24,8 @@ def draw_inputs(
 ) -> dict[str, np.ndarray]:
     """Returns inputs like those of training, by name, with all classes in turn.
 
-    Args:
-        spec: the network.
-        count: number of samples.
-        seed: seed of all draws.
-        size: another height and width of images than in training; these images are synthetic.
-        verify: draw from the examples that verify instead of those that calibrate.
+    Images of another `size` than in training, a height and a width, are synthetic. `verify` draws
+    from the examples that verify instead of those that calibrate.
     """
     rng = np.random.default_rng(seed)
     examples = {} if size else _some_examples(spec, rng, count, verify)
@@ -59,7 +55,7 @@ def draw_inputs(
 
 def verification_cases(spec: ExportSpec, seed: int) -> list[dict[str, np.ndarray]]:
     """Returns inputs that verify a file, of two sizes if the network takes any."""
-    cases = [draw_inputs(spec, _count(spec, VERIFIED), seed, verify=True)]
+    cases = [draw_inputs(spec, VERIFIED[spec.kind], seed, verify=True)]
     if spec.has_free_size:
         height, width = spec.facts["size"]
         more = max(2, spec.facts.get("multiple", 1))
@@ -68,7 +64,7 @@ def verification_cases(spec: ExportSpec, seed: int) -> list[dict[str, np.ndarray
 
 
 def calibration_count(spec: ExportSpec) -> int:
-    return _count(spec, CALIBRATED)
+    return CALIBRATED[spec.kind]
 
 
 def calibration_text(spec: ExportSpec) -> str:
@@ -76,10 +72,6 @@ def calibration_text(spec: ExportSpec) -> str:
     synthetic = {"input", "text", "words"} & set(spec.input_names)
     source = spec.source or ("made-up inputs" if synthetic else "latents")
     return f"{calibration_count(spec)} of {source}"
-
-
-def _count(spec: ExportSpec, counts: dict[str, int]) -> int:
-    return counts["images" if spec.takes_images else "latents"]
 
 
 def _some_examples(

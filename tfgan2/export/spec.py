@@ -69,8 +69,9 @@ class ExportSpec:
         return next((item.shape[1] for item in self.network.inputs if item.name == "z"), 0)
 
     @property
-    def takes_images(self) -> bool:
-        return "input" in self.input_names
+    def kind(self) -> str:
+        """ "images" for a network that takes images, else "latents"."""
+        return "images" if "input" in self.input_names else "latents"
 
     @property
     def has_free_size(self) -> bool:
@@ -87,21 +88,16 @@ class ExportSpec:
             "mask": {"range": [0, 1], "layout": "NHWC", "meaning": "1 where to fill"},
             "words": {"range": [0, len(self.facts.get("vocabulary", ())) + FIRST - 1]},
         }
+
+        def described(name: str, dtype: str, shape: tuple[int | None, ...]) -> dict[str, Any]:
+            return {"name": name, "dtype": dtype, "shape": [batch, *shape[1:]]}
+
         inputs = [
-            {
-                "name": item.name,
-                "dtype": item.dtype,
-                "shape": [batch, *item.shape[1:]],
-                **meanings[item.name],
-            }
+            described(item.name, item.dtype, item.shape) | meanings[item.name]
             for item in self.network.inputs
         ]
         shape = self.network.outputs[0].shape
-        output: dict[str, Any] = {
-            "name": self.output_name,
-            "dtype": "float32",
-            "shape": [batch, *shape[1:]],
-        }
+        output = described(self.output_name, "float32", shape)
         if self.output_name == "image":
             output |= {"range": None if is_points(shape) else [-1, 1], "layout": "NHWC"}
         if self.uint8:

@@ -118,9 +118,8 @@ def default_count(spec: ExportSpec) -> int:
     Of images larger than 64x64x3, as many as have the same number of values, at least 16.
     """
     *edges, channels = spec.network.outputs[0].shape[1:]
-    most = MOST_IMAGES["latents"]
-    if spec.takes_images:
-        most = MOST_IMAGES["images"]
+    most = MOST_IMAGES[spec.kind]
+    if spec.kind == "images":
         edges = [edge * spec.facts.get("scale", 1) for edge in spec.facts["size"]]
     values = int(np.prod([*edges, channels]))
     return int(np.clip(most * _VALUES_PER_IMAGE // values, 16, most))
