@@ -14,24 +14,16 @@ import numpy as np
 
 from tfgan2 import __version__, runtime
 from tfgan2.export import onnx_file, saved_model, verify
-from tfgan2.export.examples import calibration_text, verification_cases
 from tfgan2.export.folder import Artifact, size_of
 from tfgan2.export.graph import checked, deterministic_reference, expected, weights_sha256
 from tfgan2.export.options import Options
-from tfgan2.export.spec import ExportError, ExportSpec
+from tfgan2.export.spec import ExportError, ExportSpec, calibration_text, verification_cases
 from tfgan2.export.tflite import TFLiteModels
 from tfgan2.runtime.backends import Backend, first_line, in_batches
 from tfgan2.runtime.container import FORMAT_VERSION, seal, sha256_of
 from tfgan2.runtime.quiet import quiet
 
-PACKAGES = (
-    "tensorflow",
-    "keras",
-    "tf2onnx",
-    "onnxruntime",
-    "ai-edge-litert",
-    "ai-edge-quantizer",
-)
+PACKAGES = ("tensorflow", "keras", "tf2onnx", "onnxruntime", "ai-edge-litert", "ai-edge-quantizer")
 
 
 class Exporter:

@@ -14,8 +14,7 @@ import numpy as np
 
 from tfgan2.errors import UserError
 from tfgan2.export import saved_model
-from tfgan2.export.examples import calibration_count, draw_inputs
-from tfgan2.export.spec import ExportError, ExportSpec
+from tfgan2.export.spec import ExportError, ExportSpec, calibration_count, draw_inputs
 from tfgan2.images import to_uint8
 from tfgan2.metrics import psnr
 from tfgan2.runtime.backends import LiteRT, first_line, in_batches

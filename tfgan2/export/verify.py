@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tfgan2.export.examples import draw_inputs
 from tfgan2.export.graph import expected, keras_backend
-from tfgan2.export.spec import ExportError, ExportSpec
+from tfgan2.export.spec import ExportError, ExportSpec, draw_inputs
 from tfgan2.images import is_points, to_uint8
 from tfgan2.metrics import RANDOM_CONVOLUTIONS, frechet_distance, psnr, random_convolutions
 from tfgan2.metrics import statistics as feature_statistics
