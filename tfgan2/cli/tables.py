@@ -11,13 +11,9 @@ from rich.table import Table
 def print_table(
     left: Sequence[str], right: Sequence[str], rows: Iterable[Sequence[str]], *, width: int
 ) -> None:
-    """Prints a table with columns of texts, then columns of figures, aligned to the right.
+    """Prints a table: columns of texts on the left, then columns of figures on the right.
 
-    Args:
-        left: titles of the columns of texts; the first is never cut off.
-        right: titles of the columns of figures.
-        rows: the cells of each row.
-        width: columns of characters in a pipe, which has no width of its own.
+    `width` is that of a pipe, which has none of its own.
     """
     console = Console(highlight=False)
     if not console.is_terminal:

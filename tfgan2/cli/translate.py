@@ -135,11 +135,7 @@ def _from_run(run: Path, direction: Direction, checkpoint: str) -> Translator:
 def _read(
     translator: Translator, path: Path, mask_path: Path | None
 ) -> tuple[Image.Image, Image.Image | None]:
-    """Reads an image, and its mask if one is needed.
-
-    Raises:
-        UserError: a file cannot be read, or the translator cannot use it.
-    """
+    """Reads an image, and its mask if one is needed; a UserError if they are of no use."""
     image = _open(path)
     mask = None
     if translator.takes_mask:

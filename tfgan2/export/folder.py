@@ -132,15 +132,10 @@ def write_metadata(
 def commit(
     out_dir: Path, staged: Sequence[Artifact], descriptions: Mapping[str, Mapping[str, Any]]
 ) -> list[Artifact]:
-    """Moves staged files to their final names and describes the folder.
+    """Moves staged files to their final names, and describes the folder as its first network.
 
     First the folder is described without the files that are about to change: if this is
     interrupted, no file is described as something that it is not.
-
-    Args:
-        out_dir: the export folder.
-        staged: the new files, in a folder inside `out_dir`.
-        descriptions: metadata of each network; that of the first describes the folder.
     """
     new = {artifact.path.name for artifact in staged}
     description = next(iter(descriptions.values()))

@@ -23,17 +23,9 @@ VERSION = "1"
 def write_layout(layout: str, artifacts: Iterable[Artifact], out: Path) -> list[Path]:
     """Writes a model repository: a folder for each file that has the layout's format.
 
-    Args:
-        layout: a name from LAYOUTS.
-        artifacts: the files of an export.
-        out: the repository. A model of the same name in it is replaced, others stay.
-
-    Returns:
-        The folders of the models: `MODEL/1/saved_model.pb` and its parts for TensorFlow Serving,
-        `MODEL/config.pbtxt` and `MODEL/1/model.onnx` for Triton.
-
-    Raises:
-        UserError: the disk refuses.
+    A model of the same name in the repository is replaced, others stay. Returns the folders of the
+    models: `MODEL/1/saved_model.pb` and its parts for TensorFlow Serving, `MODEL/config.pbtxt` and
+    `MODEL/1/model.onnx` for Triton.
     """
     models = []
     for artifact in artifacts:

@@ -37,11 +37,7 @@ class TFLiteModels:
         self._int8: Int8 | None = None
 
     def make(self, precision: str, path: Path) -> tuple[bytes, list[str] | None]:
-        """Returns the model for a file, and of "mixed" the layers that compute in float.
-
-        Raises:
-            ExportError: TFLite lacks an operator, or the conversion went wrong.
-        """
+        """Returns the model for a file, and of "mixed" the layers that compute in float."""
         # The quantizer knows transposed convolutions, but not depth-to-space.
         model = self._in_float32(path, subpixel=precision in ("float32", "float16"))
         if precision == "float32":

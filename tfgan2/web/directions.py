@@ -31,30 +31,21 @@ DEVIATION = {"normal": 1.0, "uniform": 3**-0.5}
 
 
 class Direction(NamedTuple):
-    """A direction of the latents.
-
-    Attributes:
-        vector: unit vector, float64, shape (latent_dim,).
-        share: fraction of the squared change by small steps in all directions that lies along it.
-        limit: distance from 0 on both sides within which images stay plausible.
-    """
+    """A direction of the latents."""
 
     vector: np.ndarray
+    """Unit vector, float64, shape (latent_dim,)."""
     share: float
+    """Fraction of the squared change by small steps in all directions that lies along it."""
     limit: float
+    """Distance from 0 on both sides within which images stay plausible."""
 
 
 def principal_directions(generator: Generator, count: int = 8) -> list[Direction]:
-    """Computes the directions; the same file gives the same ones.
+    """Returns orthogonal directions, at most `count`, the one that changes the image most first.
 
-    The mean is over latents, with all classes or captions in turn.
-
-    Args:
-        generator: an exported generator.
-        count: number of directions, at most the length of the latents.
-
-    Returns:
-        Orthogonal directions, the one that changes the image most first.
+    The mean is over latents, with all classes or captions in turn; the same file gives the same
+    directions.
     """
     dim, distribution = generator.latent_dim, generator.latent_distribution
     deviation = DEVIATION[distribution]
