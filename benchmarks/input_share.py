@@ -26,6 +26,7 @@ import tensorflow as tf
 import tfgan2
 from tfgan2.data import ImageDataset
 from tfgan2.data.packing import pack
+from tfgan2.data.request import Request
 
 
 def sources(options: argparse.Namespace, work: Path) -> Iterator[tuple[str, ImageDataset]]:
@@ -36,8 +37,8 @@ def sources(options: argparse.Namespace, work: Path) -> Iterator[tuple[str, Imag
             yield f"cifar10, {cache}", dataset
     if options.images is not None:
         folder, size = f"folder:{options.images}", options.image_size
-        pack(folder, work / "files")
-        pack(folder, work / "pixels", image_size=size)
+        pack(Request(folder), work / "files")
+        pack(Request(folder, image_size=size), work / "pixels")
         for title, name in (
             ("folder, stream", folder),
             ("prepared files, stream", f"prepared:{work}/files"),

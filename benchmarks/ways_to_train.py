@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfgan2 import hyperparameters, registry
+from tfgan2 import registry
 from tfgan2.files import written_atomically
 from tfgan2.training import stats
 
@@ -85,7 +85,7 @@ def dataset(kind: str, folder: Path) -> str:
 
 def settings(flavour: str, steps: int) -> list[str]:
     """Options for a small network and phases of equal length."""
-    known = hyperparameters.hyperparameters(flavour)
+    known = registry.hyperparameters(flavour)
     phases = [name for name in PHASES if name in known]
     values = {key: value for key, value in SMALL.items() if key in known}
     values |= dict.fromkeys(phases, steps // (len(phases) + 1))
@@ -101,7 +101,7 @@ def train(flavour: str, way: str, options: argparse.Namespace) -> str | None:
     how = WAYS[way]
     words = ["--resume", str(run)]
     if not (run / "config.json").exists():
-        kind = hyperparameters.data_kind(flavour)
+        kind = registry.outline(flavour).data_kind
         words = [flavour, "--dataset", dataset(kind, options.work / "digits")]
         words += ["--image-size", "16", "--batch-size", "32", "--seed", "1", "--no-xla"]
         words += ["--steps", str(options.steps), "--log-every", "10"]

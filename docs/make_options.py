@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tfgan2 import hyperparameters, registry
+from tfgan2 import registry
 from tfgan2.hyperparameters import Option
 
 PAGE = Path(__file__).with_name("options.md")
@@ -24,11 +24,11 @@ def values(item: Option) -> str:
     """The possible values of an option."""
     if item.choices is not None:
         return ", ".join(map(str, item.choices))
-    if item.type == "bool":
-        return "true, false"
+    kind = item.type.replace(" | None", "")
+    if kind not in ("int", "float"):
+        return "true, false" if kind == "bool" else kind
     low, high = item.at_least, item.at_most
-    bounds = "" if low is None else f" ≥ {low:g}" if high is None else f" {low:g} to {high:g}"
-    return item.type.replace(" | None", "") + bounds
+    return f"{kind} ≥ {low:g}" if high is None else f"{kind} {low:g} to {high:g}"
 
 
 def page() -> str:
@@ -36,7 +36,7 @@ def page() -> str:
     users: dict[tuple[str, str], dict[str, str]] = {}
     items: dict[tuple[str, str], Option] = {}
     for flavour in registry.FLAVOURS:
-        for name, item in hyperparameters.hyperparameters(flavour).items():
+        for name, item in registry.hyperparameters(flavour).items():
             key = (name, item.help)
             items.setdefault(key, item)
             users.setdefault(key, {})[flavour] = item.default_text()

@@ -83,9 +83,9 @@ VOCABULARY = ("a", "bright", "dark", "picture")
 
 def small_settings(name: str) -> dict[str, int]:
     """Hyperparameters for a small model with short phases."""
-    from tfgan2 import hyperparameters
+    from tfgan2 import registry
 
-    known = hyperparameters.hyperparameters(name)
+    known = registry.hyperparameters(name)
     return {key: value for key, value in {**SIZES, **PHASES}.items() if key in known}
 
 

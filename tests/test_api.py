@@ -38,6 +38,10 @@ def test_samples_are_those_of_the_command_line(finished_run: Path, tmp_path: Pat
     np.testing.assert_array_equal(samples.latents, np.load(out)["latents"])
     np.testing.assert_array_equal(run.sample(latents=samples.latents), images)
     assert run.sample(3, interpolate=True, frames=4).shape[0] == 9
+    with pytest.raises(UserError, match="give count or latents, not both"):
+        run.sample(5, latents=samples.latents)
+    with pytest.raises(UserError, match="number of latents must be at least 2, not 1"):
+        run.sample(latents=samples.latents[:1], interpolate=True)
     assert run.step == 6 and run.config.flavour == "dcgan"
     assert [line["step"] for line in run.statistics()] == [2, 4, 6]
     assert isinstance(run.model(), keras.Model)

@@ -16,7 +16,6 @@ from PIL import Image
 
 from tfgan2 import cli, registry, runs, runtime
 from tfgan2.data import KINDS
-from tfgan2.hyperparameters import data_kind
 from tfgan2.images import to_uint8
 from tfgan2.inputs.words import encode_words
 from tfgan2.kernels import compiled_update
@@ -72,7 +71,7 @@ SIMILAR = ("lsgan", "dragan", "wgan")
 )
 def test_from_training_to_exported_files(name: str, tmp_path: Path, image_folder: Path) -> None:
     cls = registry.load_class(name)
-    assert cls.data_kind in KINDS and data_kind(name) == cls.data_kind
+    assert cls.data_kind in KINDS and registry.outline(name).data_kind == cls.data_kind
     run = tmp_path / "run"
     options = [
         w for key, value in small_settings(name).items() for w in ("--set", f"{key}={value}")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import runpy
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tfgan2 import hyperparameters, registry
+from tfgan2 import registry
 from tfgan2.errors import UserError
 from tfgan2.hyperparameters import Hyperparameters, data_option, option
 
@@ -143,47 +142,7 @@ def test_texts_of_another_type_are_refused(name: str, text: str, message: str) -
     assert message in str(caught.value)
 
 
-def test_settings_are_parsed_by_type() -> None:
-    values = hyperparameters.parse_settings(
-        "dcgan", ["d-steps=2", "ema-decay=0.5", "generator_optimizer=sgd", "base_channels=none"]
-    )
-    assert values == {
-        "d_steps": 2,
-        "ema_decay": 0.5,
-        "generator_optimizer": "sgd",
-        "base_channels": None,
-    }
-
-
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ("d_stepps=3", "unknown hyperparameter of dcgan 'd_stepps': did you mean 'd_steps'"),
-        ("d_steps=many", "d_steps must be a whole number, not 'many'"),
-        ("d_steps", "--set takes key=value, not 'd_steps'"),
-        ("network=dcgann", "unknown value of network 'dcgann': did you mean 'dcgan'"),
-        ("seed=3", "unknown hyperparameter"),
-    ],
-)
-def test_wrong_settings_are_refused(setting: str, message: str) -> None:
-    with pytest.raises(UserError) as caught:
-        hyperparameters.parse_settings("dcgan", [setting])
-    assert message in str(caught.value) and "\n" not in str(caught.value)
-
-
-# --- reading a flavour's source ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", registry.FLAVOURS)
-def test_options_from_source_are_those_of_the_class(name: str) -> None:
-    cls = registry.load_class(name)
-    from_source = hyperparameters.config_class(name).options
-    assert list(from_source) == list(cls.Config.options)
-    for key, item in cls.Config.options.items():
-        same = {"from_data": None}  # the source is run again, so this is another function
-        assert replace(from_source[key], **same) == replace(item, **same)
-        assert item.help, f"{name}: {key} has no help"
-    assert hyperparameters.data_kind(name) == cls.data_kind
+# --- the flavours' declarations -------------------------------------------------------------------
 
 
 def test_each_option_is_declared_once() -> None:
@@ -194,35 +153,6 @@ def test_each_option_is_declared_once() -> None:
                 if isinstance(item, dict) and "help" in item and name in config.options:
                     declared.setdefault(f"{name}: {item['help']}", set()).add(base.__qualname__)
     assert {text: classes for text, classes in declared.items() if len(classes) > 1} == {}
-
-
-PLUGIN = '''
-"""A flavour of another package."""
-from tfgan2.hyperparameters import option
-from tfgan2.models import DCGAN
-
-DEFAULT = 3
-
-
-class Plugin(DCGAN):
-    """A DCGAN."""
-
-    class Config(DCGAN.Config):
-        strength: int = option(DEFAULT, "strength of nothing", at_least=0)
-'''
-
-
-def test_a_plugin_whose_config_needs_its_module_is_imported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "plugin_flavour.py").write_text(PLUGIN)
-    monkeypatch.syspath_prepend(tmp_path)
-    flavour = registry.Flavour("plugin_flavour:Plugin")
-    monkeypatch.setitem(registry.flavours(), "plugin", flavour)
-    options = hyperparameters.hyperparameters("plugin")
-    assert next(iter(options)) == "strength" and options["strength"].default == 3
-    assert "label_smoothing" in options and "image_shape" not in options
-    assert hyperparameters.parse_settings("plugin", ["strength=5"]) == {"strength": 5}
 
 
 def test_the_table_in_the_docs_comes_from_the_declarations() -> None:

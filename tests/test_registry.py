@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from tfgan2 import hyperparameters, registry
+from tfgan2 import registry
 from tfgan2.errors import UserError
 
 
@@ -17,11 +20,81 @@ def test_unknown_flavours_are_refused_with_close_names() -> None:
 
 @pytest.mark.parametrize("name", registry.FLAVOURS)
 def test_every_flavour_names_its_paper(name: str) -> None:
-    flavour = registry.FLAVOURS[name]
-    assert flavour.summary and "arXiv" in flavour.paper
-    assert len(hyperparameters.description(name)) > 100
+    assert "(arXiv:" in registry.summary(name)
+    assert registry.outline(name).__doc__.startswith(registry.summary(name))
 
 
 def test_create_refuses_unknown_hyperparameters_with_close_names() -> None:
     with pytest.raises(UserError, match="did you mean 'd_steps'"):
         registry.create("dcgan", image_shape=(8, 8, 1), dsteps=2)
+
+
+def test_settings_are_parsed_by_type() -> None:
+    values = registry.parse_settings(
+        "dcgan", ["d-steps=2", "ema-decay=0.5", "generator_optimizer=sgd", "base_channels=none"]
+    )
+    assert values == {
+        "d_steps": 2,
+        "ema_decay": 0.5,
+        "generator_optimizer": "sgd",
+        "base_channels": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("d_stepps=3", "unknown hyperparameter of dcgan 'd_stepps': did you mean 'd_steps'"),
+        ("d_steps=many", "d_steps must be a whole number, not 'many'"),
+        ("d_steps", "--set takes key=value, not 'd_steps'"),
+        ("network=dcgann", "unknown value of network 'dcgann': did you mean 'dcgan'"),
+        ("seed=3", "unknown hyperparameter"),
+    ],
+)
+def test_wrong_settings_are_refused(setting: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        registry.parse_settings("dcgan", [setting])
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+# --- what the source says ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", registry.FLAVOURS)
+def test_options_from_source_are_those_of_the_class(name: str) -> None:
+    cls = registry.load_class(name)
+    from_source = registry.outline(name).Config.options
+    assert list(from_source) == list(cls.Config.options)
+    for key, item in cls.Config.options.items():
+        same = {"from_data": None}  # the source is run again, so this is another function
+        assert replace(from_source[key], **same) == replace(item, **same)
+        assert item.help, f"{name}: {key} has no help"
+    assert registry.outline(name).data_kind == cls.data_kind
+
+
+PLUGIN = '''
+"""A flavour of another package."""
+from tfgan2.hyperparameters import option
+from tfgan2.models import DCGAN
+
+DEFAULT = 3
+
+
+class Plugin(DCGAN):
+    """A DCGAN."""
+
+    class Config(DCGAN.Config):
+        strength: int = option(DEFAULT, "strength of nothing", at_least=0)
+'''
+
+
+def test_a_plugin_whose_config_needs_its_module_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plugin_flavour.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(registry.flavours(), "plugin", "plugin_flavour:Plugin")
+    options = registry.hyperparameters("plugin")
+    assert next(iter(options)) == "strength" and options["strength"].default == 3
+    assert "label_smoothing" in options and "image_shape" not in options
+    assert registry.parse_settings("plugin", ["strength=5"]) == {"strength": 5}

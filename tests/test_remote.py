@@ -97,7 +97,7 @@ def test_a_remote_run_equals_a_local_one(
     assert names >= {"config.json", "stats.jsonl", "losses.png", "reals.png"}
     assert names >= {"checkpoints/step-0000003.npz", "samples/step-0000003.png"}
     assert cli.run(["fit", "--resume", url, "--steps", "6"]) == 0
-    copy = remote.fetched(url)
+    copy = remote.local_copy(url)
     ours, theirs = checkpoints.newest(copy), checkpoints.newest(finished_run)
     assert ours is not None and theirs is not None and ours.step == theirs.step == 6
     for name, array in theirs.arrays.items():
@@ -106,8 +106,8 @@ def test_a_remote_run_equals_a_local_one(
     assert cli.run(["sample", url, "--count", "4", "--out", str(grid)]) == 0
     assert grid.exists()
     capsys.readouterr()
-    assert_refused(["export", url], "is remote: give --out, a local folder", capsys)
-    assert_refused(["evaluate", url], "is remote: give --out, a local folder", capsys)
+    assert_refused(["export", url], "is remote: give a local folder for the results", capsys)
+    assert_refused(["evaluate", url], "is remote: give a local folder for the results", capsys)
 
 
 def test_a_network_that_fails_stops_no_training(

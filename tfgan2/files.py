@@ -35,10 +35,15 @@ def written_atomically(path: Path) -> Iterator[Path]:
                 os.fsync(file.fileno())
             partial.replace(path)
     finally:
-        if partial.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
-        else:
-            partial.unlink(missing_ok=True)
+        remove(partial)
+
+
+def remove(path: Path) -> None:
+    """Removes a file or folder if it exists."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _replace_folder(new: Path, path: Path) -> None:
@@ -61,12 +66,8 @@ def is_abandoned(partial: Path) -> bool:
     match = re.search(r"\.partial-(\d+)", partial.name)
     if match is None or os.name == "nt":  # on Windows `os.kill` would end the process
         return False
-    if int(match[1]) == os.getpid():  # an earlier process with the same number wrote it
-        return True
     try:
         os.kill(int(match[1]), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:  # another user's process
-        pass
-    return False
+    except OSError as error:
+        return isinstance(error, ProcessLookupError)  # else it is another user's process
+    return int(match[1]) == os.getpid()  # an earlier process with the same number wrote it

@@ -7,28 +7,18 @@
 
 The constructor's arguments, the checks, `tfgan2 info`, `--set`, `config.json` and the tables in the
 docs come from this declaration. A subclass inherits the options of its bases; a plain value, as for
-`d_steps`, changes the default alone.
-
-Imports no TensorFlow. To show the options of a flavour without importing it, `config_class` reads
-its source and runs the `Config` classes alone; their bodies may use what they import from
-`tfgan2.hyperparameters`, `tfgan2.models.options` and `tfgan2.networks`.
+`d_steps`, changes the default alone. Imports no TensorFlow.
 """
 
 from __future__ import annotations
-import __future__
 
 import ast
 import inspect
 import numbers
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, ClassVar
 
-from tfgan2 import registry
 from tfgan2.errors import UserError, unknown
 
 _REQUIRED: Any = object()
@@ -39,7 +29,6 @@ _KINDS: dict[str, tuple[type, str]] = {
     "float": (numbers.Real, "a number"),
     "str": (str, "a text"),
 }
-_LIGHT_MODULES = ("tfgan2.hyperparameters", "tfgan2.models.options", "tfgan2.networks", "typing")
 
 
 @dataclass(frozen=True)
@@ -49,7 +38,7 @@ class Option:
     Attributes:
         default: its value where none is given; None: `Config.resolve` computes it.
         help: one line: what the value does, and its unit.
-        at_least: smallest possible value.
+        at_least: smallest possible value of a number.
         at_most: largest possible value.
         choices: the possible values.
         from_data: computes the value from the facts of a dataset, see `ImageDataset.facts`; `--set`
@@ -61,7 +50,7 @@ class Option:
 
     default: Any = _REQUIRED
     help: str = ""
-    at_least: float | None = None
+    at_least: float = 0
     at_most: float | None = None
     choices: Collection[Any] | None = None
     from_data: Callable[[Mapping[str, Any]], Any] | None = None
@@ -105,8 +94,9 @@ class Option:
                 raise UserError(f"{self.name} must be one of {allowed}, not {value!r}")
             return
         low, high = self.at_least, self.at_most
-        if (low is not None and not value >= low) or (high is not None and not value <= high):
-            bounds = f"at least {low:g}" if high is None else f"from {low or 0:g} to {high:g}"
+        number = isinstance(value, numbers.Real)
+        if number and not (value >= low and (high is None or value <= high)):
+            bounds = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
             raise UserError(f"{self.name} must be {bounds}, not {value:g}")
 
     def parse(self, text: str) -> Any:
@@ -136,7 +126,7 @@ def option(
     default: Any = _INHERITED,
     help: str = _INHERITED,
     *,
-    at_least: float | None = _INHERITED,
+    at_least: float = _INHERITED,
     at_most: float | None = _INHERITED,
     choices: Collection[Any] | None = _INHERITED,
     **presets: Any,
@@ -215,159 +205,3 @@ class Hyperparameters:
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         return ((name, getattr(self, name)) for name in self.options)
-
-
-# --- reading a flavour's source ------------------------------------------------------------------
-
-
-@cache
-def _tree(module: str) -> ast.Module:
-    """The syntax tree of a module; empty if there is no Python source."""
-    try:
-        spec = find_spec(module)
-    except ModuleNotFoundError:
-        spec = None
-    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
-        return ast.Module([], [])
-    return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-
-
-def _class_node(parent: ast.Module | ast.ClassDef, name: str) -> ast.ClassDef | None:
-    classes = [node for node in parent.body if isinstance(node, ast.ClassDef)]
-    return next((node for node in classes if node.name == name), None)
-
-
-def _imports(module: str) -> dict[str, tuple[str, str]]:
-    """The names that a module imports by `from … import`: name -> (module, name there)."""
-    return {
-        alias.asname or alias.name: (node.module, alias.name)
-        for node in _tree(module).body
-        if isinstance(node, ast.ImportFrom) and node.module
-        for alias in node.names
-    }
-
-
-def _origin(module: str, name: str) -> tuple[str, str]:
-    """Module and name of a class that a module knows by a name."""
-    return (module, name) if _class_node(_tree(module), name) else _imports(module)[name]
-
-
-def _bases(module: str, node: ast.ClassDef) -> list[tuple[str, str]]:
-    """Module and name of the bases of a class, as far as their source is at hand."""
-    names = [base.id for base in node.bases if isinstance(base, ast.Name)]
-    known = [_origin(module, name) for name in names if name in _imports(module)]
-    local = [(module, name) for name in names if _class_node(_tree(module), name)]
-    return [*local, *known]
-
-
-@cache
-def _config(module: str, name: str) -> type[Hyperparameters]:
-    """The `Config` of a class, made from the source of its `Config` and of those it inherits."""
-    node = _class_node(_tree(module), name)
-    if node is None:
-        return Hyperparameters
-    nested = _class_node(node, "Config")
-    if nested is None:
-        inherited = [_config(*base) for base in _bases(module, node)]
-        return next((config for config in inherited if config.options), Hyperparameters)
-    namespace: dict[str, Any] = {"__name__": module, "_bases": []}
-    for alias, (source, original) in _imports(module).items():
-        if source in _LIGHT_MODULES:
-            namespace[alias] = getattr(import_module(source), original, None)
-    for base in nested.bases:
-        if isinstance(base, ast.Attribute):  # X.Config
-            namespace["_bases"].append(_config(*_origin(module, ast.unparse(base.value))))
-        else:
-            namespace["_bases"].append(namespace[ast.unparse(base)])
-    bases: list[ast.expr] = [ast.Starred(ast.Name("_bases", ast.Load()), ast.Load())]
-    body = ast.Module([ast.ClassDef("Config", bases, [], nested.body, [])], [])
-    flags = __future__.annotations.compiler_flag
-    exec(compile(ast.fix_missing_locations(body), module, "exec", flags), namespace)
-    return namespace["Config"]
-
-
-def config_class(name: str) -> type[Hyperparameters]:
-    """The `Config` of a flavour, without importing TensorFlow.
-
-    Raises:
-        UserError: no such flavour, or its source was not found.
-    """
-    flavour = registry.find(name)
-    try:
-        config = _config(flavour.module, flavour.class_name)
-    except (
-        NameError,
-        KeyError,
-        AttributeError,
-        TypeError,
-    ):  # it needs more than its source: import it
-        config = registry.load_class(name).Config
-    if not config.options:
-        raise UserError(f"flavour {name!r}: no source found for {flavour.target}")
-    return config
-
-
-def hyperparameters(name: str) -> dict[str, Option]:
-    """The options of a flavour that `--set` may change, by name: its own first, then shared ones.
-
-    Raises:
-        UserError: no such flavour, or its source was not found.
-    """
-    return {key: item for key, item in config_class(name).options.items() if item.settable}
-
-
-def data_kind(name: str) -> str:
-    """The kind of samples that a flavour trains on, one of `tfgan2.data.KINDS`.
-
-    Raises:
-        UserError: no such flavour.
-    """
-
-    def search(module: str, class_name: str) -> str | None:
-        node = _class_node(_tree(module), class_name)
-        for item in node.body if node else []:
-            text = ast.unparse(item)
-            if text.startswith(("data_kind = ", "data_kind: str = ")):
-                return str(ast.literal_eval(text.partition(" = ")[2]))
-        found = [search(*base) for base in _bases(module, node)] if node else []
-        return next((kind for kind in found if kind), None)
-
-    flavour = registry.find(name)
-    return search(flavour.module, flavour.class_name) or "images"
-
-
-def description(name: str) -> str:
-    """The docstring of the flavour's class.
-
-    Raises:
-        UserError: no such flavour.
-    """
-    flavour = registry.find(name)
-    node = _class_node(_tree(flavour.module), flavour.class_name)
-    return (ast.get_docstring(node) or "") if node else ""
-
-
-def parse_settings(name: str, settings: Iterable[str]) -> dict[str, Any]:
-    """The values of `--set key=value` options.
-
-    Args:
-        name: the flavour.
-        settings: the options' texts.
-
-    Returns:
-        Arguments for the flavour's constructor.
-
-    Raises:
-        UserError: no "=", an unknown key (the closest are offered), or a value of a wrong type.
-    """
-    known = hyperparameters(name)
-    values = {}
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        key = key.strip().replace("-", "_")
-        if not equals:
-            raise UserError(f"--set takes key=value, not {setting!r}")
-        if key not in known:
-            raise unknown(f"hyperparameter of {name}", key, known)
-        values[key] = known[key].parse(text.strip())
-    return values

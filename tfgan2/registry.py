@@ -1,157 +1,73 @@
-"""The flavours by name. Imports no TensorFlow until a flavour's class is asked for.
+"""The flavours by name, and what their source says of them. Imports no TensorFlow for either.
 
 A flavour of this package is one line in `FLAVOURS`. Another package adds its own by an entry point
 in the group `tfgan2.flavours`, name -> "module:Class".
 """
 
 from __future__ import annotations
+import __future__
 
-from dataclasses import dataclass
+import ast
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfgan2.errors import UserError, unknown
+from tfgan2.hyperparameters import Option
 
 if TYPE_CHECKING:
     from tfgan2.models.base import GenerativeModel
 
 ENTRY_POINT_GROUP = "tfgan2.flavours"
 
-
-@dataclass(frozen=True)
-class Flavour:
-    """Where a flavour is and what it is.
-
-    Attributes:
-        target: "module:Class".
-        summary: one line.
-        paper: authors, year and arXiv number.
-    """
-
-    target: str
-    summary: str = ""
-    paper: str = ""
-
-    @property
-    def module(self) -> str:
-        return self.target.partition(":")[0]
-
-    @property
-    def class_name(self) -> str:
-        return self.target.partition(":")[2]
-
-
-FLAVOURS: dict[str, Flavour] = {
-    "gan": Flavour(
-        "tfgan2.models.gan:GAN",
-        "the first GAN: fully connected, minimax or non-saturating",
-        "Goodfellow et al. 2014, arXiv:1406.2661",
-    ),
-    "dcgan": Flavour(
-        "tfgan2.models.dcgan:DCGAN",
-        "deep convolutional GAN: strided convolutions and batch norm",
-        "Radford et al. 2015, arXiv:1511.06434",
-    ),
-    "cgan": Flavour(
-        "tfgan2.models.cgan:CGAN",
-        "conditional GAN: both networks know the class",
-        "Mirza and Osindero 2014, arXiv:1411.1784",
-    ),
-    "acgan": Flavour(
-        "tfgan2.models.acgan:ACGAN",
-        "auxiliary classifier GAN: the discriminator also predicts the class",
-        "Odena et al. 2016, arXiv:1610.09585",
-    ),
-    "infogan": Flavour(
-        "tfgan2.models.infogan:InfoGAN",
-        "finds categories and continuous codes without labels",
-        "Chen et al. 2016, arXiv:1606.03657",
-    ),
-    "lsgan": Flavour(
-        "tfgan2.models.lsgan:LSGAN",
-        "least squares in place of cross entropy",
-        "Mao et al. 2016, arXiv:1611.04076",
-    ),
-    "wgan": Flavour(
-        "tfgan2.models.wgan:WGAN",
-        "Wasserstein GAN: a critic with clipped weights",
-        "Arjovsky et al. 2017, arXiv:1701.07875",
-    ),
-    "wgan-gp": Flavour(
-        "tfgan2.models.wgan_gp:WGANGP",
-        "Wasserstein GAN with gradient penalty",
-        "Gulrajani et al. 2017, arXiv:1704.00028",
-    ),
-    "dragan": Flavour(
-        "tfgan2.models.dragan:DRAGAN",
-        "gradient penalty around the data",
-        "Kodali et al. 2017, arXiv:1705.07215",
-    ),
-    "began": Flavour(
-        "tfgan2.models.began:BEGAN",
-        "the discriminator is an autoencoder, kept at an equilibrium",
-        "Berthelot et al. 2017, arXiv:1703.10717",
-    ),
-    "sngan": Flavour(
-        "tfgan2.models.sngan:SNGAN",
-        "spectral norm and hinge loss, plain CNN or ResNet",
-        "Miyato et al. 2018, arXiv:1802.05957",
-    ),
-    "vae": Flavour(
-        "tfgan2.models.vae:VAE",
-        "variational autoencoder: Bernoulli or Gaussian likelihood",
-        "Kingma and Welling 2013, arXiv:1312.6114",
-    ),
-    "pix2pix": Flavour(
-        "tfgan2.models.pix2pix:Pix2Pix",
-        "images become images, learned from pairs",
-        "Isola et al. 2016, arXiv:1611.07004",
-    ),
-    "cyclegan": Flavour(
-        "tfgan2.models.cyclegan:CycleGAN",
-        "two kinds of images become each other, without pairs",
-        "Zhu et al. 2017, arXiv:1703.10593",
-    ),
-    "inpainting": Flavour(
-        "tfgan2.models.inpainting:Inpainting",
-        "fills what a mask hides",
-        "Pathak et al. 2016, arXiv:1604.07379; Iizuka et al. 2017",
-    ),
-    "srgan": Flavour(
-        "tfgan2.models.srgan:SRGAN",
-        "images become 2 or 4 times as large",
-        "Ledig et al. 2016, arXiv:1609.04802",
-    ),
-    "stackgan": Flavour(
-        "tfgan2.models.stackgan:StackGAN",
-        "sentences become images, in two stages",
-        "Zhang et al. 2016, arXiv:1612.03242",
-    ),
+FLAVOURS = {
+    "gan": "tfgan2.models.gan:GAN",
+    "dcgan": "tfgan2.models.dcgan:DCGAN",
+    "cgan": "tfgan2.models.cgan:CGAN",
+    "acgan": "tfgan2.models.acgan:ACGAN",
+    "infogan": "tfgan2.models.infogan:InfoGAN",
+    "lsgan": "tfgan2.models.lsgan:LSGAN",
+    "wgan": "tfgan2.models.wgan:WGAN",
+    "wgan-gp": "tfgan2.models.wgan_gp:WGANGP",
+    "dragan": "tfgan2.models.dragan:DRAGAN",
+    "began": "tfgan2.models.began:BEGAN",
+    "sngan": "tfgan2.models.sngan:SNGAN",
+    "vae": "tfgan2.models.vae:VAE",
+    "pix2pix": "tfgan2.models.pix2pix:Pix2Pix",
+    "cyclegan": "tfgan2.models.cyclegan:CycleGAN",
+    "inpainting": "tfgan2.models.inpainting:Inpainting",
+    "srgan": "tfgan2.models.srgan:SRGAN",
+    "stackgan": "tfgan2.models.stackgan:StackGAN",
 }
+
+_LIGHT_MODULES = (
+    "operator",
+    "tfgan2.hyperparameters",
+    "tfgan2.models.options",
+    "tfgan2.networks",
+)
 
 
 @cache
-def flavours() -> dict[str, Flavour]:
-    """All flavours by name, those of other packages included; ours win a clash of names."""
-    found = {
-        entry.name: Flavour(entry.value, summary=f"from {entry.dist.name if entry.dist else '?'}")
-        for entry in entry_points(group=ENTRY_POINT_GROUP)
-    }
-    return {**found, **FLAVOURS}
+def flavours() -> dict[str, str]:
+    """All flavours, name -> "module:Class"; ours win a clash of names with other packages."""
+    return {item.name: item.value for item in entry_points(group=ENTRY_POINT_GROUP)} | FLAVOURS
 
 
-def find(name: str) -> Flavour:
-    """The flavour of that name.
+def find(name: str) -> tuple[str, str]:
+    """Module and class of a flavour.
 
     Raises:
-        UserError: no flavour has it; the message offers the closest names.
+        UserError: no flavour has that name; the message offers the closest names.
     """
-    try:
-        return flavours()[name]
-    except KeyError:
-        raise unknown("flavour", name, flavours()) from None
+    if name not in flavours():
+        raise unknown("flavour", name, flavours())
+    module, _, class_name = flavours()[name].partition(":")
+    return module, class_name
 
 
 def load_class(name: str) -> type[GenerativeModel]:
@@ -160,13 +76,14 @@ def load_class(name: str) -> type[GenerativeModel]:
     Raises:
         UserError: no flavour has that name, or its module does not define the class.
     """
-    flavour = find(name)
+    module, class_name = find(name)
     try:
-        return getattr(import_module(flavour.module), flavour.class_name)
+        return getattr(import_module(module), class_name)
     except (ImportError, AttributeError) as error:
         if name in FLAVOURS:
             raise
-        raise UserError(f"flavour {name!r} ({flavour.target}) cannot be loaded: {error}") from error
+        target = flavours()[name]
+        raise UserError(f"flavour {name!r} ({target}) cannot be loaded: {error}") from error
 
 
 def create(name: str, **hyperparameters: Any) -> GenerativeModel:
@@ -184,3 +101,101 @@ def create(name: str, **hyperparameters: Any) -> GenerativeModel:
         UserError: an unknown flavour or hyperparameter, or a value that is not possible.
     """
     return load_class(name)(**hyperparameters)
+
+
+# --- what the source says ------------------------------------------------------------------------
+
+
+@cache
+def _source(module: str) -> tuple[dict[str, ast.ClassDef], dict[str, tuple[str, str]]]:
+    """The classes of a module, and what it imports: name -> (module, name there)."""
+    spec = find_spec(module)
+    tree = ast.parse(Path(spec.origin if spec and spec.origin else module).read_text("utf-8"))
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    imports = {
+        alias.asname or alias.name: (node.module, alias.name)
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+    return classes, imports
+
+
+@cache
+def _outline(module: str, name: str) -> type:
+    """A class without TensorFlow: only its docstring, `data_kind` and `Config`, and its bases.
+
+    The body of `Config` may use what the module imports from `_LIGHT_MODULES`.
+    """
+    if module == "tfgan2.models":
+        module = import_module(module).MODULES[name]
+    classes, imports = _source(module)
+    node = classes[name]
+    nested = [item for item in node.body if isinstance(item, ast.ClassDef)]
+    config = [item for item in nested if item.name == "Config"]
+    names: dict[str, Any] = {"__name__": module}
+    for alias, (source, original) in imports.items():
+        if source in _LIGHT_MODULES:
+            names[alias] = getattr(import_module(source), original, None)
+    node.bases = [base for base in node.bases if not ast.unparse(base).startswith("keras.")]
+    for base in [*node.bases, *(base for item in config for base in item.bases)]:
+        root = ast.unparse(base).partition(".")[0]
+        if root not in names:
+            names[root] = _outline(*((module, root) if root in classes else imports[root]))
+    kept = [item for item in node.body if ast.unparse(item).startswith(("data_kind", "'", '"'))]
+    node.body = [*kept, *config] or [ast.Pass()]
+    flags = __future__.annotations.compiler_flag
+    exec(compile(ast.Module([node], []), module, "exec", flags), names)
+    return names[name]
+
+
+def outline(name: str) -> Any:
+    """The flavour's class, or a stand-in with its docstring, `data_kind` and `Config`.
+
+    TensorFlow is imported only if these need more of the flavour's module than its source.
+
+    Raises:
+        UserError: no such flavour, or it cannot be loaded.
+    """
+    try:
+        return _outline(*find(name))
+    except (AttributeError, KeyError, NameError, OSError, SyntaxError, TypeError):
+        return load_class(name)
+
+
+def summary(name: str) -> str:
+    """The first line of the flavour's docstring: what it is, and its paper."""
+    module, class_name = find(name)
+    try:
+        text = ast.get_docstring(_source(module)[0][class_name])
+    except (ImportError, KeyError, OSError, SyntaxError):
+        text = None
+    return (text or flavours()[name]).splitlines()[0]
+
+
+def hyperparameters(name: str) -> dict[str, Option]:
+    """The options of a flavour that `--set` may change, by name: its own first, then shared ones.
+
+    Raises:
+        UserError: no such flavour, or it cannot be loaded.
+    """
+    return {key: item for key, item in outline(name).Config.options.items() if item.settable}
+
+
+def parse_settings(name: str, settings: Iterable[str]) -> dict[str, Any]:
+    """Arguments for the flavour's constructor from the texts of `--set key=value`.
+
+    Raises:
+        UserError: no "=", an unknown key (the closest are offered), or a value of a wrong type.
+    """
+    known = hyperparameters(name)
+    values = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals:
+            raise UserError(f"--set takes key=value, not {setting!r}")
+        if key not in known:
+            raise unknown(f"hyperparameter of {name}", key, known)
+        values[key] = known[key].parse(text.strip())
+    return values

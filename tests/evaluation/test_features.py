@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tfgan2.data import ImageDataset, load_dataset
-from tfgan2.data.sources import MemorySource
+from tfgan2.data.sources import memory_source
 from tfgan2.errors import UserError
 from tfgan2.evaluation import FEATURES
 from tfgan2.evaluation.extractor import Extractor
@@ -23,7 +23,7 @@ def images(count: int, *shape: int) -> np.ndarray:
 
 def make(name: str, shape: tuple[int, int, int], cache_dir: Path) -> Extractor:
     dataset = ImageDataset(
-        MemorySource(images(2, *shape), None),
+        memory_source(images(2, *shape), None),
         name="own",
         image_shape=shape,
         class_names=(),

@@ -1,4 +1,4 @@
-"""Every kind of picture file ends as the right uint8 pixels."""
+"""Every kind of image file ends as the right uint8 pixels."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_of_an_animation_the_first_frame(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation(tmp_path: Path, orientation: int, suffix: str) -> None:
-    """A picture turned against its orientation tag comes out upright."""
+    """A image turned against its orientation tag comes out upright."""
     upright = np.zeros((SIZE * 2, SIZE * 2), np.uint8)
     upright[:SIZE, :SIZE] = 250  # top left
     upright[:SIZE, SIZE:] = 120  # top right
@@ -226,7 +226,7 @@ def test_floats_that_are_no_brightness(tmp_path: Path, value: float) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_a_picture_in_its_own_size(channels: int) -> None:
+def test_a_image_in_its_own_size(channels: int) -> None:
     """16-bit grey is rounded, not cut, and brought to colour."""
     deep = np.array([[0, 200, 40_000], [65_535, 12_345, 257 * 77]], np.uint16)
     pixels = as_pixels(Image.fromarray(deep), channels)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from helpers import layer_kinds, make_small, tensors_for
 
-from tfgan2 import hyperparameters
+from tfgan2 import registry
 from tfgan2.models import BEGAN, DCGAN, SNGAN
 from tfgan2.networks import ARCHITECTURES, Architecture
 from tfgan2.networks.layers import LayerMaker
@@ -79,8 +79,8 @@ def test_a_new_architecture_takes_one_line_and_one_module(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, tiny.__name__, tiny)
     monkeypatch.setitem(ARCHITECTURES, "tiny", Architecture("tiny", 24, norm="layer"))
 
-    assert hyperparameters.parse_settings("dcgan", ["network=tiny"]) == {"network": "tiny"}
-    assert "tiny" in hyperparameters.config_class("dcgan").options["network"].choices
+    assert registry.parse_settings("dcgan", ["network=tiny"]) == {"network": "tiny"}
+    assert "tiny" in registry.hyperparameters("dcgan")["network"].choices
     for name in ("dcgan", "acgan", "began", "vae"):
         model = make_small(name, network="tiny", base_channels=None)
         assert model.config.base_channels == 24

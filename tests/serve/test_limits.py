@@ -104,7 +104,7 @@ def test_a_full_server_answers_503_and_stays_healthy(generators, serving):
             first = pool.submit(client.get, "/generate.png?count=1")
             assert held.started.wait(20)
             second = pool.submit(client.get, "/generate.png?count=3")
-            while service(client).batches.waiting < 3:
+            while len(service(client).batches.queue) < 3:
                 time.sleep(0.01)
             refused = client.get("/generate.png")
             assert refused.status_code == 503
@@ -136,7 +136,7 @@ def test_a_slow_answer_is_504_and_leaves_nothing_behind(generators, serving):
             assert answer.status_code == 504
             assert "within 0.2 s" in answer.json()["detail"]
             batches = service(client).batches
-            assert (batches.requests, batches.held, batches.waiting) == (0, 0, 0)
+            assert (batches.requests, batches.held, batches.queue) == (0, 0, [])
         assert client.get("/generate.png").status_code == 200
 
 

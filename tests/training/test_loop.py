@@ -22,7 +22,7 @@ from tfgan2.errors import UserError
 from tfgan2.models.base import GenerativeModel
 from tfgan2.runs import RunConfig, held
 from tfgan2.training import checkpoints, stats
-from tfgan2.training.progress import Display
+from tfgan2.training.callbacks import Progress
 
 ROOT = Path(__file__).parents[2]
 
@@ -209,15 +209,15 @@ def test_a_missing_file_is_one_line_and_loses_nothing(
     (tmp_path / "images").mkdir()
     for index in range(200):
         Image.new("L", (8, 8), index).save(tmp_path / "images" / f"{index}.png")
-    show = Display.step
+    show = Progress.on_train_batch_end
 
-    def then_remove(self: Display, step: int, *more: object) -> None:
-        show(self, step, *more)  # type: ignore[arg-type]
-        if step == 2:
+    def then_remove(self: Progress, batch: int, logs: dict[str, float]) -> None:
+        show(self, batch, logs)
+        if batch == 1:
             for path in (tmp_path / "images").iterdir():
                 path.unlink()
 
-    monkeypatch.setattr(Display, "step", then_remove)
+    monkeypatch.setattr(Progress, "on_train_batch_end", then_remove)
     run = tmp_path / "run"
     words = f"fit dcgan --dataset folder:{tmp_path}/images --image-size 8 --cache stream {SMALL}"
     assert cli.run([*words.split(), "--steps", "100", "--out", str(run)]) == 2

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tfgan2.training.progress import Display
+from tfgan2.training import progress
+from tfgan2.training.progress import Display, statistics_line
 
 
 @pytest.fixture
@@ -24,15 +25,19 @@ def display(shown: io.StringIO) -> Display:
 @pytest.mark.parametrize(
     ("share", "text"), [(0.04, ""), (0.4, ", 40% of the time waiting for data")]
 )
-def test_waiting_for_data_is_shown(
-    display: Display, shown: io.StringIO, share: float, text: str
-) -> None:
+def test_waiting_for_data_is_shown(share: float, text: str) -> None:
     line = {"step": 5, "images": 80, "images_per_second": 16.0, "input_share": share}
-    display.line({**line, "generator_loss": 0.5}, 10)
-    assert shown.getvalue() == f"step 5/10 | generator 0.500 | 16 images/s{text} | 0:05 left\n"
+    shown = statistics_line({**line, "generator_loss": 0.5}, 10)
+    assert shown == f"step 5/10 | generator 0.500 | 16 images/s{text} | 0:00:05 left"
 
 
 def test_a_folder_is_shown_as_its_remote_directory(display: Display, shown: io.StringIO) -> None:
     display.show_as(Path("/tmp/x/run"), "gs://bucket/run")
     display.say("run: /tmp/x/run")
     assert shown.getvalue() == "run: gs://bucket/run\n"
+
+
+@pytest.mark.parametrize("widgets", [True, False])
+def test_a_notebook_shows_a_bar_if_it_can(widgets: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "find_spec", lambda name: name if widgets else None)
+    assert Display(Console(force_jupyter=True)).has_bar == widgets

@@ -92,7 +92,7 @@ def test_the_content_of_model_json(labelled, uniform, told, translators):
     generator = runtime.load(told)
     captions = about(told)["captions"]
     assert [item["text"] for item in captions] == list(generator.captions)
-    encoded = generator._encoder(generator.captions)
+    encoded = generator.encode(generator.captions)
     made = np.array([item["vector"] for item in captions], np.float32)
     np.testing.assert_array_equal(made, encoded)
 

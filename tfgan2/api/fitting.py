@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfgan2 import runs
-from tfgan2.api.job import Job, check_epochs, check_evaluation, local_run_dir, worker_index
+from tfgan2 import remote, runs
 from tfgan2.api.run import Run
+from tfgan2.api.training import check_evaluation, check_length, train, worker_index
 from tfgan2.errors import UserError
 from tfgan2.options import DataOptions, TrainingOptions
 
@@ -53,22 +53,20 @@ def fit(
         TrainingInterrupted: Ctrl-C or another signal; a checkpoint was saved.
         TrainingDivergedError: a loss or a weight is no longer finite.
     """
-    if epochs is not None and "steps" in options:
-        raise UserError("give steps or epochs, not both")
-    check_epochs(epochs)
+    check_length(options.get("steps"), epochs)
     config = runs.RunConfig.create(flavour, dataset, hyperparameters, **options)
     check_evaluation(config.training)
     worker = worker_index(config.training.strategy)
     if worker is not None and out is None:
         raise UserError("several workers train one run: choose one run directory for all")
     location = str(out or runs.propose(Path("runs"), flavour, dataset))
-    with local_run_dir(location, fetch=False) as (run_dir, mirror):
-        if mirror is not None and not worker:
-            mirror.check_new()
-        elif out is not None and not worker:
-            runs.check_new(run_dir)
-        job = Job(config, callbacks, epochs, dry_run, quiet, mirror)
-        run_dir = job.train(run_dir, new=True, numbered=out is None)
+    with remote.staged(location, fetch=False) as (run_dir, mirror):
+        if out is not None and not worker:
+            mirror.check_new() if mirror is not None else runs.check_new(run_dir)
+        numbered = out is None
+        run_dir = train(
+            config, run_dir, mirror, epochs, callbacks, dry_run, quiet, numbered=numbered
+        )
         return Run(run_dir if mirror is None else location, None if dry_run else config)
 
 
@@ -76,12 +74,11 @@ def _with_options(function: Any) -> None:
     """Puts the declared options into the signature that `help` and notebooks show."""
     signature = inspect.signature(function)
     *parameters, _ = signature.parameters.values()
-    for declared in (DataOptions, TrainingOptions):
-        for item in declared.declared():
-            keyword = inspect.Parameter.KEYWORD_ONLY
-            parameters.append(
-                inspect.Parameter(item.name, keyword, default=item.default, annotation=item.type)
-            )
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    for item in (*DataOptions.declared(), *TrainingOptions.declared()):
+        parameters.append(
+            inspect.Parameter(item.name, keyword, default=item.default, annotation=item.type)
+        )
     function.__signature__ = signature.replace(parameters=parameters)
 
 

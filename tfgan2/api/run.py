@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfgan2 import remote, runs, startup
-from tfgan2.api.job import Job, check_epochs, local_run_dir
+from tfgan2 import remote, runs
 from tfgan2.api.sampling import Samples, draw_samples
-from tfgan2.errors import UserError, cannot_write
+from tfgan2.api.training import check_length, train
+from tfgan2.errors import UserError
 
 if TYPE_CHECKING:
     import keras
@@ -44,10 +44,7 @@ class Run:
     @cached_property
     def directory(self) -> Path:
         """The run directory on this machine: of a remote run a copy to read from."""
-        if not remote.is_remote(self.location):
-            return Path(self.location)
-        startup.load()
-        return remote.fetched(self.location)
+        return remote.local_copy(self.location)
 
     @property
     def config(self) -> runs.RunConfig:
@@ -64,8 +61,7 @@ class Run:
         """Step of the newest checkpoint; 0 if there is none."""
         from tfgan2.training import checkpoints
 
-        newest = checkpoints.paths(self.directory)
-        return int(newest[0].stem.removeprefix("step-")) if newest else 0
+        return max(map(checkpoints.step_of, checkpoints.paths(self.directory)), default=0)
 
     def statistics(self) -> list[dict[str, Any]]:
         """The lines of `stats.jsonl`."""
@@ -93,18 +89,12 @@ class Run:
             dry_run: likewise.
             quiet: likewise.
 
-        Returns:
-            The run.
-
         Raises:
             UserError: the run cannot be resumed, or is planned for more steps.
-            TrainingInterrupted: as `fit`.
-            TrainingDivergedError: as `fit`.
+            TrainingInterrupted, TrainingDivergedError: as `fit`.
         """
-        if epochs is not None and steps is not None:
-            raise UserError("give steps or epochs, not both")
-        check_epochs(epochs)
-        with local_run_dir(self.location, fetch=True) as (run_dir, mirror):
+        check_length(steps, epochs)
+        with remote.staged(self.location, fetch=True) as (run_dir, mirror):
             config = runs.RunConfig.read(run_dir)
             training = config.training
             training.strategy = strategy or training.strategy
@@ -114,8 +104,7 @@ class Run:
                 )
             training.steps = steps or training.steps
             training.check()
-            job = Job(config, callbacks, epochs, dry_run, quiet, mirror)
-            job.train(run_dir, new=False)
+            train(config, run_dir, mirror, epochs, callbacks, dry_run, quiet)
         return Run(self.location, config)
 
     def model(self, checkpoint: str | int = runs.NEWEST) -> GenerativeModel:
@@ -130,10 +119,7 @@ class Run:
         Raises:
             UserError: there is no such checkpoint.
         """
-        run_dir = self.directory
-        runs.RunConfig.read(run_dir)  # a wrong folder is an error before TensorFlow is loaded
-        startup.load()
-        return runs.load_model(run_dir, str(checkpoint))[0]
+        return runs.load_model(self.directory, str(checkpoint))[0]
 
     def sample(self, count: int | None = None, **arguments: Any) -> np.ndarray:
         """Generates samples; the arguments and errors are those of `draw_samples`.
@@ -146,7 +132,9 @@ class Run:
     def draw(self, count: int | None = None, **arguments: Any) -> Samples:
         """Generates samples, and returns their latents and labels, too; see `draw_samples`."""
         if not self.takes_latents:
-            raise UserError(f"{self.config.flavour} takes images, not latents: use `translate`")
+            raise UserError(
+                f"{self.config.flavour} takes images, not latents: export it, and load the file"
+            )
         return draw_samples(self.directory, count, **arguments)
 
     def evaluate(
@@ -172,30 +160,13 @@ class Run:
         Raises:
             UserError: the data do not allow a metric, or a value is not possible.
         """
-        from tfgan2.evaluation import EvaluationRequest, evaluate_source
-        from tfgan2.evaluation.request import default_result_dir
-        from tfgan2.evaluation.result import check_result_dir
-
-        wanted = EvaluationRequest(metrics=metrics, **request)
-        folder = self._result_folder(out)
-        if folder is not None:
-            check_result_dir(folder)
-        wanted.check(self.directory)
-        startup.load()
-        from tfgan2.training.building import make_deterministic
+        from tfgan2.evaluation import EvaluationRequest, evaluate_and_write
         from tfgan2.training.progress import Display
 
-        make_deterministic()
-        display = Display(quiet=quiet)
-        try:
-            evaluation = evaluate_source(self.directory, wanted, progress=display.loading)
-        finally:
-            display.close()
-        folder = folder or default_result_dir(self.directory, evaluation)
-        try:
-            evaluation.write(folder)
-        except OSError as error:
-            raise cannot_write(folder, error) from error
+        chosen = None if metrics is None else list(metrics)
+        wanted = EvaluationRequest(metrics=chosen, **request)
+        folder, display = remote.local_out(self.location, out), Display(quiet=quiet)
+        evaluation, _ = evaluate_and_write(self.directory, wanted, folder, display)
         return evaluation.figures
 
     def export(
@@ -228,9 +199,9 @@ class Run:
         """
         from tfgan2.export import FORMATS, Options, export_run
 
-        precisions = (precision,) if isinstance(precision, str) else tuple(precision)
-        chosen = Options(formats=formats or FORMATS, precisions=precisions, **options)
-        folder = self._result_folder(out)
+        precisions = [precision] if isinstance(precision, str) else list(precision)
+        chosen = Options(list(formats or FORMATS), precisions, **options)
+        folder = remote.local_out(self.location, out)
         return export_run(
             self.directory,
             folder,
@@ -239,11 +210,6 @@ class Run:
             calibration_dataset=calibration,
             progress=None if quiet else print,
         )
-
-    def _result_folder(self, out: str | Path | None) -> Path | None:
-        if out is None and remote.is_remote(self.location):
-            raise UserError(f"{self.location} is remote: give a local folder as out")
-        return Path(out).absolute() if out else None
 
 
 def open_run(location: str | Path) -> Run:

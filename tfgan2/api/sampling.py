@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfgan2 import runs, startup
+from tfgan2 import runs
 from tfgan2.errors import UserError
 from tfgan2.inputs.labels import choose_labels, label_columns
 from tfgan2.inputs.latents import walk
@@ -72,26 +72,25 @@ def draw_samples(
     """
     label = [label] if isinstance(label, str) else list(label)
     text = [text] if isinstance(text, str) else list(text)
-    least = 2 if interpolate else 1
     if latents is not None and count is not None:
         raise UserError("give count or latents, not both: the latents set the count")
-    if count is not None and count < least:
-        raise UserError(f"count must be at least {least}, not {count}")
-    if frames < 2:
-        raise UserError(f"frames must be at least 2, not {frames}")
-    if seed < 0:
-        raise UserError(f"seed must be at least 0, not {seed}")
-    if interpolate and latents is not None and len(latents) < 2:
-        raise UserError("one latent cannot be interpolated: give at least 2")
-    startup.load()
+    number = count if latents is None else len(latents)
+    least = 2 if interpolate else 1
+    for name, value, smallest in (
+        ("count" if latents is None else "number of latents", number, least),
+        ("frames", frames, 2),
+        ("seed", seed, 0),
+    ):
+        if value is not None and value < smallest:
+            raise UserError(f"{name} must be at least {smallest}, not {value}")
     model, about = runs.load_model(run_dir, str(checkpoint))
-    captions = getattr(model, "captions", ())
+    captions, names = getattr(model, "captions", ()), about["class_names"]
     if text and not captions:
         raise UserError(f"{about['flavour']} takes no text: leave it out")
     if latents is None:
         count = count or (8 if interpolate else model.preview_count())
         latents = model.draw_latents(count, seed=seed)
-    names, columns = about["class_names"], None
+    columns = None
     if interpolate:
         latents = walk(latents, frames)
         if not last_frame:

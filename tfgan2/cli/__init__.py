@@ -16,20 +16,8 @@ from tfgan2.errors import TrainingDivergedError, UserError, WorkerLostError
 
 # Each stands in the module of its name.
 COMMANDS = (
-    "fit",
-    "launch",
-    "prepare",
-    "sample",
-    "export",
-    "generate",
-    "translate",
-    "evaluate",
-    "compare",
-    "serve",
-    "benchmark",
-    "models",
-    "datasets",
-    "info",
+    *("fit", "launch", "prepare", "sample", "export", "generate", "translate"),
+    *("evaluate", "compare", "serve", "benchmark", "models", "datasets", "info"),
 )
 
 

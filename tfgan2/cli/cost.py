@@ -25,7 +25,7 @@ def show(request: CostRequest, json_file: Path | None) -> None:
     try:
         costs = report(request, progress=display.loading)
     finally:
-        display.loaded()
+        display.close()
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=120)  # a pipe has no width

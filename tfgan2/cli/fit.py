@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import shlex
-from collections.abc import Iterator
-from dataclasses import Field
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tfgan2 import registry, remote
-from tfgan2.cli.options import split_at_commas
+from tfgan2.cli.options import given, with_declared
 from tfgan2.errors import TrainingInterrupted, UserError
 from tfgan2.options import DATA, OUTPUT, TRAINING, DataOptions, TrainingOptions
 
@@ -20,55 +16,65 @@ if TYPE_CHECKING:
     from tfgan2 import api
 
 
-def _shown(*flags: str, help: str, panel: str, metavar: str | None = None) -> Any:
+def _shown(panel: str, help: str, *flags: str, metavar: str | None = None) -> Any:
     """An option whose default, if there is one, stands in its help."""
     return typer.Option(
         *flags, help=help, rich_help_panel=panel, metavar=metavar, show_default=False
     )
 
 
-_FLAVOUR = typer.Argument(
-    help="What to train; `tfgan2 models` lists the flavours.", show_default=False
-)
-_DATASET = _shown(
-    help="A name, folder:PATH, prepared:FILE, pairs:DIR, unpaired:DIR_A,DIR_B or "
-    "captions:FILE.jsonl; `tfgan2 datasets` lists names.",
-    panel=DATA,
-)
-_SETTINGS = _shown(
-    "--set",
-    help="A hyperparameter; `tfgan2 info FLAVOUR` lists them. Repeatable.",
-    panel=TRAINING,
-    metavar="KEY=VALUE",
-)
-_EPOCHS = _shown(help="Passes over the data, in place of --steps.", panel=TRAINING)
-_OUT = _shown(
-    help="The run directory; may be gs://…; default runs/00000-FLAVOUR-DATASET.",
-    panel=OUTPUT,
-    metavar="DIR",
-)
-_RESUME = _shown(
-    help="Resume this run; --steps or --epochs may extend it.", panel=OUTPUT, metavar="RUN"
-)
-_DRY_RUN = typer.Option(
-    "--dry-run", help="Show the configuration, the networks and a batch; train nothing."
-)
-
-
+@with_declared(DataOptions, TrainingOptions)
 def fit(
-    flavour: Annotated[str | None, _FLAVOUR] = None,
-    dataset: Annotated[str | None, _DATASET] = None,
-    settings: Annotated[list[str] | None, _SETTINGS] = None,
-    epochs: Annotated[float | None, _EPOCHS] = None,
-    out: Annotated[str | None, _OUT] = None,
-    resume: Annotated[str | None, _RESUME] = None,
-    dry_run: Annotated[bool, _DRY_RUN] = False,
+    flavour: Annotated[
+        str | None,
+        typer.Argument(
+            help="What to train; `tfgan2 models` lists the flavours.", show_default=False
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        _shown(
+            DATA,
+            "A name, folder:PATH, prepared:FILE, pairs:DIR, unpaired:DIR_A,DIR_B or "
+            "captions:FILE.jsonl; `tfgan2 datasets` lists names.",
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        _shown(
+            TRAINING,
+            "A hyperparameter; `tfgan2 info FLAVOUR` lists them. Repeatable.",
+            "--set",
+            metavar="KEY=VALUE",
+        ),
+    ] = None,
+    epochs: Annotated[
+        float | None, _shown(TRAINING, "Passes over the data, in place of --steps.")
+    ] = None,
+    out: Annotated[
+        str | None,
+        _shown(
+            OUTPUT,
+            "The run directory; may be gs://…; default runs/00000-FLAVOUR-DATASET.",
+            metavar="DIR",
+        ),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        _shown(OUTPUT, "Resume this run; --steps or --epochs may extend it.", metavar="RUN"),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Show the configuration, the networks and a batch; train nothing."
+        ),
+    ] = False,
     **options: Any,
 ) -> None:
     """Train a flavour on a dataset, or resume a run."""
     from tfgan2 import api
 
-    chosen = {name: _plain(value) for name, value in options.items() if value not in (None, [], ())}
+    chosen = given(options)
     try:
         if resume is not None:
             kept = {name: chosen.pop(name, None) for name in ("steps", "strategy")}
@@ -87,12 +93,10 @@ def fit(
                     "dataset is missing: give --dataset digits or another that `tfgan2 datasets` "
                     "lists"
                 )
-            from tfgan2.hyperparameters import parse_settings
-
             run = api.fit(
                 flavour,
                 dataset,
-                hyperparameters=parse_settings(flavour, settings or []),
+                hyperparameters=registry.parse_settings(flavour, settings or []),
                 epochs=epochs,
                 out=out,
                 dry_run=dry_run,
@@ -103,13 +107,6 @@ def fit(
         raise typer.Exit(128 + error.signal) from None
     if not dry_run:
         _show_next_commands(run)
-
-
-def _plain(value: Any) -> Any:
-    """The value of an option as the API takes it."""
-    if isinstance(value, list):
-        return split_at_commas(value)
-    return value.value if isinstance(value, Enum) else value
 
 
 def _say(text: str) -> None:
@@ -125,44 +122,3 @@ def _show_next_commands(run: api.Run) -> None:
         use = f"translate {location} --input IMAGES --out translated --compare"
     out = " --out export" if remote.is_remote(run.location) else ""
     _say(f"next:\n  tfgan2 {use}\n  tfgan2 export {location}{out}")
-
-
-def _parameters() -> Iterator[inspect.Parameter]:
-    """The declared options as parameters that Typer understands."""
-    for declared in (DataOptions, TrainingOptions):
-        types = get_type_hints(declared)
-        for item in declared.declared():
-            annotation = Annotated[_type(item, types[item.name]), _option(item)]  # type: ignore
-            keyword = inspect.Parameter.KEYWORD_ONLY
-            yield inspect.Parameter(item.name, keyword, default=None, annotation=annotation)
-
-
-def _type(item: Field[Any], kind: Any) -> Any:
-    """The type of an option, or None: then it was not given."""
-    if item.metadata["choices"]:
-        values = [(choice, choice) for choice in item.metadata["choices"]]
-        kind = Enum(item.name, values, type=str)  # type: ignore[misc, no-redef]
-    return kind | None
-
-
-def _option(item: Field[Any]) -> Any:
-    metadata, default = item.metadata, item.default
-    if isinstance(default, bool):
-        default = None  # the flag says it
-    shown = metadata["shown"] or ("" if default is None else str(default))
-    return _shown(
-        *filter(None, [metadata["flag"]]),
-        help=metadata["help"].removesuffix(".") + (f"; default {shown}." if shown else "."),
-        panel=metadata["panel"],
-        metavar=metadata["metavar"],
-    )
-
-
-def _complete_signature() -> None:
-    """Replaces `**options` by the declared options."""
-    signature = inspect.signature(fit, eval_str=True)
-    *own, _ = signature.parameters.values()
-    fit.__signature__ = signature.replace(parameters=[*own, *_parameters()])  # type: ignore
-
-
-_complete_signature()

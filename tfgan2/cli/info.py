@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,7 +57,7 @@ def info(
         return
     if not measure and used.keys() & {"xla", "steps"}:
         raise UserError("--xla and --steps have no effect with --no-measure: leave them out")
-    from tfgan2 import hyperparameters
+    from tfgan2 import registry
     from tfgan2.cli import cost as costs
     from tfgan2.costs.report import CostRequest
 
@@ -64,7 +65,7 @@ def info(
         flavour=name,
         image_shape=(image_size, image_size, channels),
         batch_size=batch_size,
-        hyperparameters=hyperparameters.parse_settings(name, settings or ()),
+        hyperparameters=registry.parse_settings(name, settings or ()),
         precision=precision.value,
         xla=xla,
         steps=steps if measure else 0,
@@ -76,20 +77,18 @@ def _describe(name: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from tfgan2 import hyperparameters, registry
+    from tfgan2 import registry
     from tfgan2.data import KINDS
 
-    flavour = registry.find(name)
+    flavour = registry.outline(name)
+    title, _, description = (inspect.getdoc(flavour) or "").partition("\n")
     table = Table("--set", "default", "what it does", box=None, header_style="bold")
-    for item in hyperparameters.hyperparameters(name).values():
+    for item in registry.hyperparameters(name).values():
         table.add_row(item.name, item.default_text(), item.help)
     console = Console(highlight=False)
-    console.print(f"{name}: {flavour.summary}", style="bold")
-    if flavour.paper:
-        console.print(flavour.paper)
-    console.print()
-    console.print(hyperparameters.description(name), markup=False)
+    console.print(f"{name}: {title}", style="bold", markup=False)
+    console.print(description, markup=False)
     console.print()
     console.print(table)
-    example = KINDS[hyperparameters.data_kind(name)].example
+    example = KINDS[flavour.data_kind].example
     console.print(f"\ntfgan2 fit {name} --dataset {example} --set KEY=VALUE --set KEY=VALUE")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -34,5 +33,4 @@ def launch(
         raise UserError("no run directory for all workers: give `fit` --out")
     program = "from tfgan2.cli import main; main()"  # of this Python, whatever PATH says
     command = [sys.executable, "-c", program, *words]
-    code = launcher.run(command, launcher.addresses(workers, port), cwd=Path.cwd())
-    raise typer.Exit(code)
+    raise typer.Exit(launcher.run(command, launcher.addresses(workers, port)))

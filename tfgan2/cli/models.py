@@ -10,9 +10,9 @@ from tfgan2 import registry
 
 def models() -> None:
     """List the flavours."""
-    table = Table("name", "what it is", "paper", box=None, header_style="bold")
-    for name, flavour in registry.flavours().items():
-        table.add_row(name, flavour.summary, flavour.paper)
+    table = Table("name", "what it is", box=None, header_style="bold")
+    for name in registry.flavours():
+        table.add_row(name, registry.summary(name))
     console = Console(highlight=False)
     console.print(table)
     console.print("\n`tfgan2 info NAME` shows a flavour and the command that trains it.")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import Field
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
+
+from tfgan2.options import Options
 
 
 class Direction(str, Enum):
@@ -39,3 +44,62 @@ def split_at_commas(values: list[str] | None) -> list[str] | None:
     """The words of an option that is repeated or has commas."""
     words = [word.strip() for value in values or [] for word in value.split(",")]
     return [word for word in words if word] or None
+
+
+_Command = TypeVar("_Command", bound=Callable[..., None])
+
+
+def with_declared(*classes: type[Options]) -> Callable[[_Command], _Command]:
+    """Replaces `**options` of a command by the options that the classes declare."""
+
+    def decorate(command: _Command) -> _Command:
+        signature = inspect.signature(command, eval_str=True)
+        *own, _ = signature.parameters.values()
+        parameters = [*own, *_parameters(classes)]
+        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore
+        return command
+
+    return decorate
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Returns the declared options that were given, as the API takes them."""
+    return {name: _plain(value) for name, value in options.items() if value not in (None, [], ())}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return split_at_commas(value)
+    return value.value if isinstance(value, Enum) else value
+
+
+def _parameters(classes: tuple[type[Options], ...]) -> Iterator[inspect.Parameter]:
+    """The declared options as parameters that Typer understands."""
+    for declared in classes:
+        types = get_type_hints(declared)
+        for item in declared.declared():
+            annotation = Annotated[_type(item, types[item.name]), _option(item)]  # type: ignore
+            keyword = inspect.Parameter.KEYWORD_ONLY
+            yield inspect.Parameter(item.name, keyword, default=None, annotation=annotation)
+
+
+def _type(item: Field[Any], kind: Any) -> Any:
+    """The type of an option, or None: then it was not given."""
+    if item.metadata["choices"]:
+        values = [(choice, choice) for choice in item.metadata["choices"]]
+        kind = Enum(item.name, values, type=str)  # type: ignore[misc, no-redef]
+    return kind | None
+
+
+def _option(item: Field[Any]) -> Any:
+    metadata, default = item.metadata, item.default
+    if isinstance(default, bool):
+        default = None  # the flag says it
+    shown = metadata["shown"] or ("" if default is None else str(default))
+    return typer.Option(
+        *filter(None, [metadata["flag"]]),
+        help=metadata["help"].removesuffix(".") + (f"; default {shown}." if shown else "."),
+        rich_help_panel=metadata["panel"],
+        metavar=metadata["metavar"],
+        show_default=False,
+    )

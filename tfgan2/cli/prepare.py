@@ -32,30 +32,26 @@ def prepare(
     ] = False,
 ) -> None:
     """Pack a folder of images into shards that read fast."""
-    from tfgan2.data import SIZES
     from tfgan2.data.packing import pack
+    from tfgan2.data.request import Request
     from tfgan2.training.progress import Display
 
     if not source.startswith("folder:"):
         raise UserError(f"prepare packs a folder of images: give folder:{source}")
     if remote.is_remote(out):
         raise UserError(f"prepare writes to this machine, not to {out}: give a local file")
-    smallest, largest = SIZES
-    if image_size is not None and not smallest <= image_size <= largest:
-        raise UserError(f"--image-size must be from {smallest} to {largest}, not {image_size}")
     display = Display()
     path = Path(out).expanduser()
     try:
-        index, skipped = pack(
+        request = Request(
             source,
-            path,
             image_size=image_size,
-            shard_bytes=shard_mb * 10**6,
             skip_unreadable=skip_unreadable,
             progress=display.loading,
         )
+        index, skipped = pack(request, path, shard_bytes=shard_mb * 10**6)
     finally:
-        display.loaded()
+        display.close()
     if skipped:
         display.say(f"left out {len(skipped):,} unreadable files, the first: {skipped[0]}")
     megabytes = sum(shard.bytes for shard in index.shards) / 1e6

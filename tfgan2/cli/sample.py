@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from tfgan2 import images, runs
@@ -52,8 +51,6 @@ def sample(
     """Generate images with the generator of a run."""
     from tfgan2 import api
 
-    if latents is not None and count is not None:
-        raise UserError("give either --count or --latents: the file sets the number of images")
     suffix = out.suffix.lower()
     images.check_output(out)
     run = api.open_run(location)
@@ -96,21 +93,16 @@ def sample(
 
 def _save_views(out: Path, samples: api.Samples, config: runs.RunConfig) -> list[Path]:
     """Writes what else the flavour shows, such as reconstructions; returns the files."""
-    model = samples.model
-    reals = _real_images(config) if model.views_need_reals else None
+    reals = None
+    if samples.model.views_need_reals:  # those that the sample grids of training show
+        count, seed = config.training.sample_count, config.training.seed
+        try:
+            dataset = config.data.load()
+            reals = (dataset.held_out or dataset).some(count, seed=seed)[0]
+        except UserError as error:
+            print(f"no reconstructions: {error}")
     paths = []
-    for name, view in model.views(reals).items():
+    for name, view in samples.model.views(reals).items():
         paths.append(out.with_name(f"{out.stem}-{name}.png"))
         images.save_grid(paths[-1], view.images, columns=view.columns)
     return paths
-
-
-def _real_images(config: runs.RunConfig) -> np.ndarray | None:
-    """The real images that the sample grids of training show; None if they cannot be loaded."""
-    try:
-        dataset = config.data.load()
-    except UserError as error:
-        print(f"no reconstructions: {error}")
-        return None
-    training = config.training
-    return (dataset.held_out or dataset).some(training.sample_count, seed=training.seed)[0]

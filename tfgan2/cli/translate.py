@@ -10,12 +10,13 @@ from PIL import Image
 
 from tfgan2 import runs, runtime, startup
 from tfgan2.cli.options import Checkpoint, Direction
-from tfgan2.cli.places import run_folder
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.files import written_atomically
 from tfgan2.images import joined
 from tfgan2.images.files import UnreadableImageError, open_image, suffixes
+from tfgan2.remote import local_copy
 from tfgan2.runtime import Translator
+from tfgan2.runtime.backends import Model
 from tfgan2.runtime.translator import middle_mask
 
 NETWORKS = {Direction.AtoB: ("a_to_b", "generator"), Direction.BtoA: ("b_to_a",)}
@@ -58,7 +59,7 @@ def translate(
     paths = _images_in(source) if source.is_dir() else [source]
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} exists and is not an empty folder: choose another --out")
-    model = run_folder(place)
+    model = local_copy(place)
     if model.is_dir():
         translator = _from_run(model, direction, checkpoint)
     else:
@@ -126,9 +127,9 @@ def _from_run(run: Path, direction: Direction, checkpoint: str) -> Translator:
         raise UserError(f"{config.flavour} takes no images: use `tfgan2 sample {run}`")
     network = spec.resized(None, None)
     inputs = [{"name": item.name, "shape": list(item.shape)} for item in network.inputs]
+    metadata = {**spec.facts, "inputs": inputs, "outputs": [{"name": "image"}], "batch": None}
     return Translator(
-        lambda arrays: {"image": trained.run_generator(network, arrays)},
-        {**spec.facts, "inputs": inputs, "batch": None},
+        Model(lambda arrays: {"image": trained.run_generator(network, arrays)}, metadata)
     )
 
 

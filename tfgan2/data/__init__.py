@@ -7,19 +7,12 @@ from importlib import import_module
 from pathlib import Path
 
 from tfgan2 import remote
-from tfgan2.data.catalogue import CATALOGUE, KINDS, POINTS, YOURS, DatasetInfo, info_of, kind_of
-from tfgan2.data.dataset import ImageDataset, Part
-from tfgan2.data.parallel import Progress
-from tfgan2.data.request import Cache, Request
-from tfgan2.errors import UserError
+from tfgan2.data.catalogue import CATALOGUE, KINDS, POINTS, YOURS, info_of, kind_of
+from tfgan2.data.dataset import ImageDataset
+from tfgan2.data.request import Cache, Progress, Request, no_progress
 
-__all__ = ["CATALOGUE", "KINDS", "POINTS", "DatasetInfo", "ImageDataset", "Part", "Progress"]
+__all__ = ["CATALOGUE", "KINDS", "POINTS", "ImageDataset", "Progress"]
 __all__ += ["absolute_name", "kind_of", "load_dataset"]
-
-CHANNELS = (1, 3, 4)
-SIZES = (4, 1024)
-CACHES = ("auto", "memory", "stream")
-DIRECTIONS = ("AtoB", "BtoA")
 
 
 def load_dataset(
@@ -78,11 +71,9 @@ def load_dataset(
         skip_unreadable=skip_unreadable,
         hold_out=hold_out,
         direction=direction,
-        progress=progress or (lambda text, done, total: None),
+        progress=progress or no_progress,
     )
-    info = info_of(name)
-    _check(request, info)
-    module, _, function = info.loader.partition(".")
+    module, _, function = info_of(name).loader.partition(".")
     return getattr(import_module(f"tfgan2.data.{module}"), function)(request)
 
 
@@ -96,36 +87,3 @@ def absolute_name(name: str) -> str:
         return name
     each = [path.strip() for path in paths.split(",")] if form == "unpaired" else [paths]
     return f"{form}:{','.join(remote.absolute(path) if path else '' for path in each)}"
-
-
-def _check(request: Request, info: DatasetInfo) -> None:
-    """Raises a UserError for options that are impossible, or do not fit the dataset."""
-    for fits, value, problem in (
-        (not info.is_points, request.image_size, "holds points, not images: leave --image-size"),
-        (not info.is_points, request.channels, "holds points, not images: leave --channels"),
-        (info.has_splits, request.split, "has no splits: leave --split"),
-        (info.has_labels, request.classes, "has no labels: leave --classes"),
-    ):
-        if not fits and value is not None:
-            raise UserError(f"dataset {request.name!r} {problem} out")
-    size, (smallest, largest) = request.image_size, SIZES
-    if size is not None and (type(size) is not int or not smallest <= size <= largest):
-        raise UserError(
-            f"image size {size} is not possible: give a whole number from {smallest} to {largest}"
-        )
-    if request.channels not in (None, *CHANNELS):
-        raise UserError(
-            f"{request.channels} channels are not possible: give 1 (grey), 3 (RGB) or 4 (RGBA)"
-        )
-    if request.cache not in CACHES:
-        raise UserError(f"unknown cache {request.cache!r}: choose from {', '.join(CACHES)}")
-    if request.hold_out < 0:
-        raise UserError(f"--hold-out must be 0 or more, not {request.hold_out}")
-    if request.direction not in DIRECTIONS:
-        raise UserError(f"direction {request.direction!r} is not possible: give AtoB or BtoA")
-    if request.direction != "AtoB" and not info.has_sides:
-        raise UserError(f"dataset {request.name!r} is not paired: leave --direction out")
-    if info.source == YOURS and remote.is_remote(request.name):
-        raise UserError(
-            f"{request.name!r} is not on this machine: copy it here; only --data-dir may be remote"
-        )

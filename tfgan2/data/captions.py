@@ -11,9 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.data import embedded
-from tfgan2.data.dataset import ImageDataset, Order, Source
-from tfgan2.data.files import Files
-from tfgan2.data.folder import DEFAULT_SIZE, open_files
+from tfgan2.data.dataset import ImageDataset, Order
+from tfgan2.data.files import DEFAULT_SIZE, Files, open_files
 from tfgan2.data.request import Request, build
 from tfgan2.data.sources import as_tensor
 from tfgan2.errors import UserError
@@ -46,21 +45,21 @@ def load_file(request: Request) -> ImageDataset:
             f"{request.path!r} does not exist: give captions:FILE.jsonl with an existing file"
         )
     paths, captions = _read_lines(path)
-    files = Files(path.parent, paths, np.arange(len(paths), dtype=np.int32))
+    files = Files(path.parent, paths)
     size = request.image_size or DEFAULT_SIZE
     shape = (size, size, request.channels or files.channels())
-    encoded = Captions(captions)
     examples = list(dict.fromkeys(texts[0] for texts in captions))
     chosen = np.unique(np.linspace(0, len(examples) - 1, EXAMPLES).astype(int))
+    encoded = Captions(captions, [examples[i] for i in chosen])
 
-    def part(indices: np.ndarray) -> tuple[Source, list[Any], tuple[str, ...]]:
-        source, readable, skipped = open_files(files.take(indices), shape, request)
-        assert readable.labels is not None  # as those of `files`
-        content = ["captions", readable.digest(), [captions[i] for i in readable.labels]]
-        return CaptionSource(source, encoded), content, skipped
+    def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
+        source, found = open_files(files.take(numbers, numbers), shape, request)
+        assert found.labels is not None  # they are numbers of lines
+        content = ["captions", found.digest(), [captions[i] for i in found.labels]]
+        skipped = tuple(found.skipped)
+        return encoded.add(ImageDataset(source, request.name, shape, content, skipped=skipped))
 
-    details = encoded.facts([examples[i] for i in chosen])
-    return build(request, len(paths), part, image_shape=shape, kind="captions", details=details)
+    return build(request, len(paths), part)
 
 
 def load_digits(request: Request) -> ImageDataset:
@@ -72,22 +71,14 @@ def load_digits(request: Request) -> ImageDataset:
     ]
     # The label of a digit is its position among the chosen classes.
     captions = [every[int(name)] for name in digits.class_names]
-    encoded = Captions(captions, every)
+    encoded = Captions(captions, [texts[0] for texts in captions], every)
 
-    def with_captions(part: ImageDataset, held_out: ImageDataset | None) -> ImageDataset:
-        return ImageDataset(
-            CaptionSource(part.source, encoded),
-            request.name,
-            part.image_shape,
-            (),
-            ["digits-captions", part.fingerprint],
-            kind="captions",
-            held_out=held_out,
-            details=encoded.facts([texts[0] for texts in captions]),
-        )
+    def with_captions(part: ImageDataset) -> ImageDataset:
+        content = ["digits-captions", part.fingerprint]
+        return encoded.add(replace(part, name=request.name, class_names=(), content=content))
 
-    held_out = digits.held_out
-    return with_captions(digits, None if held_out is None else with_captions(held_out, None))
+    held_out = digits.held_out and with_captions(digits.held_out)
+    return replace(with_captions(digits), held_out=held_out)
 
 
 def _read_lines(path: Path) -> tuple[list[str], list[list[str]]]:
@@ -96,85 +87,78 @@ def _read_lines(path: Path) -> tuple[list[str], list[list[str]]]:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
-    entries = [
-        _read_line(line, path.parent, f"{path}, line {number}")
-        for number, line in enumerate(lines, 1)
-        if line.strip()
-    ]
-    if not entries:
+    paths, captions = [], []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        try:
+            entry = json.loads(line)
+            image, caption = entry["image"], entry["caption"]
+            texts = [caption] if isinstance(caption, str) else list(caption)
+            if not all(isinstance(text, str) for text in (image, *texts)):
+                raise TypeError
+        except (ValueError, KeyError, TypeError):
+            raise UserError(
+                f'{where}: the line must be {{"image": path, "caption": text or list}}'
+            ) from None
+        if not texts or not all(words.split_words(text) for text in texts):
+            raise UserError(f"{where}: {image!r} has a caption without words")
+        if not (path.parent / image).is_file():
+            raise UserError(
+                f"{where}: the image {image!r} does not exist; paths are relative to {path.parent}"
+            )
+        paths.append(image)
+        captions.append(texts)
+    if not paths:
         raise UserError(f"{path} is empty: give lines with an image and its caption")
-    paths, captions = zip(*entries, strict=True)
-    return list(paths), list(captions)
-
-
-def _read_line(line: str, folder: Path, where: str) -> tuple[str, list[str]]:
-    try:
-        entry = json.loads(line)
-        image, caption = entry["image"], entry["caption"]
-        texts = [caption] if isinstance(caption, str) else list(caption)
-        if not isinstance(image, str) or not all(isinstance(text, str) for text in texts):
-            raise TypeError
-    except (ValueError, KeyError, TypeError):
-        raise UserError(
-            f'{where}: the line must be {{"image": path, "caption": text or list}}'
-        ) from None
-    if not texts or not all(words.split_words(text) for text in texts):
-        raise UserError(f"{where}: {image!r} has a caption without words")
-    if not (folder / image).is_file():
-        raise UserError(
-            f"{where}: the image {image!r} does not exist; paths are relative to {folder}"
-        )
-    return image, texts
+    return paths, captions
 
 
 class Captions:
-    """The captions of each image, encoded with the vocabulary of `every` or of the same."""
+    """The captions of each label, encoded with the vocabulary of `every` or of the same."""
 
-    def __init__(self, captions: list[list[str]], every: list[list[str]] | None = None) -> None:
+    def __init__(
+        self,
+        captions: list[list[str]],
+        examples: list[str],
+        every: list[list[str]] | None = None,
+    ) -> None:
         texts = [text for group in every or captions for text in group]
-        self._vocabulary = list(words.make_vocabulary(texts))
-        self._length = min(max(len(words.split_words(text)) for text in texts), MAX_WORDS)
-        counts = np.array([len(group) for group in captions], np.int32)
-        # A large vocabulary leaves out the rarest words, and a caption may have no others.
-        encoded = words.encode_words(
-            [text for group in captions for text in group],
-            self._vocabulary,
-            self._length,
-            strict=False,
-        )
-        self.words = as_tensor(encoded)
-        self.counts = as_tensor(counts)
-        self.first = as_tensor((np.cumsum(counts) - counts).astype(np.int32))
-
-    def facts(self, examples: list[str]) -> dict[str, Any]:
-        """Returns the entries that captions add to the facts of a dataset."""
-        return {
-            "vocabulary": self._vocabulary,
-            "caption_length": self._length,
+        vocabulary = words.make_vocabulary(texts)
+        length = min(max(len(words.split_words(text)) for text in texts), MAX_WORDS)
+        self._details = {
+            "vocabulary": list(vocabulary),
+            "caption_length": length,
             "captions": examples,
         }
+        counts = np.array([len(group) for group in captions], np.int32)
+        flat = [text for group in captions for text in group]
+        # A large vocabulary leaves out the rarest words, and a caption may have no others.
+        self._words = as_tensor(words.encode_words(flat, vocabulary, length, strict=False))
+        self._counts = as_tensor(counts)
+        self._first = as_tensor((np.cumsum(counts) - counts).astype(np.int32))
 
+    def add(self, dataset: ImageDataset) -> ImageDataset:
+        """Returns a dataset with captions in place of labels; one is drawn of those of a label."""
 
-class CaptionSource:
-    """Images whose labels are rows of `Captions`; each time one caption of the row is drawn."""
+        def batches(order: Order) -> tf.data.Dataset:
+            def with_words(first: tf.Tensor, sample: Any) -> tuple[tf.Tensor, tf.Tensor]:
+                images, labels = sample
+                key = tf.stack([tf.constant(order.seed, tf.int64), first])
+                drawn = tf.random.stateless_uniform((order.batch_size,), key)[order.rows]
+                counts = tf.gather(self._counts, labels)
+                # A draw just below 1 may round up to the count itself.
+                which = tf.cast(drawn * tf.cast(counts, tf.float32), tf.int32)
+                rows = tf.gather(self._first, labels) + tf.minimum(which, counts - 1)
+                return images, tf.gather(self._words, rows)
 
-    def __init__(self, source: Source, captions: Captions) -> None:
-        self.num_images = source.num_images
-        self.in_memory = source.in_memory
-        self._source = source
-        self._captions = captions
+            counter = tf.data.Dataset.counter(order.start, order.batch_size)
+            return tf.data.Dataset.zip(counter, dataset.source.batches(order)).map(with_words)
 
-    def batches(self, order: Order) -> tf.data.Dataset:
-        captions = self._captions
-
-        def with_words(first: tf.Tensor, sample: Any) -> tuple[tf.Tensor, tf.Tensor]:
-            images, labels = sample
-            key = tf.stack([tf.constant(order.seed, tf.int64), first])
-            drawn = tf.random.stateless_uniform((order.batch_size,), key)[order.rows]
-            counts = tf.gather(captions.counts, labels)
-            # A draw just below 1 may round up to the count itself.
-            which = tf.minimum(tf.cast(drawn * tf.cast(counts, tf.float32), tf.int32), counts - 1)
-            return images, tf.gather(captions.words, tf.gather(captions.first, labels) + which)
-
-        counter = tf.data.Dataset.counter(order.start, order.batch_size)
-        return tf.data.Dataset.zip(counter, self._source.batches(order)).map(with_words)
+        return replace(
+            dataset,
+            source=replace(dataset.source, batches=batches),
+            kind="captions",
+            details=self._details,
+        )

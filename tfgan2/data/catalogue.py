@@ -25,65 +25,39 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class DatasetInfo:
+class Entry:
     """Description of a dataset, or of all datasets whose names have one form.
 
     Attributes:
         summary: one line.
         image_shape: (height, width, channels) before scaling, None where sizes vary.
         num_images: in the default split ("train"), None where it depends.
-        num_classes: 0 without labels.
         source: "built in", "tensorflow-datasets" or "your files".
         loader: "MODULE.FUNCTION" in `tfgan2.data`; takes a Request, returns an ImageDataset.
         kind: one of `KINDS`.
     """
 
     summary: str
-    image_shape: tuple[int, int, int] | None
-    num_images: int | None
-    num_classes: int
+    image_shape: tuple[int, int, int] | None = None
+    num_images: int | None = None
     source: str = TFDS
     loader: str = "records.load"
     kind: str = "images"
 
-    @property
-    def is_points(self) -> bool:
-        """Whether the samples are points in the plane."""
-        return self.image_shape == (1, 1, 2)
 
-    @property
-    def has_splits(self) -> bool:
-        """Whether `split` can be chosen."""
-        return self.source == TFDS and self.kind == "images"
-
-    @property
-    def has_sides(self) -> bool:
-        """Whether `direction` can be chosen."""
-        return self.kind in ("pairs", "unpaired")
-
-    @property
-    def has_labels(self) -> bool:
-        """Whether `classes` can be chosen, if the data have labels."""
-        return self.kind == "images" or self.source == BUILT_IN
-
-
-def _yours(summary: str, loader: str, kind: str = "images") -> DatasetInfo:
-    return DatasetInfo(summary, None, None, 0, YOURS, loader, kind)
+def _yours(summary: str, loader: str, kind: str = "images") -> Entry:
+    return Entry(summary, source=YOURS, loader=loader, kind=kind)
 
 
 # A new source of data is one entry here and one module with its loader.
 # fmt: off
-CATALOGUE: dict[str, DatasetInfo] = {
-    "digits": DatasetInfo(
-        "handwritten digits, tiny", (8, 8, 1), 1797, 10, BUILT_IN, "embedded.load_digits"),
-    "faces": DatasetInfo(
-        "grey faces, very few", (25, 25, 1), 100, 0, BUILT_IN, "embedded.load_faces"),
-    "ring8": DatasetInfo(
-        "points: 8 Gaussians on a circle", (1, 1, 2), 100_000, 8, BUILT_IN, "points.load"),
-    "grid25": DatasetInfo(
-        "points: 25 Gaussians on a grid", (1, 1, 2), 100_000, 25, BUILT_IN, "points.load"),
-    "digits-captions": DatasetInfo(
-        "the digits, with captions that name them", (8, 8, 1), 1797, 0,
+CATALOGUE: dict[str, Entry] = {
+    "digits": Entry("handwritten digits, tiny", (8, 8, 1), 1797, BUILT_IN, "embedded.load_digits"),
+    "faces": Entry("grey faces, very few", (25, 25, 1), 100, BUILT_IN, "embedded.load_faces"),
+    "ring8": Entry("points: 8 Gaussians on a circle", (1, 1, 2), 100_000, BUILT_IN, "points.load"),
+    "grid25": Entry("points: 25 Gaussians on a grid", (1, 1, 2), 100_000, BUILT_IN, "points.load"),
+    "digits-captions": Entry(
+        "the digits, with captions that name them", (8, 8, 1), 1797,
         BUILT_IN, "captions.load_digits", "captions"),
     "pairs:DIR": _yours(
         "pairs side by side in one file, or in the folders A and B", "pairs.load_pairs", "pairs"),
@@ -91,41 +65,40 @@ CATALOGUE: dict[str, DatasetInfo] = {
         "images of two kinds, not paired", "pairs.load_unpaired", "unpaired"),
     "captions:FILE.jsonl": _yours(
         'lines of {"image": path, "caption": text}', "captions.load_file", "captions"),
-    "folder:PATH": _yours("images in a folder; its subfolders are the classes", "folder.load"),
+    "folder:PATH": _yours("images in a folder; its subfolders are the classes", "files.load"),
     "prepared:FILE": _yours("a folder packed by `tfgan2 prepare`, fast to read", "prepared.load"),
-    "mnist": DatasetInfo("handwritten digits", (28, 28, 1), 60_000, 10),
-    "stacked_mnist": DatasetInfo(
-        "three digits of mnist as red, green and blue", (28, 28, 3), 128_000, 1000,
-        TFDS, "stacked.load"),
-    "fashion_mnist": DatasetInfo("clothes", (28, 28, 1), 60_000, 10),
-    "kmnist": DatasetInfo("cursive Japanese characters", (28, 28, 1), 60_000, 10),
-    "emnist/letters": DatasetInfo("handwritten letters", (28, 28, 1), 88_800, 37),
-    "emnist/balanced": DatasetInfo("handwritten letters and digits", (28, 28, 1), 112_800, 47),
-    "omniglot": DatasetInfo("characters of 50 alphabets", (105, 105, 3), 19_280, 1623),
-    "cifar10": DatasetInfo("small photographs of 10 things", (32, 32, 3), 50_000, 10),
-    "cifar100": DatasetInfo("small photographs of 100 things", (32, 32, 3), 50_000, 100),
-    "svhn_cropped": DatasetInfo("house numbers", (32, 32, 3), 73_257, 10),
-    "imagenet_resized/64x64": DatasetInfo("ImageNet, small", (64, 64, 3), 1_281_167, 1000),
-    "eurosat/rgb": DatasetInfo("land seen by satellite", (64, 64, 3), 27_000, 10),
-    "stl10": DatasetInfo("photographs of 10 things", (96, 96, 3), 5_000, 10),
-    "celeb_a": DatasetInfo("faces of celebrities", (218, 178, 3), 162_770, 0),
-    "cycle_gan/horse2zebra": DatasetInfo(
-        "horses and zebras, unpaired", (256, 256, 3), 1_334, 0,
+    "mnist": Entry("handwritten digits", (28, 28, 1), 60_000),
+    "stacked_mnist": Entry(
+        "three digits of mnist as red, green and blue", (28, 28, 3), 128_000, TFDS, "stacked.load"),
+    "fashion_mnist": Entry("clothes", (28, 28, 1), 60_000),
+    "kmnist": Entry("cursive Japanese characters", (28, 28, 1), 60_000),
+    "emnist/letters": Entry("handwritten letters", (28, 28, 1), 88_800),
+    "emnist/balanced": Entry("handwritten letters and digits", (28, 28, 1), 112_800),
+    "omniglot": Entry("characters of 50 alphabets", (105, 105, 3), 19_280),
+    "cifar10": Entry("small photographs of 10 things", (32, 32, 3), 50_000),
+    "cifar100": Entry("small photographs of 100 things", (32, 32, 3), 50_000),
+    "svhn_cropped": Entry("house numbers", (32, 32, 3), 73_257),
+    "imagenet_resized/64x64": Entry("ImageNet, small", (64, 64, 3), 1_281_167),
+    "eurosat/rgb": Entry("land seen by satellite", (64, 64, 3), 27_000),
+    "stl10": Entry("photographs of 10 things", (96, 96, 3), 5_000),
+    "celeb_a": Entry("faces of celebrities", (218, 178, 3), 162_770),
+    "cycle_gan/horse2zebra": Entry(
+        "horses and zebras, unpaired", (256, 256, 3), 1_334,
         TFDS, "pairs.load_cycle_gan", "unpaired"),
-    "lfw": DatasetInfo("faces in the wild", (250, 250, 3), 13_233, 0),
-    "horses_or_humans": DatasetInfo("rendered horses and people", (300, 300, 3), 1_027, 2),
-    "rock_paper_scissors": DatasetInfo("rendered hands", (300, 300, 3), 2_520, 3),
-    "beans": DatasetInfo("leaves of bean plants", (500, 500, 3), 1_034, 3),
-    "oxford_flowers102": DatasetInfo("flowers of 102 kinds", None, 1_020, 102),
-    "tf_flowers": DatasetInfo("flowers of 5 kinds", None, 3_670, 5),
-    "oxford_iiit_pet": DatasetInfo("cats and dogs of 37 breeds", None, 3_680, 37),
-    "cats_vs_dogs": DatasetInfo("cats and dogs", None, 23_262, 2),
-    "stanford_dogs": DatasetInfo("dogs of 120 breeds", None, 12_000, 120),
-    "food101": DatasetInfo("dishes of 101 kinds", None, 75_750, 101),
+    "lfw": Entry("faces in the wild", (250, 250, 3), 13_233),
+    "horses_or_humans": Entry("rendered horses and people", (300, 300, 3), 1_027),
+    "rock_paper_scissors": Entry("rendered hands", (300, 300, 3), 2_520),
+    "beans": Entry("leaves of bean plants", (500, 500, 3), 1_034),
+    "oxford_flowers102": Entry("flowers of 102 kinds", None, 1_020),
+    "tf_flowers": Entry("flowers of 5 kinds", None, 3_670),
+    "oxford_iiit_pet": Entry("cats and dogs of 37 breeds", None, 3_680),
+    "cats_vs_dogs": Entry("cats and dogs", None, 23_262),
+    "stanford_dogs": Entry("dogs of 120 breeds", None, 12_000),
+    "food101": Entry("dishes of 101 kinds", None, 75_750),
 }
 # fmt: on
 
-POINTS = tuple(name for name, info in CATALOGUE.items() if info.is_points)
+POINTS = tuple(name for name, info in CATALOGUE.items() if info.image_shape == (1, 1, 2))
 
 
 def _form(name: str) -> str:
@@ -134,10 +107,10 @@ def _form(name: str) -> str:
 
 
 _FORMS = {_form(name): info for name, info in CATALOGUE.items()}
-_OTHER = DatasetInfo("a dataset of tensorflow-datasets", None, None, 0)
+_OTHER = Entry("a dataset of tensorflow-datasets")
 
 
-def info_of(name: str) -> DatasetInfo:
+def info_of(name: str) -> Entry:
     """Returns the entry for a name; names of no known form belong to tensorflow-datasets."""
     return _FORMS.get(_form(name), _OTHER)
 

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import InitVar, dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfgan2.data.parallel import cpu_count
 from tfgan2.errors import UserError
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+
+def cpu_count() -> int:
+    """Returns the number of processors to use: those of this process, 16 at most.
+
+    The limit bounds memory: each has a batch in progress.
+    """
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(available or 1, 16)
 
 
 @dataclass(frozen=True)
@@ -23,17 +33,6 @@ class Part:
 
     index: int
     of: int
-
-    def of_batch(self, batch_size: int) -> slice:
-        """Returns the rows of a batch that belong to the part.
-
-        Raises:
-            ValueError: the batch cannot be divided into so many parts.
-        """
-        if not 0 <= self.index < self.of or batch_size % self.of:
-            raise ValueError(f"a batch of {batch_size} has no part {self.index} of {self.of}")
-        size = batch_size // self.of
-        return slice(self.index * size, (self.index + 1) * size)
 
 
 WHOLE = Part(0, 1)
@@ -58,25 +57,31 @@ class Order:
     @property
     def rows(self) -> slice:
         """The rows of each batch that are yielded."""
-        return self.part.of_batch(self.batch_size)
+        index, of = self.part.index, self.part.of
+        if not 0 <= index < of or self.batch_size % of:
+            raise ValueError(f"a batch of {self.batch_size} has no part {index} of {of}")
+        size = self.batch_size // of
+        return slice(index * size, (index + 1) * size)
 
 
-class Source(Protocol):
+@dataclass(frozen=True)
+class Source:
     """Where the samples of an `ImageDataset` come from.
 
     Attributes:
         num_images: number of samples.
         in_memory: whether all images are held in memory.
+        batches: yields endless batches of static shape, as `ImageDataset.batches`, but not scaled:
+            images are uint8. Values that are no pixels, such as points, are float32.
     """
 
     num_images: int
     in_memory: bool
+    batches: Callable[[Order], tf.data.Dataset]
 
-    def batches(self, order: Order) -> tf.data.Dataset:
-        """Yields endless batches of static shape, as `ImageDataset.batches`, but not scaled.
-
-        Images are uint8. Values that are no pixels, such as points, are float32.
-        """
+    def map(self, function: Callable[..., Any]) -> Source:
+        """Returns the source of what `function` makes of each batch."""
+        return replace(self, batches=lambda order: self.batches(order).map(function))
 
 
 @dataclass(eq=False)
@@ -87,36 +92,38 @@ class ImageDataset:
         source: yields the samples before they are scaled.
         name: the name that the user gave.
         image_shape: (height, width, channels) of the images, or of the targets of pairs.
-        class_names: names of the labels 0, 1, …; () without labels.
         content: JSON value that distinguishes these samples and their order from others.
+        class_names: names of the labels 0, 1, …; () without labels.
         kind: one of `KINDS`.
         skipped: files left out because they cannot be read, relative to their folder.
         held_out: samples kept out of `batches`, or None.
         details: further entries of `facts`.
         sides: the two datasets of unpaired images; else ().
-        fingerprint: 16 hexadecimal digits, equal for equal content in equal order. Made from
-            names, shapes and file sizes, not from pixels.
     """
 
     source: Source
     name: str
     image_shape: tuple[int, int, int]
-    class_names: tuple[str, ...]
-    content: InitVar[Any]
+    content: Any
+    class_names: tuple[str, ...] = ()
     kind: str = "images"
     skipped: tuple[str, ...] = ()
     held_out: ImageDataset | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     sides: tuple[ImageDataset, ...] = ()
-    fingerprint: str = field(init=False)
 
-    def __post_init__(self, content: Any) -> None:
-        parts = [content, self.image_shape, self.num_images, self.class_names]
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits, equal for equal content in equal order.
+
+        Made from names, shapes and file sizes, not from pixels.
+        """
+        parts = [self.content, self.image_shape, self.num_images, self.class_names]
         if self.held_out is not None:
             parts.append(self.held_out.fingerprint)
         if self.details:
             parts.append(self.details)
-        self.fingerprint = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     @property
     def num_images(self) -> int:
@@ -151,9 +158,8 @@ class ImageDataset:
         if batch_size < 1:
             raise UserError(f"a batch of {batch_size} images is not possible: give at least 1")
         if batch_size * batches > self.num_images:
-            needed = f"a batch of {batch_size}"
-            if batches > 1:
-                needed = f"the {batches} batches of {batch_size} that a step takes"
+            several = f"the {batches} batches of {batch_size} that a step takes"
+            needed = several if batches > 1 else f"a batch of {batch_size}"
             raise UserError(
                 f"dataset has {self.num_images} images, fewer than {needed}: "
                 f"give --batch-size {max(1, self.num_images // batches)} or less"
@@ -191,11 +197,11 @@ class ImageDataset:
             raise ValueError(f"start must be at least 0, not {start}")
 
         def scale(*arrays: tf.Tensor) -> Any:
-            scaled = tuple(
+            scaled = [
                 tf.cast(array, tf.float32) / 127.5 - 1.0 if array.dtype == tf.uint8 else array
                 for array in arrays
-            )
-            return scaled if len(scaled) > 1 else scaled[0]
+            ]
+            return tuple(scaled) if len(scaled) > 1 else scaled[0]
 
         options = tf.data.Options()
         options.deterministic = True

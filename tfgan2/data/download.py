@@ -10,6 +10,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def prepared_builder(request: Request) -> Any:
             f"--data-dir {data_dir!r} is not an existing folder: give the one that holds the "
             "prepared datasets, or create it"
         )
-    if "." in name.split("/") or ".." in name.split("/") or name.startswith(("/", "~")):
+    if {".", ".."} & set(name.split("/")) or name.startswith(("/", "~")):
         raise UserError(f"unknown dataset {name!r}: for a folder give 'folder:{name}'")
     # Existing files first: they may be the user's own, unknown to tfds, or an older version.
     with contextlib.suppress(tfds.core.DatasetNotFoundError, ValueError, RuntimeError):
@@ -73,17 +74,14 @@ def prepared_builder(request: Request) -> Any:
 
 def _check_known(name: str) -> None:
     """Raises a UserError unless tfds has a dataset and configuration of this name."""
-    base = re.split("[/:]", name)[0]
+    base, _, config = name.partition(":")[0].partition("/")
     # Community datasets are never looked up: that needs a network, and hangs without one.
     known = tfds.list_builders(with_community_datasets=False)
     if base not in known:
-        candidates = [*(entry for entry in CATALOGUE if ":" not in entry), *known]
-        if ":" in name:  # perhaps a mistyped prefix of the user's own files
-            prefixes = [entry.partition(":")[0] for entry in CATALOGUE if ":" in entry]
-            candidates += [f"{prefix}:{name.partition(':')[2]}" for prefix in prefixes]
+        path = name.partition(":")[2]  # perhaps the user's own files, with a mistyped prefix
+        own = [re.sub(":.*", f":{path}", entry) for entry in CATALOGUE if path or ":" not in entry]
         hint = "`tfgan2 datasets` lists some; for a folder of your own give folder:PATH"
-        raise unknown("dataset", name, dict.fromkeys(candidates), hint=hint)
-    config = name.partition("/")[2].partition(":")[0]
+        raise unknown("dataset", name, dict.fromkeys([*own, *known]), hint=hint)
     configs = tfds.builder_cls(base).builder_configs
     if config and not configs:
         raise UserError(f"dataset {base!r} has no configurations: give it as {base!r}")
@@ -120,30 +118,27 @@ def _prepare(builder: Any, name: str, data_dir: str | None) -> None:
 
 def short(error: Exception) -> str:
     """Returns an error's message as a part of one line."""
-    text = " ".join(str(error).split())
-    unreachable = re.search(r"host='([^']+)'.*(NameResolution|NewConnection|Timeout)", text)
-    if unreachable:
-        return f"{unreachable[1]} cannot be reached"
-    text = text or type(error).__name__
-    return text if len(text) <= 200 else text[:199] + "…"
+    text = str(error) or type(error).__name__
+    host = re.search(r"(?s)host='([^']+)'.*(NameResolution|NewConnection|Timeout)", text)
+    return f"{host[1]} cannot be reached" if host else shorten(text, 200, placeholder="…")
 
 
 def image_key(name: str, features: Any) -> str:
     """Returns the key of the images: "image", or that of the only image feature."""
-    images = {}
+    keys = []
     if isinstance(features, tfds.features.FeaturesDict):
-        images = {k: f for k, f in features.items() if isinstance(f, tfds.features.Image)}
-    key = "image" if "image" in images else next(iter(images)) if len(images) == 1 else None
-    if key is None:
-        content = "no images"
-        if images:
-            content = f"images under several names ({', '.join(sorted(images))})"
+        keys = [key for key, kind in features.items() if isinstance(kind, tfds.features.Image)]
+    if "image" in keys:
+        keys = ["image"]
+    if len(keys) != 1:
+        several = f"images under several names ({', '.join(sorted(keys))})"
         raise UserError(
-            f"dataset {name!r} holds {content}: choose one whose images are named 'image'"
+            f"dataset {name!r} holds {several if keys else 'no images'}: choose one whose images "
+            "are named 'image'"
         )
-    dtype = np.dtype(images[key].np_dtype)
+    dtype = np.dtype(features[keys[0]].np_dtype)
     if dtype not in (np.uint8, np.uint16):
         raise UserError(
             f"the images of dataset {name!r} are of {dtype}: choose one with uint8 or uint16"
         )
-    return key
+    return keys[0]

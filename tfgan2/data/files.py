@@ -1,24 +1,30 @@
-"""Image files in a folder: finding, naming and labelling them. Imports no TensorFlow."""
+"""`folder:PATH`, and what all datasets of image files share."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 import numpy as np
 
+from tfgan2.data.dataset import ImageDataset, Source
+from tfgan2.data.request import Request, build
 from tfgan2.errors import UserError
-from tfgan2.images.files import is_grey, suffixes
+from tfgan2.images.files import UnreadableImageError, is_grey, read_image, suffixes
 
+DEFAULT_SIZE = 64
 JOINT = "\0"
 """Joins the paths of a sample that consists of several files; no path contains it."""
 
 _HEADERS = 64
 """Number of files that decide on grey or colour."""
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -30,15 +36,18 @@ class Files:
         paths: relative to it, with "/" between their parts; the files of one sample are joined by
             `JOINT`.
         labels: int32, shape (N,), or None.
+        classes: the names of the labels.
+        skipped: receives the paths of the files that cannot be read.
     """
 
     root: Path
     paths: list[str]
     labels: np.ndarray | None = None
+    classes: tuple[str, ...] = ()
+    skipped: list[str] = field(default_factory=list)
 
-    def take(self, indices: np.ndarray) -> Files:
-        """Returns the samples with these indices."""
-        labels = None if self.labels is None else self.labels[indices]
+    def take(self, indices: Sequence[int] | np.ndarray, labels: np.ndarray | None = None) -> Files:
+        """Returns the samples with these indices, and with other labels."""
         return Files(self.root, [self.paths[i] for i in indices], labels)
 
     def digest(self) -> str:
@@ -55,13 +64,109 @@ class Files:
         grey = {is_grey(self.root / self.paths[i]) for i in chosen} - {None}
         return 1 if grey == {True} else 3
 
+    def read(
+        self, read: Callable[[str], T], text: str, request: Request, chunk: int = 512
+    ) -> Iterator[tuple[int, T]]:
+        """Yields the number and `read(path)` of each sample that can be read.
 
-def existing_folder(path: str, form: str) -> Path:
-    """Returns the folder in a dataset's name.
+        Raises:
+            UserError: at the end, if some cannot and are not to be left out, or none can.
+        """
+
+        def attempt(path: str) -> T | UnreadableImageError:
+            try:
+                return read(path)
+            except UnreadableImageError as error:
+                return error
+
+        reason, total = "", len(self.paths)
+        for number, result in enumerate(request.in_threads(attempt, self.paths, text, chunk)):
+            if isinstance(result, UnreadableImageError):
+                reason = reason or str(result)
+                self.skipped.append(result.path or self.paths[number])
+            else:
+                yield number, result
+        if self.skipped and not request.skip_unreadable:
+            more = len(self.skipped) - 1
+            raise UserError(
+                f"cannot read {self.skipped[0]!r}: {reason}"
+                + (f" (and {more} more of {total})" if more else "")
+                + "; repair or remove it, or give --skip-unreadable to leave such files out"
+            )
+        if len(self.skipped) == total:
+            raise UserError(
+                f"none of the {total} images can be read, the first is {self.skipped[0]!r}: "
+                f"{reason}; give another folder"
+            )
+
+
+def load(request: Request) -> ImageDataset:
+    """Loads a folder. If all images lie in subfolders, the first level of these are the classes."""
+    return load_files(with_classes(existing_folder(request.path, "folder:PATH")), request)
+
+
+def load_files(files: Files, request: Request, default_size: int = DEFAULT_SIZE) -> ImageDataset:
+    """Builds a dataset of image files, each of which is one sample."""
+    size = request.image_size or default_size
+    shape = (size, size, request.channels or files.channels())
+
+    def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
+        source, found = open_files(files.take(numbers, labels), shape, request)
+        content = ["folder", found.digest()]
+        return ImageDataset(source, request.name, shape, content, skipped=tuple(found.skipped))
+
+    return build(request, len(files.paths), part, known=files.classes, labels=files.labels)
+
+
+def open_files(
+    files: Files,
+    shape: tuple[int, int, int],
+    request: Request,
+    read: Callable[[str], np.ndarray] | None = None,
+) -> tuple[Source, Files]:
+    """Decodes every file once, so that unreadable ones are found before training starts.
 
     Args:
-        path: as the user gave it.
-        form: the form of the name, for example "folder:PATH".
+        files: at least one.
+        shape: (height, width, channels) of the images.
+        request: says whether to hold images in memory, and to leave unreadable files out.
+        read: reads a sample, named by its path; default: `read_image`.
+
+    Returns:
+        The source, and the files that can be read.
+    """
+    from tfgan2.data.sources import decoded_source, empty_images, memory_source
+
+    root = files.root
+    read = read or (lambda path: read_image(root / path, size=shape[0], channels=shape[2]))
+    in_memory = request.fits_memory(len(files.paths), shape)
+    images = empty_images((len(files.paths) if in_memory else 0, *shape))
+    numbers: list[int] = []
+    text = "reading images" if in_memory else "checking images"
+    for number, image in files.read(read, text, request):
+        if in_memory:
+            images[len(numbers)] = image
+        numbers.append(number)
+    if files.skipped:
+        labels = None if files.labels is None else files.labels[numbers]
+        files = replace(files.take(numbers, labels), skipped=files.skipped)
+    if in_memory:
+        return memory_source(images[: len(numbers)], files.labels), files
+
+    def decode(index: int) -> np.ndarray:
+        try:
+            return read(files.paths[index])
+        except UnreadableImageError as error:
+            path = error.path or files.paths[index]
+            raise UserError(
+                f"cannot read {path!r} any more: {error}; restore it, or start a new run"
+            ) from error
+
+    return decoded_source(len(numbers), decode, shape, files.labels), files
+
+
+def existing_folder(path: str, form: str) -> Path:
+    """Returns the folder in a dataset's name; `form` is the form of the name, as "folder:PATH".
 
     Raises:
         UserError: there is no such folder.
@@ -79,30 +184,42 @@ def existing_folder(path: str, form: str) -> Path:
 def image_files(root: Path) -> list[str]:
     """Returns the relative paths of all image files, sorted.
 
-    Links are followed; hidden files are left out.
+    Links are followed, but not in circles; hidden files are left out.
 
     Raises:
         UserError: there is none, or a folder cannot be read.
     """
-    paths = sorted(_walk(root))
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"cannot read folder {error.filename}: {error.strerror}") from error
+
+    paths = []
+    for parent, folders, names in os.walk(root, onerror=refuse, followlinks=True):
+        folder = Path(parent)
+        relative = folder.relative_to(root)
+        in_circle = any(map(folder.samefile, folder.parents[: len(relative.parts)]))
+        folders[:] = [name for name in folders if not in_circle and not name.startswith(".")]
+        paths += [
+            (relative / name).as_posix()
+            for name in names
+            if not (in_circle or name.startswith(".")) and Path(name).suffix.lower() in suffixes()
+        ]
     if not paths:
         raise UserError(
             f"folder {str(root)!r} holds no images: give one with .png, .jpg or similar files"
         )
-    return paths
+    return sorted(paths)
 
 
-def with_classes(root: Path) -> tuple[list[str], Files]:
-    """Returns the classes, [] where there are none, and all image files, in a fixed order.
-
-    If all images lie in subfolders, the first level of these are the classes.
-    """
+def with_classes(root: Path) -> Files:
+    """Returns all image files; if all lie in subfolders, these are the classes."""
     paths = image_files(root)
     if any("/" not in path for path in paths):
-        return [], Files(root, paths)
+        return Files(root, paths)
     owners = [path.partition("/")[0] for path in paths]
-    labels = {name: label for label, name in enumerate(sorted(set(owners)))}
-    return list(labels), Files(root, paths, np.array([labels[o] for o in owners], np.int32))
+    classes = sorted(set(owners))
+    numbers = {name: number for number, name in enumerate(classes)}
+    return Files(root, paths, np.array([numbers[o] for o in owners], np.int32), tuple(classes))
 
 
 def by_stem(paths: Sequence[str]) -> dict[str, str]:
@@ -117,46 +234,3 @@ def by_stem(paths: Sequence[str]) -> dict[str, str]:
             path = paths[stems.index(stem)]
             raise UserError(f"{times} images are called {stem!r}, such as {path!r}: rename one")
     return dict(zip(stems, paths, strict=True))
-
-
-def refuse_unreadable(paths: Sequence[str], reason: str, total: int, *, skip: bool) -> None:
-    """Raises a UserError if files cannot be read and are not to be skipped, or if none can.
-
-    Args:
-        paths: the files that cannot be read.
-        reason: why the first of them cannot.
-        total: number of all files.
-        skip: whether unreadable files may be left out.
-    """
-    if paths and not skip:
-        others = f" (and {len(paths) - 1} more of {total})" if len(paths) > 1 else ""
-        raise UserError(
-            f"cannot read {paths[0]!r}: {reason}{others}; repair or remove it, "
-            "or give --skip-unreadable to leave such files out"
-        )
-    if len(paths) == total:
-        raise UserError(
-            f"none of the {total} images can be read, the first is "
-            f"{paths[0]!r}: {reason}; give another folder"
-        )
-
-
-def _walk(root: Path) -> Iterator[str]:
-    def refuse(error: OSError) -> None:
-        raise UserError(f"cannot read folder {error.filename}: {error.strerror}") from error
-
-    for parent, folders, names in os.walk(root, onerror=refuse, followlinks=True):
-        if _is_loop(Path(parent), root):
-            folders.clear()
-            continue
-        folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
-        relative = Path(parent).relative_to(root)
-        for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in suffixes():
-                yield (relative / name).as_posix()
-
-
-def _is_loop(folder: Path, root: Path) -> bool:
-    """Returns whether links have led from a folder back into itself."""
-    depth = len(folder.relative_to(root).parts)
-    return any(folder.samefile(above) for above in folder.parents[:depth])

@@ -9,11 +9,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
-from tfgan2.data.files import Files, existing_folder, refuse_unreadable, with_classes
-from tfgan2.data.parallel import Progress, in_threads
-from tfgan2.data.prepared import DEFAULT_SIZE, Index, Shard, one_line
+from tfgan2.data.files import DEFAULT_SIZE, existing_folder, with_classes
+from tfgan2.data.prepared import Index, Shard, one_line
+from tfgan2.data.request import Request
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.files import written_atomically
 from tfgan2.images.files import UnreadableImageError, read_image
@@ -25,54 +23,60 @@ _CHUNK = 64
 """Files in memory at a time; photographs may have megabytes each."""
 
 
-def pack(
-    source: str,
-    out: Path,
-    *,
-    image_size: int | None = None,
-    shard_bytes: int = 2**28,
-    skip_unreadable: bool = False,
-    progress: Progress = lambda text, done, total: None,
-) -> tuple[Index, tuple[str, ...]]:
-    """Packs a folder of images.
+def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Index, tuple[str, ...]]:
+    """Packs a folder of images; returns the index, and the paths of the files left out.
 
-    Every file is decoded once, so that unreadable ones are found now. Without `image_size` the
+    Every file is decoded once, so that unreadable ones are found now. Without an image size the
     files are stored as they are, so any size can be made of them later; with it, the pixels that
     `folder:` would make of them, which need no decoding later.
 
     Args:
-        source: "folder:DIR".
+        request: the folder, the image size and whether to leave unreadable files out.
         out: FILE, which must not exist; the shards are written to a folder beside it.
-        image_size: edge of the pixels to store, or None for files.
         shard_bytes: approximate size of a shard.
-        skip_unreadable: leave unreadable files out.
-        progress: called with what is being done, how much of it is done, and the total.
-
-    Returns:
-        The index written, and the paths of the files left out.
 
     Raises:
         UserError: no such folder, no images, one that cannot be read, FILE exists, or the disk
             refuses; nothing is left behind.
     """
-    shards = _new_folder(out)
-    known, files = with_classes(existing_folder(source.removeprefix("folder:"), "folder:DIR"))
-    packer = _Packer(files, image_size)
+    shards = out.with_name(f"{out.name}.shards")
+    for path in (out, shards):
+        if path.exists():
+            raise UserError(f"{path} exists: choose another --out, or remove it")
+    if not out.parent.is_dir():
+        raise UserError(f"{out.parent} is not a folder: create it, or choose another --out")
+    files = with_classes(existing_folder(request.path, "folder:DIR"))
+    size, channels = request.image_size, files.channels()
+    labels: list[int] = []
+    digest = hashlib.sha256(f"{size} {channels}".encode())
+
+    def record(path: str) -> bytes:
+        try:
+            content = (files.root / path).read_bytes()
+        except OSError as error:
+            raise UnreadableImageError(error.strerror or str(error)) from error
+        pixels = read_image(content, size=size or DEFAULT_SIZE, channels=channels)
+        return content if size is None else pixels.tobytes()
+
+    def records() -> Iterator[bytes]:
+        for number, content in files.read(record, "packing images", request, _CHUNK):
+            labels.append(0 if files.labels is None else int(files.labels[number]))
+            digest.update(b"%d %d\n" % (labels[-1], len(content)) + content)
+            yield content
+
     try:
         with one_line("write", out), written_atomically(shards) as partial:
             partial.mkdir()
-            records = packer.records(progress)
-            written = tuple(_write_shards(records, partial, shards.name, shard_bytes))
-            refuse_unreadable(packer.skipped, packer.reason, len(files.paths), skip=skip_unreadable)
-        runs = [(label, len(list(run))) for label, run in itertools.groupby(packer.labels)]
+            written = tuple(_write_shards(records(), partial, shards.name, shard_bytes))
+        runs = tuple((label, len(list(run))) for label, run in itertools.groupby(labels))
         index = Index(
-            num_images=len(packer.labels),
-            channels=packer.channels,
-            image_size=image_size,
-            class_names=tuple(known),
-            label_runs=tuple(runs) if known else (),
+            num_images=len(labels),
+            channels=channels,
+            image_size=size,
+            class_names=files.classes,
+            label_runs=runs if files.classes else (),
             shards=written,
-            digest=packer.digest.hexdigest(),
+            digest=digest.hexdigest(),
         )
         with written_atomically(out) as partial:
             partial.write_text(index.to_json(), encoding="utf-8")
@@ -81,84 +85,26 @@ def pack(
         if isinstance(error, OSError):
             raise cannot_write(out, error) from error
         raise
-    return index, tuple(packer.skipped)
-
-
-def _new_folder(out: Path) -> Path:
-    """Returns the folder for the shards of FILE; neither may exist yet."""
-    shards = out.with_name(f"{out.name}.shards")
-    for path in (out, shards):
-        if path.exists():
-            raise UserError(f"{path} exists: choose another --out, or remove it")
-    if not out.parent.is_dir():
-        raise UserError(f"{out.parent} is not a folder: create it, or choose another --out")
-    return shards
-
-
-class _Packer:
-    """Makes records of image files.
-
-    Attributes:
-        channels: of the pixels; 1 if the files are grey, else 3.
-        labels: of the records made so far; zeros without labels.
-        digest: sha256 of the same.
-        skipped: paths of the files that cannot be read.
-        reason: why the first of them cannot.
-    """
-
-    def __init__(self, files: Files, image_size: int | None) -> None:
-        self.channels = files.channels()
-        self.labels: list[int] = []
-        self.digest = hashlib.sha256(f"{image_size} {self.channels}".encode())
-        self.skipped: list[str] = []
-        self.reason = ""
-        self._files = files
-        self._size = image_size
-
-    def records(self, progress: Progress) -> Iterator[bytes]:
-        """Yields the records of all files that can be read, in order."""
-        paths, labels = self._files.paths, self._files.labels
-        if labels is None:
-            labels = np.zeros(len(paths), np.int32)
-        records = in_threads(self._record, paths, "packing images", progress, _CHUNK)
-        for path, label, record in zip(paths, labels.tolist(), records, strict=True):
-            if isinstance(record, UnreadableImageError):
-                self.reason = self.reason or str(record)
-                self.skipped.append(path)
-                continue
-            self.labels.append(label)
-            self.digest.update(b"%d %d\n" % (label, len(record)) + record)
-            yield record
-
-    def _record(self, path: str) -> bytes | UnreadableImageError:
-        try:
-            content = (self._files.root / path).read_bytes()
-            size = self._size or DEFAULT_SIZE
-            pixels = read_image(content, size=size, channels=self.channels)
-        except UnreadableImageError as error:
-            return error
-        except OSError as error:
-            return UnreadableImageError(error.strerror or str(error))
-        return content if self._size is None else pixels.tobytes()
+    return index, tuple(files.skipped)
 
 
 def _write_shards(
     records: Iterator[bytes], partial: Path, final: str, shard_bytes: int
 ) -> Iterator[Shard]:
     """Writes all records into the folder `partial`, which later gets the name `final`."""
-    from array_record.python import array_record_module
+    from array_record.python.array_record_module import ArrayRecordWriter
 
-    record = next(records, None)
+    rest = next(records, None)
     for number in itertools.count():
-        if record is None:
+        if rest is None:
             return
         path = partial / f"{number:05d}.array_record"
-        writer = array_record_module.ArrayRecordWriter(str(path), _OPTIONS)
+        writer = ArrayRecordWriter(str(path), _OPTIONS)
         images = size = 0
-        while record is not None and (not images or size + len(record) <= shard_bytes):
-            writer.write(record)
-            images, size = images + 1, size + len(record)
-            record = next(records, None)
+        while rest is not None and (not images or size + len(rest) <= shard_bytes):
+            writer.write(rest)
+            images, size = images + 1, size + len(rest)
+            rest = next(records, None)
         writer.close()
         with path.open("rb") as file:
             os.fsync(file.fileno())

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from tfgan2.data.dataset import ImageDataset, Order, Source
-from tfgan2.data.files import JOINT, Files, by_stem, existing_folder, image_files
-from tfgan2.data.folder import load_files, open_files
-from tfgan2.data.request import Request, held_out_indices
+from tfgan2.data.files import (
+    JOINT,
+    Files,
+    by_stem,
+    existing_folder,
+    image_files,
+    load_files,
+    open_files,
+)
+from tfgan2.data.request import Request
 from tfgan2.errors import UserError
 from tfgan2.images.files import UnreadableImageError, fit, open_image
 
@@ -27,65 +30,40 @@ SIDES = ("A", "B")
 def load_pairs(request: Request) -> ImageDataset:
     """Loads pairs; a subfolder `test` or `val` beside `train` is held out."""
     root = existing_folder(request.path, "pairs:DIR")
-    if (root / "train").is_dir():
-        files = find_pairs(root / "train")
-        beside = [root / name for name in HELD_OUT if (root / name).is_dir()]
-        held_out = find_pairs(beside[0]) if beside else None
+    in_train = (root / "train").is_dir()
+    files = find_pairs(root / "train" if in_train else root)
+    beside = [root / name for name in HELD_OUT if in_train and (root / name).is_dir()]
+    if beside:
+        held_out = find_pairs(beside[0])
     else:
-        files, held_out = find_pairs(root), None
-    if held_out is None:
-        training, rest = held_out_indices(len(files.paths), request)
-        held_out, files = files.take(rest), files.take(training)
+        training, rest = request.held_out(len(files.paths))
+        files, held_out = files.take(training), files.take(rest)
     size = request.image_size or DEFAULT_SIZE
     channels = [request.channels] * 2 if request.channels else _channels(files)
     step = -1 if request.direction == "BtoA" else 1  # the order of the sides
     input_channels, target_channels = channels[::step]
 
-    def build(files: Files, held_out: ImageDataset | None) -> ImageDataset:
+    def dataset(files: Files, held_out: ImageDataset | None = None) -> ImageDataset:
         def read(sample: str) -> np.ndarray:
-            sides = []
-            for (path, image), count in zip(_open_sides(files.root, sample), channels, strict=True):
-                with _naming(path):
-                    sides.append(fit(image, size=size, channels=count))
-            return np.concatenate(sides[::step], axis=-1)
+            return np.concatenate(_read_pair(files.root, sample, size, channels)[::step], axis=-1)
 
-        source, readable, skipped = open_files(files, (size, size, sum(channels)), request, read)
+        both, found = open_files(files, (size, size, sum(channels)), request, read)
         return ImageDataset(
-            PairSource(source, input_channels),
-            name=request.name,
+            both.map(lambda both: (both[..., :input_channels], both[..., input_channels:])),
+            request.name,
+            (size, size, target_channels),
+            ["pairs", request.direction, found.digest()],
             kind="pairs",
-            image_shape=(size, size, target_channels),
-            class_names=(),
-            content=["pairs", request.direction, readable.digest()],
-            skipped=skipped,
+            skipped=tuple(found.skipped),
             held_out=held_out,
             details={"input_shape": [size, size, input_channels]},
         )
 
-    return build(files, build(held_out, None) if held_out.paths else None)
-
-
-class PairSource:
-    """Pairs, from images whose channels are those of the input, then those of the target."""
-
-    def __init__(self, source: Source, input_channels: int) -> None:
-        self.num_images = source.num_images
-        self.in_memory = source.in_memory
-        self._source = source
-        self._channels = input_channels
-
-    def batches(self, order: Order) -> tf.data.Dataset:
-        channels = self._channels
-        return self._source.batches(order).map(
-            lambda both: (both[..., :channels], both[..., channels:])
-        )
+    return dataset(files, dataset(held_out) if held_out.paths else None)
 
 
 def find_pairs(root: Path) -> Files:
-    """Returns the pairs in a folder: in the subfolders A and B, or side by side in one file.
-
-    Further layouts of folders belong here.
-    """
+    """Returns the pairs in a folder: in the subfolders A and B, or side by side in one file."""
     folders = [root / side for side in SIDES]
     if not any(folder.is_dir() for folder in folders):
         return Files(root, image_files(root))
@@ -95,8 +73,7 @@ def find_pairs(root: Path) -> Files:
         )
     a, b = (by_stem(image_files(folder)) for folder in folders)
     for side, mine, other, others in (("A", a, "B", b), ("B", b, "A", a)):
-        unmatched = sorted(mine.keys() - others.keys())
-        if unmatched:
+        if unmatched := sorted(mine.keys() - others.keys()):
             path = f"{side}/{mine[unmatched[0]]}"
             more = f" (and {len(unmatched) - 1} more)" if len(unmatched) > 1 else ""
             raise UserError(
@@ -108,41 +85,36 @@ def find_pairs(root: Path) -> Files:
 
 def _channels(files: Files) -> list[int]:
     """Returns the channels of A and B: each its own in two folders, the same in one file."""
-    if JOINT not in files.paths[0]:
-        return [files.channels()] * 2
     sides = zip(*(path.split(JOINT) for path in files.paths), strict=True)
-    return [Files(files.root, list(paths)).channels() for paths in sides]
+    channels = [Files(files.root, list(paths)).channels() for paths in sides]
+    return channels if len(channels) == 2 else channels * 2
 
 
-@contextlib.contextmanager
-def _naming(path: str) -> Iterator[None]:
-    """Adds the path to an UnreadableImageError."""
+def _read_pair(root: Path, sample: str, size: int, channels: list[int]) -> list[np.ndarray]:
+    """Returns A and B of a sample, upright and scaled; an error names the file that is wrong."""
+    paths = sample.split(JOINT)
+    images, sides = [], []
     try:
-        yield
+        for path in paths:
+            images.append(open_image(root / path))
+        path = paths[0]
+        width, height = images[0].size
+        if len(images) == 1:
+            if width % 2:
+                raise UnreadableImageError(
+                    f"it is {width}x{height}: two images side by side have an even width"
+                )
+            boxes = (0, 0, width // 2, height), (width // 2, 0, width, height)
+            paths, images = paths * 2, [images[0].crop(box) for box in boxes]
+        elif images[1].size != (width, height):
+            other = "{}x{}".format(*images[1].size)
+            raise UnreadableImageError(f"it is {width}x{height}, and {paths[1]} is {other}")
+        for side, image in enumerate(images):
+            path = paths[side]
+            sides.append(fit(image, size=size, channels=channels[side]))
     except UnreadableImageError as error:
         raise UnreadableImageError(str(error), path) from error
-
-
-def _open_sides(root: Path, sample: str) -> list[tuple[str, Image.Image]]:
-    """Returns A and B of a sample, upright and of equal size, each with the path of its file."""
-    paths = sample.split(JOINT)
-    images = []
-    for path in paths:
-        with _naming(path):
-            images.append(open_image(root / path))
-    if len(images) == 2:
-        if images[0].size != images[1].size:
-            sizes = [f"{image.width}x{image.height}" for image in images]
-            raise UnreadableImageError(f"it is {sizes[0]}, and {paths[1]} is {sizes[1]}")
-        return list(zip(paths, images, strict=True))
-    width, height = images[0].size
-    half, odd = divmod(width, 2)
-    if odd or not half:
-        raise UnreadableImageError(
-            f"it is {width}x{height}: two images side by side have an even width"
-        )
-    boxes = [(0, 0, half, height), (half, 0, width, height)]
-    return [(sample, images[0].crop(box)) for box in boxes]
+    return sides
 
 
 def load_unpaired(request: Request) -> ImageDataset:
@@ -152,9 +124,7 @@ def load_unpaired(request: Request) -> ImageDataset:
         raise UserError(f"unpaired: takes two folders, not {len(paths)}: give unpaired:DIR_A,DIR_B")
     roots = [existing_folder(path.strip(), "unpaired:DIR_A,DIR_B") for path in paths]
     files = [Files(root, image_files(root)) for root in roots]
-    return _unpaired(
-        request, *(load_files(side, (), request, default_size=DEFAULT_SIZE) for side in files)
-    )
+    return _unpaired(request, *(load_files(side, request, DEFAULT_SIZE) for side in files))
 
 
 def load_cycle_gan(request: Request) -> ImageDataset:
@@ -167,45 +137,38 @@ def load_cycle_gan(request: Request) -> ImageDataset:
     request = replace(request, image_size=request.image_size or DEFAULT_SIZE)
     sides = []
     for side in SIDES:
-        held_out = records.load_split(replace(request, split=f"test{side}"))
-        sides.append(records.load_split(replace(request, split=f"train{side}"), held_out))
+        held_out = records.load_split(request, f"test{side}")
+        sides.append(records.load_split(request, f"train{side}", held_out))
     return _unpaired(request, *sides)
 
 
 def _unpaired(request: Request, a: ImageDataset, b: ImageDataset) -> ImageDataset:
-    """Joins two datasets; an epoch is one of the larger."""
+    """Joins two datasets, each shuffled by itself; an epoch is one of the larger."""
     if request.direction == "BtoA":
         a, b = b, a
     held_out = None
     if a.held_out is not None and b.held_out is not None:
         held_out = _unpaired(replace(request, direction="AtoB"), a.held_out, b.held_out)
+
+    sources = [
+        side.source.map(lambda images, labels: images) if side.class_names else side.source
+        for side in (a, b)
+    ]
+
+    def batches(order: Order) -> tf.data.Dataset:
+        orders = replace(order, seed=2 * order.seed), replace(order, seed=2 * order.seed + 1)
+        return tf.data.Dataset.zip(
+            *(source.batches(each) for source, each in zip(sources, orders, strict=True))
+        )
+
     return ImageDataset(
-        UnpairedSource(a, b),
-        name=request.name,
+        Source(max(a.num_images, b.num_images), a.in_memory and b.in_memory, batches),
+        request.name,
+        b.image_shape,
+        ["unpaired", a.fingerprint, b.fingerprint],
         kind="unpaired",
-        image_shape=b.image_shape,
-        class_names=(),
-        content=["unpaired", a.fingerprint, b.fingerprint],
         skipped=(*a.skipped, *b.skipped),
         held_out=held_out,
         details={"input_shape": list(a.image_shape)},
         sides=(a, b),
     )
-
-
-class UnpairedSource:
-    """Batches of two sources, each shuffled by itself; labels are dropped."""
-
-    def __init__(self, a: ImageDataset, b: ImageDataset) -> None:
-        self.num_images = max(a.num_images, b.num_images)
-        self.in_memory = a.in_memory and b.in_memory
-        self._sources = (a.source, b.source)
-
-    def batches(self, order: Order) -> tf.data.Dataset:
-        def images(source: Source, seed: int) -> Any:
-            batches = source.batches(replace(order, seed=seed))
-            labelled = isinstance(batches.element_spec, tuple)
-            return batches.map(lambda images, labels: images) if labelled else batches
-
-        a, b = self._sources
-        return tf.data.Dataset.zip(images(a, 2 * order.seed), images(b, 2 * order.seed + 1))

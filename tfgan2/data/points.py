@@ -7,14 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfgan2.data.dataset import ImageDataset
-from tfgan2.data.request import Request, keep_classes
+from tfgan2.data.request import Request, build
 from tfgan2.errors import UserError, unknown
 
 NUM_POINTS = 100_000
 GOOD_DISTANCE = 3.0
 """Largest distance of a good point from its mode, in standard deviations."""
 
-_STDS = {"ring8": 0.01, "grid25": 0.05}
+STDS = {"ring8": 0.01, "grid25": 0.05}
+"""Standard deviation of each Gaussian, the same in both directions."""
+
 _SEED = 0
 
 
@@ -44,8 +46,8 @@ def modes(name: str) -> np.ndarray:
     Raises:
         UserError: an unknown name.
     """
-    if name not in _STDS:
-        raise unknown("set of points", name, _STDS)
+    if name not in STDS:
+        raise unknown("set of points", name, STDS)
     if name == "ring8":
         angles = np.arange(8) * np.pi / 4
         centres = np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -53,17 +55,6 @@ def modes(name: str) -> np.ndarray:
         steps = np.arange(-4, 5, 2)
         centres = np.stack([np.tile(steps, 5), np.repeat(steps, 5)], axis=1)
     return centres.astype(np.float32)
-
-
-def std(name: str) -> float:
-    """Returns the standard deviation of each Gaussian, the same in both directions.
-
-    Raises:
-        UserError: an unknown name.
-    """
-    if name not in _STDS:
-        raise unknown("set of points", name, _STDS)
-    return _STDS[name]
 
 
 def quality(points: np.ndarray, name: str) -> Quality:
@@ -82,33 +73,26 @@ def quality(points: np.ndarray, name: str) -> Quality:
     flat = points.reshape(-1, 1, 2).astype(np.float64)
     distances = np.linalg.norm(flat - modes(name), axis=2)
     nearest = distances.argmin(axis=1)
-    good = distances[np.arange(len(flat)), nearest] <= GOOD_DISTANCE * std(name)
+    good = distances[np.arange(len(flat)), nearest] <= GOOD_DISTANCE * STDS[name]
     return Quality(len(np.unique(nearest[good])), float(good.mean()))
 
 
 def load(request: Request) -> ImageDataset:
     """Loads "ring8" or "grid25": images of one pixel with x and y as its channels, not scaled."""
-    from tfgan2.data.sources import MemorySource
+    from tfgan2.data.sources import memory_source
 
     if request.hold_out:
         raise UserError(f"dataset {request.name!r} can draw new points: leave --hold-out out")
-    points, labels = _drawn(request.name)
-    known = [str(mode) for mode in range(labels.max() + 1)]
-    names, labels, kept = keep_classes(request, known, labels)
-    request.progress(f"drawing {request.name}", len(kept), len(kept))
-    return ImageDataset(
-        MemorySource(points[kept].reshape(-1, 1, 1, 2), labels),
-        name=request.name,
-        image_shape=(1, 1, 2),
-        class_names=names,
-        content=request.name,
-    )
-
-
-def _drawn(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns float32 points (100000, 2) and their modes: equally many each, in order."""
-    centres = modes(name)
+    centres = modes(request.name)
     labels = np.repeat(np.arange(len(centres)), NUM_POINTS // len(centres))
     # RandomState: NumPy promises that its draws stay the same.
     noise = np.random.RandomState(_SEED).standard_normal((NUM_POINTS, 2))
-    return (centres[labels] + std(name) * noise).astype(np.float32), labels
+    points = (centres[labels] + STDS[request.name] * noise).astype(np.float32)
+
+    def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
+        request.progress(f"drawing {request.name}", len(numbers), len(numbers))
+        source = memory_source(points[numbers].reshape(-1, 1, 1, 2), labels)
+        return ImageDataset(source, request.name, (1, 1, 2), request.name)
+
+    known = [str(mode) for mode in range(len(centres))]
+    return build(request, NUM_POINTS, part, known=known, labels=labels)

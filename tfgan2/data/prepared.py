@@ -13,18 +13,18 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from tfgan2.data.dataset import ImageDataset, Source
-from tfgan2.data.parallel import in_threads
-from tfgan2.data.request import Request, build, choose_classes, keep_classes
+from tfgan2.data.dataset import ImageDataset
+from tfgan2.data.files import DEFAULT_SIZE
+from tfgan2.data.request import Request, build
 from tfgan2.errors import UserError
+from tfgan2.images import to_pil
 from tfgan2.images.files import UnreadableImageError, fit, read_image
 
-DEFAULT_SIZE = 64
 FORMAT = 1
 
 
@@ -65,14 +65,6 @@ class Index:
     shards: tuple[Shard, ...]
     digest: str
 
-    @property
-    def labels(self) -> np.ndarray | None:
-        """int32, shape (num_images,), or None."""
-        if not self.label_runs:
-            return None
-        labels, counts = np.array(self.label_runs, np.int32).T
-        return np.repeat(labels, counts)
-
     def to_json(self) -> str:
         return json.dumps({"tfgan2_prepared": FORMAT, **asdict(self)}, indent=1) + "\n"
 
@@ -110,12 +102,7 @@ class Index:
 
 @contextlib.contextmanager
 def one_line(action: str, path: Path) -> Iterator[None]:
-    """Turns errors of the package array_record into one line.
-
-    Args:
-        action: "read" or "write".
-        path: FILE.
-    """
+    """Turns errors of the package array_record into one line that says "cannot ACTION"."""
     try:
         yield
     except ImportError as error:
@@ -124,7 +111,7 @@ def one_line(action: str, path: Path) -> Iterator[None]:
             "folder:DIR"
         ) from error
     except RuntimeError as error:  # the package raises it for everything that goes wrong
-        reason = " ".join(str(error).split())[:120]
+        reason = shorten(str(error), 120, placeholder="…")
         raise UserError(
             f"cannot {action} the shards of {path}: {reason}; prepare it again"
         ) from error
@@ -132,87 +119,75 @@ def one_line(action: str, path: Path) -> Iterator[None]:
 
 def load(request: Request) -> ImageDataset:
     """Opens prepared images; none is decoded yet, since all were when they were packed."""
-    from tfgan2.data.sources import DecodedSource, MemorySource, empty_images
+    from tfgan2.data.sources import decoded_source, empty_images, memory_source
 
     if not request.path:
         raise UserError("prepared: lacks its file: give prepared:FILE")
     path = Path(request.path).expanduser()
     index = Index.read(path)
-    labels = index.labels
-    if labels is None:
-        names, _ = choose_classes(request.classes, (), name=request.name)
-        numbers = np.arange(index.num_images)
-    else:
-        names, labels, numbers = keep_classes(request, index.class_names, labels)
-    records = Records(path, index, request)
-    shape = records.shape
+    stored = index.image_size
+    size = request.image_size or stored or DEFAULT_SIZE
+    shape = (size, size, request.channels or index.channels)
+    if stored is not None and size > stored:
+        raise UserError(
+            f"{request.name} holds images of {stored}x{stored}: give --image-size {stored} or "
+            "less, or prepare it again"
+        )
+    if stored is not None and request.channels == 4:
+        raise UserError(
+            f"{request.name} holds scaled images without transparency: for --channels 4 "
+            "prepare it without --image-size"
+        )
+    records = Records(path, index, shape)
 
-    def part(indices: np.ndarray) -> tuple[Source, list[str], tuple[str, ...]]:
-        chosen = numbers[indices]
-        some = None if labels is None else labels[indices]
-        source: Source = DecodedSource(len(chosen), lambda i: records.image(chosen[i]), shape, some)
-        if request.fits_memory(len(chosen), shape):
-            images = empty_images((len(chosen), *shape))
-            decoded = in_threads(records.image, chosen, "reading images", request.progress)
+    def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
+        source = decoded_source(len(numbers), lambda i: records.image(numbers[i]), shape, labels)
+        if request.fits_memory(len(numbers), shape):
+            images = empty_images((len(numbers), *shape))
+            decoded = request.in_threads(records.image, numbers.tolist(), "reading images")
             for i, image in enumerate(decoded):
                 images[i] = image
-            source = MemorySource(images, some)
-        return source, ["prepared", index.digest], ()
+            source = memory_source(images, labels)
+        return ImageDataset(source, request.name, shape, ["prepared", index.digest])
 
-    return build(request, len(numbers), part, image_shape=shape, class_names=names)
+    labels = None
+    if index.label_runs:
+        labels = np.repeat(*np.array(index.label_runs, np.int32).T)
+    return build(request, index.num_images, part, known=index.class_names, labels=labels)
 
 
+@dataclass(frozen=True)
 class Records:
-    """The records of an index, as images of one shape.
+    """The records of the index FILE, as images of one shape."""
 
-    Attributes:
-        shape: (height, width, channels) of the images.
-    """
-
-    def __init__(self, path: Path, index: Index, request: Request) -> None:
-        size = request.image_size or index.image_size or DEFAULT_SIZE
-        self.shape = (size, size, request.channels or index.channels)
-        self._path = path
-        self._index = index
-        if index.image_size is not None and size > index.image_size:
-            raise UserError(
-                f"{request.name} holds images of {index.image_size}x{index.image_size}: give "
-                f"--image-size {index.image_size} or less, or prepare it again"
-            )
-        if index.image_size is not None and request.channels == 4:
-            raise UserError(
-                f"{request.name} holds scaled images without transparency: for --channels 4 "
-                "prepare it without --image-size"
-            )
+    path: Path
+    index: Index
+    shape: tuple[int, int, int]
 
     @cached_property
     def _shards(self) -> Any:
         from array_record.python.array_record_data_source import ArrayRecordDataSource
 
         # With their counts in the names, it need not open every file to count.
+        folder = self.path.parent
         return ArrayRecordDataSource(
-            [f"{self._path.parent / s.name}[0:{s.images}]" for s in self._index.shards]
+            [f"{folder / s.name}[0:{s.images}]" for s in self.index.shards]
         )
 
     def image(self, number: int) -> np.ndarray:
-        """Returns an image, uint8 of `shape`; may be called from several threads.
-
-        Raises:
-            UserError: the record is damaged.
-        """
-        with one_line("read", self._path):
+        """Returns an image, uint8 of `shape`; may be called from several threads."""
+        with one_line("read", self.path):
             record = self._shards[int(number)]
         size, _, channels = self.shape
-        stored = self._index.image_size
+        stored = self.index.image_size
         if stored is None:
             try:
                 return read_image(record, size=size, channels=channels)
             except UnreadableImageError as error:
-                raise UserError(
-                    f"image {number} of {self._path} cannot be read: {error}"
-                ) from error
-        pixels = np.frombuffer(record, np.uint8).reshape(stored, stored, self._index.channels)
-        if pixels.shape == self.shape:
-            return pixels
-        image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-        return fit(image, size=size, channels=channels)
+                raise UserError(f"image {number} of {self.path} cannot be read: {error}") from error
+        pixels = np.frombuffer(record, np.uint8).reshape(stored, stored, self.index.channels)
+        return (
+            pixels
+            if pixels.shape == self.shape
+            else fit(to_pil(pixels), size=size, channels=channels)
+        )

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tfgan2.data.dataset import ImageDataset, Order, Source
+from tfgan2.data.dataset import ImageDataset, Order, Source, cpu_count
 from tfgan2.data.download import image_key, prepared_builder, quiet, short
-from tfgan2.data.parallel import cpu_count, images_from_python
 from tfgan2.data.request import Request, choose_classes
-from tfgan2.data.sources import MemorySource, empty_images
+from tfgan2.data.sources import empty_images, images_from_python, memory_source
 from tfgan2.errors import UserError
 from tfgan2.images.files import UnreadableImageError, read_image
 
@@ -35,36 +34,39 @@ _PARALLEL = {"num_parallel_calls": cpu_count(), "deterministic": True}
 
 def load(request: Request) -> ImageDataset:
     """Loads a dataset of tensorflow-datasets; downloads it where it is not prepared yet."""
-    if not request.hold_out:
-        return load_split(request)
-    training, rest = _hold_out_splits(request)
-    return load_split(replace(request, split=training), load_split(replace(request, split=rest)))
+    name, count = request.split or DEFAULT_SPLIT, request.hold_out
+    if not count:
+        return load_split(request, name)
+    training, rest = _hold_out(request, name, count)
+    return load_split(request, training, load_split(request, rest))
 
 
-def load_split(request: Request, held_out: ImageDataset | None = None) -> ImageDataset:
-    """Loads exactly the split in the request, and adds what is held out of it."""
+def load_split(
+    request: Request, split_name: str, held_out: ImageDataset | None = None
+) -> ImageDataset:
+    """Loads exactly one split, and adds what is held out of it."""
     with quiet():
-        split = Split(request)
-        source: Source = RecordSource(split)
-        if request.fits_memory(split.num_images, split.image_shape):
-            source = MemorySource(*split.read())
+        split = Split(request, split_name)
+        if not split.num_images:
+            raise UserError(f"{split} holds no images of these classes: choose others")
+        in_memory = request.fits_memory(split.num_images, split.image_shape)
+        source = memory_source(*split.read()) if in_memory else split.streamed()
     return ImageDataset(
         source,
-        name=request.name,
-        image_shape=split.image_shape,
+        request.name,
+        split.image_shape,
+        [*split.content, in_memory],
         class_names=split.class_names,
-        content=[*split.content, source.in_memory],
         held_out=held_out,
     )
 
 
-def _hold_out_splits(request: Request) -> tuple[str, str]:
+def _hold_out(request: Request, name: str, count: int) -> tuple[str, str]:
     """Returns the split to train on and the one that is held out.
 
     The latter is the beginning of another split meant for it, where one has enough samples of the
     chosen classes; otherwise the last samples of the training split.
     """
-    name, count = request.split or DEFAULT_SPLIT, request.hold_out
     with quiet():
         splits = prepared_builder(request).info.splits
         if name not in splits:
@@ -74,25 +76,12 @@ def _hold_out_splits(request: Request) -> tuple[str, str]:
             )
         for other in HELD_OUT:
             if other in splits and other != name:
-                positions = _positions(replace(request, split=other))
+                positions = Split(request, other).positions
                 if len(positions) >= count:
                     return name, f"{other}[:{positions[count - 1] + 1}]"
-        positions = _positions(replace(request, split=name))
-    if count >= len(positions):
-        raise UserError(
-            f"dataset {request.name!r} has {len(positions)} samples, of which {count} "
-            "cannot be held out: give a smaller --hold-out"
-        )
+        positions = Split(request, name).positions
+    request.check_held_out(len(positions))
     return f"{name}[:{positions[-count]}]", f"{name}[{positions[-count]}:]"
-
-
-def _positions(request: Request) -> np.ndarray:
-    """Returns the positions, as slices count them, of a split's records of the chosen classes."""
-    split = Split(replace(request, classes=None))
-    if request.classes is None:
-        return np.arange(split.num_images)
-    _, new_labels = choose_classes(request.classes, split.class_names, name=request.name)
-    return np.flatnonzero(new_labels[split.all_labels()] >= 0)
 
 
 class Split:
@@ -102,71 +91,49 @@ class Split:
         image_shape: (height, width, channels) of the decoded images.
         num_images: number of records of the chosen classes.
         class_names: names of these classes; () without labels.
-        labelled: whether the records have labels.
-        mean_bytes: mean size of an encoded image.
         content: name with version, and split.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, name: str) -> None:
         self._request = request
-        self._split = request.split or DEFAULT_SPLIT
+        self._name = name
         self._builder = prepared_builder(request)
         info = self._builder.info
         self._image_key = image_key(request.name, info.features)
         self._image = info.features[self._image_key]
-        self._label_key = _label_key(info.features)
-        self._new_labels: np.ndarray | None = None
-        self.content = [info.full_name, self._split]
-        self._total = self._count_all()
+        keys = [k for k, f in info.features.items() if isinstance(f, tfds.features.ClassLabel)]
+        keys = ["label"] if "label" in keys else keys
+        self._label_key = keys[0] if len(keys) == 1 else None
+        self.content = [info.full_name, name]
+        try:
+            self._total = int(info.splits[name].num_examples)
+        except Exception as error:  # tfds raises several types for a split that is wrong
+            raise UserError(
+                f"unknown split {name!r} of dataset {request.name!r}: choose from "
+                f"{', '.join(info.splits)}; parts as in 'train[:80%]' and sums as in 'train+test' "
+                "work, too"
+            ) from error
+        if not self._total:
+            raise UserError(f"{self} holds no images: choose another split")
         with self._one_line():
-            first = list(self.encoded().take(_FIRST_RECORDS).as_numpy_iterator())
-        self.mean_bytes = int(np.mean([len(image) for image, _ in first])) if first else 1
+            first = list(self._records().take(_FIRST_RECORDS).as_numpy_iterator())
+        self._mean_bytes = int(np.mean([len(image) for image, _ in first])) if first else 1
         # Splits without labels, such as "unlabelled" of stl10, have -1 everywhere.
         if any(label < 0 for _, label in first):
             self._label_key = None
-        self.labelled = self._label_key is not None
-        known = info.features[self._label_key].names if self.labelled else ()
-        self.class_names, new_labels = choose_classes(request.classes, known, name=request.name)
-        if request.classes is not None:
-            self._new_labels = new_labels
-        self.image_shape = self._shape()
-        self.num_images = self._count_chosen()
+        known = () if self._label_key is None else info.features[self._label_key].names
+        self.class_names, self._new_labels = choose_classes(
+            request.classes, known, name=request.name
+        )
+        height, width, channels = self._image.shape
+        native = height is not None and height == width and height <= LARGEST_NATIVE_SIZE
+        size = request.image_size or (height if native else DEFAULT_SIZE)
+        channels = request.channels or (channels if channels in (1, 3, 4) else 3)
+        self.image_shape = (size, size, channels)
+        self.num_images = self._total if request.classes is None else len(self.positions)
 
     def __str__(self) -> str:
-        return f"split {self._split!r} of dataset {self._request.name!r}"
-
-    def _count_all(self) -> int:
-        splits = self._builder.info.splits
-        try:
-            count = int(splits[self._split].num_examples)
-        except Exception as error:  # tfds raises several types for a split that is wrong
-            raise UserError(
-                f"unknown split {self._split!r} of dataset {self._request.name!r}: choose from "
-                f"{', '.join(splits)}; parts as in 'train[:80%]' and sums as in 'train+test' work, "
-                "too"
-            ) from error
-        if not count:
-            raise UserError(f"{self} holds no images: choose another split")
-        return count
-
-    def _count_chosen(self) -> int:
-        if self._new_labels is None:
-            return self._total
-        self._request.progress(f"counting images of {self._request.name}", 0, self._total)
-        with self._one_line():
-            ones = self.encoded().map(lambda image, label: np.int64(1))
-            count = int(ones.reduce(np.int64(0), lambda total, one: total + one))
-        if not count:
-            raise UserError(f"{self} holds no images of these classes: choose others")
-        return count
-
-    def _shape(self) -> tuple[int, int, int]:
-        height, width, channels = self._image.shape
-        size = self._request.image_size
-        if size is None:
-            native = height is not None and height == width and height <= LARGEST_NATIVE_SIZE
-            size = height if native else DEFAULT_SIZE
-        return size, size, self._request.channels or (channels if channels in (1, 3, 4) else 3)
+        return f"split {self._name!r} of dataset {self._request.name!r}"
 
     @contextlib.contextmanager
     def _one_line(self) -> Iterator[None]:
@@ -178,18 +145,22 @@ class Split:
                 f"{self} cannot be read: {short(error)}; remove its folder and prepare it again"
             ) from error
 
-    def all_labels(self) -> np.ndarray:
-        """Returns the labels of all records, int32, in the order in which slices count them."""
+    @cached_property
+    def positions(self) -> np.ndarray:
+        """The positions, as slices count them, of the records of the chosen classes."""
+        if self._request.classes is None:
+            return np.arange(self._total)
         self._request.progress(f"reading labels of {self._request.name}", 0, self._total)
         with self._one_line():
-            labels = self.encoded(files_at_once=1).map(lambda image, label: label).batch(1024)
-            return np.concatenate(list(labels.as_numpy_iterator()))
+            batches = self._records(files_at_once=1).map(lambda image, label: label).batch(1024)
+            labels = np.concatenate(list(batches.as_numpy_iterator()))
+        return np.flatnonzero(self._new_labels[labels] >= 0)
 
     def read(self) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns all images, uint8 (N, H, W, C), and their int32 labels or None."""
         images = empty_images((self.num_images, *self.image_shape))
         labels = np.empty(self.num_images, np.int32)
-        batches = self.decoded(self.encoded(), 256, drop_remainder=False).prefetch(2)
+        batches = self._decoded(self._chosen(), 256, drop_remainder=False).prefetch(2)
         done = 0
         with self._one_line():
             for some_images, some_labels in batches.as_numpy_iterator():
@@ -197,20 +168,61 @@ class Split:
                 images[done:end], labels[done:end] = some_images, some_labels
                 done = end
                 self._request.progress(f"reading {self._request.name}", done, self.num_images)
-        return images, labels if self.labelled else None
+        return images, labels if self.class_names else None
 
-    def encoded(self, file_seed: Any = None, files_at_once: int = 4) -> tf.data.Dataset:
-        """Yields the encoded images and int32 labels of the chosen classes, once.
+    def streamed(self) -> Source:
+        """Returns the records, read and decoded when they are needed.
 
-        Args:
-            file_seed: an integer or a tensor that shuffles the order of the files; None to keep it.
-            files_at_once: number of files read by turns.
+        They can only be read one after the other, so the order of an epoch is that of the shuffled
+        files, passed through a shuffle buffer of `SHUFFLE_BYTES`.
         """
+        buffered = max(1, min(self.num_images, SHUFFLE_BYTES // max(1, self._mean_bytes)))
+
+        def batches(order: Order) -> tf.data.Dataset:
+            first_epoch, offset = divmod(order.start, self.num_images)
+
+            @tf.autograph.experimental.do_not_convert
+            def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+                # A tf.data shuffle mixes in the global seed: set it within this function alone, so
+                # that the order does not depend on earlier calls of `tf.random.set_seed`.
+                tf.random.set_seed(1)
+                key = tf.stack([tf.constant(order.seed & 0x7FFFFFFFFFFFFFFF, tf.int64), epoch])
+                seeds = tf.random.stateless_uniform([2], key, 1, tf.int64.max, tf.int64)
+                shuffled = self._chosen(file_seed=seeds[0]).shuffle(
+                    buffered, seed=seeds[1], reshuffle_each_iteration=False
+                )
+                return shuffled.skip(tf.where(epoch == first_epoch, tf.cast(offset, tf.int64), 0))
+
+            encoded = tf.data.Dataset.counter(first_epoch).flat_map(one_epoch)
+            rows = order.rows
+            if order.part.of > 1:  # records have no numbers, so they are read, but not decoded
+                encoded = (
+                    encoded.batch(order.batch_size, drop_remainder=True)
+                    .map(lambda images, labels: (images[rows], labels[rows]))
+                    .unbatch()
+                )
+            pairs = self._decoded(encoded, rows.stop - rows.start, drop_remainder=True)
+            return pairs if self.class_names else pairs.map(lambda images, labels: images)
+
+        return Source(self.num_images, False, batches)
+
+    def _chosen(self, file_seed: Any = None) -> tf.data.Dataset:
+        """Yields the encoded images and new labels of the chosen classes, once."""
+        records = self._records(file_seed)
+        if self._request.classes is None:
+            return records
+        table = tf.constant(self._new_labels)
+        return records.filter(lambda image, label: table[label] >= 0).map(
+            lambda image, label: (image, table[label])
+        )
+
+    def _records(self, file_seed: Any = None, files_at_once: int = 4) -> tf.data.Dataset:
+        """Yields all encoded images and int32 labels once; a seed shuffles the files."""
         features = {self._image_key: True}
         if self._label_key is not None:
             features[self._label_key] = True
         records = self._builder.as_dataset(
-            split=self._split,
+            split=self._name,
             shuffle_files=file_seed is not None,
             decoders=tfds.decode.PartialDecoding(
                 features, decoders={self._image_key: tfds.decode.SkipDecoding()}
@@ -230,15 +242,9 @@ class Split:
             label = -1 if self._label_key is None else record[self._label_key]
             return record[self._image_key], tf.cast(label, tf.int32)
 
-        records = records.map(pair)
-        if self._new_labels is None:
-            return records
-        table = tf.constant(self._new_labels)
-        return records.filter(lambda image, label: table[label] >= 0).map(
-            lambda image, label: (image, table[label])
-        )
+        return records.map(pair)
 
-    def decoded(
+    def _decoded(
         self, encoded: tf.data.Dataset, batch_size: int, *, drop_remainder: bool
     ) -> tf.data.Dataset:
         """Yields batches of uint8 images and int32 labels from what `encoded` yields."""
@@ -250,62 +256,12 @@ class Split:
             except UnreadableImageError as error:
                 raise UserError(f"an image of {self} cannot be read: {error}") from error
 
-        def decode_one(image: tf.Tensor, label: tf.Tensor) -> Any:
-            return self._image.decode_example(image), label
-
-        def decode_batch(images: tf.Tensor, labels: tf.Tensor) -> Any:
-            return images_from_python(read, images, shape), labels
-
         if tuple(self._image.shape) == shape and np.dtype(self._image.np_dtype) == np.uint8:
             # Nothing to crop or scale: TensorFlow's own decoders are faster.
-            return encoded.map(decode_one, **_PARALLEL).batch(batch_size, drop_remainder)
-        return encoded.batch(batch_size, drop_remainder).map(decode_batch, **_PARALLEL)
-
-
-def _label_key(features: Any) -> str | None:
-    """Returns the key of the labels: "label", or that of the only ones."""
-    keys = [k for k, f in features.items() if isinstance(f, tfds.features.ClassLabel)]
-    if "label" in keys:
-        return "label"
-    return keys[0] if len(keys) == 1 else None
-
-
-class RecordSource:
-    """Records, read and decoded when they are needed.
-
-    They can only be read one after the other, so the order of an epoch is that of the shuffled
-    files, passed through a shuffle buffer of `SHUFFLE_BYTES`.
-    """
-
-    in_memory = False
-
-    def __init__(self, split: Split) -> None:
-        self.num_images = split.num_images
-        self._split = split
-        self._buffered = max(1, min(split.num_images, SHUFFLE_BYTES // max(1, split.mean_bytes)))
-
-    def batches(self, order: Order) -> tf.data.Dataset:
-        first_epoch, offset = divmod(order.start, self.num_images)
-
-        @tf.autograph.experimental.do_not_convert
-        def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-            # A tf.data shuffle mixes in the global seed: set it within this function alone, so
-            # that the order does not depend on earlier calls of `tf.random.set_seed`.
-            tf.random.set_seed(1)
-            key = tf.stack([tf.constant(order.seed & 0x7FFFFFFFFFFFFFFF, tf.int64), epoch])
-            seeds = tf.random.stateless_uniform([2], key, 1, tf.int64.max, tf.int64)
-            shuffled = self._split.encoded(file_seed=seeds[0]).shuffle(
-                self._buffered, seed=seeds[1], reshuffle_each_iteration=False
+            decoded = encoded.map(
+                lambda image, label: (self._image.decode_example(image), label), **_PARALLEL
             )
-            return shuffled.skip(tf.where(epoch == first_epoch, tf.cast(offset, tf.int64), 0))
-
-        encoded = tf.data.Dataset.counter(first_epoch).flat_map(one_epoch)
-        rows = order.rows
-        if order.part.of > 1:  # records have no numbers, so they are read, but not decoded
-            encoded = (
-                encoded.batch(order.batch_size, drop_remainder=True)
-                .map(lambda images, labels: (images[rows], labels[rows]))
-                .unbatch()
-            )
-        batches = self._split.decoded(encoded, rows.stop - rows.start, drop_remainder=True)
-        return batches if self._split.labelled else batches.map(lambda images, labels: images)
+            return decoded.batch(batch_size, drop_remainder)
+        return encoded.batch(batch_size, drop_remainder).map(
+            lambda images, labels: (images_from_python(read, images, shape), labels), **_PARALLEL
+        )

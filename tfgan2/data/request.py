@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 
-from tfgan2.data.dataset import ImageDataset, Source
-from tfgan2.data.parallel import Progress
-from tfgan2.errors import UserError, unknown
+from tfgan2 import remote
+from tfgan2.data.catalogue import BUILT_IN, POINTS, TFDS, YOURS, info_of
+from tfgan2.data.dataset import ImageDataset, cpu_count
+from tfgan2.errors import UserError
+from tfgan2.inputs.labels import class_number
+
+Progress = Callable[[str, int, int], None]
+"""Receives what is being done, how much of it is done, and the total."""
 
 Cache = Literal["auto", "memory", "stream"]
+CACHES = get_args(Cache)
 
 MEMORY_LIMIT = 2**30
 """Bytes of pixels up to which `cache="auto"` keeps a dataset in memory."""
+
+SIZES = (4, 1024)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def no_progress(text: str, done: int, total: int) -> None:
+    """Shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -23,16 +39,50 @@ class Request:
     """The options of `load_dataset`, checked as far as that needs no data."""
 
     name: str
-    image_size: int | None
-    channels: int | None
-    classes: tuple[str, ...] | None
-    split: str | None
-    data_dir: str | None
-    cache: Cache
-    skip_unreadable: bool
-    hold_out: int
-    direction: str
-    progress: Progress
+    image_size: int | None = None
+    channels: int | None = None
+    classes: tuple[str, ...] | None = None
+    split: str | None = None
+    data_dir: str | None = None
+    cache: Cache = "auto"
+    skip_unreadable: bool = False
+    hold_out: int = 0
+    direction: str = "AtoB"
+    progress: Progress = no_progress
+
+    def __post_init__(self) -> None:
+        info, points = info_of(self.name), self.name in POINTS
+        images = info.kind == "images"
+        for option, fits, problem in (
+            ("image_size", not points, "holds points, not images"),
+            ("channels", not points, "holds points, not images"),
+            ("split", images and info.source == TFDS, "has no splits"),
+            ("classes", images or info.source == BUILT_IN, "has no labels"),
+            ("direction", info.kind in ("pairs", "unpaired"), "is not paired"),
+        ):
+            if not fits and getattr(self, option) != getattr(Request, option):
+                flag = option.replace("_", "-")
+                raise UserError(f"dataset {self.name!r} {problem}: leave --{flag} out")
+        size, (smallest, largest) = self.image_size, SIZES
+        if size is not None and (type(size) is not int or not smallest <= size <= largest):
+            raise UserError(
+                f"image size {size} is not possible: give a whole number from {smallest} to "
+                f"{largest}"
+            )
+        if self.channels not in (None, 1, 3, 4):
+            raise UserError(
+                f"{self.channels} channels are not possible: give 1 (grey), 3 (RGB) or 4 (RGBA)"
+            )
+        if self.cache not in CACHES:
+            raise UserError(f"unknown cache {self.cache!r}: choose from {', '.join(CACHES)}")
+        if self.hold_out < 0:
+            raise UserError(f"--hold-out must be 0 or more, not {self.hold_out}")
+        if self.direction not in ("AtoB", "BtoA"):
+            raise UserError(f"direction {self.direction!r} is not possible: give AtoB or BtoA")
+        if info.source == YOURS and remote.is_remote(self.name):
+            raise UserError(
+                f"{self.name!r} is not on this machine: copy it here; only --data-dir may be remote"
+            )
 
     @property
     def path(self) -> str:
@@ -45,76 +95,82 @@ class Request:
             return num_images * int(np.prod(image_shape)) <= MEMORY_LIMIT
         return self.cache == "memory"
 
+    def in_threads(
+        self, function: Callable[[T], R], items: Sequence[T], text: str, chunk: int = 512
+    ) -> Iterator[R]:
+        """Yields `function(item)` for each item in order, computed in threads.
+
+        The progress shows the text; `chunk` items at a time bound the memory of their results.
+        """
+        with ThreadPoolExecutor(cpu_count()) as pool:
+            for begin in range(0, len(items), chunk):
+                self.progress(text, begin, len(items))
+                yield from pool.map(function, items[begin : begin + chunk])
+        self.progress(text, len(items), len(items))
+
+    def held_out(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the indices to train on and those held out, drawn evenly; both ascending."""
+        if not self.hold_out:
+            return np.arange(count), np.arange(0)
+        self.check_held_out(count)
+        # RandomState: NumPy promises that its draws stay the same.
+        order = np.random.RandomState(0).permutation(count)
+        return np.sort(order[self.hold_out :]), np.sort(order[: self.hold_out])
+
+    def check_held_out(self, count: int) -> None:
+        """Raises a UserError unless samples remain to train on."""
+        if self.hold_out >= count:
+            raise UserError(
+                f"dataset {self.name!r} has {count} samples, of which {self.hold_out} cannot be "
+                f"held out: give --hold-out {max(0, count - 1)} or less"
+            )
+
 
 def build(
     request: Request,
     count: int,
-    part: Callable[[np.ndarray], tuple[Source, Any, tuple[str, ...]]],
+    part: Callable[[np.ndarray, np.ndarray | None], ImageDataset],
     *,
-    image_shape: tuple[int, int, int],
-    class_names: tuple[str, ...] = (),
-    **options: Any,
+    known: Sequence[str] = (),
+    labels: np.ndarray | None = None,
 ) -> ImageDataset:
-    """Builds a dataset of `count` samples, of which `request.hold_out` are held out.
+    """Builds a dataset of the samples of the chosen classes, and another of those held out.
 
-    `part(indices)` returns the source of these samples, their content for the fingerprint, and
-    the files skipped.
+    Args:
+        request: chooses the classes and the number held out.
+        count: number of all samples.
+        part: makes the dataset of some samples; takes their numbers, and their new labels, int32.
+        known: the names of all classes; () without labels.
+        labels: shape (count,), or None.
     """
-
-    def dataset(indices: np.ndarray, held_out: ImageDataset | None) -> ImageDataset:
-        source, content, skipped = part(indices)
-        return ImageDataset(
-            source,
-            request.name,
-            image_shape,
-            class_names,
-            content,
-            skipped=skipped,
-            held_out=held_out,
-            **options,
-        )
-
-    training, rest = held_out_indices(count, request)
-    return dataset(training, dataset(rest, None) if len(rest) else None)
-
-
-def held_out_indices(count: int, request: Request) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the indices to train on and those held out, drawn evenly; both ascending."""
-    if not request.hold_out:
-        return np.arange(count), np.arange(0)
-    if request.hold_out >= count:
-        raise UserError(
-            f"dataset {request.name!r} has {count} samples, of which {request.hold_out} cannot be "
-            f"held out: give --hold-out {count - 1} or less"
-        )
-    # RandomState: NumPy promises that its draws stay the same.
-    order = np.random.RandomState(0).permutation(count)
-    return np.sort(order[request.hold_out :]), np.sort(order[: request.hold_out])
-
-
-def keep_classes(
-    request: Request, known: Sequence[str], labels: np.ndarray
-) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Returns the names of the chosen classes, the int32 labels of their samples, and indices."""
     names, new_labels = choose_classes(request.classes, known, name=request.name)
-    labels = new_labels[labels]
-    kept = np.flatnonzero(labels >= 0)
-    return names, labels[kept], kept
+    numbers = np.arange(count)
+    if labels is not None:
+        labels = new_labels[labels]
+        numbers = np.flatnonzero(labels >= 0)
+        if not len(numbers):
+            name = request.name
+            raise UserError(f"dataset {name!r} holds no images of these classes: choose others")
+
+    def dataset(indices: np.ndarray, held_out: ImageDataset | None = None) -> ImageDataset:
+        chosen = numbers[indices]
+        made = part(chosen, None if labels is None else labels[chosen])
+        return replace(made, class_names=names, held_out=held_out)
+
+    training, rest = request.held_out(len(numbers))
+    return dataset(training, dataset(rest) if len(rest) else None)
 
 
 def choose_classes(
     chosen: Sequence[str] | None, known: Sequence[str], *, name: str
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """Finds the classes to keep, and their new labels.
+    """Returns the names of the classes to keep, and the new label of each known one, int32, or -1.
 
     Args:
-        chosen: names or numbers, a name first where both fit; None for all.
+        chosen: names or numbers in the order of the new labels, a name first where both fit; None
+            for all.
         known: the names of all classes; () without labels.
         name: the dataset's name, for the errors.
-
-    Returns:
-        The names of the classes kept, in the order chosen, and an int32 array of shape
-        (len(known),): the new label of each old one, or -1.
 
     Raises:
         UserError: an unknown class, one given twice, or classes of a dataset without labels.
@@ -125,19 +181,12 @@ def choose_classes(
         raise UserError(f"dataset {name!r} has no labels: leave --classes out")
     if not chosen:
         raise UserError("no classes given: name at least one, or leave --classes out")
+    numbers: list[int] = []
+    for item in chosen:
+        number = class_number(item, known)
+        if number in numbers:
+            raise UserError(f"class {known[number]!r} is given twice: give each class once")
+        numbers.append(number)
     labels = np.full(len(known), -1, np.int32)
-    names = []
-    for new, item in enumerate(chosen):
-        if item in known:
-            old = list(known).index(item)
-        elif item.isascii() and item.isdigit() and int(item) < len(known):
-            old = int(item)
-        else:
-            more = f" … or a number up to {len(known) - 1}" if len(known) > 20 else ""
-            hint = f"choose from {', '.join(known[:20])}{more}"
-            raise unknown("class", item, known, hint=hint)
-        if labels[old] >= 0:
-            raise UserError(f"class {known[old]!r} is given twice: give each class once")
-        labels[old] = new
-        names.append(known[old])
-    return tuple(names), labels
+    labels[numbers] = np.arange(len(numbers))
+    return tuple(known[number] for number in numbers), labels

@@ -2,84 +2,137 @@
 
 from __future__ import annotations
 
+import atexit
+import threading
+import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfgan2.data.dataset import Order
-from tfgan2.data.parallel import cpu_count, images_from_python
+from tfgan2.data.dataset import Order, Source, cpu_count
 
 _ALIGNMENT = 64
 
 
-class IndexedSource:
-    """Base class: `gather` turns the numbers of a batch into its images and labels."""
+def indexed_source(
+    num_images: int,
+    gather: Callable[[tf.Tensor], tf.Tensor],
+    labels: np.ndarray | None = None,
+    *,
+    in_memory: bool = True,
+) -> Source:
+    """Samples whose images `gather` makes of their numbers, int64, shape (N,), and their labels.
 
-    num_images: int
-    in_memory = True
+    Every epoch is another permutation.
+    """
+    classes = None if labels is None else as_tensor(labels.astype(np.int32))
 
-    def gather(self, indices: tf.Tensor) -> Any:
-        """Returns uint8 images, or a tuple of images and int32 labels.
+    def sample(indices: tf.Tensor) -> Any:
+        images = gather(indices)
+        return images if classes is None else (images, tf.gather(classes, indices))
 
-        Args:
-            indices: int64, shape (N,).
-        """
-        raise NotImplementedError
+    def batches(order: Order) -> tf.data.Dataset:
+        indices = shuffled_indices(num_images, order)
+        return indices.map(sample, num_parallel_calls=cpu_count(), deterministic=True)
 
-    def batches(self, order: Order) -> tf.data.Dataset:
-        return shuffled_indices(self.num_images, order).map(
-            self.gather, num_parallel_calls=cpu_count(), deterministic=True
-        )
-
-
-class MemorySource(IndexedSource):
-    """All images in one tensor."""
-
-    def __init__(self, images: np.ndarray, labels: np.ndarray | None) -> None:
-        """
-        Args:
-            images: uint8 or float32, shape (N, H, W, C); must not change any more. Not copied if
-                `empty_images` made it.
-            labels: shape (N,), or None.
-        """
-        self.num_images = len(images)
-        self._images = as_tensor(images)
-        self._labels = None if labels is None else as_tensor(labels.astype(np.int32))
-
-    def gather(self, indices: tf.Tensor) -> Any:
-        images = tf.gather(self._images, indices)
-        return images if self._labels is None else (images, tf.gather(self._labels, indices))
+    return Source(num_images, in_memory, batches)
 
 
-class DecodedSource(IndexedSource):
-    """Images that a Python function makes when they are needed."""
+def memory_source(images: np.ndarray, labels: np.ndarray | None = None) -> Source:
+    """Images in one tensor, uint8 or float32, shape (N, H, W, C), which must not change any more.
 
-    in_memory = False
+    They are not copied if `empty_images` made the array.
+    """
+    tensor = as_tensor(images)
+    return indexed_source(len(images), lambda indices: tf.gather(tensor, indices), labels)
 
-    def __init__(
-        self,
-        num_images: int,
-        decode: Callable[[int], np.ndarray],
-        shape: tuple[int, int, int],
-        labels: np.ndarray | None,
-    ) -> None:
-        """
-        Args:
-            num_images: number of samples.
-            decode: makes the uint8 image of a number; called from several threads.
-            shape: (height, width, channels) of the images.
-            labels: shape (num_images,), or None.
-        """
-        self.num_images = num_images
-        self._decode = decode
-        self._shape = shape
-        self._labels = None if labels is None else as_tensor(labels.astype(np.int32))
 
-    def gather(self, indices: tf.Tensor) -> Any:
-        images = images_from_python(lambda index: self._decode(int(index)), indices, self._shape)
-        return images if self._labels is None else (images, tf.gather(self._labels, indices))
+def decoded_source(
+    num_images: int,
+    decode: Callable[[int], np.ndarray],
+    shape: tuple[int, int, int],
+    labels: np.ndarray | None,
+) -> Source:
+    """Images that `decode` makes of their numbers when they are needed, in several threads."""
+
+    def gather(indices: tf.Tensor) -> tf.Tensor:
+        return images_from_python(lambda index: decode(int(index)), indices, shape)
+
+    return indexed_source(num_images, gather, labels, in_memory=False)
+
+
+def images_from_python(
+    function: Callable[[Any], np.ndarray], values: tf.Tensor, shape: tuple[int, int, int]
+) -> tf.Tensor:
+    """Makes a batch of images with a Python function, inside a function mapped by tf.data.
+
+    Args:
+        function: pure; makes one image from one value; called from several threads.
+        values: bytes or numbers, shape (N,).
+        shape: (height, width, channels) of each image.
+
+    Returns:
+        uint8, static shape (N, *shape).
+    """
+    guard = _exit_guard()
+
+    @tf.autograph.experimental.do_not_convert
+    def guarded(batch: np.ndarray) -> np.ndarray:
+        # A whole batch per call, because a call costs more than decoding one small image.
+        images = np.zeros((len(batch), *shape), np.uint8)
+        for index, value in enumerate(batch):
+            with guard as is_open:
+                if not is_open:
+                    break
+                images[index] = function(value)
+        return images
+
+    # Stateless, or TensorFlow's op determinism would make one batch at a time.
+    images = tf.numpy_function(guarded, [values], tf.uint8, stateful=False)
+    images.set_shape((values.shape[0], *shape))
+    return images
+
+
+class _ExitGuard:
+    """Counts the calls in progress, and makes calls return at once when the process ends.
+
+    TensorFlow waits for ever for a thread of an endless pipeline that asks for Python's lock while
+    the interpreter is torn down: measured, more than half of the processes with an open iterator
+    did not end. So before the teardown further calls return at once, which fills the pipeline's
+    bounded buffers and halts it, and calls in progress are waited for.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open = True
+        self._in_progress = self._calls = 0
+        atexit.register(self.close)
+
+    def __enter__(self) -> bool:
+        """Returns whether the call may do its work."""
+        with self._lock:
+            self._calls += 1
+            self._in_progress += 1
+            return self._open
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            self._in_progress -= 1
+
+    def close(self) -> None:
+        """Returns when no call is in progress and none has come for 0.1 s, or after 10 s."""
+        self._open = False
+        for _ in range(100):
+            before = self._calls
+            time.sleep(0.1)
+            if not self._in_progress and self._calls == before:
+                return
+
+
+_exit_guard = cache(_ExitGuard)
 
 
 def empty_images(shape: tuple[int, int, int, int], dtype: type = np.uint8) -> np.ndarray:
@@ -105,13 +158,10 @@ def as_tensor(array: np.ndarray) -> tf.Tensor:
 
 
 def shuffled_indices(count: int, order: Order) -> tf.data.Dataset:
-    """Yields endless batches of indices into `count` samples; each epoch is another permutation.
+    """Yields endless batches of indices, int64; each epoch is another permutation of `count`.
 
     The index of sample number p depends on (seed, p // count, p % count) alone, so any start is
     cheap.
-
-    Returns:
-        Int64 in 0…count-1, static shape (number of rows of the part,).
     """
     rows = order.rows
     size = rows.stop - rows.start
@@ -138,12 +188,8 @@ def _mixed(bits: tf.Tensor | int) -> tf.Tensor:
     Keys that differ in a few bits only, such as plain epochs, give permutations that favour some
     positions: measured with 100 samples, the share of a position was off by 60 % on average.
     """
-
-    def constant(value: int) -> tf.Tensor:
-        return tf.constant(value, tf.uint64)
-
-    bits = tf.convert_to_tensor(bits, tf.uint64) + constant(0x9E3779B97F4A7C15)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, constant(shift)))
-        bits *= constant(factor)
-    return tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, constant(31)))
+    bits = tf.convert_to_tensor(bits, tf.uint64) + tf.constant(0x9E3779B97F4A7C15, tf.uint64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+        shifted = tf.bitwise.right_shift(bits, tf.constant(shift, tf.uint64))
+        bits = tf.bitwise.bitwise_xor(bits, shifted) * tf.constant(factor, tf.uint64)
+    return bits

@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from tfgan2.data.dataset import ImageDataset, Source
 from tfgan2.data.download import quiet
-from tfgan2.data.records import Split
-from tfgan2.data.request import Request, build, choose_classes, keep_classes
-from tfgan2.data.sources import IndexedSource, as_tensor
+from tfgan2.data.records import DEFAULT_SPLIT, Split
+from tfgan2.data.request import Request, build, choose_classes
+from tfgan2.data.sources import as_tensor, indexed_source
 from tfgan2.errors import UserError
 
 NUM_IMAGES = 128_000
@@ -31,7 +31,8 @@ def load(request: Request) -> ImageDataset:
     known = [f"{number:03d}" for number in range(1000)]
     choose_classes(request.classes, known, name=name)  # errors before anything is read
     with quiet():
-        mnist = Split(replace(request, name="mnist", channels=1, classes=None))
+        grey_digits = replace(request, name="mnist", channels=1, classes=None)
+        mnist = Split(grey_digits, request.split or DEFAULT_SPLIT)
         images, digits = mnist.read()
     if digits is None or mnist.class_names != tuple("0123456789"):
         raise UserError(f"dataset {name!r} needs an mnist with labels from 0 to 9")
@@ -39,35 +40,28 @@ def load(request: Request) -> ImageDataset:
     triples = np.random.RandomState(_SEED).randint(
         len(images), size=(NUM_IMAGES, 3), dtype=np.int32
     )
-    numbers = digits[triples] @ np.array([100, 10, 1], np.int32)
-    names, labels, kept = keep_classes(request, known, numbers)
-    if not len(kept):
-        raise UserError(f"dataset {name!r} holds no images of these classes: choose others")
-    triples = triples[kept]
 
-    def part(indices: np.ndarray) -> tuple[Source, list[str], tuple[str, ...]]:
-        source = StackedSource(images, triples[indices], labels[indices])
-        return source, [name, *mnist.content], ()
+    def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
+        source = stacked_source(images, triples[numbers], labels)
+        shape = (*mnist.image_shape[:2], 3)
+        return ImageDataset(source, name, shape, [name, *mnist.content])
 
-    shape = (*mnist.image_shape[:2], 3)
-    return build(request, len(triples), part, image_shape=shape, class_names=names)
+    labels = digits[triples] @ np.array([100, 10, 1], np.int32)
+    return build(request, NUM_IMAGES, part, known=known, labels=labels)
 
 
-class StackedSource(IndexedSource):
-    """Grey images in memory, three of which make one sample."""
+def stacked_source(images: np.ndarray, triples: np.ndarray, labels: np.ndarray | None) -> Source:
+    """Grey images in memory, three of which make one sample.
 
-    def __init__(self, images: np.ndarray, triples: np.ndarray, labels: np.ndarray) -> None:
-        """
-        Args:
-            images: uint8, shape (M, H, W, 1); must not change any more.
-            triples: int32, shape (N, 3): indices of the red, green and blue image of a sample.
-            labels: int32, shape (N,).
-        """
-        self.num_images = len(triples)
-        self._images = as_tensor(images)
-        self._triples, self._labels = as_tensor(triples), as_tensor(labels)
+    Args:
+        images: uint8, shape (M, H, W, 1); must not change any more.
+        triples: int32, shape (N, 3): indices of the red, green and blue image of a sample.
+        labels: shape (N,), or None.
+    """
+    grey, rows = as_tensor(images), as_tensor(triples)
 
-    def gather(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        red, green, blue = tf.unstack(tf.gather(self._triples, indices), axis=1)
-        channels = [tf.gather(self._images, chosen) for chosen in (red, green, blue)]
-        return tf.concat(channels, axis=-1), tf.gather(self._labels, indices)
+    def gather(indices: tf.Tensor) -> tf.Tensor:
+        channels = [tf.gather(grey, row) for row in tf.unstack(tf.gather(rows, indices), axis=1)]
+        return tf.concat(channels, axis=-1)
+
+    return indexed_source(len(triples), gather, labels)

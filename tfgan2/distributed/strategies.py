@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
 
-from tfgan2.data.dataset import Part
-from tfgan2.distributed.cluster import Cluster, check_strategy, read_cluster
-from tfgan2.distributed.rendezvous import killed_after, meet
+from tfgan2.data.dataset import WHOLE, Part
+from tfgan2.distributed.cluster import Cluster, find_cluster, killed_after, meet
 from tfgan2.errors import UserError, WorkerLostError
 
 LOST_WORKER_ERRORS = (
@@ -37,8 +35,8 @@ class Worker:
         part: part of each batch that this worker's devices get.
     """
 
-    strategy: tf.distribute.Strategy = field(default_factory=tf.distribute.get_strategy)
-    part: Part = field(default_factory=lambda: Part(0, 1))
+    strategy: tf.distribute.Strategy
+    part: Part = WHOLE
 
     @classmethod
     def start(cls, strategy: str, say: Callable[[str], None] = print) -> Worker:
@@ -54,11 +52,10 @@ class Worker:
             UserError: "mirrored" with one device, or "multiworker" without `TF_CONFIG`.
             WorkerLostError: a worker is missing.
         """
-        check_strategy(strategy)
-        cluster = read_cluster(os.environ.get("TF_CONFIG"))
-        several = cluster is not None and len(cluster.workers) > 1
-        if cluster is not None and (strategy == "multiworker" or (strategy == "auto" and several)):
-            worker = cls(part=Part(cluster.index, len(cluster.workers)))
+        alone = cls(tf.distribute.get_strategy())
+        cluster = find_cluster(strategy)
+        if cluster is not None:
+            worker = replace(alone, part=Part(cluster.index, len(cluster.workers)))
             return replace(worker, strategy=worker._connected(cluster, say))
         devices = tf.config.list_logical_devices("GPU")
         if strategy == "mirrored":
@@ -68,9 +65,9 @@ class Worker:
                     "--strategy mirrored needs several devices, but there is one "
                     f"{devices[0].device_type}: give --strategy auto"
                 )
-        if strategy == "mirrored" or (strategy == "auto" and len(devices) > 1):
-            return cls(tf.distribute.MirroredStrategy([device.name for device in devices]))
-        return cls()
+        if len(devices) < 2 or strategy == "none":
+            return alone
+        return cls(tf.distribute.MirroredStrategy([device.name for device in devices]))
 
     def _connected(self, cluster: Cluster, say: Callable[[str], None]) -> tf.distribute.Strategy:
         handler = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
@@ -98,13 +95,10 @@ class Worker:
 
     @contextlib.contextmanager
     def detecting_lost_workers(self, when: Callable[[], str]) -> Iterator[None]:
-        """Turns TensorFlow's errors about a lost worker, if there are others, into our own.
+        """Turns TensorFlow's errors about another worker that is lost into a WorkerLostError.
 
         Args:
             when: returns when the worker was lost, and what to do.
-
-        Raises:
-            WorkerLostError: another worker was lost within the block.
         """
         try:
             yield
@@ -147,17 +141,15 @@ class Worker:
         """
         if self.replicas == 1:
             return batches(self.part)
-        devices = self.replicas // self.part.of
 
         def shares(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            def divided(*parts: tf.Tensor) -> Any:
-                shaped = [tf.reshape(part, (devices, -1, *part.shape[1:])) for part in parts]
-                return tuple(shaped) if len(shaped) > 1 else shaped[0]
-
+            whole = batches(self.part)
+            devices = self.replicas // self.part.of
+            size = tf.nest.flatten(whole.element_spec)[0].shape[0] // devices
             # Each device takes the next share in turn. If the dataset were not declared infinite,
             # the workers would ask each other before every step whether there is more.
             infinite = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
-            each = batches(self.part).map(divided).unbatch()
+            each = whole.rebatch(size, drop_remainder=True)
             return each.apply(infinite).prefetch(2 * devices)
 
         return self.strategy.distribute_datasets_from_function(shares)

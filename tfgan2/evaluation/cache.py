@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,58 +23,46 @@ def default_cache_dir() -> Path:
     return Path(os.environ.get("TFGAN2_CACHE") or "~/.cache/tfgan2").expanduser()
 
 
-class ArrayCache:
-    """Arrays in files, by a key that contains everything they depend on.
+@dataclass(frozen=True)
+class CachedArrays:
+    """Arrays in a file that is named by a hash of their key.
 
-    A file is named by a hash of its key. The key is also stored in the file and compared, so that a
-    hash collision gives no wrong arrays.
+    The key is also stored in the file and compared, so that a hash collision gives no wrong arrays.
+
+    Attributes:
+        directory: created when something is saved.
+        kind: prefix of the file name.
+        key: everything that the arrays depend on; JSON. The order of its entries does not matter.
     """
 
-    def __init__(self, directory: Path, kind: str = "reference") -> None:
-        """
-        Args:
-            directory: created when something is saved.
-            kind: prefix of the file names.
-        """
-        self.directory = directory
-        self.kind = kind
+    directory: Path
+    kind: str
+    key: Mapping[str, Any]
 
-    def path(self, key: Mapping[str, Any]) -> Path:
-        """Returns the file of a key."""
-        digest = hashlib.sha256(_text(key).encode()).hexdigest()
+    @property
+    def path(self) -> Path:
+        digest = hashlib.sha256(self._text.encode()).hexdigest()
         return self.directory / f"{self.kind}-{digest[:24]}.npz"
 
-    def load(self, key: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
-        """Returns the arrays of a key, or None if there are none or the file is damaged.
+    @property
+    def _text(self) -> str:
+        return json.dumps(self.key, sort_keys=True)
 
-        Args:
-            key: JSON; the order of its entries does not matter.
-        """
+    def load(self) -> dict[str, np.ndarray] | None:
+        """Returns the arrays, or None if there are none or the file is damaged."""
         try:
-            with np.load(self.path(key), allow_pickle=False) as file:
+            with np.load(self.path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             stored = str(arrays.pop(_KEY))
         except Exception:  # damaged zip files raise a dozen types
             return None
-        return arrays if stored == _text(key) else None
+        return arrays if stored == self._text else None
 
-    def save(self, key: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-        """Stores or replaces the arrays of a key.
-
-        Raises:
-            UserError: the file cannot be written.
-            ValueError: an array is called "cache_key".
-        """
-        if _KEY in arrays:
-            raise ValueError(f"no array can be called {_KEY!r}")
-        path = self.path(key)
+    def save(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Stores or replaces the arrays; raises a UserError if the file cannot be written."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            with written_atomically(path) as partial:
-                np.savez(partial, allow_pickle=False, **{_KEY: np.array(_text(key)), **arrays})
+            with written_atomically(self.path) as partial:
+                np.savez(partial, allow_pickle=False, **{_KEY: np.array(self._text), **arrays})
         except OSError as error:
-            raise cannot_write(path, error) from error
-
-
-def _text(key: Mapping[str, Any]) -> str:
-    return json.dumps(key, sort_keys=True)
+            raise cannot_write(self.path, error) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,27 +17,11 @@ from tfgan2.files import written_atomically
 from tfgan2.training import stats
 
 _CURVES = ("fid", "kid", "is", "good_samples", "modes_found", "l1")
+_LOSSES = ("generator_loss", "discriminator_loss", "loss")
 
 Points = list[tuple[float, float]]
 Plot = tuple[str, str, dict[str, Points]]
 """Title, label of the y axis, and a curve over kimg for each run."""
-
-
-@dataclass(frozen=True)
-class ComparedRun:
-    """A run in a comparison.
-
-    Attributes:
-        path: the run directory.
-        name: unique in the comparison.
-        results: of its evaluations, by step.
-        lines: of its statistics.
-    """
-
-    path: Path
-    name: str
-    results: list[dict[str, Any]]
-    lines: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -47,14 +31,18 @@ class Protocol:
     Attributes:
         id: of the protocol.
         content: the protocol itself.
-        figures: the names of all figures in the results.
         results: by the name of the run, then by step.
     """
 
     id: str
     content: dict[str, Any]
-    figures: list[str] = field(default_factory=list)
     results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    @property
+    def figures(self) -> list[str]:
+        """The names of all figures in the results."""
+        found = {name for run in self.results.values() for each in run for name in each["figures"]}
+        return [name for name in FIGURES if name in found]
 
     @property
     def features(self) -> str:
@@ -76,39 +64,45 @@ class Protocol:
             parts.append(f"seed {samples['seed']}")
         return ", ".join(" ".join(part.split()) for part in parts)
 
+    def curves(self, figure: str) -> dict[str, Points]:
+        """The values of a figure over kimg, by the name of the run."""
+        points = {
+            name: [
+                (result["who"]["kimg"], result["figures"][figure])
+                for result in results
+                if figure in result["figures"] and "kimg" in result["who"]
+            ]
+            for name, results in self.results.items()
+        }
+        return {name: each for name, each in points.items() if each}
 
-def read_runs(paths: Sequence[Path]) -> list[ComparedRun]:
-    """Reads the results and statistics of runs.
+
+def name_runs(paths: Sequence[Path]) -> dict[str, Path]:
+    """Returns run directories by a unique name.
 
     Raises:
         UserError: a path is not a run, is damaged, or is given twice.
     """
     if len({path.resolve() for path in paths}) < len(paths):
         raise UserError("a run is given twice: give each run once")
-    names = [path.resolve().name for path in paths]
-    if len(set(names)) < len(names):
-        names = [str(path) for path in paths]
-    compared = []
-    for path, name in zip(paths, names, strict=True):
+    for path in paths:
         runs.RunConfig.read(path)  # raises unless it is a run
-        compared.append(ComparedRun(path, name, read_results(path), stats.read(path)))
-    return compared
+    by_name = {path.resolve().name: path for path in paths}
+    return by_name if len(by_name) == len(paths) else {str(path): path for path in paths}
 
 
-def by_protocol(compared: Sequence[ComparedRun]) -> list[Protocol]:
-    """Groups all results by protocol; the protocol of the most runs comes first."""
+def by_protocol(run_dirs: Mapping[str, Path]) -> list[Protocol]:
+    """Groups the results of runs by protocol; the protocol of the most runs comes first."""
     protocols: dict[str, Protocol] = {}
-    for run in compared:
-        for result in run.results:
+    for name, path in run_dirs.items():
+        for result in read_results(path):
             key = result["protocol_id"]
             protocol = protocols.setdefault(key, Protocol(key, result["protocol"]))
-            protocol.results.setdefault(run.name, []).append(result)
-            new = [name for name in result["figures"] if name not in protocol.figures]
-            protocol.figures.extend(name for name in new if name in FIGURES)
+            protocol.results.setdefault(name, []).append(result)
     return sorted(protocols.values(), key=lambda protocol: -len(protocol.results))
 
 
-def draw(compared: Sequence[ComparedRun], path: Path) -> None:
+def draw(run_dirs: Mapping[str, Path], protocols: Sequence[Protocol], path: Path) -> None:
     """Draws the newest samples of the runs, and curves of their figures and losses over kimg.
 
     Each plot of figures has one protocol.
@@ -118,9 +112,9 @@ def draw(compared: Sequence[ComparedRun], path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    plots = _plots(compared)
-    columns = max(2, min(4, len(compared)))
-    grid_rows, plot_rows = (-(-len(each) // columns) for each in (compared, plots))
+    plots = _plots(run_dirs, protocols)
+    columns = max(2, min(4, len(run_dirs)))
+    grid_rows, plot_rows = (-(-len(each) // columns) for each in (run_dirs, plots))
     heights = [4.0] * grid_rows + [3.2] * plot_rows
     figure = Figure(figsize=(4.2 * columns, sum(heights)), layout="constrained")
     all_axes = figure.subplots(
@@ -128,13 +122,11 @@ def draw(compared: Sequence[ComparedRun], path: Path) -> None:
     )
     for axes in all_axes.flat:
         axes.set_axis_off()
-    for axes, run in zip(all_axes[:grid_rows].flat, compared, strict=False):
-        grids = sorted((run.path / "samples").glob("step-*.png"))
-        title = run.name
-        if grids:
-            with Image.open(grids[-1]) as image:
+    for axes, (title, run_dir) in zip(all_axes[:grid_rows].flat, run_dirs.items(), strict=False):
+        for grid in sorted((run_dir / "samples").glob("step-*.png"))[-1:]:
+            with Image.open(grid) as image:
                 axes.imshow(image.convert("RGB"), interpolation="nearest")
-            title += f"\nstep {int(grids[-1].stem.removeprefix('step-')):,}"
+            title += f"\nstep {int(grid.stem.removeprefix('step-')):,}"
         axes.set_title(title, fontsize=9)
     for axes, (title, label, curves) in zip(all_axes[grid_rows:].flat, plots, strict=False):
         axes.set_axis_on()
@@ -150,32 +142,21 @@ def draw(compared: Sequence[ComparedRun], path: Path) -> None:
         figure.savefig(partial, format="png", dpi=100)
 
 
-def _plots(compared: Sequence[ComparedRun]) -> list[Plot]:
+def _plots(run_dirs: Mapping[str, Path], protocols: Sequence[Protocol]) -> list[Plot]:
     plots: list[Plot] = []
-    for protocol in by_protocol(compared):
-        for figure in (name for name in _CURVES if name in protocol.figures):
-            curves = {
-                name: [
-                    (result["who"]["kimg"], result["figures"][figure])
-                    for result in results
-                    if figure in result["figures"] and "kimg" in result["who"]
-                ]
-                for name, results in protocol.results.items()
-            }
-            curves = {name: points for name, points in curves.items() if points}
+    for protocol in protocols:
+        title = f"{protocol.features} {protocol.id}".strip()
+        for figure in _CURVES:
+            curves = protocol.curves(figure)
             if any(len(points) > 1 for points in curves.values()):
-                title = f"{protocol.features} {protocol.id}".strip()
                 plots.append((title, FIGURES[figure].title, curves))
-    for loss in ("generator_loss", "discriminator_loss", "loss"):
-        curves = {
-            run.name: [(line["images"] / 1000, line[loss]) for line in run.lines if loss in line]
-            for run in compared
-        }
-        curves = {name: _thinned(points) for name, points in curves.items() if points}
+    statistics = {name: stats.read(path) for name, path in run_dirs.items()}
+    for loss in _LOSSES:
+        curves = {}
+        for name, lines in statistics.items():
+            points = [(line["images"] / 1000, line[loss]) for line in lines if loss in line]
+            if points:
+                curves[name] = points[:: max(1, len(points) // 500)]
         if curves:
             plots.append(("comparable within a flavour only", loss.replace("_", " "), curves))
     return plots
-
-
-def _thinned(points: Points) -> Points:
-    return points[:: max(1, len(points) // 500)]

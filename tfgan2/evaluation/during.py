@@ -7,20 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfgan2 import runs
-from tfgan2.errors import unknown
-from tfgan2.evaluation.available import available_metrics
-from tfgan2.evaluation.cache import ArrayCache, default_cache_dir
-from tfgan2.evaluation.evaluate import evaluate_samples
-from tfgan2.evaluation.features import make_extractor
-from tfgan2.evaluation.figures import FIGURES
-from tfgan2.evaluation.result import run_result_dir
-from tfgan2.evaluation.samples import (
-    Samples,
-    label_classes,
-    model_samples,
-    real_samples,
-    translated_samples,
-)
+from tfgan2.errors import UserError, unknown
+from tfgan2.evaluation.evaluate import SampleEvaluator
+from tfgan2.evaluation.figures import FIGURES, METRICS
+from tfgan2.evaluation.request import EvaluationRequest
+from tfgan2.evaluation.result import result_dir
+from tfgan2.evaluation.samples import run_samples
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset, Progress
@@ -29,7 +21,7 @@ if TYPE_CHECKING:
 _DEFAULT_METRICS = ("fid", "prdc", "classes", "modes", "pairs")
 
 
-class Evaluator:
+class Evaluator(SampleEvaluator):
     """Evaluates a model that is being trained.
 
     Attributes:
@@ -46,39 +38,34 @@ class Evaluator:
     ) -> None:
         """Trains or loads the feature extractor.
 
-        Args:
-            config: of the run.
-            model: the model to evaluate.
-            dataset: of the run.
-            progress: as for `evaluate_samples`.
-
         Raises:
             UserError: metrics or features that the data do not allow.
         """
-        options = config.training
-        self._flavour, self._progress = config.flavour, progress
-        self._count = options.evaluate_count
-        self._cache = ArrayCache(default_cache_dir())
-        translates = not hasattr(model, "draw_latents")
-        self._reals = real_samples(dataset, held_out=translates, split=config.data.split)
-        self._samples: Samples
-        if translates:
-            self._samples = translated_samples(model, dataset.held_out or dataset, {})
-        else:
-            names = model.label_names(dataset.class_names)
-            classes = label_classes(names, self._reals.dataset.class_names)
-            self._samples = model_samples(model, {}, 0, classes)
-        self._extractor = make_extractor(
-            options.evaluate_features, dataset, cache_dir=self._cache.directory, progress=progress
+        options, self._flavour = config.training, config.flavour
+        request = EvaluationRequest(
+            metrics=options.evaluate_metrics or None,
+            features=options.evaluate_features,
+            count=options.evaluate_count,
         )
-        available = available_metrics(self._samples, self._reals, self._extractor, self._count)
-        metrics = available.choose(options.evaluate_metrics or None)
-        if not options.evaluate_metrics:
-            metrics = tuple(name for name in metrics if name in _DEFAULT_METRICS)
-        self.prefix = f"{self._extractor.name if self._extractor else 'points'}/"
-        self.best_metric = options.best_metric or ("fid" if self._extractor else "good_samples")
-        check_best(self.best_metric)
-        self._metrics = tuple(dict.fromkeys([*metrics, available.metric_of(self.best_metric)]))
+        samples, reals = run_samples(model, dataset, {}, request.seed, config.data.split)
+        super().__init__(samples, reals, request, progress)
+        if request.metrics is None:
+            self.metrics = tuple(name for name in self.metrics if name in _DEFAULT_METRICS)
+        self.prefix = f"{self.extractor.name if self.extractor else 'points'}/"
+        self.best_metric = options.best_metric or ("fid" if self.extractor else "good_samples")
+        self.metrics = tuple(dict.fromkeys([*self.metrics, self._metric_of(self.best_metric)]))
+
+    def _metric_of(self, figure: str) -> str:
+        possible = {
+            figure: metric
+            for metric, figures in METRICS.items()
+            for figure in figures
+            if not self.obstacles.keys() & {metric, figure}
+        }
+        if figure not in possible:
+            ranked = ", ".join(name for name in possible if FIGURES[name].better)
+            raise UserError(f"best metric {figure!r} cannot be measured here: choose from {ranked}")
+        return possible[figure]
 
     def __call__(self, run_dir: Path, step: int, num_images: int) -> dict[str, float]:
         """Evaluates the model as it is now and writes the result to the run's `evaluation/`.
@@ -94,19 +81,11 @@ class Evaluator:
         Raises:
             OSError: the result cannot be written.
         """
-        evaluation = evaluate_samples(
-            self._samples,
-            self._reals,
-            self._extractor,
-            metrics=self._metrics,
-            count=self._count,
-            cache=self._cache,
-            progress=self._progress,
-        )
+        evaluation = self.evaluate()
         about = {"run": run_dir.name, "flavour": self._flavour, "step": step}
         about = {**about, "kimg": num_images / 1000, **evaluation.about}
         evaluation = replace(evaluation, about=about)
-        evaluation.write(run_result_dir(run_dir, evaluation))
+        evaluation.write(result_dir(run_dir, evaluation))
         return evaluation.figures
 
 

@@ -1,4 +1,4 @@
-"""Feature extractors: from batches of images of a fixed size to features and probabilities."""
+"""Feature extractors: from images of one size to features and probabilities of classes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tfgan2.images import from_uint8
+from tfgan2.metrics.images import RANDOM_CONVOLUTIONS, block_means, random_convolutions
+
+MAX_PIXEL_VALUES = 3_072
+
+_BATCH = 240
+_RANDOM_DIM = 112
+
 
 class Extracted(NamedTuple):
-    """Features and class probabilities of N images.
+    """Features, float32, shape (N, dim), and class probabilities of N images.
 
-    Attributes:
-        features: float32, shape (N, dim).
-        probabilities: float32, shape (N, num_classes), or None if the extractor has no classes.
+    The probabilities are float32, shape (N, num_classes), or None if there are no classes.
     """
 
     features: np.ndarray
@@ -68,10 +74,8 @@ class Extractor:
         for start in range(0, len(images), self.batch_size):
             batch = images[start : start + self.batch_size]
             count, end = len(batch), start + len(batch)
-            if count < self.batch_size:
-                missing = np.zeros((self.batch_size - count, *self.image_shape), np.uint8)
-                batch = np.concatenate([batch, missing])
-            batch_features, batch_probabilities = self.compute(batch)
+            missing = ((0, self.batch_size - count), (0, 0), (0, 0), (0, 0))
+            batch_features, batch_probabilities = self.compute(np.pad(batch, missing))
             features[start:end] = np.asarray(batch_features)[:count]
             if self.num_classes:
                 probabilities[start:end] = np.asarray(batch_probabilities)[:count]
@@ -85,3 +89,37 @@ def weights_hash(weights: Iterable[np.ndarray]) -> str:
         digest.update(f"{array.dtype} {array.shape} ".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
+
+
+def make_pixels(image_shape: tuple[int, int, int]) -> Extractor:
+    """Returns the pixels as features, averaged down to at most `MAX_PIXEL_VALUES` values."""
+    height, width, channels = image_shape
+    factor = 1
+    while (dim := -(-height // factor) * -(-width // factor) * channels) > MAX_PIXEL_VALUES:
+        factor += 1
+
+    def compute(images: np.ndarray) -> tuple[np.ndarray, None]:
+        return block_means(images.astype(np.float32) / 255, factor).reshape(len(images), -1), None
+
+    protocol = {
+        "features": "pixels: from 0 to 1",
+        "weights": None,
+        "resize": f"means of {factor}x{factor} pixels" if factor > 1 else "none",
+        "input": f"uint8, {channels} channels",
+    }
+    return Extractor("pixels", dim, protocol, image_shape, _BATCH, compute)
+
+
+def make_random_convolutions(image_shape: tuple[int, int, int]) -> Extractor:
+    """Returns `random_convolutions` as features."""
+    protocol = {
+        "features": f"{RANDOM_CONVOLUTIONS}: means of two layers of fixed random filters",
+        "weights": None,
+        "resize": "edges above 32 by means of whole squares, those below 8 repeated",
+        "input": f"uint8, {image_shape[2]} channels",
+    }
+
+    def compute(images: np.ndarray) -> tuple[np.ndarray, None]:
+        return random_convolutions(from_uint8(images)), None
+
+    return Extractor(RANDOM_CONVOLUTIONS, _RANDOM_DIM, protocol, image_shape, _BATCH, compute)

@@ -1,8 +1,30 @@
-"""The figures of an evaluation: their titles, their meaning, and which direction is better."""
+"""The metrics, and the figures that they give."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from tfgan2.errors import unknown
+
+METRICS = {
+    "fid": ("fid",),
+    "kid": ("kid", "kid_std"),
+    "is": ("is", "is_std", "is_real"),
+    "prdc": ("precision", "recall", "density", "coverage"),
+    "classes": ("classes_found", "rarest_class", "label_accuracy"),
+    "modes": ("modes_found", "mode_kl", "good_samples"),
+    "pairs": ("l1", "psnr"),
+    "neighbours": (),
+}
+"""The figures of each metric; `neighbours` gives images only."""
+
+
+def check_metrics(names: Iterable[str]) -> None:
+    """Raises a UserError for an unknown metric."""
+    for name in names:
+        if name not in METRICS:
+            raise unknown("metric", name, METRICS)
 
 
 @dataclass(frozen=True)

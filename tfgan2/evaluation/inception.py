@@ -1,16 +1,20 @@
-"""Features of Keras' Inception v3 (Szegedy et al. 2016, arXiv:1512.00567).
+"""Features of Inception v3 (Szegedy et al. 2016, arXiv:1512.00567), of Keras or of 2015.
 
 The Fréchet Inception distance (Heusel et al. 2017, arXiv:1706.08500) and the inception score
-(Salimans et al. 2016, arXiv:1606.03498) are published for the frozen graph of 2015, see
-`frozen_inception`. Keras has other weights and resizes differently: its distances are close to the
-published ones, but not comparable with them.
+(Salimans et al. 2016, arXiv:1606.03498) are published for the frozen graph of 2015. Keras has other
+weights and resizes differently: its distances are close to the published ones, but not comparable
+with them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tfgan2.errors import UserError
 from tfgan2.evaluation.extractor import Extractor, weights_hash
@@ -21,9 +25,13 @@ if TYPE_CHECKING:
 WEIGHTS: str | None = "imagenet"
 """As for `keras.applications.InceptionV3`."""
 
-DIM = 2048
 BATCH = 50
 _EDGE = 299
+_FORMATS = {1: "grey, repeated to RGB", 3: "RGB", 4: "RGBA, alpha left out"}
+
+_INPUT, _POOLED = "ExpandDims", "pool_3"
+_PROBABILITIES, _LOGITS = "softmax", "logits"
+_ADVICE = "give the frozen Inception of 2015, classify_image_graph_def.pb"
 
 
 def make_inception(image_shape: tuple[int, int, int]) -> Extractor:
@@ -38,61 +46,158 @@ def make_inception(image_shape: tuple[int, int, int]) -> Extractor:
     import keras
     import tensorflow as tf
 
-    check_channels(image_shape)
+    _check_channels(image_shape)
     try:
         # Keras announces downloads on stdout, where results are expected.
         with contextlib.redirect_stdout(sys.stderr):
             inception = keras.applications.InceptionV3(weights=WEIGHTS)
     except Exception as error:  # Keras raises a plain Exception without a network
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(
             f"the ImageNet weights of Inception cannot be downloaded ({reason}): give --features "
             "classifier, or inception-tf:FILE with a local file"
         ) from error
-    network = keras.Model(
-        inception.input, [inception.get_layer("avg_pool").output, inception.output]
-    )
+    pooled, probabilities = inception.get_layer("avg_pool").output, inception.output
+    network = keras.Model(inception.input, [pooled, probabilities])
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec((BATCH, *image_shape), tf.uint8)])
     def compute(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        resized = tf.image.resize(to_rgb(images), (_EDGE, _EDGE), "bilinear", antialias=True)
+        resized = tf.image.resize(_to_rgb(images), (_EDGE, _EDGE), "bilinear", antialias=True)
         features, probabilities = network(resized / 127.5 - 1.0, training=False)
         return features, probabilities
 
-    return Extractor(
-        name="inception",
-        dim=DIM,
-        protocol={
-            "features": "inception: Keras' InceptionV3, its global average pooling",
-            "weights": weights_hash(network.get_weights()),
-            "resize": f"bilinear with antialias to {_EDGE}x{_EDGE}",
-            "input": input_format(image_shape),
-        },
-        image_shape=image_shape,
-        batch_size=BATCH,
-        compute=compute,
-        num_classes=int(network.outputs[1].shape[-1]),
-    )
+    protocol = {
+        "features": "inception: Keras' InceptionV3, its global average pooling",
+        "weights": weights_hash(network.get_weights()),
+        "resize": f"bilinear with antialias to {_EDGE}x{_EDGE}",
+        "input": f"uint8 {_FORMATS[image_shape[2]]}",
+    }
+    dim, num_classes = (int(output.shape[-1]) for output in (pooled, probabilities))
+    return Extractor("inception", dim, protocol, image_shape, BATCH, compute, num_classes)
 
 
-def check_channels(image_shape: tuple[int, int, int]) -> None:
-    """Raises a UserError unless images of this shape can become RGB."""
-    if image_shape[2] not in (1, 3, 4):
+def make_frozen_inception(path: Path, image_shape: tuple[int, int, int]) -> Extractor:
+    """Returns the features of `pool_3`, and probabilities if the graph has them.
+
+    The graph resizes images itself. It is written for one image at a time and is changed to take
+    batches.
+
+    Args:
+        path: `classify_image_graph_def.pb`, or a graph whose tensors have the same names, possibly
+            within a scope.
+        image_shape: as for `make_inception`.
+
+    Raises:
+        UserError: the file is missing, holds no graph or lacks the tensors; or the images have 2
+            channels.
+    """
+    import tensorflow as tf
+
+    _check_channels(image_shape)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"cannot read '{path}': {reason}; {_ADVICE}") from error
+    graph = tf.compat.v1.GraphDef()
+    try:
+        graph.ParseFromString(content)
+    except Exception:  # a type of protobuf without stubs
+        graph.Clear()
+    if not graph.node:
+        raise UserError(f"'{path}' holds no graph: {_ADVICE}")
+    names = {node.name for node in graph.node}
+    scope = _scope(names)
+    if scope is None:
+        raise UserError(
+            f"the graph in '{path}' has no tensors {_INPUT}:0 and {_POOLED}:0: {_ADVICE}"
+        )
+    _allow_batches(graph, scope + _INPUT)
+    head = next((name for name in (_PROBABILITIES, _LOGITS) if scope + name in names), None)
+    outputs = [f"{scope}{name}:0" for name in (_POOLED, head) if name]
+
+    def imported(images: tf.Tensor) -> list[tf.Tensor]:
+        return tf.graph_util.import_graph_def(
+            graph, {f"{scope}{_INPUT}:0": images}, return_elements=outputs, name=""
+        )
+
+    signature = [tf.TensorSpec((BATCH, *image_shape), tf.uint8)]
+    try:
+        pruned = tf.compat.v1.wrap_function(
+            imported, [tf.TensorSpec((BATCH, *image_shape[:2], 3), tf.float32)]
+        )
+
+        @tf.function(autograph=False, input_signature=signature)
+        def compute(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+            features, *heads = (tf.reshape(x, [BATCH, -1]) for x in pruned(_to_rgb(images)))
+            if not heads:
+                return features, None
+            return features, tf.nn.softmax(heads[0]) if head == _LOGITS else heads[0]
+
+        features, probabilities = compute(np.zeros((BATCH, *image_shape), np.uint8))
+    except (tf.errors.OpError, ValueError, TypeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"the graph in '{path}' does not run ({reason}): {_ADVICE}") from error
+    protocol = {
+        "features": "inception-tf: the frozen graph, pool_3",
+        "weights": hashlib.sha256(content).hexdigest()[:16],
+        "resize": "the graph's own: bilinear without antialias",
+        "input": f"uint8 {_FORMATS[image_shape[2]]}",
+    }
+    dim = int(features.shape[1])
+    num_classes = 0 if probabilities is None else int(probabilities.shape[1])
+    return Extractor("inception-tf", dim, protocol, image_shape, BATCH, compute, num_classes)
+
+
+def _check_channels(image_shape: tuple[int, int, int]) -> None:
+    if image_shape[2] not in _FORMATS:
         raise UserError(
             f"Inception needs grey, RGB or RGBA images, not {image_shape[2]} channels: give "
             "--features pixels or random-conv-112"
         )
 
 
-def input_format(image_shape: tuple[int, int, int]) -> str:
-    """Returns how images become RGB, for the protocol."""
-    formats = {1: "grey, repeated to RGB", 3: "RGB", 4: "RGBA, alpha left out"}
-    return f"uint8 {formats[image_shape[2]]}"
-
-
-def to_rgb(images: tf.Tensor) -> tf.Tensor:
+def _to_rgb(images: tf.Tensor) -> tf.Tensor:
     """Converts uint8 images of 1, 3 or 4 channels to float32 RGB, 0…255."""
     import tensorflow as tf
 
     images = tf.cast(images, tf.float32)
     return tf.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images[..., :3]
+
+
+def _scope(names: set[str]) -> str | None:
+    """The prefix of the tensors' names: "", or one that ends with a slash; None without them."""
+    for name in sorted(names, key=len):
+        scope, _, last = name.rpartition(_POOLED)
+        if not last and (not scope or scope.endswith("/")) and scope + _INPUT in names:
+            return scope
+    return None
+
+
+def _allow_batches(graph: Any, input_name: str) -> None:
+    """Changes a graph for one image in place: reshapes of activations to 1 x … keep the batch."""
+    import tensorflow as tf
+
+    nodes = {node.name: node for node in graph.node}
+    activations, count = {input_name}, 0
+    while count != len(activations):  # nodes need not follow their inputs
+        count = len(activations)
+        for node in graph.node:
+            if activations.intersection(map(_source, node.input)):
+                activations.add(node.name)
+    for node in graph.node:
+        node.attr.pop("_output_shapes", None)  # TensorFlow infers them again
+        if node.op != "Reshape" or _source(node.input[0]) not in activations:
+            continue
+        constant = nodes[_source(node.input[1])]
+        if constant.op != "Const":
+            continue
+        shape = tf.make_ndarray(constant.attr["value"].tensor)
+        if shape.ndim == 1 and len(shape) > 1 and shape[0] == 1:
+            batched = np.array([BATCH, *shape[1:]], shape.dtype)
+            constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(batched))
+
+
+def _source(name: str) -> str:
+    """The node of an input."""
+    return name.removeprefix("^").split(":")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tfgan2 import runs
 from tfgan2.errors import UserError
 from tfgan2.evaluation.figures import FIGURES
 from tfgan2.files import written_atomically
@@ -77,7 +79,7 @@ class Evaluation:
         directory.parent.mkdir(parents=True, exist_ok=True)
         result = self.to_json()
         captions = {name: sheet.caption for name, sheet in self.sheets.items()}
-        earlier = _earlier(directory) or {}
+        earlier = _read(directory) or {}
         if all(earlier.get(key) == result[key] for key in ("who", "protocol_id")):
             figures = {**earlier["figures"], **self.figures}
             result["figures"] = {name: figures[name] for name in FIGURES if name in figures}
@@ -94,24 +96,25 @@ class Evaluation:
             (partial / "index.html").write_text(_page(result), encoding="utf-8")
 
 
-def run_result_dir(run_dir: Path, evaluation: Evaluation) -> Path:
-    """Returns the default directory for the result of a run."""
-    step = evaluation.about["step"]
-    return run_dir / "evaluation" / f"step-{step:07d}-{evaluation.name}"
+def result_dir(source: Path, evaluation: Evaluation) -> Path:
+    """Returns where a result goes by default: into the run, or `evaluation/` in this directory."""
+    if runs.is_run(source):
+        step = evaluation.about["step"]
+        return source / "evaluation" / f"step-{step:07d}-{evaluation.name}"
+    path = source.resolve()
+    name = re.sub(r"[^A-Za-z0-9_]+", "-", path.name)
+    # Sources of one name in different directories get different results.
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:6]
+    return Path("evaluation").absolute() / f"{name}-{digest}-{evaluation.name}"
 
 
 def check_result_dir(directory: Path) -> None:
     """Raises a UserError unless a result may be written there; it may replace an earlier one."""
-    if not directory.exists():
-        return
-    if not directory.is_dir():
+    if directory.exists() and not directory.is_dir():
         raise UserError(f"--out '{directory}' is a file: give a directory")
-    others = [
-        path.name
-        for path in directory.iterdir()
-        if path.name not in (RESULT_FILE, "index.html") and path.suffix != ".png"
-    ]
-    if any(directory.iterdir()) and (others or _earlier(directory) is None):
+    files = list(directory.iterdir()) if directory.exists() else []
+    known = all(file.name in (RESULT_FILE, "index.html") or file.suffix == ".png" for file in files)
+    if files and not (known and _read(directory)):
         raise UserError(
             f"--out '{directory}' is not empty and holds no result: choose another directory"
         )
@@ -138,7 +141,8 @@ def read_results(run_dir: Path) -> list[dict[str, Any]]:
     return [result for _, _, result in sorted(results, key=lambda item: item[:2])]
 
 
-def _earlier(directory: Path) -> dict[str, Any] | None:
+def _read(directory: Path) -> dict[str, Any] | None:
+    """The content of a result of this format, or None if there is none."""
     try:
         result = json.loads((directory / RESULT_FILE).read_text(encoding="utf-8"))
         return result if result["tfgan2_evaluation"] == FORMAT else None

@@ -13,7 +13,7 @@ from typing import Any
 
 from tfgan2.errors import UserError
 from tfgan2.export.options import file_names
-from tfgan2.files import written_atomically
+from tfgan2.files import remove, written_atomically
 from tfgan2.runtime.container import METADATA_FILE, sha256_of
 
 
@@ -148,11 +148,8 @@ def commit(
             current = same and _is_current(out_dir, item, descriptions)
             (kept if current else stale).append(item)
     write_metadata(out_dir, description, kept)
-    for path in (out_dir / item["file"] for item in stale):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    for item in stale:
+        remove(out_dir / item["file"])
     final = []
     for artifact in staged:
         path = out_dir / artifact.path.name

@@ -59,35 +59,48 @@ def read_image(source: Path | bytes, *, size: int, channels: int) -> np.ndarray:
     Raises:
         UnreadableImageError: not an image, a broken one, or more pixels than Pillow allows.
     """
-    try:
-        return fit(_load(source, size), size=size, channels=channels)
-    except UnreadableImageError:
-        raise
-    except Exception as error:  # Pillow's decoders raise nearly anything for broken files
-        raise UnreadableImageError(_reason(error, source)) from error
+    return fit(open_image(source, size=size), size=size, channels=channels)
 
 
 def open_image(
-    source: Path | bytes, *, formats: tuple[str, ...] | None = None, most_pixels: int | None = None
+    source: Path | bytes,
+    *,
+    formats: tuple[str, ...] | None = None,
+    most_pixels: int | None = None,
+    size: int | None = None,
 ) -> Image.Image:
-    """Decodes an image file in its own size and mode, upright.
+    """Decodes the first frame of an image file, upright, in its own mode.
 
     Args:
         source: a file, or the content of a file.
         formats: Pillow's names of the accepted formats; default: all that it knows.
         most_pixels: limit of the size in the file's header; default: Pillow's own limit.
+        size: edge to which the image will be fitted; a large one may be decoded smaller.
 
     Raises:
         TooManyPixelsError: the image exceeds `most_pixels` or Pillow's limit; nothing was decoded.
         UnreadableImageError: as `read_image`.
     """
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        return _load(source, None, formats, most_pixels)
+        with Image.open(file, "r", formats) as image:
+            if most_pixels is not None and image.width * image.height > most_pixels:
+                raise TooManyPixelsError(
+                    f"{image.width}x{image.height} pixels, more than the {most_pixels:,} allowed"
+                )
+            # JPEG decodes at 1/2, 1/4 or 1/8 of its size, several times as fast; three times the
+            # final size leaves no visible difference.
+            if size is not None:
+                image.draft(None, (3 * size, 3 * size))
+            image.load()
+            with contextlib.suppress(Exception):  # the pixels are fine even if the EXIF is broken
+                ImageOps.exif_transpose(image, in_place=True)
+            return image
     except TooManyPixelsError:
         raise
     except Image.DecompressionBombError as error:
         raise TooManyPixelsError(_reason(error, source)) from error
-    except Exception as error:
+    except Exception as error:  # Pillow's decoders raise nearly anything for broken files
         raise UnreadableImageError(_reason(error, source)) from error
 
 
@@ -122,81 +135,44 @@ def fit(image: Image.Image, *, size: int, channels: int) -> np.ndarray:
     left, top = (image.width - edge) // 2, (image.height - edge) // 2
     if image.size != (edge, edge):
         image = image.crop((left, top, left + edge, top + edge))
-    image = _with_channels(image, channels)
-    if edge != size:
-        # Bicubic rings less than Lanczos at the hard edges of drawings and digits.
-        image = image.resize((size, size), Image.Resampling.BICUBIC)
-    return _to_uint8(image, channels)
+    return as_pixels(image, channels, size)
 
 
-def as_pixels(image: Image.Image, channels: int) -> np.ndarray:
-    """Converts an image to 1, 3 or 4 channels in its own size.
+def as_pixels(image: Image.Image, channels: int, size: int | None = None) -> np.ndarray:
+    """Converts an image to 1, 3 or 4 channels.
 
     Returns:
-        uint8, shape (height, width, channels).
+        uint8, shape (size, size, channels), or (height, width, channels) without a size.
 
     Raises:
         UnreadableImageError: values that are no brightness, or a mode that Pillow cannot convert.
     """
-    return _to_uint8(_with_channels(image, channels), channels)
+    image = _converted(image, channels)
+    if size is not None and image.size != (size, size):
+        # Bicubic rings less than Lanczos at the hard edges of drawings and digits.
+        image = image.resize((size, size), Image.Resampling.BICUBIC)
+    if image.mode == "F":
+        grey = np.clip(np.rint(np.asarray(image)), 0, 255).astype(np.uint8)
+        image = Image.fromarray(grey).convert(_MODES[channels])
+    return np.asarray(image).reshape(image.height, image.width, channels)
 
 
-def fit_array(pixels: np.ndarray, *, size: int, channels: int) -> np.ndarray:
-    """Does what `fit` does for a grey uint8 array of shape (H, W)."""
-    return fit(Image.fromarray(pixels), size=size, channels=channels)
-
-
-def _load(
-    source: Path | bytes,
-    size: int | None,
-    formats: tuple[str, ...] | None = None,
-    most_pixels: int | None = None,
-) -> Image.Image:
-    """Decodes the first frame upright; it may be shrunk as far as `size` allows."""
-    file = io.BytesIO(source) if isinstance(source, bytes) else source
-    with Image.open(file, "r", formats) as image:
-        if most_pixels is not None and image.width * image.height > most_pixels:
-            raise TooManyPixelsError(
-                f"{image.width}x{image.height} pixels, more than the {most_pixels:,} allowed"
-            )
-        # JPEG decodes at 1/2, 1/4 or 1/8 of its size, several times as fast; three times the final
-        # size leaves no visible difference.
-        if size is not None:
-            image.draft(None, (3 * size, 3 * size))
-        image.load()
-        with contextlib.suppress(Exception):  # the pixels are fine even if the EXIF block is broken
-            ImageOps.exif_transpose(image, in_place=True)
-        return image
-
-
-def _with_channels(image: Image.Image, channels: int) -> Image.Image:
+def _converted(image: Image.Image, channels: int) -> Image.Image:
     """Converts to mode L, RGB or RGBA as `channels` says, deep grey to F (0…255)."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return Image.fromarray(_deep_grey(image))
     try:
-        return _converted(image, channels)
-    except ValueError as error:
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            if channels != 4:
+                white = Image.new("RGBA", image.size, "white")
+                white.alpha_composite(image)
+                image = white.convert("RGB")
+        elif image.mode not in ("1", "L", "RGB"):
+            image = image.convert("RGB")  # some modes cannot be converted to grey directly
+        return image.convert(_MODES[channels])
+    except Exception as error:  # a mode that has no conversion, or a broken palette
         raise UnreadableImageError(f"images of mode {image.mode} cannot be converted") from error
-
-
-def _converted(image: Image.Image, channels: int) -> Image.Image:
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        if channels == 4:
-            return image
-        white = Image.new("RGBA", image.size, "white")
-        white.alpha_composite(image)
-        image = white.convert("RGB")
-    elif image.mode not in ("1", "L", "RGB"):
-        image = image.convert("RGB")  # some modes cannot be converted to grey directly
-    return image if image.mode == _MODES[channels] else image.convert(_MODES[channels])
-
-
-def _to_uint8(image: Image.Image, channels: int) -> np.ndarray:
-    if image.mode == "F":
-        image = Image.fromarray(np.clip(np.rint(np.asarray(image)), 0, 255).astype(np.uint8))
-        image = _converted(image, channels)
-    return np.asarray(image).reshape(image.height, image.width, channels)
 
 
 def _deep_grey(image: Image.Image) -> np.ndarray:

@@ -10,6 +10,8 @@ from tfgan2.errors import UserError, unknown
 
 MAX_COLUMNS = 32
 
+_UNCONDITIONAL = "this generator takes no labels: it is unconditional"
+
 
 def choose_labels(
     count: int, label: str | int | Sequence[str | int] | None, class_names: Sequence[str]
@@ -28,12 +30,29 @@ def choose_labels(
         UserError: an unknown label, or one for an unconditional generator.
     """
     chosen = [label] if isinstance(label, str | int) else list(label or [])
+    if chosen and not class_names:
+        raise UserError(_UNCONDITIONAL)
     if not class_names:
-        if chosen:
-            raise UserError("this generator takes no labels: it is unconditional")
         return None
-    numbers = [_number(item, class_names) for item in chosen] or range(len(class_names))
-    return np.resize(np.asarray(numbers, np.int32), count)
+    numbers = [class_number(str(item), class_names, kind="label") for item in chosen]
+    return np.resize(np.asarray(numbers or range(len(class_names)), np.int32), count)
+
+
+def class_number(item: str, class_names: Sequence[str], *, kind: str = "class") -> int:
+    """Returns the number of a class that is given by its name or number.
+
+    A class may itself be called "7", so names come first.
+
+    Raises:
+        UserError: there is no such class; `kind` says what it is called.
+    """
+    if item in class_names:
+        return list(class_names).index(item)
+    if item.isdecimal() and int(item) < len(class_names):
+        return int(item)
+    more = f" … or a number up to {len(class_names) - 1}" if len(class_names) > 20 else ""
+    hint = f"choose from {', '.join(class_names[:20])}{more}"
+    raise unknown(kind, item, class_names, hint=hint)
 
 
 def check_labels(labels: np.ndarray | None, count: int, num_labels: int) -> np.ndarray | None:
@@ -47,33 +66,25 @@ def check_labels(labels: np.ndarray | None, count: int, num_labels: int) -> np.n
     Raises:
         UserError: another shape, a label out of range, missing or superfluous labels.
     """
+    if not num_labels and labels is not None:
+        raise UserError(_UNCONDITIONAL)
     if not num_labels:
-        if labels is not None:
-            raise UserError("this generator takes no labels: it is unconditional")
         return None
+    allowed = f"whole numbers from 0 to {num_labels - 1}"
     if labels is None:
-        raise UserError(f"this generator needs labels, whole numbers from 0 to {num_labels - 1}")
+        raise UserError(f"this generator needs labels, {allowed}")
     labels = np.asarray(labels)
     if labels.shape != (count,):
         raise UserError(f"labels must have the shape ({count},), not {labels.shape}")
     # No library reports a label out of range: it reads whatever lies behind the embedding table.
     if labels.size and (labels.dtype.kind not in "iu" or labels.min() < 0):
-        raise UserError(f"labels must be whole numbers from 0 to {num_labels - 1}")
+        raise UserError(f"labels must be {allowed}")
     if labels.size and labels.max() >= num_labels:
         raise UserError(
             f"label {labels.max()} is out of range: this generator has {num_labels} classes, "
             f"0 to {num_labels - 1}"
         )
     return np.ascontiguousarray(labels, np.int32)
-
-
-def _number(label: str | int, class_names: Sequence[str]) -> int:
-    if label in class_names:
-        return list(class_names).index(str(label))
-    # A class may itself be called "7", so names come first.
-    if str(label).isdecimal() and int(label) < len(class_names):
-        return int(label)
-    raise unknown("label", str(label), class_names)
 
 
 def label_columns(num_labels: int) -> int | None:

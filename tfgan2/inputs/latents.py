@@ -64,11 +64,10 @@ def check_latents(latents: np.ndarray, dim: int) -> np.ndarray:
     latents = np.asarray(latents)
     if latents.ndim != 2 or latents.shape[1] != dim:
         raise UserError(f"latents must have the shape (count, {dim}), not {latents.shape}")
-    if latents.dtype.kind not in "fiu":
-        raise UserError("latents must be finite real numbers")
+    real = latents.dtype.kind in "fiu"
     with np.errstate(over="ignore"):  # too large for float32: infinite, and refused below
-        latents = np.ascontiguousarray(latents, np.float32)
-    if not np.isfinite(latents).all():
+        latents = np.ascontiguousarray(latents, np.float32) if real else latents
+    if not (real and np.isfinite(latents).all()):
         raise UserError("latents must be finite real numbers")
     return latents
 
@@ -80,8 +79,7 @@ def slerp(start: np.ndarray, end: np.ndarray, weights: np.ndarray) -> np.ndarray
     not trained on.
 
     Args:
-        start: shape (dim,).
-        end: shape (dim,).
+        start, end: shape (dim,).
         weights: shape (n,), 0 gives start and 1 gives end.
 
     Returns:
@@ -89,14 +87,12 @@ def slerp(start: np.ndarray, end: np.ndarray, weights: np.ndarray) -> np.ndarray
     """
     start, end = start.astype(np.float64), end.astype(np.float64)
     weights = weights.astype(np.float64)[:, None]
-    lengths = np.linalg.norm(start), np.linalg.norm(end)
-    cosine = np.dot(start, end) / max(lengths[0] * lengths[1], 1e-12)
+    cosine = np.dot(start, end) / max(np.linalg.norm(start) * np.linalg.norm(end), 1e-12)
     angle = np.arccos(np.clip(cosine, -1.0, 1.0))
     if np.sin(angle) < 1e-6:  # parallel: the arc is undefined, or is the line
         return ((1 - weights) * start + weights * end).astype(np.float32)
-    return (
-        (np.sin((1 - weights) * angle) * start + np.sin(weights * angle) * end) / np.sin(angle)
-    ).astype(np.float32)
+    arc = np.sin((1 - weights) * angle) * start + np.sin(weights * angle) * end
+    return (arc / np.sin(angle)).astype(np.float32)
 
 
 def walk(latents: np.ndarray, steps: int) -> np.ndarray:

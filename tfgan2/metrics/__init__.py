@@ -1,13 +1,15 @@
 """Measures of sample quality: functions of arrays that need no TensorFlow and no downloads."""
 
-from tfgan2.metrics.features import RANDOM_CONVOLUTIONS, random_convolutions
-from tfgan2.metrics.frechet import RunningStatistics, Statistics, frechet_distance, statistics
-from tfgan2.metrics.inception_score import RunningInceptionScore, inception_score
-from tfgan2.metrics.kid import kid
-from tfgan2.metrics.modes import modes_found
-from tfgan2.metrics.neighbours import nearest_neighbours
-from tfgan2.metrics.prdc import prdc
-from tfgan2.metrics.psnr import PSNR_LIMIT, psnr
+from tfgan2.metrics.classes import RunningInceptionScore, inception_score, modes_found
+from tfgan2.metrics.distances import (
+    RunningStatistics,
+    Statistics,
+    frechet_distance,
+    kid,
+    statistics,
+)
+from tfgan2.metrics.images import PSNR_LIMIT, RANDOM_CONVOLUTIONS, psnr, random_convolutions
+from tfgan2.metrics.neighbours import nearest_neighbours, prdc
 
 __all__ = [
     "PSNR_LIMIT",

@@ -1,6 +1,7 @@
 """Flavours: one file each, and the game, options and base classes that they share.
 
-The classes are imported, and TensorFlow with them, when they are first used.
+The classes, each in the module that `MODULES` says, are imported when they are first used, and
+TensorFlow with them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 
 from tfgan2.registry import FLAVOURS
 
-_BASES = {
+MODULES = {
     "AdversarialModel": "tfgan2.models.game",
     "ConditionalGAN": "tfgan2.models.latent",
     "GenerativeModel": "tfgan2.models.base",
@@ -19,11 +20,11 @@ _BASES = {
     "TranslationGAN": "tfgan2.models.translation",
     "TranslationModel": "tfgan2.models.translation",
 }
-_CLASSES = {**_BASES, **{each.class_name: each.module for each in FLAVOURS.values()}}
-__all__ = sorted(_CLASSES)
+MODULES |= {name: module for module, name in (each.split(":") for each in FLAVOURS.values())}
+__all__ = sorted(MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _CLASSES:
+    if name not in MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_CLASSES[name]), name)
+    return getattr(import_module(MODULES[name]), name)

@@ -22,7 +22,7 @@ class ACGAN(ConditionalGAN):
     """
 
     class Config(LabelSmoothing.Config, ConditionalGAN.Config):
-        class_weight: float = option(1.0, "weight of the class losses", at_least=0)
+        class_weight: float = option(1.0, "weight of the class losses")
         dropout: float = 0.5
 
     gan_loss = losses.NON_SATURATING

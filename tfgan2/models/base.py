@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfgan2.distributed import replicas
 from tfgan2.export.spec import ExportSpec
 from tfgan2.models.options import ModelConfig
+from tfgan2.networks.layers import LayerMaker
 
 Batch = Any  # images, or a tuple of images and what belongs to them
 Metrics = dict[str, tf.Tensor]
@@ -21,6 +22,11 @@ Objective = tuple[tf.Tensor, Metrics]
 """A float32 scalar to minimize, and float32 scalars to report."""
 Examples = tuple[np.ndarray, ...]
 """Real samples: the parts of a batch of the dataset."""
+
+
+def images_of(batch: Batch) -> tf.Tensor:
+    """The images of a batch: the batch itself, or its first part."""
+    return batch[0] if isinstance(batch, tuple | list) else batch
 
 
 @dataclass(frozen=True)
@@ -38,22 +44,6 @@ class View:
     reals: np.ndarray | None = None
 
 
-def make_optimizer(
-    name: str, learning_rate: Any, *, clipvalue: float = 0.0, **betas: float
-) -> keras.optimizers.Optimizer:
-    """Makes an optimizer from hyperparameters.
-
-    Args:
-        name: one of `options.OPTIMIZERS`.
-        learning_rate: a number or a schedule.
-        clipvalue: gradients are clipped to [-clipvalue, clipvalue] by element; 0 disables it.
-        **betas: `beta_1` and `beta_2` of Adam and AdamW; the others ignore them.
-    """
-    kind = type(keras.optimizers.get(name))
-    settings = betas if name in ("adam", "adamw") else {}
-    return kind(learning_rate=learning_rate, clipvalue=clipvalue or None, **settings)
-
-
 class GenerativeModel(keras.Model):
     """A model that generates images.
 
@@ -65,6 +55,7 @@ class GenerativeModel(keras.Model):
         data_kind: the samples it trains on, one of `tfgan2.data.KINDS`.
         hold_out: default number of samples that are kept out of training, to be shown.
         batch_size: default number of samples per update.
+        network_count: number of networks that `layer_maker` makes layers for.
         generator: a functional Keras model whose inputs are named as `tfgan2.export` expects.
         ema_generator: the same network with averaged weights, or None.
         optimizers: the optimizers of a compiled model, by the names that `trained_by` gives.
@@ -83,6 +74,7 @@ class GenerativeModel(keras.Model):
     data_kind: str = "images"
     hold_out: int = 0
     batch_size: int = 64
+    network_count: int = 2
     generator: keras.Model
     ema_generator: keras.Model | None = None
     optimizers: dict[str, keras.optimizers.Optimizer]
@@ -124,16 +116,26 @@ class GenerativeModel(keras.Model):
         """Sets `generator` and all other networks, as `config` says."""
         raise NotImplementedError
 
+    def layer_maker(self, index: int, **settings: Any) -> LayerMaker:
+        """What makes the layers of one network.
+
+        Args:
+            index: index of the network, below `network_count`: each has seeds of its own.
+            **settings: those of `LayerMaker` besides the channels.
+        """
+        options = dict(self.config)
+        if "max_channels" in options:
+            settings["max_channels"] = options["max_channels"]
+        seed = self.network_count * options["seed"] + index
+        return LayerMaker(seed, options["base_channels"], **settings)
+
     @property
     def image_shape(self) -> tuple[int, int, int]:
         return self.config.image_shape
 
     @classmethod
     def data_hyperparameters(cls, facts: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the hyperparameters that the dataset decides.
-
-        Args:
-            facts: see `ImageDataset.facts`.
+        """The hyperparameters that the dataset decides, from `ImageDataset.facts`.
 
         Raises:
             UserError: the model cannot train on such data.
@@ -144,11 +146,6 @@ class GenerativeModel(keras.Model):
     def get_config(self) -> dict[str, Any]:
         """Every hyperparameter with its resolved value; `from_config` makes the same model anew."""
         return dict(self.config)
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> GenerativeModel:
-        """The inverse of `get_config`; the weights are fresh."""
-        return cls(**config)
 
     def check_batch_size(self, batch_size: int, replicas: int = 1) -> None:
         """Raises a UserError unless it can train with this batch size, shared by replicas."""
@@ -180,11 +177,7 @@ class GenerativeModel(keras.Model):
     # --- sampling and export ---------------------------------------------------------------------
 
     def label_names(self, class_names: Sequence[str]) -> list[str]:
-        """The names of the generator's labels; empty for a generator without labels.
-
-        Args:
-            class_names: class names of the dataset.
-        """
+        """Names of the generator's labels, if it has any, from the dataset's class names."""
         return []
 
     def exports(self) -> dict[str, ExportSpec]:
@@ -218,13 +211,7 @@ class GenerativeModel(keras.Model):
     def run_generator(
         generator: keras.Model, inputs: Mapping[str, np.ndarray], *, batch_size: int = 64
     ) -> np.ndarray:
-        """The images of a generator in inference mode, float32, shape (N, H, W, C).
-
-        Args:
-            generator: the generator.
-            inputs: an array for each of its inputs, by name.
-            batch_size: images per call.
-        """
+        """Images from arrays by the names of the inputs, float32, shape (N, H, W, C)."""
         arrays = [inputs[item.name] for item in generator.inputs]
         images = []
         for start in range(0, len(arrays[0]), batch_size):
@@ -236,8 +223,8 @@ class GenerativeModel(keras.Model):
     # --- state -----------------------------------------------------------------------------------
 
     def networks(self) -> dict[str, keras.Model]:
-        """All networks by name."""
-        return {"generator": self.generator}
+        """All networks by name: by default those that are trained."""
+        return {network.name: network for group in self.trained_by().values() for network in group}
 
     def weights_by_name(self) -> dict[str, keras.Variable]:
         """All variables of the model itself: weights, averages, batch statistics, counters, seeds.
@@ -287,10 +274,7 @@ class GenerativeModel(keras.Model):
     def fit(self, x: Any = None, **kwargs: Any) -> Any:
         """Like `tf.keras.Model.fit`, and calls `plan` if the number of steps is known.
 
-        Args:
-            x: a `tf.data.Dataset` of batches, or whatever else Keras takes.
-            **kwargs: those of `tf.keras.Model.fit`. If the dataset does not know its length, give
-                `steps_per_epoch`, or call `plan` before.
+        If the dataset `x` does not know its length, give `steps_per_epoch`, or call `plan` before.
         """
         steps = kwargs.get("steps_per_epoch")
         if steps is None and isinstance(x, tf.data.Dataset):
@@ -324,8 +308,25 @@ class GenerativeModel(keras.Model):
         raise NotImplementedError
 
     def default_optimizer(self, name: str) -> keras.optimizers.Optimizer:
-        """The optimizer that the hyperparameters describe."""
-        raise NotImplementedError
+        """The optimizer that the hyperparameters describe.
+
+        That of "x_optimizer" has the options `x_optimizer` and `x_learning_rate`, or where the
+        flavour has none `optimizer` and `learning_rate`; and `clipvalue`, and Adam the betas.
+        """
+        options = dict(self.config)
+        kind = type(keras.optimizers.get(options.get(name) or options.get("optimizer", "adam")))
+        betas = ("beta_1", "beta_2") if issubclass(kind, keras.optimizers.Adam) else ()
+        return kind(
+            learning_rate=self.learning_rate(name),
+            clipvalue=options.get("clipvalue") or None,
+            **{beta: options[beta] for beta in betas if beta in options},
+        )
+
+    def learning_rate(self, name: str) -> Any:
+        """The learning rate of an optimizer, a number or a schedule; see `default_optimizer`."""
+        options = dict(self.config)
+        own = name.replace("optimizer", "learning_rate")
+        return options[own if own in options else "learning_rate"]
 
     def trained_variables(self, name: str) -> list[keras.Variable]:
         """The variables that an optimizer trains."""

@@ -12,13 +12,13 @@ from tfgan2.models.base import Metrics, Objective
 from tfgan2.models.latent import LatentGAN
 from tfgan2.models.regularizers import Packing, Samples
 from tfgan2.networks import ARCHITECTURES
-from tfgan2.networks.layers import LayerMaker, output
+from tfgan2.networks.layers import output
 from tfgan2.nn.layers import ImageRange
 from tfgan2.nn.losses import WASSERSTEIN
 
 
 class BEGAN(LatentGAN):
-    """The GAN of Berthelot, Schumm and Metz 2017 (arXiv:1703.10717).
+    """A GAN of two autoencoders in equilibrium, Berthelot et al. 2017 (arXiv:1703.10717).
 
     The discriminator is an autoencoder; L(x) is the mean absolute error of its reconstruction. It
     minimizes L(x) - k L(G(z)), the generator L(G(z)). After each step
@@ -33,8 +33,8 @@ class BEGAN(LatentGAN):
 
     class Config(LatentGAN.Config):
         latent_dim: int = option(64, "number of latents, U(-1, 1), and of the autoencoder's codes")
-        gamma: float = option(1.0, "target ratio of L(G(z)) to L(x)", at_least=0, at_most=1)
-        lambda_k: float = option(0.01, "step size of k", at_least=0)
+        gamma: float = option(1.0, "target ratio of L(G(z)) to L(x)", at_most=1)
+        lambda_k: float = option(0.01, "step size of k")
 
     gan_loss = WASSERSTEIN  # of the errors L, where only their means count
     latent_distribution = "uniform"
@@ -43,32 +43,20 @@ class BEGAN(LatentGAN):
         self.k = self.add_weight(
             name="k", shape=(), initializer="zeros", dtype="float32", trainable=False
         )
-        self.packing = Packing(self.config)
-        self.generator = self._generator()
-        self.discriminator = self._autoencoder()
+        config, shape = self.config, self.image_shape
+        self.packing = Packing(config)
+        architecture = ARCHITECTURES[config.network].load()
+        z = keras.Input((config.latent_dim,), name="z")
+        x = architecture.decoder(z, shape, self.layer_maker(0))
+        x = x if is_points(shape) else ImageRange(dtype="float32")(x)
+        self.generator = keras.Model(z, output(x, "linear"), name="generator")
 
-    def layer_maker(self, seed: int, dropout: float = 0.0) -> LayerMaker:
-        sizes = (self.config.base_channels, self.config.max_channels)
-        return LayerMaker(seed, sizes[0], max_channels=sizes[1], dropout=dropout)
-
-    def _generator(self) -> keras.Model:
-        z = keras.Input((self.latent_dim,), name="z")
-        make = self.layer_maker(2 * self.config.seed)
-        x = ARCHITECTURES[self.config.network].load().decoder(z, self.image_shape, make)
-        if not is_points(self.image_shape):
-            x = ImageRange(dtype="float32")(x)
-        return keras.Model(z, output(x, "linear"), name="generator")
-
-    def _autoencoder(self) -> keras.Model:
-        height, width, channels = self.image_shape
-        shape = (height, width, channels * self.packing.count)
-        image = keras.Input(shape, name="image")
-        make = self.layer_maker(2 * self.config.seed + 1, self.config.dropout)
-        architecture = ARCHITECTURES[self.config.network].load()
-        x = architecture.features(image, make)
-        codes = make.dense(self.latent_dim)(x)
-        x = architecture.decoder(codes, shape, make)
-        return keras.Model(image, output(x, "linear", "reconstruction"), name="discriminator")
+        packed = (*shape[:2], shape[2] * self.packing.count)
+        image = keras.Input(packed, name="image")
+        make = self.layer_maker(1, dropout=config.dropout)
+        codes = make.dense(config.latent_dim)(architecture.features(image, make))
+        x = output(architecture.decoder(codes, packed, make), "linear", "reconstruction")
+        self.discriminator = keras.Model(image, x, name="discriminator")
 
     def logits(self, samples: Samples) -> tf.Tensor:
         """L of each sample, float32, shape (B,)."""

@@ -9,13 +9,12 @@ from tfgan2.errors import UserError
 from tfgan2.export.spec import ExportSpec
 from tfgan2.hyperparameters import option
 from tfgan2.images import side_by_side
-from tfgan2.models.base import Batch, Examples, Metrics, Objective, View, make_optimizer
+from tfgan2.models.base import Batch, Examples, Metrics, Objective, View
 from tfgan2.models.game import DISCRIMINATOR, GENERATOR
 from tfgan2.models.options import Adam, ImageInput, LearningRate
-from tfgan2.models.translation import PREVIEW_COUNT, TranslationModel, with_weights
+from tfgan2.models.translation import TranslationModel, with_weights
 from tfgan2.networks import cyclegan as networks
 from tfgan2.networks import patch
-from tfgan2.networks.layers import LayerMaker
 from tfgan2.nn import losses, pool
 from tfgan2.nn.schedules import LinearDecay
 
@@ -34,18 +33,12 @@ class CycleGAN(TranslationModel):
     """
 
     class Config(ImageInput, LearningRate, Adam):
-        cycle_weight: float = option(10.0, "weight of the cycle loss", at_least=0)
+        cycle_weight: float = option(10.0, "weight of the cycle loss")
         identity_weight: float = option(
-            0.5,
-            "weight of the identity loss, as a fraction of cycle_weight; 0 if channels differ",
-            at_least=0,
+            0.5, "identity loss's weight over cycle_weight; 0 if channels differ"
         )
-        pool_size: int = option(
-            50, "earlier fakes to show to the discriminators; 0 disables it", at_least=0
-        )
-        blocks: int = option(
-            0, "residual blocks of the generators; 0: 9 from 256 pixels on, else 6", at_least=0
-        )
+        pool_size: int = option(50, "earlier fakes that the discriminators see; 0: none")
+        blocks: int = option(0, "residual blocks; 0: 9 from 256 pixels on, else 6")
         decay: bool = option(True, "let the learning rate fall to zero in the second half")
 
         def resolve(self) -> None:
@@ -62,18 +55,18 @@ class CycleGAN(TranslationModel):
 
     data_kind = "unpaired"
     batch_size = 1
+    network_count = 4
     size_multiple = 2**networks.HALVINGS
 
     def build_networks(self) -> None:
         height, width, _ = self.image_shape
         shapes = {"a": (height, width, self.config.input_channels), "b": self.image_shape}
+        makers = (self.layer_maker(index, norm=self.config.norm) for index in (2, 3))
         self.generator = self._build_generator(A_TO_B, height, width)
         self.back_generator = self._build_generator(B_TO_A, height, width)
         self.discriminator_a, self.discriminator_b = (
-            patch.discriminator(
-                shape, self.config.patch, self.layer_maker(2 + index), name=f"discriminator_{side}"
-            )
-            for index, (side, shape) in enumerate(shapes.items())
+            patch.discriminator(shape, self.config.patch, make, name=f"discriminator_{side}")
+            for make, (side, shape) in zip(makers, shapes.items(), strict=True)
         )
         self.pools = [
             self.add_weight(
@@ -88,40 +81,22 @@ class CycleGAN(TranslationModel):
             if self.config.pool_size
         ]
 
-    def layer_maker(self, index: int) -> LayerMaker:
-        config = self.config
-        return LayerMaker(4 * config.seed + index, config.base_channels, norm=config.norm)
-
     def _build_generator(self, name: str, height: int | None, width: int | None) -> keras.Model:
         channels = [self.config.input_channels, self.image_shape[-1]]
         inputs, outputs = channels if name == A_TO_B else channels[::-1]
-        make = self.layer_maker(int(name == B_TO_A))
+        make = self.layer_maker(int(name == B_TO_A), norm=self.config.norm)
         shape = (height, width, inputs)
         return networks.generator(shape, outputs, self.config.blocks, make, name)
 
-    def networks(self) -> dict[str, keras.Model]:
-        return {
-            A_TO_B: self.generator,
-            B_TO_A: self.back_generator,
-            "discriminator_a": self.discriminator_a,
-            "discriminator_b": self.discriminator_b,
-        }
-
     def exports(self) -> dict[str, ExportSpec]:
-        def spec(name: str, network: keras.Model, side: int) -> ExportSpec:
-            return ExportSpec(
-                network,
-                lambda height, width: with_weights(
-                    self._build_generator(name, height, width), network
-                ),
-                self.export_facts(),
-                lambda examples: {"input": examples[side]},
-            )
+        def spec(network: keras.Model, side: int) -> ExportSpec:
+            def resized(height: int | None, width: int | None) -> keras.Model:
+                return with_weights(self._build_generator(network.name, height, width), network)
 
-        return {
-            A_TO_B: spec(A_TO_B, self.generator, 0),
-            B_TO_A: spec(B_TO_A, self.back_generator, 1),
-        }
+            inputs = lambda examples: {"input": examples[side]}  # noqa: E731
+            return ExportSpec(network, resized, self.export_facts(), inputs)
+
+        return {A_TO_B: spec(self.generator, 0), B_TO_A: spec(self.back_generator, 1)}
 
     # --- optimizers ------------------------------------------------------------------------------
 
@@ -136,10 +111,9 @@ class CycleGAN(TranslationModel):
             DISCRIMINATOR: [self.discriminator_a, self.discriminator_b],
         }
 
-    def default_optimizer(self, name: str) -> keras.optimizers.Optimizer:
+    def learning_rate(self, name: str) -> float | LinearDecay:
         rate = self.config.learning_rate
-        schedule = LinearDecay(rate, lambda: self.planned_steps) if self.config.decay else rate
-        return make_optimizer("adam", schedule, beta_1=self.config.beta_1)
+        return LinearDecay(rate, lambda: self.planned_steps) if self.config.decay else rate
 
     # --- the game --------------------------------------------------------------------------------
 
@@ -160,17 +134,20 @@ class CycleGAN(TranslationModel):
             fake_b = self.generator(a, training=True)
             fake_a = self.back_generator(b, training=True)
             fakes.extend((fake_a, fake_b))
+            cycle_a = losses.absolute_error(self.back_generator(fake_b, training=True), a)
+            cycle_b = losses.absolute_error(self.generator(fake_a, training=True), b)
+            fools_b = losses.LEAST_SQUARES.generator(self.discriminator_b(fake_b, training=True))
+            fools_a = losses.LEAST_SQUARES.generator(self.discriminator_a(fake_a, training=True))
+            # Twice: the paper's term is the whole square.
             terms = {
-                "adversarial_loss": adversarial_loss(self.discriminator_b, fake_b)
-                + adversarial_loss(self.discriminator_a, fake_a),
-                "cycle_loss": losses.absolute_error(self.back_generator(fake_b, training=True), a)
-                + losses.absolute_error(self.generator(fake_a, training=True), b),
+                "adversarial_loss": 2.0 * fools_b + 2.0 * fools_a,
+                "cycle_loss": cycle_a + cycle_b,
             }
             loss = terms["adversarial_loss"] + config.cycle_weight * terms["cycle_loss"]
             if config.identity_weight:
-                terms["identity_loss"] = losses.absolute_error(
-                    self.generator(b, training=True), b
-                ) + losses.absolute_error(self.back_generator(a, training=True), a)
+                same_b = losses.absolute_error(self.generator(b, training=True), b)
+                same_a = losses.absolute_error(self.back_generator(a, training=True), a)
+                terms["identity_loss"] = same_b + same_a
                 loss += config.cycle_weight * config.identity_weight * terms["identity_loss"]
             return loss, terms
 
@@ -178,8 +155,11 @@ class CycleGAN(TranslationModel):
         shown = [self.pooled(side, tf.stop_gradient(fake)) for side, fake in enumerate(fakes)]
 
         def discriminator_objective(tape: tf.GradientTape) -> Objective:
-            loss_a = discriminator_loss(self.discriminator_a, a, shown[0])
-            return loss_a + discriminator_loss(self.discriminator_b, b, shown[1]), {}
+            loss = losses.LEAST_SQUARES.discriminator
+            network_a, network_b = self.discriminator_a, self.discriminator_b
+            on_a = loss(network_a(a, training=True), network_a(shown[0], training=True))
+            on_b = loss(network_b(b, training=True), network_b(shown[1], training=True))
+            return on_a + on_b, {}
 
         discriminator, _ = self.minimize(DISCRIMINATOR, discriminator_objective)
         self.step.assign_add(1)
@@ -197,9 +177,7 @@ class CycleGAN(TranslationModel):
         seed = self.noise_seed(f"pool {side}", shared=True)
         return pool.swap(self.pools[side], fakes, self.step.value, seed)
 
-    def previews(
-        self, examples: Examples, *, about: int = PREVIEW_COUNT, seed: int = 0
-    ) -> dict[str, View]:
+    def previews(self, examples: Examples, *, about: int = 64, seed: int = 0) -> dict[str, View]:
         """Real images, their translations, and those translated back, in both directions."""
         views = {}
         pairs = ((self.generator, self.back_generator), (self.back_generator, self.generator))
@@ -208,14 +186,3 @@ class CycleGAN(TranslationModel):
             again = self.run_generator(back, {"input": translated}, batch_size=8)
             views[name] = View(side_by_side(real, translated, again), columns=2)
         return views
-
-
-def adversarial_loss(discriminator: keras.Model, fake: tf.Tensor) -> tf.Tensor:
-    # Twice: the paper's term is the whole square.
-    return 2.0 * losses.least_squares_generator_loss(discriminator(fake, training=True))
-
-
-def discriminator_loss(discriminator: keras.Model, real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
-    return losses.least_squares_discriminator_loss(
-        discriminator(real, training=True), discriminator(fake, training=True)
-    )

@@ -13,7 +13,7 @@ from tfgan2.nn import losses, penalties
 
 
 class DRAGAN(LatentGAN):
-    """The GAN of Kodali et al. 2017 (arXiv:1705.07215).
+    """A GAN with a gradient penalty around the data, Kodali et al. 2017 (arXiv:1705.07215).
 
     The non-saturating game, and for the discriminator penalty_weight * mean (|grad D(y)| - 1)^2 on
     its logits at points y around the real data: sharp gradients there let a GAN collapse. The

@@ -5,7 +5,9 @@
 3. Lookahead, then the moving average of the generator.
 
 A flavour sets `gan_loss` and its networks, and overrides what its paper changes: an objective, the
-samples, or the logits.
+samples, or the logits. In all methods, `real` and `fake` are real and generated samples, and
+`stream` names a random draw, for `noise_seed`. An `Objective` is a float32 scalar to minimize, and
+float32 scalars to report.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ import keras
 import tensorflow as tf
 
 from tfgan2.hyperparameters import option
-from tfgan2.models.base import Batch, GenerativeModel, Metrics, Objective, make_optimizer
-from tfgan2.models.options import OPTIMIZERS, Adam, LookaheadConfig, ModelConfig
+from tfgan2.models.base import Batch, GenerativeModel, Metrics, Objective, images_of
+from tfgan2.models.options import OPTIMIZERS, Adam, ModelConfig
 from tfgan2.models.regularizers import (
     Augmentation,
     FlippedLabels,
@@ -40,33 +42,23 @@ class AdversarialModel(GenerativeModel):
     """
 
     class Config(
-        Adam,
-        FlippedLabels.Config,
-        InstanceNoise.Config,
-        Augmentation.Config,
-        LookaheadConfig,
-        ModelConfig,
+        Adam, FlippedLabels.Config, InstanceNoise.Config, Augmentation.Config, ModelConfig
     ):
         generator_optimizer: str = option("adam", "the generator's optimizer", choices=OPTIMIZERS)
         discriminator_optimizer: str = option(
             "adam", "the discriminator's optimizer", choices=OPTIMIZERS
         )
-        generator_learning_rate: float = option(2e-4, "the generator's learning rate", at_least=0)
-        discriminator_learning_rate: float = option(
-            2e-4, "the discriminator's learning rate", at_least=0
-        )
-        beta_2: float = option(0.999, "decay of Adam's second moment", at_least=0, at_most=1)
-        clipvalue: float = option(
-            0.0, "clip gradients to [-clipvalue, clipvalue]; 0 disables it", at_least=0
-        )
+        generator_learning_rate: float = option(2e-4, "the generator's learning rate")
+        discriminator_learning_rate: float = option(2e-4, "the discriminator's learning rate")
+        beta_2: float = option(0.999, "decay of Adam's second moment", at_most=1)
+        clipvalue: float = option(0.0, "clip gradients to [-clipvalue, clipvalue]; 0: never")
+        lookahead: int = option(0, "lookahead period in steps; 0: none (Chavdarova 2021)")
         d_steps: int = option(
-            1, "discriminator updates per generator update, each on fresh samples", at_least=1
+            1, "discriminator updates per step, each on fresh samples", at_least=1
         )
         ema_decay: float = option(
             0.999,
-            "decay of the moving average of the generator's weights, for samples and exports; 0 "
-            "disables it",
-            at_least=0,
+            "decay of the averaged generator's weights, for samples and exports; 0: no average",
             at_most=1,
         )
 
@@ -91,21 +83,8 @@ class AdversarialModel(GenerativeModel):
             variables = [v for network in networks for v in network.trainable_variables]
             self.lookahead = Lookahead(variables, config.lookahead)
 
-    def networks(self) -> dict[str, keras.Model]:
-        return {"generator": self.generator, "discriminator": self.discriminator}
-
     def trained_by(self) -> dict[str, list[keras.Model]]:
         return {GENERATOR: [self.generator], DISCRIMINATOR: [self.discriminator]}
-
-    def default_optimizer(self, name: str) -> keras.optimizers.Optimizer:
-        config = self.config
-        rate = (
-            config.generator_learning_rate
-            if name == GENERATOR
-            else config.discriminator_learning_rate
-        )
-        betas = {"beta_1": config.beta_1, "beta_2": config.beta_2}
-        return make_optimizer(getattr(config, name), rate, clipvalue=config.clipvalue, **betas)
 
     # --- the step --------------------------------------------------------------------------------
 
@@ -144,12 +123,7 @@ class AdversarialModel(GenerativeModel):
     def first_update(self, real: Samples, index: tf.Tensor) -> Metrics:
         """An update of the discriminator that no update of the generator follows.
 
-        Args:
-            real: real samples.
-            index: index of the update within the step; all randomness depends on it.
-
-        Returns:
-            Like `update_discriminator`.
+        All its randomness depends on `index`, its index within the step.
         """
         self.update_index = index
         try:
@@ -159,14 +133,7 @@ class AdversarialModel(GenerativeModel):
             self.update_index = None
 
     def last_update(self, real: Samples) -> Metrics:
-        """The last update of the discriminator and the one of the generator.
-
-        Args:
-            real: real samples.
-
-        Returns:
-            Like `train_step`.
-        """
+        """The last update of the discriminator and the one of the generator, like `train_step`."""
         metrics: Metrics = {}
 
         def loss(tape: tf.GradientTape) -> Objective:
@@ -185,15 +152,7 @@ class AdversarialModel(GenerativeModel):
         return {"generator_loss": generator_loss, **metrics, **more}
 
     def update_discriminator(self, real: Samples, fake: Samples) -> Metrics:
-        """One update of the discriminator.
-
-        Args:
-            real: real samples.
-            fake: generated samples.
-
-        Returns:
-            Float32 scalars: "discriminator_loss" and further metrics of the flavour.
-        """
+        """One update of the discriminator: "discriminator_loss" and the flavour's metrics."""
         fake = fake._replace(images=tf.stop_gradient(fake.images))
         real = self.discriminator_inputs(real, "step: real")
         fake = self.discriminator_inputs(fake, "step: fake")
@@ -220,15 +179,12 @@ class AdversarialModel(GenerativeModel):
 
     def real_samples(self, batch: Batch) -> Samples:
         """The real samples of a batch of the dataset."""
-        return Samples(batch[0] if isinstance(batch, tuple | list) else batch)
+        return Samples(images_of(batch))
 
     def fake_samples(self, real: Samples, count: int | tf.Tensor, stream: str) -> Samples:
-        """Generated samples, with gradients to the generator.
+        """`count` generated samples, with gradients to the generator.
 
-        Args:
-            real: real samples, for their labels or inputs.
-            count: number of samples.
-            stream: name of the draw of the latents.
+        Their labels or inputs are those of the real samples.
         """
         raise NotImplementedError
 
@@ -243,16 +199,7 @@ class AdversarialModel(GenerativeModel):
         return self.discriminator(samples.images, training=True)
 
     def discriminator_objective(self, real: Samples, fake: Samples, stream: str) -> Objective:
-        """What an update of the discriminator minimizes.
-
-        Args:
-            real: discriminator inputs of real samples.
-            fake: discriminator inputs of generated samples, without a gradient to the generator.
-            stream: name of the update, to draw randomness by.
-
-        Returns:
-            A float32 scalar, and float32 scalars to report.
-        """
+        """What an update of the discriminator minimizes, of its inputs."""
         # Two passes, not one over both: batch norm must not mix real and generated samples.
         real_logits, fake_logits = self.logits(real), self.logits(fake)
         loss = self.discriminator_loss(real_logits, fake_logits, stream)
@@ -265,13 +212,7 @@ class AdversarialModel(GenerativeModel):
     def discriminator_penalties(
         self, real: Samples, fake: Samples, stream: str
     ) -> dict[str, tuple[float, tf.Tensor]]:
-        """Penalties on the discriminator, each a weight and a float32 scalar, by name.
-
-        Args:
-            real: as for `discriminator_objective`.
-            fake: likewise.
-            stream: likewise.
-        """
+        """Penalties on the discriminator, each a weight and a float32 scalar, by name."""
         return {}
 
     def discriminator_loss(
@@ -282,25 +223,12 @@ class AdversarialModel(GenerativeModel):
         return self.gan_loss.discriminator(*flipped)
 
     def generator_objective(self, fake: Samples, real: Samples) -> Objective:
-        """What the update of the generator minimizes, of discriminator inputs.
-
-        Args:
-            fake: discriminator inputs of generated samples.
-            real: discriminator inputs of the real samples of the discriminator's last update.
-
-        Returns:
-            A float32 scalar, and float32 scalars to report.
-        """
-        if self.gan_loss.relativistic:
-            return self.gan_loss.generator(self.logits(real), self.logits(fake)), {}
-        return self.gan_loss.generator(self.logits(fake)), {}
+        """What the update of the generator minimizes, of the discriminator's inputs."""
+        reals = (self.logits(real),) if self.gan_loss.relativistic else ()
+        return self.gan_loss.generator(*reals, self.logits(fake)), {}
 
     def content_objective(self, fake: Samples, real: Samples) -> Objective:
-        """What the generator minimizes besides the game, of samples as they are.
-
-        Returns:
-            A float32 scalar, and float32 scalars to report.
-        """
+        """What the generator minimizes besides the game, of samples as they are."""
         return tf.constant(0.0), {}
 
     def after_discriminator_update(self) -> None:

@@ -10,7 +10,7 @@ from tfgan2.nn import losses
 
 
 class GAN(LatentGAN):
-    """The GAN of Goodfellow et al. 2014 (arXiv:1406.2661), with fully connected networks.
+    """The first GAN, fully connected, Goodfellow et al. 2014 (arXiv:1406.2661).
 
     The discriminator minimizes -log D(x) - log(1 - D(G(z))) in `d_steps` updates, each on fresh
     samples. The generator minimizes log(1 - D(G(z))), which the paper calls minimax and whose
@@ -23,9 +23,7 @@ class GAN(LatentGAN):
     class Config(LabelSmoothing.Config, LatentGAN.Config):
         network: str = "mlp"
         dropout: float = option(
-            None,
-            "fraction of the discriminator's features to drop, after each layer of mlp; none: 0.3, "
-            "for points 0",
+            None, "fraction of the discriminator's features to drop; none: 0.3, for points 0"
         )
         loss: str = option(
             "non_saturating",

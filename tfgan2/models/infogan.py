@@ -34,10 +34,10 @@ class InfoGAN(LatentGAN):
 
     class Config(LabelSmoothing.Config, LatentGAN.Config):
         latent_dim: int = option(64, "number of latents, the continuous codes included")
-        categories: int = option(10, "categories of the categorical code; 0: none", at_least=0)
-        codes: int = option(2, "number of continuous codes", at_least=0)
-        category_weight: float = option(0.1, "weight of the category's cross entropy", at_least=0)
-        code_weight: float = option(0.3, "weight of the codes' halved squared error", at_least=0)
+        categories: int = option(10, "categories of the categorical code; 0: none")
+        codes: int = option(2, "number of continuous codes")
+        category_weight: float = option(0.1, "weight of the category's cross entropy")
+        code_weight: float = option(0.3, "weight of the codes' halved squared error")
         dropout: float = 0.5
 
         def resolve(self) -> None:

@@ -16,13 +16,12 @@ from tfgan2.models.options import Channels, GeneratorNorm
 from tfgan2.models.regularizers import Samples
 from tfgan2.models.translation import TranslationGAN
 from tfgan2.networks import inpainting as networks
-from tfgan2.networks.layers import LayerMaker
 from tfgan2.nn import masks
 from tfgan2.nn.resizing import crops
 
 
 class Inpainting(TranslationGAN):
-    """Fills what a mask hides: Pathak et al. 2016 (arXiv:1604.07379), Iizuka et al. 2017.
+    """Fills what a mask hides, Pathak et al. 2016 (arXiv:1604.07379), Iizuka et al. 2017.
 
     The generator sees the mask, and the image with grey where the mask is 1; outside the mask its
     output is the input. It minimizes reconstruction_weight * |x - G(x)|^2, averaged over what is
@@ -39,12 +38,12 @@ class Inpainting(TranslationGAN):
             choices=("centre", "box", "free-form"),
         )
         mask_size: float = option(
-            0.5, "edge of the hidden part, as a fraction of the image's", at_least=0.1, at_most=0.9
+            0.5, "edge of the hole over that of the image", at_least=0.1, at_most=0.9
         )
         reconstruction: str = option(
-            "l2", "reconstruction loss; the papers have l2", choices=("l1", "l2")
+            "l2", "reconstruction loss; l2 in the papers", choices=("l1", "l2")
         )
-        reconstruction_weight: float = option(0.999, "weight of the reconstruction", at_least=0)
+        reconstruction_weight: float = option(0.999, "weight of the reconstruction")
         adversarial_weight: float = 0.001
 
         def resolve(self) -> None:
@@ -62,13 +61,12 @@ class Inpainting(TranslationGAN):
         height, width, _ = self.image_shape
         config = self.config
         self.local_size = masks.local_size(min(height, width), config.mask_size)
-        make = LayerMaker(2 * config.seed + 1, config.base_channels)
+        make = self.layer_maker(1)
         self.discriminator = networks.discriminator(self.image_shape, self.local_size, make)
         self.generator = self.build_generator(height, width)
 
     def build_generator(self, height: int | None, width: int | None) -> keras.Model:
-        config = self.config
-        make = LayerMaker(2 * config.seed, config.base_channels, norm=config.norm)
+        make = self.layer_maker(0, norm=self.config.norm)
         return networks.generator((height, width, self.image_shape[-1]), make)
 
     def _masks(self, count: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

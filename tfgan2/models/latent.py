@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfgan2.errors import UserError
-from tfgan2.hyperparameters import option
+from tfgan2.hyperparameters import data_option, option
 from tfgan2.images import is_points
 from tfgan2.inputs.labels import check_labels, grid_count, label_columns
 from tfgan2.inputs.latents import check_latents, draw_latents
 from tfgan2.models.base import Batch, Examples, GenerativeModel, View
 from tfgan2.models.game import AdversarialModel
-from tfgan2.models.options import Classes, Latents, ModelConfig, NetworkChoice
+from tfgan2.models.options import ModelConfig, NetworkChoice
 from tfgan2.models.regularizers import Packing, Samples
 from tfgan2.networks import ARCHITECTURES
-from tfgan2.networks.layers import LayerMaker
 from tfgan2.networks.pairs import discriminator, generator
 
 
@@ -37,8 +36,8 @@ class LatentModel(GenerativeModel):
         views_need_reals: true if `views` shows something of real images.
     """
 
-    class Config(Latents, ModelConfig):
-        pass
+    class Config(ModelConfig):
+        latent_dim: int = option(100, "number of latents", at_least=1)
 
     latent_distribution: str = "normal"
     labels_are_classes: bool = False
@@ -83,39 +82,34 @@ class LatentModel(GenerativeModel):
         return np.resize(np.arange(self.num_labels, dtype=np.int32), count)
 
     def generate(
-        self,
-        latents: np.ndarray | tf.Tensor,
-        labels: np.ndarray | Sequence[str] | None = None,
-        *,
-        batch_size: int = 64,
+        self, latents: np.ndarray | tf.Tensor, condition: Any = None, *, batch_size: int = 64
     ) -> np.ndarray:
         """Generates images in inference mode, with the averaged weights if there are any.
 
         Args:
             latents: shape (N, latent_dim); `draw_latents` draws some.
-            labels: integers from 0 to num_labels - 1, shape (N,); default: all in turn.
+            condition: labels, integers from 0 to num_labels - 1, shape (N,), or where the flavour
+                takes sentences N texts; default: all labels, or the dataset's captions, in turn.
             batch_size: images per call.
 
         Returns:
             float32 in [-1, 1], shape (N, height, width, channels); points are not bounded.
 
         Raises:
-            UserError: latents or labels of another shape, or labels out of range.
+            UserError: latents or labels of another shape, labels out of range, or a text without a
+                known word.
         """
-        latents = self.checked_latents(latents)
-        inputs = {"z": latents}
-        labels = self.draw_labels(len(latents)) if labels is None else np.asarray(labels)
-        checked = check_labels(labels, len(latents), self.num_labels)
-        if checked is not None:
-            inputs["label"] = checked
-        return self.run_generator(self.sampling_generator, inputs, batch_size=batch_size)
-
-    def checked_latents(self, latents: np.ndarray | tf.Tensor) -> np.ndarray:
-        """Latents as float32; raises a UserError for another shape, or none at all."""
         latents = check_latents(np.asarray(latents), self.latent_dim)
         if not len(latents):
             raise UserError("no latents: give at least one")
-        return latents
+        inputs = {"z": latents, **self.condition_inputs(condition, len(latents))}
+        return self.run_generator(self.sampling_generator, inputs, batch_size=batch_size)
+
+    def condition_inputs(self, condition: Any, count: int) -> dict[str, np.ndarray]:
+        """The generator's inputs besides the latents, by name; see `generate`."""
+        labels = self.draw_labels(count) if condition is None else np.asarray(condition)
+        checked = check_labels(labels, count, self.num_labels)
+        return {} if checked is None else {"label": checked}
 
     def views(self, reals: np.ndarray | None = None) -> dict[str, View]:
         """Further views of what the model has learned, by name; the same for the same weights.
@@ -138,48 +132,39 @@ class LatentGAN(AdversarialModel, LatentModel):
     class Config(NetworkChoice, Packing.Config, AdversarialModel.Config, LatentModel.Config):
         dropout: float = option(
             0.0,
-            "fraction of the discriminator's features to drop, before its last layer; in mlp after "
-            "each layer",
-            at_least=0,
+            "fraction of features to drop before D's last layer; after each layer of mlp",
             at_most=0.99,
         )
 
     def build_networks(self) -> None:
-        self.packing = Packing(self.config)
-        self.generator = self.build_generator()
-        self.discriminator = self.build_discriminator(**self.discriminator_settings())
+        config = self.config
+        self.packing = Packing(config)
+        architecture, shape = ARCHITECTURES[config.network], config.image_shape
+        settings = {"norm": architecture.norm, "spectral": False, **self.discriminator_settings()}
+        of_layers = {key: settings.pop(key) for key in ("norm", "spectral")}
+        self.generator = generator(
+            config.network,
+            shape,
+            config.latent_dim,
+            self.layer_maker(0),
+            num_labels=self.num_labels,
+        )
+        self.discriminator = discriminator(
+            config.network,
+            shape,
+            self.layer_maker(1, dropout=config.dropout, **of_layers),
+            packing=self.packing.count,
+            **settings,
+        )
 
     def discriminator_settings(self) -> dict[str, Any]:
-        """The arguments of `build_discriminator` that the flavour needs."""
-        return {}
+        """What the flavour's discriminator needs.
 
-    def build_generator(self) -> tf.keras.Model:
-        config = self.config
-        make = LayerMaker(2 * config.seed, config.base_channels, max_channels=config.max_channels)
-        shape, labels = config.image_shape, self.num_labels
-        return generator(config.network, shape, config.latent_dim, make, num_labels=labels)
-
-    def build_discriminator(
-        self, *, norm: str | None = None, spectral: bool = False, **settings: Any
-    ) -> tf.keras.Model:
-        """Builds the discriminator.
-
-        Args:
-            norm: normalization; by default the architecture's.
-            spectral: hold all kernels to a spectral norm of 1.
-            **settings: `num_labels`, `heads` and `head_units` of `tfgan2.networks.pairs`.
+        Returns:
+            `norm`, by default the architecture's; `spectral`: whether all kernels have a spectral
+            norm of 1; `num_labels`, `heads` and `head_units` of `tfgan2.networks.pairs`.
         """
-        config = self.config
-        make = LayerMaker(
-            2 * config.seed + 1,
-            config.base_channels,
-            max_channels=config.max_channels,
-            norm=norm or ARCHITECTURES[config.network].norm,
-            spectral=spectral,
-            dropout=config.dropout,
-        )
-        packing = self.packing.count
-        return discriminator(config.network, config.image_shape, make, packing=packing, **settings)
+        return {}
 
     def check_batch_size(self, batch_size: int, replicas: int = 1) -> None:
         divisor = self.packing.count * replicas
@@ -196,12 +181,12 @@ class LatentGAN(AdversarialModel, LatentModel):
         Raises:
             UserError: the flavour needs labels, and the batch has none.
         """
-        parts = tuple(batch) if isinstance(batch, tuple | list) else (batch,)
+        samples = super().real_samples(batch)
         if not self.labels_are_classes:
-            return Samples(parts[0])
-        if len(parts) < 2:
+            return samples
+        if not isinstance(batch, tuple | list) or len(batch) < 2:
             raise UserError(f"{type(self).__name__} needs images with labels")
-        return Samples(parts[0], tf.cast(parts[1], tf.int32))
+        return samples._replace(labels=tf.cast(batch[1], tf.int32))
 
     def fake_labels(self, real: Samples, count: int, stream: str) -> tf.Tensor | None:
         """Labels to generate with: those of the real samples, int32, shape (count,)."""
@@ -222,10 +207,18 @@ class LatentGAN(AdversarialModel, LatentModel):
 class ConditionalGAN(LatentGAN):
     """A LatentGAN whose labels are the dataset's classes."""
 
-    class Config(Classes, LatentGAN.Config):
-        pass
+    class Config(LatentGAN.Config):
+        num_classes: int = data_option(
+            "number of classes", lambda facts: len(facts["class_names"]), at_least=1
+        )
 
     labels_are_classes = True
+
+    @classmethod
+    def data_hyperparameters(cls, facts: Mapping[str, Any]) -> dict[str, Any]:
+        if not facts["class_names"]:
+            raise UserError("needs a dataset with labels")
+        return super().data_hyperparameters(facts)
 
     @property
     def num_labels(self) -> int:

@@ -7,11 +7,11 @@ from tfgan2.nn import losses
 
 
 class LSGAN(LatentGAN):
-    """The GAN of Mao et al. 2016 (arXiv:1611.04076), with a = 0 and b = c = 1.
+    """The least squares GAN, Mao et al. 2016 (arXiv:1611.04076).
 
     The discriminator minimizes (D(x) - 1)^2 / 2 + D(G(z))^2 / 2, the generator
-    (D(G(z)) - 1)^2 / 2: samples on the right side of the border but far from the data still get a
-    gradient.
+    (D(G(z)) - 1)^2 / 2: the paper's losses with a = 0 and b = c = 1. Samples on the right side of
+    the border but far from the data still get a gradient.
     """
 
     gan_loss = losses.LEAST_SQUARES

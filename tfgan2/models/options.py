@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from tfgan2.errors import UserError
 from tfgan2.hyperparameters import Hyperparameters, data_option, option
 from tfgan2.networks import ARCHITECTURES, default_channels, fitting
@@ -14,11 +12,9 @@ NORMS = ("none", "batch", "layer", "instance")
 
 class ModelConfig(Hyperparameters):
     image_shape: tuple[int, int, int] = data_option(
-        "height, width and channels of the images", lambda facts: facts["image_shape"]
+        "height, width, channels", lambda facts: facts["image_shape"]
     )
-    seed: int = option(
-        0, "seed of the initial weights and of all noise", at_least=0, at_most=2**31 - 1
-    )
+    seed: int = option(0, "seed of weights and noise", at_most=2**31 - 1)
 
     def resolve(self) -> None:
         shape = tuple(int(size) for size in self.image_shape)
@@ -30,9 +26,7 @@ class ModelConfig(Hyperparameters):
 
 
 class Channels(Hyperparameters):
-    base_channels: int = option(
-        64, "channels of the layers nearest to the image; inner layers have more", at_least=1
-    )
+    base_channels: int = option(64, "channels of the layers nearest to the image", at_least=1)
 
 
 class MaxChannels(Channels):
@@ -63,31 +57,11 @@ class GeneratorNorm(Norm):
 
 
 class GradientPenalty(Hyperparameters):
-    penalty_weight: float = option(10.0, "weight of the gradient penalty", at_least=0)
+    penalty_weight: float = option(10.0, "weight of the gradient penalty")
 
 
 class Blocks(Hyperparameters):
     blocks: int = option(4, "number of residual blocks", at_least=1)
-
-
-class Latents(Hyperparameters):
-    latent_dim: int = option(100, "number of latents", at_least=1)
-
-
-class Classes(Hyperparameters):
-    num_classes: int = data_option(
-        "number of classes", lambda facts: class_count(facts["class_names"]), at_least=1
-    )
-
-
-class Captions(Hyperparameters):
-    vocabulary: tuple[str, ...] = data_option("known words", lambda facts: facts["vocabulary"])
-    caption_length: int = data_option(
-        "words of a caption that are read", lambda facts: facts["caption_length"]
-    )
-    captions: tuple[str, ...] = data_option(
-        "captions to sample when no text is given", lambda facts: facts["captions"]
-    )
 
 
 class ImageInput(Norm, MaxChannels, ModelConfig):
@@ -111,30 +85,13 @@ class ImageInput(Norm, MaxChannels, ModelConfig):
         self.default("input_channels", channels)
 
 
-class LookaheadConfig(Hyperparameters):
-    lookahead: int = option(
-        0, "lookahead period in steps, 0 disables it (Chavdarova 2021)", at_least=0
-    )
-
-
 class Adam(Hyperparameters):
-    beta_1: float = option(0.5, "decay of Adam's first moment", at_least=0, at_most=1)
+    beta_1: float = option(0.5, "decay of Adam's first moment", at_most=1)
 
 
 class LearningRate(Hyperparameters):
-    learning_rate: float = option(2e-4, "learning rate of all optimizers", at_least=0)
+    learning_rate: float = option(2e-4, "learning rate of all optimizers")
 
 
 class OptimizerChoice(LearningRate):
     optimizer: str = option("adam", "optimizer of all networks", choices=OPTIMIZERS)
-
-
-def class_count(class_names: Sequence[str]) -> int:
-    """The number of classes of a dataset.
-
-    Raises:
-        UserError: the dataset has no labels.
-    """
-    if not class_names:
-        raise UserError("needs a dataset with labels")
-    return len(class_names)

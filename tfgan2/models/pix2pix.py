@@ -11,7 +11,6 @@ from tfgan2.models.options import ImageInput
 from tfgan2.models.regularizers import Samples
 from tfgan2.models.translation import TranslationGAN
 from tfgan2.networks import patch, unet
-from tfgan2.networks.layers import LayerMaker
 from tfgan2.nn import losses
 
 
@@ -29,10 +28,8 @@ class Pix2Pix(TranslationGAN):
     """
 
     class Config(ImageInput, TranslationGAN.Config):
-        l1_weight: float = option(100.0, "weight of the mean absolute error", at_least=0)
-        dropout: float = option(
-            0.5, "fraction of features to drop in three layers of G", at_least=0, at_most=0.99
-        )
+        l1_weight: float = option(100.0, "weight of the mean absolute error")
+        dropout: float = option(0.5, "fraction to drop in three layers of G", at_most=0.99)
         ema_decay: float = 0.0
 
     data_kind = "pairs"
@@ -42,7 +39,7 @@ class Pix2Pix(TranslationGAN):
         config, (height, width, _) = self.config, self.image_shape
         self.depth = min(unet.depth_for(height), unet.depth_for(width))
         self.size_multiple = 2**self.depth
-        make = LayerMaker(2 * config.seed + 1, config.base_channels, norm=config.norm)
+        make = self.layer_maker(1, norm=config.norm)
         self.discriminator = patch.discriminator(
             self.image_shape, config.patch, make, input_channels=config.input_channels
         )
@@ -50,13 +47,7 @@ class Pix2Pix(TranslationGAN):
 
     def build_generator(self, height: int | None, width: int | None) -> keras.Model:
         config = self.config
-        make = LayerMaker(
-            2 * config.seed,
-            config.base_channels,
-            max_channels=config.max_channels,
-            norm=config.norm,
-            dropout=config.dropout,
-        )
+        make = self.layer_maker(0, norm=config.norm, dropout=config.dropout)
         shape = (height, width, config.input_channels)
         return unet.generator(shape, self.image_shape[-1], self.depth, make)
 

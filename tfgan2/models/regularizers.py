@@ -46,8 +46,7 @@ class Augmentation:
     class Config(Hyperparameters):
         augment: str = option(
             "none",
-            "differentiable augmentation of all discriminator inputs (Zhao 2020): color, "
-            "translation, cutout, or several with commas",
+            "augmentation of D's inputs: color,translation,cutout or some of them (Zhao 2020)",
         )
 
         def resolve(self) -> None:
@@ -77,13 +76,9 @@ class InstanceNoise:
 
     class Config(Hyperparameters):
         instance_noise: float = option(
-            0.0,
-            "standard deviation of the noise on all discriminator inputs (Sønderby 2016)",
-            at_least=0,
+            0.0, "standard deviation of noise on D's inputs (Sønderby 2016)"
         )
-        instance_noise_steps: int = option(
-            0, "steps over which that noise fades linearly to none; 0: never", at_least=0
-        )
+        instance_noise_steps: int = option(0, "steps in which that noise fades to none; 0: never")
 
     def __init__(self, config: Config) -> None:
         self.deviation, self.steps = config.instance_noise, config.instance_noise_steps
@@ -103,9 +98,7 @@ class Packing:
 
     class Config(Hyperparameters):
         packing: int = option(
-            1,
-            "samples per discriminator input (PacGAN, Lin 2018); divides the batch size",
-            at_least=1,
+            1, "samples per input of D; divides the batch size (PacGAN, Lin 2018)", at_least=1
         )
 
     def __init__(self, config: Config) -> None:
@@ -125,9 +118,7 @@ class FlippedLabels:
     """Some real samples count as generated, and the reverse."""
 
     class Config(Hyperparameters):
-        label_noise: float = option(
-            0.0, "fraction of discriminator labels to flip in each update", at_least=0, at_most=1
-        )
+        label_noise: float = option(0.0, "fraction of D's labels to flip in each update", at_most=1)
 
     def __init__(self, config: Config) -> None:
         self.fraction = config.label_noise
@@ -155,8 +146,5 @@ class LabelSmoothing:
 
     class Config(Hyperparameters):
         label_smoothing: float = option(
-            0.0,
-            "the discriminator's target for real samples is 1 - label_smoothing (Salimans 2016)",
-            at_least=0,
-            at_most=1,
+            0.0, "D's target for real samples is 1 minus this (Salimans 2016)", at_most=1
         )

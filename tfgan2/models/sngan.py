@@ -10,7 +10,7 @@ from tfgan2.nn import losses
 
 
 class SNGAN(LatentGAN):
-    """The GAN of Miyato et al. 2018 (arXiv:1802.05957).
+    """A GAN with spectral norm and hinge loss, Miyato et al. 2018 (arXiv:1802.05957).
 
     One power iteration per pass holds the kernels of all layers of the discriminator to a spectral
     norm of 1. It minimizes the hinge loss, mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))), the

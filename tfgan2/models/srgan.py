@@ -18,7 +18,6 @@ from tfgan2.models.options import Blocks, Channels, GeneratorNorm
 from tfgan2.models.regularizers import Samples
 from tfgan2.models.translation import TranslationGAN
 from tfgan2.networks import srgan as networks
-from tfgan2.networks.layers import LayerMaker
 from tfgan2.nn import losses
 from tfgan2.nn.resizing import resized_by
 from tfgan2.nn.vgg import vgg_features
@@ -44,16 +43,12 @@ class SRGAN(TranslationGAN):
         scale: int = option(4, "how many times as large the outputs are", choices=(2, 4))
         content: str = option(
             "pixels",
-            "content loss; vgg needs RGB images of 32 pixels or more, and downloads weights once",
+            "content loss; vgg needs RGB of 32 pixels or more, and a download",
             choices=("pixels", "vgg"),
         )
-        content_weight: float = option(
-            1.0, "weight of the content loss in the second phase", at_least=0
-        )
+        content_weight: float = option(1.0, "content loss's weight in the second phase")
         adversarial_weight: float = 1e-3
-        pretrain_steps: int | None = option(
-            None, "steps with the content loss alone; none: half of the planned steps", at_least=0
-        )
+        pretrain_steps: int | None = option(None, "steps of the first phase; none: half of all")
         blocks: int = 16
         generator_learning_rate: float = 1e-4
         discriminator_learning_rate: float = 1e-4
@@ -80,12 +75,11 @@ class SRGAN(TranslationGAN):
         self._features: Callable[[tf.Tensor], tf.Tensor] | None = None
         self._down = [resize_matrix(n, n // config.scale) for n in (height, width)]
         self.generator = self.build_generator(height // config.scale, width // config.scale)
-        make = LayerMaker(2 * config.seed + 1, config.base_channels)
-        self.discriminator = networks.discriminator(self.image_shape, make)
+        self.discriminator = networks.discriminator(self.image_shape, self.layer_maker(1))
 
     def build_generator(self, height: int | None, width: int | None) -> keras.Model:
         config = self.config
-        make = LayerMaker(2 * config.seed, config.base_channels, norm=config.norm)
+        make = self.layer_maker(0, norm=config.norm)
         shape = (height, width, self.image_shape[-1])
         return networks.generator(shape, config.scale, config.blocks, make)
 
@@ -125,14 +119,10 @@ class SRGAN(TranslationGAN):
         return real._replace(images=self.generator(real.inputs, training=True))
 
     def train_step(self, batch: Batch) -> Metrics:
-        """An update of the generator for content alone, or a step of the game.
+        """A step of the game, or in the first phase an update of the generator for content alone.
 
-        Args:
-            batch: images, float32 in [-1, 1], shape (B, height, width, channels), or a tuple that
-                begins with them; in the second phase d_steps * B of them.
-
-        Returns:
-            Float32 scalars, with "content_loss".
+        Batch and metrics are those of the game, with "content_loss"; the first phase takes B
+        images, not d_steps * B.
         """
         if self.phase != CONTENT:
             return super().train_step(batch)

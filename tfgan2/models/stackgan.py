@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,14 +13,14 @@ import tensorflow as tf
 from tfgan2.distributed import replicas
 from tfgan2.errors import UserError
 from tfgan2.export.spec import ExportSpec
-from tfgan2.hyperparameters import option
+from tfgan2.hyperparameters import data_option, option
 from tfgan2.images import resize_matrix
 from tfgan2.inputs import words
-from tfgan2.models.base import Batch, Examples, Metrics, Objective, View, make_optimizer
+from tfgan2.models.base import Batch, Examples, Metrics, Objective, View
 from tfgan2.models.latent import LatentModel
-from tfgan2.models.options import Adam, Blocks, Captions, Channels, OptimizerChoice
+from tfgan2.models.options import Adam, Blocks, Channels, OptimizerChoice
 from tfgan2.networks import stackgan as networks
-from tfgan2.networks.layers import LayerMaker, output
+from tfgan2.networks.layers import output
 from tfgan2.nn import losses
 from tfgan2.nn.resizing import resized_by
 
@@ -46,23 +48,20 @@ class StackGAN(LatentModel):
     mean condition, so that latents and sentence decide all.
     """
 
-    class Config(Blocks, Channels, Captions, OptimizerChoice, Adam, LatentModel.Config):
+    class Config(Blocks, Channels, OptimizerChoice, Adam, LatentModel.Config):
+        vocabulary: tuple[str, ...] = data_option("known words", itemgetter("vocabulary"))
+        caption_length: int = data_option("words read of a caption", itemgetter("caption_length"))
+        captions: tuple[str, ...] = data_option("captions to sample", itemgetter("captions"))
         text_dim: int = option(128, "length of a sentence's embedding", at_least=1)
         condition_dim: int = option(128, "length of a sentence's condition", at_least=1)
         refinement: int = option(
-            None,
-            "how many times as large stage two makes images; none: 4 from 128 pixels on, else 2",
-            choices=(2, 4),
+            None, "enlargement by stage two; none: 4 from 128 pixels on, else 2", choices=(2, 4)
         )
-        kl_weight: float = option(1.0, "weight of the KL term of both stages", at_least=0)
-        text_steps: int | None = option(
-            None, "steps of the text encoder; none: a tenth of the planned steps", at_least=0
-        )
-        stage_one_steps: int | None = option(
-            None, "steps of stage one; none: half of the remaining steps", at_least=0
-        )
+        kl_weight: float = option(1.0, "weight of the KL term of both stages")
+        text_steps: int | None = option(None, "steps of the text encoder; none: a tenth of all")
+        stage_one_steps: int | None = option(None, "steps of stage one; none: half of the rest")
         learning_rate: float = option(help="learning rate of both stages")
-        text_learning_rate: float = option(1e-3, "learning rate of the text encoder", at_least=0)
+        text_learning_rate: float = option(1e-3, "learning rate of the text encoder")
 
         def resolve(self) -> None:
             super().resolve()
@@ -76,11 +75,8 @@ class StackGAN(LatentModel):
                 )
 
     data_kind = "captions"
+    network_count = 10
     phase = STAGE_TWO
-
-    @property
-    def captions(self) -> tuple[str, ...]:
-        return self.config.captions
 
     def build_networks(self) -> None:
         config, shape = self.config, self.image_shape
@@ -88,28 +84,23 @@ class StackGAN(LatentModel):
         small_shape = (size, size, channels)
         self._down = resize_matrix(shape[0], size)
 
-        def make(index: int) -> LayerMaker:
-            return LayerMaker(10 * config.seed + index, config.base_channels)
-
         words_known = len(config.vocabulary) + words.FIRST
+        make = self.layer_maker
         self.text_encoder = networks.text_encoder(
             words_known, config.caption_length, config.text_dim, make(0)
         )
         self.image_encoder = networks.image_encoder(shape, config.text_dim, make(1))
         dims = (config.text_dim, config.condition_dim)
         self.conditions = [
-            networks.conditioning(*dims, make(2 + stage), f"condition_{stage + 1}")
-            for stage in (0, 1)
+            networks.conditioning(*dims, make(1 + stage), f"condition_{stage}") for stage in (1, 2)
         ]
         self.stages = [
             networks.stage_one(small_shape, config.latent_dim, config.condition_dim, make(4)),
             networks.stage_two(small_shape, shape, config.condition_dim, config.blocks, make(5)),
         ]
         self.discriminators = [
-            networks.discriminator(
-                stage_shape, config.text_dim, make(6 + stage), f"discriminator_{stage + 1}"
-            )
-            for stage, stage_shape in enumerate((small_shape, shape))
+            networks.discriminator(each, config.text_dim, make(5 + stage), f"discriminator_{stage}")
+            for stage, each in ((1, small_shape), (2, shape))
         ]
         z = keras.Input((config.latent_dim,), name="z")
         text = keras.Input((config.text_dim,), name="text")
@@ -127,37 +118,29 @@ class StackGAN(LatentModel):
         }
 
     def exports(self) -> dict[str, ExportSpec]:
-        config = self.config
-        encoder = {"vocabulary": config.vocabulary, "caption_length": config.caption_length}
+        options = self.get_config()
 
         def texts(examples: Examples) -> dict[str, np.ndarray]:
             return {"text": self.text_encoder.predict(examples[1], verbose=0)}
 
+        def indices(examples: Examples) -> dict[str, np.ndarray]:
+            return {"words": examples[1]}
+
+        facts = {"captions": options["captions"]}
+        encoder_facts = {key: options[key] for key in ("vocabulary", "caption_length")}
         return {
-            "generator": ExportSpec(
-                self.generator, facts={"captions": config.captions}, inputs_of=texts
-            ),
-            "text_encoder": ExportSpec(
-                self.text_encoder, facts=encoder, inputs_of=lambda examples: {"words": examples[1]}
-            ),
+            "generator": ExportSpec(self.generator, facts=facts, inputs_of=texts),
+            "text_encoder": ExportSpec(self.text_encoder, facts=encoder_facts, inputs_of=indices),
         }
 
     # --- optimizers and phases -------------------------------------------------------------------
 
     def trained_by(self) -> dict[str, list[keras.Model]]:
-        trained: dict[str, list[keras.Model]] = {
-            TEXT_OPTIMIZER: [self.text_encoder, self.image_encoder]
-        }
+        trained = {TEXT_OPTIMIZER: [self.text_encoder, self.image_encoder]}
         for stage, (generator, discriminator) in enumerate(STAGE_OPTIMIZERS):
             trained[generator] = [self.conditions[stage], self.stages[stage]]
             trained[discriminator] = [self.discriminators[stage]]
         return trained
-
-    def default_optimizer(self, name: str) -> keras.optimizers.Optimizer:
-        config = self.config
-        text = name == TEXT_OPTIMIZER
-        rate = config.text_learning_rate if text else config.learning_rate
-        return make_optimizer(config.optimizer, rate, beta_1=config.beta_1)
 
     def _first_steps(self) -> tuple[int, int]:
         """The lengths of the first two phases."""
@@ -198,12 +181,12 @@ class StackGAN(LatentModel):
         images, indices = batch
         if images.shape[0]:
             self.check_batch_size(images.shape[0] * replicas.count())
+        if self.phase == STAGE_ONE:
+            images = resized_by(images, self._down, self._down)
         if self.phase == TEXT:
             metrics = self._text_step(images, indices)
-        elif self.phase == STAGE_ONE:
-            metrics = self._stage_step(0, resized_by(images, self._down, self._down), indices)
         else:
-            metrics = self._stage_step(1, images, indices)
+            metrics = self._stage_step(int(self.phase == STAGE_TWO), images, indices)
         self.step.assign_add(1)
         return metrics
 
@@ -215,11 +198,9 @@ class StackGAN(LatentModel):
             texts, seen = replicas.gathered(texts), replicas.gathered(seen)
             similarity = tf.matmul(texts, seen, transpose_b=True) / TEMPERATURE
             own = tf.range(tf.shape(similarity)[0])
-            both = [
-                tf.nn.sparse_softmax_cross_entropy_with_logits(own, logits)
-                for logits in (similarity, tf.transpose(similarity))
-            ]
-            return 0.5 * (tf.reduce_mean(both[0]) + tf.reduce_mean(both[1])), {}
+            entropy = tf.nn.sparse_softmax_cross_entropy_with_logits
+            by_text = tf.reduce_mean(entropy(own, similarity))
+            return 0.5 * (by_text + tf.reduce_mean(entropy(own, tf.transpose(similarity)))), {}
 
         loss, _ = self.minimize(TEXT_OPTIMIZER, objective)
         return {"text_loss": loss}
@@ -254,10 +235,9 @@ class StackGAN(LatentModel):
         def objective(tape: tf.GradientTape) -> Objective:
             fake, kl = self._fake_images(stage, text)
             with tape.stop_recording():
-                detached = tf.stop_gradient(fake)
+                seen = (images, tf.stop_gradient(fake), text)
                 loss, scores = self.minimize(
-                    discriminator,
-                    lambda tape: self.discriminator_objective(network, images, detached, text),
+                    discriminator, lambda tape: self.discriminator_objective(network, *seen)
                 )
                 metrics.update({"discriminator_loss": loss, **scores})
             logits = network([fake, text], training=True)
@@ -298,44 +278,20 @@ class StackGAN(LatentModel):
 
     def preview_count(self, about: int = 64) -> int:
         """Number of samples in one preview: whole rows of captions."""
-        return max(1, round(about / len(self.captions))) * len(self.captions)
+        return max(1, round(about / len(self.config.captions))) * len(self.config.captions)
 
-    def generate(
-        self,
-        latents: np.ndarray | tf.Tensor,
-        texts: np.ndarray | Sequence[str] | None = None,
-        *,
-        batch_size: int = 64,
-    ) -> np.ndarray:
-        """Generates images from sentences in inference mode.
-
-        Args:
-            latents: shape (N, latent_dim); `draw_latents` draws some.
-            texts: N sentences; default: `captions` in turn.
-            batch_size: images per call.
-
-        Returns:
-            float32 in [-1, 1], shape (N, size, size, channels).
-
-        Raises:
-            UserError: latents of another shape, or a text without a known word.
-        """
-        latents = self.checked_latents(latents)
-        if texts is None:
-            texts = words.in_turn(self.captions, len(latents))
-        if len(texts) != len(latents):
-            raise UserError(f"{len(latents)} latents need as many texts, not {len(texts)}")
-        inputs = {"z": latents, "text": self.encode([str(text) for text in texts])}
-        return self.run_generator(self.generator, inputs, batch_size=batch_size)
+    def condition_inputs(self, condition: Any, count: int) -> dict[str, np.ndarray]:
+        texts = words.in_turn(self.config.captions, count) if condition is None else condition
+        if len(texts) != count:
+            raise UserError(f"{count} latents need as many texts, not {len(texts)}")
+        return {"text": self.encode([str(text) for text in texts])}
 
     def previews(self, examples: Examples, *, about: int = 64, seed: int = 0) -> dict[str, View]:
         """Samples of the captions, one column each, and the small images of stage one."""
         latents = self.draw_latents(self.preview_count(about), seed=seed)
-        texts = words.in_turn(self.captions, len(latents))
-        columns = len(self.captions)
+        texts = words.in_turn(self.config.captions, len(latents))
+        columns = len(self.config.captions)
         mean = self.conditions[0](self.encode(texts), training=False)[0].numpy()
         small = self.run_generator(self.stages[0], {"z": latents, "condition": mean})
-        return {
-            "": View(self.generate(latents, texts), columns),
-            "stage-one": View(small, columns),
-        }
+        large = self.generate(latents, texts)
+        return {"": View(large, columns), "stage-one": View(small, columns)}

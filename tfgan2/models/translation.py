@@ -33,7 +33,7 @@ class TranslationModel(GenerativeModel):
     hold_out = PREVIEW_COUNT
     size_multiple: int = 1
 
-    def preview_count(self, about: int = PREVIEW_COUNT) -> int:
+    def preview_count(self, about: int = 64) -> int:
         return min(about, PREVIEW_COUNT)
 
     def jittered(self, images: tf.Tensor, stream: str) -> tf.Tensor:
@@ -54,9 +54,7 @@ class TranslationGAN(AdversarialModel, TranslationModel):
     """
 
     class Config(AdversarialModel.Config):
-        adversarial_weight: float = option(
-            1.0, "weight of the generator's adversarial loss; 0 leaves the content", at_least=0
-        )
+        adversarial_weight: float = option(1.0, "weight of G's adversarial loss; 0: content alone")
 
     gan_loss = losses.NON_SATURATING
 
@@ -65,12 +63,7 @@ class TranslationGAN(AdversarialModel, TranslationModel):
         return self.config.adversarial_weight * adversarial, {"adversarial_loss": adversarial}
 
     def inputs_of(self, examples: Examples, *, seed: int = 0) -> dict[str, np.ndarray]:
-        """The generator's inputs for real samples, by name.
-
-        Args:
-            examples: the parts of a batch of the dataset.
-            seed: seed of what is drawn.
-        """
+        """The generator's inputs for real samples, by name; what is drawn depends on `seed`."""
         return {"input": examples[0]}
 
     def preview_columns(
@@ -91,9 +84,7 @@ class TranslationGAN(AdversarialModel, TranslationModel):
         generator, facts = self.sampling_generator, self.export_facts()
         return {"generator": ExportSpec(generator, self.resized, facts, self.inputs_of)}
 
-    def previews(
-        self, examples: Examples, *, about: int = PREVIEW_COUNT, seed: int = 0
-    ) -> dict[str, View]:
+    def previews(self, examples: Examples, *, about: int = 64, seed: int = 0) -> dict[str, View]:
         inputs = self.inputs_of(examples, seed=seed)
         images = self.run_generator(self.sampling_generator, inputs, batch_size=8)
         columns = self.preview_columns(examples, inputs, images)

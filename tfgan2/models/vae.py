@@ -11,11 +11,11 @@ from keras import layers
 
 from tfgan2.hyperparameters import option
 from tfgan2.images import is_points
-from tfgan2.models.base import Batch, Metrics, Objective, View, make_optimizer
+from tfgan2.models.base import Batch, Metrics, Objective, View, images_of
 from tfgan2.models.latent import LatentModel
 from tfgan2.models.options import NetworkChoice, OptimizerChoice
 from tfgan2.networks import ARCHITECTURES
-from tfgan2.networks.layers import LayerMaker, output
+from tfgan2.networks.layers import output
 from tfgan2.nn import losses
 
 MANIFOLD_SIDE = 20
@@ -23,7 +23,7 @@ OPTIMIZER = "optimizer"
 
 
 class VAE(LatentModel):
-    """The variational autoencoder of Kingma and Welling 2013 (arXiv:1312.6114).
+    """The variational autoencoder, Kingma and Welling 2013 (arXiv:1312.6114).
 
     An encoder gives each image a normal distribution of latents, N(m, exp(log_var)). The generator
     makes the image from z = m + exp(log_var / 2) * e, e ~ N(0, I). Both minimize
@@ -42,7 +42,7 @@ class VAE(LatentModel):
             "likelihood of the pixels; points always have gaussian",
             choices=("bernoulli", "gaussian"),
         )
-        beta: float = option(1.0, "weight of the KL term", at_least=0)
+        beta: float = option(1.0, "weight of the KL term")
         network: str = "mlp"
         learning_rate: float = 1e-3
 
@@ -54,8 +54,25 @@ class VAE(LatentModel):
     views_need_reals = True
 
     def build_networks(self) -> None:
-        self.generator = self._generator()
-        self.encoder = self._encoder()
+        architecture = ARCHITECTURES[self.config.network]
+        z = keras.Input((self.latent_dim,), name="z")
+        x = architecture.load().decoder(z, self.image_shape, self.layer_maker(0))
+        logits = x = output(x, "linear", "logits")
+        if self.config.likelihood == "bernoulli":
+            # tanh(l / 2) is 2 sigmoid(l) - 1: the mean in the range of images.
+            x = layers.Rescaling(0.5, dtype="float32")(logits)
+        image = output(x, "linear" if is_points(self.image_shape) else "tanh")
+        self.decoder = keras.Model(z, {"logits": logits, "image": image}, name="decoder")
+        self.generator = keras.Model(z, image, name="generator")
+
+        image = keras.Input(self.image_shape, name="image")
+        make = self.layer_maker(1, norm=architecture.norm)
+        x = architecture.load().features(image, make)
+        outputs = {
+            name: make.dense(self.latent_dim, init="normal", dtype="float32", name=name)(x)
+            for name in ("mean", "log_var")
+        }
+        self.encoder = keras.Model(image, outputs, name="encoder")
         if self.config.likelihood == "gaussian":
             # Starts below the variance of the data: from above it, training settles at first in
             # describing nothing.
@@ -66,41 +83,11 @@ class VAE(LatentModel):
                 dtype="float32",
             )
 
-    def layer_maker(self, seed: int) -> LayerMaker:
-        config = self.config
-        norm = ARCHITECTURES[config.network].norm
-        return LayerMaker(seed, config.base_channels, max_channels=config.max_channels, norm=norm)
-
-    def _generator(self) -> keras.Model:
-        z = keras.Input((self.latent_dim,), name="z")
-        make = self.layer_maker(2 * self.config.seed)
-        x = ARCHITECTURES[self.config.network].load().decoder(z, self.image_shape, make)
-        logits = x = output(x, "linear", "logits")
-        if self.config.likelihood == "bernoulli":
-            # tanh(l / 2) is 2 sigmoid(l) - 1: the mean in the range of images.
-            x = layers.Rescaling(0.5, dtype="float32")(logits)
-        image = output(x, "linear" if is_points(self.image_shape) else "tanh")
-        self.decoder = keras.Model(z, {"logits": logits, "image": image}, name="decoder")
-        return keras.Model(z, image, name="generator")
-
-    def _encoder(self) -> keras.Model:
-        image = keras.Input(self.image_shape, name="image")
-        make = self.layer_maker(2 * self.config.seed + 1)
-        x = ARCHITECTURES[self.config.network].load().features(image, make)
-        outputs = {
-            name: make.dense(self.latent_dim, init="normal", dtype="float32", name=name)(x)
-            for name in ("mean", "log_var")
-        }
-        return keras.Model(image, outputs, name="encoder")
-
     def networks(self) -> dict[str, keras.Model]:
         return {"generator": self.generator, "encoder": self.encoder}
 
     def trained_by(self) -> dict[str, list[keras.Model]]:
         return {OPTIMIZER: [self]}
-
-    def default_optimizer(self, name: str) -> keras.optimizers.Optimizer:
-        return make_optimizer(self.config.optimizer, self.config.learning_rate)
 
     def train_step(self, batch: Batch) -> Metrics:
         """One update of encoder and generator.
@@ -113,7 +100,7 @@ class VAE(LatentModel):
             Float32 scalars: "loss", and its terms "reconstruction_loss" and "kl_loss", in nats per
             image.
         """
-        images = batch[0] if isinstance(batch, tuple | list) else batch
+        images = images_of(batch)
 
         def objective(tape: tf.GradientTape) -> Objective:
             code = self.encoder(images, training=True)
@@ -150,12 +137,9 @@ class VAE(LatentModel):
             originals = reals[: len(reals) // columns * columns or len(reals)][:32]
             columns = min(columns, len(originals))
             reconstructed = self.generate(self.encoder(originals, training=False)["mean"].numpy())
-            rows = [
-                images[start : start + columns]
-                for start in range(0, len(originals), columns)
-                for images in (originals, reconstructed)
-            ]
-            views["reconstructions"] = View(np.concatenate(rows), columns)
+            rows = [x.reshape(-1, columns, *self.image_shape) for x in (originals, reconstructed)]
+            images = np.stack(rows, axis=1).reshape(-1, *self.image_shape)
+            views["reconstructions"] = View(images, columns)
         if self.latent_dim == 2:
             # Equal shares of the latents' probability, as in the paper's figure 4.
             quantiles = np.linspace(0.02, 0.98, MANIFOLD_SIDE).astype(np.float32)

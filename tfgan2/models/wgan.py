@@ -10,7 +10,7 @@ from tfgan2.nn import losses
 
 
 class WGAN(LatentGAN):
-    """The GAN of Arjovsky, Chintala and Bottou 2017 (arXiv:1701.07875).
+    """Wasserstein GAN: a critic with clipped weights, Arjovsky et al. 2017 (arXiv:1701.07875).
 
     A critic f minimizes mean f(G(z)) - mean f(x), the generator -mean f(G(z)). So that f stays
     Lipschitz, all its weights are clipped to [-clip, clip] after each of its `d_steps` updates. The

@@ -14,7 +14,7 @@ from tfgan2.nn import losses, penalties
 
 
 class WGANGP(LatentGAN):
-    """The GAN of Gulrajani et al. 2017 (arXiv:1704.00028).
+    """Wasserstein GAN with gradient penalty, Gulrajani et al. 2017 (arXiv:1704.00028).
 
     A critic f minimizes mean f(G(z)) - mean f(x) + penalty_weight * mean (|grad f(y)| - 1)^2, where
     y is a random point between a real and a generated sample; the generator -mean f(G(z)). The

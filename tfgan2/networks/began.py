@@ -5,17 +5,14 @@
 
 from __future__ import annotations
 
-import keras
-from keras import layers
+from keras import KerasTensor, layers
 
-from tfgan2.networks.layers import LayerMaker, crop_to, sizes_down
+from tfgan2.networks.layers import ImageShape, LayerMaker, crop_to, sizes_down
 
 SMALLEST = 8
 
 
-def decoder(
-    x: keras.KerasTensor, image_shape: tuple[int, int, int], make: LayerMaker
-) -> keras.KerasTensor:
+def decoder(x: KerasTensor, image_shape: ImageShape, make: LayerMaker) -> KerasTensor:
     """The same number of channels at every size."""
     sizes = sizes_down(image_shape[0], SMALLEST)
     x = make.dense(sizes[-1] ** 2 * make.channels)(x)
@@ -28,12 +25,10 @@ def decoder(
     return make.conv(image_shape[-1], 3)(x)
 
 
-def features(x: keras.KerasTensor, make: LayerMaker) -> keras.KerasTensor:
+def features(x: KerasTensor, make: LayerMaker) -> KerasTensor:
     """The encoder without its last layer; each halving of the size adds the base channels."""
 
-    def conv(
-        x: keras.KerasTensor, filters: int, stride: int = 1, norm: str = make.norm
-    ) -> keras.KerasTensor:
+    def conv(x: KerasTensor, filters: int, stride: int = 1, norm: str = make.norm) -> KerasTensor:
         return layers.ELU()(make.normalize(make.conv(filters, 3, stride)(x), norm))
 
     x = conv(x, make.channels, norm="none")

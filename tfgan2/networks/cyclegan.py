@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
-from keras import layers, ops
+from keras import KerasTensor, layers, ops
 
-from tfgan2.networks.layers import LayerMaker, output
+from tfgan2.networks.layers import AnyShape, LayerMaker, output
 
 HALVINGS = 2
 
@@ -18,7 +16,7 @@ def default_blocks(height: int) -> int:
 
 
 def generator(
-    input_shape: tuple[int | None, int | None, int],
+    input_shape: AnyShape,
     channels: int,
     blocks: int,
     make: LayerMaker,
@@ -26,37 +24,27 @@ def generator(
 ) -> keras.Model:
     """A 7x7 convolution, two of stride 2, residual blocks, and back.
 
-    Args:
-        input_shape: (height, width, channels), multiples of 4; None for any.
-        channels: channels of the generated images.
-        blocks: number of residual blocks.
-        make: makes the layers; the blocks have four times the base channels.
-        name: name of the model.
+    The blocks have four times the base channels. Heights and widths are multiples of 4.
 
     Returns:
-        A functional model from "input" to "image", float32, in [-1, 1].
+        A model from "input" to "image", float32, in [-1, 1].
     """
     image = keras.Input(input_shape, name="input")
-    settings: dict[str, Any] = {"init": "normal", "use_bias": make.norm == "none"}
-
-    def padded_conv(x: keras.KerasTensor, filters: int, size: int) -> keras.KerasTensor:
-        x = _reflection_padding(x, size // 2)
-        return make.normalize(make.conv(filters, size, padding="valid", **settings)(x))
-
-    x = layers.ReLU()(padded_conv(image, make.channels, 7))
+    bias = make.norm == "none"
+    x = make.block(_reflection_padding(image, 3), make.channels, 7, padding="valid")
     for level in range(1, HALVINGS + 1):
-        x = make.conv(make.channels * 2**level, 3, 2, **settings)(x)
-        x = layers.ReLU()(make.normalize(x))
+        x = make.block(x, make.channels * 2**level, 3, 2)
     for _ in range(blocks):
-        y = layers.ReLU()(padded_conv(x, x.shape[-1], 3))
-        x = layers.Add()([x, padded_conv(y, x.shape[-1], 3)])
+        y = make.block(_reflection_padding(x, 1), x.shape[-1], 3, padding="valid")
+        y = _reflection_padding(y, 1)
+        y = make.conv(x.shape[-1], 3, padding="valid", init="normal", use_bias=bias)(y)
+        x = layers.Add()([x, make.normalize(y)])
     for level in reversed(range(HALVINGS)):
-        x = make.conv_transpose(make.channels * 2**level, 3, **settings)(x)
-        x = layers.ReLU()(make.normalize(x))
+        x = make.block(x, make.channels * 2**level, 3, 2, transposed=True)
     x = make.conv(channels, 7, padding="valid", init="normal")(_reflection_padding(x, 3))
     return keras.Model(image, output(x), name=name)
 
 
-def _reflection_padding(x: keras.KerasTensor, size: int) -> keras.KerasTensor:
+def _reflection_padding(x: KerasTensor, size: int) -> KerasTensor:
     """Mirrors the borders outwards; zeros would be a visible dark frame."""
     return ops.pad(x, ((0, 0), (size, size), (size, size), (0, 0)), mode="reflect")

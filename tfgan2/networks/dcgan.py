@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import keras
-from keras import layers
+from keras import KerasTensor, layers
 
-from tfgan2.networks.layers import LayerMaker, crop_to, sizes_down
+from tfgan2.networks.layers import ImageShape, LayerMaker, crop_to, sizes_down
 
 
 def layer_sizes(size: int) -> list[int]:
@@ -34,9 +33,7 @@ def layer_channels(sizes: list[int], make: LayerMaker) -> list[int]:
     return channels
 
 
-def decoder(
-    x: keras.KerasTensor, image_shape: tuple[int, int, int], make: LayerMaker
-) -> keras.KerasTensor:
+def decoder(x: KerasTensor, image_shape: ImageShape, make: LayerMaker) -> KerasTensor:
     """Transposed 4x4 convolutions with stride 2, batch norm and ReLU.
 
     4x4 where the paper has 5x5: a kernel that the stride divides leaves no checkerboard (Odena et
@@ -50,21 +47,19 @@ def decoder(
     x = layers.ReLU()(make.normalize(x, "batch"))
     for size, filters in zip(sizes[-2:0:-1], channels[-2::-1], strict=True):
         if x.shape[1] == size:
-            x = make.conv(filters, 3, init="normal", use_bias=False)(x)
+            x = make.block(x, filters, 3, norm="batch")
         else:
             x = make.conv_transpose(filters, 4, init="normal", use_bias=False)(x)
-            x = crop_to(x, size)
-        x = layers.ReLU()(make.normalize(x, "batch"))
+            x = layers.ReLU()(make.normalize(crop_to(x, size), "batch"))
     return crop_to(make.conv_transpose(image_shape[-1], 4, init="normal")(x), sizes[0])
 
 
-def features(x: keras.KerasTensor, make: LayerMaker) -> keras.KerasTensor:
+def features(x: KerasTensor, make: LayerMaker) -> KerasTensor:
     """4x4 convolutions with stride 2, a norm in all but the first, LeakyReLU 0.2."""
     sizes = layer_sizes(x.shape[1])
     steps = zip(layer_channels(sizes, make), pairwise(sizes), strict=True)
     for level, (filters, (size, smaller)) in enumerate(steps):
         kernel, stride = (3, 1) if size == smaller else (4, 2)
         norm = make.norm if level else "none"
-        x = make.conv(filters, kernel, stride, init="normal", use_bias=norm == "none")(x)
-        x = layers.LeakyReLU(0.2)(make.normalize(x, norm))
+        x = make.block(x, filters, kernel, stride, norm=norm, leaky=True)
     return make.dropout(layers.Flatten()(x))

@@ -5,36 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import KerasTensor, layers, ops
 
-from tfgan2.networks.layers import LayerMaker, output
+from tfgan2.networks.layers import AnyShape, ImageShape, LayerMaker, output
 
 DILATIONS = (2, 4, 8, 16)
 
 
-def generator(input_shape: tuple[int | None, int | None, int], make: LayerMaker) -> keras.Model:
+def generator(input_shape: AnyShape, make: LayerMaker) -> keras.Model:
     """Convolutions at half and a quarter of the size, dilated ones in the middle.
 
-    Args:
-        input_shape: (height, width, channels), multiples of 4; None for any.
-        make: makes the layers; the middle has four times the base channels.
+    The middle has four times the base channels. Heights and widths are multiples of 4.
 
     Returns:
-        A functional model from "input", in [-1, 1], and "mask", shape (height, width, 1), 1 where
-        it is to be filled and 0 elsewhere, to "image", float32, in [-1, 1].
+        A model from "input", in [-1, 1], and "mask", shape (height, width, 1), 1 where to fill and
+        0 elsewhere, to "image", float32, in [-1, 1].
     """
     image = keras.Input(input_shape, name="input")
     mask = keras.Input((*input_shape[:2], 1), name="mask")
-    base, bias = make.channels, make.norm == "none"
+    base = make.channels
 
-    def conv(
-        x: keras.KerasTensor, filters: int, size: int = 3, **settings: Any
-    ) -> keras.KerasTensor:
-        x = make.conv(filters, size, use_bias=bias, **settings)(x)
-        return layers.ReLU()(make.normalize(x))
+    def conv(x: KerasTensor, filters: int, size: int = 3, **settings: Any) -> KerasTensor:
+        return make.block(x, filters, size, init="glorot", **settings)
 
-    def upsample(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
-        return layers.ReLU()(make.normalize(make.conv_transpose(filters, 4, use_bias=bias)(x)))
+    def upsample(x: KerasTensor, filters: int) -> KerasTensor:
+        return make.block(x, filters, 4, 2, transposed=True, init="glorot")
 
     hidden = mask > 0.5
     visible = ops.where(hidden, ops.zeros_like(image), image)
@@ -52,29 +47,21 @@ def generator(input_shape: tuple[int | None, int | None, int], make: LayerMaker)
     return keras.Model([image, mask], filled, name="generator")
 
 
-def discriminator(
-    image_shape: tuple[int, int, int], local_size: int, make: LayerMaker
-) -> keras.Model:
+def discriminator(image_shape: ImageShape, local_size: int, make: LayerMaker) -> keras.Model:
     """One branch for the whole image, one for the surroundings of the hole.
 
-    Args:
-        image_shape: (height, width, channels).
-        local_size: edge of the surroundings.
-        make: makes the layers.
-
     Returns:
-        A functional model from "image" and "local", shape (local_size, local_size, channels), to a
-        logit, float32, shape (1,).
+        A model from "image" and "local", shape (local_size, local_size, channels), to a logit,
+        float32, shape (1,).
     """
     image = keras.Input(image_shape, name="image")
     local = keras.Input((local_size, local_size, image_shape[-1]), name="local")
 
-    def features(x: keras.KerasTensor) -> keras.KerasTensor:
-        filters, first = make.channels, True
+    def features(x: KerasTensor) -> KerasTensor:
+        filters, norm = make.channels, "none"
         while x.shape[1] > 4:
-            x = make.conv(filters, 5, 2, init="normal", use_bias=first)(x)
-            x = layers.LeakyReLU(0.2)(make.normalize(x, "none" if first else "batch"))
-            filters, first = min(8 * make.channels, 2 * filters), False
+            x = make.block(x, filters, 5, 2, norm=norm, leaky=True)
+            filters, norm = min(8 * make.channels, 2 * filters), "batch"
         return make.dense(16 * make.channels)(layers.Flatten()(x))
 
     x = layers.Concatenate()([features(image), features(local)])

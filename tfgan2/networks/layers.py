@@ -6,9 +6,14 @@ from itertools import count
 from typing import Any
 
 import keras
-from keras import layers
+from keras import KerasTensor, layers
 
 from tfgan2.nn.layers import Dropout, SpectralNormalization
+
+ImageShape = tuple[int, int, int]
+"""Height, width and channels."""
+AnyShape = tuple[int | None, int | None, int]
+"""The same; None for any height or width."""
 
 
 class LayerMaker:
@@ -52,29 +57,28 @@ class LayerMaker:
         """Uniform, of the variance of Glorot and Bengio 2010."""
         return keras.initializers.GlorotUniform(self.seed())
 
-    def conv(
-        self, filters: int, size: int, stride: int = 1, *, init: str = "glorot", **settings: Any
-    ) -> layers.Layer:
-        """A 2D convolution, padded to "same"; `init` is "normal" or "glorot"."""
-        settings = {"padding": "same", "kernel_initializer": getattr(self, init)(), **settings}
+    def conv(self, filters: int, size: int, stride: int = 1, **settings: Any) -> layers.Layer:
+        """A 2D convolution, by default padded to "same"; `init` is "normal" or "glorot"."""
+        settings = {"padding": "same", **self._initialized(**settings)}
         return self._spectral(layers.Conv2D(filters, size, stride, **settings))
 
     def conv_transpose(
-        self, filters: int, size: int, stride: int = 2, *, init: str = "glorot", **settings: Any
+        self, filters: int, size: int, stride: int = 2, **settings: Any
     ) -> layers.Layer:
-        """A transposed 2D convolution, padded to "same"."""
-        settings = {"padding": "same", "kernel_initializer": getattr(self, init)(), **settings}
+        """A transposed 2D convolution, padded to "same"; never with spectral norm."""
+        settings = {"padding": "same", **self._initialized(**settings)}
         return layers.Conv2DTranspose(filters, size, stride, **settings)
 
-    def dense(self, units: int, *, init: str = "glorot", **settings: Any) -> layers.Layer:
-        return self._spectral(
-            layers.Dense(units, kernel_initializer=getattr(self, init)(), **settings)
-        )
+    def dense(self, units: int, **settings: Any) -> layers.Layer:
+        return self._spectral(layers.Dense(units, **self._initialized(**settings)))
+
+    def _initialized(self, *, init: str = "glorot", **settings: Any) -> dict[str, Any]:
+        return {"kernel_initializer": getattr(self, init)(), **settings}
 
     def _spectral(self, layer: layers.Layer) -> layers.Layer:
         return SpectralNormalization(layer, name=f"{layer.name}_sn") if self.spectral else layer
 
-    def normalize(self, x: keras.KerasTensor, norm: str | None = None) -> keras.KerasTensor:
+    def normalize(self, x: KerasTensor, norm: str | None = None) -> KerasTensor:
         """Normalizes; "layer" is over all features of a sample, "instance" over each channel."""
         norm = norm or self.norm
         if norm == "batch":
@@ -85,7 +89,27 @@ class LayerMaker:
             return layers.GroupNormalization(groups=-1, epsilon=1e-5)(x)
         return x
 
-    def dropout(self, x: keras.KerasTensor) -> keras.KerasTensor:
+    def block(
+        self,
+        x: KerasTensor,
+        filters: int,
+        size: int,
+        stride: int = 1,
+        *,
+        norm: str | None = None,
+        leaky: bool = False,
+        transposed: bool = False,
+        init: str = "normal",
+        **settings: Any,
+    ) -> KerasTensor:
+        """A convolution, without a bias where a norm follows, and ReLU or LeakyReLU 0.2."""
+        norm = norm or self.norm
+        conv = self.conv_transpose if transposed else self.conv
+        x = conv(filters, size, stride, init=init, use_bias=norm == "none", **settings)(x)
+        y = self.normalize(x, norm)
+        return layers.LeakyReLU(0.2)(y) if leaky else layers.ReLU()(y)
+
+    def dropout(self, x: KerasTensor) -> KerasTensor:
         return Dropout(self.rate, seed=self.seed())(x) if self.rate else x
 
     def seed_power_iterations(self, model: keras.Model) -> None:
@@ -96,7 +120,7 @@ class LayerMaker:
                 start.assign(self.normal(1.0)(start.shape, start.dtype))
 
 
-def output(x: keras.KerasTensor, activation: str = "tanh", name: str = "image") -> Any:
+def output(x: KerasTensor, activation: str = "tanh", name: str = "image") -> Any:
     """Ends a network: an activation in float32, with the name of the output."""
     return layers.Activation(activation, dtype="float32", name=name)(x)
 
@@ -112,7 +136,7 @@ def sizes_down(size: int, smallest: int) -> list[int]:
     return sizes
 
 
-def crop_to(x: keras.KerasTensor, size: int) -> keras.KerasTensor:
+def crop_to(x: KerasTensor, size: int) -> KerasTensor:
     """Drops the last rows and columns."""
     excess = x.shape[1] - size
     return layers.Cropping2D(((0, excess), (0, excess)))(x) if excess else x

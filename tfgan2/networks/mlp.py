@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 
-import keras
-from keras import layers
+from keras import KerasTensor, layers
 
-from tfgan2.networks.layers import LayerMaker
+from tfgan2.networks.layers import ImageShape, LayerMaker
 
 DEPTH = 3
 
 
-def decoder(
-    x: keras.KerasTensor, image_shape: tuple[int, int, int], make: LayerMaker
-) -> keras.KerasTensor:
+def decoder(x: KerasTensor, image_shape: ImageShape, make: LayerMaker) -> KerasTensor:
     """Three hidden layers with batch norm and ReLU.
 
     Points have no batch norm: it would add noise to values that need all of their precision.
@@ -26,7 +23,7 @@ def decoder(
     return layers.Reshape(image_shape)(make.dense(math.prod(image_shape))(x))
 
 
-def features(x: keras.KerasTensor, make: LayerMaker) -> keras.KerasTensor:
+def features(x: KerasTensor, make: LayerMaker) -> KerasTensor:
     """Three hidden layers with LeakyReLU 0.2, a norm in all but the first, dropout after each."""
     if len(x.shape) > 2:
         x = layers.Flatten()(x)

@@ -10,14 +10,14 @@ from keras import layers
 
 from tfgan2.images import is_points
 from tfgan2.networks import ARCHITECTURES
-from tfgan2.networks.layers import LayerMaker, output
+from tfgan2.networks.layers import ImageShape, LayerMaker, output
 
 LABEL_EMBEDDING = 50
 
 
 def generator(
     network: str,
-    image_shape: tuple[int, int, int],
+    image_shape: ImageShape,
     latent_dim: int,
     make: LayerMaker,
     *,
@@ -30,11 +30,11 @@ def generator(
         image_shape: (height, width, channels).
         latent_dim: number of latents.
         make: makes the layers.
-        num_labels: number of labels, 0 for a generator without labels.
+        num_labels: number of labels, 0 for none.
 
     Returns:
-        A functional model from "z", float32, shape (latent_dim,), and with labels "label", int32,
-        shape (), to "image", float32, in [-1, 1]; points are not bounded.
+        A model from "z", float32, shape (latent_dim,), and with labels "label", int32, shape (), to
+        "image", float32, in [-1, 1]; points are not bounded.
     """
     inputs = x = keras.Input((latent_dim,), name="z")
     if num_labels:
@@ -51,7 +51,7 @@ def generator(
 
 def discriminator(
     network: str,
-    image_shape: tuple[int, int, int],
+    image_shape: ImageShape,
     make: LayerMaker,
     *,
     num_labels: int = 0,
@@ -65,22 +65,29 @@ def discriminator(
         network: one of `ARCHITECTURES`.
         image_shape: (height, width, channels) of one image.
         make: makes the layers.
-        num_labels: number of labels, 0 for a discriminator without labels.
+        num_labels: number of labels, 0 for none.
         packing: images per input, concatenated along the channels.
         heads: further outputs: name -> units.
         head_units: units of a hidden layer that the further outputs share; 0 for none.
 
     Returns:
-        A functional model from "image", (height, width, packing * channels), and with labels
-        "label", int32, shape (packing,), to logits, float32, shape (1,), or with heads to a dict
-        of "logits" and the heads, float32.
+        A model from "image", (height, width, packing * channels), and with labels "label", int32,
+        shape (packing,), to logits, float32, shape (1,), or with heads to a dict of "logits" and
+        the heads, float32.
     """
     height, width, channels = image_shape
     inputs = x = keras.Input((height, width, channels * packing), name="image")
     if num_labels:
         label = keras.Input((packing,), dtype="int32", name="label")
         inputs = [x, label]
-        x = _with_label(network, x, label, num_labels, make)
+        # Features for "mlp", channels for the others.
+        size = LABEL_EMBEDDING if network == "mlp" else height * width
+        y = layers.Embedding(num_labels, size, make.normal(1.0))(label)
+        if network == "mlp":
+            x, y = layers.Flatten()(x), layers.Flatten()(y)
+        else:
+            y = layers.Permute((2, 3, 1))(layers.Reshape((packing, height, width))(y))
+        x = layers.Concatenate()([x, y])
     x = ARCHITECTURES[network].load().features(x, make)
     logits = make.dense(1, init="normal", dtype="float32", name="logits")(x)
     outputs: Any = logits
@@ -94,20 +101,3 @@ def discriminator(
     model = keras.Model(inputs, outputs, name="discriminator")
     make.seed_power_iterations(model)
     return model
-
-
-def _with_label(
-    network: str,
-    image: keras.KerasTensor,
-    label: keras.KerasTensor,
-    num_labels: int,
-    make: LayerMaker,
-) -> keras.KerasTensor:
-    """Adds a label to images: as features for "mlp", as channels for the others."""
-    _, height, width, _ = image.shape
-    size = LABEL_EMBEDDING if network == "mlp" else height * width
-    embedded = layers.Embedding(num_labels, size, make.normal(1.0))(label)
-    if network == "mlp":
-        return layers.Concatenate()([layers.Flatten()(image), layers.Flatten()(embedded)])
-    maps = layers.Reshape((label.shape[1], height, width))(embedded)
-    return layers.Concatenate()([image, layers.Permute((2, 3, 1))(maps)])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from tfgan2.networks.layers import LayerMaker
+from tfgan2.networks.layers import ImageShape, LayerMaker
 
 HALVINGS = {16: 1, 34: 2, 70: 3}
 """Edge of the patches -> number of convolutions that halve the size."""
 
 
 def discriminator(
-    image_shape: tuple[int, int, int],
+    image_shape: ImageShape,
     patch: int,
     make: LayerMaker,
     *,
@@ -29,8 +29,8 @@ def discriminator(
         name: name of the model.
 
     Returns:
-        A functional model from "image", and where there are input channels "input", to logits,
-        float32, one for each patch, shape (height / 2^n, width / 2^n, 1).
+        A model from "image", and where there are input channels "input", to logits, float32, one
+        for each patch, shape (height / 2^n, width / 2^n, 1).
     """
     inputs = x = keras.Input(image_shape, name="image")
     if input_channels:
@@ -40,7 +40,6 @@ def discriminator(
     for level in range(HALVINGS[patch] + 1):
         norm = make.norm if level else "none"
         filters, stride = make.channels * min(8, 2**level), 2 if level < HALVINGS[patch] else 1
-        x = make.conv(filters, 4, stride, init="normal", use_bias=norm == "none")(x)
-        x = layers.LeakyReLU(0.2)(make.normalize(x, norm))
+        x = make.block(x, filters, 4, stride, norm=norm, leaky=True)
     logits = make.conv(1, 4, init="normal", dtype="float32", name="logits")(x)
     return keras.Model(inputs, logits, name=name)

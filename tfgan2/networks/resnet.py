@@ -5,15 +5,12 @@ For 32x32 the paper has 256 channels in the generator and 128 in the discriminat
 
 from __future__ import annotations
 
-import keras
-from keras import layers
+from keras import KerasTensor, layers
 
-from tfgan2.networks.layers import LayerMaker, crop_to, sizes_down
+from tfgan2.networks.layers import ImageShape, LayerMaker, crop_to, sizes_down
 
 
-def decoder(
-    x: keras.KerasTensor, image_shape: tuple[int, int, int], make: LayerMaker
-) -> keras.KerasTensor:
+def decoder(x: KerasTensor, image_shape: ImageShape, make: LayerMaker) -> KerasTensor:
     """A dense layer, residual blocks that each double the size, batch norm and ReLU before each."""
     sizes = sizes_down(image_shape[0], 7)
     x = make.dense(sizes[-1] ** 2 * make.channels)(x)
@@ -23,8 +20,8 @@ def decoder(
     return make.conv(image_shape[-1], 3)(layers.ReLU()(make.normalize(x, "batch")))
 
 
-def _block_up(x: keras.KerasTensor, size: int, make: LayerMaker) -> keras.KerasTensor:
-    def upsample(y: keras.KerasTensor) -> keras.KerasTensor:
+def _block_up(x: KerasTensor, size: int, make: LayerMaker) -> KerasTensor:
+    def upsample(y: KerasTensor) -> KerasTensor:
         return crop_to(layers.UpSampling2D(2)(y), size) if y.shape[1] < size else y
 
     y = upsample(layers.ReLU()(make.normalize(x, "batch")))
@@ -34,13 +31,13 @@ def _block_up(x: keras.KerasTensor, size: int, make: LayerMaker) -> keras.KerasT
     return layers.Add()([y, upsample(make.conv(make.channels, 1)(x))])
 
 
-def features(x: keras.KerasTensor, make: LayerMaker) -> keras.KerasTensor:
+def features(x: KerasTensor, make: LayerMaker) -> KerasTensor:
     """Residual blocks that halve the size down to 8 or less, two more, ReLU, sum over the pixels.
 
     A norm before each convolution but the first; the paper has none.
     """
 
-    def downsample(y: keras.KerasTensor) -> keras.KerasTensor:
+    def downsample(y: KerasTensor) -> KerasTensor:
         return layers.AveragePooling2D(2, padding="same")(y)
 
     halvings = len(sizes_down(x.shape[1], 8)) - 1

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import keras
-from keras import layers, ops
+from keras import KerasTensor, layers, ops
 
-from tfgan2.networks.layers import LayerMaker, output
+from tfgan2.networks.layers import AnyShape, ImageShape, LayerMaker, output
 
 
-def generator(
-    input_shape: tuple[int | None, int | None, int], scale: int, blocks: int, make: LayerMaker
-) -> keras.Model:
+def generator(input_shape: AnyShape, scale: int, blocks: int, make: LayerMaker) -> keras.Model:
     """Residual blocks at the small size, then a pixel shuffle for each doubling.
 
-    Args:
-        input_shape: (height, width, channels); None for any.
-        scale: 2 or 4.
-        blocks: number of residual blocks.
-        make: makes the layers.
-
     Returns:
-        A functional model from "input" to "image", float32, in [-1, 1], `scale` times as large.
+        A model from "input" to "image", float32, in [-1, 1], `scale` (2 or 4) times as large.
     """
     image = keras.Input(input_shape, name="input")
 
-    def conv(x: keras.KerasTensor) -> keras.KerasTensor:
+    def conv(x: KerasTensor) -> KerasTensor:
         return make.conv(make.channels, 3)(x)
 
-    def prelu(x: keras.KerasTensor) -> keras.KerasTensor:
+    def prelu(x: KerasTensor) -> KerasTensor:
         return layers.PReLU(shared_axes=[1, 2])(x)
 
     start = x = prelu(make.conv(make.channels, 9)(image))
@@ -40,22 +32,17 @@ def generator(
     return keras.Model(image, output(make.conv(input_shape[-1], 9)(x)), name="generator")
 
 
-def discriminator(image_shape: tuple[int, int, int], make: LayerMaker) -> keras.Model:
+def discriminator(image_shape: ImageShape, make: LayerMaker) -> keras.Model:
     """3x3 convolutions, every second one of stride 2, four such pairs, and a hidden layer.
 
-    Args:
-        image_shape: (height, width, channels).
-        make: makes the layers; the channels double from pair to pair.
-
-    Returns:
-        A functional model from "image" to a logit, float32, shape (1,).
+    The channels double from pair to pair. A model from "image" to a logit, float32, shape (1,).
     """
     image = x = keras.Input(image_shape, name="image")
     for level in range(4):
         for stride in (1, 2):
             norm = "none" if level == 0 and stride == 1 else "batch"
-            x = make.conv(make.channels * 2**level, 3, stride, use_bias=norm == "none")(x)
-            x = layers.LeakyReLU(0.2)(make.normalize(x, norm))
+            filters = make.channels * 2**level
+            x = make.block(x, filters, 3, stride, norm=norm, leaky=True, init="glorot")
     x = layers.LeakyReLU(0.2)(make.dense(16 * make.channels)(layers.Flatten()(x)))
     logits = make.dense(1, dtype="float32", name="logits")(x)
     return keras.Model(image, logits, name="discriminator")

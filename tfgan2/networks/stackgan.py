@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import keras
-from keras import layers, ops
+from keras import KerasTensor, layers, ops
 
-from tfgan2.networks.layers import LayerMaker, output
+from tfgan2.networks.layers import ImageShape, LayerMaker, output
 from tfgan2.nn.layers import AppendVector
 
 SMALLEST = 4
@@ -16,16 +16,10 @@ DISCRIMINATOR_TEXT_DIM = 128
 
 
 def text_encoder(words: int, length: int, dim: int, make: LayerMaker) -> keras.Model:
-    """Embedded words, a convolution over three at a time, their mean.
-
-    Args:
-        words: number of word indices.
-        length: words of a caption.
-        dim: length of the sentence's embedding.
-        make: makes the layers.
+    """Embeds words, of so many possible ones, convolves three at a time, and takes the mean.
 
     Returns:
-        A functional model from "words", int32, shape (length,), to "text", float32, shape (dim,).
+        A model from "words", int32, shape (length,), to "text", float32, shape (dim,).
     """
     indices = keras.Input((length,), dtype="int32", name="words")
     x = layers.Embedding(words, WORD_DIM, make.normal(0.1))(indices)
@@ -36,7 +30,7 @@ def text_encoder(words: int, length: int, dim: int, make: LayerMaker) -> keras.M
     return keras.Model(indices, output(x, "linear", "text"), name="text_encoder")
 
 
-def image_encoder(image_shape: tuple[int, int, int], dim: int, make: LayerMaker) -> keras.Model:
+def image_encoder(image_shape: ImageShape, dim: int, make: LayerMaker) -> keras.Model:
     """The text encoder's counterpart: an image to a vector, float32, shape (dim,)."""
     image = keras.Input(image_shape, name="image")
     x = layers.Flatten()(_down(image, make))
@@ -52,16 +46,10 @@ def conditioning(text_dim: int, dim: int, make: LayerMaker, name: str) -> keras.
     return keras.Model(text, [x[:, :dim], x[:, dim:]], name=name)
 
 
-def stage_one(
-    image_shape: tuple[int, int, int], latent_dim: int, dim: int, make: LayerMaker
-) -> keras.Model:
-    """Latents and a condition to a small image.
+def stage_one(image_shape: ImageShape, latent_dim: int, dim: int, make: LayerMaker) -> keras.Model:
+    """Latents and a condition, shape (dim,), to a small image, 4 times a power of 2 wide.
 
-    Args:
-        image_shape: (size, size, channels), the size 4 times a power of 2.
-        latent_dim: number of latents.
-        dim: length of the condition.
-        make: makes the layers; the base channels double towards the latents.
+    The base channels double towards the latents.
     """
     z = keras.Input((latent_dim,), name="z")
     condition = keras.Input((dim,), name="condition")
@@ -77,33 +65,24 @@ def stage_one(
 
 
 def stage_two(
-    small_shape: tuple[int, int, int],
-    image_shape: tuple[int, int, int],
+    small_shape: ImageShape,
+    image_shape: ImageShape,
     dim: int,
     blocks: int,
     make: LayerMaker,
 ) -> keras.Model:
-    """A small image and a condition to a large image.
-
-    Args:
-        small_shape: (size, size, channels) of the small image.
-        image_shape: of the large image, a power of 2 times as large.
-        dim: length of the condition.
-        blocks: number of residual blocks.
-        make: makes the layers.
-    """
+    """A small image and a condition, shape (dim,), to an image a power of 2 times as large."""
     small = keras.Input(small_shape, name="small")
     condition = keras.Input((dim,), name="condition")
     base = filters = make.channels
-    x = _conv(small, base, make)
+    x = make.block(small, base, 3, norm="batch")
     # Twice for the paper's 64 pixels; small images are not halved: too little would be left.
     while x.shape[1] > INNER_SIZE:
         filters *= 2
-        x = make.conv(filters, 4, 2, init="normal", use_bias=False)(x)
-        x = layers.ReLU()(make.normalize(x, "batch"))
-    x = _conv(AppendVector()([condition, x]), 4 * base, make)
+        x = make.block(x, filters, 4, 2, norm="batch")
+    x = make.block(AppendVector()([condition, x]), 4 * base, 3, norm="batch")
     for _ in range(blocks):
-        y = _conv(x, 4 * base, make)
+        y = make.block(x, 4 * base, 3, norm="batch")
         y = make.conv(4 * base, 3, init="normal", use_bias=False)(y)
         x = layers.ReLU()(layers.Add()([x, make.normalize(y, "batch")]))
     doublings = (image_shape[0] // x.shape[1]).bit_length() - 1
@@ -113,53 +92,40 @@ def stage_two(
 
 
 def discriminator(
-    image_shape: tuple[int, int, int], text_dim: int, make: LayerMaker, name: str
+    image_shape: ImageShape, text_dim: int, make: LayerMaker, name: str
 ) -> keras.Model:
     """An image and a sentence to a logit, float32, shape (1,): real and of this sentence.
 
-    Args:
-        image_shape: (size, size, channels), the size 4 times a power of 2.
-        text_dim: length of the sentence's embedding.
-        make: makes the layers; the base channels double up to 8 times as many.
-        name: name of the model.
+    Images are 4 times a power of 2 wide. The base channels double up to 8 times as many.
     """
     image = keras.Input(image_shape, name="image")
     text = keras.Input((text_dim,), name="text")
     x = _down(image, make)
     sentence = layers.LeakyReLU(0.2)(make.dense(DISCRIMINATOR_TEXT_DIM)(text))
-    x = make.conv(8 * make.channels, 1, init="normal", use_bias=False)(
-        AppendVector()([sentence, x])
-    )
-    x = layers.LeakyReLU(0.2)(make.normalize(x, "batch"))
+    x = AppendVector()([sentence, x])
+    x = make.block(x, 8 * make.channels, 1, norm="batch", leaky=True)
     logits = make.dense(1, init="normal", dtype="float32", name="logits")(layers.Flatten()(x))
     return keras.Model([image, text], logits, name=name)
 
 
-def _mean_over_words(features: keras.KerasTensor, words: keras.KerasTensor) -> keras.KerasTensor:
+def _mean_over_words(features: KerasTensor, words: KerasTensor) -> KerasTensor:
     """The mean of the features over the words that are not padding."""
     mask = ops.cast(ops.expand_dims(words > 0, -1), features.dtype)
     return ops.sum(features * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1.0)
 
 
-def _down(x: keras.KerasTensor, make: LayerMaker) -> keras.KerasTensor:
+def _down(x: KerasTensor, make: LayerMaker) -> KerasTensor:
     """Halves the size down to 4x4."""
-    level = 0
+    filters, norm = make.channels, "none"
     while x.shape[1] > SMALLEST:
-        filters = min(8, 2**level) * make.channels
-        x = make.conv(filters, 4, 2, init="normal", use_bias=not level)(x)
-        x = layers.LeakyReLU(0.2)(make.normalize(x, "batch" if level else "none"))
-        level += 1
+        x = make.block(x, filters, 4, 2, norm=norm, leaky=True)
+        filters, norm = min(8 * make.channels, 2 * filters), "batch"
     return x
 
 
-def _conv(x: keras.KerasTensor, filters: int, make: LayerMaker) -> keras.KerasTensor:
-    x = make.conv(filters, 3, init="normal", use_bias=False)(x)
-    return layers.ReLU()(make.normalize(x, "batch"))
+def _up(x: KerasTensor, filters: int, make: LayerMaker) -> KerasTensor:
+    return make.block(layers.UpSampling2D(2)(x), filters, 3, norm="batch")
 
 
-def _up(x: keras.KerasTensor, filters: int, make: LayerMaker) -> keras.KerasTensor:
-    return _conv(layers.UpSampling2D(2)(x), filters, make)
-
-
-def _image(x: keras.KerasTensor, channels: int, make: LayerMaker) -> keras.KerasTensor:
+def _image(x: KerasTensor, channels: int, make: LayerMaker) -> KerasTensor:
     return output(make.conv(channels, 3, init="normal")(x))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import keras
-from keras import layers
+from keras import KerasTensor, layers
 
-from tfgan2.networks.layers import LayerMaker, crop_to, sizes_down
+from tfgan2.networks.layers import ImageShape, LayerMaker, crop_to, sizes_down
 
 
-def decoder(
-    x: keras.KerasTensor, image_shape: tuple[int, int, int], make: LayerMaker
-) -> keras.KerasTensor:
+def decoder(x: KerasTensor, image_shape: ImageShape, make: LayerMaker) -> KerasTensor:
     """5x5 convolutions with LeakyReLU, no batch norm.
 
     At 32x32 it is the book's: 16x16 features, one transposed 4x4 convolution, three 5x5 and a 7x7
@@ -30,7 +27,7 @@ def decoder(
     return make.conv(image_shape[-1], 7)(x)
 
 
-def features(x: keras.KerasTensor, make: LayerMaker) -> keras.KerasTensor:
+def features(x: KerasTensor, make: LayerMaker) -> KerasTensor:
     """A 3x3 convolution, strided 4x4 ones, LeakyReLU, a norm in all but the first.
 
     Padded, where the book's is not, so that it works from 8x8 on.

@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from tfgan2.errors import UserError
-from tfgan2.networks.layers import LayerMaker, output
+from tfgan2.networks.layers import AnyShape, LayerMaker, output
 
 MAX_DEPTH = 8
 DROPOUT_LAYERS = 3
@@ -27,20 +27,14 @@ def depth_for(size: int) -> int:
     return depth
 
 
-def generator(
-    input_shape: tuple[int | None, int | None, int], channels: int, depth: int, make: LayerMaker
-) -> keras.Model:
+def generator(input_shape: AnyShape, channels: int, depth: int, make: LayerMaker) -> keras.Model:
     """An encoder of 4x4 convolutions of stride 2, a decoder, and skips from each size to its own.
 
-    Args:
-        input_shape: (height, width, channels), multiples of 2^depth; None for any.
-        channels: channels of the generated images.
-        depth: number of halvings.
-        make: makes the layers; the base channels double from layer to layer. The first and the
-            innermost layer have no norm: normalizing a single pixel would leave nothing of it.
+    Heights and widths are multiples of 2^depth. The base channels double from layer to layer. The
+    first and the innermost layer have no norm: normalizing a single pixel would leave nothing.
 
     Returns:
-        A functional model from "input" to "image", float32, in [-1, 1].
+        A model from "input" to "image", float32, in [-1, 1].
     """
     image = x = keras.Input(input_shape, name="input")
     bias = make.norm == "none"

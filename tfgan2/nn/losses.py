@@ -1,7 +1,8 @@
 """Losses of logits, of latents and of images, as pure functions.
 
-Logits may have any shape: (B,), (B, 1), or patches (B, H, W, 1). Every function returns a float32
-scalar, whatever the precision of its inputs: the mean over all elements unless noted otherwise.
+`real_logits` and `fake_logits` are what the discriminator D makes of real and of generated samples,
+before any sigmoid, in any floating type and shape: (B,), (B, 1), or patches (B, H, W, 1). Every
+function returns a float32 scalar: the mean over all elements unless noted otherwise.
 """
 
 from __future__ import annotations
@@ -57,28 +58,17 @@ def minimax_discriminator_loss(
 ) -> tf.Tensor:
     """-mean log D(x) - mean log(1 - D(G(z))), Goodfellow et al. 2014.
 
-    Args:
-        real_logits: D's logits on real samples.
-        fake_logits: D's logits on generated samples.
-        label_smoothing: the real target is 1 - label_smoothing, the fake one stays 0 (one-sided,
-            Salimans et al. 2016).
-
-    Returns:
-        A float32 scalar, the sum of the two means.
+    The target of real samples is 1 - label_smoothing, that of generated ones stays 0 (one-sided,
+    Salimans et al. 2016).
     """
-    return sigmoid_cross_entropy(real_logits, 1.0 - label_smoothing) + sigmoid_cross_entropy(
-        fake_logits, 0.0
-    )
+    real = sigmoid_cross_entropy(real_logits, 1.0 - label_smoothing)
+    return real + sigmoid_cross_entropy(fake_logits, 0.0)
 
 
 def non_saturating_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
     """-mean log D(G(z)), Goodfellow et al. 2014: its gradient does not vanish while D wins.
 
-    Args:
-        fake_logits: D's logits on generated samples.
-
-    Returns:
-        A float32 scalar.
+    From logits of any shape and floating type to a float32 scalar.
     """
     return sigmoid_cross_entropy(fake_logits, 1.0)
 
@@ -86,13 +76,8 @@ def non_saturating_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
 def minimax_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
     """mean log(1 - D(G(z))), never positive: the generator's loss of Goodfellow et al. 2014.
 
-    Its gradient vanishes where D recognizes the generated samples with confidence.
-
-    Args:
-        fake_logits: D's logits on generated samples.
-
-    Returns:
-        A float32 scalar.
+    Its gradient vanishes where D recognizes the generated samples with confidence. From logits of
+    any shape and floating type to a float32 scalar.
     """
     return -sigmoid_cross_entropy(fake_logits, 0.0)
 
@@ -100,12 +85,7 @@ def minimax_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
 def least_squares_discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
     """mean (D(x) - 1)² / 2 + mean D(G(z))² / 2, Mao et al. 2016 with a = 0 and b = 1.
 
-    Args:
-        real_logits: D's outputs on real samples, without a sigmoid.
-        fake_logits: D's outputs on generated samples.
-
-    Returns:
-        A float32 scalar, the sum of the two means.
+    From logits of any shape and floating type to a float32 scalar.
     """
     real_logits = tf.cast(real_logits, tf.float32)
     fake_logits = tf.cast(fake_logits, tf.float32)
@@ -116,11 +96,7 @@ def least_squares_discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Ten
 def least_squares_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
     """mean (D(G(z)) - 1)² / 2, Mao et al. 2016 with c = 1.
 
-    Args:
-        fake_logits: D's outputs on generated samples, without a sigmoid.
-
-    Returns:
-        A float32 scalar.
+    From logits of any shape and floating type to a float32 scalar.
     """
     return 0.5 * tf.reduce_mean(tf.square(tf.cast(fake_logits, tf.float32) - 1.0))
 
@@ -128,12 +104,7 @@ def least_squares_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
 def wasserstein_discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
     """mean D(G(z)) - mean D(x), Arjovsky et al. 2017; other means must keep D Lipschitz.
 
-    Args:
-        real_logits: the critic's outputs on real samples.
-        fake_logits: the critic's outputs on generated samples.
-
-    Returns:
-        A float32 scalar.
+    From logits of any shape and floating type to a float32 scalar.
     """
     real_logits = tf.cast(real_logits, tf.float32)
     fake_logits = tf.cast(fake_logits, tf.float32)
@@ -143,11 +114,7 @@ def wasserstein_discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Tenso
 def wasserstein_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
     """-mean D(G(z)), Arjovsky et al. 2017.
 
-    Args:
-        fake_logits: the critic's outputs on generated samples.
-
-    Returns:
-        A float32 scalar.
+    From logits of any shape and floating type to a float32 scalar.
     """
     return -tf.reduce_mean(tf.cast(fake_logits, tf.float32))
 
@@ -155,12 +122,7 @@ def wasserstein_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
 def hinge_discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
     """mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))), Lim and Ye 2017, Miyato et al. 2018.
 
-    Args:
-        real_logits: D's logits on real samples.
-        fake_logits: D's logits on generated samples.
-
-    Returns:
-        A float32 scalar, the sum of the two means.
+    From logits of any shape and floating type to a float32 scalar.
     """
     real_logits = tf.cast(real_logits, tf.float32)
     fake_logits = tf.cast(fake_logits, tf.float32)
@@ -171,11 +133,7 @@ def hinge_discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> 
 def hinge_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
     """-mean D(G(z)): the generator's hinge loss, Lim and Ye 2017.
 
-    Args:
-        fake_logits: D's logits on generated samples.
-
-    Returns:
-        A float32 scalar.
+    From logits of any shape and floating type to a float32 scalar.
     """
     return -tf.reduce_mean(tf.cast(fake_logits, tf.float32))
 
@@ -187,19 +145,11 @@ def relativistic_average_discriminator_loss(
 
     Jolicoeur-Martineau 2018: real samples should look more real than the average generated sample,
     and the reverse. The averages are over all elements, patches included, and pass gradients.
-
-    Args:
-        real_logits: D's logits on real samples.
-        fake_logits: D's logits on generated samples.
-
-    Returns:
-        A float32 scalar, the sum (not the mean) of the two cross entropies.
     """
     real_logits = tf.cast(real_logits, tf.float32)
     fake_logits = tf.cast(fake_logits, tf.float32)
-    return sigmoid_cross_entropy(
-        real_logits - tf.reduce_mean(fake_logits), 1.0
-    ) + sigmoid_cross_entropy(fake_logits - tf.reduce_mean(real_logits), 0.0)
+    real = sigmoid_cross_entropy(real_logits - tf.reduce_mean(fake_logits), 1.0)
+    return real + sigmoid_cross_entropy(fake_logits - tf.reduce_mean(real_logits), 0.0)
 
 
 def relativistic_average_generator_loss(
@@ -208,13 +158,6 @@ def relativistic_average_generator_loss(
     """`relativistic_average_discriminator_loss` with real and generated samples swapped.
 
     Jolicoeur-Martineau 2018. The generator needs the real logits too.
-
-    Args:
-        real_logits: D's logits on real samples.
-        fake_logits: D's logits on generated samples.
-
-    Returns:
-        A float32 scalar, the sum (not the mean) of the two cross entropies.
     """
     return relativistic_average_discriminator_loss(fake_logits, real_logits)
 
@@ -233,28 +176,12 @@ RELATIVISTIC_AVERAGE = GANLoss(
 
 
 def absolute_error(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-    """mean |one - other|.
-
-    Args:
-        one: any shape, any floating type.
-        other: the same shape.
-
-    Returns:
-        A float32 scalar.
-    """
+    """mean |one - other| of two tensors of one shape, any floating type; a float32 scalar."""
     return tf.reduce_mean(tf.abs(tf.cast(one, tf.float32) - tf.cast(other, tf.float32)))
 
 
 def squared_error(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-    """mean (one - other)².
-
-    Args:
-        one: any shape, any floating type.
-        other: the same shape.
-
-    Returns:
-        A float32 scalar.
-    """
+    """mean (one - other)² of two tensors of one shape, any floating type; a float32 scalar."""
     return tf.reduce_mean(tf.square(tf.cast(one, tf.float32) - tf.cast(other, tf.float32)))
 
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tfgan2.errors import UserError
-from tfgan2.runtime.backends import Backend, LiteRT, OnnxRuntime
+from tfgan2.runtime.backends import LiteRT, Model, OnnxRuntime
 from tfgan2.runtime.container import METADATA_FILE, SUFFIXES, unseal
-from tfgan2.runtime.generator import Generator, TextEncoder
+from tfgan2.runtime.generator import Generator
 from tfgan2.runtime.translator import Translator
 
 __all__ = ["Generator", "Translator", "load", "open_file", "read_metadata"]
@@ -42,16 +44,15 @@ def load(
             the library that runs it is missing.
     """
     path = Path(path)
-    backend, metadata = open_file(path, threads=threads, spin=spin)
+    opened = partial(open_file, threads=threads, spin=spin)
+    model = opened(path)
     try:
-        names = [item["name"] for item in metadata["inputs"]]
-        if "z" in names:
-            encoder = None
-            if "text" in names:
-                encoder = _load_encoder(path, metadata, threads, spin)
-            return Generator(backend, metadata, encoder)
-        if "input" in names:
-            return Translator(backend, metadata)
+        shapes = {item["name"]: item["shape"] for item in model.metadata["inputs"]}
+        if "z" in shapes:
+            encoder = _load_encoder(path, shapes["text"][1], opened) if "text" in shapes else None
+            return Generator(model, encoder)
+        if "input" in shapes:
+            return Translator(model)
     except UserError:
         raise
     except (KeyError, TypeError, IndexError, ValueError):
@@ -59,10 +60,8 @@ def load(
     raise UserError(f"{path} encodes texts: give the generator beside it")
 
 
-def _load_encoder(
-    path: Path, metadata: dict[str, Any], threads: int | None, spin: bool
-) -> TextEncoder:
-    """Loads the text encoder of a generator, from the file beside it."""
+def _load_encoder(path: Path, dim: int, opened: Callable[[Path], Model]) -> Model:
+    """Loads the text encoder of a generator that takes `dim` numbers, from the file beside it."""
     beside = path.with_name(path.name.replace("generator", "text_encoder", 1))
     if beside == path:
         raise UserError(
@@ -71,25 +70,26 @@ def _load_encoder(
         )
     if not beside.exists():
         raise UserError(f"{path} needs {beside.name} beside it, which is missing")
-    encoder = TextEncoder(*open_file(beside, threads=threads, spin=spin))
-    dim = next(item["shape"][1] for item in metadata["inputs"] if item["name"] == "text")
-    if encoder.dim != dim:
+    encoder = opened(beside)
+    made = encoder.metadata["outputs"][0]["shape"][1]
+    if made != dim:
         raise UserError(
-            f"{beside} belongs to another generator: it encodes a text as {encoder.dim} numbers, "
+            f"{beside} belongs to another generator: it encodes a text as {made} numbers, "
             f"{path.name} takes {dim}"
         )
     return encoder
 
 
-def open_file(
-    path: Path, *, threads: int | None = None, spin: bool = True
-) -> tuple[Backend, dict[str, Any]]:
-    """Returns the backend that runs a file, and its metadata; the arguments of `load`."""
+def open_file(path: Path, *, threads: int | None = None, spin: bool = True) -> Model:
+    """Opens any file of an export; the arguments are those of `load`."""
     content, metadata = _read(path)
-    if threads is not None and threads < 1:
+    if threads is None:  # macOS and Windows do not say which cores this process may use
+        affinity = getattr(os, "sched_getaffinity", None)
+        threads = len(affinity(0)) if affinity else os.cpu_count() or 1
+    if threads < 1:
         raise UserError(f"threads must be at least 1, not {threads}")
     backend = _BACKENDS[SUFFIXES[path.suffix.lower()]]
-    return backend(path, content, threads or _cores(), spin=spin), metadata
+    return Model(backend(path, content, threads, spin=spin), metadata)
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:
@@ -124,10 +124,3 @@ def _listed_sha256(path: Path) -> str | None:
         return {item["file"]: item["sha256"] for item in metadata["artefacts"]}.get(path.name)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1

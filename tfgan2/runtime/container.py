@@ -6,7 +6,7 @@ sha256, so a damaged file is found before a C++ parser reads it:
 - `.tflite`: an appended zip with `metadata.json`. LiteRT reads the file as before, any zip tool
   opens it.
 - `.onnx`: one more `metadata_props` entry, key `tfgan2`. The fields of a protobuf message may come
-  in any order, so appending one is enough, and reading it needs no ONNX library.
+  in any order, so appending one is enough, and it is read from the end without an ONNX library.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import io
 import json
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,10 @@ from tfgan2.errors import UserError
 FORMAT_VERSION = 1
 SUFFIXES = {".onnx": "onnx", ".tflite": "tflite"}
 METADATA_FILE = "metadata.json"
-ONNX_KEY = "tfgan2"
 
-_METADATA_PROPS = 14  # field numbers of onnx.ModelProto and onnx.StringStringEntryProto
-_KEY, _VALUE = 1, 2
-_LENGTH_DELIMITED = 2
+# The beginning of the text in an entry: field 1 is the key, the tag of field 2 follows.
+_ONNX_KEY = b"\x0a\x06tfgan2\x12"
+_METADATA_PROPS = b"\x72"  # the tag of field 14 of onnx.ModelProto
 
 
 def sha256_of(path: Path) -> str:
@@ -64,8 +63,7 @@ def seal(model: bytes, metadata: Mapping[str, Any], model_format: str) -> bytes:
     }
     text = json.dumps(sealed, indent=1, ensure_ascii=False).encode()
     if model_format == "onnx":
-        entry = _field(_KEY, ONNX_KEY.encode()) + _field(_VALUE, text)
-        return model + _field(_METADATA_PROPS, entry)
+        return model + _onnx_entry(text)
     buffer = io.BytesIO(model)
     with zipfile.ZipFile(buffer, "a") as archive:
         # With a fixed date the same model gives the same bytes.
@@ -79,7 +77,7 @@ def unseal(path: Path, content: bytes, model_format: str) -> dict[str, Any]:
     Raises:
         UserError: the file is damaged, has no tfgan2 metadata or is of a newer version.
     """
-    text = _onnx_metadata(path, content) if model_format == "onnx" else _zip_metadata(content)
+    text = _onnx_text(content) if model_format == "onnx" else _zip_text(content)
     if text is None:
         raise UserError(
             f"{path} has no tfgan2 metadata: `tfgan2 export` did not make it, or its end is missing"
@@ -96,14 +94,18 @@ def unseal(path: Path, content: bytes, model_format: str) -> dict[str, Any]:
             f"{path} has metadata of format {version}, this tfgan2 reads {FORMAT_VERSION}: "
             "use the tfgan2 that exported it, or export again"
         )
-    if not isinstance(size, int) or hashlib.sha256(content[:size]).hexdigest() != digest:
+    if (
+        not isinstance(size, int)
+        or hashlib.sha256(content[:size]).hexdigest() != digest
+        or (model_format == "onnx" and content[size:] != _onnx_entry(text))
+    ):
         raise UserError(
             f"{path} is damaged or was changed: the model in it is not the exported one"
         )
     return metadata
 
 
-def _zip_metadata(content: bytes) -> bytes | None:
+def _zip_text(content: bytes) -> bytes | None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return archive.read(METADATA_FILE)
@@ -112,63 +114,22 @@ def _zip_metadata(content: bytes) -> bytes | None:
         return None
 
 
-def _onnx_metadata(path: Path, content: bytes) -> bytes | None:
-    try:
-        for number, value in _fields(memoryview(content)):
-            if number == _METADATA_PROPS:
-                entry = dict(_fields(value))
-                if entry.get(_KEY) == ONNX_KEY.encode() and _VALUE in entry:
-                    return bytes(entry[_VALUE])
-    except ValueError:
-        raise UserError(f"{path} is not a complete ONNX file: it is truncated or damaged") from None
-    return None
+def _onnx_entry(text: bytes) -> bytes:
+    entry = _ONNX_KEY + _varint(len(text)) + text
+    return _METADATA_PROPS + _varint(len(entry)) + entry
+
+
+def _onnx_text(content: bytes) -> bytes | None:
+    # JSON has no raw control characters other than newlines: the last match is the entry's.
+    start = content.rfind(_ONNX_KEY)
+    return None if start < 0 else content[content.find(b"{\n", start) :]
 
 
 def _varint(value: int) -> bytes:
+    """Encodes a number as protobuf does: seven bits per byte, the lowest first."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     out.append(value)
     return bytes(out)
-
-
-def _field(number: int, value: bytes) -> bytes:
-    """Returns a length-delimited protobuf field."""
-    return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(len(value)) + value
-
-
-def _fields(content: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Yields the length-delimited fields of a protobuf message as (number, value), not copied.
-
-    Raises:
-        ValueError: these are not the bytes of a complete message.
-    """
-    position = 0
-
-    def varint() -> int:
-        nonlocal position
-        value = shift = 0
-        while True:
-            if position >= len(content) or shift > 63:
-                raise ValueError("truncated")
-            byte = content[position]
-            position += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-            shift += 7
-
-    while position < len(content):
-        number, wire = divmod(varint(), 8)
-        if wire == 0:
-            varint()
-            continue
-        if wire not in (1, 5, _LENGTH_DELIMITED):
-            raise ValueError("no protobuf")
-        size = varint() if wire == _LENGTH_DELIMITED else (8 if wire == 1 else 4)
-        if position + size > len(content):
-            raise ValueError("truncated")
-        if wire == _LENGTH_DELIMITED:
-            yield number, content[position : position + size]
-        position += size

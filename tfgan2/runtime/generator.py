@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
 import numpy as np
 
@@ -11,38 +11,10 @@ from tfgan2.errors import UserError
 from tfgan2.inputs.labels import check_labels, choose_labels
 from tfgan2.inputs.latents import check_latents, draw_latents
 from tfgan2.inputs.words import encode_words, in_turn
-from tfgan2.runtime.backends import Backend, in_batches
+from tfgan2.runtime.backends import Inputs, Model
 
-
-class TextEncoder:
-    """Turns texts into an input of a generator.
-
-    Attributes:
-        vocabulary: the known words.
-        length: number of words of a text that are read.
-        dim: length of the vector of a text.
-    """
-
-    def __init__(self, backend: Backend, metadata: dict[str, Any]) -> None:
-        self.vocabulary: tuple[str, ...] = tuple(metadata["vocabulary"])
-        self.length: int = metadata["caption_length"]
-        self._batch: int | None = metadata["batch"]
-        output = metadata["outputs"][0]
-        self.dim: int = output["shape"][1]
-        self._output: str = output["name"]
-        self._backend = backend
-
-    def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        """Encodes texts: float32, shape (N, dim); the errors of `numbers`."""
-        return in_batches(self._backend, {"words": self.numbers(texts)}, self._output, self._batch)
-
-    def numbers(self, texts: Sequence[str]) -> np.ndarray:
-        """Returns the numbers of the words of texts, int32, shape (N, length).
-
-        Raises:
-            UserError: a text without a known word.
-        """
-        return encode_words(texts, self.vocabulary, self.length)
+Label = str | int | Sequence[str | int]
+Text = str | Sequence[str]
 
 
 class Generator:
@@ -59,21 +31,20 @@ class Generator:
         batch: number of images that the model makes at once, None where that is free.
     """
 
-    def __init__(
-        self, backend: Backend, metadata: dict[str, Any], encoder: TextEncoder | None = None
-    ) -> None:
-        self.metadata = metadata
-        self.captions: tuple[str, ...] = tuple(metadata.get("captions", ()))
-        self._encoder = encoder
+    def __init__(self, model: Model, encoder: Model | None = None) -> None:
+        self.metadata = metadata = model.metadata
         self.latent_dim: int = metadata["latent"]["dim"]
         self.latent_distribution: str = metadata["latent"]["distribution"]
         self.class_names: tuple[str, ...] = tuple(metadata["class_names"])
         self.conditional = any(item["name"] == "label" for item in metadata["inputs"])
-        output = metadata["outputs"][0]
-        self.image_shape: tuple[int, ...] = tuple(output["shape"][1:])
+        self.captions: tuple[str, ...] = tuple(metadata.get("captions", ()))
+        self.image_shape: tuple[int, ...] = tuple(metadata["outputs"][0]["shape"][1:])
         self.batch: int | None = metadata["batch"]
-        self._output: str = output["name"]
-        self._backend = backend
+        self._model = model
+        self._encoder = encoder
+        if encoder is not None:
+            known, length = encoder.metadata["vocabulary"], encoder.metadata["caption_length"]
+            self._words = partial(encode_words, vocabulary=known, length=length)
 
     def __call__(
         self,
@@ -95,40 +66,47 @@ class Generator:
             UserError: a wrong shape, a latent that is not finite, a wrong label, or a text without
                 a known word.
         """
-        latents, labels = self.check(latents, labels, texts)
-        inputs = {"z": latents}
-        if labels is not None:
-            inputs["label"] = labels
-        if texts is not None and self._encoder is not None:
-            inputs["text"] = self._encoder(texts)
-        return in_batches(self._backend, inputs, self._output, self.batch)
+        return self.run(self.inputs(latents, labels, texts))
 
-    def check(
+    def inputs(
         self,
         latents: np.ndarray,
         labels: np.ndarray | None = None,
         texts: Sequence[str] | None = None,
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Checks the arguments of a call; returns latents and labels in the types of the model."""
-        latents = check_latents(latents, self.latent_dim)
+    ) -> dict[str, np.ndarray]:
+        """Checks the arguments of a call; returns them as arrays of N samples, for `run`."""
+        inputs = {"z": check_latents(latents, self.latent_dim)}
         num_labels = len(self.class_names) if self.conditional else 0
         labels = check_labels(labels, len(latents), num_labels)
+        if labels is not None:
+            inputs["label"] = labels
         if (texts is None) != (self._encoder is None):
-            takes = "needs" if texts is None else "takes no"
-            raise UserError(f"this generator {takes} texts")
-        if texts is not None and self._encoder is not None:
+            raise UserError(f"this generator {'needs' if texts is None else 'takes no'} texts")
+        if texts is not None:
             if len(texts) != len(latents):
                 raise UserError(f"{len(latents)} latents need as many texts, not {len(texts)}")
-            self._encoder.numbers(texts)
-        return latents, labels
+            inputs["words"] = self._words(texts)
+        return inputs
+
+    def run(self, inputs: Inputs) -> np.ndarray:
+        """Makes images from what `inputs` returned."""
+        inputs = dict(inputs)
+        if self._encoder is not None:
+            inputs["text"] = self._encoder({"words": inputs.pop("words")})
+        return self._model(inputs)
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Encodes texts as the model takes them: float32, shape (N, dim)."""
+        assert self._encoder is not None  # else it has no captions
+        return self._encoder({"words": self._words(texts)})
 
     def generate(
         self,
         count: int,
         *,
         seed: int = 0,
-        label: str | int | Sequence[str | int] | None = None,
-        text: str | Sequence[str] | None = None,
+        label: Label | None = None,
+        text: Text | None = None,
     ) -> np.ndarray:
         """Draws latents and makes images from them.
 
@@ -152,8 +130,8 @@ class Generator:
         count: int,
         *,
         seed: int = 0,
-        label: str | int | Sequence[str | int] | None = None,
-        text: str | Sequence[str] | None = None,
+        label: Label | None = None,
+        text: Text | None = None,
     ) -> tuple[np.ndarray, np.ndarray | None, list[str] | None]:
         """Draws latents, labels and texts for a call; the arguments are those of `generate`."""
         if count < 1:
@@ -166,16 +144,13 @@ class Generator:
         )
         return latents, labels, texts
 
-    def labels(
-        self, count: int, label: str | int | Sequence[str | int] | None = None
-    ) -> np.ndarray | None:
+    def labels(self, count: int, label: Label | None = None) -> np.ndarray | None:
         """Returns `count` int32 labels, or None; arguments and errors as `generate`."""
         return choose_labels(count, label, self.class_names if self.conditional else ())
 
-    def texts(self, count: int, text: str | Sequence[str] | None = None) -> list[str] | None:
+    def texts(self, count: int, text: Text | None = None) -> list[str] | None:
         """Returns `count` texts, or None; arguments and errors as `generate`."""
-        texts = [text] if isinstance(text, str) else list(text or [])
-        if texts and self._encoder is None:
+        texts = [text] if isinstance(text, str) else list(text or self.captions)
+        if text and self._encoder is None:
             raise UserError("this generator takes no texts")
-        texts = texts or list(self.captions)
         return in_turn(texts, count) if texts else None

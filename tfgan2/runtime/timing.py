@@ -10,22 +10,13 @@ from typing import Any
 import numpy as np
 
 from tfgan2.errors import UserError
-from tfgan2.runtime.backends import Backend, first_line
+from tfgan2.runtime.backends import Backend, Inputs, first_line
 
 WARM_UP = 3
 
 
 @dataclass(frozen=True)
-class _Model:
-    file: str
-    runs_with: str
-    threads: int | None
-    bytes: int
-    batch: int
-
-
-@dataclass(frozen=True)
-class Contender(_Model):
+class Contender:
     """A model to be timed.
 
     Attributes:
@@ -38,21 +29,24 @@ class Contender(_Model):
         inputs: arrays by name for each call.
     """
 
+    file: str
+    runs_with: str
+    threads: int | None
+    bytes: int
+    batch: int
     backend: Backend
-    inputs: Mapping[str, np.ndarray]
+    inputs: Inputs
 
 
 @dataclass(frozen=True)
-class Timing(_Model):
-    """The result for a contender, whose first five attributes it repeats.
+class Timing:
+    """The result for a contender: the number of calls, and the images per second at the median."""
 
-    Attributes:
-        count: number of calls timed.
-        median_ms: median time of a call in milliseconds.
-        p95_ms: 95th percentile of the same.
-        images_per_second: at the median.
-    """
-
+    file: str
+    runs_with: str
+    threads: int | None
+    bytes: int
+    batch: int
     count: int
     median_ms: float
     p95_ms: float
@@ -79,20 +73,12 @@ def measure(contenders: Sequence[Contender], count: int) -> list[Timing]:
                 raise UserError(f"{contender.file} cannot be run: {first_line(error)}") from error
             if turn >= WARM_UP:
                 times.append(1000 * (time.perf_counter() - start))
-    return [
-        Timing(
-            contender.file,
-            contender.runs_with,
-            contender.threads,
-            contender.bytes,
-            contender.batch,
-            count,
-            median_ms=(median := float(np.median(times))),
-            p95_ms=float(np.percentile(times, 95)),
-            images_per_second=1000 * contender.batch / median,
-        )
-        for contender, times in zip(contenders, milliseconds, strict=True)
-    ]
+    timings = []
+    for item, times in zip(contenders, milliseconds, strict=True):
+        median, p95 = (float(np.percentile(times, share)) for share in (50, 95))
+        model = (item.file, item.runs_with, item.threads, item.bytes, item.batch)
+        timings.append(Timing(*model, count, median, p95, 1000 * item.batch / median))
+    return timings
 
 
 def random_inputs(metadata: Mapping[str, Any], batch: int) -> dict[str, np.ndarray]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from PIL import Image
 
 from tfgan2.errors import UserError
-from tfgan2.images import to_pil, to_uint8
+from tfgan2.images import from_uint8, to_pil, to_uint8
 from tfgan2.images.files import UnreadableImageError, as_pixels, fit
-from tfgan2.runtime.backends import Backend, in_batches
+from tfgan2.runtime.backends import Model
 
 
 class Translator:
@@ -25,8 +23,8 @@ class Translator:
         batch: number of images that the model makes at once, None where that is free.
     """
 
-    def __init__(self, backend: Backend, metadata: dict[str, Any]) -> None:
-        self.metadata = metadata
+    def __init__(self, model: Model) -> None:
+        self.metadata = metadata = model.metadata
         shapes = {item["name"]: item["shape"] for item in metadata["inputs"]}
         _, height, width, self.channels = shapes["input"]
         self.size: tuple[int, int] | None = None if height is None else (height, width)
@@ -34,14 +32,14 @@ class Translator:
         self.takes_mask = "mask" in shapes
         self.batch: int | None = metadata["batch"]
         self._multiple: int = metadata.get("multiple", 1)
-        self._backend = backend
+        self._model = model
 
     def __call__(self, images: np.ndarray, masks: np.ndarray | None = None) -> np.ndarray:
         """Makes images.
 
         Args:
-            images: float32 in [-1, 1], shape (N, H, W, C). Any H and W work where the size is
-                free: the borders are mirrored up to the multiples that the model needs.
+            images: float32 in [-1, 1], or uint8, shape (N, H, W, C). Any H and W work where the
+                size is free: the borders are mirrored up to the multiples that the model needs.
             masks: 1 where to fill and 0 elsewhere, shape (N, H, W, 1); only with `takes_mask`.
 
         Returns:
@@ -50,6 +48,9 @@ class Translator:
         Raises:
             UserError: another shape, or missing or superfluous masks.
         """
+        images = np.asarray(images)
+        if images.dtype == np.uint8:
+            images = from_uint8(images)
         images = np.ascontiguousarray(images, np.float32)
         if images.ndim != 4 or images.shape[-1] != self.channels or not images.size:
             raise UserError(
@@ -72,7 +73,7 @@ class Translator:
             inputs["mask"] = np.ascontiguousarray(masks, np.float32)
         if self.size is None:
             inputs = {name: _padded(array, self._multiple) for name, array in inputs.items()}
-        outputs = in_batches(self._backend, inputs, "image", self.batch, chunk=1)
+        outputs = self._model(inputs, chunk=1)
         return outputs[:, : self.scale * height, : self.scale * width]
 
     def translate(
@@ -92,47 +93,47 @@ class Translator:
             UserError: a mask that is missing, superfluous or of another size, or values that have
                 no meaning as brightness.
         """
-        pixels, hidden = self.prepare(image, mask)
-        inputs = pixels[None].astype(np.float32) / 127.5 - 1.0
-        (output,) = self(inputs, None if hidden is None else hidden[None].astype(np.float32))
-        visible = pixels if hidden is None else np.where(hidden, np.uint8(128), pixels)
-        return to_pil(visible), finish(output, pixels, hidden)
+        inputs = self.prepare(image, mask)
+        output = finish(self(**inputs), **inputs)
+        (pixels,) = inputs["images"]
+        if mask is not None:
+            pixels = np.where(inputs["masks"][0], np.uint8(128), pixels)
+        return to_pil(pixels), output
 
-    def prepare(
-        self, image: Image.Image, mask: Image.Image | None = None
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Makes the inputs of the model; the arguments are those of `translate`.
+    def prepare(self, image: Image.Image, mask: Image.Image | None = None) -> dict[str, np.ndarray]:
+        """Makes the arguments of a call from those of `translate`.
 
         Returns:
-            The input pixels, uint8, shape (H, W, C), and True where to fill, bool, shape (H, W, 1),
-            or None.
+            `images`, uint8, shape (1, H, W, C), and for a mask `masks`, bool, shape (1, H, W, 1).
 
         Raises:
             UserError: a mask of another size, or values that have no meaning as brightness.
         """
-        if mask is not None and mask.size != image.size:
-            raise UserError(
-                f"the mask is {mask.width}x{mask.height}, the image {image.width}x{image.height}: "
-                "give a mask of the same size"
-            )
-        pixels = self._pixels("image", image, self.channels)
-        return pixels, None if mask is None else self._pixels("mask", mask, 1) > 127
+        inputs = {"images": self._pixels("image", image, self.channels)}
+        if mask is not None:
+            if mask.size != image.size:
+                raise UserError(
+                    f"the mask is {mask.width}x{mask.height}, the image "
+                    f"{image.width}x{image.height}: give a mask of the same size"
+                )
+            inputs["masks"] = self._pixels("mask", mask, 1) > 127
+        return inputs
 
     def _pixels(self, name: str, image: Image.Image, channels: int) -> np.ndarray:
-        """Uint8, shape (height, width, channels)."""
+        """Returns uint8, shape (1, H, W, channels)."""
         try:
             if self.size is None:
-                return as_pixels(image, channels)
-            return fit(image, size=self.size[0], channels=channels)
+                return as_pixels(image, channels)[None]
+            return fit(image, size=self.size[0], channels=channels)[None]
         except UnreadableImageError as error:
             raise UserError(f"the {name} cannot be used: {error}") from error
 
 
-def finish(output: np.ndarray, pixels: np.ndarray, hidden: np.ndarray | None) -> Image.Image:
-    """Turns an output in [-1, 1], shape (H, W, C), into an image; the rest is from `prepare`."""
-    image = to_uint8(output)
+def finish(outputs: np.ndarray, images: np.ndarray, masks: np.ndarray | None = None) -> Image.Image:
+    """Turns the output of a call into an image; the rest is from `prepare`."""
+    made = to_uint8(outputs)
     # Pixels outside the mask are those of the input: a round trip through [-1, 1] could differ.
-    return to_pil(image if hidden is None else np.where(hidden, image, pixels))
+    return to_pil((made if masks is None else np.where(masks, made, images))[0])
 
 
 def middle_mask(image: Image.Image) -> Image.Image:

@@ -4,58 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections import deque
 
 import anyio
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tfgan2.serve.batches import BusyError, ClosingError
-from tfgan2.serve.responses import problem
+from tfgan2.serve.batches import ClosingError
 from tfgan2.serve.service import Service
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-_CHUNK = 1 << 18
+LIMITED = ("/generate", "/generate.png", "/translate")
 
 
-class TooLargeError(Exception):
-    """A body is larger than allowed."""
+def limit_requests(app: ASGIApp, service: Service, known: frozenset[str]) -> ASGIApp:
+    """Wraps an application: admits requests for images while there is room, cancels slow ones.
 
-
-class AdmissionMiddleware:
-    """Admits requests for images while there is room, and cancels those that take too long.
-
-    Other requests, such as for health, are always admitted.
+    Other requests, such as for health, are always admitted. All are counted, those for paths that
+    are not `known` as "other".
     """
+    metrics, timeout = service.batches.metrics, service.limits.timeout
 
-    def __init__(
-        self, app: App, *, service: Service, limited: frozenset[str], known: frozenset[str]
-    ) -> None:
-        """
-        Args:
-            app: the application.
-            service: has the limits, the queue and the counters.
-            limited: the paths that make images.
-            known: all paths; any other is counted as "other".
-        """
-        self._app = app
-        self._batches = service.batches
-        self._limits = service.served.limits
-        self._metrics = service.metrics
-        self._limited = limited
-        self._known = known
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def count(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await app(scope, receive, send)
             return
-        start = time.perf_counter()
-        status = 0
+        start, path, status = time.perf_counter(), scope["path"], 0
 
         async def send_noting_status(message: Message) -> None:
             nonlocal status
@@ -63,75 +38,56 @@ class AdmissionMiddleware:
                 status = message["status"]
             await send(message)
 
-        path = scope["path"]
         try:
-            if path in self._limited:
-                response = await self._admit(scope, receive, send_noting_status)
-                if response is not None and not status:
-                    await response(scope, receive, send_noting_status)
-            else:
-                await self._app(scope, receive, send_noting_status)
+            await (admit if path in LIMITED else app)(scope, receive, send_noting_status)
+        except HTTPException as error:
+            if not status:  # else it is too late for another response
+                response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+                await response(scope, receive, send_noting_status)
         finally:
-            route = path if path in self._known else "other"
+            route = path if path in known else "other"
             method = scope["method"] if scope["method"] in ("GET", "POST") else "other"
-            self._metrics.requests.labels(route, method, str(status or 500)).inc()
-            self._metrics.seconds.labels(route).observe(time.perf_counter() - start)
+            metrics.requests.labels(route, method, str(status or 500)).inc()
+            metrics.seconds.labels(route).observe(time.perf_counter() - start)
 
-    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> JSONResponse | None:
-        """Runs a request for images; returns the response if it was not admitted or cancelled."""
+    async def admit(scope: Scope, receive: Receive, send: Send) -> None:
+        """Runs a request for images; an HTTPException if it is not admitted, or is cancelled."""
+        body: deque[Message] = deque()
+
+        async def replay() -> Message:
+            await asyncio.sleep(0)  # so that other requests run while a large body is parsed
+            return body.popleft() if body else await receive()
+
         reading = True
         try:
-            with (
-                self._batches.request(),
-                anyio.move_on_after(self._limits.timeout) as time_limit,
-            ):
-                body = await self._read_body(scope, receive)
+            with service.batches.request(), anyio.move_on_after(timeout) as time_limit:
+                body += await _read_body(scope, receive, service.limits.max_body or 0)
                 reading = False
-                await self._app(scope, _replay(body, receive), send)
-        except TooLargeError:
-            return problem(413, f"the body is larger than {self._limits.max_body:,} bytes")
-        except BusyError as error:
-            return problem(503, str(error), {"Retry-After": str(error.retry_after)})
-        except ClosingError as error:
-            return problem(503, str(error), {"Retry-After": "1", "Connection": "close"})
+                await app(scope, replay, send)
         except asyncio.CancelledError:  # the time to shut down has run out
-            return problem(503, str(ClosingError()), {"Connection": "close"})
-        if not time_limit.cancelled_caught:
-            return None
-        if reading:
-            return problem(408, "the body did not arrive in time", {"Connection": "close"})
-        return problem(504, f"no response within {self._limits.timeout:g} s: ask for fewer images")
+            raise ClosingError from None
+        if time_limit.cancelled_caught and reading:
+            raise HTTPException(408, "the body did not arrive in time", {"Connection": "close"})
+        if time_limit.cancelled_caught:
+            raise HTTPException(504, f"no response within {timeout:g} s: ask for fewer images")
 
-    async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
-        """Reads the whole body, unless it is too large."""
-        limit = self._limits.max_body or 0
-        for name, value in scope["headers"]:
-            if name == b"content-length" and value.isdigit() and int(value) > limit:
-                raise TooLargeError
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return b""
-            body += message.get("body", b"")
-            if len(body) > limit:
-                raise TooLargeError
-            if not message.get("more_body", False):
-                return bytes(body)
+    return count
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Returns the body again, in chunks, so that other requests run while it is parsed."""
-    sent = 0
-
-    async def replayed() -> Message:
-        nonlocal sent
-        if sent > len(body) or (sent and sent == len(body)):
-            return await receive()
-        part = body[sent : sent + _CHUNK]
-        if sent:
-            await asyncio.sleep(0)
-        sent += max(1, len(part))
-        return {"type": "http.request", "body": part, "more_body": sent < len(body)}
-
-    return replayed
+async def _read_body(scope: Scope, receive: Receive, limit: int) -> list[Message]:
+    """Returns the messages of the body, unless it is too large."""
+    too_large = HTTPException(413, f"the body is larger than {limit:,} bytes")
+    length = Headers(scope=scope).get("content-length", "")
+    if length.isdigit() and int(length) > limit:
+        raise too_large
+    messages: list[Message] = []
+    size = 0
+    while not messages or messages[-1].get("more_body", False):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return [{"type": "http.request"}]
+        messages.append(message)
+        size += len(message.get("body", b""))
+        if size > limit:
+            raise too_large
+    return messages

@@ -6,117 +6,118 @@ import asyncio
 import contextlib
 import math
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+from starlette.exceptions import HTTPException
 
-from tfgan2.serve.invariance import Inputs, Model
+from tfgan2.runtime.backends import Inputs
 from tfgan2.serve.limits import Limits
-from tfgan2.serve.metrics import Metrics
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+IMAGES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
-class BusyError(Exception):
-    """The server is full.
+class Metrics:
+    """The counters of one server for Prometheus; docs/serve.md lists them."""
 
-    Attributes:
-        retry_after: seconds after which to try again.
-    """
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        ours: dict[str, Any] = {"namespace": "tfgan2", "registry": self.registry}
+        seconds, images = {**ours, "buckets": SECONDS}, {**ours, "buckets": IMAGES}
+        names = ["route", "method", "status"]
+        self.requests = Counter("requests", "Requests answered.", names, **ours)
+        self.seconds = Histogram(
+            "request_seconds", "From a request's head to its response.", ["route"], **seconds
+        )
+        self.batch_images = Histogram("batch_images", "Images per run of the model.", **images)
+        self.batch_seconds = Histogram("batch_seconds", "Seconds per run of the model.", **seconds)
+        self.queue = Gauge("queue_images", "Images waiting for the model.", **ours)
+        self.in_progress = Gauge(
+            "requests_in_progress", "Requests for images, from head to response.", **ours
+        )
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__("too many requests at once: try again later")
-        self.retry_after = retry_after
+
+class BusyError(HTTPException):
+    """The server is full; a client may try again after that many seconds."""
+
+    def __init__(self, seconds: int) -> None:
+        headers = {"Retry-After": str(seconds)}
+        super().__init__(503, "too many requests at once: try again later", headers)
 
 
-class ClosingError(Exception):
+class ClosingError(HTTPException):
     """The server is shutting down and takes no more requests."""
 
     def __init__(self) -> None:
-        super().__init__("this server is shutting down: try again")
+        headers = {"Retry-After": "1", "Connection": "close"}
+        super().__init__(503, "this server is shutting down: try again", headers)
 
 
 @dataclass(eq=False)
-class _Job:
-    """The samples of one request, of which `left` are not yet in a batch."""
+class _Sample:
+    """One sample of a request; `output` is done when it is made or no longer needed."""
 
-    inputs: Inputs
-    count: int
+    inputs: dict[str, np.ndarray]
+    request: object
     arrived: float
-    result: asyncio.Future[np.ndarray]
-    left: int
-    outputs: list[np.ndarray] = field(default_factory=list)
+    output: asyncio.Future[np.ndarray]
 
     @property
-    def shapes(self) -> list[tuple[str, tuple[int, ...]]]:
-        """Names and shapes of a sample's inputs: jobs with the same can share a batch."""
-        return [(name, array.shape[1:]) for name, array in self.inputs.items()]
-
-    def take(self, limit: int) -> Inputs:
-        start = self.count - self.left
-        taken = min(limit, self.left)
-        self.left -= taken
-        return {name: array[start : start + taken] for name, array in self.inputs.items()}
-
-    def settle(self, output: np.ndarray | Exception) -> None:
-        """Adds the output of a part; the last one completes the result."""
-        if self.result.done():  # cancelled, or another part of it failed
-            return
-        if isinstance(output, Exception):
-            self.result.set_exception(output)
-            return
-        self.outputs.append(output)
-        if sum(map(len, self.outputs)) == self.count:
-            self.result.set_result(np.concatenate(self.outputs))
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the inputs by name: samples with the same can share a batch."""
+        return {name: np.shape(array) for name, array in self.inputs.items()}
 
 
 class Batches:
     """A queue before a model that runs in a thread of its own.
 
     A batch runs when it is full, when its first request has waited long enough, or when no other
-    request is about to join. A batch that fails runs again request by request, so that a bad
-    request fails alone.
+    request is about to join. A batch that fails runs again sample by sample, so that a bad request
+    fails alone.
 
     Attributes:
+        metrics: the counters.
         requests: number of requests in progress, from their heads to their responses.
         held: number of images in these.
-        waiting: number of those images that are not yet in a batch.
+        queue: samples that are not yet in a batch.
+        batch: samples that the model is running.
         draining: whether the server is about to shut down.
         closed: whether it takes no more requests.
     """
 
-    def __init__(self, model: Model, limits: Limits, metrics: Metrics) -> None:
-        """
-        Args:
-            model: called in the thread, with up to `limits.max_batch` samples.
-            limits: of batches and of the queue.
-            metrics: counts batches.
-        """
+    def __init__(self, model: Callable[[Inputs], np.ndarray], limits: Limits) -> None:
+        self.metrics = Metrics()
+        self.metrics.queue.set_function(lambda: len(self.queue))
+        self.metrics.in_progress.set_function(lambda: self.requests)
         self.requests = 0
         self.held = 0
-        self.waiting = 0
+        self.queue: list[_Sample] = []
+        self.batch: list[_Sample] = []
         self.draining = False
         self.closed = False
         self._model = model
         self._limits = limits
-        self._metrics = metrics
-        self._jobs: deque[_Job] = deque()
-        self._running: list[_Job] = []
         self._changed = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._seconds_per_image = 0.01
-        metrics.queue.set_function(lambda: self.waiting)
-        metrics.in_progress.set_function(lambda: self.requests)
 
     @contextlib.contextmanager
     def request(self) -> Iterator[None]:
-        """Context of a request, entered before its body is read.
-
-        Raises:
-            ClosingError: the server takes no more requests.
-            BusyError: it is full.
-        """
+        """Context of a request, entered before its body is read; it may be refused."""
         if self.closed:
             raise ClosingError
         # Each has at least one image, though it is not known yet how many.
@@ -130,11 +131,7 @@ class Batches:
 
     @contextlib.contextmanager
     def hold(self, count: int) -> Iterator[None]:
-        """Context in which `count` images are made and encoded.
-
-        Raises:
-            BusyError: there is no room for them.
-        """
+        """Context in which `count` images are made and encoded; it may be refused."""
         self._check_room(self.held + count)
         self.held += count
         try:
@@ -147,108 +144,77 @@ class Batches:
             raise BusyError(max(1, math.ceil(self.held * self._seconds_per_image)))
 
     async def compute(self, inputs: Inputs) -> np.ndarray:
-        """Returns the images of samples, made in batches with those of other requests.
-
-        Args:
-            inputs: arrays of equal length by name.
-
-        Raises:
-            Exception: what the model raises for these samples alone.
-        """
+        """Returns the images of samples, or raises what the model raises for one of them alone."""
         loop = asyncio.get_running_loop()
-        count = _length(inputs)
-        job = _Job(inputs, count, loop.time(), loop.create_future(), left=count)
-        self._jobs.append(job)
-        self.waiting += count
+        request, now = object(), loop.time()
+        samples = [
+            _Sample(dict(zip(inputs, arrays, strict=True)), request, now, loop.create_future())
+            for arrays in zip(*inputs.values(), strict=True)
+        ]
+        self.queue += samples
         self._changed.set()
         try:
-            return await job.result
-        finally:
-            if job.left:  # cancelled, or a part of it failed
-                self.waiting -= job.left
-                self._jobs.remove(job)
+            return np.stack(await asyncio.gather(*(sample.output for sample in samples)))
+        finally:  # cancelled, or one of them failed: the others need not be made
+            for sample in samples:
+                sample.output.cancel()
+            self.queue = [sample for sample in self.queue if not sample.output.done()]
 
     async def run(self) -> None:
         """Runs batch after batch until it is cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            pieces = await self._next_batch()
-            self._running = [job for job, _ in pieces]
-            parts = [inputs for _, inputs in pieces]
+            self.batch = await self._next_batch()
             start = time.perf_counter()
-            outputs = await loop.run_in_executor(self._thread, self._run_model, parts)
-            seconds = time.perf_counter() - start
-            size = sum(map(_length, parts))
-            self._metrics.batch_seconds.observe(seconds)
-            self._metrics.batch_images.observe(size)
+            outputs = await loop.run_in_executor(self._thread, self._run_model, self.batch)
+            seconds, size = time.perf_counter() - start, len(self.batch)
+            self.metrics.batch_seconds.observe(seconds)
+            self.metrics.batch_images.observe(size)
             self._seconds_per_image += 0.2 * (seconds / size - self._seconds_per_image)
-            self._running = []
-            for (job, _), output in zip(pieces, outputs, strict=True):
-                job.settle(output)
+            for sample, output in zip(self.batch, outputs, strict=True):
+                if sample.output.done():
+                    continue
+                if isinstance(output, Exception):
+                    sample.output.set_exception(output)
+                else:
+                    sample.output.set_result(output)
+            self.batch = []
 
     def abandon(self) -> int:
         """Ends what is in progress with a ClosingError; returns the number of requests."""
-        for job in [*self._jobs, *self._running]:
-            if not job.result.done():
-                job.result.set_exception(ClosingError())
+        for sample in [*self.queue, *self.batch]:
+            if not sample.output.done():
+                sample.output.set_exception(ClosingError())
+        self.queue.clear()
         return self.requests
 
-    def close(self) -> None:
-        """Releases the thread, which ends after its batch."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
-
-    @property
-    def running(self) -> bool:
-        """Whether the model is running."""
-        return bool(self._running)
-
-    async def _next_batch(self) -> list[tuple[_Job, Inputs]]:
-        """Waits for a batch; returns each job with the samples that it adds."""
+    async def _next_batch(self) -> list[_Sample]:
+        """Waits for a batch and takes it out of the queue."""
         loop = asyncio.get_running_loop()
+        most = self._limits.max_batch
         while True:
             self._changed.clear()
-            if not self._jobs:
+            if not self.queue:
                 await self._changed.wait()
                 continue
-            left = self._jobs[0].arrived + self._limits.max_wait_ms / 1000 - loop.time()
-            others = self.requests > len(self._jobs)
-            if left > 0 and self.waiting < self._limits.max_batch and others:
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), left)
-                continue
-            if pieces := self._take():
-                return pieces
-            await asyncio.sleep(0)  # only ended jobs, whose requests are about to remove them
+            first = self.queue[0]
+            left = first.arrived + self._limits.max_wait_ms / 1000 - loop.time()
+            others = self.requests > len({sample.request for sample in self.queue})
+            if left <= 0 or len(self.queue) >= most or not others:
+                batch = [sample for sample in self.queue if sample.shapes == first.shapes][:most]
+                taken = set(batch)
+                self.queue = [sample for sample in self.queue if sample not in taken]
+                return batch
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), left)
 
-    def _take(self) -> list[tuple[_Job, Inputs]]:
-        room = self._limits.max_batch
-        pieces: list[tuple[_Job, Inputs]] = []
-        for job in list(self._jobs):
-            if job.result.done() or (pieces and job.shapes != pieces[0][0].shapes):
-                continue
-            part = job.take(room)
-            pieces.append((job, part))
-            room -= _length(part)
-            self.waiting -= _length(part)
-            if not job.left:
-                self._jobs.remove(job)
-            if not room:
-                break
-        return pieces
-
-    def _run_model(self, parts: list[Inputs]) -> list[np.ndarray | Exception]:
-        """Returns the images of each part, or the error; called in the thread."""
+    def _run_model(self, samples: list[_Sample]) -> list[np.ndarray | Exception]:
+        """Returns the image of each sample, or its error; called in the thread."""
         try:
-            names = parts[0].keys()
-            images = self._model(
-                {name: np.concatenate([part[name] for part in parts]) for name in names}
-            )
+            names = samples[0].inputs
+            inputs = {name: np.stack([each.inputs[name] for each in samples]) for name in names}
+            return [*self._model(inputs)]
         except Exception as error:
-            if len(parts) == 1:
+            if len(samples) == 1:
                 return [error]
-            return [output for part in parts for output in self._run_model([part])]
-        return [*np.split(images, np.cumsum([_length(part) for part in parts])[:-1])]
-
-
-def _length(inputs: Inputs) -> int:
-    return len(next(iter(inputs.values())))
+            return [output for sample in samples for output in self._run_model([sample])]

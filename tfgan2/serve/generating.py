@@ -1,10 +1,11 @@
 """The addresses of a generator: POST /generate and GET /generate.png."""
 
 # No postponed annotations: FastAPI reads those of inner functions, which name local classes.
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Body, Query, Request
+from fastapi import Body, FastAPI, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
@@ -12,7 +13,6 @@ from tfgan2.errors import UserError
 from tfgan2.images import is_points
 from tfgan2.inputs.labels import label_columns
 from tfgan2.runtime import Generator
-from tfgan2.serve.models import generator_inputs
 from tfgan2.serve.responses import BINARY, MEDIA_TYPES, NPZ, PNG, PROBLEMS, ZIP, encode, negotiate
 from tfgan2.serve.service import Service
 
@@ -21,46 +21,24 @@ MAX_SEED = 2**53 - 1  # the largest whole number that JavaScript represents exac
 SMALL = 64 * 64 * 3  # numbers; encoding fewer as PNG is faster than handing them to a thread
 
 
-class GenerateRequest(BaseModel):
-    """The images that a client asks for; some files add `latents`, `label` and `text`."""
-
-    count: int = 1
-    seed: int = 0
-    columns: int | None = None
-
-    def several(self, name: str) -> list[Any]:
-        """Returns the values of a field that holds one value, several, or is missing."""
-        value = getattr(self, name, None)
-        if value is None:
-            return []
-        return value if isinstance(value, list) else [value]
-
-
-def make_router(service: Service, generator: Generator) -> APIRouter:
-    """Returns the addresses of a generator."""
-    router = APIRouter()
+def add_addresses(app: FastAPI, service: Service, generator: Generator) -> None:
+    """Adds the addresses of a generator to an application."""
     points = is_points(generator.image_shape)
     media_types = tuple(kind for kind in MEDIA_TYPES if not (points and kind == ZIP))
-    limit = service.served.limits.max_count
-    body_class, query_class = _body_class(generator, limit), _query_class(generator, limit)
+    body_class = _request_class(generator, service.limits.max_count)
+    query_class = _request_class(generator, service.limits.max_count, query=True)
 
-    async def respond(request: GenerateRequest, media_type: str) -> Response:
-        latents, labels, texts = _inputs(request, generator)
-        columns = request.columns or label_columns(
-            len(request.several("text") or generator.captions)
-            or len(request.several("label") or generator.class_names)
-        )
-        columns = min(columns, len(latents)) if columns else None
+    async def respond(request: Any, media_type: str) -> Response:
+        inputs, columns = _read(request, generator)
+        latents, labels = inputs["z"], inputs.get("label")
         with service.batches.hold(len(latents)):
-            images = await service.batches.compute(generator_inputs(latents, labels, texts))
-            arguments = (media_type, images, latents, labels, columns)
-            if media_type == PNG and images.size <= SMALL and not points:
-                content = encode(*arguments)
-            else:
-                content = await service.in_thread(encode, *arguments)
+            images = await service.batches.compute(inputs)
+            encoding = partial(encode, media_type, images, latents, labels, columns)
+            small = media_type == PNG and images.size <= SMALL and not points
+            content = encoding() if small else await service.in_thread(encoding)
         return Response(content, media_type=media_type)
 
-    @router.post(
+    @app.post(
         "/generate",
         summary="Images",
         description=(
@@ -77,7 +55,7 @@ def make_router(service: Service, generator: Generator) -> APIRouter:
     ) -> Response:
         return await respond(body, negotiate(request.headers.get("accept"), media_types))
 
-    @router.get(
+    @app.get(
         "/generate.png",
         summary="Images, for an <img>",
         description="As POST /generate, always a PNG. The same address gives the same bytes.",
@@ -92,72 +70,57 @@ def make_router(service: Service, generator: Generator) -> APIRouter:
     ) -> Response:
         return await respond(query, PNG)
 
-    return router
 
-
-def _inputs(
-    request: GenerateRequest, generator: Generator
-) -> tuple[np.ndarray, np.ndarray | None, list[str] | None]:
-    """Returns the latents, labels and texts of a request, checked.
+def _read(request: Any, generator: Generator) -> tuple[dict[str, np.ndarray], int | None]:
+    """Returns the inputs of the generator and the columns of the grid.
 
     Raises:
-        UserError: they do not fit each other or the generator.
+        UserError: the fields do not fit each other or the generator.
     """
-    values = getattr(request, "latents", None)
-    if values is not None and request.model_fields_set & {"count", "seed"}:
+    label, text, values = (getattr(request, name, None) for name in ("label", "text", "latents"))
+    if values is None:
+        inputs = generator.inputs(
+            *generator.draw(request.count, seed=request.seed, label=label, text=text)
+        )
+    elif request.model_fields_set & {"count", "seed"}:
         raise UserError("give either latents or count and seed: the latents set the count")
-    label, text = request.several("label"), request.several("text")
-    count = request.count if values is None else len(values)
-    latents, labels, texts = generator.draw(count, seed=request.seed, label=label, text=text)
-    if values is not None:
-        latents = np.asarray(values, np.float64)
-    return *generator.check(latents, labels, texts), texts
+    else:
+        labels, texts = generator.labels(len(values), label), generator.texts(len(values), text)
+        inputs = generator.inputs(np.asarray(values, np.float64), labels, texts)
+    choices = (text, generator.captions, label, generator.class_names)
+    turns = next((choice for choice in choices if choice not in (None, ())), ())
+    columns = request.columns or label_columns(np.size(turns))
+    return inputs, min(columns, len(inputs["z"])) if columns else None
 
 
-def _common_fields(limit: int) -> dict[str, Any]:
-    count = Field(1, ge=1, le=limit, description="Number of images.")
+def _request_class(generator: Generator, limit: int, *, query: bool = False) -> type[BaseModel]:
+    """Returns the class of the body of POST /generate, or of the query of GET /generate.png."""
+    several = Field(min_length=1, max_length=limit)
+    turns = Field(description="One, or several that take turns; default: all in turn.")
     seed = Field(0, ge=0, le=MAX_SEED, description="Seed of the latents, as in `tfgan2 generate`.")
     columns = Field(None, ge=1, le=limit, description="Of a grid; default: a column per class.")
-    return {"count": (int, count), "seed": (int, seed), "columns": (int | None, columns)}
-
-
-_TEXT = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
-
-
-def _body_class(generator: Generator, limit: int) -> type[GenerateRequest]:
-    """Returns the class of the body of POST /generate."""
-    dim = generator.latent_dim
-    number = Annotated[float, Field(allow_inf_nan=False)]
-    latent = Annotated[list[number], Field(min_length=dim, max_length=dim)]
-    several = Field(min_length=1, max_length=limit)
-    fields = _common_fields(limit)
-    description = Field(description="In place of count and seed.")
-    fields["latents"] = Annotated[list[latent] | None, several, description], None
-    turns = Field(description="One, or several that take turns; default: all in turn.")
+    fields: dict[str, Any] = {
+        "count": (int, Field(1, ge=1, le=limit, description="Number of images.")),
+        "seed": (int, seed),
+        "columns": (int | None, columns),
+    }
+    if not query:
+        dim = generator.latent_dim
+        number = Annotated[float, Field(allow_inf_nan=False)]
+        latent = Annotated[list[number], Field(min_length=dim, max_length=dim)]
+        description = Field(description="In place of count and seed.")
+        fields["latents"] = Annotated[list[latent] | None, several, description], None
+    turning: dict[str, Any] = {}
     if generator.conditional:
-        label = Annotated[str | int, WithJsonSchema(_label_schema(generator))]
-        fields["label"] = Annotated[label | Annotated[list[label], several] | None, turns], None
+        kind = str if query else str | int
+        turning["label"] = Annotated[kind, WithJsonSchema(_label_schema(generator))]
     if generator.captions:
-        fields["text"] = Annotated[_TEXT | Annotated[list[_TEXT], several] | None, turns], None
-    return _request_class("Generate", ConfigDict(extra="forbid", strict=True), fields)
-
-
-def _query_class(generator: Generator, limit: int) -> type[GenerateRequest]:
-    """Returns the class of the query of GET /generate.png."""
-    fields = _common_fields(limit)
-    several = Field(max_length=limit, description="Repeatable.")
-    if generator.conditional:
-        label = Annotated[str, WithJsonSchema(_label_schema(generator))]
-        fields["label"] = Annotated[list[label], several], []
-    if generator.captions:
-        fields["text"] = Annotated[list[_TEXT], several], []
-    return _request_class("GenerateQuery", ConfigDict(extra="forbid"), fields)
-
-
-def _request_class(name: str, config: ConfigDict, fields: dict[str, Any]) -> type[GenerateRequest]:
-    # create_model takes either a base class or a configuration.
-    members = {"model_config": config, "__module__": __name__}
-    return create_model(name, __base__=type(name, (GenerateRequest,), members), **fields)
+        turning["text"] = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+    for name, item in turning.items():
+        items = Annotated[list[item], several]  # type: ignore[valid-type]
+        fields[name] = Annotated[item | items | None, turns], None
+    config = ConfigDict(extra="forbid", strict=not query)
+    return create_model("GenerateQuery" if query else "Generate", __config__=config, **fields)
 
 
 def _label_schema(generator: Generator) -> dict[str, Any]:

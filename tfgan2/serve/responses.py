@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 
 from tfgan2.errors import UserError
 from tfgan2.images import encode_grid, encode_png, is_points, sample_arrays, to_pil, to_uint8
@@ -18,8 +18,6 @@ from tfgan2.images import encode_grid, encode_png, is_points, sample_arrays, to_
 PNG, ZIP, NPZ = "image/png", "application/zip", "application/x-npz"
 MEDIA_TYPES = (PNG, ZIP, NPZ, "application/octet-stream")
 BINARY = {"schema": {"type": "string", "format": "binary"}}
-
-_QUALITY = re.compile(r"[01](\.[0-9]{0,3})?")
 
 
 class Problem(BaseModel):
@@ -42,42 +40,27 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """Returns an error in the form that all addresses use."""
-    return JSONResponse({"detail": detail}, status, headers)
-
-
-class NotAcceptableError(Exception):
-    """The client accepts no media type that can be returned."""
-
-
 def negotiate(accept: str | None, media_types: Sequence[str] = MEDIA_TYPES) -> str:
-    """Returns the media type that an Accept header prefers.
-
-    Args:
-        accept: the header's value, None without one.
-        media_types: those that can be returned, the default first.
-
-    Raises:
-        NotAcceptableError: it accepts none of them.
-    """
+    """Returns the media type that an Accept header prefers; the first one is the default."""
     if accept is None or not accept.strip():
         return media_types[0]
     best, best_quality = None, 0.0
-    for item in accept.split(","):
-        pattern, *parameters = (part.strip().lower() for part in item.split(";"))
+    for item in accept.lower().split(","):
+        pattern, *parameters = (part.strip() for part in item.split(";"))
         quality = 1.0
         for parameter in parameters:
-            key, _, value = parameter.partition("=")
-            if key.strip() == "q":
-                quality = float(value) if _QUALITY.fullmatch(value.strip()) else 0.0
-        for media_type in media_types:
-            if pattern in ("*/*", media_type, f"{media_type.partition('/')[0]}/*"):
-                if quality > best_quality:
-                    best, best_quality = media_type, quality
-                break
+            if found := re.fullmatch(r"q\s*=\s*(.*)", parameter):
+                valid = re.fullmatch(r"[01](\.[0-9]{0,3})?", found[1])
+                quality = float(found[1]) if valid else 0.0
+        matches = [
+            media_type
+            for media_type in media_types
+            if pattern in ("*/*", media_type, f"{media_type.partition('/')[0]}/*")
+        ]
+        if matches and quality > best_quality:
+            best, best_quality = matches[0], quality
     if best is None:
-        raise NotAcceptableError(f"this address answers with {', '.join(media_types)}")
+        raise HTTPException(406, f"this address answers with {', '.join(media_types)}")
     return best
 
 
@@ -90,31 +73,19 @@ def encode(
 ) -> bytes:
     """Encodes generated images. As a PNG, one image is that image, and several are a grid.
 
-    The same arguments give the same bytes: no file in it has a date.
-
-    Args:
-        media_type: one of MEDIA_TYPES.
-        images: in [-1, 1], shape (N, H, W, C), or points, shape (N, 1, 1, 2).
-        latents: shape (N, dim).
-        labels: shape (N,), or None.
-        columns: of a grid.
-
-    Raises:
-        UserError: points as single images, or values that are not finite.
+    The same arguments give the same bytes: no file in it has a date. The arguments are those of
+    `tfgan2.images.save_samples`.
     """
     if not np.isfinite(images).all():
         raise UserError("the images of these latents are not finite")
-    points = is_points(images.shape)
-    buffer = io.BytesIO()
     if media_type == PNG:
-        if len(images) == 1 and not points:
+        if len(images) == 1 and not is_points(images.shape):
             return encode_png(to_pil(to_uint8(images[0])), fast=True)
         return encode_grid(images, columns=columns, fast=True)
+    buffer = io.BytesIO()
     if media_type != ZIP:
         np.savez(buffer, allow_pickle=False, **sample_arrays(images, latents, labels))
         return buffer.getvalue()
-    if points:
-        raise UserError("points are not single images: ask for a PNG or an .npz")
     digits = max(5, len(str(len(images) - 1)))
     with zipfile.ZipFile(buffer, "w") as archive:
         for index, image in enumerate(to_uint8(images)):

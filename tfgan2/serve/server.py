@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import os
 import signal
 import socket
@@ -16,35 +18,42 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tfgan2.errors import UserError
-from tfgan2.serve.app import make_app
-from tfgan2.serve.batches import Batches
+from tfgan2.serve.app import create_app
 from tfgan2.serve.limits import Limits
-from tfgan2.serve.models import open_model
-from tfgan2.web import ort
+from tfgan2.serve.service import Service
 
 MAX_HEAD_BYTES = 64 << 10
 HEAD_SECONDS = 10.0
 LAST_SECONDS = 2  # for responses that are being sent when the time has run out
 
 
-def run(
-    path: Path,
+def serve(
+    path: str | Path,
     *,
-    host: str,
-    port: int,
-    limits: Limits,
-    threads: int | None,
-    ort_web: str | Path | None,
-    access_log: bool,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    limits: Limits | None = None,
+    threads: int | None = None,
+    ort_web: str | Path | None = None,
+    access_log: bool = False,
 ) -> None:
-    """Serves a file until a signal; the arguments and errors are those of `serve.serve`."""
-    page_runtime = None if ort_web is None else ort.find(Path(ort_web))
+    """Serves an exported file until SIGTERM or SIGINT, then finishes the requests in progress.
+
+    Args:
+        path: as for `create_app`, as are `limits`, `threads` and `ort_web`.
+        host: an address of this machine; "0.0.0.0" for all.
+        port: 0 for a free one.
+        access_log: whether to print each request to stderr.
+
+    Raises:
+        UserError: the errors of `create_app`, or the port cannot be bound.
+    """
     # Bound before the model is loaded and tried out, which may take a while.
     with _bind(host, port) as bound:
-        served = open_model(path, limits, threads=threads)
-        app = make_app(served, page_runtime)
+        app = create_app(path, limits, threads=threads, ort_web=ort_web)
         config = uvicorn.Config(
             app,
+            host=host,
             http=_Protocol,
             ws="none",
             log_level="info" if access_log else "warning",
@@ -52,13 +61,9 @@ def run(
             server_header=False,
             timeout_graceful_shutdown=LAST_SECONDS,
         )
-        address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}/"
-        announcement = (
-            f"{path} at {address} (batches of up to {served.limits.max_batch}; Ctrl-C ends it)"
-        )
-        batches = app.state.service.batches
-        _Server(config, batches, limits, announcement).run(sockets=[bound])
-    if batches.running:
+        service: Service = app.state.service
+        _Server(config, service).run(sockets=[bound])
+    if service.batches.batch:
         # The model's thread cannot be stopped, and Python would wait for it.
         sys.stdout.flush()
         sys.stderr.flush()
@@ -71,14 +76,12 @@ def _bind(host: str, port: int) -> socket.socket:
         family, kind, number, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        bound = socket.socket(family, kind, number)
-        try:
+        with contextlib.ExitStack() as unless_bound:
+            bound = unless_bound.enter_context(socket.socket(family, kind, number))
             if os.name == "posix":  # elsewhere it would let two servers share a port
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind(address)
-        except OSError:
-            bound.close()
-            raise
+            unless_bound.pop_all()
     except OSError as error:
         raise UserError(
             f"cannot serve at {host} port {port}: {error.strerror or error}; give another --host "
@@ -90,18 +93,21 @@ def _bind(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """Shuts down in three steps: not ready, then closed to new requests, then gone."""
 
-    def __init__(
-        self, config: uvicorn.Config, batches: Batches, limits: Limits, announcement: str
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
-        self._announcement = announcement
-        self._batches = batches
-        self._limits = limits
+        self._service = service
         self._signalled: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        print(self._announcement, flush=True)
+        assert sockets is not None
+        host, (_, port, *_) = self.config.host, sockets[0].getsockname()
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        most = self._service.limits.max_batch
+        print(
+            f"{self._service.path} at {address} (batches of up to {most}; Ctrl-C ends it)",
+            flush=True,
+        )
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drains at the first signal, exits at the second. Uvicorn's own kills the process."""
@@ -109,67 +115,51 @@ class _Server(uvicorn.Server):
             self._signalled = float("-inf")
             return
         self._signalled = time.monotonic()
-        self._batches.draining = True
+        self._service.batches.draining = True
         name = signal.Signals(sig).name
         print(f"{name}: finishing requests in progress (a second one exits now)", file=sys.stderr)
 
     async def on_tick(self, counter: int) -> bool:
         if self._signalled is not None and not self.should_exit:
-            waited = time.monotonic() - self._signalled - self._limits.drain_delay
+            waited = time.monotonic() - self._signalled - self._service.limits.drain_delay
             if waited >= 0:
-                self._batches.closed = True
-                late = waited >= self._limits.drain_timeout
-                if late and (aborted := self._batches.abandon()):
+                self._service.batches.closed = True
+                late = waited >= self._service.limits.drain_timeout
+                if late and (aborted := self._service.batches.abandon()):
                     print(f"{aborted} requests were aborted", file=sys.stderr)
                     await asyncio.sleep(0.1)  # for their responses
-                self.should_exit = late or not self._batches.requests
+                self.should_exit = late or not self._service.batches.requests
+        for connection in list(self.server_state.connections):
+            # All are of this class; uvicorn's type names those it could be.
+            if time.monotonic() - connection.head_since > HEAD_SECONDS:  # type: ignore[union-attr]
+                connection.transport.close()
         return await super().on_tick(counter)
 
 
 class _Protocol(HttpToolsProtocol):
-    """Limits the head of a request in size and in time, which httptools and uvicorn do not."""
+    """Limits the head of a request in size, which httptools and uvicorn do not, and times it."""
 
+    head_since = math.inf  # while a head arrives, the time when it began
     _head_bytes = 0
-    _in_head = True
-    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._start_timer()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        if self._in_head:
-            self._head_bytes += len(data)
-        super().data_received(data)
-        if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response("Request head too large.")
+        self.head_since = time.monotonic()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._start_timer()
+        self.head_since = time.monotonic()
+
+    def data_received(self, data: bytes) -> None:
+        self._head_bytes = self._head_bytes + len(data) if self.head_since < math.inf else 0
+        super().data_received(data)
+        too_large = self.head_since < math.inf and self._head_bytes > MAX_HEAD_BYTES
+        if too_large and not self.transport.is_closing():
+            self.send_400_response("Request head too large.")
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._stop_timer()
+        self.head_since = math.inf
         size = sum(len(name) + len(value) + 4 for name, value in self.headers)
         if len(self.url) + size > MAX_HEAD_BYTES:
             raise ValueError("head too large")  # httptools turns it into an error of the request
         super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self._in_head = True
-        self._head_bytes = 0
-
-    def _start_timer(self) -> None:
-        self._stop_timer()
-        self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None

@@ -1,4 +1,10 @@
-"""The parts of a server that all its addresses share."""
+"""An exported file, tried out and ready to serve: what all addresses share.
+
+A model computes each image of a batch by itself, but libraries choose other kernels for other
+batch sizes, and these round differently: a latent may give other bits alone than in a batch. What a
+server returns for a seed must not depend on other requests. So the batch sizes are tried out, only
+those that give the same bits are used, and a batch in between is padded.
+"""
 
 from __future__ import annotations
 
@@ -7,33 +13,67 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
+import anyio
+import numpy as np
 from fastapi import FastAPI
 
+from tfgan2 import runtime
+from tfgan2.runtime import Generator
+from tfgan2.runtime.backends import Inputs, in_sizes
 from tfgan2.serve.batches import Batches
-from tfgan2.serve.metrics import Metrics
-from tfgan2.serve.models import ServedModel
+from tfgan2.serve.limits import Limits
 
 T = TypeVar("T")
 MAX_THREADS = 8
+MEGABYTE = 1 << 20
 
 
 class Service:
     """A model with the queue before it.
 
     Attributes:
-        served: the model and its limits.
+        path: its file.
+        network: the network in it.
+        limits: the limits, none of them open.
+        model: runs the network, with the same bits for a sample in any batch.
         batches: the queue.
-        metrics: the counters.
     """
 
-    def __init__(self, served: ServedModel) -> None:
-        self.served = served
-        self.metrics = Metrics()
-        self.batches = Batches(served.run, served.limits, self.metrics)
-        threads = min(MAX_THREADS, os.cpu_count() or 1)
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
+    def __init__(self, path: Path, limits: Limits, threads: int | None = None) -> None:
+        """Loads a file and tries out its batch sizes; the arguments are those of `create_app`."""
+        self.path = path
+        self.network = network = runtime.load(path, threads=threads, spin=False)
+
+        def run(inputs: Inputs) -> np.ndarray:
+            return network.run(inputs) if isinstance(network, Generator) else network(**inputs)
+
+        if isinstance(network, Generator):
+            sizes = (network.batch,) if network.batch else candidate_sizes(limits.max_batch)
+            samples = network.inputs(*network.draw(sizes[-1] * 3 // 2, seed=1))
+            sizes = invariant_sizes(run, samples, sizes)
+            # Several requests are taken at once even if only single images are invariant.
+            max_batch = network.batch or limits.max_batch
+            # A float in JSON takes up to 25 bytes with its comma, more with blanks.
+            largest_body = limits.max_count * (network.latent_dim * 32 + 4096) + 65536
+        else:
+            sizes = (network.batch or 1,) if network.size else (1,)
+            if network.size and sizes != (1,):
+                shape = (sizes[0] * 3 // 2, *network.size)
+                rng = np.random.default_rng(1)
+                samples = {"images": rng.integers(0, 256, (*shape, network.channels), np.uint8)}
+                if network.takes_mask:
+                    samples["masks"] = rng.random((*shape, 1)) < 0.5
+                sizes = invariant_sizes(run, samples, sizes)
+            max_batch, largest_body = sizes[0], 16 * MEGABYTE
+        self.limits = replace(limits, max_batch=max_batch, max_body=limits.max_body or largest_body)
+        self.model = partial(in_sizes, run, sizes=sizes)
+        self.batches = Batches(self.model, self.limits)
+        self._pool = ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1))
 
     async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         """Calls what would block other requests, such as decoding or encoding images."""
@@ -42,12 +82,61 @@ class Service:
     @contextlib.asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         """Runs the queue as long as the application runs."""
-        runner = asyncio.create_task(self.batches.run())
-        try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.batches.run)
             yield
-        finally:
-            runner.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await runner
-            self.batches.close()
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            tasks.cancel_scope.cancel()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def candidate_sizes(largest: int) -> tuple[int, ...]:
+    """Returns batch sizes to try, such that no batch is padded by more than a half."""
+    powers = [1 << exponent for exponent in range(largest.bit_length())]
+    sizes = {size for power in powers for size in (power, power * 3 // 2) if size < largest}
+    return (*sorted(sizes), largest)
+
+
+def invariant_sizes(
+    model: Callable[[Inputs], np.ndarray], samples: Inputs, sizes: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Returns the batch sizes that give the same bits for the same sample.
+
+    Each sample is compared at two positions, beside other samples, and across batch sizes. Another
+    order of additions changes some bits of nearly every image, so few samples are enough. Each
+    third of the samples is left out once, which reveals layers that depend on the largest value of
+    a batch, such as those that quantise by it.
+
+    Args:
+        model: the model to try.
+        samples: different ones, 3/2 as many as the largest size.
+        sizes: ascending.
+
+    Returns:
+        The largest group of sizes that agree, among equals the one of larger sizes; (1,) if no size
+        is invariant.
+    """
+    groups: list[tuple[np.ndarray, list[int]]] = []
+    for size in reversed(sizes):
+        half = size // 2
+        positions = np.arange(size + half)
+        # The first half moves to the end, then the second half to the beginning.
+        orders = [np.r_[size : size + half, :half], positions[half:]] if half else []
+        first, *others = (
+            model({name: array[order] for name, array in samples.items()})
+            for order in (positions[:size], *orders)
+        )
+        if any(
+            not np.array_equal(images[order < size], first[order[order < size]])
+            for images, order in zip(others, orders, strict=True)
+        ):
+            continue
+        for images, members in groups:
+            if np.array_equal(images[:size], first):
+                members.append(size)
+                break
+        else:
+            groups.append((first, [size]))
+    if not groups:
+        return (1,)
+    _, members = max(groups, key=lambda group: len(group[1]))
+    return tuple(sorted(members))

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tfgan2.errors import UserError
-from tfgan2.files import is_abandoned, written_atomically
+from tfgan2.files import is_abandoned, remove, written_atomically
 
 if TYPE_CHECKING:
     import keras
@@ -43,22 +42,22 @@ class Checkpoint:
     path: Path
     step: int
     arrays: dict[str, np.ndarray]
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any]
 
 
 def folder(run_dir: Path) -> Path:
     return run_dir / "checkpoints"
 
 
-def best_path(run_dir: Path) -> Path:
-    """Path of the checkpoint with the best value of the run's metric."""
-    return folder(run_dir) / "best.npz"
-
-
 def paths(run_dir: Path) -> list[Path]:
     """A run's checkpoint files, the newest first."""
-    matches = [(_NAME.fullmatch(path.name), path) for path in folder(run_dir).glob("*.npz")]
-    return [path for _, path in sorted(((int(m[1]), p) for m, p in matches if m), reverse=True)]
+    found = [path for path in folder(run_dir).glob("*.npz") if _NAME.fullmatch(path.name)]
+    return sorted(found, key=step_of, reverse=True)
+
+
+def step_of(path: Path) -> int:
+    """The step of a checkpoint file."""
+    return int(path.stem.removeprefix("step-"))
 
 
 def remove_partial_files(run_dir: Path) -> None:
@@ -69,10 +68,7 @@ def remove_partial_files(run_dir: Path) -> None:
     # `sample` and `evaluate` may be writing here.
     shared = [*run_dir.glob(pattern), *(run_dir / "evaluation").glob(pattern)]
     for partial in [*own, *filter(is_abandoned, shared)]:
-        if partial.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
-        else:
-            partial.unlink(missing_ok=True)
+        remove(partial)
 
 
 def save(
@@ -81,135 +77,92 @@ def save(
     arrays: Mapping[str, np.ndarray],
     extra: Mapping[str, Any],
     *,
-    keep: int,
+    keep: int = 3,
+    best: bool = False,
 ) -> Path:
-    """Writes a checkpoint atomically, then removes all but the newest `keep`.
+    """Writes a checkpoint atomically, then removes all but the newest `keep`; returns the file.
 
-    Args:
-        run_dir: the run directory.
-        step: number of steps done.
-        arrays: values of the variables, by name.
-        extra: JSON to store beside them.
-        keep: number of checkpoints to keep.
-
-    Returns:
-        The file.
+    With `best`, replaces the best checkpoint, which is kept beside them.
 
     Raises:
         FloatingPointError: a weight is not finite; nothing is written. The message is its name.
         OSError: the file cannot be written; nothing stands under the final name.
     """
-    path = _write(folder(run_dir) / f"step-{step:07d}.npz", step, arrays, extra)
+    for name, array in arrays.items():
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+            raise FloatingPointError(name)
+    path = folder(run_dir) / ("best.npz" if best else f"step-{step:07d}.npz")
+    header = json.dumps({"step": step, **extra}).encode()
+    path.parent.mkdir(exist_ok=True)
+    with written_atomically(path) as partial:
+        np.savez(partial, allow_pickle=False, header=np.frombuffer(header, np.uint8), **arrays)
     for old in paths(run_dir)[keep:]:
         old.unlink()
     return path
 
 
-def save_best(
-    run_dir: Path, step: int, arrays: Mapping[str, np.ndarray], extra: Mapping[str, Any]
-) -> Path:
-    """Replaces the best checkpoint; arguments and errors are those of `save`."""
-    return _write(best_path(run_dir), step, arrays, extra)
-
-
-def _write(
-    path: Path, step: int, arrays: Mapping[str, np.ndarray], extra: Mapping[str, Any]
-) -> Path:
-    for name, array in arrays.items():
-        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-            raise FloatingPointError(name)
-    header = json.dumps({"step": step, **extra}).encode()
-    path.parent.mkdir(exist_ok=True)
-    with written_atomically(path) as partial:
-        np.savez(partial, allow_pickle=False, header=np.frombuffer(header, np.uint8), **arrays)
-    return path
-
-
 def read(path: Path) -> Checkpoint:
-    """Reads a whole checkpoint, which verifies every checksum.
-
-    Raises:
-        UserError: the file is damaged.
-    """
+    """Reads a whole checkpoint, which verifies every checksum; a damaged one is a UserError."""
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            arrays = dict(archive)
         extra = json.loads(arrays.pop("header").tobytes())
         return Checkpoint(path, extra.pop("step"), arrays, extra)
     except _DAMAGE as error:
         raise UserError(f"checkpoint {path} is damaged ({error})") from error
 
 
-def _warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+def newest(
+    run_dir: Path, report: Callable[[str], None] = lambda text: print(text, file=sys.stderr)
+) -> Checkpoint | None:
+    """Reads the newest checkpoint that is not damaged; returns None if there is no file.
 
-
-def newest(run_dir: Path, report: Callable[[str], None] = _warn) -> Checkpoint | None:
-    """Reads the newest checkpoint that is not damaged.
-
-    Args:
-        run_dir: the run directory.
-        report: called with a message for every damaged file.
-
-    Returns:
-        The checkpoint, or None if there is no file.
-
-    Raises:
-        UserError: all files are damaged.
+    Calls `report` with a warning for every damaged file. If all are, raises a UserError.
     """
     files = paths(run_dir)
     for path in files:
         try:
             return read(path)
         except UserError as error:
-            report(f"{error}; using the one before it")
+            report(f"warning: {error}; using the one before it")
     if files:
         raise UserError(f"all {len(files)} checkpoints in {folder(run_dir)} are damaged")
     return None
 
 
 def choose(run_dir: Path, which: str) -> Checkpoint:
-    """Reads one of a run's checkpoints.
-
-    Args:
-        run_dir: the run directory.
-        which: "newest", "best" or the number of a step.
+    """Reads a checkpoint: "newest", "best" or the number of a step.
 
     Raises:
         UserError: there is no such checkpoint, or it is damaged.
     """
     if which == "newest":
-        checkpoint = newest(run_dir)
-        if checkpoint is None:
-            raise UserError(f"{run_dir} has no checkpoint yet: resume the run")
-        return checkpoint
-    best = best_path(run_dir)
-    if which == "best":
-        if not best.exists():
-            raise UserError(
-                f"{run_dir} has kept no best checkpoint: use the newest, or train with evaluations"
-            )
-        return read(best)
-    steps = {str(int(path.stem.removeprefix("step-"))): path for path in paths(run_dir)}
-    if which not in steps:
-        known = ", ".join(["newest", *["best"] * best.exists(), *sorted(steps, key=int)])
+        if checkpoint := newest(run_dir):
+            return checkpoint
+        raise UserError(f"{run_dir} has no checkpoint yet: resume the run")
+    files = {str(step_of(path)): path for path in reversed(paths(run_dir))}
+    best = folder(run_dir) / "best.npz"
+    if best.exists():
+        files["best"] = best
+    elif which == "best":
+        raise UserError(
+            f"{run_dir} has kept no best checkpoint: use the newest, or train with evaluations"
+        )
+    if which not in files:
+        known = ", ".join(["newest", *files])
         raise UserError(f"{run_dir} has no checkpoint {which!r}: choose from {known}")
-    return read(steps[which])
+    return read(files[which])
 
 
 def restore(checkpoint: Checkpoint, variables: Mapping[str, keras.Variable]) -> None:
-    """Sets variables to the values in a checkpoint.
-
-    Args:
-        checkpoint: from `newest` or `choose`.
-        variables: by name; the checkpoint may hold more.
+    """Sets variables, by name, to the values in a checkpoint; it may hold more.
 
     Raises:
         UserError: a name is missing or a shape differs; no variable was changed.
     """
     for name, variable in variables.items():
         array = checkpoint.arrays.get(name)
-        if array is None or tuple(array.shape) != tuple(variable.shape):
+        if array is None or array.shape != tuple(variable.shape):
             state = "is missing" if array is None else f"has shape {array.shape}"
             raise UserError(
                 f"checkpoint {checkpoint.path} is of another model: {name} {state}, "

@@ -18,20 +18,18 @@ def signals() -> list[signal.Signals]:
     return numbers
 
 
-class Interruption:
-    """Notes the first signal while the block of `noticed` runs; a second Ctrl-C stops at once.
+@contextlib.contextmanager
+def noticed() -> Iterator[list[int]]:
+    """Yields the numbers of the signals that have come; a second Ctrl-C stops at once.
 
-    Attributes:
-        signal: number of the signal, or None.
+    Outside of the main thread Python allows no handlers, and the list stays empty.
     """
+    received: list[int] = []
 
-    def __init__(self) -> None:
-        self.signal: int | None = None
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None and number == signal.SIGINT:
+    def note(number: int, frame: FrameType | None) -> None:
+        if received and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.signal = number
+        received.append(number)
         text = (
             f"\n{signal.Signals(number).name}: finishing this step, then saving "
             "(Ctrl-C again: leave without saving)\n"
@@ -40,17 +38,10 @@ class Interruption:
         with contextlib.suppress(OSError):
             os.write(2, text.encode())
 
-
-@contextlib.contextmanager
-def noticed() -> Iterator[Interruption]:
-    """Yields the `Interruption`; outside of the main thread Python allows no handlers."""
-    interruption = Interruption()
-    if threading.current_thread() is not threading.main_thread():
-        yield interruption
-        return
-    before = {number: signal.signal(number, interruption._note) for number in signals()}
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, note) for number in signals() if main}
     try:
-        yield interruption
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -17,7 +17,8 @@ import tensorflow as tf
 from tfgan2.distributed.strategies import LOST_WORKER_ERRORS, Worker
 from tfgan2.errors import UserError
 from tfgan2.kernels import compiled_update
-from tfgan2.training.interruption import Interruption, noticed
+from tfgan2.options import TrainingOptions
+from tfgan2.training.interruption import noticed
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
@@ -39,33 +40,16 @@ class Loop:
         model: GenerativeModel,
         dataset: ImageDataset,
         worker: Worker,
-        *,
-        steps: int,
-        batch_size: int,
-        seed: int = 0,
-        xla: bool = True,
-        winograd: bool = True,
+        options: TrainingOptions,
     ) -> None:
-        """Takes what is trained and how.
-
-        Args:
-            model: compiled, and restored if it resumes.
-            dataset: the real images.
-            worker: the devices that train, and the part of each batch that this process takes.
-            steps: number of steps of the whole training.
-            batch_size: images per update, over all replicas.
-            seed: seed of the order of the data.
-            xla: compile the step with XLA; on one device only.
-            winograd: use faster forms of convolutions, see `compiled_update`.
-        """
+        """Takes what is trained, and how; the model is compiled, and restored if it resumes."""
+        assert options.batch_size is not None
         self.model = model
         self.dataset = dataset
         self.worker = worker
-        self.steps = steps
-        self.images_per_step = batch_size * model.batches_per_step
-        self.seed = seed
-        self.xla = xla
-        self.winograd = winograd
+        self.options = options
+        self.images_per_step = options.batch_size * model.batches_per_step
+        self.alone = worker.part.of == 1
         self.step = int(model.step.numpy())
         self._step_functions: dict[str, Any] = {}
 
@@ -83,87 +67,68 @@ class Loop:
             UserError: data can no longer be read; in a single process all is saved.
             WorkerLostError: another process is gone.
         """
-        model, alone = self.model, self.worker.part.of == 1
+        model, steps = self.model, self.options.steps
         model.stop_training = False
-        called = keras.callbacks.CallbackList(
-            list(callbacks), model=model, epochs=1, steps=self.steps
-        )
+        called = keras.callbacks.CallbackList(list(callbacks), model=model, epochs=1, steps=steps)
         with contextlib.ExitStack() as stack:
             for callback in callbacks:
                 stack.callback(getattr(callback, "close", lambda: None))
-            interruption = stack.enter_context(noticed())
+            signals = stack.enter_context(noticed())
             called.on_train_begin()
             called.on_epoch_begin(0)
-            by_signal, logs = self._train(called, interruption, alone)
+            by_signal, logs = self._train(called, signals)
             called.on_epoch_end(0, logs)
             called.on_train_end(logs)
-        if self.step >= self.steps:  # a signal came too late to matter
+        if self.step >= steps:  # a signal came too late to matter
             return None
         # Without a signal of its own, this process stops because another worker got one.
-        return interruption.signal or (signal.SIGTERM if by_signal else None)
+        return signals[-1] if signals else (signal.SIGTERM if by_signal else None)
 
     def _train(
-        self, called: keras.callbacks.CallbackList, interruption: Interruption, alone: bool
+        self, called: keras.callbacks.CallbackList, signals: list[int]
     ) -> tuple[bool, dict[str, float]]:
         """Returns whether a signal stopped the training, and the metrics of the last step."""
-        model = self.model
+        model, functions = self.model, self._step_functions
         iterator = iter(self.worker.distribute(self._batches))
         logs: dict[str, float] = {}
-        by_signal = by_callback = stopped = requested = False
-        while self.step < self.steps and not stopped:
+        by_signal = stopped = requested = False
+        while self.step < self.options.steps and not stopped:
             started = time.perf_counter()
             with self._data_errors(called, logs):
                 batch = next(iterator)
             waited = time.perf_counter() - started
-            model.phase = model.phase_at(self.step)
-            compiles = model.phase not in self._step_functions
-            begin = {"input_seconds": waited, "compiles": float(compiles)}
+            phase = model.phase = model.phase_at(self.step)
+            begin = {"input_seconds": waited, "compiles": float(phase not in functions)}
             called.on_train_batch_begin(self.step, begin)
-            signalled = interruption.signal is not None
-            logs, by_signal, by_callback = self._call(batch, signalled, requested)
+            if phase not in functions:
+                functions[phase] = self._step_function()
+            metrics = functions[phase](batch, tf.constant([bool(signals), requested]))
+            # Any worker may have been asked to stop: all stop after the same step.
+            by_signal, by_callback = metrics.pop(_STOP).numpy() > 0
+            logs = {name: float(value) for name, value in metrics.items()}
             self.step += 1
-            if alone:
-                by_signal = interruption.signal is not None  # it came during the step
-            stopped = model.stop_training = by_signal or by_callback
+            if self.alone:
+                by_signal = bool(signals)  # it came during the step
+            stopped = model.stop_training = bool(by_signal or by_callback)
             with self._data_errors(called, logs):
                 called.on_train_batch_end(self.step - 1, logs)
             # A callback may stop the training; other workers learn of it in the next step.
             requested = model.stop_training
-            stopped = stopped or (alone and requested)
+            stopped = stopped or (self.alone and requested)
         return by_signal, logs
 
     def _batches(self, part: Part) -> tf.data.Dataset:
-        size = self.images_per_step
-        return self.dataset.batches(size, part=part, seed=self.seed, start=self.step * size)
-
-    def _call(
-        self, batch: Any, by_signal: bool, by_callback: bool
-    ) -> tuple[dict[str, float], bool, bool]:
-        """Runs one step.
-
-        Args:
-            batch: the images of this process.
-            by_signal: a signal asked this process to stop.
-            by_callback: a callback did.
-
-        Returns:
-            The metrics, and whether any worker was asked to stop by a signal, by a callback: all
-            workers stop after the same step.
-        """
-        step = self._step_functions.get(self.model.phase)
-        if step is None:
-            step = self._step_functions[self.model.phase] = self._step_function()
-        metrics = step(batch, tf.constant([by_signal, by_callback]))
-        signalled, requested = metrics.pop(_STOP).numpy() > 0
-        return {name: float(value) for name, value in metrics.items()}, signalled, requested
+        size, seed = self.images_per_step, self.options.seed
+        return self.dataset.batches(size, part=part, seed=seed, start=self.step * size)
 
     def _step_function(self) -> Any:
         """Compiles a step of the present phase; it returns means over all replicas."""
-        strategy = self.worker.strategy
+        strategy, options = self.worker.strategy, self.options
         update = self.model.train_step
         # Neither XLA nor a nested function can add up the gradients of several replicas.
         if self.worker.replicas == 1:
-            update = compiled_update(self.model, xla=self.xla, fast_convolutions=self.winograd)
+            winograd = options.winograd
+            update = compiled_update(self.model, xla=options.xla, fast_convolutions=winograd)
 
         def update_and_stop(batch: Any, stop: tf.Tensor) -> dict[str, tf.Tensor]:
             return {**update(batch), _STOP: tf.cast(stop, tf.float32)}
@@ -186,10 +151,9 @@ class Loop:
         try:
             yield
         except tf.errors.OpError as error:  # a file vanished or broke since it was checked
-            alone = self.worker.part.of == 1
-            if not alone and isinstance(error, LOST_WORKER_ERRORS):
+            if not self.alone and isinstance(error, LOST_WORKER_ERRORS):
                 raise
-            saved = self.step > 0 and alone
+            saved = self.step > 0 and self.alone
             if saved:
                 called.on_train_end(logs)
             # TensorFlow wraps the message of the Python code that failed in its own words.

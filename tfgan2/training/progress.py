@@ -1,22 +1,17 @@
-"""The progress of loading and training: a bar in a terminal, lines in a notebook or a log file."""
+"""The progress of loading and training: a bar in a terminal or notebook, lines in a log file."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Mapping
+from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 _SLOW_SECONDS = 3.0
 """Loading that takes longer is reported in lines, too."""
@@ -46,9 +41,9 @@ class Display:
         """
         self.console = console or _Console(soft_wrap=True, highlight=False)
         self.console.quiet = quiet
+        notebook = self.console.is_jupyter and find_spec("ipywidgets") is not None
+        self.has_bar = self.console.is_terminal or notebook
         self._bar: Progress | None = None
-        self._task: TaskID | None = None
-        self._loading: TaskID | None = None
         self._text, self._since, self._shown = "", 0.0, 0
         self._alias = ("", "")
 
@@ -61,39 +56,11 @@ class Display:
         folder, url = self._alias
         self.console.print(text.replace(folder, url) if folder else text, markup=False)
 
-    def _start_bar(self) -> Progress:
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[facts]}"),
-            console=self.console,
-            transient=True,
-        )
-        self._bar.start()
-        return self._bar
-
-    def close(self) -> None:
-        """Removes the bar."""
-        if self._bar is not None:
-            self._bar.stop()
-        self._bar = self._task = self._loading = None
-        self._text = ""
-
-    # --- loading data ----------------------------------------------------------------------------
-
     def loading(self, text: str, done: int, total: int) -> None:
         """Shows how far loading is."""
-        if not self.console.is_terminal:
-            self._loading_line(text, done, total)
+        if self.has_bar:
+            self.move_bar(text, done, total)
             return
-        bar = self._bar or self._start_bar()
-        if self._loading is None:
-            self._loading = bar.add_task(text, total=total, facts="")
-        bar.update(self._loading, description=text, completed=done, total=total)
-
-    def _loading_line(self, text: str, done: int, total: int) -> None:
         if text != self._text:
             self._text, self._since, self._shown = text, time.monotonic(), 0
         tenth = done * 10 // max(total, 1)
@@ -102,52 +69,37 @@ class Display:
             self._shown = tenth
             self.say(f"{text}: {done:,} of {total:,}")
 
-    def loaded(self) -> None:
-        """Ends what `loading` shows."""
-        self.close()
+    def move_bar(self, text: str, done: int, total: int, facts: str = "") -> None:
+        """Shows a bar between a text and facts."""
+        if self._bar is None:
+            remaining, right = TimeRemainingColumn(), TextColumn("{task.fields[facts]}")
+            left = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            self._bar = Progress(*left, remaining, right, console=self.console, transient=True)
+            self._bar.add_task(text, completed=done, total=total, facts=facts)
+            self._bar.start()
+        task = self._bar.task_ids[0]
+        self._bar.update(task, description=text, completed=done, total=total, facts=facts)
 
-    # --- training --------------------------------------------------------------------------------
-
-    def start_training(self, done: int, total: int) -> None:
-        """Shows the bar, or says that the step is being compiled."""
-        if self.console.is_terminal:
-            bar = self._start_bar()
-            self._task = bar.add_task("compiling", total=total, completed=done, facts="")
-        else:
-            self.say("compiling the training step")
-
-    def step(self, step: int, metrics: Mapping[str, float], images_per_second: float) -> None:
-        """Moves the bar; to be called after every step."""
-        if self._bar is None or self._task is None:
-            return
-        facts = _losses(metrics)
-        facts += f" {images_per_second:,.0f} img/s" if images_per_second else ""
-        self._bar.update(self._task, description="training", completed=step, facts=facts)
-
-    def line(self, line: Mapping[str, Any], total: int) -> None:
-        """Prints a line of statistics if there is no bar."""
+    def close(self) -> None:
+        """Removes the bar."""
         if self._bar is not None:
-            return
-        speed = line["images_per_second"]
-        images = line["images"] // line["step"] * (total - line["step"])
-        left = f" | {_duration(images / speed)} left" if speed else ""
-        share = line.get("input_share", 0.0)
-        waits = f", {share:.0%} of the time waiting for data" if share >= _NOTABLE_SHARE else ""
-        self.say(
-            f"step {line['step']}/{total} | {_losses(line)} | {speed:,.0f} images/s{waits}{left}"
-        )
+            self._bar.stop()
+        self._bar, self._text = None, ""
 
 
-def _losses(metrics: Mapping[str, float]) -> str:
+def statistics_line(line: Mapping[str, Any], steps: int) -> str:
+    """One line about a line of statistics, of a training of so many steps."""
+    speed, share = line["images_per_second"], line.get("input_share", 0.0)
+    images = line["images"] // line["step"] * (steps - line["step"])
+    waits = f", {share:.0%} of the time waiting for data" if share >= _NOTABLE_SHARE else ""
+    left = f" | {timedelta(seconds=round(images / speed))} left" if speed else ""
+    return f"step {line['step']}/{steps} | {losses(line)} | {speed:,.0f} images/s{waits}{left}"
+
+
+def losses(metrics: Mapping[str, float]) -> str:
     """The losses by short names: "generator 0.693 discriminator 1.386"."""
     return " ".join(
         f"{name.removesuffix('_loss').replace('_', ' ')} {value:.3f}"
         for name, value in metrics.items()
         if name.endswith("loss")
     )
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

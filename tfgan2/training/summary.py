@@ -16,31 +16,22 @@ _PARTS = {
 
 
 def describe(session: Session, devices: str) -> None:
-    """Shows data, model and training in one line each.
-
-    Args:
-        session: what will train.
-        devices: names of the devices.
-    """
-    config, dataset, training = session.config, session.dataset, session.config.training
+    """Shows data, model and training in one line each; `devices` are names."""
+    config, dataset, say = session.config, session.dataset, session.display.say
+    training, worker = config.training, session.worker
     shape = "x".join(map(str, dataset.image_shape))
-    storage = "in memory" if dataset.in_memory else "streamed"
-    held_out = f", {dataset.held_out.num_images:,} held out" if dataset.held_out else ""
     noun = "pairs" if dataset.kind == "pairs" else "images"
-    session.display.say(
-        f"data: {config.data.name}, {dataset.num_images:,} {noun} of {shape}{held_out}, {storage}"
-    )
+    held_out = f", {dataset.held_out.num_images:,} held out" if dataset.held_out else ""
+    storage = "in memory" if dataset.in_memory else "streamed"
+    say(f"data: {config.data.name}, {dataset.num_images:,} {noun} of {shape}{held_out}, {storage}")
     networks = session.model.networks().items()
     sizes = ", ".join(f"{name} {network.count_params():,}" for name, network in networks)
-    session.display.say(f"model: {config.flavour}, weights: {sizes}")
-    processes = session.worker.part.of
-    if session.worker.replicas > 1:
-        shared = f" in {processes} processes" if processes > 1 else ""
-        devices += f", {session.worker.replicas} replicas{shared}"
-    session.display.say(
-        f"training: {training.steps:,} steps of {training.batch_size} images, "
-        f"{training.precision}, on {devices}"
-    )
+    say(f"model: {config.flavour}, weights: {sizes}")
+    if worker.replicas > 1:
+        shared = f" in {worker.part.of} processes" if worker.part.of > 1 else ""
+        devices += f", {worker.replicas} replicas{shared}"
+    steps, size, precision = training.steps, training.batch_size, training.precision
+    say(f"training: {steps:,} steps of {size} images, {precision}, on {devices}")
 
 
 def describe_fully(session: Session) -> None:
@@ -48,16 +39,15 @@ def describe_fully(session: Session) -> None:
     say, training = session.display.say, session.config.training
     say(session.config.to_json().rstrip())
     for name, network in session.model.networks().items():
-        megabytes = network.count_params() * 4 / 1e6
+        weights = network.count_params()
         say(
             f"{name}: {network.input_shape} -> {network.output_shape}, "
-            f"{network.count_params():,} weights, {megabytes:.1f} MB in float32"
+            f"{weights:,} weights, {weights * 4 / 1e6:.1f} MB in float32"
         )
-    assert training.batch_size is not None
-    size = training.batch_size * session.model.batches_per_step
-    batch = next(iter(session.dataset.batches(size, seed=training.seed)))
+    batches = session.dataset.batches(session.images_per_step, seed=training.seed)
+    batch = next(iter(batches))
     parts = batch if isinstance(batch, tuple) else (batch,)
-    for name, part in zip(_PARTS[session.config.dataset["kind"]], parts, strict=False):
+    for name, part in zip(_PARTS[session.dataset.kind], parts, strict=False):
         low, high = part.numpy().min(), part.numpy().max()
         say(f"a batch's {name}: {part.dtype.name} {tuple(part.shape)}, {low:g} to {high:g}")
     say("dry run: nothing was written")

@@ -20,7 +20,6 @@ from tfgan2 import runtime
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.files import written_atomically
 from tfgan2.images import is_points
-from tfgan2.runtime.generator import TextEncoder
 from tfgan2.web import ort
 from tfgan2.web.directions import principal_directions
 
@@ -141,7 +140,7 @@ def _about(onnx: Path) -> dict[str, Any]:
     if "z" in inputs:
         generator = runtime.load(onnx)
         assert isinstance(generator, runtime.Generator)  # it takes latents
-        captions = _captions(onnx, generator)
+        captions = _captions(generator)
         directions = [
             {
                 "vector": [round(float(x), 6) for x in direction.vector],
@@ -161,13 +160,11 @@ def _about(onnx: Path) -> dict[str, Any]:
     }
 
 
-def _captions(onnx: Path, generator: runtime.Generator) -> list[dict[str, Any]]:
+def _captions(generator: runtime.Generator) -> list[dict[str, Any]]:
     """Encodes the captions of a generator, so that the page needs no encoder."""
-    if not generator.captions:
-        return []
-    encoder = TextEncoder(*runtime.open_file(onnx.with_name(f"text_encoder{onnx.suffix}")))
+    vectors = generator.encode(generator.captions) if generator.captions else ()
     return [
         # A float32 keeps its value in nine digits.
         {"text": text, "vector": [float(f"{value:.9g}") for value in vector]}
-        for text, vector in zip(generator.captions, encoder(generator.captions), strict=True)
+        for text, vector in zip(generator.captions, vectors, strict=True)
     ]

@@ -10,23 +10,10 @@ Order matters: statistics come first, since the others use them, and checkpoints
 whose state they save.
 """
 
-from tfgan2.training.callbacks.base import Logs, Stateful, StepCallback
-from tfgan2.training.callbacks.display import Progress
-from tfgan2.training.callbacks.evaluation import Evaluation
-from tfgan2.training.callbacks.previews import Previews
-from tfgan2.training.callbacks.publishing import Publishing
+from tfgan2.training.callbacks.base import StepCallback
 from tfgan2.training.callbacks.saving import Checkpoints, StopOnDivergence
+from tfgan2.training.callbacks.showing import Previews, Progress, Publishing
 from tfgan2.training.callbacks.statistics import Statistics
 
-__all__ = [
-    "Checkpoints",
-    "Evaluation",
-    "Logs",
-    "Previews",
-    "Progress",
-    "Publishing",
-    "Stateful",
-    "Statistics",
-    "StepCallback",
-    "StopOnDivergence",
-]
+__all__ = ["Checkpoints", "Previews", "Progress", "Publishing"]
+__all__ += ["Statistics", "StepCallback", "StopOnDivergence"]

@@ -1,9 +1,9 @@
-"""What all callbacks of this package share."""
+"""The base class of all callbacks of this package."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import keras
 
@@ -27,8 +27,8 @@ class StepCallback(keras.callbacks.Callback):
         super().__init__()
         self.every = every
         self.step = 0
-        self._first_batch = 0
         self._steps_in_call = 1
+        self._first_batch = 0
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self.step = int(self.model.step.numpy())
@@ -60,13 +60,3 @@ class StepCallback(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Logs = None) -> None:
         self.close()
-
-
-class Stateful(Protocol):
-    """A callback whose state belongs into checkpoints."""
-
-    def state(self) -> dict[str, Any]:
-        """Returns JSON by keys of its own; called before each checkpoint is written."""
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state` returned; keys of others are there, too."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from tfgan2.errors import TrainingDivergedError
 from tfgan2.training import checkpoints
-from tfgan2.training.callbacks.base import Logs, Stateful, StepCallback
+from tfgan2.training.callbacks.base import Logs, StepCallback
 
 if TYPE_CHECKING:
     from tfgan2.models.base import GenerativeModel
@@ -39,15 +39,15 @@ def diverged(event: str, run_dir: Path) -> TrainingDivergedError:
 
 
 class Checkpoints(StepCallback):
-    """Saves all state every N steps, after the last step and when training is stopped."""
+    """Saves all state every N steps, after the last step and when training is stopped.
+
+    Attributes:
+        stateful: callbacks whose state is saved, too. `state()` returns JSON with keys of its own;
+            `restore(state)` takes it back, with the keys of the others.
+    """
 
     def __init__(
-        self,
-        run_dir: Path,
-        *,
-        every: int = 500,
-        keep: int = 3,
-        stateful: Sequence[Stateful] = (),
+        self, run_dir: Path, *, every: int = 500, keep: int = 3, stateful: Sequence[Any] = ()
     ) -> None:
         """Takes the settings.
 
@@ -55,7 +55,7 @@ class Checkpoints(StepCallback):
             run_dir: the run directory; it must exist.
             every: steps between two checkpoints.
             keep: number of newest checkpoints to keep.
-            stateful: callbacks whose state is saved, too.
+            stateful: see the attribute.
         """
         super().__init__(every)
         self.run_dir = run_dir
@@ -92,28 +92,19 @@ class Checkpoints(StepCallback):
         self.save()
         super().on_train_end(logs)
 
-    def save(self) -> None:
-        """Saves a checkpoint of this moment, unless there is one."""
-        if self._saved < self.model_step:
-            self._write(lambda *parts: checkpoints.save(*parts, keep=self.keep))
-            self._saved = self.model_step
-
-    def save_best(self) -> None:
-        """Saves this moment as the best checkpoint."""
-        self._write(checkpoints.save_best)
-
-    @property
-    def model_step(self) -> int:
+    def save(self, best: bool = False) -> None:
+        """Saves a checkpoint of this moment, unless there is one; or replaces the best one."""
         # Other callbacks may ask for a checkpoint before this one has counted the step.
-        return int(self.model.step.numpy())
-
-    def _write(self, save: Callable[..., Path]) -> None:
+        step = int(self.model.step.numpy())
+        if not best and self._saved >= step:
+            return
         extra: dict[str, Any] = {}
         for callback in self.stateful:
             extra |= callback.state()
         arrays = {name: np.asarray(variable) for name, variable in self.model.state().items()}
         try:
-            save(self.run_dir, self.model_step, arrays, extra)
+            checkpoints.save(self.run_dir, step, arrays, extra, keep=self.keep, best=best)
         except FloatingPointError as error:
-            event = f"{error} is not finite after step {self.model_step}"
-            raise diverged(event, self.run_dir) from error
+            raise diverged(f"{error} is not finite after step {step}", self.run_dir) from error
+        if not best:
+            self._saved = step

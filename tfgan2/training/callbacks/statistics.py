@@ -1,18 +1,29 @@
-"""Writes the statistics of a run."""
+"""Writes the statistics of a run: `stats.jsonl` and TensorBoard events."""
 
 from __future__ import annotations
 
+import json
+import os
 import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+from tfgan2.files import written_atomically
 from tfgan2.training import stats
 from tfgan2.training.callbacks.base import Logs, StepCallback
 
 
 class Statistics(StepCallback):
     """Writes a line of averages to `stats.jsonl` and to TensorBoard every N steps.
+
+    Each metric is counted by itself, since a phase may begin or end within the interval. The sums
+    are Python floats added in the order of the steps, so a resumed run gets the same averages.
 
     Attributes:
         line: the last line of averages.
@@ -24,7 +35,7 @@ class Statistics(StepCallback):
         """Opens nothing before training begins.
 
         Args:
-            run_dir: the run directory; it must exist.
+            run_dir: the run directory.
             every: steps between two lines.
             images_per_step: real images that one step takes.
         """
@@ -32,9 +43,10 @@ class Statistics(StepCallback):
         self.run_dir = run_dir
         self.images_per_step = images_per_step
         self.line: dict[str, Any] = {}
-        self._averages = stats.Averages()
         self.seconds = 0.0
-        self._writer: stats.StatsWriter | None = None
+        self._counts: Counter[str] = Counter()
+        self._sums: Counter[str] = Counter()
+        self._events: EventFileWriter | None = None
         self._clear_timing()
 
     def _clear_timing(self) -> None:
@@ -46,18 +58,32 @@ class Statistics(StepCallback):
 
     def state(self) -> dict[str, Any]:
         """Forces the lines to disk, so that no checkpoint is newer than they are."""
-        if self._writer is not None:
-            self._writer.sync()
-        return {"averages": self._averages.state(), "seconds": self.seconds}
+        if self._events is not None:
+            os.fsync(self._file.fileno())
+            self._events.flush()
+        averages = {"counts": self._counts, "sums": self._sums}
+        return {"averages": averages, "seconds": self.seconds}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._averages = stats.Averages(state["averages"])
-        self.seconds = state["seconds"]
+        averages, self.seconds = state["averages"], state["seconds"]
+        self._counts, self._sums = Counter(averages["counts"]), Counter(averages["sums"])
 
     def on_train_begin(self, logs: Logs = None) -> None:
+        """Opens the files, and removes the lines of steps that are trained again."""
         super().on_train_begin(logs)
-        self._writer = stats.StatsWriter(self.run_dir, self.step)
         self._compiles = True
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        path = self.run_dir / "stats.jsonl"
+        kept = [line for line in stats.read(self.run_dir) if line["step"] <= self.step]
+        with written_atomically(path) as partial:
+            partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        self._file = path.open("a", encoding="utf-8")
+        resumed = any(self.run_dir.glob("events.*"))
+        self._events = EventFileWriter(str(self.run_dir))
+        if resumed:
+            # Makes TensorBoard forget what an interrupted process wrote beyond this step.
+            start = SessionLog(status=SessionLog.SessionStatus.START)
+            self._add_event(self.step + 1, session_log=start)
 
     def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
         super().on_train_batch_begin(batch, logs)
@@ -67,46 +93,52 @@ class Statistics(StepCallback):
         self._started = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        elapsed = time.perf_counter() - self._started + (self._waited or 0.0)
-        self._averages.add(logs or {})
+        waited = self._waited or 0.0
+        elapsed = time.perf_counter() - self._started + waited
+        self._counts.update((logs or {}).keys())
+        self._sums.update(logs)  # adds the values
         if not self._compiles:  # compiling would take most of the time
             self.seconds += elapsed
             self._timed_seconds += elapsed
-            self._timed_waiting += self._waited or 0.0
+            self._timed_waiting += waited
             self._timed_images += (batch - self._first_batch + 1) * self.images_per_step
         self._compiles = False
         super().on_train_batch_end(batch, logs)
 
     def act(self) -> None:
-        share = round(self._timed_waiting / (self._timed_seconds or 1), 4)
-        self.line = {
-            "step": self.step,
-            "images": self.step * self.images_per_step,
-            "seconds": round(self.seconds, 3),
-            "images_per_second": round(self.images_per_second, 2),
-            **({} if self._waited is None else {"input_share": share}),
-            **self._averages.take(),
-        }
+        figures = {"images_per_second": round(self.images_per_second, 2)}
+        if self._waited is not None:
+            figures["input_share"] = round(self._timed_waiting / (self._timed_seconds or 1), 4)
+        for name, total in self._sums.items():
+            figures[name] = float(f"{total / self._counts[name]:.6g}")
+        self.line = self.add(figures)
+        self._counts, self._sums = Counter(), Counter()
         self._clear_timing()
-        self._write(self.line)
 
-    def add(self, figures: Mapping[str, float]) -> None:
-        """Writes a line of other figures, such as those of an evaluation."""
+    def add(self, figures: Mapping[str, float]) -> dict[str, Any]:
+        """Writes a line of figures, such as those of an evaluation, and returns it."""
         images = self.step * self.images_per_step
         head = {"step": self.step, "images": images, "seconds": round(self.seconds, 3)}
-        self._write({**head, **figures})
-
-    def _write(self, line: Mapping[str, Any]) -> None:
-        assert self._writer is not None, "training has not begun"
-        self._writer.line(line)
+        self._file.write(json.dumps({**head, **figures}) + "\n")
+        self._file.flush()
+        values = [{"tag": name, "simple_value": value} for name, value in figures.items()]
+        self._add_event(self.step, summary={"value": values})
+        return {**head, **figures}
 
     def image(self, path: Path) -> None:
         """Shows a PNG file in TensorBoard."""
-        if self._writer is not None:
-            self._writer.image(self.step, path)
+        with Image.open(path) as image:
+            size = {"width": image.width, "height": image.height, "colorspace": 3}
+        content = {**size, "encoded_image_string": path.read_bytes()}
+        self._add_event(self.step, summary={"value": [{"tag": "samples", "image": content}]})
+
+    def _add_event(self, step: int, **content: Any) -> None:
+        assert self._events is not None, "training has not begun"
+        self._events.add_event(Event(wall_time=time.time(), step=step, **content))
 
     def close(self) -> None:
-        if self._writer is not None:
-            self._writer.sync()
-            self._writer.close()
-            self._writer = None
+        if self._events is not None:
+            self.state()
+            self._file.close()
+            self._events.close()
+            self._events = None

@@ -1,4 +1,4 @@
-"""Fréchet distance between two normal distributions (Dowson and Landau 1982)."""
+"""Distances between the distributions of features: Fréchet distance and kernel distance."""
 
 from __future__ import annotations
 
@@ -79,10 +79,7 @@ class RunningStatistics:
 def statistics(features: np.ndarray) -> Statistics:
     """Returns mean and covariance of finite features, shape (N, dim), N >= 2.
 
-    If N <= dim, the covariance is singular.
-
-    Raises:
-        ValueError: as `RunningStatistics`.
+    If N <= dim, the covariance is singular. Raises a ValueError as `RunningStatistics`.
     """
     running = RunningStatistics()
     running.update(features)
@@ -94,8 +91,8 @@ def frechet_distance(
 ) -> float:
     """Returns |mean_1 - mean_2|^2 + tr(cov_1 + cov_2 - 2 (cov_1 cov_2)^(1/2)).
 
-    This is the squared 2-Wasserstein distance between two normal distributions; FID applies it to
-    Inception features (Heusel et al. 2017, arXiv:1706.08500).
+    This is the squared 2-Wasserstein distance between two normal distributions (Dowson and Landau
+    1982); FID applies it to Inception features (Heusel et al. 2017, arXiv:1706.08500).
 
     Args:
         mean_1: shape (dim,).
@@ -109,14 +106,13 @@ def frechet_distance(
     Raises:
         ValueError: shapes that do not match, or values that are not finite.
     """
-    mean_1, cov_1, mean_2, cov_2 = (
-        np.asarray(item, np.float64) for item in (mean_1, cov_1, mean_2, cov_2)
-    )
-    shapes = [item.shape for item in (mean_1, cov_1, mean_2, cov_2)]
-    if mean_1.ndim != 1 or shapes != 2 * [shapes[0], 2 * shapes[0]]:
+    items = [np.asarray(item, np.float64) for item in (mean_1, cov_1, mean_2, cov_2)]
+    shapes = [item.shape for item in items]
+    if len(shapes[0]) != 1 or shapes != 2 * [shapes[0], 2 * shapes[0]]:
         raise ValueError(f"shapes must be (dim,), (dim, dim), (dim,) and (dim, dim), not {shapes}")
-    if not all(np.isfinite(item).all() for item in (mean_1, cov_1, mean_2, cov_2)):
+    if not all(np.isfinite(item).all() for item in items):
         raise ValueError("means and covariances must be finite")
+    mean_1, cov_1, mean_2, cov_2 = items
     # With cov_i = A_i A_i^T the trace of the root is the sum of the singular values of A_1^T A_2.
     # sqrtm(cov_1 @ cov_2) loses half of the digits for singular covariances and may be complex.
     root = np.linalg.svd(_factor(cov_1).T @ _factor(cov_2), compute_uv=False).sum()
@@ -132,3 +128,65 @@ def _factor(covariance: np.ndarray) -> np.ndarray:
     """A with A A^T = covariance; negative eigenvalues are rounding errors."""
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
     return vectors * np.sqrt(np.maximum(values, 0.0))
+
+
+class KID(NamedTuple):
+    """Mean and standard deviation of the estimates, number of subsets, samples in each."""
+
+    mean: float
+    std: float
+    subsets: int
+    subset_size: int
+
+
+def kid(
+    real: np.ndarray,
+    generated: np.ndarray,
+    *,
+    subsets: int = 100,
+    subset_size: int = 1000,
+    seed: int = 0,
+) -> KID:
+    """Returns the squared maximum mean discrepancy with the kernel (x.y / dim + 1)^3.
+
+    This is the kernel inception distance (Bińkowski et al. 2018, arXiv:1801.01401). Each subset is
+    drawn without replacement and gives an unbiased estimate (Gretton et al. 2012): two sets from
+    one distribution give values around 0, half of them negative. Pairs of a sample with itself are
+    left out within a set but count between the sets, so an array compared with itself gives
+    slightly less than 0.
+
+    Args:
+        real: finite features, shape (N, dim), N >= 2.
+        generated: finite features, shape (M, dim), M >= 2.
+        subsets: number of subsets.
+        subset_size: samples of each set in a subset, reduced to the smaller of N and M. If it
+            equals both, all subsets are the same and `std` is rounding error.
+        seed: seed of the draws.
+
+    Raises:
+        ValueError: wrong shapes, values that are not finite, no subsets, or fewer than two samples.
+    """
+    from sklearn.metrics.pairwise import check_pairwise_arrays
+
+    real, generated = check_pairwise_arrays(real, generated, dtype=np.float64)
+    size = min(subset_size, len(real), len(generated))
+    if subsets < 1 or size < 2:
+        raise ValueError(f"KID needs at least 1 subset of 2 samples, not {subsets} of {size}")
+    rng = np.random.default_rng(seed)
+    estimates = np.empty(subsets)
+    for index in range(subsets):
+        drawn = [each[rng.choice(len(each), size, replace=False)] for each in (real, generated)]
+        estimates[index] = _discrepancy(*drawn)
+    return KID(float(estimates.mean()), float(estimates.std()), subsets, size)
+
+
+def _discrepancy(one: np.ndarray, other: np.ndarray) -> float:
+    """Unbiased estimate from two sets of the same size."""
+    from sklearn.metrics.pairwise import polynomial_kernel
+
+    count = len(one)
+    within = 0.0
+    for features in (one, other):
+        kernel = polynomial_kernel(features)
+        within += float(kernel.sum() - np.trace(kernel)) / (count * (count - 1))
+    return within - 2 * float(polynomial_kernel(one, other).mean())

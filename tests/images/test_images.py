@@ -27,7 +27,7 @@ def test_grid_places_images_row_by_row() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
-def test_every_number_of_channels_becomes_a_picture(channels: int, tmp_path: Path) -> None:
+def test_every_number_of_channels_becomes_a_image(channels: int, tmp_path: Path) -> None:
     images.save_grid(tmp_path / "grid.png", np.zeros((5, 8, 8, channels), np.float32))
     with Image.open(tmp_path / "grid.png") as picture:
         assert picture.mode == {1: "L", 3: "RGB", 4: "RGBA"}.get(channels, "L")
@@ -39,7 +39,7 @@ def samples(count: int = 3) -> dict[str, np.ndarray]:
     return {"images": made, "latents": np.zeros((count, 4), np.float32)}
 
 
-def test_pictures_beside_each_other() -> None:
+def test_images_beside_each_other() -> None:
     rng = np.random.default_rng(0)
     small, large = rng.integers(0, 256, (3, 2)), rng.integers(0, 256, (6, 4, 3))
     both = images.joined(*(Image.fromarray(x.astype(np.uint8)) for x in (small, large)))
@@ -132,7 +132,7 @@ def test_points_become_a_scatter_plot(scale: float, tmp_path: Path) -> None:
     assert abs(top[0] - origin[0]) < 1 and abs(right[1] - origin[1]) < 1
     across, up = right[0] - origin[0], top[1] - origin[1]
     assert abs(across / up - 1.5) < 0.02  # both axes have one scale
-    assert 400 < across < 600  # the data fill the picture
+    assert 400 < across < 600  # the data fill the image
     assert min(min(x, -y) for x, y in (origin, top, right)) > 5
 
 

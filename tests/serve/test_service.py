@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
 
 from tfgan2 import runtime
 from tfgan2.inputs.latents import draw_latents
-from tfgan2.serve.invariance import BatchInvariantModel, candidate_sizes, invariant_sizes
+from tfgan2.runtime.backends import in_sizes
 from tfgan2.serve.limits import Limits
-from tfgan2.serve.models import open_model
+from tfgan2.serve.service import Service, candidate_sizes, invariant_sizes
 
 SAMPLES = {"z": draw_latents(24, 5, seed=0)}
 
@@ -42,7 +43,6 @@ def scaled_by_the_batch(inputs):
 def test_candidate_sizes():
     assert candidate_sizes(1) == (1,)
     assert candidate_sizes(20) == (1, 2, 3, 4, 6, 8, 12, 16, 20)
-    assert candidate_sizes(20, batch=3) == (3,)
     sizes = candidate_sizes(100)
     assert all(b <= 1.5 * a for a, b in itertools.pairwise(sizes[1:]))
 
@@ -59,7 +59,7 @@ def test_candidate_sizes():
 def test_sizes_that_agree(model, expected):
     sizes = invariant_sizes(model, SAMPLES, candidate_sizes(16))
     assert sizes == expected
-    steady = BatchInvariantModel(model, sizes)
+    steady = partial(in_sizes, model, sizes=sizes)
     z = draw_latents(20, 5, seed=3)
     together = steady({"z": z})
     assert together.shape == z.shape
@@ -69,17 +69,17 @@ def test_sizes_that_agree(model, expected):
 
 @pytest.mark.parametrize("name", ["generator.onnx", "generator.tflite"])
 def test_an_exported_file(generators, name):
-    served = open_model(generators / name, Limits(max_batch=8), threads=1)
+    service = Service(generators / name, Limits(max_batch=8), threads=1)
     z, labels = draw_latents(11, 6, seed=5), np.arange(11, dtype=np.int32) % 3
-    together = served.run({"latents": z, "labels": labels})
+    together = service.model({"z": z, "label": labels})
     for start, stop in ((0, 1), (2, 3), (4, 9)):
-        part = {"latents": z[start:stop], "labels": labels[start:stop]}
-        np.testing.assert_array_equal(served.run(part), together[start:stop])
+        part = {"z": z[start:stop], "label": labels[start:stop]}
+        np.testing.assert_array_equal(service.model(part), together[start:stop])
     alone = runtime.load(generators / name)(z, labels)
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
 def test_a_fixed_batch_is_what_is_run(plain):
-    served = open_model(plain, Limits())
-    assert served.run.sizes == (4,)
-    assert served.limits.max_batch == 4
+    service = Service(plain, Limits())
+    assert service.model.keywords["sizes"] == (4,)
+    assert service.limits.max_batch == 4

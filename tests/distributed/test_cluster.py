@@ -1,8 +1,9 @@
-"""The barrier before TensorFlow, with workers in threads and raw connections."""
+"""`TF_CONFIG`, and the barrier before TensorFlow with workers in threads and raw connections."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import socket
 import subprocess
@@ -15,18 +16,18 @@ from pathlib import Path
 
 import pytest
 
-from tfgan2.distributed import rendezvous
-from tfgan2.distributed.cluster import Cluster, split_address
+from tfgan2.distributed import cluster
+from tfgan2.distributed.cluster import Cluster, find_cluster, split_address
 from tfgan2.distributed.launcher import addresses
 from tfgan2.errors import UserError, WorkerLostError
 
 
 @pytest.fixture(autouse=True)
 def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rendezvous, "PATIENCE", 20.0)
-    monkeypatch.setattr(rendezvous, "NOTICE", 0.5)
-    monkeypatch.setattr(rendezvous, "BEAT", 0.2)
-    monkeypatch.setattr(rendezvous, "SILENCE", 1.5)
+    monkeypatch.setattr(cluster, "PATIENCE", 20.0)
+    monkeypatch.setattr(cluster, "NOTICE", 0.5)
+    monkeypatch.setattr(cluster, "BEAT", 0.2)
+    monkeypatch.setattr(cluster, "SILENCE", 1.5)
 
 
 class Workers:
@@ -38,15 +39,15 @@ class Workers:
         self._pool = ThreadPoolExecutor(count + 1)
 
     def start(self, index: int, workers: tuple[str, ...] = ()) -> Future:
-        cluster = Cluster(workers or self.addresses, index)
-        return self._pool.submit(rendezvous.meet, cluster, self.said[index].append)
+        own = Cluster(workers or self.addresses, index)
+        return self._pool.submit(cluster.meet, own, self.said[index].append)
 
     def visit(self) -> socket.socket:
         """Connects to the chief without being a worker yet."""
         return until(lambda: socket.create_connection(split_address(self.addresses[0])))
 
     def hello(self, index: int) -> bytes:
-        return f"{index} {','.join(self.addresses)}\n".encode()
+        return f"{index} process {','.join(self.addresses)}\n".encode()
 
 
 def until(attempt: Callable[[], socket.socket]) -> socket.socket:
@@ -77,12 +78,12 @@ def test_all_return_when_the_last_arrives(order: tuple[int, ...]) -> None:
     socket.create_server(split_address(workers.addresses[0])).close()
 
 
-def test_a_peer_that_disconnects_is_missing_again() -> None:
+def test_a_worker_that_no_longer_asks_is_missing_again() -> None:
     workers = Workers(3)
     chief = workers.start(0)
     with workers.visit() as gone:
         gone.sendall(workers.hello(2))
-        time.sleep(0.2)
+    time.sleep(1.6)
     second = workers.start(1)
     time.sleep(1.0)
     assert not chief.done() and not second.done()
@@ -91,9 +92,9 @@ def test_a_peer_that_disconnects_is_missing_again() -> None:
 
 
 def test_missing_workers_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rendezvous, "PATIENCE", 1.0)
+    monkeypatch.setattr(cluster, "PATIENCE", 1.0)
     workers = Workers(7)
-    with pytest.raises(WorkerLostError, match=r"workers 1 at .*, 2 at .* and 2 more did not"):
+    with pytest.raises(WorkerLostError, match=r"worker 1 at .*, worker 2 at .* and 2 more did not"):
         workers.start(0).result(timeout=10)
     with pytest.raises(WorkerLostError, match=f"worker 0 at {workers.addresses[0]} did not"):
         workers.start(1).result(timeout=10)
@@ -116,13 +117,13 @@ def test_other_programs_are_refused() -> None:
     ):
         with workers.visit() as stranger:
             stranger.sendall(text)
-            assert stranger.recv(100) == b"other\n"
-            assert stranger.recv(100) == b""
+            assert stranger.recv(200).startswith(b"refused the TF_CONFIG of the chief")
+            assert stranger.recv(200) == b""
     with workers.visit() as stranger:
         stranger.sendall(b"x" * 100_000)
         stranger.settimeout(5)
         with contextlib.suppress(ConnectionError):  # the chief closes without reading all of it
-            assert stranger.recv(100) == b""
+            assert stranger.recv(200).startswith(b"refused ")
     assert not chief.done()
     workers.start(1).result(timeout=10)
     chief.result(timeout=10)
@@ -132,13 +133,15 @@ def test_a_duplicate_index_and_another_list_are_refused() -> None:
     workers = Workers(3)
     chief, one = workers.start(0), workers.start(1)
     time.sleep(0.5)
+    again = workers.start(1)
     with pytest.raises(UserError, match="another worker has index 1 too"):
-        workers.start(1).result(timeout=10)
+        one.result(timeout=10)
     others = (*workers.addresses[:2], "elsewhere:1")
     with pytest.raises(UserError, match="names other workers: give all the same list"):
         workers.start(2, workers=others).result(timeout=10)
+    assert not chief.done() and not again.done()
     workers.start(2).result(timeout=10)
-    one.result(timeout=10)
+    again.result(timeout=10)
     chief.result(timeout=10)
 
 
@@ -199,7 +202,7 @@ def test_a_block_that_takes_too_long_is_killed(tmp_path: Path) -> None:
     (tmp_path / "signal.py").write_text("raise SystemExit")  # a user's file
     code = (
         "import ctypes, sys; sys.path.pop(0)\n"
-        "from tfgan2.distributed.rendezvous import killed_after\n"
+        "from tfgan2.distributed.cluster import killed_after\n"
         "with killed_after(60, 'no'): print('quick', flush=True)\n"
         "with killed_after(1, 'too long'): ctypes.PyDLL(None).sleep(60)  # holds the GIL"
     )
@@ -215,10 +218,10 @@ def test_a_block_that_takes_too_long_is_killed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("index", [0, 1])
 def test_signals_end_a_worker_that_waits(number: int, index: int) -> None:
     code = (
-        "from tfgan2.distributed import rendezvous\n"
+        "from tfgan2.distributed import cluster\n"
         "from tfgan2.distributed.cluster import Cluster\n"
-        "rendezvous.NOTICE = 0.2\n"
-        f"rendezvous.meet(Cluster({tuple(addresses(2, None))}, {index}), print)"
+        "cluster.NOTICE = 0.2\n"
+        f"cluster.meet(Cluster({tuple(addresses(2, None))}, {index}), print)"
     )
     words = [sys.executable, "-u", "-c", code]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -227,3 +230,62 @@ def test_signals_end_a_worker_that_waits(number: int, index: int) -> None:
         process.send_signal(number)
         process.communicate(timeout=10)
     assert process.returncode == -number  # after a KeyboardInterrupt too, Python exits like this
+
+
+def find(monkeypatch: pytest.MonkeyPatch, config: str, strategy: str = "auto") -> Cluster | None:
+    monkeypatch.setenv("TF_CONFIG", config)
+    return find_cluster(strategy)
+
+
+def config(cluster: dict[str, list[str]], kind: str, index: int) -> str:
+    return json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})
+
+
+TWO = {"worker": ["a:1", "b:2"]}
+
+
+def test_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert find_cluster("auto") is None
+    assert find(monkeypatch, "{}") is None
+    assert find(monkeypatch, config(TWO, "worker", 1)) == Cluster(("a:1", "b:2"), 1)
+    chief = {"chief": ["c:3"], **TWO}
+    three = ("c:3", "a:1", "b:2")
+    assert find(monkeypatch, config(chief, "chief", 0)) == Cluster(three, 0)
+    assert find(monkeypatch, config(chief, "worker", 1)) == Cluster(three, 2)
+    for wrong in (
+        "{",
+        "[]",
+        config(TWO, "worker", 2),
+        config(TWO, "ps", 0),
+        '{"cluster": {"a": 1}}',
+    ):
+        with pytest.raises(UserError, match="invalid TF_CONFIG"):
+            find(monkeypatch, wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["localhost", "localhost:", ":1", "a:b", "a:70000", "a:0", "a..b:1", "a:²", "[]:5"]
+)
+def test_an_address_without_a_port_is_refused(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for workers in ([wrong, "b:2"], ["a:1", wrong]):
+        with pytest.raises(UserError, match="give host:port"):
+            find(monkeypatch, config({"worker": workers}, "worker", 0))
+
+
+def test_addresses_of_both_kinds() -> None:
+    assert split_address("[::1]:12345") == ("::1", 12345)
+    assert split_address("a.example:1") == ("a.example", 1)
+
+
+def test_strategies_and_one_or_several_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = config({"worker": ["a:1"]}, "worker", 0)
+    for strategy in ("auto", "none", "mirrored"):
+        assert find(monkeypatch, one, strategy) is None
+    assert find(monkeypatch, one, "multiworker") == Cluster(("a:1",), 0)
+    for strategy in ("none", "mirrored"):
+        with pytest.raises(UserError, match=f"names 2 workers, but --strategy {strategy}"):
+            find(monkeypatch, config(TWO, "worker", 0), strategy)
+    monkeypatch.delenv("TF_CONFIG")
+    with pytest.raises(UserError, match="needs TF_CONFIG"):
+        find_cluster("multiworker")

@@ -1,4 +1,4 @@
-"""Folders of pictures."""
+"""Folders of images."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from helpers import assert_parts_are_the_batch
 from PIL import Image
 
 from tfgan2.data import absolute_name, load_dataset
-from tfgan2.data import folder as folder_module
+from tfgan2.data import files as files_module
 from tfgan2.data.packing import pack
+from tfgan2.data.request import Request
 from tfgan2.errors import UserError
 
 COUNT = 30
@@ -34,7 +35,7 @@ def write(path: Path, value: int, mode: str = "L", size: tuple[int, int] = (8, 8
 
 @pytest.fixture
 def classed(tmp_path: Path) -> Path:
-    """Three classes; picture i, of grey value 8 i, is in class i % 3, some of them deeper."""
+    """Three classes; image i, of grey value 8 i, is in class i % 3, some of them deeper."""
     root = tmp_path / "classed"
     for i in range(COUNT):
         deeper = "deeper/still" if i % 2 else "."
@@ -95,13 +96,13 @@ def test_a_stream_goes_on_where_it_left_off(classed: Path, batches_before: int) 
 def test_reaching_the_start_decodes_nothing(classed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = load_dataset(f"folder:{classed}", cache="stream")
     decoded: list[Path] = []
-    read = folder_module.read_image
+    read = files_module.read_image
 
     def counted(path: Path, **options: int) -> np.ndarray:
         decoded.append(path)
         return read(path, **options)
 
-    monkeypatch.setattr(folder_module, "read_image", counted)
+    monkeypatch.setattr(files_module, "read_image", counted)
     take(dataset, 5, 1, start=5_000_000)
     assert 5 <= len(decoded) <= 5 * 40  # what is read ahead, not what lies before
 
@@ -123,7 +124,7 @@ def test_some_classes(classed: Path) -> None:
     assert set(values(images[labels == 1]) // 8 % 3) == {0}
 
 
-def test_pictures_at_the_top_mean_no_labels(classed: Path) -> None:
+def test_images_at_the_top_mean_no_labels(classed: Path) -> None:
     write(classed / "top.png", 255)
     dataset = load_dataset(f"folder:{classed}")
     assert dataset.class_names == ()
@@ -132,7 +133,7 @@ def test_pictures_at_the_top_mean_no_labels(classed: Path) -> None:
     assert dataset.batches(2).element_spec == tf.TensorSpec((2, 64, 64, 1), tf.float32)
 
 
-def test_hidden_and_other_files_are_no_pictures(classed: Path) -> None:
+def test_hidden_and_other_files_are_no_images(classed: Path) -> None:
     before = load_dataset(f"folder:{classed}")
     write(classed / "a" / ".hidden.png", 1)
     write(classed / ".cache" / "x.png", 1)
@@ -169,7 +170,7 @@ def test_names_that_are_no_utf8(tmp_path: Path) -> None:
     assert values(take(dataset, 2, 1)[0][0]).tolist() == [80, 80]
 
 
-def test_one_picture_in_colour_makes_colour(classed: Path) -> None:
+def test_one_image_in_colour_makes_colour(classed: Path) -> None:
     assert load_dataset(f"folder:{classed}").image_shape[2] == 1
     write(classed / "c" / "z.png", 200, mode="RGB")  # the last of them all
     assert load_dataset(f"folder:{classed}").image_shape[2] == 3
@@ -269,7 +270,7 @@ def test_progress_comes_to_an_end(classed: Path) -> None:
 
 
 def test_a_process_with_an_open_stream_ends(classed: Path) -> None:
-    """Without the exit guard of `parallel`, more than half of such processes never end."""
+    """Without the exit guard of `sources`, more than half of such processes never end."""
     code = f"""
         from tfgan2.data import load_dataset
         iterator = iter(load_dataset("folder:{classed}", cache="stream").batches(30))
@@ -304,7 +305,7 @@ def test_memory_hardly_grows_with_the_number_of_files(tmp_path: Path, kind: str)
             os.link(source, root / "class" / f"picture-{number:07d}.png")
         name = f"folder:{root}"
         if kind == "prepared":
-            pack(name, tmp_path / f"{count}.json", image_size=8)
+            pack(Request(name, image_size=8), tmp_path / f"{count}.json")
             name = f"prepared:{tmp_path}/{count}.json"
         tracemalloc.start()
         try:

@@ -1,8 +1,9 @@
-"""Inception score (Salimans et al. 2016, arXiv:1606.03498)."""
+"""Measures of predicted classes: inception score and modes found."""
 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,7 +11,10 @@ _TOLERANCE = 1e-3  # of the sum of a sample's probabilities; float16 is not more
 
 
 class RunningInceptionScore:
-    """Scores of consecutive parts of samples that come in batches, in constant memory."""
+    """Inception scores (Salimans et al. 2016, arXiv:1606.03498) of consecutive parts of samples.
+
+    The samples come in batches; memory is constant.
+    """
 
     def __init__(self, count: int, splits: int = 10) -> None:
         """
@@ -79,14 +83,8 @@ def inception_score(probabilities: np.ndarray, *, splits: int = 10) -> np.ndarra
     """Returns the scores of consecutive splits, of which the mean is usually reported.
 
     They depend on the number of samples in a split (Barratt and Sharma 2018), and on the order of
-    the samples if that follows the classes.
-
-    Args:
-        probabilities: of all samples, as for `RunningInceptionScore.update`.
-        splits: as for `RunningInceptionScore`.
-
-    Raises:
-        ValueError: as `RunningInceptionScore` and its `update`.
+    the samples if that follows the classes. Arguments and errors are those of
+    `RunningInceptionScore` and its `update`.
     """
     running = RunningInceptionScore(len(probabilities), splits)
     running.update(probabilities)
@@ -97,3 +95,40 @@ def _negentropy(probabilities: np.ndarray) -> float:
     """Sum of p log p over all values; 0 where p is 0."""
     logarithms = np.log(probabilities, out=np.zeros_like(probabilities), where=probabilities > 0)
     return float(np.sum(probabilities * logarithms))
+
+
+class Modes(NamedTuple):
+    """Attributes:
+    found: modes with at least one sample.
+    divergence: KL divergence of the samples' distribution over the modes from the uniform one, in
+        nats: from 0 to the logarithm of the number of modes.
+    """
+
+    found: int
+    divergence: float
+
+
+def modes_found(labels: np.ndarray, modes: int) -> Modes:
+    """Counts modes and measures how uniform they are, as Lin et al. 2018 (PacGAN) do.
+
+    They use 26,000 samples of stacked MNIST. Both figures depend on the number of samples: even N
+    uniform samples have a divergence of about (modes - 1) / 2N.
+
+    Args:
+        labels: predicted modes, integers from 0 to modes - 1, shape (N,), N >= 1.
+        modes: number of modes, 1,000 for stacked MNIST.
+
+    Raises:
+        ValueError: labels of another shape, type or range.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or not len(labels):
+        raise ValueError(f"labels must be of shape (N,) with N >= 1, not {labels.shape}")
+    whole = np.issubdtype(labels.dtype, np.integer)
+    if not whole or not 0 <= labels.min() <= labels.max() < modes:
+        raise ValueError(f"labels must be integers from 0 to {modes - 1}")
+    counts = np.bincount(labels.astype(np.int64), minlength=modes)
+    shares = counts[counts > 0] / counts.sum()
+    # Rounding can push the divergence of equal shares below 0.
+    divergence = max(0.0, float(np.sum(shares * np.log(shares * modes))))
+    return Modes(len(shares), divergence)

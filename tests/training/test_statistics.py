@@ -1,0 +1,88 @@
+"""The callback that writes `stats.jsonl` and TensorBoard's file."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tfgan2.training import stats
+from tfgan2.training.callbacks import Statistics
+
+
+class Steps:
+    """Calls the callback as a training from step `start` on does."""
+
+    def __init__(self, run_dir: Path, start: int = 0, every: int = 2, **state: Any) -> None:
+        self.callback = Statistics(run_dir, every=every, images_per_step=8)
+        step = SimpleNamespace(numpy=lambda: start)
+        self.callback.set_model(SimpleNamespace(step=step, planned_steps=10**6))
+        if state:
+            self.callback.restore(json.loads(json.dumps(state)))
+        self.callback.on_train_begin()
+        self.step = start
+
+    def add(self, **metrics: float) -> None:
+        self.callback.on_train_batch_begin(self.step)
+        self.callback.on_train_batch_end(self.step, metrics)
+        self.step += 1
+
+
+def test_averages_continue_bitwise_from_their_state(tmp_path: Path) -> None:
+    values = [random.Random(0).random() for _ in range(100)]
+    whole, first = Steps(tmp_path / "whole", every=100), Steps(tmp_path / "parts", every=100)
+    for value in values:
+        whole.add(loss=value)
+    for value in values[:37]:
+        first.add(loss=value)
+    second = Steps(tmp_path / "parts", 37, 100, **first.callback.state())
+    for value in values[37:]:
+        second.add(loss=value)
+    assert second.callback.line["loss"] == whole.callback.line["loss"]
+    assert whole.callback.line["loss"] == pytest.approx(np.mean(values), rel=1e-5)
+    assert whole.callback.state()["averages"] == {"counts": {}, "sums": {}}
+
+
+def test_a_metric_of_one_phase_is_averaged_over_its_own_steps(tmp_path: Path) -> None:
+    first = Steps(tmp_path, every=3)
+    first.add(loss=1.0, content_loss=4.0)
+    steps = Steps(tmp_path, 1, 3, **first.callback.state())
+    steps.add(loss=2.0, content_loss=6.0)
+    steps.add(loss=3.0, real_score=0.5)
+    line = steps.callback.line
+    assert {**line, "loss": 2.0, "content_loss": 5.0, "real_score": 0.5} == line
+
+
+def test_resuming_cuts_what_came_after_the_checkpoint(tmp_path: Path) -> None:
+    steps = Steps(tmp_path)
+    for _ in range(8):
+        steps.add(loss=1.0)
+    steps.callback.close()
+    with (tmp_path / "stats.jsonl").open("a") as file:
+        file.write('{"step": 10, "ima')  # killed while writing
+    assert [line["step"] for line in stats.read(tmp_path)] == [2, 4, 6, 8]
+    steps = Steps(tmp_path, 5)
+    steps.add(loss=9.0)
+    steps.callback.close()
+    lines = stats.read(tmp_path)
+    assert [line["step"] for line in lines] == [2, 4, 6]
+    assert lines[-1]["loss"] == 9.0
+
+
+def test_tensorboard_reads_no_step_twice(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for start in (0, 4):
+        steps = Steps(tmp_path, start)
+        for _ in range(start, 8):
+            steps.add(loss=0.5)
+        steps.callback.close()
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert [event.step for event in events.Scalars("loss")] == [2, 4, 6, 8]
+    assert events.Scalars("loss")[0].value == pytest.approx(0.5)

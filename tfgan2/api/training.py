@@ -1,0 +1,103 @@
+"""One training, of a new run or of one that resumes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfgan2 import runs, startup
+from tfgan2.distributed.cluster import find_cluster
+from tfgan2.errors import UserError
+from tfgan2.options import TrainingOptions
+
+if TYPE_CHECKING:
+    import keras
+
+    from tfgan2.remote import Mirror
+
+
+def check_length(steps: int | None, epochs: float | None) -> None:
+    """Raises a UserError unless the length of the training is possible, given in one way."""
+    if steps is not None and epochs is not None:
+        raise UserError("give steps or epochs, not both")
+    if epochs is not None and epochs <= 0:
+        raise UserError(f"epochs must be above 0, not {epochs:g}")
+
+
+def check_evaluation(options: TrainingOptions) -> None:
+    """Raises a UserError for what is wrong whatever the data are."""
+    others = (options.evaluate_features, options.evaluate_metrics, options.best_metric)
+    if not options.evaluate_every:
+        if any(others):
+            raise UserError("evaluate_every is missing: give the steps between evaluations")
+        return
+    from tfgan2.evaluation import check_features, check_metrics
+    from tfgan2.evaluation.during import check_best
+
+    check_metrics(options.evaluate_metrics or [])
+    if options.evaluate_features is not None:
+        check_features(options.evaluate_features)
+    if options.best_metric is not None:
+        check_best(options.best_metric)
+
+
+def worker_index(strategy: str) -> int | None:
+    """Returns the number of this process among several that train; None if it is alone."""
+    cluster = find_cluster(strategy)
+    return None if cluster is None or len(cluster.workers) < 2 else cluster.index
+
+
+def train(
+    config: runs.RunConfig,
+    run_dir: Path,
+    mirror: Mirror | None,
+    epochs: float | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+    dry_run: bool,
+    quiet: bool,
+    *,
+    numbered: bool = False,
+) -> Path:
+    """Trains a run, new if its configuration says nothing about the dataset yet.
+
+    The arguments are those of `fit`, `remote.staged` and `runs.held`.
+
+    Returns:
+        The run directory, which may have got another number.
+    """
+    from tfgan2.training.progress import Display
+
+    display = Display(quiet=quiet)
+    if mirror is not None:
+        display.show_as(run_dir, mirror.url)
+    display.say("loading TensorFlow")
+    devices = startup.load()
+    from tfgan2.distributed.strategies import Worker
+    from tfgan2.training.building import make_deterministic
+    from tfgan2.training.session import Session
+    from tfgan2.training.summary import describe, describe_fully
+
+    make_deterministic()
+    new = not config.dataset
+    worker = Worker.start(config.training.strategy, display.say)
+    display.console.quiet = quiet or not worker.chief
+    session = Session.prepare(config, worker, display, epochs)
+    describe(session, devices)
+    if dry_run:
+        display.say(f"run: {run_dir}")
+        describe_fully(session)
+        return run_dir
+    with contextlib.ExitStack() as stack:
+        if worker.chief:
+            if config.training.evaluate_every:
+                from tfgan2.api.evaluating import Evaluation
+
+                callbacks = [Evaluation(session), *callbacks]
+            run_dir = stack.enter_context(runs.held(run_dir, config, new=new, numbered=numbered))
+            if mirror is not None:
+                mirror.push()  # a directory that refuses is an error now, not later
+        display.say(f"run: {run_dir}")
+        session.train(run_dir, callbacks, mirror)
+    return run_dir

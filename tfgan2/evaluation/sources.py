@@ -1,0 +1,209 @@
+"""Loads a run, an exported file or a directory of images, and evaluates it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from tfgan2 import registry, remote, runs, runtime, startup
+from tfgan2.data import POINTS, ImageDataset, load_dataset
+from tfgan2.data.files import existing_folder, image_files
+from tfgan2.errors import UserError, cannot_write
+from tfgan2.evaluation.evaluate import SampleEvaluator
+from tfgan2.evaluation.request import EvaluationRequest, is_exported
+from tfgan2.evaluation.result import Evaluation, check_result_dir, result_dir
+from tfgan2.evaluation.samples import RealSamples, Samples, generated_samples, run_samples
+
+if TYPE_CHECKING:
+    from tfgan2.data import Progress
+    from tfgan2.training.progress import Display
+
+_Loaded = tuple[Samples, RealSamples]
+
+
+def evaluate_source(
+    source: Path,
+    request: EvaluationRequest | None = None,
+    *,
+    progress: Progress = lambda text, done, total: None,
+) -> Evaluation:
+    """Evaluates a run, an exported file or a directory of images; writes nothing but the cache.
+
+    Args:
+        source: a run directory, a `.onnx` or `.tflite` file, or a directory of images.
+        request: default: all metrics that are possible, on the data of the training.
+        progress: called with a description, the units done and their total.
+
+    Raises:
+        UserError: the request does not fit the source, something cannot be loaded, or a metric is
+            not possible.
+    """
+    request = request or EvaluationRequest()
+    request.check_source(source)
+    if runs.is_run(source):
+        loaded = _load_run(source, request, progress)
+    elif is_exported(source):
+        loaded = _load_file(source, request, progress)
+    else:
+        loaded = _load_directory(source, request, progress)
+    return SampleEvaluator(*loaded, request, progress).evaluate()
+
+
+def evaluate_and_write(
+    source: Path, request: EvaluationRequest, out: Path | None, display: Display
+) -> tuple[Evaluation, Path]:
+    """Loads TensorFlow, evaluates a source, and writes the result to `out` or to `result_dir`.
+
+    Returns:
+        The result and its directory.
+
+    Raises:
+        UserError: as `evaluate_source`, or the result cannot be written.
+    """
+    if out is not None:
+        check_result_dir(out)
+    request.check_source(source)
+    display.say("loading TensorFlow")
+    startup.load()
+    from tfgan2.training.building import make_deterministic
+
+    make_deterministic()
+    try:
+        evaluation = evaluate_source(source, request, progress=display.loading)
+    finally:
+        display.close()
+    out = out or result_dir(source, evaluation)
+    try:
+        evaluation.write(out)
+    except OSError as error:
+        raise cannot_write(out, error) from error
+    return evaluation, out
+
+
+def _load_run(run_dir: Path, request: EvaluationRequest, progress: Progress) -> _Loaded:
+    config = runs.RunConfig.read(run_dir)
+    model, facts = runs.load_model(run_dir, request.checkpoint)
+    batch_size = config.training.batch_size or model.batch_size
+    about = {
+        "run": run_dir.name,
+        "flavour": facts["flavour"],
+        "step": facts["step"],
+        "kimg": facts["step"] * batch_size * model.batches_per_step / 1000,
+    }
+    if request.real_dir is not None or request.dataset is not None:
+        if not hasattr(model, "draw_latents"):
+            raise UserError(
+                f"{facts['flavour']} is evaluated on its own targets: leave the other data out"
+            )
+        height, _, channels = model.image_shape
+        names = facts["class_names"] if model.labels_are_classes else ()
+        reals = _real_samples(request, height, channels, progress)
+        return generated_samples(model, about, request.seed, names), reals
+    options = config.data
+    if request.split is not None:
+        options = replace(options, split=request.split, hold_out=0)
+    if request.data_dir is not None:
+        options = replace(options, data_dir=remote.absolute(request.data_dir))
+    dataset = options.load(progress)
+    return run_samples(model, dataset, about, request.seed, options.split)
+
+
+def _load_file(file: Path, request: EvaluationRequest, progress: Progress) -> _Loaded:
+    generator = runtime.load(file)
+    if not isinstance(generator, runtime.Generator):
+        raise UserError(f"'{file}' makes images from images: evaluate its run instead")
+    facts = generator.metadata.get("about", {})
+    if request.real_dir is None and request.dataset is None:
+        data = facts.get("data", {})
+        if not facts.get("dataset"):
+            raise UserError(f"'{file}' does not name its training data: give --dataset")
+        request = replace(
+            request,
+            dataset=facts["dataset"],
+            classes=request.classes or data.get("classes"),
+            split=request.split or data.get("split"),
+            hold_out=0 if request.split else data.get("hold_out") or 0,
+        )
+    height, _, channels = generator.image_shape
+    reals = _real_samples(request, height, channels, progress)
+    names: Sequence[str] = ()
+    if generator.conditional and facts.get("flavour") in registry.flavours():
+        flavour = registry.load_class(facts["flavour"])
+        names = generator.class_names if getattr(flavour, "labels_are_classes", False) else ()
+    about = {"file": str(file), **{key: facts[key] for key in ("flavour", "step") if key in facts}}
+    return generated_samples(generator, about, request.seed, names), reals
+
+
+def _load_directory(directory: Path, request: EvaluationRequest, progress: Progress) -> _Loaded:
+    directories = [directory, *([request.real_dir] if request.real_dir else [])]
+    formats = [image_format(each, uniform=request.image_size is None) for each in directories]
+    size = request.image_size or formats[0][0]
+    if request.image_size is None and formats[-1][0] != size:
+        raise UserError(
+            f"the images in '{directory}' are {size} pixels wide, those in '{request.real_dir}' of "
+            f"{formats[-1][0]}: give --image-size"
+        )
+    colour = any(each[1] for each in formats)
+    reals = _real_samples(request, size, 3 if colour else 1, progress)
+    images = RealSamples(_load_images(directory, size, reals.image_shape[-1], progress))
+    images.about, images.protocol = {"folder": str(directory)}, {}
+    return images, reals
+
+
+def _real_samples(
+    request: EvaluationRequest, size: int, channels: int, progress: Progress
+) -> RealSamples:
+    """Real images of this size, from the request's directory or dataset."""
+    if request.real_dir is not None:
+        return RealSamples(_load_images(request.real_dir, size, channels, progress))
+    assert request.dataset is not None
+    shape: dict[str, Any] = {"image_size": size, "channels": channels}
+    if request.dataset in POINTS:
+        shape = {}
+    elif request.dataset == "stacked_mnist":
+        del shape["channels"]
+    dataset = load_dataset(
+        request.dataset,
+        **shape,
+        split=request.split,
+        data_dir=request.data_dir,
+        classes=request.classes,
+        hold_out=request.hold_out,
+        progress=progress,
+    )
+    return RealSamples(dataset, split=request.split)
+
+
+def _load_images(directory: Path, size: int, channels: int, progress: Progress) -> ImageDataset:
+    name = f"folder:{directory}"
+    return load_dataset(name, image_size=size, channels=channels, progress=progress)
+
+
+def image_format(directory: Path, *, uniform: bool) -> tuple[int, bool]:
+    """Returns the smallest width of the images in a directory, and whether any has colour.
+
+    Args:
+        directory: contains images.
+        uniform: require square images of one size.
+
+    Raises:
+        UserError: no images, an unreadable one, or not uniform.
+    """
+    root = existing_folder(str(directory), "DIR")
+    sizes, colour = set(), False
+    for path in image_files(root):
+        try:
+            with Image.open(root / path) as image:
+                sizes.add(image.size)
+                colour |= image.mode not in ("1", "L", "LA", "I", "F", "I;16")
+        except OSError as error:
+            raise UserError(f"cannot read '{root / path}': repair or remove it") from error
+        if uniform and (len(sizes) > 1 or len(set(*sizes)) > 1):
+            raise UserError(
+                f"the images in '{directory}' are not square and of one size: give --image-size"
+            )
+    return min(sizes)[0], colour

@@ -1,0 +1,132 @@
+"""Shows how training goes: sample grids, the progress, a copy of the run at a remote address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfgan2 import images
+from tfgan2.errors import UserError
+from tfgan2.training import stats
+from tfgan2.training.callbacks.base import Logs, StepCallback
+from tfgan2.training.callbacks.statistics import Statistics
+from tfgan2.training.progress import Display, losses, statistics_line
+
+if TYPE_CHECKING:
+    from tfgan2.data import ImageDataset
+    from tfgan2.options import TrainingOptions
+    from tfgan2.remote import Mirror
+
+
+class Previews(StepCallback):
+    """Writes sample grids every N steps, always of the same latents or examples.
+
+    Writes `reals.png` at the beginning; with `statistics`, shows the grids in TensorBoard and draws
+    `losses.png`.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        dataset: ImageDataset,
+        *,
+        every: int = 250,
+        count: int = 64,
+        seed: int = 0,
+        statistics: Statistics | None = None,
+    ) -> None:
+        """Reads nothing before training begins.
+
+        Args:
+            run_dir: the run directory; it must exist.
+            dataset: the real images; those that it holds out are shown, if there are any.
+            every: steps between two grids.
+            count: samples in a grid; the model may round it.
+            seed: seed of the latents, and of the choice of real samples.
+            statistics: the run's statistics.
+        """
+        super().__init__(every)
+        self.run_dir = run_dir
+        self.dataset = dataset
+        self.count = count
+        self.seed = seed
+        self.statistics = statistics
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        super().on_train_begin(logs)
+        count, held_out = self.model.preview_count(self.count), self.dataset.held_out
+        self._examples = (held_out or self.dataset).some(count, seed=self.seed)
+        path = self.run_dir / "reals.png"
+        if not path.exists():
+            reals = self.dataset.some(count, seed=self.seed) if held_out else self._examples
+            shown = [part for part in reals if part.ndim == 4]
+            images.save_grid(path, images.side_by_side(*shown) if len(shown) > 1 else shown[0])
+
+    def act(self) -> None:
+        path = self.run_dir / "samples" / f"step-{self.step:07d}.png"
+        views = self.model.previews(self._examples, about=self.count, seed=self.seed)
+        for name, view in views.items():
+            file = path.parent / name / path.name
+            file.parent.mkdir(exist_ok=True, parents=True)
+            images.save_grid(file, view.images, columns=view.columns, reals=view.reals)
+        if self.statistics is not None:
+            self.statistics.image(path)
+            stats.draw_losses(self.run_dir)
+
+
+class Progress(StepCallback):
+    """Shows a bar in a terminal or notebook, and lines elsewhere."""
+
+    def __init__(self, display: Display, statistics: Statistics) -> None:
+        super().__init__()
+        self.display = display
+        self.statistics = statistics
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        super().on_train_begin(logs)
+        if self.display.has_bar:
+            self.display.move_bar("compiling", self.step, self.model.planned_steps)
+        else:
+            self.display.say("compiling the training step")
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        super().on_train_batch_end(batch, logs)
+        steps, line = self.model.planned_steps, self.statistics.line
+        if self.display.has_bar:
+            speed = self.statistics.images_per_second
+            facts = losses(logs or {}) + (f" {speed:,.0f} img/s" if speed else "")
+            self.display.move_bar("training", self.step, steps, facts)
+        elif line.get("step") == self.step:
+            self.display.say(statistics_line(line, steps))
+
+    def close(self) -> None:
+        self.display.close()
+
+
+class Publishing(StepCallback):
+    """Copies what is new to the remote directory; a failing network does not stop training."""
+
+    def __init__(
+        self, mirror: Mirror, options: TrainingOptions, say: Callable[[str], None]
+    ) -> None:
+        """Takes the copier, the options that say when files are written, and what shows warnings.
+
+        TensorBoard's file, which only grows, is copied with checkpoints only.
+        """
+        super().__init__()
+        self.mirror = mirror
+        self.options = options
+        self.say = say
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        super().on_train_batch_end(batch, logs)
+        options = self.options
+        events = self.is_last or self.is_due(options.checkpoint_every)
+        intervals = (options.log_every, options.sample_every, options.evaluate_every)
+        if not events and not any(self.is_due(every) for every in intervals if every):
+            return
+        try:
+            self.mirror.push(events)
+        except UserError as error:
+            self.say(f"warning: {error}; trying again later")
