@@ -71,7 +71,7 @@ def test_a_bundle(run):
     ("words", "message"),
     [
         ("--output int8", "unknown output 'int8': did you mean 'uint8'?"),
-        ("--images 1", "at least 2 images"),
+        ("--images 1", "images must be at least 2, not 1"),
         ("--calibration pairs:x", "for the precisions int8 and mixed"),
         ("--calibration pairs:x --precision int8", "holds pairs, dcgan was trained on images"),
         ("--calibration digits --precision int8", "calibrated on latents"),

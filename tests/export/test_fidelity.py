@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tfgan2.export import ExportSpec, Options, export_networks
-from tfgan2.export.examples import draw_inputs
 from tfgan2.export.graph import keras_backend
+from tfgan2.export.spec import draw_inputs
 from tfgan2.export.verify import Fidelity, default_count
 
 

@@ -13,7 +13,8 @@ from tritonclient.grpc import model_config_pb2
 from tfgan2 import runtime
 from tfgan2.errors import UserError
 from tfgan2.export import Options, export_networks, model_specs
-from tfgan2.export.layouts import triton_config, write_layout
+from tfgan2.export.layouts import write_layout
+from tfgan2.export.texts import triton_config
 from tfgan2.inputs.latents import draw_latents
 
 

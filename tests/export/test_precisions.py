@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from tfgan2.export.examples import CALIBRATED
+from tfgan2.export.spec import CALIBRATED
 from tfgan2.metrics import RANDOM_CONVOLUTIONS
 
 

@@ -23,7 +23,7 @@ LATENTS = """async ({ seed, count, dim, distribution }) => {
 }"""
 
 
-def shown(page, canvas="#picture"):
+def shown(page, canvas="#image"):
     """Returns the pixels of a canvas, uint8, shape (H, W, 3)."""
     return pixels(
         page,
@@ -128,15 +128,15 @@ def test_seed_number_and_class(open_page, labelled):
     page = open_page(labelled)
     generator = runtime.load(labelled)
     page.fill("#seed", "7")
-    settled(page, "#picture", to_uint8(generator.generate(1, seed=7, label=0)[0]))
+    settled(page, "#image", to_uint8(generator.generate(1, seed=7, label=0)[0]))
     page.click("text=two words")
-    settled(page, "#picture", to_uint8(generator.generate(1, seed=7, label=2)[0]))
+    settled(page, "#image", to_uint8(generator.generate(1, seed=7, label=2)[0]))
     page.fill("#index", "5")
-    settled(page, "#picture", to_uint8(generator.generate(6, seed=7, label=2)[5]))
+    settled(page, "#image", to_uint8(generator.generate(6, seed=7, label=2)[5]))
     # Classes can be chosen by keyboard.
     page.focus("input[name=choice]:checked")
     page.keyboard.press("ArrowLeft")
-    settled(page, "#picture", to_uint8(generator.generate(6, seed=7, label=1)[5]))
+    settled(page, "#image", to_uint8(generator.generate(6, seed=7, label=1)[5]))
     # An invalid seed changes nothing.
     page.fill("#seed", "-3")
     assert page.evaluate("tfgan2.state.seed") == 7
@@ -166,11 +166,11 @@ def test_sliders_move_along_the_directions(open_page, name, request):
     moved = z[None].astype(np.float32)
     expected = to_uint8(generator(moved, generator.labels(1)))[0]
     expected = np.broadcast_to(expected, before.shape)
-    settled(page, "#picture", expected)
+    settled(page, "#image", expected)
     assert np.abs(expected.astype(int) - before).max() > 20
 
     page.click("#reset")
-    settled(page, "#picture", before)
+    settled(page, "#image", before)
     # The same by keyboard.
     bars.nth(0).focus()
     page.keyboard.press("Home")
@@ -211,7 +211,7 @@ def test_the_grid_is_that_of_generate(open_page, labelled):
     assert_same(made, grid(images, columns=3))
 
     page.click("#grid button:nth-child(6)")
-    settled(page, "#picture", images[5])
+    settled(page, "#image", images[5])
     assert page.input_value("#index") == "5"
     assert page.is_checked("label:has-text('two words') input")
     end = to_uint8(generator.generate(1, seed=1, label=2)[0])
@@ -249,7 +249,7 @@ def test_captions(open_page, told):
     page, generator = open_page(told), runtime.load(told)
     page.click("text=a dark picture")
     expected = to_uint8(generator.generate(1, seed=0, text="a dark picture")[0])
-    settled(page, "#picture", np.broadcast_to(expected, (12, 12, 3)))
+    settled(page, "#image", np.broadcast_to(expected, (12, 12, 3)))
     bright = to_uint8(generator.generate(1, seed=0, text="a bright picture")[0])
     assert np.abs(bright.astype(int) - expected).max() > 5
 

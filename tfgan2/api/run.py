@@ -199,8 +199,8 @@ class Run:
         """
         from tfgan2.export import FORMATS, Options, export_run
 
-        precisions = (precision,) if isinstance(precision, str) else tuple(precision)
-        chosen = Options(formats=formats or FORMATS, precisions=precisions, **options)
+        precisions = [precision] if isinstance(precision, str) else list(precision)
+        chosen = Options(list(formats or FORMATS), precisions, **options)
         folder = remote.local_out(self.location, out)
         return export_run(
             self.directory,

@@ -8,22 +8,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from tfgan2 import runs, runtime, startup
+from tfgan2.cli.tables import print_table
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.export import model_specs, saved_model
 from tfgan2.export.folder import size_of
 from tfgan2.files import written_atomically
 from tfgan2.runtime.backends import Backend, first_line
-from tfgan2.runtime.container import SUFFIXES
 from tfgan2.runtime.timing import Contender, Timing, measure, random_inputs
 
-_LIBRARIES = {"onnx": "onnxruntime", "tflite": "LiteRT"}
+_LIBRARIES = {".onnx": "onnxruntime", ".tflite": "LiteRT"}
+_Model: TypeAlias = tuple[str, str, int | None, int, Backend, dict[str, Any]]
+"""Name, library, threads (None: all), bytes, backend and metadata of a model."""
 
 
 def benchmark(
@@ -49,40 +49,47 @@ def benchmark(
     ] = None,
 ) -> None:
     """Time exported files against each other on the CPU, one call of each in turn."""
-    contenders = [
-        contender for file in files for contender in _contenders(file, threads or [1, 2], batch)
-    ]
+    contenders = []
+    for file in files:
+        for name, library, number, size, backend, metadata in _models(file, threads or [1, 2]):
+            images = metadata.get("batch") or batch
+            try:
+                inputs = random_inputs(metadata, images)
+            except (KeyError, TypeError, ValueError, IndexError, StopIteration):
+                raise UserError(f"{name} is damaged: its metadata is incomplete") from None
+            contenders.append(Contender(name, library, number, size, images, backend, inputs))
     timings = measure(contenders, count)
-    _show(timings)
+    rows = [
+        (
+            item.file,
+            item.runs_with,
+            str(item.threads or "all"),
+            str(item.batch),
+            f"{item.bytes / 1e6:.2f}",
+            f"{item.median_ms:.3f}",
+            f"{item.p95_ms:.3f}",
+            f"{item.images_per_second:,.0f}",
+        )
+        for item in timings
+    ]
+    figures = ["threads", "batch", "MB", "median ms", "95 % ms", "images/s"]
+    print_table(["file", "runs with"], figures, rows, width=160)
     if json_file is not None:
         _write(json_file, timings)
 
 
-def _contenders(file: Path, threads: Sequence[int], batch: int) -> Iterator[Contender]:
+def _models(file: Path, threads: Sequence[int]) -> Iterator[_Model]:
     if not file.is_dir():
+        library = _LIBRARIES.get(file.suffix.lower(), "")
         for number in threads:
-            backend, metadata = runtime.open_file(file, threads=number)
-            model = str(file), _LIBRARIES[SUFFIXES[file.suffix.lower()]], number, size_of(file)
-            yield _contender(model, backend, metadata, batch)
+            model = runtime.open_file(file, threads=number)
+            yield str(file), library, number, file.stat().st_size, *model
     elif (file / "saved_model.pb").is_file():
-        backend, metadata = _saved_model(file)
-        yield _contender((str(file), "TensorFlow", None, size_of(file)), backend, metadata, batch)
+        yield str(file), "TensorFlow", None, size_of(file), *_saved_model(file)
     elif runs.is_run(file):
-        yield from _keras(file, batch)
+        yield from _keras(file)
     else:
         raise UserError(f"{file} is neither a SavedModel nor a run: give an exported file")
-
-
-def _contender(
-    model: tuple[str, str, int | None, int], backend: Backend, metadata: dict[str, Any], batch: int
-) -> Contender:
-    """Returns a contender; `model` is its name, library, threads and bytes."""
-    count = metadata.get("batch") or batch
-    try:
-        inputs = random_inputs(metadata, count)
-    except (KeyError, TypeError, ValueError, IndexError, StopIteration):
-        raise UserError(f"{model[0]} is damaged: its metadata is incomplete") from None
-    return Contender(*model, count, backend, inputs)
 
 
 def _saved_model(folder: Path) -> tuple[Backend, dict[str, Any]]:
@@ -99,7 +106,7 @@ def _saved_model(folder: Path) -> tuple[Backend, dict[str, Any]]:
         raise UserError(f"{folder} cannot be run: {first_line(error)}") from error
 
 
-def _keras(run: Path, batch: int) -> Iterator[Contender]:
+def _keras(run: Path) -> Iterator[_Model]:
     runs.RunConfig.read(run)  # a wrong folder is an error before TensorFlow is loaded
     startup.load()
     from tfgan2.export.graph import checked, keras_backend
@@ -108,36 +115,10 @@ def _keras(run: Path, batch: int) -> Iterator[Contender]:
     specs = model_specs(model, about["class_names"])
     for name, spec in specs.items():
         spec = checked(spec)
-        inputs, _ = spec.describe(None)
+        metadata = {**spec.facts, "inputs": spec.describe(None)[0], "batch": None}
         size = sum(weight.nbytes for weight in spec.network.get_weights())
         title = f"{run} {name}" if len(specs) > 1 else str(run)
-        metadata = {**spec.facts, "inputs": inputs, "batch": None}
-        yield _contender(
-            (title, "Keras", None, size), partial(keras_backend, spec), metadata, batch
-        )
-
-
-def _show(timings: Sequence[Timing]) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=160)  # a pipe has no width
-    table = Table()
-    table.add_column("file", overflow="fold")
-    table.add_column("runs with")
-    for title in ("threads", "batch", "MB", "median ms", "95 % ms", "images/s"):
-        table.add_column(title, justify="right")
-    for item in timings:
-        table.add_row(
-            item.file,
-            item.runs_with,
-            str(item.threads or "all"),
-            str(item.batch),
-            f"{item.bytes / 1e6:.2f}",
-            f"{item.median_ms:.3f}",
-            f"{item.p95_ms:.3f}",
-            f"{item.images_per_second:,.0f}",
-        )
-    console.print(table)
+        yield title, "Keras", None, size, partial(keras_backend, spec), metadata
 
 
 def _write(path: Path, timings: Sequence[Timing]) -> None:

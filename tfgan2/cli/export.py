@@ -5,14 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from tfgan2.cli.options import Checkpoint
-from tfgan2.export import FORMATS, PAGE, PRECISIONS, Artifact, Options, export_run
+from tfgan2.cli.options import Checkpoint, given, with_declared
+from tfgan2.cli.tables import print_table
+from tfgan2.export import PAGE, Artifact, Options, export_run
 from tfgan2.export.exporting import page_folder
 from tfgan2.export.folder import size_of
 from tfgan2.export.options import LAYOUTS
@@ -20,6 +19,7 @@ from tfgan2.remote import local_copy, local_out
 from tfgan2.runs import NEWEST
 
 
+@with_declared(Options)
 def export(
     place: Annotated[
         str,
@@ -27,112 +27,37 @@ def export(
             metavar="RUN", help="Run directory, for example runs/00003-dcgan-mnist, or gs://…."
         ),
     ],
-    format: Annotated[
-        list[str] | None,
-        typer.Option(
-            help=f"{', '.join(FORMATS)}, or {PAGE}: a page that runs the ONNX file. Repeatable.",
-            show_default=f"all but {PAGE}",
-        ),
-    ] = None,
-    precision: Annotated[
-        list[str] | None,
-        typer.Option(
-            help=f"Precision of TFLite: {', '.join(PRECISIONS)}. Repeatable.",
-            show_default="float32",
-        ),
-    ] = None,
-    batch: Annotated[
-        int | None,
-        typer.Option(help="Fixed batch size.", show_default="1 for TFLite, otherwise free"),
-    ] = None,
-    output: Annotated[
-        str,
-        typer.Option(help="Dtype of images: float32 in [-1, 1] or uint8 in 0…255."),
-    ] = "float32",
-    dynamic_size: Annotated[
-        bool,
-        typer.Option(
-            "--dynamic-size", help="Take images of any size, if the generator takes images."
-        ),
-    ] = False,
     calibration: Annotated[
         str | None,
         typer.Option(
             metavar="DATASET",
-            help="Data to calibrate int8 and mixed, if the generator takes images or sentences.",
-            show_default="the run's own",
+            help="Data to calibrate int8 and mixed, if the generator takes images or sentences; "
+            "default the run's own.",
         ),
-    ] = None,
-    allow_lossy: Annotated[
-        bool,
-        typer.Option("--allow-lossy", help="Keep files whose images visibly differ."),
-    ] = False,
-    images: Annotated[
-        int | None,
-        typer.Option(
-            help="Images for the Fréchet distance.", show_default="2000, fewer if they are large"
-        ),
-    ] = None,
-    bundle: Annotated[
-        bool,
-        typer.Option("--bundle", help="Also pack the files with samples and code for an app."),
-    ] = False,
-    layout: Annotated[
-        list[str] | None,
-        typer.Option(
-            help=f"Also write a model repository to OUT/LAYOUT: {', '.join(LAYOUTS)}. Repeatable."
-        ),
-    ] = None,
-    checkpoint: Checkpoint = NEWEST,
-    out: Annotated[
-        Path | None, typer.Option(help="Export folder.", show_default="RUN/export")
     ] = None,
     ort_web: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the npm package onnxruntime-web, for the page.", show_default="a CDN"
+            help="Folder of the npm package onnxruntime-web, for the page; default a CDN."
         ),
     ] = None,
+    checkpoint: Checkpoint = NEWEST,
+    out: Annotated[Path | None, typer.Option(help="Export folder; default RUN/export.")] = None,
+    **options: Any,
 ) -> None:
     """Export the generator of a run and verify each file against Keras."""
-    options = Options(
-        formats=format or FORMATS,
-        precisions=precision or PRECISIONS[:1],
-        batch=batch,
-        output=output,
-        allow_lossy=allow_lossy,
-        images=images,
-        dynamic_size=dynamic_size,
-        bundle=bundle,
-        layouts=layout or (),
-        ort_web=ort_web,
-    )
+    chosen = Options(**given(options), ort_web=ort_web)
     local_out(place, out)
     artifacts = export_run(
         local_copy(place),
         out,
-        options,
+        chosen,
         checkpoint=checkpoint,
         calibration_dataset=calibration,
         progress=print,
     )
-    _show_table(artifacts)
-    # Not through Rich, which would wrap what people copy.
-    for line in _next_steps(artifacts, options):
-        print(line)
-
-
-def _show_table(artifacts: Sequence[Artifact]) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        # A pipe has no width; Rich assumes 80 columns and would cut names off.
-        console = Console(highlight=False, width=120)
-    table = Table()
-    table.add_column("file", no_wrap=True, min_width=max(len(a.path.name) for a in artifacts))
-    for title in ("MB", "max difference", "PSNR dB", "Fréchet", "ms per image"):
-        table.add_column(title, justify="right")
-    for artifact in artifacts:
-        table.add_row(
+    rows = [
+        (
             artifact.path.name,
             f"{artifact.bytes / 1e6:.2f}",
             f"{artifact.max_difference:.1e}",
@@ -140,7 +65,12 @@ def _show_table(artifacts: Sequence[Artifact]) -> None:
             f"{artifact.frechet['distance']:.2g}",
             f"{artifact.milliseconds_per_image:.2f}",
         )
-    console.print(table)
+        for artifact in artifacts
+    ]
+    figures = ["MB", "max difference", "PSNR dB", "Fréchet", "ms per image"]
+    print_table(["file"], figures, rows, width=120)
+    for line in _next_steps(artifacts, chosen):
+        print(line)
 
 
 def _next_steps(artifacts: Sequence[Artifact], options: Options) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from PIL import Image
 
-from tfgan2 import runs, runtime
+from tfgan2 import runs, runtime, startup
 from tfgan2.cli.options import Checkpoint, Direction
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.files import written_atomically
@@ -53,71 +53,70 @@ def translate(
     checkpoint: Checkpoint = runs.NEWEST,
 ) -> None:
     """Turn images into images, with a run or an exported file."""
-    paths = _images(source)
+    if not source.exists():
+        raise UserError(f"{source} does not exist: give an image or a folder of images")
     root = source if source.is_dir() else source.parent
+    paths = _images_in(source) if source.is_dir() else [source]
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} exists and is not an empty folder: choose another --out")
     model = local_copy(place)
     if model.is_dir():
         translator = _from_run(model, direction, checkpoint)
-    elif direction is not Direction.AtoB:
-        raise UserError(
-            "an exported file has one direction: leave --direction out and give the file of b_to_a"
-        )
-    elif checkpoint != runs.NEWEST:
-        raise UserError("an exported file has no checkpoints: leave --checkpoint out")
     else:
-        network = runtime.load(model)
-        if isinstance(network, runtime.Generator):
-            raise UserError(f"{model} makes images from latents: use `tfgan2 generate`")
-        translator = network
+        translator = _from_file(model, direction, checkpoint)
     if mask is not None and not translator.takes_mask:
         raise UserError(f"{model} takes no mask: leave --mask out")
-    jobs = [(path, _mask_for(path, root, mask)) for path in paths]
+    jobs = [(path, _mask_for(path.relative_to(root), mask)) for path in paths]
     for job in jobs:  # before anything is written
         _read(translator, *job)
     try:
         for number, (path, mask_path) in enumerate(jobs, 1):
             taken, result = translator.translate(*_read(translator, path, mask_path))
-            _write(
-                (out / path.relative_to(root)).with_suffix(".png"),
-                joined(taken, result) if compare else result,
-            )
+            target = (out / path.relative_to(root)).with_suffix(".png")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with written_atomically(target) as partial:
+                (joined(taken, result) if compare else result).save(partial, format="PNG")
             if number % 50 == 0 or number == len(jobs):
                 print(f"{number:,} of {len(jobs):,} images: {out}", flush=True)
     except OSError as error:
         raise cannot_write(out, error) from error
 
 
-def _images(source: Path) -> list[Path]:
+def _images_in(folder: Path) -> list[Path]:
     from tfgan2.data.files import by_stem, image_files  # slow to import
 
-    if source.is_file():
-        return [source]
-    if not source.is_dir():
-        raise UserError(f"{source} does not exist: give an image or a folder of images")
-    names = image_files(source)
+    names = image_files(folder)
     by_stem(names)  # each becomes a .png of its name
-    return [source / name for name in names]
+    return [folder / name for name in names]
 
 
-def _mask_for(path: Path, root: Path, mask: Path | None) -> Path | None:
+def _mask_for(name: Path, mask: Path | None) -> Path | None:
     """Returns the mask file of an image; None for the middle."""
     if mask is None or mask.is_file():
         return mask
     if not mask.is_dir():
         raise UserError(f"{mask} does not exist: give --mask an image or a folder, or leave it out")
-    name = path.relative_to(root)
     for suffix in (name.suffix, *sorted(suffixes())):
         if (candidate := mask / name.with_suffix(suffix)).is_file():
             return candidate
     raise UserError(f"{mask} has no mask called {name.stem!r}: add it")
 
 
+def _from_file(file: Path, direction: Direction, checkpoint: str) -> Translator:
+    if direction is not Direction.AtoB:
+        raise UserError(
+            "an exported file has one direction: leave --direction out and give the file of b_to_a"
+        )
+    if checkpoint != runs.NEWEST:
+        raise UserError("an exported file has no checkpoints: leave --checkpoint out")
+    network = runtime.load(file)
+    if isinstance(network, Translator):
+        return network
+    raise UserError(f"{file} makes images from latents: use `tfgan2 generate`")
+
+
 def _from_run(run: Path, direction: Direction, checkpoint: str) -> Translator:
     config = runs.RunConfig.read(run)  # a wrong folder is an error before TensorFlow is loaded
-    from tfgan2 import startup
-
     startup.load()
     trained, _ = runs.load_model(run, checkpoint)
     specs = trained.exports()
@@ -137,11 +136,7 @@ def _from_run(run: Path, direction: Direction, checkpoint: str) -> Translator:
 def _read(
     translator: Translator, path: Path, mask_path: Path | None
 ) -> tuple[Image.Image, Image.Image | None]:
-    """Reads an image, and its mask if one is needed.
-
-    Raises:
-        UserError: a file cannot be read, or the translator cannot use it.
-    """
+    """Reads an image, and its mask if one is needed; a UserError if they are of no use."""
     image = _open(path)
     mask = None
     if translator.takes_mask:
@@ -158,9 +153,3 @@ def _open(path: Path) -> Image.Image:
         return open_image(path)
     except UnreadableImageError as error:
         raise UserError(f"cannot read {str(path)!r}: {error}; repair or remove it") from error
-
-
-def _write(out: Path, image: Image.Image) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with written_atomically(out) as partial:
-        image.save(partial, format="PNG")

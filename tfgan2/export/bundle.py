@@ -20,11 +20,11 @@ from pathlib import Path
 
 from tfgan2.errors import UserError
 from tfgan2.export import folder
-from tfgan2.export.examples import draw_inputs
 from tfgan2.export.exporter import Exporter, open_artifact
 from tfgan2.export.folder import Artifact
 from tfgan2.export.graph import reference
-from tfgan2.export.readme import readme
+from tfgan2.export.spec import draw_inputs
+from tfgan2.export.texts import readme
 from tfgan2.files import written_atomically
 from tfgan2.images import is_points, save_grid, side_by_side, to_pil, to_uint8
 from tfgan2.inputs.labels import label_columns

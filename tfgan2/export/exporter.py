@@ -14,24 +14,16 @@ import numpy as np
 
 from tfgan2 import __version__, runtime
 from tfgan2.export import onnx_file, saved_model, verify
-from tfgan2.export.examples import calibration_text, verification_cases
 from tfgan2.export.folder import Artifact, size_of
 from tfgan2.export.graph import checked, deterministic_reference, expected, weights_sha256
 from tfgan2.export.options import Options
-from tfgan2.export.spec import ExportError, ExportSpec
+from tfgan2.export.spec import ExportError, ExportSpec, calibration_text, verification_cases
 from tfgan2.export.tflite import TFLiteModels
 from tfgan2.runtime.backends import Backend, first_line, in_batches
 from tfgan2.runtime.container import FORMAT_VERSION, seal, sha256_of
 from tfgan2.runtime.quiet import quiet
 
-PACKAGES = (
-    "tensorflow",
-    "keras",
-    "tf2onnx",
-    "onnxruntime",
-    "ai-edge-litert",
-    "ai-edge-quantizer",
-)
+PACKAGES = ("tensorflow", "keras", "tf2onnx", "onnxruntime", "ai-edge-litert", "ai-edge-quantizer")
 
 
 class Exporter:
@@ -47,12 +39,7 @@ class Exporter:
     def __init__(
         self, name: str, spec: ExportSpec, options: Options, about: Mapping[str, Any]
     ) -> None:
-        """Computes what Keras makes of the inputs that verify.
-
-        Raises:
-            ExportError: the output of Keras is not finite, or differs from call to call.
-            UserError: the network fits no format.
-        """
+        """Checks the network, and computes what Keras makes of the inputs that verify."""
         with quiet():
             self.name = name
             self.spec = spec = checked(replace(spec, uint8=options.output == "uint8"))
@@ -83,11 +70,7 @@ class Exporter:
         return TFLiteModels(self.spec, self.options.batch or 1, self.options.seed)
 
     def export(self, path: Path, model_format: str, precision: str) -> Artifact:
-        """Writes a new file or folder and verifies it.
-
-        Raises:
-            ExportError: the conversion is impossible, or the verification fails.
-        """
+        """Writes a new file or folder and verifies it; an ExportError if either is impossible."""
         batch = self.options.batch_of(model_format)
         inputs, outputs = self.spec.describe(batch)
         own: dict[str, Any] = {
@@ -127,14 +110,14 @@ class Exporter:
         match metadata["format"]:
             case "saved_model":
                 saved_model.write(self.spec, path, metadata)
-                return None
+            case "onnx":
+                model = onnx_file.convert(self.spec, metadata["batch"])
+                path.write_bytes(seal(model, metadata, "onnx"))
             case "tflite":
                 model, float_layers = self._tflite_models.make(metadata["precision"], path)
                 if float_layers is not None:
                     metadata["float_layers"] = float_layers
-            case "onnx":
-                model = onnx_file.convert(self.spec, metadata["batch"])
-        path.write_bytes(seal(model, metadata, metadata["format"]))
+                path.write_bytes(seal(model, metadata, "tflite"))
         return float_layers
 
     def _read_back(self, path: Path, batch: int | None) -> tuple[Backend, list[np.ndarray]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tfgan2.errors import UserError
 from tfgan2.export.options import file_names
-from tfgan2.files import written_atomically
+from tfgan2.files import remove, written_atomically
 from tfgan2.runtime.container import METADATA_FILE, sha256_of
 
 
@@ -132,15 +132,10 @@ def write_metadata(
 def commit(
     out_dir: Path, staged: Sequence[Artifact], descriptions: Mapping[str, Mapping[str, Any]]
 ) -> list[Artifact]:
-    """Moves staged files to their final names and describes the folder.
+    """Moves staged files to their final names, and describes the folder as its first network.
 
     First the folder is described without the files that are about to change: if this is
     interrupted, no file is described as something that it is not.
-
-    Args:
-        out_dir: the export folder.
-        staged: the new files, in a folder inside `out_dir`.
-        descriptions: metadata of each network; that of the first describes the folder.
     """
     new = {artifact.path.name for artifact in staged}
     description = next(iter(descriptions.values()))
@@ -153,11 +148,8 @@ def commit(
             current = same and _is_current(out_dir, item, descriptions)
             (kept if current else stale).append(item)
     write_metadata(out_dir, description, kept)
-    for path in (out_dir / item["file"] for item in stale):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    for item in stale:
+        remove(out_dir / item["file"])
     final = []
     for artifact in staged:
         path = out_dir / artifact.path.name

@@ -59,12 +59,12 @@ def checked(spec: ExportSpec) -> ExportSpec:
             )
     if "label" in names and not spec.class_names:
         raise UserError("a generator with labels needs the names of its classes")
-    rank = 1 if "words" in names else 3
-    if len(network.outputs) != 1 or len(network.outputs[0].shape) != rank + 1:
+    output, *others = (item.shape for item in network.outputs)
+    if others or len(output) != (2 if "words" in names else 4):
         raise UserError("a generator must have one output of shape (height, width, channels)")
-    if None in network.outputs[0].shape[1:] and not spec.has_free_size:
+    if None in output[1:] and not spec.has_free_size:
         raise UserError("a generator's output must have a fixed shape")
-    if spec.uint8 and is_points(network.outputs[0].shape):
+    if spec.uint8 and is_points(output):
         raise UserError("points have no uint8 form: leave the output float32")
     return replace(
         spec,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tfgan2.errors import UserError, unknown
+from tfgan2.options import Options as DeclaredOptions
+from tfgan2.options import option
 from tfgan2.web import ort
 
 FORMATS = ("saved_model", "tflite", "onnx")
@@ -25,42 +27,64 @@ _FILES = [
 ]
 
 
-@dataclass(frozen=True)
-class Options:
-    """The options of an export.
+_option = partial(option, panel="Options")
 
-    Attributes:
-        formats: names from FORMATS, or "web".
-        precisions: names from PRECISIONS, for the TFLite files.
-        batch: fixed batch size of all files; None: 1 for TFLite, free for the others.
-        output: dtype of images: "float32" in [-1, 1], or "uint8" in 0…255, rounded by the graph.
-        allow_lossy: keep files whose images visibly differ from those of Keras, see
-            `verify.LEAST_PSNR`.
-        seed: seed of the inputs that calibrate and verify.
-        images: number of images for the Fréchet distance; None: see `verify.default_count`.
-        dynamic_size: take images of any size; for networks that take images.
-        bundle: also write `bundle/` and `bundle.zip`, see `tfgan2.export.bundle`.
-        layouts: names from LAYOUTS: also write model repositories for other servers.
-        ort_web: folder of the npm package onnxruntime-web for the web page; None: a CDN.
+
+@dataclass(frozen=True)
+class Options(DeclaredOptions):
+    """The options of an export.
 
     Raises:
         UserError: an unknown name, nothing to write, options that contradict each other, or a
             number that is too small.
     """
 
-    formats: Sequence[str] = FORMATS
-    precisions: Sequence[str] = PRECISIONS[:1]
-    batch: int | None = None
-    output: str = "float32"
-    allow_lossy: bool = False
+    formats: list[str] = _option(  # noqa: RUF009
+        FORMATS,
+        f"{', '.join(FORMATS)}, or {PAGE}: a page that runs the ONNX file. Repeatable.",
+        flag="--format",
+        shown=f"all but {PAGE}",
+    )
+    precisions: list[str] = _option(  # noqa: RUF009
+        PRECISIONS[:1],
+        f"Precision of TFLite: {', '.join(PRECISIONS)}. Repeatable.",
+        flag="--precision",
+        shown="float32",
+    )
+    batch: int | None = _option(
+        None, "Fixed batch size.", at_least=1, shown="1 for TFLite, otherwise free"
+    )
+    output: str = _option(
+        "float32", "Dtype of images: float32 in [-1, 1], or uint8 in 0…255, rounded by the graph."
+    )
+    allow_lossy: bool = _option(
+        False, "Keep files whose images visibly differ from Keras.", flag="--allow-lossy"
+    )
     seed: int = 0
-    images: int | None = None
-    dynamic_size: bool = False
-    bundle: bool = False
-    layouts: Sequence[str] = ()
+    """Seed of the inputs that calibrate and verify."""
+    images: int | None = _option(
+        None,
+        "Images for the Fréchet distance.",
+        at_least=2,
+        shown="2000, fewer if they are large",
+    )
+    dynamic_size: bool = _option(
+        False, "Take images of any size, if the generator takes images.", flag="--dynamic-size"
+    )
+    bundle: bool = _option(
+        False, "Also pack the files with samples and code for an app.", flag="--bundle"
+    )
+    layouts: list[str] = _option(  # noqa: RUF009
+        (),
+        f"Also write a model repository to OUT/LAYOUT: {', '.join(LAYOUTS)}. Repeatable.",
+        flag="--layout",
+        shown="none",
+    )
     ort_web: Path | None = None
+    """Folder of the npm package onnxruntime-web, for the page; None: a CDN."""
 
     def __post_init__(self) -> None:
+        self.check()
         for kind, names, known in (
             ("format", self.formats, (*FORMATS, PAGE)),
             ("precision", self.precisions, PRECISIONS),
@@ -86,10 +110,6 @@ class Options:
         for layout in self.layouts:
             if (needed := LAYOUTS[layout]) not in formats:
                 raise UserError(f"layout {layout} needs {needed}: add --format {needed}")
-        if self.batch is not None and self.batch < 1:
-            raise UserError(f"batch must be at least 1, not {self.batch}")
-        if self.images is not None and self.images < 2:
-            raise UserError(f"a Fréchet distance needs at least 2 images, not {self.images}")
 
     @property
     def _file_formats(self) -> list[str]:

@@ -50,10 +50,8 @@ def dynamic(model: bytes) -> bytes:
 class Int8:
     """Makes a float32 model int8, as a whole or in part.
 
-    Inputs and output stay float32, and so do operators that the quantizer does not know.
-
-    Attributes:
-        layers: scopes of the operators that can be int8, by Keras layer, in the order of the graph.
+    Inputs and output stay float32, and so do operators that the quantizer does not know. `layers`
+    holds the scopes of the operators that can be int8, by Keras layer, in the order of the graph.
     """
 
     def __init__(
@@ -62,15 +60,15 @@ class Int8:
         """Finds the ranges of all activations from batches of inputs by name."""
         self._model = model
         self.layers = _layers(model, set(names))
-        manager = RecipeManager()
-        manager.load_quantization_recipe(self._recipe())
         # The default is a moving average, which cuts off rare values: 36.7 dB against 46.3 on a
         # DCGAN of MNIST.
         ranges = calibrator.Calibrator(
             model, num_threads=1, qsv_update_func=qsv_utils.min_max_update
         )
         with contextlib.redirect_stderr(io.StringIO()):  # its progress bar cannot be switched off
-            ranges.calibrate({SIGNATURE: [dict(batch) for batch in batches]}, manager)
+            ranges.calibrate(
+                {SIGNATURE: [dict(batch) for batch in batches]}, _manager(self._recipe())
+            )
         self._ranges = ranges.get_model_qsvs()
 
     def whole(self, except_for: Sequence[str] = ()) -> bytes:
@@ -101,14 +99,10 @@ def mixed(model: Int8, score: Callable[[bytes], float]) -> tuple[bytes, list[str
 
     Each layer alone is made int8 first, which shows the error that it causes. Then the worst layers
     are kept in float, as few as reach `GOAL`. At last each of these is made int8 again, the mildest
-    first, if the goal is still reached without it.
+    first, if the goal is still reached without it. `score` is the signal-to-noise ratio of a
+    model's images to those of Keras in decibels.
 
-    Args:
-        model: a float32 model whose ranges are known.
-        score: signal-to-noise ratio of a model's images to those of Keras, in decibels.
-
-    Returns:
-        The model, and the layers in float in the order of the graph; none if int8 alone will do.
+    Returns the model, and the layers in float in the order of the graph; none if int8 will do.
     """
     best = model.whole()
     if score(best) >= GOAL:
@@ -135,6 +129,12 @@ def _quantized(model: bytes, rules: Recipe, ranges: Any = None) -> bytes:
     return bytes(result.quantized_model)
 
 
+def _manager(rules: Recipe) -> RecipeManager:
+    manager = RecipeManager()
+    manager.load_quantization_recipe(rules)
+    return manager
+
+
 def _none(scope: str, operation: TFLOperationName = _ALL) -> dict[str, Any]:
     return {
         "regex": scope,
@@ -153,14 +153,13 @@ def _in_float16(scope: str, *operations: TFLOperationName) -> Recipe:
 
 
 def _any_of(scopes: Sequence[str]) -> str:
-    return f"^(?:{'|'.join(re.escape(scope) for scope in scopes)})$"
+    return f"^(?:{'|'.join(map(re.escape, scopes))})$"
 
 
 def _layers(model: bytes, names: set[str]) -> dict[str, list[str]]:
     """Returns the scopes of the operators that can be int8, by Keras layer."""
     content = tfl_flatbuffer_utils.read_model(model)
-    manager = RecipeManager()
-    manager.load_quantization_recipe(recipe.static_wi8_ai8())
+    manager = _manager(recipe.static_wi8_ai8())
     found: dict[str, list[str]] = {}
     for graph in content.subgraphs:
         for operator in graph.operators:
@@ -178,11 +177,9 @@ def _layers(model: bytes, names: set[str]) -> dict[str, list[str]]:
 def layer_of(scope: str, kind: TFLOperationName, names: set[str]) -> str:
     """Returns the Keras layer of an operator after the models around it, "encoder/conv2d".
 
-    Args:
-        scope: names of the operator's outputs, "model_1/re_lu_1/Relu;model_1/conv2d_1/Add;": those
-            of all operators that were fused into it.
-        kind: the operator, whose name is returned if the scope names no layer.
-        names: names of the Keras layers; a scope has them with a number appended.
+    A scope has the names of all operators that were fused, "model_1/re_lu_1/Relu;model_1/conv2d_1/
+    Add;", in which Keras appends a number to each name of a layer. If it names none, the layer is
+    called after the operator.
     """
     paths = []
     for part in scope.strip(";").split(";"):

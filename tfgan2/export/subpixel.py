@@ -34,7 +34,14 @@ def replaceable(network: keras.Model) -> list[keras.layers.Layer]:
     return [
         layer
         for layer in network._flatten_layers(include_self=False, recursive=True)
-        if type(layer) is keras.layers.Conv2DTranspose and _is_replaceable(layer)
+        if type(layer) is keras.layers.Conv2DTranspose
+        and layer.kernel_size[0] == layer.kernel_size[1]
+        and layer.strides[0] == layer.strides[1] > 1
+        and layer.kernel_size[0] % layer.strides[0] == 0
+        and layer.padding == "same"
+        and layer.output_padding is None
+        and tuple(layer.dilation_rate) == (1, 1)
+        and layer.data_format == "channels_last"
     ]
 
 
@@ -51,30 +58,10 @@ def rewritten(network: keras.Model) -> Iterator[None]:
             layer.__class__ = keras.layers.Conv2DTranspose
 
 
-def _is_replaceable(layer: keras.layers.Conv2DTranspose) -> bool:
-    (size, *sizes), (stride, *strides) = layer.kernel_size, layer.strides
-    return (
-        sizes == [size]
-        and strides == [stride]
-        and stride > 1
-        and size % stride == 0
-        and layer.padding == "same"
-        and layer.output_padding is None
-        and tuple(layer.dilation_rate) == (1, 1)
-        and layer.data_format == "channels_last"
-    )
-
-
 def conv_transpose(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
     """Computes `tf.nn.conv2d_transpose` with "SAME" padding by phases.
 
-    Args:
-        inputs: shape (B, H, W, C).
-        kernel: shape (size, size, filters, C); size must be a multiple of stride.
-        stride: stride in both directions.
-
-    Returns:
-        Shape (B, stride * H, stride * W, filters).
+    The kernel is of shape (size, size, filters, channels); size must be a multiple of the stride.
     """
     taps = kernel.shape[0] // stride
     filters, channels = kernel.shape[2:]

@@ -14,8 +14,7 @@ import numpy as np
 
 from tfgan2.errors import UserError
 from tfgan2.export import saved_model
-from tfgan2.export.examples import calibration_count, draw_inputs
-from tfgan2.export.spec import ExportError, ExportSpec
+from tfgan2.export.spec import ExportError, ExportSpec, calibration_count, draw_inputs
 from tfgan2.images import to_uint8
 from tfgan2.metrics import psnr
 from tfgan2.runtime.backends import LiteRT, first_line, in_batches
@@ -38,11 +37,7 @@ class TFLiteModels:
         self._int8: Int8 | None = None
 
     def make(self, precision: str, path: Path) -> tuple[bytes, list[str] | None]:
-        """Returns the model for a file, and of "mixed" the layers that compute in float.
-
-        Raises:
-            ExportError: TFLite lacks an operator, or the conversion went wrong.
-        """
+        """Returns the model for a file, and of "mixed" the layers that compute in float."""
         # The quantizer knows transposed convolutions, but not depth-to-space.
         model = self._in_float32(path, subpixel=precision in ("float32", "float16"))
         if precision == "float32":

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tfgan2.export.examples import draw_inputs
 from tfgan2.export.graph import expected, keras_backend
-from tfgan2.export.spec import ExportError, ExportSpec
+from tfgan2.export.spec import ExportError, ExportSpec, draw_inputs
 from tfgan2.images import is_points, to_uint8
 from tfgan2.metrics import RANDOM_CONVOLUTIONS, frechet_distance, psnr, random_convolutions
 from tfgan2.metrics import statistics as feature_statistics
@@ -118,9 +117,8 @@ def default_count(spec: ExportSpec) -> int:
     Of images larger than 64x64x3, as many as have the same number of values, at least 16.
     """
     *edges, channels = spec.network.outputs[0].shape[1:]
-    most = MOST_IMAGES["latents"]
-    if spec.takes_images:
-        most = MOST_IMAGES["images"]
+    most = MOST_IMAGES[spec.kind]
+    if spec.kind == "images":
         edges = [edge * spec.facts.get("scale", 1) for edge in spec.facts["size"]]
     values = int(np.prod([*edges, channels]))
     return int(np.clip(most * _VALUES_PER_IMAGE // values, 16, most))

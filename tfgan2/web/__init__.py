@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tfgan2 import runtime
 from tfgan2.errors import UserError, cannot_write
@@ -23,11 +22,6 @@ from tfgan2.files import written_atomically
 from tfgan2.images import is_points
 from tfgan2.web import ort
 from tfgan2.web.directions import principal_directions
-
-if TYPE_CHECKING:
-    import jinja2
-
-__all__ = ["check_folder", "check_shape", "page_files", "write_page"]
 
 ABOUT_FILE = "model.json"
 FORMAT_VERSION = 1
@@ -51,44 +45,31 @@ def page_files(onnx: str | Path, ort_web: str | Path | None = None) -> dict[str,
     Raises:
         UserError: the file cannot be read or generates no images, or `ort_web` is another folder.
     """
+    import jinja2  # slow to import
+
     onnx = Path(onnx)
     local = None if ort_web is None else ort.find(Path(ort_web))
     about = _about(onnx)
     used = ort.references(local=local is not None)
     about["runtime"] = {"mjs": used[ort.CODE], "wasm": used[ort.BINARY]}
-    page = {
-        item.name: item.read_bytes()
-        for item in (resources.files("tfgan2.web") / "page").iterdir()
-        if item.is_file()
-    }
-    page["index.html"] = (
-        _template("index.html.j2")
-        .render(
-            title=about["title"],
-            script=used[ort.SCRIPT],
-            code=used[ort.CODE],
-            binary=used[ort.BINARY],
-        )
-        .encode()
+    room = resources.files("tfgan2.web")
+    template = jinja2.Template(
+        (room / "templates" / "index.html.j2").read_text(encoding="utf-8"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        keep_trailing_newline=True,
     )
+    index = template.render(
+        title=about["title"], script=used[ort.SCRIPT], code=used[ort.CODE], binary=used[ort.BINARY]
+    )
+    page = {item.name: item.read_bytes() for item in (room / "page").iterdir() if item.is_file()}
+    page["index.html"] = index.encode()
     page["model.onnx"] = onnx.read_bytes()
     page[ABOUT_FILE] = json.dumps(about, indent=1, ensure_ascii=False).encode()
     if local is not None:
         page |= {used[name]["url"]: (local / name).read_bytes() for name in ort.FILES}
     return page
-
-
-@cache
-def _template(name: str) -> jinja2.Template:
-    import jinja2  # slow to import
-
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("tfgan2.web"),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    ).get_template(name)
 
 
 def write_page(
@@ -155,20 +136,12 @@ def _about(onnx: Path) -> dict[str, Any]:
     parts = [str(known[key]) for key in ("flavour", "dataset") if known.get(key)] or [onnx.stem]
     if onnx.stem != "generator" and len(parts) == 2:
         parts.append(onnx.stem.replace("_", " "))  # one of several networks
-    about: dict[str, Any] = {
-        "tfgan2_page": FORMAT_VERSION,
-        "title": " · ".join(parts),
-        "name": re.sub(r"\W+", "-", "-".join(parts)).strip("-"),
-        "bytes": onnx.stat().st_size,
-        "metadata": metadata,
-        "directions": [],
-        "captions": [],
-    }
+    captions, directions = [], []
     if "z" in inputs:
         generator = runtime.load(onnx)
         assert isinstance(generator, runtime.Generator)  # it takes latents
-        about["captions"] = _captions(generator)
-        about["directions"] = [
+        captions = _captions(generator)
+        directions = [
             {
                 "vector": [round(float(x), 6) for x in direction.vector],
                 "share": round(direction.share, 4),
@@ -176,7 +149,15 @@ def _about(onnx: Path) -> dict[str, Any]:
             }
             for direction in principal_directions(generator)
         ]
-    return about
+    return {
+        "tfgan2_page": FORMAT_VERSION,
+        "title": " · ".join(parts),
+        "name": re.sub(r"\W+", "-", "-".join(parts)).strip("-"),
+        "bytes": onnx.stat().st_size,
+        "metadata": metadata,
+        "directions": directions,
+        "captions": captions,
+    }
 
 
 def _captions(generator: runtime.Generator) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ of squares. No labels are used, so nothing here knows what a direction means.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,43 +30,34 @@ RANGE = 3.0
 DEVIATION = {"normal": 1.0, "uniform": 3**-0.5}
 
 
-@dataclass(frozen=True)
-class Direction:
-    """A direction of the latents.
-
-    Attributes:
-        vector: unit vector, float64, shape (latent_dim,).
-        share: fraction of the squared change by small steps in all directions that lies along it.
-        limit: distance from 0 on both sides within which images stay plausible.
-    """
+class Direction(NamedTuple):
+    """A direction of the latents."""
 
     vector: np.ndarray
+    """Unit vector, float64, shape (latent_dim,)."""
     share: float
+    """Fraction of the squared change by small steps in all directions that lies along it."""
     limit: float
+    """Distance from 0 on both sides within which images stay plausible."""
 
 
 def principal_directions(generator: Generator, count: int = 8) -> list[Direction]:
-    """Computes the directions; the same file gives the same ones.
+    """Returns orthogonal directions, at most `count`, the one that changes the image most first.
 
-    The mean is over latents, with all classes or captions in turn.
-
-    Args:
-        generator: an exported generator.
-        count: number of directions, at most the length of the latents.
-
-    Returns:
-        Orthogonal directions, the one that changes the image most first.
+    The mean is over latents, with all classes or captions in turn; the same file gives the same
+    directions.
     """
     dim, distribution = generator.latent_dim, generator.latent_distribution
+    deviation = DEVIATION[distribution]
     height, width = generator.image_shape[:2]
     samples = int(np.clip(BUDGET // ((dim + 1) * height * width), FEWEST, MOST))
     latents = draw_latents(samples, dim, seed=SEED, distribution=distribution)
     labels, texts = generator.labels(samples), generator.texts(samples)
-    step = STEP * DEVIATION[distribution]
     squares = np.zeros((dim, dim))
     for i, latent in enumerate(latents):
         # The first row is the latent itself; in each other row one value moves towards 0, so that
         # none leaves the range of training.
+        step = STEP * deviation
         moves = np.diag(np.where(latent > 0, -step, step)).astype(np.float32)
         rows = latent + np.concatenate([np.zeros((1, dim), np.float32), moves])
         images = generator(
@@ -78,15 +69,14 @@ def principal_directions(generator: Generator, count: int = 8) -> list[Direction
         jacobian = (small[1:] - small[0]) / np.diag(moves)[:, None]
         squares += jacobian @ jacobian.T
     values, vectors = np.linalg.eigh(squares)
-    total = values.sum()
+    shares = np.maximum(values, 0.0) / (values.sum() or 1.0)
     directions = []
-    for value, vector in list(zip(values, vectors.T, strict=True))[::-1][:count]:
+    for share, vector in list(zip(shares, vectors.T, strict=True))[::-1][:count]:
         vector = vector * np.sign(vector[np.argmax(np.abs(vector))])  # an eigenvector has no sign
-        limit = RANGE * DEVIATION[distribution]
+        limit = RANGE * deviation
         if distribution == "uniform":
             limit = min(limit, float(np.abs(vector).sum()))  # the cube of latents ends there
-        share = float(max(value, 0.0) / total) if total > 0 else 0.0
-        directions.append(Direction(vector, share, limit))
+        directions.append(Direction(vector, float(share), limit))
     return directions
 
 

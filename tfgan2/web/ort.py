@@ -25,24 +25,17 @@ INTEGRITY = {
 
 
 def references(local: bool) -> dict[str, dict[str, str]]:
-    """Returns `url` and `integrity` of each file, for the page.
-
-    Args:
-        local: files beside the page, with a relative url and no hash, instead of the CDN's.
-    """
+    """Returns `url` and `integrity` of each file: beside the page without a hash, or on the CDN."""
     if local:
         return {name: {"url": f"{FOLDER}/{name}", "integrity": ""} for name in FILES}
     return {name: {"url": f"{CDN}/{name}", "integrity": INTEGRITY[name]} for name in FILES}
 
 
 def find(ort_web: Path) -> Path:
-    """Returns the folder that holds the files.
+    """Returns the folder that holds the files; a UserError if it does not.
 
-    Args:
-        ort_web: the npm package onnxruntime-web, its `dist`, or the folder of its `node_modules`.
-
-    Raises:
-        UserError: they are not there.
+    That is in the npm package onnxruntime-web, given itself, as its `dist`, or as the folder of its
+    `node_modules`.
     """
     for below in (".", "dist", "node_modules/onnxruntime-web/dist"):
         folder = ort_web / below

@@ -2,7 +2,7 @@
 
 import { duration, fileSize } from "./controls.js";
 import { loadEngine, readAbout } from "./engine.js";
-import { showImages } from "./images.js";
+import { showImages } from "./translate.js";
 import { showLatents } from "./generate.js";
 
 const message = document.getElementById("message");
@@ -34,7 +34,7 @@ async function open() {
   return { ...hooks, milliseconds };
 }
 
-// For tests and for the console: the functions that generate.js or images.js returns.
+// For tests and for the console: the functions that generate.js or translate.js returns.
 const ready = open();
 window.tfgan2 = { ready };
 ready.then((hooks) => Object.assign(window.tfgan2, hooks));

@@ -1,6 +1,6 @@
 // Runs the exported file with onnxruntime-web.
 
-import { toBytes } from "./pictures.js";
+import { toBytes } from "./images.js";
 
 async function get(path, options) {
   const answer = await fetch(path, options);

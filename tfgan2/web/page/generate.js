@@ -2,7 +2,7 @@
 
 import { byId, duration, latest, make, wholeNumber } from "./controls.js";
 import { along, drawLatents, moved, slerp } from "./latents.js";
-import { grid, show } from "./pictures.js";
+import { grid, show } from "./images.js";
 import { download } from "./png.js";
 
 const STRIP = 9;
@@ -20,7 +20,7 @@ export async function showLatents(about, engine) {
   const state = { seed: 0, index: 0, choice: 0, places: directions.map(() => null) };
 
   // Generates images from latents, each with the number of a class or caption.
-  async function pictures(rows, choices) {
+  async function images(rows, choices) {
     const inputs = { z: { list: rows, shape: [dim] } };
     if (conditional) inputs.label = { list: choices.map((choice) => [choice]), shape: [] };
     if (captions.length) {
@@ -29,7 +29,7 @@ export async function showLatents(about, engine) {
     }
     return (await engine)(inputs);
   }
-  const picture = async (latent, choice) => (await pictures([latent], [choice]))[0];
+  const image = async (latent, choice) => (await images([latent], [choice]))[0];
 
   let drawn = { key: null };
   function base() {
@@ -49,9 +49,9 @@ export async function showLatents(about, engine) {
     await engine;
     const { choice } = state;
     const start = performance.now();
-    shown = await picture(current(), choice);
+    shown = await image(current(), choice);
     const took = performance.now() - start;
-    show(byId("picture"), shown);
+    show(byId("image"), shown);
     byId("facts").textContent = `${width}×${height} pixels in ${duration(took)}`;
   });
 
@@ -148,7 +148,7 @@ export async function showLatents(about, engine) {
   const drawWay = latest(async () => {
     if (!usable()) return;
     byId("way").nextElementSibling.textContent = `${Math.round(100 * weight())} %`;
-    onTheWay = await picture(between(weight()), state.choice);
+    onTheWay = await image(between(weight()), state.choice);
     show(byId("middle"), onTheWay);
   });
   const strip = Array.from({ length: STRIP }, () => make("canvas", { width, height }));
@@ -157,7 +157,7 @@ export async function showLatents(about, engine) {
     if (!usable()) return;
     const { choice } = state;
     for (const [k, canvas] of strip.entries()) {
-      show(canvas, await picture(between(k / (STRIP - 1)), choice));
+      show(canvas, await image(between(k / (STRIP - 1)), choice));
     }
   });
   byId("way").addEventListener("input", () => {
@@ -198,7 +198,7 @@ export async function showLatents(about, engine) {
   // ---- many
 
   const inTurn = () => names.length > 1 && byId("in-turn").checked;
-  let many = { pictures: [], columns: 1 };
+  let many = { images: [], columns: 1 };
   const drawGrid = latest(async () => {
     const { seed, choice } = state;
     const turns = inTurn();
@@ -221,7 +221,7 @@ export async function showLatents(about, engine) {
     const step = Math.max(1, Math.min(16, Math.floor(65536 / (width * height))));
     for (let from = 0; from < count; from += step) {
       const to = Math.min(count, from + step);
-      made.push(...(await pictures(rows.slice(from, to), choices.slice(from, to))));
+      made.push(...(await images(rows.slice(from, to), choices.slice(from, to))));
       for (let i = from; i < to; i++) {
         const button = byId("grid").children[i];
         show(button.firstChild, made[i]);
@@ -231,24 +231,24 @@ export async function showLatents(about, engine) {
           choose({ seed, index: i, choice: choices[i] });
           drawWay();
           drawStrip();
-          byId("picture").scrollIntoView({ block: "nearest", behavior: "smooth" });
+          byId("image").scrollIntoView({ block: "nearest", behavior: "smooth" });
         };
       }
       await new Promise((resolve) => setTimeout(resolve));
     }
-    many = { pictures: made, columns, seed };
+    many = { images: made, columns, seed };
   });
   byId("count").addEventListener("change", drawGrid);
   byId("in-turn").addEventListener("change", drawGrid);
   byId("save-grid").addEventListener("click", async () => {
     await drawGrid();
-    const { pictures: made, columns, seed } = many;
+    const { images: made, columns, seed } = many;
     download(grid(made, columns), fileName(`seed-${seed}-grid`));
   });
 
   // ---- start
 
-  for (const id of ["picture", "middle"]) Object.assign(byId(id), { width, height });
+  for (const id of ["image", "middle"]) Object.assign(byId(id), { width, height });
   byId("latents").hidden = false;
   await choose({});
   // The rest follows once the first image is shown.
@@ -264,7 +264,7 @@ export async function showLatents(about, engine) {
     between,
     current,
     // Generates one image: {width, height, channels, data} with data 0…255.
-    render: (latent, choice = 0) => picture(Float32Array.from(latent), choice),
+    render: (latent, choice = 0) => image(Float32Array.from(latent), choice),
     shown: () => shown,
   };
 }

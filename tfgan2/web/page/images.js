@@ -1,193 +1,79 @@
-// The page of a network that takes images.
+// Images are {width, height, channels, data}; data holds bytes 0…255 in the order of NHWC.
 
-import { byId, duration, latest } from "./controls.js";
-import { decode, fitted, show } from "./pictures.js";
-import { download } from "./png.js";
+// Converts the output of a file to bytes: values in [-1, 1], or bytes already.
+export function toBytes(values) {
+  if (values instanceof Uint8Array) return new Uint8ClampedArray(values);
+  // A clamped array rounds half to even, as NumPy's rint does.
+  return Uint8ClampedArray.from(values, (value) => Math.fround(Math.fround(value + 1) * 127.5));
+}
 
-const MOST = 512; // pixels along the longer edge, if the network takes any size
-const HIDDEN = 128; // the grey that tfgan2.runtime shows hidden pixels in
-
-export async function showImages(about, engine) {
-  const { metadata } = about;
-  const shapes = Object.fromEntries(metadata.inputs.map(({ name, shape }) => [name, shape]));
-  const [, height, width, channels] = shapes.input;
-  const size = height === null ? null : [height, width];
-  const takesMask = "mask" in shapes;
-  const scale = metadata.scale ?? 1;
-  const multiple = metadata.multiple ?? 1;
-  const facts = byId("image-facts");
-
-  // The input image, and 1 for each of its hidden pixels.
-  let taken = null;
-  let mask = null;
-  let made = null;
-
-  async function run(picture, hidden) {
-    const [rows, columns] = [picture.height, picture.width].map(
-      (edge) => (size ? edge : Math.ceil(edge / multiple) * multiple),
-    );
-    // With a free size, the borders are mirrored up to a multiple and cut off again.
-    const mirrored = (i, edge) => (i < edge ? i : 2 * edge - 1 - i);
-    const spread = (data, depth, value) => {
-      const wide = new Float32Array(rows * columns * depth);
-      for (let y = 0, at = 0; y < rows; y++) {
-        for (let x = 0; x < columns; x++) {
-          const from = mirrored(y, picture.height) * picture.width + mirrored(x, picture.width);
-          for (let c = 0; c < depth; c++) wide[at++] = value(data[from * depth + c]);
-        }
-      }
-      return { list: [wide], shape: [rows, columns, depth] };
-    };
-    const inputs = { input: spread(picture.data, channels, (v) => Math.fround(v / 127.5) - 1) };
-    if (takesMask) inputs.mask = spread(hidden, 1, Number);
-    const [whole] = await (await engine)(inputs);
-    const cut = {
-      width: scale * picture.width,
-      height: scale * picture.height,
-      channels: whole.channels,
-    };
-    cut.data = new Uint8ClampedArray(cut.width * cut.height * cut.channels);
-    for (let y = 0; y < cut.height; y++) {
-      const start = y * whole.width * whole.channels;
-      const row = whole.data.subarray(start, start + cut.width * whole.channels);
-      cut.data.set(row, y * cut.width * cut.channels);
-    }
-    if (takesMask) {
-      // Pixels that are not hidden stay as they are.
-      hidden.forEach((is, i) => {
-        if (is) return;
-        for (let c = 0; c < channels; c++) cut.data[i * channels + c] = picture.data[i * channels + c];
-      });
-    }
-    return cut;
+export function show(canvas, image) {
+  const { width, height, channels, data } = image;
+  const shown = new ImageData(width, height);
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < 3; c++) shown.data[4 * i + c] = data[i * channels + (channels < 3 ? 0 : c)];
+    shown.data[4 * i + 3] = channels === 4 ? data[i * 4 + 3] : 255;
   }
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  // Small images show their pixels, large ones are smoothed.
+  canvas.classList.toggle("crisp", Math.max(width, height) <= 64);
+  canvas.getContext("2d").putImageData(shown, 0, 0);
+}
 
-  function showTaken() {
-    const data = taken.data.slice();
-    mask.forEach((is, i) => is && data.fill(HIDDEN, i * channels, (i + 1) * channels));
-    show(byId("taken"), { ...taken, data });
-  }
-
-  const draw = latest(async () => {
-    if (!taken) return;
-    facts.textContent = "Working…";
-    await new Promise((resolve) => setTimeout(resolve)); // so that the browser shows it
-    const start = performance.now();
-    made = await run(taken, mask);
-    const took = performance.now() - start;
-    show(byId("made"), made);
-    facts.textContent = `${made.width}×${made.height} pixels in ${duration(took)}`;
-    byId("save-image").disabled = false;
-  });
-
-  async function take(file) {
-    const found = await fitted(await decode(file), { size, most: MOST, channels });
-    taken = found;
-    mask = new Uint8Array(found.width * found.height);
-    if (takesMask) hideMiddle();
-    showTaken();
-    return draw();
-  }
-
-  // ---- choosing
-
-  const drop = byId("drop");
-  byId("file").addEventListener("change", ({ target }) => target.files[0] && take(target.files[0]));
-  addEventListener("dragover", (event) => {
-    event.preventDefault();
-    drop.classList.add("over");
-  });
-  addEventListener("dragleave", () => drop.classList.remove("over"));
-  addEventListener("drop", (event) => {
-    event.preventDefault();
-    drop.classList.remove("over");
-    if (event.dataTransfer.files[0]) take(event.dataTransfer.files[0]);
-  });
-  byId("fit").textContent = size
-    ? `The middle square is cut out and scaled to ${size[1]}×${size[0]} pixels.`
-    : `Images larger than ${MOST} pixels are reduced.`;
-  byId("save-image").addEventListener("click", () => download(made, `${about.name}-image`));
-
-  // ---- hiding
-
-  function hideMiddle() {
-    const { width: w, height: h } = taken;
-    for (let y = h >> 2; y < h - (h >> 2); y++) {
-      mask.fill(1, y * w + (w >> 2), y * w + w - (w >> 2));
-    }
-  }
-
-  function paint(from, to) {
-    const radius = Math.max(0.5, (byId("width").value / 200) * Math.min(taken.width, taken.height));
-    const steps = Math.max(1, Math.ceil(Math.hypot(to[0] - from[0], to[1] - from[1]) / radius));
-    for (let k = 0; k <= steps; k++) {
-      const [x, y] = from.map((start, axis) => start + (k / steps) * (to[axis] - start));
-      for (let row = Math.max(0, Math.floor(y - radius)); row < taken.height; row++) {
-        if (row > y + radius) break;
-        for (let column = Math.max(0, Math.floor(x - radius)); column < taken.width; column++) {
-          if (column > x + radius) break;
-          const far = Math.hypot(column + 0.5 - x, row + 0.5 - y);
-          if (far <= radius) mask[row * taken.width + column] = 1;
-        }
-      }
-    }
-    showTaken();
-  }
-
-  if (takesMask) {
-    const canvas = byId("taken");
-    canvas.classList.add("paint");
-    byId("fit").textContent += " Paint over what to fill.";
-    byId("brush").hidden = false;
-    let last = null;
-    const place = (event) => [
-      (event.offsetX / canvas.clientWidth) * taken.width,
-      (event.offsetY / canvas.clientHeight) * taken.height,
-    ];
-    canvas.addEventListener("pointerdown", (event) => {
-      if (!taken) return;
-      canvas.setPointerCapture(event.pointerId);
-      last = place(event);
-      paint(last, last);
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      if (!last) return;
-      const next = place(event);
-      paint(last, next);
-      last = next;
-    });
-    for (const end of ["pointerup", "pointercancel"]) {
-      canvas.addEventListener(end, () => {
-        if (last) draw();
-        last = null;
-      });
-    }
-    byId("width").addEventListener("input", ({ target }) => {
-      target.nextElementSibling.textContent = `${target.value} %`;
-    });
-    const change = (work) => () => {
-      if (!taken) return;
-      work();
-      showTaken();
-      draw();
-    };
-    byId("box").addEventListener("click", change(hideMiddle));
-    byId("clear").addEventListener("click", change(() => mask.fill(0)));
-  }
-
-  // ---- start
-
-  const [rows, columns] = size ?? [256, 256];
-  Object.assign(byId("taken"), { width: columns, height: rows });
-  Object.assign(byId("made"), { width: scale * columns, height: scale * rows });
-  byId("images").hidden = false;
-  await engine;
-
-  return {
-    take,
-    taken: () => ({ ...taken, mask }),
-    made: () => made,
-    // Translates one image, {width, height, channels, data}, with its hidden pixels.
-    render: (picture, hidden) => run(picture, hidden),
+// Side by side, row by row, white between and around, as tfgan2.images.grid.
+export function grid(images, columns, padding = 2) {
+  const { width, height, channels } = images[0];
+  const rows = Math.ceil(images.length / columns);
+  const whole = {
+    width: columns * (width + padding) + padding,
+    height: rows * (height + padding) + padding,
+    channels,
   };
+  whole.data = new Uint8ClampedArray(whole.width * whole.height * channels).fill(255);
+  images.forEach(({ data }, k) => {
+    const top = padding + Math.floor(k / columns) * (height + padding);
+    const left = padding + (k % columns) * (width + padding);
+    for (let y = 0; y < height; y++) {
+      const row = data.subarray(y * width * channels, (y + 1) * width * channels);
+      whole.data.set(row, ((top + y) * whole.width + left) * channels);
+    }
+  });
+  return whole;
+}
+
+// Decodes an image file, upright, without applying a colour profile.
+export async function decode(file) {
+  try {
+    return await createImageBitmap(file, { colorSpaceConversion: "none" });
+  } catch {
+    throw new Error(`${file.name || "This file"} is not an image that this browser can read.`);
+  }
+}
+
+// Fits a decoded image to the network: with `size`, its middle square is cut out and scaled;
+// without, an image larger than `most` pixels is reduced.
+export async function fitted(bitmap, { size, most, channels }) {
+  const edge = Math.min(bitmap.width, bitmap.height);
+  const scale = Math.min(1, most / Math.max(bitmap.width, bitmap.height));
+  const cut = size
+    ? [(bitmap.width - edge) >> 1, (bitmap.height - edge) >> 1, edge, edge]
+    : [0, 0, bitmap.width, bitmap.height];
+  const [height, width] =
+    size ?? [bitmap.height, bitmap.width].map((length) => Math.max(1, Math.round(length * scale)));
+  const context = new OffscreenCanvas(width, height).getContext("2d");
+  context.imageSmoothingQuality = "high";
+  if (channels < 4) {
+    context.fillStyle = "white"; // transparency is laid on white
+    context.fillRect(0, 0, width, height);
+  }
+  // Cut before scaling, which would mix in neighbouring pixels.
+  context.drawImage(await createImageBitmap(bitmap, ...cut), 0, 0, width, height);
+  const rgba = context.getImageData(0, 0, width, height).data;
+  const data = new Uint8ClampedArray(width * height * channels);
+  for (let i = 0; i < width * height; i++) {
+    const [red, green, blue, alpha] = rgba.subarray(4 * i, 4 * i + 4);
+    if (channels === 1) data[i] = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16;
+    else data.set(channels === 3 ? [red, green, blue] : [red, green, blue, alpha], i * channels);
+  }
+  return { width, height, channels, data };
 }

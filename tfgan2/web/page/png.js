@@ -38,9 +38,9 @@ export async function png({ width, height, channels, data }) {
   return new Blob([...parts, chunk("IEND", new Uint8Array())], { type: "image/png" });
 }
 
-export async function download(picture, name) {
+export async function download(image, name) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(await png(picture));
+  link.href = URL.createObjectURL(await png(image));
   link.download = `${name}.png`;
   link.click();
   // The browser reads the address after the click.
