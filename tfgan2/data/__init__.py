@@ -9,7 +9,7 @@ from pathlib import Path
 from tfgan2 import remote
 from tfgan2.data.catalogue import CATALOGUE, KINDS, POINTS, YOURS, info_of, kind_of
 from tfgan2.data.dataset import ImageDataset
-from tfgan2.data.request import Cache, Progress, Request, no_progress
+from tfgan2.data.request import Cache, Progress, Request
 
 __all__ = ["CATALOGUE", "KINDS", "POINTS", "ImageDataset", "Progress"]
 __all__ += ["absolute_name", "kind_of", "load_dataset"]
@@ -71,7 +71,7 @@ def load_dataset(
         skip_unreadable=skip_unreadable,
         hold_out=hold_out,
         direction=direction,
-        progress=progress or no_progress,
+        progress=progress or Request.progress,
     )
     module, _, function = info_of(name).loader.partition(".")
     return getattr(import_module(f"tfgan2.data.{module}"), function)(request)

@@ -24,14 +24,8 @@ CACHES = get_args(Cache)
 MEMORY_LIMIT = 2**30
 """Bytes of pixels up to which `cache="auto"` keeps a dataset in memory."""
 
-SIZES = (4, 1024)
-
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-def no_progress(text: str, done: int, total: int) -> None:
-    """Shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +42,7 @@ class Request:
     skip_unreadable: bool = False
     hold_out: int = 0
     direction: str = "AtoB"
-    progress: Progress = no_progress
+    progress: Progress = lambda text, done, total: None
 
     def __post_init__(self) -> None:
         info, points = info_of(self.name), self.name in POINTS
@@ -63,11 +57,10 @@ class Request:
             if not fits and getattr(self, option) != getattr(Request, option):
                 flag = option.replace("_", "-")
                 raise UserError(f"dataset {self.name!r} {problem}: leave --{flag} out")
-        size, (smallest, largest) = self.image_size, SIZES
-        if size is not None and (type(size) is not int or not smallest <= size <= largest):
+        size = self.image_size
+        if size is not None and (type(size) is not int or not 4 <= size <= 1024):
             raise UserError(
-                f"image size {size} is not possible: give a whole number from {smallest} to "
-                f"{largest}"
+                f"image size {size} is not possible: give a whole number from 4 to 1024"
             )
         if self.channels not in (None, 1, 3, 4):
             raise UserError(
