@@ -124,7 +124,7 @@ def test_unusable_files_are_refused_before_anything_is_written(
     Image.new("F", (16, 16), 300.0).save(pictures / "c.tif")
     refused("c.tif: the image cannot be used: its grey values go from 300 to 300")
     Image.new("L", (16, 16)).save(pictures / "c.png")
-    refused("2 images are called 'c'")
+    refused("are both called 'c': rename one")
 
 
 def test_exported_files_need_no_tensorflow(

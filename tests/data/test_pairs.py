@@ -112,7 +112,7 @@ def test_pairs_that_do_not_match(tmp_path: Path) -> None:
     (tmp_path / "B" / "2.png").unlink()
     refused(r"cannot read 'A/1.png': it is 8x8, and B/1.png is 8x9")
     write(tmp_path / "B" / "1.bmp", grey(0))
-    refused(r"2 images are called '1', such as '1\.\w+': rename one")
+    refused(r"'1\.\w+' and '1\.\w+' are both called '1': rename one")
     odd = write(tmp_path / "odd" / "1.png", grey(0, 8, 15)).parent
     refused("two images side by side have an even width", odd)
     refused("does not exist", tmp_path / "nowhere")

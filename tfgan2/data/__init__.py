@@ -7,9 +7,9 @@ from importlib import import_module
 from pathlib import Path
 
 from tfgan2 import remote
-from tfgan2.data.catalogue import CATALOGUE, KINDS, POINTS, YOURS, info_of, kind_of
+from tfgan2.data.catalogue import CATALOGUE, KINDS, POINTS, YOURS, entry_of, kind_of
 from tfgan2.data.dataset import ImageDataset
-from tfgan2.data.request import Cache, Progress, Request, no_progress
+from tfgan2.data.request import Cache, Progress, Request
 
 __all__ = ["CATALOGUE", "KINDS", "POINTS", "ImageDataset", "Progress"]
 __all__ += ["absolute_name", "kind_of", "load_dataset"]
@@ -71,9 +71,9 @@ def load_dataset(
         skip_unreadable=skip_unreadable,
         hold_out=hold_out,
         direction=direction,
-        progress=progress or no_progress,
+        progress=progress or Request.progress,
     )
-    module, _, function = info_of(name).loader.partition(".")
+    module, _, function = entry_of(name).loader.partition(".")
     return getattr(import_module(f"tfgan2.data.{module}"), function)(request)
 
 
@@ -83,7 +83,7 @@ def absolute_name(name: str) -> str:
     Names without paths, remote paths and empty paths stay as they are.
     """
     form, _, paths = name.partition(":")
-    if info_of(name).source != YOURS or not paths:
+    if entry_of(name).source != YOURS or not paths:
         return name
     each = [path.strip() for path in paths.split(",")] if form == "unpaired" else [paths]
     return f"{form}:{','.join(remote.absolute(path) if path else '' for path in each)}"

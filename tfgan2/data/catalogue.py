@@ -98,7 +98,7 @@ CATALOGUE: dict[str, Entry] = {
 }
 # fmt: on
 
-POINTS = tuple(name for name, info in CATALOGUE.items() if info.image_shape == (1, 1, 2))
+POINTS = tuple(name for name, entry in CATALOGUE.items() if entry.image_shape == (1, 1, 2))
 
 
 def _form(name: str) -> str:
@@ -106,15 +106,15 @@ def _form(name: str) -> str:
     return re.split("(?<=[:/])", name, maxsplit=1)[0]
 
 
-_FORMS = {_form(name): info for name, info in CATALOGUE.items()}
+_FORMS = {_form(name): entry for name, entry in CATALOGUE.items()}
 _OTHER = Entry("a dataset of tensorflow-datasets")
 
 
-def info_of(name: str) -> Entry:
+def entry_of(name: str) -> Entry:
     """Returns the entry for a name; names of no known form belong to tensorflow-datasets."""
     return _FORMS.get(_form(name), _OTHER)
 
 
 def kind_of(name: str) -> str:
     """Returns the kind of a dataset's samples, one of `KINDS`, from its name alone."""
-    return info_of(name).kind
+    return entry_of(name).kind

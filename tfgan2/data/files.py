@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -228,9 +227,10 @@ def by_stem(paths: Sequence[str]) -> dict[str, str]:
     Raises:
         UserError: two are equal.
     """
-    stems = [PurePosixPath(path).with_suffix("").as_posix() for path in paths]
-    for stem, times in Counter(stems).items():
-        if times > 1:
-            path = paths[stems.index(stem)]
-            raise UserError(f"{times} images are called {stem!r}, such as {path!r}: rename one")
-    return dict(zip(stems, paths, strict=True))
+    found: dict[str, str] = {}
+    for path in paths:
+        stem = PurePosixPath(path).with_suffix("").as_posix()
+        if stem in found:
+            raise UserError(f"{found[stem]!r} and {path!r} are both called {stem!r}: rename one")
+        found[stem] = path
+    return found

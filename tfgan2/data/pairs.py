@@ -143,7 +143,7 @@ def load_cycle_gan(request: Request) -> ImageDataset:
 
 
 def _unpaired(request: Request, a: ImageDataset, b: ImageDataset) -> ImageDataset:
-    """Joins two datasets, each shuffled by itself; an epoch is one of the larger."""
+    """Joins two datasets, each shuffled on its own; an epoch is one pass over the larger."""
     if request.direction == "BtoA":
         a, b = b, a
     held_out = None

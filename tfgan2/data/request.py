@@ -10,7 +10,7 @@ from typing import Literal, TypeVar, get_args
 import numpy as np
 
 from tfgan2 import remote
-from tfgan2.data.catalogue import BUILT_IN, POINTS, TFDS, YOURS, info_of
+from tfgan2.data.catalogue import BUILT_IN, POINTS, TFDS, YOURS, entry_of
 from tfgan2.data.dataset import ImageDataset, cpu_count
 from tfgan2.errors import UserError
 from tfgan2.inputs.labels import class_number
@@ -24,14 +24,8 @@ CACHES = get_args(Cache)
 MEMORY_LIMIT = 2**30
 """Bytes of pixels up to which `cache="auto"` keeps a dataset in memory."""
 
-SIZES = (4, 1024)
-
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-def no_progress(text: str, done: int, total: int) -> None:
-    """Shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -48,26 +42,25 @@ class Request:
     skip_unreadable: bool = False
     hold_out: int = 0
     direction: str = "AtoB"
-    progress: Progress = no_progress
+    progress: Progress = lambda text, done, total: None
 
     def __post_init__(self) -> None:
-        info, points = info_of(self.name), self.name in POINTS
-        images = info.kind == "images"
+        entry, points = entry_of(self.name), self.name in POINTS
+        images = entry.kind == "images"
         for option, fits, problem in (
             ("image_size", not points, "holds points, not images"),
             ("channels", not points, "holds points, not images"),
-            ("split", images and info.source == TFDS, "has no splits"),
-            ("classes", images or info.source == BUILT_IN, "has no labels"),
-            ("direction", info.kind in ("pairs", "unpaired"), "is not paired"),
+            ("split", images and entry.source == TFDS, "has no splits"),
+            ("classes", images or entry.source == BUILT_IN, "has no labels"),
+            ("direction", entry.kind in ("pairs", "unpaired"), "is not paired"),
         ):
             if not fits and getattr(self, option) != getattr(Request, option):
                 flag = option.replace("_", "-")
                 raise UserError(f"dataset {self.name!r} {problem}: leave --{flag} out")
-        size, (smallest, largest) = self.image_size, SIZES
-        if size is not None and (type(size) is not int or not smallest <= size <= largest):
+        size = self.image_size
+        if size is not None and (type(size) is not int or not 4 <= size <= 1024):
             raise UserError(
-                f"image size {size} is not possible: give a whole number from {smallest} to "
-                f"{largest}"
+                f"image size {size} is not possible: give a whole number from 4 to 1024"
             )
         if self.channels not in (None, 1, 3, 4):
             raise UserError(
@@ -79,7 +72,7 @@ class Request:
             raise UserError(f"--hold-out must be 0 or more, not {self.hold_out}")
         if self.direction not in ("AtoB", "BtoA"):
             raise UserError(f"direction {self.direction!r} is not possible: give AtoB or BtoA")
-        if info.source == YOURS and remote.is_remote(self.name):
+        if entry.source == YOURS and remote.is_remote(self.name):
             raise UserError(
                 f"{self.name!r} is not on this machine: copy it here; only --data-dir may be remote"
             )

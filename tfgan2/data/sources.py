@@ -24,7 +24,7 @@ def indexed_source(
     *,
     in_memory: bool = True,
 ) -> Source:
-    """Samples whose images `gather` makes of their numbers, int64, shape (N,), and their labels.
+    """Samples found by number: `gather` makes images of numbers, int64, shape (N,).
 
     Every epoch is another permutation.
     """
