@@ -116,7 +116,7 @@ def generated_samples(
     Args:
         generator: a model that draws latents, or an exported generator.
         about: run, flavour and step, or the file.
-        seed: of the latents.
+        seed: seed of the latents.
         label_names: the classes that the labels mean, if they mean any.
     """
     height, width, channels = generator.image_shape
@@ -147,13 +147,7 @@ def generated_samples(
 
 
 def translated_samples(model: Any, dataset: ImageDataset, about: dict[str, Any]) -> Samples:
-    """Returns the translations of a dataset's images, with the targets of paired data.
-
-    Args:
-        model: translates images.
-        dataset: inputs, all of them, in their own order.
-        about: run, flavour and step.
-    """
+    """Returns the translations of a dataset's images, with the targets of paired data."""
     inputs = dataset.sides[0] if dataset.sides else dataset
     paired = not dataset.sides
     networks = model.exports()
