@@ -74,8 +74,8 @@ class RealSamples(Samples):
         """
         Args:
             dataset: the images, or those of a run.
-            held_out: take the part that the dataset holds out, if it does.
-            split: of tensorflow-datasets, for the protocol.
+            held_out: take the images that the dataset holds out, if there are any.
+            split: split of tensorflow-datasets, for the protocol.
         """
         self.training_data, part = dataset, "all"
         if dataset.held_out is not None:
@@ -123,9 +123,9 @@ def generated_samples(
     shape = (height, width, channels)
     captions = getattr(generator, "captions", ())
     exported = isinstance(generator, Generator)
-    made_of = {"made_of": "latents, captions in turn" if captions else "latents"}
-    if (generator.conditional if exported else generator.num_labels) and not captions:
-        made_of["made_of"] = "latents, labels in turn"
+    conditional = generator.conditional if exported else generator.num_labels
+    turns = ", captions in turn" if captions else ", labels in turn" if conditional else ""
+    made_of = {"made_of": f"latents{turns}"}
 
     def draw(count: int) -> tuple[Any, ...]:
         if exported:
