@@ -18,12 +18,12 @@ def test_saved_arrays_are_loaded(tmp_path: Path) -> None:
     cached = CachedArrays(tmp_path / "new" / "folder", "reference", KEY)
     assert cached.load() is None
     cached.save(ARRAYS)
-    loaded = CachedArrays(cached.directory, "reference", dict(reversed(KEY.items()))).load()
+    loaded = CachedArrays(cached.path.parent, "reference", dict(reversed(KEY.items()))).load()
     assert loaded is not None and loaded.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
         np.testing.assert_array_equal(loaded[name], array)
         assert loaded[name].dtype == array.dtype
-    assert list(cached.directory.iterdir()) == [cached.path]
+    assert list(cached.path.parent.iterdir()) == [cached.path]
     cached.save({"other": np.zeros(1)})
     assert list(cached.load() or ()) == ["other"]
 

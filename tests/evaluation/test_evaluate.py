@@ -15,11 +15,10 @@ from tfgan2.data import load_dataset
 from tfgan2.errors import UserError
 from tfgan2.evaluation import FIGURES, Evaluation, EvaluationRequest, read_results
 from tfgan2.evaluation.evaluate import SampleEvaluator
-from tfgan2.evaluation.extractor import Extracted, Extractor
+from tfgan2.evaluation.extractor import Extracted, Extractor, FeatureSummary
 from tfgan2.evaluation.features import make_extractor
 from tfgan2.evaluation.samples import Chunk, RealSamples, Samples, generated_samples, run_samples
-from tfgan2.evaluation.summary import FeatureSummary
-from tfgan2.metrics import frechet_distance, inception_score, statistics
+from tfgan2.metrics import RunningInceptionScore, frechet_distance, statistics
 
 
 def given(images: np.ndarray, labels: np.ndarray | None = None) -> Samples:
@@ -185,7 +184,9 @@ def test_the_score_is_that_of_the_splits() -> None:
         part = probabilities[start : start + 9]
         summary.update(Extracted(part, part))
     arrays = summary.arrays()
-    assert arrays["inception_scores"] == pytest.approx(inception_score(probabilities))
+    running = RunningInceptionScore(103)
+    running.update(probabilities)
+    assert arrays["inception_scores"] == pytest.approx(running.scores())
     counts = np.bincount(probabilities.argmax(1), minlength=5)
     np.testing.assert_array_equal(arrays["classes"], counts)
     np.testing.assert_array_equal(arrays["bank"], probabilities)
@@ -252,9 +253,9 @@ def test_every_figure_is_described(reals: RealSamples, tmp_path: Path) -> None:
     found = replace(found, about={"flavour": "a & b", "step": 7})
     found.write(tmp_path / "run/evaluation/x")
     (result,) = read_results(tmp_path / "run")
-    captions = result.pop("pictures")
-    assert captions.keys() == {"samples", "neighbours"}
-    assert result == json.loads(json.dumps(found.to_json()))
+    assert result["pictures"].keys() == {"samples", "neighbours"}
+    assert (result["figures"], result["who"]) == (found.figures, found.about)
+    assert result["protocol"] == json.loads(json.dumps(found.protocol))
     page = (tmp_path / "run/evaluation/x/index.html").read_text()
     assert "a &amp; b at step 7" in page and found.protocol_id in page and "neighbours.png" in page
     assert "<td>features: name</td><td>classifier</td>" in page

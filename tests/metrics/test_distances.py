@@ -176,8 +176,8 @@ def test_batches_take_constant_memory():
     assert 2 * 2**20 < max(peaks) < 24 * 2**20  # the covariance alone has 2 MiB
     # Twenty times the same batch: only the divisor is another.
     np.testing.assert_allclose(
-        running.statistics().covariance,
-        statistics(batch).covariance * (20 * 2499 / 49_999),
+        running.statistics()[1],
+        statistics(batch)[1] * (20 * 2499 / 49_999),
         rtol=1e-9,
         atol=1e-12,
     )
@@ -210,7 +210,6 @@ def test_kid_of_whole_sets(offset):
     expected = discrepancy(real.astype(np.float64), made.astype(np.float64))
     assert result.mean == pytest.approx(expected, rel=1e-5)
     assert result.std == pytest.approx(0, abs=1e-9)
-    assert (result.subsets, result.subset_size) == (3, 150)
 
 
 def test_kid_of_subsets():
@@ -224,7 +223,6 @@ def test_kid_of_subsets():
         estimates.append(discrepancy(one.astype(np.float64), other.astype(np.float64)))
     assert result.mean == pytest.approx(np.mean(estimates), rel=1e-5)
     assert result.std == pytest.approx(np.std(estimates), rel=1e-5)
-    assert (result.subsets, result.subset_size) == (20, 80)
     assert kid(real, made, subsets=20, subset_size=80, seed=7) == result
     assert kid(real, made, subsets=20, subset_size=80, seed=8).mean != result.mean
 
@@ -253,7 +251,7 @@ def test_kid_identical_sets():
     assert kid(np.full((5, 3), 0.1), np.full((9, 3), 0.1)).mean == pytest.approx(0, abs=1e-12)
     # Fewer samples than dimensions.
     assert np.isfinite(kid(features(3, dim=20), features(2, dim=20)).mean)
-    assert kid(features(3), features(2)).subset_size == 2
+    assert kid(features(3), features(2)) == kid(features(3), features(2), subset_size=2)
 
 
 def test_kid_impossible_arguments():

@@ -12,7 +12,8 @@ from rich.table import Column, Table
 
 from tfgan2.cli.options import split_at_commas
 from tfgan2.errors import UserError, cannot_write, unknown
-from tfgan2.evaluation import FIGURES, comparison
+from tfgan2.evaluation import comparison
+from tfgan2.evaluation.figures import FIGURES, RANKED
 
 
 def compare(
@@ -31,8 +32,7 @@ def compare(
     """Compare runs: figures of `tfgan2 evaluate`, samples and curves."""
     if len(run) < 2:
         raise UserError("a comparison needs two or more runs")
-    ranked = [name for name, figure in FIGURES.items() if figure.better]
-    chosen = split_at_commas(figures) or ranked
+    chosen = split_at_commas(figures) or list(RANKED)
     for name in chosen:
         if name not in FIGURES:
             raise unknown("figure", name, FIGURES)

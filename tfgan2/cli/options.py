@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import Field
 from enum import Enum
 from pathlib import Path
@@ -54,12 +54,38 @@ def with_declared(*classes: type[Options]) -> Callable[[_Command], _Command]:
 
     def decorate(command: _Command) -> _Command:
         signature = inspect.signature(command, eval_str=True)
-        *own, _ = signature.parameters.values()
-        parameters = [*own, *_parameters(classes)]
+        *parameters, _ = signature.parameters.values()
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        for declared in classes:
+            types = get_type_hints(declared)
+            for item in declared.declared():
+                annotation = _option(item, types[item.name])
+                parameters.append(
+                    inspect.Parameter(item.name, keyword, default=None, annotation=annotation)
+                )
         command.__signature__ = signature.replace(parameters=parameters)  # type: ignore
         return command
 
     return decorate
+
+
+def _option(item: Field[Any], kind: Any) -> Any:
+    """The annotation of a declared option; None stands for an option that was not given."""
+    metadata, default = item.metadata, item.default
+    declared = metadata["option"]
+    if declared.choices:
+        choices = [(choice, choice) for choice in declared.choices]
+        kind = Enum(item.name, choices, type=str)  # type: ignore[misc, no-redef]
+    no_default = default is None or isinstance(default, bool)  # the flag says it
+    shown = metadata["shown"] or ("" if no_default else str(default))
+    option = typer.Option(
+        *filter(None, [metadata["flag"]]),
+        help=declared.help.removesuffix(".") + (f"; default {shown}." if shown else "."),
+        rich_help_panel=metadata["panel"],
+        metavar=metadata["metavar"],
+        show_default=False,
+    )
+    return Annotated[kind | None, option]
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
@@ -71,35 +97,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return split_at_commas(value)
     return value.value if isinstance(value, Enum) else value
-
-
-def _parameters(classes: tuple[type[Options], ...]) -> Iterator[inspect.Parameter]:
-    """The declared options as parameters that Typer understands."""
-    for declared in classes:
-        types = get_type_hints(declared)
-        for item in declared.declared():
-            annotation = Annotated[_type(item, types[item.name]), _option(item)]  # type: ignore
-            keyword = inspect.Parameter.KEYWORD_ONLY
-            yield inspect.Parameter(item.name, keyword, default=None, annotation=annotation)
-
-
-def _type(item: Field[Any], kind: Any) -> Any:
-    """The type of an option, or None: then it was not given."""
-    if item.metadata["option"].choices:
-        values = [(choice, choice) for choice in item.metadata["option"].choices]
-        kind = Enum(item.name, values, type=str)  # type: ignore[misc, no-redef]
-    return kind | None
-
-
-def _option(item: Field[Any]) -> Any:
-    metadata, default = item.metadata, item.default
-    if isinstance(default, bool):
-        default = None  # the flag says it
-    shown = metadata["shown"] or ("" if default is None else str(default))
-    return typer.Option(
-        *filter(None, [metadata["flag"]]),
-        help=metadata["option"].help.removesuffix(".") + (f"; default {shown}." if shown else "."),
-        rich_help_panel=metadata["panel"],
-        metavar=metadata["metavar"],
-        show_default=False,
-    )

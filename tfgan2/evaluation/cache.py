@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,30 +22,22 @@ def default_cache_dir() -> Path:
     return Path(os.environ.get("TFGAN2_CACHE") or "~/.cache/tfgan2").expanduser()
 
 
-@dataclass(frozen=True)
 class CachedArrays:
     """Arrays in a file that is named by a hash of their key.
 
     The key is also stored in the file and compared, so that a hash collision gives no wrong arrays.
-
-    Attributes:
-        directory: created when something is saved.
-        kind: prefix of the file name.
-        key: everything that the arrays depend on; JSON. The order of its entries does not matter.
     """
 
-    directory: Path
-    kind: str
-    key: Mapping[str, Any]
-
-    @property
-    def path(self) -> Path:
-        digest = hashlib.sha256(self._text.encode()).hexdigest()
-        return self.directory / f"{self.kind}-{digest[:24]}.npz"
-
-    @property
-    def _text(self) -> str:
-        return json.dumps(self.key, sort_keys=True)
+    def __init__(self, directory: Path, kind: str, key: Mapping[str, Any]) -> None:
+        """
+        Args:
+            directory: created when something is saved.
+            kind: prefix of the file name.
+            key: everything that the arrays depend on; JSON, in any order.
+        """
+        self.key = json.dumps(key, sort_keys=True)
+        digest = hashlib.sha256(self.key.encode()).hexdigest()
+        self.path = directory / f"{kind}-{digest[:24]}.npz"
 
     def load(self) -> dict[str, np.ndarray] | None:
         """Returns the arrays, or None if there are none or the file is damaged."""
@@ -56,13 +47,13 @@ class CachedArrays:
             stored = str(arrays.pop(_KEY))
         except Exception:  # damaged zip files raise a dozen types
             return None
-        return arrays if stored == self._text else None
+        return arrays if stored == self.key else None
 
     def save(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Stores or replaces the arrays; raises a UserError if the file cannot be written."""
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             with written_atomically(self.path) as partial:
-                np.savez(partial, allow_pickle=False, **{_KEY: np.array(self._text), **arrays})
+                np.savez(partial, allow_pickle=False, **{_KEY: np.array(self.key), **arrays})
         except OSError as error:
             raise cannot_write(self.path, error) from error

@@ -54,24 +54,17 @@ def make_classifier(dataset: ImageDataset, cache_dir: Path, progress: Progress) 
     channel: the features are those of red, green and blue one after the other, the probabilities
     their products.
 
-    Args:
-        dataset: with labels.
-        cache_dir: directory for the trained network.
-        progress: called with a description, the steps done and their total.
-
     Raises:
         UserError: the dataset has fewer than 2 classes, or the cache cannot be written.
     """
     import keras
     import tensorflow as tf
 
-    others = "give --features random-conv-112, pixels or inception"
-    if dataset.kind != "images" or not dataset.class_names:
-        raise UserError(f"dataset {dataset.name!r} has no labels for a classifier: {others}")
-    if len(dataset.class_names) < 2:
-        raise UserError(
-            f"dataset {dataset.name!r} has one class only, a classifier needs two: {others}"
-        )
+    classes = len(dataset.class_names) if dataset.kind == "images" else 0
+    if classes < 2:
+        has = "one class only, a classifier needs two" if classes else "no labels for a classifier"
+        others = "give --features random-conv-112, pixels or inception"
+        raise UserError(f"dataset {dataset.name!r} has {has}: {others}")
     key = {
         "version": VERSION,
         "fingerprint": dataset.fingerprint,
@@ -80,14 +73,15 @@ def make_classifier(dataset: ImageDataset, cache_dir: Path, progress: Progress) 
         "keras": keras.__version__,
     }
     cached = CachedArrays(cache_dir, "classifier", key)
-    network = make_network(*_network_input(dataset))
+    stacked = dataset.name == _STACKED
+    height, width, channels = dataset.image_shape
+    network = _network((height, width, 1 if stacked else channels), 10 if stacked else classes)
     arrays = cached.load()
     if arrays is None:
         arrays = _train(network, dataset, progress)
         cached.save(arrays)
     weights = [arrays[name] for name in sorted(arrays) if name.startswith("weights_")]
     network.set_weights(weights)
-    height, width, channels = dataset.image_shape
     factor = _shrinking(dataset.image_shape)
     colour = {1: "grey", 3: "RGB", 4: "RGBA"}[channels]
     accuracy = float(arrays["accuracy"])
@@ -96,59 +90,48 @@ def make_classifier(dataset: ImageDataset, cache_dir: Path, progress: Progress) 
         "version": VERSION,
         "weights": weights_hash(weights),
         "resize": f"means of {factor}x{factor} pixels" if factor > 1 else "none",
-        "input": f"uint8 {colour}{', each channel by itself' * (dataset.name == _STACKED)}",
+        "input": f"uint8 {colour}{', each channel by itself' if stacked else ''}",
         "trained_on": {
             "dataset": dataset.name,
             "fingerprint": dataset.fingerprint,
             "image_shape": [height, width, channels],
             "images": dataset.num_images,
-            "classes": len(dataset.class_names),
+            "classes": classes,
         },
         "accuracy": None if np.isnan(accuracy) else round(accuracy, 4),
         "accuracy_of": f"{arrays['judged_on']} images never trained on",
     }
     return Extractor(
         "classifier",
-        3 * DIM if dataset.name == _STACKED else DIM,
+        3 * DIM if stacked else DIM,
         protocol,
         dataset.image_shape,
         _EXTRACTOR_BATCH,
         _compute(network, dataset),
-        num_classes=len(dataset.class_names),
+        num_classes=classes,
         class_names=dataset.class_names,
     )
-
-
-def _network_input(dataset: ImageDataset) -> tuple[tuple[int, int, int], int]:
-    """The shape of the network's input, and its number of classes."""
-    if dataset.name == _STACKED:
-        return (*dataset.image_shape[:2], 1), 10
-    return dataset.image_shape, len(dataset.class_names)
 
 
 def _shrinking(image_shape: tuple[int, int, int]) -> int:
     return -(-max(image_shape[:2]) // _LARGEST)
 
 
-def make_network(image_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Builds the untrained network; its initial weights are always the same.
+def _network(image_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """The untrained network, from images in [-1, 1] to features and logits.
 
     Convolutions and poolings down to 4 to 7 pixels, then a hidden layer. Images with an edge above
-    64 are first averaged down by a whole factor.
-
-    Returns:
-        A model from images in [-1, 1], float32, shape (N, H, W, C), to the 128 features and the
-        logits.
+    64 are first averaged down by a whole factor. The initial weights are always the same.
     """
     import keras
 
     layers, size = keras.layers, max(image_shape[:2])
     seeds = itertools.count(_SEED)
+    options = {"padding": "same", "dtype": "float32"}
 
     def initializer(scale: float) -> keras.initializers.Initializer:
         return keras.initializers.VarianceScaling(scale, seed=next(seeds))
 
-    options = {"padding": "same", "dtype": "float32"}
     x = inputs = keras.Input(image_shape, dtype="float32")
     if (factor := _shrinking(image_shape)) > 1:
         x = layers.AveragePooling2D(factor, **options)(x)
@@ -181,27 +164,26 @@ def _scaled(images: Any) -> Any:
 def _compute(network: keras.Model, dataset: ImageDataset) -> Any:
     import tensorflow as tf
 
+    stacked = dataset.name == _STACKED
     height, width, channels = dataset.image_shape
     signature = [tf.TensorSpec((_EXTRACTOR_BATCH, height, width, channels), tf.uint8)]
 
     @tf.function(autograph=False, input_signature=signature)
     def compute(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        if stacked:
+            images = tf.reshape(tf.transpose(images, [0, 3, 1, 2]), [-1, height, width, 1])
         features, logits = network(_scaled(images), training=False)
+        if stacked:
+            features = tf.reshape(features, [-1, 3 * DIM])
+            logarithms = tf.reshape(tf.nn.log_softmax(logits), [_EXTRACTOR_BATCH, 3, 10])
+            red, green, blue = tf.unstack(logarithms, axis=1)
+            # Logarithms: the products of all chosen classes may be too small for float32.
+            products = red[:, :, None, None] + green[:, None, :, None] + blue[:, None, None, :]
+            numbers = np.array([int(name) for name in dataset.class_names])
+            logits = tf.gather(tf.reshape(products, [-1, 1000]), numbers, axis=1)
         return features, tf.nn.softmax(logits)
 
-    @tf.function(autograph=False, input_signature=signature)
-    def compute_stacked(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        grey = tf.reshape(tf.transpose(images, [0, 3, 1, 2]), [-1, height, width, 1])
-        features, logits = network(_scaled(grey), training=False)
-        logarithms = tf.reshape(tf.nn.log_softmax(logits), [_EXTRACTOR_BATCH, 3, 10])
-        red, green, blue = tf.unstack(logarithms, axis=1)
-        # Logarithms: the products of all chosen classes may be too small for float32.
-        products = red[:, :, None, None] + green[:, None, :, None] + blue[:, None, None, :]
-        numbers = np.array([int(name) for name in dataset.class_names])
-        chosen = tf.gather(tf.reshape(products, [-1, 1000]), numbers, axis=1)
-        return tf.reshape(features, [-1, 3 * DIM]), tf.nn.softmax(chosen)
-
-    return compute_stacked if dataset.name == _STACKED else compute
+    return compute
 
 
 # --- training ------------------------------------------------------------------------------------
@@ -216,9 +198,8 @@ def _train(
 
     Returns:
         Arrays for the cache: `weights_00` and so on in the network's order; `accuracy` on images
-        that were not trained on, NaN without any; and `judged_on`, the number of those images. They
-        are up to 5,000 held-out images of the dataset, or, if nothing is held out, a tenth of its
-        images, up to 5,000.
+        that were not trained on, NaN without any; and `judged_on`, their number. Those are up to
+        5,000 images that the dataset holds out, or else a tenth of its images, up to 5,000.
     """
     import keras
     import tensorflow as tf
@@ -253,16 +234,13 @@ def _train(
         update(images, labels)
     progress(text, steps, steps)
     _normalise(network, dataset)
-    right = [
-        logits.argmax(axis=1) == labels
-        for _, logits, labels in _outputs(
-            network, first_examples(held_out) if held_out else test.values()
-        )
-    ]
-    judged = np.concatenate(right) if right else np.zeros(0, bool)
+    right: list[bool] = []
+    examples = first_examples(held_out) if held_out else test.values()
+    for _, logits, labels in _outputs(network, examples):
+        right.extend(logits.argmax(axis=1) == labels)
     named = {f"weights_{number:02d}": w for number, w in enumerate(network.get_weights())}
-    accuracy = judged.mean() if len(judged) else np.nan
-    return {**named, "accuracy": np.array(accuracy), "judged_on": np.array(len(judged))}
+    accuracy = np.mean(right) if right else np.nan
+    return {**named, "accuracy": np.array(accuracy), "judged_on": np.array(len(right))}
 
 
 def training_batches(
@@ -276,19 +254,19 @@ def training_batches(
             needs no indices, as streamed datasets have none, and keeps duplicates on one side.
         test: receives these images by their checksum, as far as memory allows.
     """
-    limit = max(1, min(_TEST_IMAGES, _TEST_BYTES // int(np.prod(_network_input(dataset)[0]))))
+    left = dataset.num_images
     waiting: list[Example] = []
-    seen = 0
-    for batch, numbers in dataset.batches(min(_BATCH, dataset.num_images), seed=_SEED):
-        seen += len(batch)
-        if seen > dataset.num_images and not waiting:
+    for examples in _batches(dataset):
+        limit = max(1, min(_TEST_IMAGES, _TEST_BYTES // examples[0][0].size))
+        left -= min(_BATCH, dataset.num_images)
+        if left < 0 and not waiting:
             share = 0.0  # a tiny dataset may be set aside completely
-        for image, label in _examples(dataset, batch.numpy(), numbers.numpy()):
-            checksum = zlib.crc32(image.tobytes())
+        for example in examples:
+            checksum = zlib.crc32(example[0].tobytes())
             if checksum >= share * 2**32:
-                waiting.append((image, label))
+                waiting.append(example)
             elif len(test) < limit:
-                test.setdefault(checksum, (image, label))
+                test.setdefault(checksum, example)
         while len(waiting) >= _BATCH:
             yield _joined(waiting[:_BATCH])
             del waiting[:_BATCH]
@@ -296,21 +274,21 @@ def training_batches(
 
 def first_examples(dataset: ImageDataset) -> Iterator[Example]:
     """Yields the first images of a dataset, each once, at most 5,000."""
-    left = min(dataset.num_images, _TEST_IMAGES)
-    for batch, labels in dataset.batches(min(_BATCH, left), seed=_SEED):
-        yield from _examples(dataset, batch.numpy()[:left], labels.numpy()[:left])
-        left -= len(batch)
-        if left <= 0:
-            return
-
-
-def _examples(dataset: ImageDataset, batch: np.ndarray, labels: np.ndarray) -> Iterator[Example]:
-    images = to_uint8(batch)
+    count = min(dataset.num_images, _TEST_IMAGES)
     if dataset.name == _STACKED:
-        images = np.moveaxis(images, 3, 1).reshape(-1, *batch.shape[1:3], 1)
-        triples = [dataset.class_names[label] for label in labels]
-        labels = np.array([int(digit) for triple in triples for digit in triple])
-    yield from zip(images, labels, strict=True)
+        count *= 3
+    return itertools.islice(itertools.chain.from_iterable(_batches(dataset)), count)
+
+
+def _batches(dataset: ImageDataset) -> Iterator[list[Example]]:
+    """Yields the images of a batch of the dataset at a time, without end."""
+    for batch, numbers in dataset.batches(min(_BATCH, dataset.num_images), seed=_SEED):
+        images, labels = to_uint8(batch.numpy()), numbers.numpy()
+        if dataset.name == _STACKED:
+            images = np.moveaxis(images, 3, 1).reshape(-1, *images.shape[1:3], 1)
+            digits = "".join(dataset.class_names[label] for label in labels)
+            labels = np.array([int(digit) for digit in digits])
+        yield list(zip(images, labels, strict=True))
 
 
 def _joined(examples: list[Example]) -> tuple[np.ndarray, np.ndarray]:

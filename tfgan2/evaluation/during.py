@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tfgan2 import runs
 from tfgan2.errors import UserError, unknown
 from tfgan2.evaluation.evaluate import SampleEvaluator
-from tfgan2.evaluation.figures import FIGURES, METRICS
+from tfgan2.evaluation.figures import FIGURES, METRICS, RANKED
 from tfgan2.evaluation.request import EvaluationRequest
 from tfgan2.evaluation.result import result_dir
 from tfgan2.evaluation.samples import run_samples
@@ -63,7 +63,7 @@ class Evaluator(SampleEvaluator):
             if not self.obstacles.keys() & {metric, figure}
         }
         if figure not in possible:
-            ranked = ", ".join(name for name in possible if FIGURES[name].better)
+            ranked = ", ".join(name for name in possible if name in RANKED)
             raise UserError(f"best metric {figure!r} cannot be measured here: choose from {ranked}")
         return possible[figure]
 
@@ -77,9 +77,6 @@ class Evaluator(SampleEvaluator):
 
         Returns:
             The figures, by name without the prefix.
-
-        Raises:
-            OSError: the result cannot be written.
         """
         evaluation = self.evaluate()
         about = {"run": run_dir.name, "flavour": self._flavour, "step": step}
@@ -91,9 +88,8 @@ class Evaluator(SampleEvaluator):
 
 def check_best(name: str) -> None:
     """Raises a UserError unless the figure has a better direction."""
-    ranked = [key for key, figure in FIGURES.items() if figure.better]
-    if name not in ranked:
-        raise unknown("figure", name, ranked)
+    if name not in RANKED:
+        raise unknown("figure", name, RANKED)
 
 
 def is_better(name: str, value: float, best: float | None) -> bool:

@@ -12,13 +12,12 @@ import numpy as np
 from tfgan2.data.points import modes, quality
 from tfgan2.errors import UserError
 from tfgan2.evaluation.cache import CachedArrays, default_cache_dir
-from tfgan2.evaluation.extractor import Extracted
+from tfgan2.evaluation.extractor import BANK_SIZE, SPLITS, Extracted, FeatureSummary
 from tfgan2.evaluation.features import make_extractor
 from tfgan2.evaluation.figures import METRICS
 from tfgan2.evaluation.request import EvaluationRequest
 from tfgan2.evaluation.result import Evaluation, Sheet
 from tfgan2.evaluation.samples import Chunk, RealSamples, Samples
-from tfgan2.evaluation.summary import BANK_SIZE, SPLITS, FeatureSummary
 from tfgan2.images import from_uint8
 from tfgan2.metrics import frechet_distance, kid, modes_found, nearest_neighbours, prdc, psnr
 
@@ -89,30 +88,27 @@ class SampleEvaluator:
         return np.array([classes.index(name) for name in labels])
 
     def _find_obstacles(self) -> dict[str, str]:
-        extractor, samples, name = self.extractor, self.samples, self.reals.dataset.name
+        extractor, real_images = self.extractor, self.reals.dataset
         if extractor is None:
-            others = [*METRICS, "mode_kl"]
-            return {other: "points have modes only" for other in others if other != "modes"}
-        stacked = name == "stacked_mnist"
+            names = {*METRICS, "mode_kl"} - {"modes"}
+            return dict.fromkeys(names, "points have modes only")
+        stacked = real_images.name == "stacked_mnist"
         predicts = bool(extractor.class_names)
-        no_classes = f"{extractor.name!r} does not predict the dataset's classes, give classifier"
-        enough = min(self.count, self.reals.dataset.num_images) > PRDC_NEIGHBOURS
+        no_classes = f"{extractor.name!r} has no classes, give classifier or inception"
+        others = f"{extractor.name!r} does not predict the dataset's classes, give classifier"
+        enough = min(self.count, real_images.num_images) > PRDC_NEIGHBOURS
         labelled = self._classes is not None
         # Where two reasons apply, the last counts.
         conditions = (
-            (
-                "is",
-                extractor.num_classes,
-                f"{extractor.name!r} has no classes, give classifier or inception",
-            ),
+            ("is", extractor.num_classes, no_classes),
             ("prdc", enough, f"it needs more than {PRDC_NEIGHBOURS} samples and real images"),
             ("classes", not stacked, "the classes of stacked_mnist are its modes, give modes"),
-            ("classes", predicts, no_classes),
+            ("classes", predicts, others),
             ("label_accuracy", labelled, "these samples have no classes of the dataset"),
             ("modes", stacked, "only ring8, grid25 and stacked_mnist have known modes"),
-            ("modes", predicts, no_classes),
+            ("modes", predicts, others),
             ("good_samples", False, "only points are near a mode or not"),
-            ("pairs", samples.paired, "these samples have no targets"),
+            ("pairs", self.samples.paired, "these samples have no targets"),
         )
         return {name: reason for name, possible, reason in conditions if not possible}
 
@@ -150,11 +146,10 @@ class SampleEvaluator:
             self.progress(text, done, count)
 
     def _generated_summary(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Summarizes the samples, and returns the first ones besides.
+        """Summarizes the samples; also returns the first ones.
 
-        The summary has two more arrays: `right`, the number of samples of the requested class, and
-        `errors`, the sums of the absolute and squared differences from the targets, and their
-        number.
+        The summary also has `right`, the number of samples of the requested class, and `errors`:
+        the sums of the absolute and squared differences from the targets, and their number.
         """
         summary = FeatureSummary(self.count)
         shown = np.zeros((0, *self.samples.image_shape), np.uint8)
@@ -177,9 +172,7 @@ class SampleEvaluator:
     ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
         """Summarizes the real images, from the cache or in one pass.
 
-        Returns:
-            The summary, and the indices of the real images nearest to each query, shape
-            (queries, _NEIGHBOURS), or None without queries.
+        Also returns the indices of those nearest to each query, or None without queries.
         """
         assert self.extractor is not None
         count = self.reals.dataset.num_images
@@ -202,7 +195,7 @@ class SampleEvaluator:
         nearest = None
         if queries is not None:
             number = min(_NEIGHBOURS, count)
-            nearest = nearest_neighbours(queries, features(), count=number).indices
+            nearest = nearest_neighbours(queries, features(), count=number)
         elif loaded is None:
             deque(features(), maxlen=0)
         if loaded is None:
@@ -220,7 +213,7 @@ class SampleEvaluator:
                 return (frechet_distance(*sides[0], *sides[1]),)
             case "kid":
                 sizes = {"subsets": KID_SUBSETS, "subset_size": KID_SUBSET_SIZE}
-                return kid(real["bank"], generated["bank"], seed=self.request.seed, **sizes)[:2]
+                return kid(real["bank"], generated["bank"], seed=self.request.seed, **sizes)
             case "is":
                 scores = generated["inception_scores"]
                 return scores.mean(), scores.std(), real["inception_scores"].mean()

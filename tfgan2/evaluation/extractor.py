@@ -1,4 +1,4 @@
-"""Feature extractors: from images of one size to features and probabilities of classes."""
+"""From images of one size to features and probabilities of classes, and their statistics."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfgan2.images import from_uint8
-from tfgan2.metrics.images import RANDOM_CONVOLUTIONS, block_means, random_convolutions
+from tfgan2.metrics import RunningInceptionScore, RunningStatistics
 
-MAX_PIXEL_VALUES = 3_072
-
-_BATCH = 240
-_RANDOM_DIM = 112
+BANK_SIZE = 10_000
+"""Features that are kept, for metrics that compare all pairs."""
+SPLITS = 10
+"""Parts of the samples, each with an inception score."""
 
 
 class Extracted(NamedTuple):
@@ -82,6 +81,43 @@ class Extractor:
         return Extracted(features, probabilities if self.num_classes else None)
 
 
+class FeatureSummary:
+    """What the metrics need of the features of images; memory does not grow with their number."""
+
+    def __init__(self, count: int) -> None:
+        self._statistics = RunningStatistics()
+        self._scores = RunningInceptionScore(count, min(SPLITS, count))
+        self._bank: list[np.ndarray] = []
+        self._classes: np.ndarray | None = None
+
+    def update(self, extracted: Extracted) -> None:
+        """Adds a batch."""
+        features, probabilities = extracted
+        missing = BANK_SIZE - self._statistics.count
+        if missing > 0:
+            self._bank.append(features[:missing])
+        self._statistics.update(features)
+        if probabilities is not None:
+            counts = np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
+            self._classes = counts if self._classes is None else self._classes + counts
+            self._scores.update(probabilities)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Returns the summary of all images.
+
+        Returns:
+            `mean` and `covariance` of the features; `bank`: the first features, float32, shape (N,
+            dim), N up to `BANK_SIZE`; `inception_scores` of the splits, empty without classes; and
+            with classes `classes`: the images predicted as each, int64.
+        """
+        mean, covariance = self._statistics.statistics()
+        bank = np.concatenate(self._bank)
+        arrays = {"mean": mean, "covariance": covariance, "bank": bank}
+        if self._classes is None:
+            return {**arrays, "inception_scores": np.zeros(0)}
+        return {**arrays, "inception_scores": self._scores.scores(), "classes": self._classes}
+
+
 def weights_hash(weights: Iterable[np.ndarray]) -> str:
     """Returns 16 hexadecimal digits of the SHA-256 of arrays, their shapes and types."""
     digest = hashlib.sha256()
@@ -89,37 +125,3 @@ def weights_hash(weights: Iterable[np.ndarray]) -> str:
         digest.update(f"{array.dtype} {array.shape} ".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
-
-
-def make_pixels(image_shape: tuple[int, int, int]) -> Extractor:
-    """Returns the pixels as features, averaged down to at most `MAX_PIXEL_VALUES` values."""
-    height, width, channels = image_shape
-    factor = 1
-    while (dim := -(-height // factor) * -(-width // factor) * channels) > MAX_PIXEL_VALUES:
-        factor += 1
-
-    def compute(images: np.ndarray) -> tuple[np.ndarray, None]:
-        return block_means(images.astype(np.float32) / 255, factor).reshape(len(images), -1), None
-
-    protocol = {
-        "features": "pixels: from 0 to 1",
-        "weights": None,
-        "resize": f"means of {factor}x{factor} pixels" if factor > 1 else "none",
-        "input": f"uint8, {channels} channels",
-    }
-    return Extractor("pixels", dim, protocol, image_shape, _BATCH, compute)
-
-
-def make_random_convolutions(image_shape: tuple[int, int, int]) -> Extractor:
-    """Returns `random_convolutions` as features."""
-    protocol = {
-        "features": f"{RANDOM_CONVOLUTIONS}: means of two layers of fixed random filters",
-        "weights": None,
-        "resize": "edges above 32 by means of whole squares, those below 8 repeated",
-        "input": f"uint8, {image_shape[2]} channels",
-    }
-
-    def compute(images: np.ndarray) -> tuple[np.ndarray, None]:
-        return random_convolutions(from_uint8(images)), None
-
-    return Extractor(RANDOM_CONVOLUTIONS, _RANDOM_DIM, protocol, image_shape, _BATCH, compute)

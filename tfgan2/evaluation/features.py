@@ -5,15 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tfgan2.errors import UserError, unknown
-from tfgan2.evaluation.extractor import Extractor, make_pixels, make_random_convolutions
-from tfgan2.images import is_points
-from tfgan2.metrics.images import RANDOM_CONVOLUTIONS
+from tfgan2.evaluation.classifier import make_classifier
+from tfgan2.evaluation.extractor import Extractor
+from tfgan2.evaluation.inception import make_frozen_inception, make_inception
+from tfgan2.images import from_uint8, is_points
+from tfgan2.metrics.images import RANDOM_CONVOLUTIONS, block_means, random_convolutions
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset, Progress
 
 FEATURES = ("classifier", "inception", "inception-tf", "pixels", RANDOM_CONVOLUTIONS)
+MAX_PIXEL_VALUES = 3_072
+
+_BATCH = 240
+_RANDOM_DIM = 112
 
 
 def check_features(name: str) -> None:
@@ -39,7 +47,7 @@ def make_extractor(
             the dataset has labels, else random convolutions.
         dataset: gives the shape of the images; a classifier is trained on it.
         cache_dir: directory for trained classifiers.
-        progress: called with a description, the units done and their total.
+        progress: called with a description, the steps done and their total.
 
     Returns:
         None for points without a name: they are evaluated by their modes.
@@ -59,17 +67,43 @@ def make_extractor(
     kind, _, file = name.partition(":")
     match kind:
         case "classifier":
-            from tfgan2.evaluation.classifier import make_classifier
-
             return make_classifier(dataset, cache_dir, progress)
         case "inception":
-            from tfgan2.evaluation.inception import make_inception
-
             return make_inception(shape)
         case "inception-tf":
-            from tfgan2.evaluation.inception import make_frozen_inception
-
             return make_frozen_inception(Path(file).expanduser(), shape)
         case "pixels":
-            return make_pixels(shape)
-    return make_random_convolutions(shape)
+            return _pixels(shape)
+    return _random_convolutions(shape)
+
+
+def _pixels(image_shape: tuple[int, int, int]) -> Extractor:
+    height, width, channels = image_shape
+    factor = 1
+    while (dim := -(-height // factor) * -(-width // factor) * channels) > MAX_PIXEL_VALUES:
+        factor += 1
+
+    def compute(images: np.ndarray) -> tuple[np.ndarray, None]:
+        return block_means(images.astype(np.float32) / 255, factor).reshape(len(images), -1), None
+
+    protocol = {
+        "features": "pixels: from 0 to 1",
+        "weights": None,
+        "resize": f"means of {factor}x{factor} pixels" if factor > 1 else "none",
+        "input": f"uint8, {channels} channels",
+    }
+    return Extractor("pixels", dim, protocol, image_shape, _BATCH, compute)
+
+
+def _random_convolutions(image_shape: tuple[int, int, int]) -> Extractor:
+    protocol = {
+        "features": f"{RANDOM_CONVOLUTIONS}: means of two layers of fixed random filters",
+        "weights": None,
+        "resize": "edges above 32 by means of whole squares, those below 8 repeated",
+        "input": f"uint8, {image_shape[2]} channels",
+    }
+
+    def compute(images: np.ndarray) -> tuple[np.ndarray, None]:
+        return random_convolutions(from_uint8(images)), None
+
+    return Extractor(RANDOM_CONVOLUTIONS, _RANDOM_DIM, protocol, image_shape, _BATCH, compute)

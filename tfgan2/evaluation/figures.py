@@ -53,10 +53,7 @@ class Figure:
 FIGURES = {
     "fid": Figure("FID", "Fréchet distance of the features (Heusel et al. 2017)", "lower", 3),
     "kid": Figure(
-        "KID",
-        "kernel distance of the features, over subsets (Bińkowski et al. 2018)",
-        "lower",
-        5,
+        "KID", "kernel distance of the features, over subsets (Bińkowski et al. 2018)", "lower", 5
     ),
     "kid_std": Figure("KID std", "standard deviation over the subsets", digits=5),
     "is": Figure(
@@ -85,3 +82,5 @@ FIGURES = {
     "l1": Figure("L1", "mean absolute difference from the target, on a scale of 0…255", "lower"),
     "psnr": Figure("PSNR", "peak signal-to-noise ratio to the target, in dB", "higher"),
 }
+RANKED = tuple(name for name, figure in FIGURES.items() if figure.better)
+"""The figures that have a better direction."""

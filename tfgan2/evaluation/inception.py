@@ -37,9 +37,6 @@ _ADVICE = "give the frozen Inception of 2015, classify_image_graph_def.pb"
 def make_inception(image_shape: tuple[int, int, int]) -> Extractor:
     """Returns the 2,048 averages of the last layer, and probabilities of the ImageNet classes.
 
-    Args:
-        image_shape: (height, width, channels) of the images. Grey becomes RGB; alpha is ignored.
-
     Raises:
         UserError: the weights cannot be downloaded, or the images have 2 channels.
     """
@@ -85,7 +82,7 @@ def make_frozen_inception(path: Path, image_shape: tuple[int, int, int]) -> Extr
     Args:
         path: `classify_image_graph_def.pb`, or a graph whose tensors have the same names, possibly
             within a scope.
-        image_shape: as for `make_inception`.
+        image_shape: (height, width, channels). Grey becomes RGB; alpha is ignored.
 
     Raises:
         UserError: the file is missing, holds no graph or lacks the tensors; or the images have 2
@@ -104,14 +101,13 @@ def make_frozen_inception(path: Path, image_shape: tuple[int, int, int]) -> Extr
         graph.ParseFromString(content)
     except Exception:  # a type of protobuf without stubs
         graph.Clear()
-    if not graph.node:
-        raise UserError(f"'{path}' holds no graph: {_ADVICE}")
     names = {node.name for node in graph.node}
     scope = _scope(names)
+    if not names:
+        raise UserError(f"'{path}' holds no graph: {_ADVICE}")
     if scope is None:
-        raise UserError(
-            f"the graph in '{path}' has no tensors {_INPUT}:0 and {_POOLED}:0: {_ADVICE}"
-        )
+        tensors = f"{_INPUT}:0 and {_POOLED}:0"
+        raise UserError(f"the graph in '{path}' has no tensors {tensors}: {_ADVICE}")
     _allow_batches(graph, scope + _INPUT)
     head = next((name for name in (_PROBABILITIES, _LOGITS) if scope + name in names), None)
     outputs = [f"{scope}{name}:0" for name in (_POOLED, head) if name]

@@ -62,49 +62,33 @@ class EvaluationRequest(Options):
             check_features(self.features)
 
     def check_source(self, source: Path) -> None:
-        """Raises a UserError for mistakes that show without loading anything.
-
-        Args:
-            source: as for `evaluate_source`.
-        """
+        """Raises a UserError for mistakes that show before the source is loaded."""
         is_run, is_file = runs.is_run(source), is_exported(source)
-        real, others = self.real_dir, self.split or self.data_dir
-        for wrong, message in (
-            (
-                not source.exists(),
-                f"'{source}' does not exist: give a run, an exported file or a directory of images",
-            ),
-            (
-                not is_file and not source.is_dir(),
-                f"'{source.name}' cannot be evaluated: give a .onnx or .tflite file",
-            ),
-            (
-                real and self.dataset is not None,
-                "give a directory of real images or --dataset, not both",
-            ),
-            (real and not real.is_dir(), f"'{real}' is not a directory of real images"),
-            (real and others, "--split and --data-dir need a dataset: leave them out"),
-            (
-                not is_run and self.checkpoint != runs.NEWEST,
-                f"'{source}' has no checkpoints: leave --checkpoint out",
-            ),
-            (
-                self.classes and (real or (is_run and self.dataset is None)),
-                "--classes need --dataset: give it or leave --classes out",
-            ),
-            (
-                is_run and self.image_size is not None,
-                "the image size of a run is fixed: leave --image-size out",
-            ),
-            (
-                not is_run and not is_file and real is None and self.dataset is None,
-                f"no reference data for '{source}': give --dataset or a directory of real images",
-            ),
-        ):
-            if wrong:
-                raise UserError(message)
+        if not source.exists():
+            raise UserError(
+                f"'{source}' does not exist: give a run, an exported file or a directory of images"
+            )
+        if not is_file and not source.is_dir():
+            raise UserError(f"'{source.name}' cannot be evaluated: give a .onnx or .tflite file")
+        if self.real_dir is not None:
+            if self.dataset is not None:
+                raise UserError("give a directory of real images or --dataset, not both")
+            if not self.real_dir.is_dir():
+                raise UserError(f"'{self.real_dir}' is not a directory of real images")
+            if self.split or self.data_dir:
+                raise UserError("--split and --data-dir need a dataset: leave them out")
+        if self.checkpoint != runs.NEWEST and not is_run:
+            raise UserError(f"'{source}' has no checkpoints: leave --checkpoint out")
+        if self.classes and (self.real_dir or (is_run and self.dataset is None)):
+            raise UserError("--classes need --dataset: give it or leave --classes out")
         if is_run:
             runs.RunConfig.read(source)
+            if self.image_size is not None:
+                raise UserError("the image size of a run is fixed: leave --image-size out")
+        elif not is_file and self.real_dir is None and self.dataset is None:
+            raise UserError(
+                f"no reference data for '{source}': give --dataset or a directory of real images"
+            )
 
 
 def is_exported(source: Path) -> bool:

@@ -51,22 +51,6 @@ class Evaluation:
         """8 hexadecimal digits, equal for equal protocols."""
         return hashlib.sha256(json.dumps(self.protocol, sort_keys=True).encode()).hexdigest()[:8]
 
-    @property
-    def name(self) -> str:
-        """Features and protocol, which distinguish the results of one run or file."""
-        features = self.protocol.get("features", {}).get("name", "points")
-        return f"{features}-{self.protocol_id}"
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns the content of `result.json`, except the captions of the images."""
-        return {
-            "tfgan2_evaluation": FORMAT,
-            "who": self.about,
-            "figures": self.figures,
-            "protocol_id": self.protocol_id,
-            "protocol": self.protocol,
-        }
-
     def write(self, directory: Path) -> None:
         """Writes `result.json`, `index.html` and the images, all or nothing.
 
@@ -77,14 +61,20 @@ class Evaluation:
             OSError: the directory cannot be written.
         """
         directory.parent.mkdir(parents=True, exist_ok=True)
-        result = self.to_json()
-        captions = {name: sheet.caption for name, sheet in self.sheets.items()}
+        figures, captions = self.figures, {name: each.caption for name, each in self.sheets.items()}
         earlier = _read(directory) or {}
-        if all(earlier.get(key) == result[key] for key in ("who", "protocol_id")):
-            figures = {**earlier["figures"], **self.figures}
-            result["figures"] = {name: figures[name] for name in FIGURES if name in figures}
+        if (earlier.get("who"), earlier.get("protocol_id")) == (self.about, self.protocol_id):
+            figures = {**earlier["figures"], **figures}
+            figures = {name: figures[name] for name in FIGURES if name in figures}
             captions = {**earlier.get("pictures", {}), **captions}
-        result["pictures"] = captions
+        result = {
+            "tfgan2_evaluation": FORMAT,
+            "who": self.about,
+            "figures": figures,
+            "protocol_id": self.protocol_id,
+            "protocol": self.protocol,
+            "pictures": captions,
+        }
         with written_atomically(directory) as partial:
             partial.mkdir()
             for name in captions.keys() - self.sheets.keys():
@@ -98,14 +88,15 @@ class Evaluation:
 
 def result_dir(source: Path, evaluation: Evaluation) -> Path:
     """Returns where a result goes by default: into the run, or `evaluation/` in this directory."""
+    features = evaluation.protocol.get("features", {}).get("name", "points")
+    suffix = f"{features}-{evaluation.protocol_id}"
     if runs.is_run(source):
-        step = evaluation.about["step"]
-        return source / "evaluation" / f"step-{step:07d}-{evaluation.name}"
+        return source / "evaluation" / f"step-{evaluation.about['step']:07d}-{suffix}"
     path = source.resolve()
     name = re.sub(r"[^A-Za-z0-9_]+", "-", path.name)
     # Sources of one name in different directories get different results.
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:6]
-    return Path("evaluation").absolute() / f"{name}-{digest}-{evaluation.name}"
+    return Path("evaluation").absolute() / f"{name}-{digest}-{suffix}"
 
 
 def check_result_dir(directory: Path) -> None:
@@ -156,10 +147,6 @@ def _page(result: dict[str, Any]) -> str:
     who = result["who"]
     name = who.get("flavour") or who.get("folder") or who.get("file")
     title = f"{name} at step {who['step']:,}" if "step" in who else str(name)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tfgan2.evaluation"),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-    )
-    template = environment.get_template("index.html.j2")
+    templates = jinja2.PackageLoader("tfgan2.evaluation")
+    template = jinja2.Environment(loader=templates, autoescape=True).get_template("index.html.j2")
     return template.render(title=title, result=result, figures=FIGURES)

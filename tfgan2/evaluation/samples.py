@@ -74,8 +74,8 @@ class RealSamples(Samples):
         """
         Args:
             dataset: the images, or those of a run.
-            held_out: take the part that the dataset holds out, if it does.
-            split: of tensorflow-datasets, for the protocol.
+            held_out: take the images that the dataset holds out, if there are any.
+            split: split of tensorflow-datasets, for the protocol.
         """
         self.training_data, part = dataset, "all"
         if dataset.held_out is not None:
@@ -116,16 +116,16 @@ def generated_samples(
     Args:
         generator: a model that draws latents, or an exported generator.
         about: run, flavour and step, or the file.
-        seed: of the latents.
+        seed: seed of the latents.
         label_names: the classes that the labels mean, if they mean any.
     """
     height, width, channels = generator.image_shape
     shape = (height, width, channels)
     captions = getattr(generator, "captions", ())
     exported = isinstance(generator, Generator)
-    made_of = {"made_of": "latents, captions in turn" if captions else "latents"}
-    if (generator.conditional if exported else generator.num_labels) and not captions:
-        made_of["made_of"] = "latents, labels in turn"
+    conditional = generator.conditional if exported else generator.num_labels
+    turns = ", captions in turn" if captions else ", labels in turn" if conditional else ""
+    made_of = {"made_of": f"latents{turns}"}
 
     def draw(count: int) -> tuple[Any, ...]:
         if exported:
@@ -147,13 +147,7 @@ def generated_samples(
 
 
 def translated_samples(model: Any, dataset: ImageDataset, about: dict[str, Any]) -> Samples:
-    """Returns the translations of a dataset's images, with the targets of paired data.
-
-    Args:
-        model: translates images.
-        dataset: inputs, all of them, in their own order.
-        about: run, flavour and step.
-    """
+    """Returns the translations of a dataset's images, with the targets of paired data."""
     inputs = dataset.sides[0] if dataset.sides else dataset
     paired = not dataset.sides
     networks = model.exports()

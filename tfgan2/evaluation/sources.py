@@ -186,12 +186,8 @@ def _load_images(directory: Path, size: int, channels: int, progress: Progress) 
 def image_format(directory: Path, *, uniform: bool) -> tuple[int, bool]:
     """Returns the smallest width of the images in a directory, and whether any has colour.
 
-    Args:
-        directory: contains images.
-        uniform: require square images of one size.
-
     Raises:
-        UserError: no images, an unreadable one, or not uniform.
+        UserError: no images, an unreadable one, or, if `uniform`, not square and of one size.
     """
     root = existing_folder(str(directory), "DIR")
     sizes, colour = set(), False

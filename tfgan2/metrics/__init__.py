@@ -1,13 +1,7 @@
 """Measures of sample quality: functions of arrays that need no TensorFlow and no downloads."""
 
-from tfgan2.metrics.classes import RunningInceptionScore, inception_score, modes_found
-from tfgan2.metrics.distances import (
-    RunningStatistics,
-    Statistics,
-    frechet_distance,
-    kid,
-    statistics,
-)
+from tfgan2.metrics.classes import RunningInceptionScore, modes_found
+from tfgan2.metrics.distances import RunningStatistics, frechet_distance, kid, statistics
 from tfgan2.metrics.images import PSNR_LIMIT, RANDOM_CONVOLUTIONS, psnr, random_convolutions
 from tfgan2.metrics.neighbours import nearest_neighbours, prdc
 
@@ -16,9 +10,7 @@ __all__ = [
     "RANDOM_CONVOLUTIONS",
     "RunningInceptionScore",
     "RunningStatistics",
-    "Statistics",
     "frechet_distance",
-    "inception_score",
     "kid",
     "modes_found",
     "nearest_neighbours",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,7 +12,9 @@ _TOLERANCE = 1e-3  # of the sum of a sample's probabilities; float16 is not more
 class RunningInceptionScore:
     """Inception scores (Salimans et al. 2016, arXiv:1606.03498) of consecutive parts of samples.
 
-    The samples come in batches; memory is constant.
+    The samples come in batches; memory is constant. Usually the mean of the scores is reported.
+    They depend on the number of samples in a part (Barratt and Sharma 2018), and on the order of
+    the samples if that follows the classes.
     """
 
     def __init__(self, count: int, splits: int = 10) -> None:
@@ -79,36 +80,13 @@ class RunningInceptionScore:
         return np.exp(np.maximum(self._negentropies / counts - of_means, 0.0))
 
 
-def inception_score(probabilities: np.ndarray, *, splits: int = 10) -> np.ndarray:
-    """Returns the scores of consecutive splits, of which the mean is usually reported.
-
-    They depend on the number of samples in a split (Barratt and Sharma 2018), and on the order of
-    the samples if that follows the classes. Arguments and errors are those of
-    `RunningInceptionScore` and its `update`.
-    """
-    running = RunningInceptionScore(len(probabilities), splits)
-    running.update(probabilities)
-    return running.scores()
-
-
 def _negentropy(probabilities: np.ndarray) -> float:
     """Sum of p log p over all values; 0 where p is 0."""
     logarithms = np.log(probabilities, out=np.zeros_like(probabilities), where=probabilities > 0)
     return float(np.sum(probabilities * logarithms))
 
 
-class Modes(NamedTuple):
-    """Attributes:
-    found: modes with at least one sample.
-    divergence: KL divergence of the samples' distribution over the modes from the uniform one, in
-        nats: from 0 to the logarithm of the number of modes.
-    """
-
-    found: int
-    divergence: float
-
-
-def modes_found(labels: np.ndarray, modes: int) -> Modes:
+def modes_found(labels: np.ndarray, modes: int) -> tuple[int, float]:
     """Counts modes and measures how uniform they are, as Lin et al. 2018 (PacGAN) do.
 
     They use 26,000 samples of stacked MNIST. Both figures depend on the number of samples: even N
@@ -117,6 +95,11 @@ def modes_found(labels: np.ndarray, modes: int) -> Modes:
     Args:
         labels: predicted modes, integers from 0 to modes - 1, shape (N,), N >= 1.
         modes: number of modes, 1,000 for stacked MNIST.
+
+    Returns:
+        The number of modes with at least one sample, and the KL divergence of the samples'
+        distribution over the modes from the uniform one, in nats: from 0 to the logarithm of the
+        number of modes.
 
     Raises:
         ValueError: labels of another shape, type or range.
@@ -130,5 +113,4 @@ def modes_found(labels: np.ndarray, modes: int) -> Modes:
     counts = np.bincount(labels.astype(np.int64), minlength=modes)
     shares = counts[counts > 0] / counts.sum()
     # Rounding can push the divergence of equal shares below 0.
-    divergence = max(0.0, float(np.sum(shares * np.log(shares * modes))))
-    return Modes(len(shares), divergence)
+    return len(shares), max(0.0, float(np.sum(shares * np.log(shares * modes))))

@@ -8,12 +8,8 @@ import numpy as np
 
 _ROWS = 1024
 
-
-class Statistics(NamedTuple):
-    """Mean and covariance of features, float64, shapes (dim,) and (dim, dim)."""
-
-    mean: np.ndarray
-    covariance: np.ndarray
+Statistics = tuple[np.ndarray, np.ndarray]
+"""Mean and covariance of features, float64, shapes (dim,) and (dim, dim)."""
 
 
 class RunningStatistics:
@@ -73,7 +69,7 @@ class RunningStatistics:
         """
         if self.count < 2:
             raise ValueError(f"a covariance needs at least 2 samples, not {self.count}")
-        return Statistics(self._origin + self._mean, self._scatter / (self.count - 1))
+        return self._origin + self._mean, self._scatter / (self.count - 1)
 
 
 def statistics(features: np.ndarray) -> Statistics:
@@ -131,12 +127,10 @@ def _factor(covariance: np.ndarray) -> np.ndarray:
 
 
 class KID(NamedTuple):
-    """Mean and standard deviation of the estimates, number of subsets, samples in each."""
+    """Mean and standard deviation of the estimates from subsets."""
 
     mean: float
     std: float
-    subsets: int
-    subset_size: int
 
 
 def kid(
@@ -177,7 +171,7 @@ def kid(
     for index in range(subsets):
         drawn = [each[rng.choice(len(each), size, replace=False)] for each in (real, generated)]
         estimates[index] = _discrepancy(*drawn)
-    return KID(float(estimates.mean()), float(estimates.std()), subsets, size)
+    return KID(float(estimates.mean()), float(estimates.std()))
 
 
 def _discrepancy(one: np.ndarray, other: np.ndarray) -> float:

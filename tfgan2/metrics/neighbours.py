@@ -11,30 +11,22 @@ _CHUNK_MIB = 32
 """Memory of the distances that are held at a time."""
 
 
-class Neighbours(NamedTuple):
-    """Nearest references of each query, nearest first, both of shape (N, count).
-
-    Attributes:
-        indices: int64, counted over all blocks of references.
-        distances: Euclidean, float64.
-    """
-
-    indices: np.ndarray
-    distances: np.ndarray
-
-
 def nearest_neighbours(
     queries: np.ndarray, references: Iterable[np.ndarray], *, count: int = 1
-) -> Neighbours:
-    """Finds the nearest references of each query in blocks that are read once.
+) -> np.ndarray:
+    """Finds the nearest references of each query, which show whether a generator memorised images.
 
-    Copies have a distance of exactly 0; equal distances are ordered by index.
+    The blocks of references are read once. Copies have a distance of exactly 0, so they come first;
+    equal distances are ordered by index.
 
     Args:
         queries: finite, shape (N, dim), N >= 1.
         references: finite blocks of shape (M, dim), for example from a generator. Memory
             grows with N times the largest M. Pass a single array as [array].
         count: neighbours of each query.
+
+    Returns:
+        The indices over all blocks, int64, shape (N, count), nearest first.
 
     Raises:
         ValueError: wrong shapes, values that are not finite, or fewer than `count` references.
@@ -56,7 +48,7 @@ def nearest_neighbours(
         total += len(block)
     if total < count:
         raise ValueError(f"{count} neighbours need at least {count} references, not {total}")
-    return Neighbours(indices, np.sqrt(squares))
+    return indices
 
 
 class PRDC(NamedTuple):
