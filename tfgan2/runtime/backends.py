@@ -42,9 +42,7 @@ def in_sizes(
     return np.concatenate(results)
 
 
-def in_batches(
-    backend: Backend, inputs: Inputs, output: str, batch: int | None, *, chunk: int = CHUNK
-) -> np.ndarray:
+def in_batches(backend: Backend, inputs: Inputs, output: str, batch: int | None) -> np.ndarray:
     """Runs a model on any number of samples.
 
     Args:
@@ -52,9 +50,8 @@ def in_batches(
         inputs: the samples.
         output: name of the output to return; uint8 images are scaled to [-1, 1].
         batch: number of samples that the model takes, None where that is free.
-        chunk: number of samples per call where it is free.
     """
-    sizes = (batch,) if batch else range(1, chunk + 1)
+    sizes = (batch,) if batch else range(1, CHUNK + 1)
     outputs = in_sizes(lambda part: backend(part)[output], inputs, sizes)
     return from_uint8(outputs) if outputs.dtype == np.uint8 else outputs
 
@@ -70,10 +67,10 @@ class Model(NamedTuple):
     backend: Backend
     metadata: dict[str, Any]
 
-    def __call__(self, inputs: Inputs, *, chunk: int = CHUNK) -> np.ndarray:
+    def __call__(self, inputs: Inputs) -> np.ndarray:
         """Returns the output for any number of samples, as `in_batches` does."""
         output = self.metadata["outputs"][0]["name"]
-        return in_batches(self.backend, inputs, output, self.metadata["batch"], chunk=chunk)
+        return in_batches(self.backend, inputs, output, self.metadata["batch"])
 
 
 class OnnxRuntime:

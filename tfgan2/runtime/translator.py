@@ -32,7 +32,8 @@ class Translator:
         self.takes_mask = "mask" in shapes
         self.batch: int | None = metadata["batch"]
         self._multiple: int = metadata.get("multiple", 1)
-        self._model = model
+        # One at a time where the batch is free: images may be large.
+        self._model = Model(model.backend, {**metadata, "batch": self.batch or 1})
 
     def __call__(self, images: np.ndarray, masks: np.ndarray | None = None) -> np.ndarray:
         """Makes images.
@@ -73,7 +74,7 @@ class Translator:
             inputs["mask"] = np.ascontiguousarray(masks, np.float32)
         if self.size is None:
             inputs = {name: _padded(array, self._multiple) for name, array in inputs.items()}
-        outputs = self._model(inputs, chunk=1)
+        outputs = self._model(inputs)
         return outputs[:, : self.scale * height, : self.scale * width]
 
     def translate(
