@@ -119,7 +119,7 @@ class Session:
             done = loop.step if loop else 0
             return f"after step {done}: resume the run with all workers, they {start}"
 
-        every = self._callbacks(run_dir, callbacks, mirror)
+        chosen = self._callbacks(run_dir, callbacks, mirror)
         try:
             if worker.chief:
                 checkpoints.remove_partial_files(run_dir)
@@ -128,7 +128,7 @@ class Session:
                     step = self.saving.restore(self.model, say)
                 self._check_same_folder(step, mirror)
                 loop = Loop(self.model, self.dataset, worker, options)
-                number = loop.run(every) if step < options.steps else None
+                number = loop.run(chosen) if step < options.steps else None
         except OSError as error:
             raise cannot_write(run_dir, error) from error
         if number is not None:
