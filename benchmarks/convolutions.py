@@ -23,7 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
 
-from tfgan2.kernels import FORMS
+from tfgan2.kernels import patches, winograd
 
 # (edge of the images, channels, filters, stride)
 SHAPES = [
@@ -115,15 +115,15 @@ def small_images(rounds: int) -> None:
         ]
         forms: list[Convolution] = [
             lambda x, w, s=stride, d=dilation: tf.nn.conv2d(x, w, s, "SAME", dilations=d),
-            lambda x, w, s=stride, d=dilation: FORMS["patches"].conv2d(x, w, s, d),
+            lambda x, w, s=stride, d=dilation: patches.conv2d(x, w, s, d),
         ]
         if (kernel, stride, dilation) in ((3, 1, 1), (4, 2, 1)):
-            forms.append(lambda x, w, s=stride: FORMS["winograd"].conv2d(x, w, s))
-        own, patches, *winograd = compare([compiled(form) for form in forms], parts, rounds)
+            forms.append(lambda x, w, s=stride: winograd.conv2d(x, w, s))
+        own, gathered, *filtered = compare([compiled(form) for form in forms], parts, rounds)
         print(
             f"| {batch}, {edge}x{edge}x{channels} | {kernel}x{kernel}/{stride} to {filters}"
             f"{f', dilation {dilation}' if dilation > 1 else ''} | {own[0]:.2f} "
-            f"| {''.join(f'{ratio:.2f}' for _, ratio in winograd)} | {patches[1]:.2f} |",
+            f"| {''.join(f'{ratio:.2f}' for _, ratio in filtered)} | {gathered[1]:.2f} |",
             flush=True,
         )
 
@@ -140,7 +140,7 @@ def main() -> None:
         small_images(options.rounds)
         return
     if options.everywhere:
-        FORMS["winograd"].FEWEST_CHANNELS = {1: 1, 2: 1}
+        winograd.FEWEST_CHANNELS = {1: 1, 2: 1}
     print("| images | kernel | what | own ms | Winograd ms | ratio |\n|---|---|---|---|---|---|")
     for edge, channels, filters, stride in SHAPES:
         kernel = 4 if stride == 2 else 3
@@ -152,7 +152,7 @@ def main() -> None:
         ]
         forms: list[Convolution] = [
             lambda x, w, s=stride: tf.nn.conv2d(x, w, s, "SAME"),
-            lambda x, w, s=stride: FORMS["winograd"].conv2d(x, w, s),
+            lambda x, w, s=stride: winograd.conv2d(x, w, s),
         ]
         for which in options.which.split(","):
             (own, _), (ours, ratio) = compare(

@@ -128,10 +128,13 @@ def test_bytes_and_sums() -> None:
     assert (work.matrix_ops, work.unsized_ops) == (1, 0)
     assert work.moved_bytes == 4 * (6 + 15 + 10) + 4 * (10 + 10)
     assert work.written_bytes == 4 * (10 + 10)
-    assert work.flops_by_dtype == {"float32": 60} and work.flops_by_op == {"MatMul": 60}
-    twice = Work.total([(work, 1), (work, 1)])
-    assert twice == Work.total([(work, 2)]) and twice.flops == 120
-    assert Work.total([(work, 1), (Work(), 3)]) == work and Work.total([]) == Work()
+    assert work.flops_by == {("MatMul", "float32"): 60}
+    twice, weighted = Work(), Work()
+    twice.add(work)
+    twice.add(work)
+    weighted.add(work, 2)
+    weighted.add(Work(), 3)
+    assert twice == weighted and twice.flops == 120
 
 
 def test_an_assignment_writes() -> None:

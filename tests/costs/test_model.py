@@ -6,13 +6,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import pytest
 from helpers import batch_for, make_small
 
-from tfgan2 import registry
-from tfgan2.costs.measuring import measure, random_batch, random_data_facts
 from tfgan2.costs.model import count_model, planned_phases
-from tfgan2.costs.report import CostRequest, report
+from tfgan2.costs.report import random_batch
 
 
 def counted(name: str, **hyperparameters: object) -> dict[str, Any]:
@@ -105,28 +102,3 @@ def test_phases_share_the_steps() -> None:
     assert second["flops"] > 2 * first["flops"]
     assert (first["updates"], second["updates"], cost["step"]["updates"]) == (1, 2, 1.5)
     assert cost["step"]["flops"] == (first["flops"] + second["flops"]) / 2
-
-
-def test_measured() -> None:
-    model = make_small("gan")
-    model.compile()
-    model.plan(4)
-    measured = measure(model, batch_for(model), steps=2, xla=False)
-    assert measured["images_per_second"] == pytest.approx(8 / measured["seconds_per_step"])
-    assert measured["peak_flops"] > 1e8 and int(model.step) == 4
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", registry.flavours())
-def test_every_flavour(name: str) -> None:
-    counted = report(CostRequest(name, steps=0))["counted"]
-    step = counted["step"]
-    assert step["flops"] > 0 and step["unsized_ops"] == 0
-    assert step["updates"] >= 1 and step["gradient_bytes"] > 0
-    assert all(item["flops"] > 0 for item in counted["exports"].values())
-
-
-def test_random_data_facts_fit_every_flavour() -> None:
-    facts = random_data_facts((32, 32, 3))
-    for name in registry.flavours():
-        assert registry.load_class(name).data_hyperparameters(facts)["image_shape"] == (32, 32, 3)

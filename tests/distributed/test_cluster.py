@@ -138,7 +138,23 @@ def test_a_duplicate_index_and_another_list_are_refused() -> None:
         one.result(timeout=10)
     others = (*workers.addresses[:2], "elsewhere:1")
     with pytest.raises(UserError, match="names other workers: give all the same list"):
-        workers.start(2, workers=others).result(timeout=10)
+        workers.start(1, workers=others).result(timeout=10)
+    assert not chief.done() and not again.done()
+    workers.start(2).result(timeout=10)
+    again.result(timeout=10)
+    chief.result(timeout=10)
+
+
+def test_a_worker_that_left_and_came_again_is_waited_for() -> None:
+    workers = Workers(3)
+    chief, one = workers.start(0), workers.start(1)
+    time.sleep(0.5)
+    with workers.visit() as lost:
+        lost.sendall(workers.hello(2))  # all are there: worker 1 goes, and 2 is lost
+    one.result(timeout=10)
+    time.sleep(1.6)
+    again = workers.start(1)
+    time.sleep(1.0)
     assert not chief.done() and not again.done()
     workers.start(2).result(timeout=10)
     again.result(timeout=10)

@@ -80,21 +80,6 @@ def test_taps_that_never_meet_the_image_are_left_out() -> None:
     assert multiplications(8, 3, 1, 1) == 8 * 8 * 3 * 3 * 3 * 5
 
 
-def test_where_it_pays() -> None:
-    kernel = (4, 4, 512, 512)
-    assert patches.pays(kernel, (1, 16, 16, 512), 2)
-    assert not patches.pays(kernel, (1, 17, 16, 512), 2)
-    assert patches.pays(kernel, (16, 4, 4, 512), 2) and not patches.pays(kernel, (17, 4, 4, 512), 2)
-    assert not patches.pays(kernel, (None, None, None, 512), 2)
-    assert patches.pays((3, 3, 8, 16), (64, 8, 8, 8), 1, dilation=8)
-    assert not patches.pays((3, 3, 8, 16), (64, 8, 8, 8), 1, dilation=4)
-    assert not patches.pays((1, 1, 512, 512), (1, 4, 4, 512), 1)
-    assert not patches.pays((4, 4, 512, 3), (1, 4, 4, 512), 2)
-    assert patches.beats_xla((5, 5, 128, 256), (64, 8, 8, 128), 2)
-    assert not patches.beats_xla((5, 5, 128, 256), (64, 10, 10, 128), 2)
-    assert not patches.beats_xla((5, 5, 128, 256), (64, None, 8, 128), 2)
-
-
 def test_a_kernel_that_never_meets_the_image_gives_zeros() -> None:
     outputs = patches.conv2d(numbers(1, 4, 4, 3), numbers(2, 2, 3, 5), 1, dilation=8)
     assert outputs.shape == (1, 4, 4, 5) and not np.any(outputs)

@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 
 from tfgan2 import registry
-from tfgan2.kernels import compiled_update, winograd
-from tfgan2.kernels.rewriting import rewritten
+from tfgan2.kernels import compiled_update, patches, winograd
+from tfgan2.kernels.rewriting import fastest_form, rewritten
 from tfgan2.nn import penalties
 
 IMAGES = np.random.RandomState(0).uniform(-1, 1, (16, 16, 16, 1)).astype(np.float32)
@@ -157,3 +157,41 @@ def test_convolutions_of_small_images_become_matrix_multiplications() -> None:
     assert before and not after
     for ours, theirs in zip(fast, plain, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "images", "stride", "dilation", "expected"),
+    [
+        # Up to 64 output pixels in the batch.
+        ((4, 4, 512, 512), (1, 16, 16), 2, 1, patches),
+        ((4, 4, 512, 512), (1, 17, 16), 2, 1, winograd),
+        ((4, 4, 512, 512), (16, 4, 4), 2, 1, patches),
+        ((4, 4, 512, 512), (17, 4, 4), 2, 1, winograd),
+        ((3, 3, 64, 64), (1, 8, 8), 1, 1, patches),
+        ((3, 3, 64, 64), (1, 9, 8), 1, 1, None),
+        ((1, 1, 512, 512), (1, 4, 4), 1, 1, None),
+        # Too few filters to gather patches for.
+        ((4, 4, 512, 15), (1, 4, 4), 2, 1, winograd),
+        ((5, 5, 128, 15), (64, 8, 8), 2, 1, None),
+        # Most taps of a dilated kernel never meet the image.
+        ((3, 3, 8, 16), (64, 8, 8), 1, 8, patches),
+        ((3, 3, 8, 16), (64, 8, 9), 1, 8, None),
+        ((3, 3, 256, 256), (64, 8, 8), 1, 4, None),
+        # Winograd's filtering has kernels of two kinds.
+        ((4, 4, 3, 64), (64, 16, 16), 2, 1, winograd),
+        ((3, 3, 128, 128), (64, 16, 16), 1, 1, winograd),
+        ((3, 3, 128, 127), (64, 16, 16), 1, 1, None),
+        ((4, 4, 256, 128), (64, 16, 16), 1, 1, None),
+        ((3, 3, 256, 128), (64, 16, 16), 2, 1, None),
+        ((4, 3, 256, 128), (64, 16, 16), 2, 1, None),
+        # A kernel larger than its output.
+        ((5, 5, 128, 256), (64, 8, 8), 2, 1, patches),
+        ((5, 5, 128, 256), (64, 10, 10), 2, 1, None),
+        ((5, 5, 128, 256), (64, None, 8), 2, 1, None),
+        ((4, 4, 512, 512), (None, None, None), 2, 1, None),
+    ],
+)
+def test_the_fastest_form(
+    kernel: tuple, images: tuple, stride: int, dilation: int, expected: object
+) -> None:
+    assert fastest_form(kernel, (*images, kernel[2]), stride, dilation) is expected

@@ -1,5 +1,3 @@
-import itertools
-
 import pytest
 import tensorflow as tf
 from convolution_checks import (
@@ -67,20 +65,6 @@ def test_rounding_in_float32_is_that_of_other_convolutions(stride: int) -> None:
     ours = relative_error(tf.cast(winograd.conv2d(*single, stride), tf.float64), exact)
     theirs = relative_error(tf.cast(tf.nn.conv2d(*single, stride, "SAME"), tf.float64), exact)
     assert ours < 5 * theirs < 1e-5
-
-
-def test_where_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    images = (64, 16, 16, 256)
-    known = [
-        (*size, stride)
-        for size, stride in itertools.product(((3, 3), (4, 4), (5, 5), (4, 3)), (1, 2))
-        if winograd.pays((*size, 256, 128), stride, images)
-    ]
-    assert known == [(3, 3, 1), (4, 4, 2)]
-    assert not winograd.pays((3, 3, 256, 64), 1, images)
-    assert winograd.pays((4, 4, 3, 64), 2, images)
-    assert not winograd.pays((4, 4, 3, 64), 2, (64, None, None, 3))
 
 
 def test_fewer_multiplications() -> None:

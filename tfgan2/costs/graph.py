@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -17,21 +17,13 @@ import tensorflow as tf
 
 from tfgan2.errors import UserError
 
-# Of each convolution the kernel, and the tensor whose every position meets the whole kernel.
-_INPUT, _OUTPUT = "inputs", "outputs"
-_FORWARD = ((_INPUT, 1), (_OUTPUT, 0))
-_TO_INPUT = ((_INPUT, 1), (_INPUT, 2))
-_TO_KERNEL = ((_OUTPUT, 0), (_INPUT, 2))
-_CONVOLUTIONS = {
-    "Conv2D": _FORWARD,
-    "Conv2DBackpropInput": _TO_INPUT,
-    "Conv2DBackpropFilter": _TO_KERNEL,
-    "DepthwiseConv2dNative": _FORWARD,
-    "DepthwiseConv2dNativeBackpropInput": _TO_INPUT,
-    "DepthwiseConv2dNativeBackpropFilter": _TO_KERNEL,
-    "Conv3D": _FORWARD,
-    "Conv3DBackpropInputV2": _TO_INPUT,
-    "Conv3DBackpropFilterV2": _TO_KERNEL,
+_CONVOLUTION = re.compile(
+    "(Conv2D|DepthwiseConv2dNative)(Backprop(Input|Filter))?|Conv3D(Backprop(Input|Filter)V2)?"
+)
+# The attribute that transposes the first matrix.
+_TRANSPOSED = {
+    "MatMul": "transpose_a",
+    **dict.fromkeys(("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"), "adj_x"),
 }
 _MATRIX_OPS = re.compile("MatMul|Conv[0-9]|Einsum|LSTM|GRU|XlaDot|XlaConv")
 _CALLS = {
@@ -49,7 +41,7 @@ _FREE = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass
 class Work:
     """What one call of a graph does as it is written, before anything is fused or rewritten.
 
@@ -57,8 +49,7 @@ class Work:
     addition, including those with zeros of a border. Other ops count with the bytes they move.
 
     Attributes:
-        flops_by_op: FLOPs by the type of the op.
-        flops_by_dtype: the same FLOPs by dtype.
+        flops_by: FLOPs by the type of the op and its dtype.
         matrix_ops: number of matrix multiplications and convolutions.
         moved_bytes: bytes that all ops read and write.
         written_bytes: bytes that all ops write.
@@ -67,8 +58,7 @@ class Work:
         updates: number of times that optimizers apply gradients; likewise.
     """
 
-    flops_by_op: Mapping[str, float] = field(default_factory=dict)
-    flops_by_dtype: Mapping[str, float] = field(default_factory=dict)
+    flops_by: Counter[tuple[str, str]] = field(default_factory=Counter)
     matrix_ops: float = 0
     moved_bytes: float = 0
     written_bytes: float = 0
@@ -79,21 +69,13 @@ class Work:
     @property
     def flops(self) -> float:
         """FLOPs of all ops."""
-        return sum(self.flops_by_op.values())
+        return sum(self.flops_by.values())
 
-    @classmethod
-    def total(cls, parts: Iterable[tuple[Work, float]]) -> Work:
-        """Returns the sum of works, each times its weight."""
-        totals: dict[str, Any] = {}
-        for work, weight in parts:
-            for item in fields(cls):
-                value = getattr(work, item.name)
-                if isinstance(value, Mapping):
-                    counter = totals.setdefault(item.name, Counter())
-                    counter.update({key: number * weight for key, number in value.items()})
-                else:
-                    totals[item.name] = totals.get(item.name, 0) + value * weight
-        return cls(**totals)
+    def add(self, other: Work, weight: float = 1) -> None:
+        """Adds other work, times a weight."""
+        for name in (item.name for item in fields(self) if item.name != "flops_by"):
+            setattr(self, name, getattr(self, name) + getattr(other, name) * weight)
+        self.flops_by.update({key: flops * weight for key, flops in other.flops_by.items()})
 
 
 def count(function: Any) -> Work:
@@ -110,64 +92,56 @@ def count(function: Any) -> Work:
 
 
 def _count(graph: Any, outputs: Sequence[tf.Tensor]) -> Work:
-    works = []
-    for op, used in _executed(graph, outputs):
+    """Counts the ops that outputs and side effects need.
+
+    Backward passes are traced with gradients that nothing uses, such as that of the first layer's
+    input. TensorFlow prunes them.
+    """
+    executed: set[Any] = set()
+    waiting = [*(tensor.op for tensor in outputs), *graph.control_outputs]
+    while waiting:
+        op = waiting.pop()
+        if op not in executed:
+            executed.add(op)
+            waiting += [*(tensor.op for tensor in op.inputs), *op.control_inputs]
+    tensors = [*outputs, *(tensor for op in executed for tensor in op.inputs)]
+    used = {(tensor.op, tensor.value_index) for tensor in tensors}
+    total = Work()
+    for op in executed:
         if op.type in _CALLS:
-            branches = [
-                _count(inner, [inner.outputs[index] for index in used]) for inner in _functions(op)
-            ]
-            works.append(max(branches, key=lambda branch: (branch.flops, branch.written_bytes)))
+            branches = []
+            for inner in _functions(op):
+                parts = [part for index, part in enumerate(inner.outputs) if (op, index) in used]
+                branches.append(_count(inner, parts))
+            total.add(max(branches, key=lambda branch: (branch.flops, branch.written_bytes)))
         elif op.type in _LOOPS:
             raise UserError(
                 f"the length of the loop {op.name} is unknown in the graph: write it as a Python "
                 "loop to count it"
             )
         elif op.type not in _FREE:
-            works.append(_work(op))
-    return Work.total((work, 1) for work in works)
-
-
-def _executed(graph: Any, outputs: Sequence[tf.Tensor]) -> Iterator[tuple[Any, list[int]]]:
-    """Yields the ops that outputs and side effects need, with the indices of their used outputs.
-
-    Backward passes are traced with gradients that nothing uses, such as that of the first layer's
-    input. TensorFlow prunes them.
-    """
-    waiting = [*(tensor.op for tensor in outputs), *graph.control_outputs]
-    used: dict[Any, set[int]] = {op: set() for op in waiting}
-    for tensor in outputs:
-        used[tensor.op].add(tensor.value_index)
-    seen = set(waiting)
-    while waiting:
-        op = waiting.pop()
-        for tensor in op.inputs:
-            used.setdefault(tensor.op, set()).add(tensor.value_index)
-        for source in {*(tensor.op for tensor in op.inputs), *op.control_inputs} - seen:
-            seen.add(source)
-            waiting.append(source)
-    return ((op, sorted(used.get(op, ()))) for op in seen)
+            total.add(_work(op))
+    return total
 
 
 def _functions(op: Any) -> list[Any]:
     """Returns the graphs that an op may call."""
-    names: list[Any] = []
-    for attribute in _CALLS[op.type]:
-        value = op.get_attr(attribute)
-        names += value if isinstance(value, list) else [value]
+    values = (op.get_attr(name) for name in _CALLS[op.type])
+    names = [item for value in values for item in (value if isinstance(value, list) else [value])]
     return [op.graph._get_function(item.name).graph for item in names]
 
 
 def _work(op: Any) -> Work:
     flops = _flops(op)
-    sizes = {side: [_bytes(tensor) for tensor in getattr(op, side)] for side in (_INPUT, _OUTPUT)}
-    read, written = (sum(size or 0 for size in sizes[side]) for side in (_INPUT, _OUTPUT))
+    inputs, outputs = ([_bytes(tensor) for tensor in side] for side in (op.inputs, op.outputs))
+    read, written = (sum(size or 0 for size in side) for side in (inputs, outputs))
+    written = written if outputs else read  # an assignment writes its input
     return Work(
-        flops_by_op={} if flops is None else {op.type: flops},
-        flops_by_dtype={} if flops is None else {op.outputs[0].dtype.name: flops},
+        Counter() if flops is None else Counter({(op.type, op.outputs[0].dtype.name): flops}),
         matrix_ops=int(flops is not None),
-        moved_bytes=read + (written if op.outputs else read),
-        written_bytes=written if op.outputs else read,  # an assignment writes its input
-        unsized_ops=int(any(size is None for side in sizes.values() for size in side)),
+        moved_bytes=read + written,
+        written_bytes=written,
+        unsized_ops=int(None in inputs + outputs),
     )
 
 
@@ -180,17 +154,15 @@ def _bytes(tensor: tf.Tensor) -> int | None:
 
 def _flops(op: Any) -> int | None:
     """Returns the FLOPs of a matrix multiplication or convolution, None for any other op."""
-    if op.type in _CONVOLUTIONS:
-        kernel, output = (getattr(op, side)[index] for side, index in _CONVOLUTIONS[op.type])
+    if _CONVOLUTION.fullmatch(op.type):
+        kernel = op.outputs[0] if "BackpropFilter" in op.type else op.inputs[1]
+        # Every position of the outputs, or of their gradient, meets the whole kernel.
+        shape = _shape(op, op.inputs[2] if "Backprop" in op.type else op.outputs[0])
         last = op.get_attr("data_format").decode().endswith("C")
-        shape = _shape(op, output)
         positions = math.prod(shape) // shape[-1 if last else 1]
         return 2 * positions * math.prod(_shape(op, kernel))
-    if op.type == "MatMul":
-        length = _shape(op, op.inputs[0])[0 if op.get_attr("transpose_a") else 1]
-        return 2 * length * math.prod(_shape(op, op.outputs[0]))
-    if op.type in ("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"):
-        length = _shape(op, op.inputs[0])[-2 if op.get_attr("adj_x") else -1]
+    if op.type in _TRANSPOSED:
+        length = _shape(op, op.inputs[0])[-2 if op.get_attr(_TRANSPOSED[op.type]) else -1]
         return 2 * length * math.prod(_shape(op, op.outputs[0]))
     if op.type == "Einsum":
         return _einsum_flops(op)

@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import keras
@@ -36,10 +36,11 @@ def count_model(model: GenerativeModel, batch: tuple[np.ndarray, ...]) -> dict[s
     state = _bytes(model.state().values())
     optimizers = model.optimizers.values()
     optimizer_state = _bytes(variable for each in optimizers for variable in each.variables)
-    phases = {
-        name: (share, _count_step(model, specs, name))
-        for name, share in planned_phases(model).items()
-    }
+    total, phases = Work(), []
+    for name, share in planned_phases(model).items():
+        work = _count_step(model, specs, name)
+        total.add(work, share)
+        phases.append({"name": name, "share": share, **_step(work, images)})
     networks = {name: spec.network for name, spec in model.exports().items()}
     return {
         "images_per_step": images,
@@ -48,11 +49,8 @@ def count_model(model: GenerativeModel, batch: tuple[np.ndarray, ...]) -> dict[s
         "optimizer_bytes": optimizer_state,
         "checkpoint_bytes": state,
         "input_bytes_per_image": sum(part.nbytes for part in batch) // images,
-        "step": _step(Work.total((work, share) for share, work in phases.values()), images),
-        "phases": [
-            {"name": name, "share": share, **_step(work, images)}
-            for name, (share, work) in phases.items()
-        ],
+        "step": _step(total, images),
+        "phases": phases,
         "exports": {
             name: {
                 "parameters": network.count_params(),
@@ -70,12 +68,16 @@ def _step(work: Work, images: int) -> dict[str, Any]:
 
 
 def _figures(work: Work, images: int) -> dict[str, Any]:
-    by_op, by_dtype = sorted(work.flops_by_op.items()), sorted(work.flops_by_dtype.items())
+    by_op: Counter[str] = Counter()
+    by_dtype: Counter[str] = Counter()
+    for (op, dtype), flops in work.flops_by.items():
+        by_op[op] += flops
+        by_dtype[dtype] += flops
     return {
         "flops": round(work.flops),
         "flops_per_image": round(work.flops / images),
-        "flops_by_op": {name: round(flops) for name, flops in by_op},
-        "flops_by_dtype": {name: round(flops) for name, flops in by_dtype},
+        "flops_by_op": {name: round(flops) for name, flops in sorted(by_op.items())},
+        "flops_by_dtype": {name: round(flops) for name, flops in sorted(by_dtype.items())},
         "matrix_ops": round(work.matrix_ops),
         "moved_bytes": round(work.moved_bytes),
         "written_bytes": round(work.written_bytes),
@@ -95,7 +97,8 @@ def _count_step(model: GenerativeModel, specs: tuple[Any, ...], phase: str) -> W
     step = tf.function(model.train_step, autograph=False)
     with _recorded_updates(model) as updates:
         work = count(step.get_concrete_function(specs))
-    return replace(work, gradient_bytes=sum(map(_bytes, updates)), updates=len(updates))
+    work.gradient_bytes, work.updates = sum(map(_bytes, updates)), len(updates)
+    return work
 
 
 @contextlib.contextmanager
@@ -103,17 +106,14 @@ def _recorded_updates(model: GenerativeModel) -> Iterator[list[list[keras.Variab
     """Records the variables of every call of an optimizer's `apply` in the block."""
     calls: list[list[keras.Variable]] = []
 
-    def recording(apply: Any) -> Any:
-        def recorded(gradients: Any, variables: Any = None) -> None:
-            pairs = zip(gradients, list(variables or ()), strict=True)
-            calls.append([variable for gradient, variable in pairs if gradient is not None])
-            apply(gradients, variables)
-
-        return recorded
+    def recorded(apply: Any, gradients: Any, variables: Any = None) -> None:
+        pairs = zip(gradients, variables or (), strict=True)
+        calls.append([variable for gradient, variable in pairs if gradient is not None])
+        apply(gradients, variables)
 
     with contextlib.ExitStack() as stack:
         for optimizer in model.optimizers.values():
-            optimizer.apply = recording(optimizer.apply)
+            optimizer.apply = partial(recorded, optimizer.apply)
             stack.callback(vars(optimizer).pop, "apply")
         yield calls
 

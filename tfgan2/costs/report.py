@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import time
+import timeit
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from statistics import median
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
 
 from tfgan2 import registry, runs
+from tfgan2.costs.model import count_model, planned_phases
+from tfgan2.inputs.words import FIRST
+from tfgan2.kernels import compiled_update
+from tfgan2.models.base import GenerativeModel
+from tfgan2.training.building import precision as dtype_policy
 
-if TYPE_CHECKING:
-    from tfgan2.models.base import GenerativeModel
+CLASSES, VOCABULARY, CAPTION_LENGTH = 10, 1000, 16
+_MATRIX_SIZE = 2048
 
 
-@dataclass(frozen=True)
-class CostRequest:
-    """The flavour and settings to report on.
+def report(
+    flavour: str,
+    image_shape: tuple[int, int, int] = (32, 32, 3),
+    *,
+    batch_size: int | None = None,
+    hyperparameters: Mapping[str, Any] | None = None,
+    precision: str = "float32",
+    xla: bool = True,
+    steps: int = 10,
+    progress: Callable[[str, int, int], None] = lambda *words: None,
+) -> dict[str, Any]:
+    """Counts and measures what a flavour costs.
 
-    Attributes:
+    Args:
         flavour: name of the flavour.
         image_shape: (height, width, channels) of inputs and outputs.
         batch_size: of one update; None: the flavour's default.
@@ -24,24 +43,6 @@ class CostRequest:
         precision: one of the precisions of `tfgan2.options.TrainingOptions`.
         xla: whether timed steps are compiled with XLA.
         steps: number of timed steps, 0 for none.
-    """
-
-    flavour: str
-    image_shape: tuple[int, int, int] = (32, 32, 3)
-    batch_size: int | None = None
-    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
-    precision: str = "float32"
-    xla: bool = True
-    steps: int = 10
-
-
-def report(
-    request: CostRequest, progress: Callable[[str, int, int], None] = lambda *words: None
-) -> dict[str, Any]:
-    """Counts and measures what a flavour costs.
-
-    Args:
-        request: the flavour and its settings.
         progress: called with what is being done, how much is done, and of how much.
 
     Returns:
@@ -51,25 +52,25 @@ def report(
     Raises:
         UserError: an unknown name, invalid hyperparameters, or a step that cannot be counted.
     """
-    from tfgan2.costs.measuring import measure, random_batch
-    from tfgan2.costs.model import count_model
-
-    model = _model(request)
-    batch_size = request.batch_size or model.batch_size
+    facts = registry.load_class(flavour).data_hyperparameters(random_data_facts(image_shape))
+    with dtype_policy(precision):
+        model = registry.create(flavour, **{**(hyperparameters or {}), **facts})
+        model.compile()
+    model.plan(model.planned_steps)
+    batch_size = batch_size or model.batch_size
     model.check_batch_size(batch_size)
     batch = random_batch(model, batch_size)
     progress("counting", 0, 1)
-    counted = count_model(model, batch)
-    measured = None
-    if request.steps:
-        measured = measure(model, batch, steps=request.steps, xla=request.xla, progress=progress)
+    counted, measured = count_model(model, batch), None
+    if steps:
+        measured = _measure(model, batch, steps, xla, progress)
         speed = counted["step"]["flops"] / measured["seconds_per_step"]
         measured |= {"flops_per_second": speed, "share_of_peak": speed / measured["peak_flops"]}
     return {
-        "flavour": request.flavour,
-        "image_shape": list(request.image_shape),
+        "flavour": flavour,
+        "image_shape": list(image_shape),
         "batch_size": batch_size,
-        "precision": request.precision,
+        "precision": precision,
         "hyperparameters": {
             name: value
             for name, value in model.get_config().items()
@@ -81,14 +82,65 @@ def report(
     }
 
 
-def _model(request: CostRequest) -> GenerativeModel:
-    from tfgan2.costs.measuring import random_data_facts
-    from tfgan2.training.building import precision
+def random_data_facts(image_shape: tuple[int, int, int]) -> dict[str, Any]:
+    """Returns what `GenerativeModel.data_hyperparameters` takes, for a dataset of any kind."""
+    vocabulary = tuple(f"word{number}" for number in range(VOCABULARY))
+    return {
+        "image_shape": image_shape,
+        "input_shape": image_shape,
+        "class_names": [str(number) for number in range(CLASSES)],
+        "vocabulary": vocabulary,
+        "caption_length": CAPTION_LENGTH,
+        "captions": (" ".join(vocabulary[:CAPTION_LENGTH]),),
+    }
 
-    cls = registry.load_class(request.flavour)
-    facts = cls.data_hyperparameters(random_data_facts(request.image_shape))
-    with precision(request.precision):
-        model = registry.create(request.flavour, **{**request.hyperparameters, **facts})
-        model.compile()
-    model.plan(model.planned_steps)
-    return model
+
+def random_batch(model: GenerativeModel, batch_size: int) -> tuple[np.ndarray, ...]:
+    """Returns noise with the shape of the samples that one step takes."""
+    rng = np.random.default_rng(0)
+    count = batch_size * model.batches_per_step
+
+    def images() -> np.ndarray:
+        return rng.uniform(-1, 1, (count, *model.image_shape)).astype(np.float32)
+
+    if model.data_kind in ("pairs", "unpaired"):
+        return images(), images()
+    if model.data_kind == "captions":
+        last = FIRST + VOCABULARY
+        return images(), rng.integers(FIRST, last, (count, CAPTION_LENGTH), dtype=np.int32)
+    return images(), rng.integers(0, CLASSES, count, dtype=np.int32)
+
+
+def _measure(
+    model: GenerativeModel,
+    batch: tuple[np.ndarray, ...],
+    steps: int,
+    xla: bool,
+    progress: Callable[[str, int, int], None],
+) -> dict[str, Any]:
+    """Trains some steps of every phase, after two that are not timed, and times them."""
+    parts = tuple(tf.constant(part) for part in batch)
+    shares, seconds = planned_phases(model), {}
+    for name in shares:
+        model.phase = name
+        step = compiled_update(model, xla=xla)
+        text = f"timing steps{f' of {name}' if name else ''}"
+        times = []
+        for index in range(steps + 2):
+            progress(text, index, steps + 2)
+            started = time.perf_counter()
+            for value in step(parts).values():
+                value.numpy()  # waits until it is computed
+            times.append(time.perf_counter() - started)
+        seconds[name] = median(times[2:])
+    mean = sum(seconds[name] * share for name, share in shares.items())
+    matrix = tf.random.stateless_uniform((_MATRIX_SIZE, _MATRIX_SIZE), (0, 0))
+    times = timeit.repeat(lambda: tf.matmul(matrix, matrix)[0, 0].numpy(), number=1, repeat=6)
+    return {
+        "seconds": seconds,
+        "seconds_per_step": mean,
+        "images_per_second": len(batch[0]) / mean,
+        "steps": steps,
+        "peak_flops": 2 * _MATRIX_SIZE**3 / min(times[1:]),
+        "xla": xla,
+    }

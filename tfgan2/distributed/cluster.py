@@ -26,7 +26,7 @@ from tfgan2.errors import UserError, WorkerLostError
 PATIENCE = 3600.0
 """Seconds until the missing workers count as lost: a queue may start workers one by one."""
 NOTICE = 5.0
-"""Seconds between two lines that name the missing workers."""
+"""Seconds of waiting for the same workers until they are named."""
 BEAT = 0.5
 """Seconds until a worker asks again."""
 SILENCE = 5.0
@@ -139,10 +139,9 @@ def meet(cluster: Cluster, say: Callable[[str], None]) -> None:
 
 def _gather(workers: tuple[str, ...]) -> Iterator[str]:
     """Yields the missing workers, as the chief, until all others have been told to go."""
-    names = {str(index): f"worker {index} at {address}" for index, address in enumerate(workers)}
-    waiting = set(names) - {"0"}
-    heard = dict.fromkeys(names, -math.inf)
-    processes: dict[str, list[str]] = {index: [] for index in waiting}
+    names = {str(index): f"worker {index} at {each}" for index, each in enumerate(workers) if index}
+    waiting, heard = set(names), dict.fromkeys(names, -math.inf)
+    processes: dict[str, list[str]] = {index: [] for index in names}
     with _listener(workers[0]) as listener:
         while waiting:
             late = time.monotonic() - SILENCE
@@ -156,24 +155,25 @@ def _gather(workers: tuple[str, ...]) -> Iterator[str]:
                 _lines(listener.accept()[0], 2 * BEAT) as lines,
             ):
                 index, process, theirs = [*lines.readline(_LONGEST_LINE).split(), "", "", ""][:3]
-                answer = f"{_WAIT} {text}" if missing else _GO
-                if index not in processes or theirs != ",".join(workers):
+                known = processes.get(index, [])
+                same = theirs == ",".join(workers)
+                if same and process not in known:
+                    known.append(process)  # in place of one that is lost
+                if index not in names or not same:
                     answer = (
                         f"{_REFUSED} the TF_CONFIG of the chief at {workers[0]} names other "
                         "workers: give all the same list"
                     )
+                elif process != known[-1]:
+                    answer = (
+                        f"{_REFUSED} another worker has index {index} too: give each worker a "
+                        "TF_CONFIG with its own index"
+                    )
                 else:
                     heard[index] = time.monotonic()
-                    if process not in processes[index]:
-                        processes[index].append(process)  # may be started again once it is lost
-                    if process != processes[index][-1]:
-                        answer = (
-                            f"{_REFUSED} another worker has index {index} too: give each worker a "
-                            "TF_CONFIG with its own index"
-                        )
+                    answer = f"{_WAIT} {text}" if missing else _GO
+                    waiting = waiting | {index} if missing else waiting - {index}
                 print(answer, file=lines, flush=True)
-                if answer == _GO:
-                    waiting.discard(index)
                 lines.read(1)  # the other side closes first, which frees the port for TensorFlow
 
 

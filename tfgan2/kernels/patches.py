@@ -9,40 +9,7 @@ pixel by pixel, at a hundredth of the speed, and a small batch on one core.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import tensorflow as tf
-
-MOST_PIXELS = 64
-"""Output pixels in a batch up to which this is faster than Winograd's filtering."""
-FEWEST_FILTERS = 16
-"""With fewer filters, gathering the patches takes longer than it saves."""
-
-
-def pays(
-    kernel: Sequence[int], images: Sequence[int | None], stride: int, dilation: int = 1
-) -> bool:
-    """Returns whether this is the fastest form (benchmarks/convolutions.py --small).
-
-    Args:
-        kernel: shape (height, width, channels, filters) of the kernel.
-        images: shape (B, H, W, ...) of the input, or of the output of a transposed convolution.
-        stride: in both directions.
-        dilation: in both directions.
-    """
-    batch, height, width = images[:3]
-    if height is None or width is None or max(kernel[:2]) == 1 or kernel[3] < FEWEST_FILTERS:
-        return False
-    pixels = (batch or 1) * -(-height // stride) * -(-width // stride)
-    return pixels <= MOST_PIXELS or dilation >= max(height, width)
-
-
-def beats_xla(kernel: Sequence[int], images: Sequence[int | None], stride: int) -> bool:
-    """Returns whether XLA would compute this pixel by pixel; arguments as for `pays`."""
-    height, width = images[1:3]
-    if height is None or width is None or kernel[3] < FEWEST_FILTERS:
-        return False
-    return -(-min(height, width) // stride) < max(kernel[:2])
 
 
 def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int, dilation: int = 1) -> tf.Tensor:
@@ -108,10 +75,11 @@ class _Taps:
         reach = (self.outputs - 1) * stride + 1
         total = max(reach + (taps - 1) * dilation - size, 0)
         starts = [tap * dilation - total // 2 for tap in range(taps)]
-        used = [tap for tap, start in enumerate(starts) if start + reach > 0 and start < size]
+        used = [tap for tap, start in enumerate(starts) if -reach < start < size]
         used = used or [0]  # a dilated even kernel may have no tap on the image: all is zero then
         self.used = slice(used[0], used[-1] + 1)
-        before, after = -starts[used[0]], starts[used[-1]] + reach - size
-        self.padding = (max(before, 0), max(after, 0))
-        first = [starts[tap] + self.padding[0] for tap in used]
-        self.views = [slice(start, start + reach, stride) for start in first]
+        before = max(-starts[used[0]], 0)
+        self.padding = (before, max(starts[used[-1]] + reach - size, 0))
+        self.views = [
+            slice(start + before, start + before + reach, stride) for start in starts[self.used]
+        ]

@@ -1,14 +1,15 @@
 """Rewrites layers, while a step is traced, into forms that XLA runs faster; weights are unchanged.
 
-On a CPU, convolutions take the form of `winograd` or `patches`. ReLU and LeakyReLU are written so
-that they have no second derivative. It is zero, but TensorFlow's gradients of these ops multiply by
-it, so a gradient penalty would pass through them twice, and XLA does not simplify that.
+On a CPU, convolutions take the form of `winograd` or `patches` where benchmarks/convolutions.py
+measured it to be faster. ReLU and LeakyReLU are written so that they have no second derivative. It
+is zero, but TensorFlow's gradients of these ops multiply by it, so a gradient penalty would pass
+through them twice, and XLA does not simplify that.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -20,27 +21,46 @@ from tfgan2.kernels import patches, winograd
 if TYPE_CHECKING:
     from tfgan2.models.base import GenerativeModel
 
-FORMS: dict[str, ModuleType] = {"winograd": winograd, "patches": patches}
-"""Modules that compute convolutions, with the functions `conv2d` and `conv2d_transpose`."""
+MOST_PIXELS = 64
+"""Output pixels in a batch up to which patches are faster than Winograd's filtering."""
+FEWEST_FILTERS = 16
+"""With fewer filters, gathering the patches takes longer than it saves."""
 
 
-def _fastest_form(
-    kernel: tuple[int, ...], images: tuple[int | None, ...], stride: int, dilation: int = 1
+def fastest_form(
+    kernel: Sequence[int], images: Sequence[int | None], stride: int, dilation: int = 1
 ) -> ModuleType | None:
-    """Returns one of `FORMS`, or None where TensorFlow's own convolution is fastest."""
-    if patches.pays(kernel, images, stride, dilation):
+    """Returns `patches`, `winograd`, or None where TensorFlow's own convolution is fastest.
+
+    Args:
+        kernel: shape (height, width, channels, filters).
+        images: shape (B, H, W, ...) of the input, or of the output of a transposed convolution.
+        stride: in both directions.
+        dilation: in both directions.
+    """
+    batch, height, width = images[:3]
+    if height is None or width is None:
+        return None
+    *size, channels, filters = kernel
+    outputs = (-(-height // stride), -(-width // stride))
+    few = (batch or 1) * outputs[0] * outputs[1] <= MOST_PIXELS
+    by_patches = patches if filters >= FEWEST_FILTERS else None
+    if max(size) > 1 and (few or dilation >= max(height, width)) and by_patches:
         return patches
     if dilation > 1:
         return None
-    if winograd.pays(kernel, stride, images):
+    if (*size, stride) == (4, 4, 2):
         return winograd
-    return patches if patches.beats_xla(kernel, images, stride) else None
+    if (*size, stride) == (3, 3, 1) and min(channels, filters) >= winograd.FEWEST_CHANNELS[1]:
+        return winograd
+    # XLA computes an image that is smaller than the kernel pixel by pixel.
+    return by_patches if min(outputs) < max(size) else None
 
 
 class _Conv2D(keras.layers.Conv2D):
     def convolution_op(self, inputs: tf.Tensor, kernel: keras.Variable) -> tf.Tensor:
         stride, dilation = self.strides[0], self.dilation_rate[0]
-        form = _fastest_form(kernel.shape, inputs.shape, stride, dilation)
+        form = fastest_form(kernel.shape, inputs.shape, stride, dilation)
         if form is None:
             return super().convolution_op(inputs, kernel)
         options = {"dilation": dilation} if dilation > 1 else {}
@@ -50,7 +70,7 @@ class _Conv2D(keras.layers.Conv2D):
 class _Conv2DTranspose(keras.layers.Conv2DTranspose):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         stride = self.strides[0]
-        form = _fastest_form(self.kernel.shape, self.compute_output_shape(inputs.shape), stride)
+        form = fastest_form(self.kernel.shape, self.compute_output_shape(inputs.shape), stride)
         if form is None:
             return super().call(inputs)
         outputs = form.conv2d_transpose(inputs, tf.convert_to_tensor(self.kernel), stride)
@@ -120,12 +140,7 @@ def compiled_update(
 
 @contextlib.contextmanager
 def rewritten(networks: Iterable[keras.Model], *, convolutions: bool) -> Iterator[None]:
-    """Rewrites the layers of networks within the block.
-
-    Args:
-        networks: whose layers change, and change back at the end of the block.
-        convolutions: whether to rewrite convolutions too; their results are rounded differently.
-    """
+    """Rewrites the layers of networks within the block, convolutions only if asked."""
     before = {
         layer: type(layer)
         for network in networks

@@ -10,14 +10,13 @@ two dimensions. A 4x4 kernel with stride 2 is a 2x2 kernel with stride 1 on 2x2 
 add, subtract and halve.
 
 This is faster where the compiler fuses the additions and the matrix multiplications dominate: under
-XLA on a CPU, with enough channels (`pays`). A convolution, its transpose and the gradient of its
-kernel are bilinear, and the gradients of each one are the other two.
+XLA on a CPU, with enough channels. A convolution, its transpose and the gradient of its kernel are
+bilinear, and the gradients of each one are the other two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -29,33 +28,16 @@ Transposed convolutions with stride 2 are faster with any number of channels: Te
 mostly multiply zeros.
 """
 
-# F(2, r) by the number of taps r: outputs = A ((G kernel) * (B inputs)).
+# F(2, r) by the stride: outputs = A ((G kernel) * (B inputs)).
 _B = {
+    1: np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]]),
     2: np.array([[1, -1, 0], [0, 1, 0], [0, 1, -1]]),
-    3: np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]]),
 }
 _G = {
+    1: np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]),
     2: np.array([[1, 0], [1, 1], [0, 1]]),
-    3: np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]),
 }
-_A = {2: np.array([[1, 1, 0], [0, 1, -1]]), 3: np.array([[1, 1, 1, 0], [0, 1, -1, -1]])}
-# Taps by stride, once blocks of pixels are channels and the stride is 1.
-_TAPS = {1: 3, 2: 2}
-
-
-def pays(kernel: Sequence[int], stride: int, images: Sequence[int | None]) -> bool:
-    """Returns whether this form exists for a convolution and speeds up some part of it.
-
-    Args:
-        kernel: shape (height, width, channels, filters) of the kernel.
-        stride: in both directions.
-        images: shape (B, H, W, ...) of the input, or of the output of a transposed convolution.
-    """
-    if None in images[1:3]:
-        return False
-    if (*kernel[:2], stride) == (3, 3, 1):
-        return min(kernel[2:]) >= FEWEST_CHANNELS[1]
-    return (*kernel[:2], stride) == (4, 4, 2)
+_A = {1: np.array([[1, 1, 1, 0], [0, 1, -1, -1]]), 2: np.array([[1, 1, 0], [0, 1, -1]])}
 
 
 def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
@@ -69,212 +51,159 @@ def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
     Returns:
         Shape (B, ceil(H / stride), ceil(W / stride), N).
     """
-
-    @tf.custom_gradient
-    def convolution(images: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        def gradients(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            size = tuple(images.shape[1:3])
-            return conv2d_transpose(upstream, kernel, stride, size), kernel_gradient(
-                images, upstream, stride
-            )
-
-        return _conv2d(images, kernel, stride), gradients
-
-    return convolution(images, kernel)
+    return _Convolution(stride, images.shape[1:3]).forward(images, kernel)
 
 
-def conv2d_transpose(
-    inputs: tf.Tensor, kernel: tf.Tensor, stride: int, size: tuple[int, int] | None = None
-) -> tf.Tensor:
+def conv2d_transpose(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
     """Computes `tf.nn.conv2d_transpose` with "SAME" padding.
-
-    This is the gradient of `conv2d` for its images.
 
     Args:
         inputs: float32, shape (B, h, w, N); h and w must be known.
         kernel: shape (4, 4, C, N) for stride 2, (3, 3, C, N) for stride 1.
         stride: 1 or 2.
-        size: height and width of the result; default: `stride` times those of the inputs.
 
     Returns:
-        Shape (B, H, W, C).
+        Shape (B, stride * h, stride * w, C).
     """
-    size = size or (stride * inputs.shape[1], stride * inputs.shape[2])
+    size = [stride * edge for edge in inputs.shape[1:3]]
+    return _Convolution(stride, size).transposed(inputs, kernel)
 
-    @tf.custom_gradient
-    def transposed(inputs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Any]:
+
+class _Convolution:
+    """A convolution of images of one size, its transpose, and the gradient of its kernel.
+
+    Images have the shape (B, *size, C), outputs (B, *output_size, N).
+    """
+
+    def __init__(self, stride: int, size: Sequence[int]) -> None:
+        self.stride, self.size = stride, size
+        self.b, self.g, self.a = _B[stride], _G[stride], _A[stride]
+        self.taps = self.g.shape[1]  # once blocks of pixels are channels and the stride is 1
+        self.output_size = [-(-edge // stride) for edge in size]
+        self.tiles = [-(-edge // 2) for edge in self.output_size]
+        self.grid = [2 * edge + self.taps - 1 for edge in self.tiles]  # in blocks of pixels
+
+    def forward(self, images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         def gradients(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return conv2d(upstream, kernel, stride), kernel_gradient(upstream, inputs, stride)
+            return self.transposed(upstream, kernel), self.kernel_gradient(images, upstream)
 
-        return _conv2d_transpose(inputs, kernel, stride, size), gradients
+        return _with_gradients(self._forward, gradients, images, kernel)
 
-    return transposed(inputs, kernel)
+    def transposed(self, outputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        def gradients(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return self.forward(upstream, kernel), self.kernel_gradient(upstream, outputs)
 
+        return _with_gradients(self._transposed, gradients, outputs, kernel)
 
-def kernel_gradient(images: tf.Tensor, upstream: tf.Tensor, stride: int) -> tf.Tensor:
-    """Computes the gradient of `conv2d` for its kernel.
+    def kernel_gradient(self, images: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+        def gradients(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return self.transposed(outputs, upstream), self.forward(images, upstream)
 
-    Args:
-        images: float32, shape (B, H, W, C).
-        upstream: the gradient for the outputs, shape (B, h, w, N).
-        stride: 1 or 2.
+        return _with_gradients(self._kernel_gradient, gradients, images, outputs)
 
-    Returns:
-        Shape (4, 4, C, N), or of stride 1 (3, 3, C, N).
-    """
+    def _forward(self, images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        if images.shape[-1] < FEWEST_CHANNELS[self.stride]:
+            return tf.nn.conv2d(images, kernel, self.stride, "SAME")
+        with self._scope("conv2d"):
+            pairs = zip(self._tiles(images), self._factors(kernel), strict=True)
+            return self._outputs([tile @ factor for tile, factor in pairs])
 
-    @tf.custom_gradient
-    def gradient(images: tf.Tensor, upstream: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        def gradients(kernel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            size = tuple(images.shape[1:3])
-            return conv2d_transpose(upstream, kernel, stride, size), conv2d(images, kernel, stride)
+    def _transposed(self, outputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        with self._scope("conv2d_transpose"):
+            pairs = zip(self._spread(outputs), self._factors(kernel), strict=True)
+            return self._images([tf.matmul(a, b, transpose_b=True) for a, b in pairs])
 
-        return _kernel_gradient(images, upstream, stride), gradients
+    def _kernel_gradient(self, images: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+        edge = self.stride * self.taps
+        shape = (edge, edge, images.shape[-1], outputs.shape[-1])
+        if images.shape[-1] < FEWEST_CHANNELS[self.stride]:
+            return tf.raw_ops.Conv2DBackpropFilter(
+                input=images,
+                filter_sizes=shape,
+                out_backprop=outputs,
+                strides=(1, self.stride, self.stride, 1),
+                padding="SAME",
+            )
+        with self._scope("kernel_gradient"):
+            pairs = zip(self._tiles(images), self._spread(outputs), strict=True)
+            return self._kernel([tf.matmul(a, b, transpose_a=True) for a, b in pairs], shape)
 
-    return gradient(images, upstream)
+    def _scope(self, operation: str) -> tf.name_scope:
+        """Names the ops, so that graphs and profiles show which convolutions take this form."""
+        edge = self.stride * self.taps
+        return tf.name_scope(f"winograd_{edge}x{edge}_{operation}")
 
+    # The transforms, each beside its transpose. Between them are lists of matrices.
 
-# --- convolution, transpose and kernel gradient -------------------------------------------------
+    def _factors(self, kernel: tf.Tensor) -> list[tf.Tensor]:
+        taps, stride, (channels, filters) = self.taps, self.stride, kernel.shape[2:]
+        kernel = tf.reshape(kernel, (taps, stride, taps, stride, channels, filters))
+        kernel = tf.transpose(kernel, (0, 2, 1, 3, 4, 5))
+        kernel = tf.reshape(kernel, (taps, taps, stride**2 * channels, filters))
+        parts = [kernel[i, j] for i in range(taps) for j in range(taps)]
+        return _both_ways(parts, self.g)
 
+    def _kernel(self, factors: list[tf.Tensor], shape: Sequence[int]) -> tf.Tensor:
+        taps, stride = self.taps, self.stride
+        kernel = tf.stack(_both_ways(factors, self.g.T))
+        kernel = tf.reshape(kernel, (taps, taps, stride, stride, *shape[2:]))
+        return tf.reshape(tf.transpose(kernel, (0, 2, 1, 3, 4, 5)), shape)
 
-def _conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
-    if images.shape[-1] < FEWEST_CHANNELS[stride]:
-        return tf.nn.conv2d(images, kernel, stride, "SAME")
-    with _scope("conv2d", stride):
-        pairs = zip(_tiles(images, stride), _factors(kernel, stride), strict=True)
-        products = [tile @ factor for tile, factor in pairs]
-        size = [-(-edge // stride) for edge in images.shape[1:3]]
-        return _outputs(products, stride, size)
-
-
-def _conv2d_transpose(
-    inputs: tf.Tensor, kernel: tf.Tensor, stride: int, size: tuple[int, int]
-) -> tf.Tensor:
-    with _scope("conv2d_transpose", stride):
-        pairs = zip(_spread(inputs, stride), _factors(kernel, stride), strict=True)
-        tiles = [tf.matmul(spread, factor, transpose_b=True) for spread, factor in pairs]
-        return _images(tiles, stride, inputs.shape[1:3], size)
-
-
-def _kernel_gradient(images: tf.Tensor, upstream: tf.Tensor, stride: int) -> tf.Tensor:
-    if images.shape[-1] < FEWEST_CHANNELS[stride]:
-        shape = (4, 4) if stride == 2 else (3, 3)
-        return tf.raw_ops.Conv2DBackpropFilter(
-            input=images,
-            filter_sizes=(*shape, images.shape[-1], upstream.shape[-1]),
-            out_backprop=upstream,
-            strides=(1, stride, stride, 1),
-            padding="SAME",
+    def _tiles(self, images: tf.Tensor) -> list[tf.Tensor]:
+        padding = [
+            (1, self.stride * blocks - 1 - edge)
+            for blocks, edge in zip(self.grid, self.size, strict=True)
+        ]
+        grid = tf.pad(images, ((0, 0), *padding, (0, 0)))
+        if self.stride > 1:
+            grid = tf.nn.space_to_depth(grid, self.stride)
+        rows, columns = (
+            [slice(first, first + 2 * count - 1, 2) for first in range(self.taps + 1)]
+            for count in self.tiles
         )
-    with _scope("kernel_gradient", stride):
-        pairs = zip(_tiles(images, stride), _spread(upstream, stride), strict=True)
-        products = [tf.matmul(tile, spread, transpose_a=True) for tile, spread in pairs]
-        return _kernel(products, stride)
+        parts = [grid[:, row][:, :, column] for row in rows for column in columns]
+        return [tf.reshape(tile, (-1, grid.shape[3])) for tile in _both_ways(parts, self.b)]
+
+    def _images(self, tiles: list[tf.Tensor]) -> tf.Tensor:
+        tiles = [tf.reshape(tile, (-1, *self.tiles, tile.shape[1])) for tile in tiles]
+        rows = _rows(_both_ways(tiles, self.b.T))
+        grid = _overlapped([_overlapped(row, 2) for row in rows], 1)
+        grid = grid[:, : self.grid[0], : self.grid[1]]
+        if self.stride > 1:
+            grid = tf.nn.depth_to_space(grid, self.stride)
+        return grid[:, 1 : 1 + self.size[0], 1 : 1 + self.size[1]]
+
+    def _outputs(self, products: list[tf.Tensor]) -> tf.Tensor:
+        height, width = self.tiles
+        products = [tf.reshape(part, (-1, height, width, part.shape[1])) for part in products]
+        rows = [tf.stack(row, 3) for row in _rows(_both_ways(products, self.a))]
+        whole = tf.reshape(tf.stack(rows, 2), (-1, 2 * height, 2 * width, products[0].shape[3]))
+        return whole[:, : self.output_size[0], : self.output_size[1]]
+
+    def _spread(self, outputs: tf.Tensor) -> list[tf.Tensor]:
+        (height, width), filters = self.tiles, outputs.shape[3]
+        odd = [edge % 2 for edge in self.output_size]
+        outputs = tf.pad(outputs, ((0, 0), (0, odd[0]), (0, odd[1]), (0, 0)))
+        outputs = tf.reshape(outputs, (-1, height, 2, width, 2, filters))
+        parts = [outputs[:, :, i, :, j] for i in range(2) for j in range(2)]
+        return [tf.reshape(part, (-1, filters)) for part in _both_ways(parts, self.a.T)]
 
 
-def _scope(operation: str, stride: int) -> tf.name_scope:
-    """Names the ops of a form, so that graphs and profiles show which convolutions take it."""
-    edge = stride * _TAPS[stride]
-    return tf.name_scope(f"winograd_{edge}x{edge}_{operation}")
+def _with_gradients(operation: Callable, gradients: Callable, *inputs: tf.Tensor) -> tf.Tensor:
+    """Returns the result of an operation, with our own gradients for its inputs."""
+    return tf.custom_gradient(lambda *inputs: (operation(*inputs), gradients))(*inputs)
 
 
-# --- the transforms, each beside its transpose ---------------------------------------------------
+def _rows(parts: list[tf.Tensor]) -> list[list[tf.Tensor]]:
+    edge = round(len(parts) ** 0.5)
+    return [parts[first : first + edge] for first in range(0, len(parts), edge)]
 
 
-def _factors(kernel: tf.Tensor, stride: int) -> list[tf.Tensor]:
-    """Returns the transformed kernel as matrices of shape (channels, N)."""
-    taps = _TAPS[stride]
-    channels, filters = kernel.shape[2:]
-    kernel = tf.reshape(kernel, (taps, stride, taps, stride, channels, filters))
-    kernel = tf.transpose(kernel, (0, 2, 1, 3, 4, 5))
-    kernel = tf.reshape(kernel, (taps, taps, stride * stride * channels, filters))
-    return _both_ways([[kernel[i, j] for j in range(taps)] for i in range(taps)], _G[taps])
-
-
-def _kernel(factors: list[tf.Tensor], stride: int) -> tf.Tensor:
-    taps = _TAPS[stride]
-    gathered, filters = factors[0].shape
-    kernel = tf.stack(_both_ways(_square(factors), _G[taps].T))
-    shape = (taps, taps, stride, stride, gathered // stride**2, filters)
-    kernel = tf.transpose(tf.reshape(kernel, shape), (0, 2, 1, 3, 4, 5))
-    return tf.reshape(kernel, (stride * taps, stride * taps, gathered // stride**2, filters))
-
-
-def _tiles(images: tf.Tensor, stride: int) -> list[tf.Tensor]:
-    """Returns the transformed images as matrices of shape (B * tiles, channels)."""
-    taps = _TAPS[stride]
-    height, width = (_even(-(-edge // stride)) for edge in images.shape[1:3])
-    edges = [stride * (edge + taps - 1) for edge in (height, width)]
-    after = [edge - 1 - have for edge, have in zip(edges, images.shape[1:3], strict=True)]
-    grid = tf.pad(images, ((0, 0), (1, after[0]), (1, after[1]), (0, 0)))
-    channels = images.shape[3]
-    if stride > 1:
-        rows, columns = height + taps - 1, width + taps - 1
-        grid = tf.reshape(grid, (-1, rows, stride, columns, stride * channels))
-        channels *= stride**2
-        grid = tf.reshape(tf.transpose(grid, (0, 1, 3, 2, 4)), (-1, rows, columns, channels))
-
-    def parts(values: tf.Tensor, axis: int, count: int) -> list[tf.Tensor]:
-        if axis == 1:
-            return [values[:, i : i + count - 1 : 2] for i in range(taps + 1)]
-        return [values[:, :, i : i + count - 1 : 2] for i in range(taps + 1)]
-
-    rows_of = [parts(part, 2, width) for part in parts(grid, 1, height)]
-    return [tf.reshape(tile, (-1, channels)) for tile in _both_ways(rows_of, _B[taps])]
-
-
-def _images(
-    tiles: list[tf.Tensor], stride: int, inputs: Sequence[int], size: tuple[int, int]
-) -> tf.Tensor:
-    taps = _TAPS[stride]
-    height, width = map(_even, inputs)
-    channels = tiles[0].shape[1]
-    tiles = [tf.reshape(tile, (-1, height // 2, width // 2, channels)) for tile in tiles]
-    parts = _square(_both_ways(_square(tiles), _B[taps].T))
-    grid = _overlapped([_overlapped(row, 2) for row in parts], 1)
-    rows, columns = height + taps - 1, width + taps - 1
-    grid = grid[:, :rows, :columns]
-    if stride > 1:
-        channels //= stride**2
-        grid = tf.reshape(grid, (-1, rows, columns, stride, stride * channels))
-        grid = tf.transpose(grid, (0, 1, 3, 2, 4))
-        grid = tf.reshape(grid, (-1, stride * rows, stride * columns, channels))
-    return grid[:, 1 : 1 + size[0], 1 : 1 + size[1]]
-
-
-def _outputs(products: list[tf.Tensor], stride: int, size: Sequence[int]) -> tf.Tensor:
-    """Returns the convolution, shape (B, *size, N), from the matrix products."""
-    height, width = map(_even, size)
-    filters = products[0].shape[1]
-    products = [tf.reshape(part, (-1, height // 2, width // 2, filters)) for part in products]
-    outputs = _square(_both_ways(_square(products), _A[_TAPS[stride]]))
-    rows = [tf.stack(row, 3) for row in outputs]
-    whole = tf.reshape(tf.stack(rows, 2), (-1, height, width, filters))
-    return whole[:, : size[0], : size[1]]
-
-
-def _spread(values: tf.Tensor, stride: int) -> list[tf.Tensor]:
-    size, filters = values.shape[1:3], values.shape[3]
-    height, width = map(_even, size)
-    values = tf.pad(values, ((0, 0), (0, height - size[0]), (0, width - size[1]), (0, 0)))
-    values = tf.reshape(values, (-1, height // 2, 2, width // 2, 2, filters))
-    parts = [[values[:, :, i, :, j] for j in range(2)] for i in range(2)]
-    return [tf.reshape(part, (-1, filters)) for part in _both_ways(parts, _A[_TAPS[stride]].T)]
-
-
-def _even(size: int) -> int:
-    return size + size % 2
-
-
-def _square(items: list[tf.Tensor]) -> list[list[tf.Tensor]]:
-    edge = round(len(items) ** 0.5)
-    return [items[i * edge : (i + 1) * edge] for i in range(edge)]
-
-
-def _both_ways(parts: list[list[tf.Tensor]], matrix: np.ndarray) -> list[tf.Tensor]:
-    """Returns matrix · parts · matrixᵀ, row by row."""
-    columns = [[_sum(column, row) for column in zip(*parts, strict=True)] for row in matrix]
-    return [_sum(line, row) for line in columns for row in matrix]
+def _both_ways(parts: list[tf.Tensor], matrix: np.ndarray) -> list[tf.Tensor]:
+    """Returns matrix · parts · matrixᵀ, all row by row."""
+    columns = list(zip(*_rows(parts), strict=True))
+    lines = [[_sum(column, weights) for column in columns] for weights in matrix]
+    return [_sum(line, weights) for line in lines for weights in matrix]
 
 
 def _sum(terms: Sequence[tf.Tensor], weights: np.ndarray) -> tf.Tensor:
@@ -293,16 +222,12 @@ def _sum(terms: Sequence[tf.Tensor], weights: np.ndarray) -> tf.Tensor:
 
 def _overlapped(parts: list[tf.Tensor], axis: int) -> tf.Tensor:
     """Adds element t of part i at position 2 t + i along an axis."""
-
-    def shifted(part: tf.Tensor, before: int) -> tf.Tensor:
-        around = [[0, 0] for _ in part.shape]
-        around[axis] = [before, 1 - before]
-        return tf.pad(part, around)
-
     lanes: list[tf.Tensor | None] = [None, None]
     for index, part in enumerate(parts):
         late, lane = divmod(index, 2)
-        moved = shifted(part, late)
+        around = [[0, 0] for _ in part.shape]
+        around[axis] = [late, 1 - late]
+        moved = tf.pad(part, around)
         lanes[lane] = moved if lanes[lane] is None else lanes[lane] + moved
     both = tf.stack(lanes, axis + 1)
     shape = [-1, *both.shape[1:axis], 2 * both.shape[axis], *both.shape[axis + 2 :]]
