@@ -23,7 +23,7 @@ def test_option_selects_the_generator_loss() -> None:
     expected = np.mean(np.log(1 - 1 / (1 + np.exp(-LOGITS.numpy()))))
     assert float(minimax.gan_loss.generator(LOGITS)) == pytest.approx(expected, abs=1e-5)
     assert minimax.get_config()["loss"] == "minimax"
-    with pytest.raises(UserError, match="unknown loss .*: choose from non_saturating, minimax"):
+    with pytest.raises(UserError, match=r"unknown loss .*: choose from non_saturating, minimax"):
         GAN(**SMALL_GAN, loss="hinge")
 
 

@@ -116,7 +116,7 @@ def _costs(*arguments: Any, **options: Any) -> dict[str, Any]:
 
         costs = report(*arguments, **options, progress=display.loading)
     finally:
-        display.loaded()
+        display.close()
     if costs["measured"] is not None:
         costs["measured"]["devices"] = devices
     return costs
