@@ -24,14 +24,9 @@ CROP_MARGIN = 30 / 256
 
 
 def parse_policy(text: str) -> tuple[str, ...]:
-    """Parses a policy.
+    """Returns the names of POLICIES in a text like "color,cutout", without duplicates.
 
-    Args:
-        text: names of POLICIES, separated by commas, for example "color,cutout"; "colour" is
-            accepted too; "" or "none" for no augmentation.
-
-    Returns:
-        The names in the order given, without duplicates.
+    "colour" is accepted too; "" and "none" mean no augmentation.
 
     Raises:
         UserError: an unknown name.
@@ -92,17 +87,9 @@ def random_crop(
     crop: bool = True,
     mirror: bool = True,
 ) -> tf.Tensor:
-    """Crops enlarged images at random, and mirrors half of them.
+    """Crops images, shape (B, H, W, C), enlarged by CROP_MARGIN, at random, and mirrors half of them.
 
-    Args:
-        images: shape (B, height, width, C).
-        stream: name of the draw.
-        seed: from the name of a draw to a seed, int32, shape (2,).
-        crop: enlarge the images by CROP_MARGIN and crop them.
-        mirror: mirror half of them.
-
-    Returns:
-        Images of the same shape.
+    `seed` makes a seed, int32, shape (2,), from the name of a draw, which begins with `stream`.
     """
     height, width = images.shape[1:3]
     count = tf.shape(images)[0]

@@ -30,15 +30,10 @@ class Lookahead(keras.layers.Layer):
     def __init__(
         self, variables: Sequence[keras.Variable], period: int, ratio: float = 0.5
     ) -> None:
-        """Copies the variables.
-
-        Args:
-            variables: the fast weights of all networks.
-            period: steps between two synchronizations, at least 1.
-            ratio: above 0 and at most 1.
+        """Copies the variables, the fast weights of all networks.
 
         Raises:
-            UserError: the period or the ratio is out of range.
+            UserError: the period is not at least 1, or the ratio not above 0 and at most 1.
         """
         if period < 1:
             raise UserError(f"the lookahead period must be at least 1, not {period}")

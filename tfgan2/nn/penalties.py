@@ -1,9 +1,10 @@
 """Penalties on the gradient of the discriminator with respect to its input, without a weight.
 
-A critic is a callable from images to logits, shape (B,), (B, 1) or patches (B, H, W, 1). A penalty
-takes the gradient of the sum of a sample's logits with respect to that sample, so the critic must
-not mix samples: no batch norm. Every function returns a float32 scalar, whatever the precision of
-the images and of the critic. Gradients reach the critic's weights, not the images.
+A critic is a callable from images, float32, to logits, shape (B,), (B, 1) or patches (B, H, W, 1).
+A penalty takes the gradient of the sum of a sample's logits with respect to that sample, so the
+critic must not mix samples: no batch norm. Every function takes images of shape (B, ...) and any
+floating type, and returns a float32 scalar, the mean over the samples. Gradients reach the critic's
+weights, not the images. A seed is int32, shape (2,); None draws other points in every call.
 """
 
 from __future__ import annotations
@@ -36,19 +37,9 @@ def gradient_penalty(
     one_sided: bool = False,
     seed: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """mean (|gradient| - target)² between real and generated samples, Gulrajani et al. 2017.
+    """mean (|gradient| - target)² at a random point between each real and generated sample.
 
-    Args:
-        critic: see above.
-        real: shape (B, ...), any floating type; the critic gets float32.
-        fake: generated samples, the same shape.
-        target: the norm without a penalty.
-        one_sided: penalize only norms above the target.
-        seed: int32, shape (2,): decides the points between real and fake, one per sample; None
-            draws different ones in every call.
-
-    Returns:
-        A float32 scalar, the mean over the samples.
+    Gulrajani et al. 2017 (arXiv:1704.00028). `one_sided` penalizes only norms above the target.
     """
     points = _interpolate(tf.cast(real, tf.float32), tf.cast(fake, tf.float32), seed)
     return _norm_penalty(critic, points, target, one_sided)
@@ -61,15 +52,6 @@ def dragan_penalty(
 
     As in the authors' code, the points lie between each sample x and x + std / 2 * U(0, 1), with
     noise for each element; std is that of the whole batch of all replicas.
-
-    Args:
-        critic: see above.
-        real: shape (B, ...), any floating type; the critic gets float32.
-        target: the norm without a penalty.
-        seed: int32, shape (2,): decides the points; None draws different ones in every call.
-
-    Returns:
-        A float32 scalar, the mean over the samples.
     """
     real = tf.cast(real, tf.float32)
     seeds = [None, None]
@@ -80,23 +62,13 @@ def dragan_penalty(
 
 
 def r1_penalty(critic: Critic, real: tf.Tensor) -> tf.Tensor:
-    """mean |gradient|² at real samples, without the paper's factor 1/2, Mescheder et al. 2018.
-
-    Args:
-        critic: see above.
-        real: shape (B, ...), any floating type; the critic gets float32.
-
-    Returns:
-        A float32 scalar, the mean over the samples.
-    """
+    """mean |gradient|² at real samples, without the paper's factor 1/2, Mescheder et al. 2018."""
     return tf.reduce_mean(_squared_norms(critic, tf.cast(real, tf.float32)))
 
 
 def _uniform(shape: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
     """U(0, 1), float32."""
-    if seed is None:
-        return tf.random.uniform(shape)
-    return tf.random.stateless_uniform(shape, seed)
+    return tf.random.uniform(shape) if seed is None else tf.random.stateless_uniform(shape, seed)
 
 
 def _interpolate(start: tf.Tensor, end: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:

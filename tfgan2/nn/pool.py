@@ -18,9 +18,6 @@ def swap(pool: keras.Variable, fakes: tf.Tensor, step: tf.Tensor, seed: tf.Tenso
         fakes: generated images, shape (B, height, width, C), B static.
         step: number of earlier calls, each with as many images.
         seed: int32, shape (2,), the same on all replicas.
-
-    Returns:
-        Images of the shape of `fakes`.
     """
     size = pool.shape[0]
     count = fakes.shape[0] * replicas.count()

@@ -9,18 +9,7 @@ import tensorflow as tf
 def crops(
     images: tf.Tensor, tops: tf.Tensor, lefts: tf.Tensor, height: int, width: int
 ) -> tf.Tensor:
-    """Crops each image at its own position.
-
-    Args:
-        images: shape (B, H, W, C).
-        tops: first row of each crop, int32, shape (B,).
-        lefts: first column of each crop, int32, shape (B,).
-        height: height of the crops.
-        width: width of the crops.
-
-    Returns:
-        Shape (B, height, width, C).
-    """
+    """Crops each image, shape (B, H, W, C), at its own first row and column, int32, shape (B,)."""
     rows = tops[:, None] + tf.range(height)
     columns = lefts[:, None] + tf.range(width)
     images = tf.gather(images, rows, axis=1, batch_dims=1)

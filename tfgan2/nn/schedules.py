@@ -13,11 +13,6 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
     """Constant for the first half of the planned steps, then linear decay to zero."""
 
     def __init__(self, initial: float, planned_steps: Callable[[], int]) -> None:
-        """
-        Args:
-            initial: learning rate of the first half.
-            planned_steps: returns the number of planned steps.
-        """
         self.initial = initial
         self.planned_steps = planned_steps
 
