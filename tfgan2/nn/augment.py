@@ -87,9 +87,10 @@ def random_crop(
     crop: bool = True,
     mirror: bool = True,
 ) -> tf.Tensor:
-    """Crops images, shape (B, H, W, C), enlarged by CROP_MARGIN, at random, and mirrors half of them.
+    """Crops images at random, enlarged by CROP_MARGIN before, and mirrors half of them.
 
-    `seed` makes a seed, int32, shape (2,), from the name of a draw, which begins with `stream`.
+    Images have the shape (B, H, W, C). `seed` makes a seed, int32, shape (2,), from the name of a
+    draw, which begins with `stream`.
     """
     height, width = images.shape[1:3]
     count = tf.shape(images)[0]
