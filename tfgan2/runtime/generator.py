@@ -74,7 +74,7 @@ class Generator:
         labels: np.ndarray | None = None,
         texts: Sequence[str] | None = None,
     ) -> dict[str, np.ndarray]:
-        """Checks the arguments of a call; returns them as arrays of N samples, for `run`."""
+        """Checks the arguments of a call; returns them as arrays by name, for `run`."""
         inputs = {"z": check_latents(latents, self.latent_dim)}
         num_labels = len(self.class_names) if self.conditional else 0
         labels = check_labels(labels, len(latents), num_labels)
