@@ -101,12 +101,7 @@ class Generator:
         return self._encoder({"words": self._words(texts)})
 
     def generate(
-        self,
-        count: int,
-        *,
-        seed: int = 0,
-        label: Label | None = None,
-        text: Text | None = None,
+        self, count: int, *, seed: int = 0, label: Label | None = None, text: Text | None = None
     ) -> np.ndarray:
         """Draws latents and makes images from them.
 
@@ -126,12 +121,7 @@ class Generator:
         return self(*self.draw(count, seed=seed, label=label, text=text))
 
     def draw(
-        self,
-        count: int,
-        *,
-        seed: int = 0,
-        label: Label | None = None,
-        text: Text | None = None,
+        self, count: int, *, seed: int = 0, label: Label | None = None, text: Text | None = None
     ) -> tuple[np.ndarray, np.ndarray | None, list[str] | None]:
         """Draws latents, labels and texts for a call; the arguments are those of `generate`."""
         if count < 1:
