@@ -83,8 +83,8 @@ def _load_encoder(path: Path, dim: int, opened: Callable[[Path], Model]) -> Mode
 def open_file(path: Path, *, threads: int | None = None, spin: bool = True) -> Model:
     """Opens any file of an export; the arguments are those of `load`."""
     content, metadata = _read(path)
-    if threads is None:  # macOS and Windows do not say which cores this process may use
-        affinity = getattr(os, "sched_getaffinity", None)
+    if threads is None:
+        affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
         threads = len(affinity(0)) if affinity else os.cpu_count() or 1
     if threads < 1:
         raise UserError(f"threads must be at least 1, not {threads}")

@@ -74,7 +74,7 @@ class Generator:
         labels: np.ndarray | None = None,
         texts: Sequence[str] | None = None,
     ) -> dict[str, np.ndarray]:
-        """Checks the arguments of a call; returns them as arrays of N samples, for `run`."""
+        """Checks the arguments of a call; returns them as arrays by name, for `run`."""
         inputs = {"z": check_latents(latents, self.latent_dim)}
         num_labels = len(self.class_names) if self.conditional else 0
         labels = check_labels(labels, len(latents), num_labels)
@@ -101,12 +101,7 @@ class Generator:
         return self._encoder({"words": self._words(texts)})
 
     def generate(
-        self,
-        count: int,
-        *,
-        seed: int = 0,
-        label: Label | None = None,
-        text: Text | None = None,
+        self, count: int, *, seed: int = 0, label: Label | None = None, text: Text | None = None
     ) -> np.ndarray:
         """Draws latents and makes images from them.
 
@@ -126,12 +121,7 @@ class Generator:
         return self(*self.draw(count, seed=seed, label=label, text=text))
 
     def draw(
-        self,
-        count: int,
-        *,
-        seed: int = 0,
-        label: Label | None = None,
-        text: Text | None = None,
+        self, count: int, *, seed: int = 0, label: Label | None = None, text: Text | None = None
     ) -> tuple[np.ndarray, np.ndarray | None, list[str] | None]:
         """Draws latents, labels and texts for a call; the arguments are those of `generate`."""
         if count < 1:

@@ -153,7 +153,7 @@ def _add_page(app: FastAPI, path: Path, ort_web: str | Path | None) -> None:
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     detail = str(error)
     if isinstance(error, RequestValidationError):
-        # Not FastAPI's own list: it repeats the input, of any size, which JSON may not allow.
+        # Not FastAPI's own list: it repeats the input, which may be large or hold what JSON cannot.
         first = error.errors()[0]
         detail = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
     return JSONResponse({"detail": detail}, 422)
