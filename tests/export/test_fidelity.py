@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tfgan2.export import ExportSpec, Options, export_networks
-from tfgan2.export.graph import keras_backend
+from tfgan2.export.graph import keras_model
 from tfgan2.export.spec import draw_inputs
 from tfgan2.export.verify import Fidelity, default_count
 
@@ -44,14 +44,14 @@ def test_a_file_is_measured_against_keras():
     fidelity = Fidelity(spec, 300, seed=5)
 
     def scaled(factor):
-        return lambda inputs: {"image": keras_backend(spec, inputs)["image"] * factor}
+        return lambda inputs: keras_model(spec)(inputs) * factor
 
-    assert fidelity.measure(scaled(1), None) == {
+    assert fidelity.measure(scaled(1)) == {
         "distance": 0.0,
         "features": "random-conv-112",
         "images": 300,
     }
-    darker, dark = (fidelity.measure(scaled(factor), None)["distance"] for factor in (0.9, 0.5))
+    darker, dark = (fidelity.measure(scaled(factor))["distance"] for factor in (0.9, 0.5))
     assert 0 < darker < dark
 
 
@@ -61,9 +61,9 @@ def test_points_are_compared_as_they_are():
     assert fidelity.features == "values"
 
     def moved(inputs):
-        return {"image": keras_backend(spec, inputs)["image"] + 3}
+        return keras_model(spec)(inputs) + 3
 
-    assert fidelity.measure(moved, None)["distance"] == pytest.approx(18, rel=1e-3)
+    assert fidelity.measure(moved)["distance"] == pytest.approx(18, rel=1e-3)
 
 
 def test_examples_calibrate_and_others_verify():

@@ -6,9 +6,8 @@ import json
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 import typer
 
@@ -18,12 +17,12 @@ from tfgan2.errors import UserError, cannot_write
 from tfgan2.export import model_specs, saved_model
 from tfgan2.export.folder import size_of
 from tfgan2.files import written_atomically
-from tfgan2.runtime.backends import Backend, first_line
+from tfgan2.runtime.backends import Model
 from tfgan2.runtime.timing import Contender, Timing, measure, random_inputs
 
 _LIBRARIES = {".onnx": "onnxruntime", ".tflite": "LiteRT"}
-_Model: TypeAlias = tuple[str, str, int | None, int, Backend, dict[str, Any]]
-"""Name, library, threads (None: all), bytes, backend and metadata of a model."""
+_Timed: TypeAlias = tuple[str, str, int | None, int, Model]
+"""Name, library, threads (None: all) and bytes of a model, and the model."""
 
 
 def benchmark(
@@ -51,13 +50,13 @@ def benchmark(
     """Time exported files against each other on the CPU, one call of each in turn."""
     contenders = []
     for file in files:
-        for name, library, number, size, backend, metadata in _models(file, threads or [1, 2]):
-            images = metadata.get("batch") or batch
+        for name, library, number, size, model in _models(file, threads or [1, 2]):
+            images = model.metadata.get("batch") or batch
             try:
-                inputs = random_inputs(metadata, images)
+                inputs = random_inputs(model.metadata, images)
             except (KeyError, TypeError, ValueError, IndexError, StopIteration):
                 raise UserError(f"{name} is damaged: its metadata is incomplete") from None
-            contenders.append(Contender(name, library, number, size, images, backend, inputs))
+            contenders.append(Contender(name, library, number, size, images, model.backend, inputs))
     timings = measure(contenders, count)
     rows = [
         (
@@ -78,47 +77,31 @@ def benchmark(
         _write(json_file, timings)
 
 
-def _models(file: Path, threads: Sequence[int]) -> Iterator[_Model]:
+def _models(file: Path, threads: Sequence[int]) -> Iterator[_Timed]:
     if not file.is_dir():
-        library = _LIBRARIES.get(file.suffix.lower(), "")
         for number in threads:
             model = runtime.open_file(file, threads=number)
-            yield str(file), library, number, file.stat().st_size, *model
+            yield str(file), _LIBRARIES[file.suffix.lower()], number, size_of(file), model
     elif (file / "saved_model.pb").is_file():
-        yield str(file), "TensorFlow", None, size_of(file), *_saved_model(file)
+        yield str(file), "TensorFlow", None, size_of(file), saved_model.open_folder(file)
     elif runs.is_run(file):
-        yield from _keras(file)
+        yield from _networks(file)
     else:
         raise UserError(f"{file} is neither a SavedModel nor a run: give an exported file")
 
 
-def _saved_model(folder: Path) -> tuple[Backend, dict[str, Any]]:
-    try:
-        metadata = json.loads((folder / saved_model.METADATA).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise UserError(
-            f"{folder} has no tfgan2 metadata: give a SavedModel from `tfgan2 export`"
-        ) from None
-    startup.load()
-    try:
-        return saved_model.open_folder(folder), metadata
-    except Exception as error:  # TensorFlow has a class of its own for each
-        raise UserError(f"{folder} cannot be run: {first_line(error)}") from error
-
-
-def _keras(run: Path) -> Iterator[_Model]:
+def _networks(run: Path) -> Iterator[_Timed]:
     runs.RunConfig.read(run)  # a wrong folder is an error before TensorFlow is loaded
     startup.load()
-    from tfgan2.export.graph import checked, keras_backend
+    from tfgan2.export.graph import checked, keras_model
 
-    model, about = runs.load_model(run)
-    specs = model_specs(model, about["class_names"])
+    trained, about = runs.load_model(run)
+    specs = model_specs(trained, about["class_names"])
     for name, spec in specs.items():
         spec = checked(spec)
-        metadata = {**spec.facts, "inputs": spec.describe(None)[0], "batch": None}
         size = sum(weight.nbytes for weight in spec.network.get_weights())
         title = f"{run} {name}" if len(specs) > 1 else str(run)
-        yield title, "Keras", None, size, partial(keras_backend, spec), metadata
+        yield title, "Keras", None, size, keras_model(spec)
 
 
 def _write(path: Path, timings: Sequence[Timing]) -> None:

@@ -29,7 +29,6 @@ from tfgan2.files import written_atomically
 from tfgan2.images import is_points, save_grid, side_by_side, to_pil, to_uint8
 from tfgan2.inputs.labels import label_columns
 from tfgan2.inputs.words import encode_words
-from tfgan2.runtime.backends import in_batches
 from tfgan2.runtime.quiet import quiet
 
 NAME = "bundle"
@@ -123,8 +122,7 @@ def _write_samples(
     columns = label_columns(len(spec.class_names))
     for artifact in artifacts:
         with quiet():
-            backend = open_artifact(artifact.path)
-            images = in_batches(backend, inputs, spec.output_name, artifact.batch)
+            images = open_artifact(artifact.path)(inputs)
         if "input" in inputs and not is_points(images.shape):
             images, columns = side_by_side(inputs["input"], images), 2
         save_grid(samples / f"{artifact.path.name}.png", images, columns=columns)

@@ -19,7 +19,7 @@ from tfgan2.export.graph import checked, deterministic_reference, expected, weig
 from tfgan2.export.options import Options
 from tfgan2.export.spec import ExportError, ExportSpec, calibration_text, verification_cases
 from tfgan2.export.tflite import TFLiteModels
-from tfgan2.runtime.backends import Backend, first_line, in_batches
+from tfgan2.runtime.backends import Model, first_line
 from tfgan2.runtime.container import FORMAT_VERSION, seal, sha256_of
 from tfgan2.runtime.quiet import quiet
 
@@ -82,14 +82,14 @@ class Exporter:
         }
         with quiet():
             float_layers = self._write(path, {**self.description, **own})
-            backend, results = self._read_back(path, batch)
+            model, results = self._read_back(path)
             figures = verify.compare(
                 results, self._expected, path.name, verify.allowed_difference(self.spec, precision)
             )
             if not self.options.allow_lossy:
                 verify.check_quality(figures["psnr"], path.name, precision)
-            frechet = self._fidelity.measure(backend, batch)
-            milliseconds = verify.milliseconds_per_image(backend, self._cases[0], batch)
+            frechet = self._fidelity.measure(model)
+            milliseconds = verify.milliseconds_per_image(model, self._cases[0])
         return Artifact(
             path=path,
             network=self.name,
@@ -120,21 +120,20 @@ class Exporter:
                 path.write_bytes(seal(model, metadata, "tflite"))
         return float_layers
 
-    def _read_back(self, path: Path, batch: int | None) -> tuple[Backend, list[np.ndarray]]:
+    def _read_back(self, path: Path) -> tuple[Model, list[np.ndarray]]:
         """Returns the file, opened as users open it, and its outputs for the cases."""
         try:
-            backend = open_artifact(path)
-            name = self.spec.output_name
-            return backend, [in_batches(backend, inputs, name, batch) for inputs in self._cases]
+            model = open_artifact(path)
+            return model, [model(inputs) for inputs in self._cases]
         # Whatever the libraries raise: a file that cannot be run must not be kept.
         except Exception as error:
             reason = first_line(error).replace(str(path), "it")
             raise ExportError(f"{path.name} was not kept, it cannot be run: {reason}") from error
 
 
-def open_artifact(path: Path) -> Backend:
+def open_artifact(path: Path) -> Model:
     """Opens an exported file, or a SavedModel folder, to run it on the CPU."""
-    return saved_model.open_folder(path) if path.is_dir() else runtime.open_file(path)[0]
+    return saved_model.open_folder(path) if path.is_dir() else runtime.open_file(path)
 
 
 def _version(package: str) -> str | None:

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfgan2.errors import UserError
 from tfgan2.export.spec import ExportError, ExportSpec
 from tfgan2.images import from_uint8, is_points, to_uint8
+from tfgan2.runtime.backends import Model
 
 # The inputs that the runtime can feed: name -> (shape without the batch in words, rank, dtype).
 INPUTS = {
@@ -148,9 +149,11 @@ def reference(spec: ExportSpec, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         return _call(spec, [tf.constant(inputs[name]) for name in spec.input_names]).numpy()
 
 
-def keras_backend(spec: ExportSpec, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Runs Keras like the backends of `tfgan2.runtime`: arrays by name in and out."""
-    return {spec.output_name: reference(spec, inputs)}
+def keras_model(spec: ExportSpec) -> Model:
+    """Returns the network, to be run like an exported file."""
+    inputs, outputs = spec.describe(None)
+    metadata = {**spec.facts, "inputs": inputs, "outputs": outputs, "batch": None}
+    return Model(lambda inputs: {spec.output_name: reference(spec, inputs)}, metadata)
 
 
 def expected(spec: ExportSpec, output: np.ndarray) -> np.ndarray:

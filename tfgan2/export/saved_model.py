@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from tfgan2 import startup
+from tfgan2.errors import UserError
 from tfgan2.export.spec import ExportSpec
-from tfgan2.runtime.backends import Backend
+from tfgan2.runtime.backends import Inputs, Model, first_line
 from tfgan2.runtime.container import METADATA_FILE
 
 SIGNATURE = "serving_default"
@@ -39,18 +41,32 @@ def save(spec: ExportSpec, path: Path, batch: int | None) -> None:
     tf.saved_model.save(module, str(path), {SIGNATURE: function.get_concrete_function()})
 
 
-def open_folder(path: Path) -> Backend:
-    """Opens a SavedModel on the CPU."""
+def open_folder(path: Path) -> Model:
+    """Opens a SavedModel on the CPU.
+
+    Raises:
+        UserError: it has no metadata, or TensorFlow cannot load it.
+    """
+    try:
+        metadata = json.loads((path / METADATA).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise UserError(
+            f"{path} has no tfgan2 metadata: give a SavedModel from `tfgan2 export`"
+        ) from None
+    startup.load()
     import tensorflow as tf
 
-    with tf.device("/CPU:0"):
-        model = tf.saved_model.load(str(path))
+    try:
+        with tf.device("/CPU:0"):
+            model = tf.saved_model.load(str(path))
+    except Exception as error:  # TensorFlow has a class of its own for each
+        raise UserError(f"{path} cannot be run: {first_line(error)}") from error
 
-    def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def run(inputs: Inputs) -> dict[str, np.ndarray]:
         with tf.device("/CPU:0"):
             tensors = {name: tf.constant(array) for name, array in inputs.items()}
             # Looked up in `model`, which owns the variables of the signature.
             outputs = model.signatures[SIGNATURE](**tensors)
             return {name: value.numpy() for name, value in outputs.items()}
 
-    return run
+    return Model(run, metadata)

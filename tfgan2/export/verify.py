@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tfgan2.export.graph import expected, keras_backend
+from tfgan2.export.graph import expected, keras_model
 from tfgan2.export.spec import ExportError, ExportSpec, draw_inputs
 from tfgan2.images import is_points, to_uint8
 from tfgan2.metrics import RANDOM_CONVOLUTIONS, frechet_distance, psnr, random_convolutions
 from tfgan2.metrics import statistics as feature_statistics
-from tfgan2.runtime.backends import Backend, in_batches
+from tfgan2.runtime.backends import Inputs, Model
 
 FLOAT32_TOLERANCE = 1e-4
 UINT8_TOLERANCE = 2.01 / 255
@@ -95,18 +94,16 @@ def check_quality(decibels: float, name: str, precision: str) -> None:
         )
 
 
-def milliseconds_per_image(
-    backend: Backend, inputs: Mapping[str, np.ndarray], batch: int | None
-) -> float:
+def milliseconds_per_image(model: Model, inputs: Inputs) -> float:
     """Returns the median time for an image within about a second; a free batch times one image."""
-    count = batch or 1
+    count = model.metadata["batch"] or 1
     feed = {name: np.resize(array, (count, *array.shape[1:])) for name, array in inputs.items()}
     for _ in range(3):  # to warm up
-        backend(feed)
+        model.backend(feed)
     seconds: list[float] = []
     while len(seconds) < 3 or (len(seconds) < 30 and sum(seconds) < 1):
         start = time.perf_counter()
-        backend(feed)
+        model.backend(feed)
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds) * 1000 / count
 
@@ -128,16 +125,15 @@ class Fidelity:
     """Compares files with Keras on the same inputs; `count` of None means `default_count`."""
 
     def __init__(self, spec: ExportSpec, count: int | None, seed: int) -> None:
-        self._output_name = spec.output_name
         self._inputs = draw_inputs(spec, count or default_count(spec), seed, verify=True)
-        output = in_batches(partial(keras_backend, spec), self._inputs, spec.output_name, None)
+        output = keras_model(spec)(self._inputs)
         as_values = output.ndim == 2 or is_points(output.shape)
         self.features = VALUES if as_values else RANDOM_CONVOLUTIONS
         self._reference = self._statistics(expected(spec, output))
 
-    def measure(self, backend: Backend, batch: int | None) -> dict[str, Any]:
+    def measure(self, model: Model | Callable[[Inputs], np.ndarray]) -> dict[str, Any]:
         """Returns the distance of a file's images, as the metadata has it."""
-        output = in_batches(backend, self._inputs, self._output_name, batch)
+        output = model(self._inputs)
         distance = frechet_distance(*self._statistics(output), *self._reference)
         return {"distance": distance, "features": self.features, "images": len(output)}
 
