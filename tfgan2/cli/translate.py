@@ -16,7 +16,6 @@ from tfgan2.images import joined
 from tfgan2.images.files import UnreadableImageError, open_image, suffixes
 from tfgan2.remote import local_copy
 from tfgan2.runtime import Translator
-from tfgan2.runtime.backends import Model
 from tfgan2.runtime.translator import middle_mask
 
 NETWORKS = {Direction.AtoB: ("a_to_b", "generator"), Direction.BtoA: ("b_to_a",)}
@@ -128,9 +127,10 @@ def _from_run(run: Path, direction: Direction, checkpoint: str) -> Translator:
     network = spec.resized(None, None)
     inputs = [{"name": item.name, "shape": list(item.shape)} for item in network.inputs]
     metadata = {**spec.facts, "inputs": inputs, "outputs": [{"name": "image"}], "batch": None}
-    return Translator(
-        Model(lambda arrays: {"image": trained.run_generator(network, arrays)}, metadata)
+    model = runtime.Model(
+        lambda arrays: {"image": trained.run_generator(network, arrays)}, metadata
     )
+    return Translator(model)
 
 
 def _read(

@@ -21,7 +21,7 @@ from tfgan2.runtime.container import METADATA_FILE, SUFFIXES, unseal
 from tfgan2.runtime.generator import Generator
 from tfgan2.runtime.translator import Translator
 
-__all__ = ["Generator", "Translator", "load", "open_file", "read_metadata"]
+__all__ = ["Generator", "Model", "Translator", "load", "open_file", "read_metadata"]
 
 _BACKENDS: dict[str, type[OnnxRuntime] | type[LiteRT]] = {"onnx": OnnxRuntime, "tflite": LiteRT}
 
