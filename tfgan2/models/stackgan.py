@@ -78,6 +78,10 @@ class StackGAN(LatentModel):
     network_count = 10
     phase = STAGE_TWO
 
+    @property
+    def captions(self) -> tuple[str, ...]:
+        return self.config.captions
+
     def build_networks(self) -> None:
         config, shape = self.config, self.image_shape
         size, channels = shape[0] // config.refinement, shape[-1]
@@ -268,20 +272,16 @@ class StackGAN(LatentModel):
     # --- sampling --------------------------------------------------------------------------------
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """The embeddings of sentences, float32, shape (N, text_dim).
-
-        Raises:
-            UserError: a text without a known word.
-        """
+        """The embeddings of sentences, float32, shape (N, text_dim); see `encode_words`."""
         indices = words.encode_words(texts, self.config.vocabulary, self.config.caption_length)
         return self.text_encoder(indices, training=False).numpy()
 
     def preview_count(self, about: int = 64) -> int:
         """Number of samples in one preview: whole rows of captions."""
-        return max(1, round(about / len(self.config.captions))) * len(self.config.captions)
+        return max(1, round(about / len(self.captions))) * len(self.captions)
 
     def condition_inputs(self, condition: Any, count: int) -> dict[str, np.ndarray]:
-        texts = words.in_turn(self.config.captions, count) if condition is None else condition
+        texts = words.in_turn(self.captions, count) if condition is None else condition
         if len(texts) != count:
             raise UserError(f"{count} latents need as many texts, not {len(texts)}")
         return {"text": self.encode([str(text) for text in texts])}
@@ -289,8 +289,8 @@ class StackGAN(LatentModel):
     def previews(self, examples: Examples, *, about: int = 64, seed: int = 0) -> dict[str, View]:
         """Samples of the captions, one column each, and the small images of stage one."""
         latents = self.draw_latents(self.preview_count(about), seed=seed)
-        texts = words.in_turn(self.config.captions, len(latents))
-        columns = len(self.config.captions)
+        texts = words.in_turn(self.captions, len(latents))
+        columns = len(self.captions)
         mean = self.conditions[0](self.encode(texts), training=False)[0].numpy()
         small = self.run_generator(self.stages[0], {"z": latents, "condition": mean})
         large = self.generate(latents, texts)
