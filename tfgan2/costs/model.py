@@ -18,11 +18,7 @@ from tfgan2.models.base import GenerativeModel
 
 
 def count_model(model: GenerativeModel, batch: tuple[np.ndarray, ...]) -> dict[str, Any]:
-    """Counts what a model costs; trains nothing.
-
-    Args:
-        model: compiled, and planned for the steps that its phases share.
-        batch: what one step takes: `batches_per_step` batches.
+    """Counts what a compiled and planned model costs with batches of one step; trains nothing.
 
     Returns:
         Fit for JSON: the sizes of the model, the figures of a "step" on average over the phases, of

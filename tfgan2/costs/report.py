@@ -41,7 +41,7 @@ def report(
         batch_size: of one update; None: the flavour's default.
         hyperparameters: those that differ from their defaults.
         precision: one of the precisions of `tfgan2.options.TrainingOptions`.
-        xla: whether timed steps are compiled with XLA.
+        xla: compile timed steps with XLA.
         steps: number of timed steps, 0 for none.
         progress: called with what is being done, how much is done, and of how much.
 

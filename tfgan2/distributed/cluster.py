@@ -111,11 +111,7 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 def meet(cluster: Cluster, say: Callable[[str], None]) -> None:
-    """Returns once all workers of the cluster have called this function.
-
-    Args:
-        cluster: the cluster, with the index of this process.
-        say: prints a line; called with the workers that are missing.
+    """Returns once all workers of the cluster have called this function; `say` names the missing.
 
     Raises:
         UserError: the chief's port is in use, or the `TF_CONFIG` of two workers do not match.

@@ -40,12 +40,7 @@ def run(command: Sequence[str], workers: Sequence[str]) -> int:
     worker's number. SIGINT, SIGTERM and SIGHUP go to all workers. Once a worker fails, the others
     have `GRACE` seconds to exit before they are killed, or none after a usage error.
 
-    Args:
-        command: what each worker runs, with `TF_CONFIG` set.
-        workers: addresses (host:port) of the workers.
-
-    Returns:
-        The exit code of the first worker that failed (128 + n after signal n), or 0.
+    Returns the exit code of the first worker that failed (128 + n after signal n), or 0.
     """
     processes = [_start(command, workers, index) for index in range(len(workers))]
     relays = [

@@ -97,8 +97,7 @@ class Worker:
     def detecting_lost_workers(self, when: Callable[[], str]) -> Iterator[None]:
         """Turns TensorFlow's errors about another worker that is lost into a WorkerLostError.
 
-        Args:
-            when: returns when the worker was lost, and what to do.
+        `when` returns when the worker was lost, and what to do.
         """
         try:
             yield
@@ -135,9 +134,7 @@ class Worker:
     def distribute(self, batches: Callable[[Part], tf.data.Dataset]) -> Any:
         """Returns an iterable of batches for `Strategy.run`, divided among the replicas.
 
-        Args:
-            batches: returns the batches of one worker; their static size is a multiple of the
-                number of its devices.
+        `batches` returns those of one worker, of a static size that its devices can share.
         """
         if self.replicas == 1:
             return batches(self.part)

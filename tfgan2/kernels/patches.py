@@ -13,16 +13,10 @@ import tensorflow as tf
 
 
 def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int, dilation: int = 1) -> tf.Tensor:
-    """Computes `tf.nn.conv2d` with "SAME" padding.
+    """Computes `tf.nn.conv2d` with "SAME" padding, (B, H, W, C) to (B, H / stride, W / stride, N).
 
-    Args:
-        images: shape (B, H, W, C); H and W must be known.
-        kernel: shape (k, l, C, N).
-        stride: in both directions.
-        dilation: in both directions; must be 1 unless the stride is.
-
-    Returns:
-        Shape (B, ceil(H / stride), ceil(W / stride), N).
+    H and W must be known. The kernel has the shape (k, l, C, N). Stride and dilation are those of
+    both directions; one of them must be 1.
     """
     rows, columns = (
         _Taps(*sizes, stride, dilation)
@@ -39,17 +33,9 @@ def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int, dilation: int = 1)
 
 
 def conv2d_transpose(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
-    """Computes `tf.nn.conv2d_transpose` with "SAME" padding.
+    """Computes `tf.nn.conv2d_transpose` with "SAME" padding, (B, h, w, N) to (B, H, W, C).
 
-    This is the gradient of `conv2d` for its images.
-
-    Args:
-        inputs: shape (B, h, w, N); h and w must be known.
-        kernel: shape (k, l, C, N).
-        stride: in both directions.
-
-    Returns:
-        Shape (B, stride * h, stride * w, C).
+    This is the gradient of `conv2d` for its images, of H = stride * h and W = stride * w pixels.
     """
     size = (stride * inputs.shape[1], stride * inputs.shape[2], kernel.shape[2])
     with tf.name_scope("patches_conv2d_transpose"):

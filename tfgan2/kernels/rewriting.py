@@ -32,11 +32,8 @@ def fastest_form(
 ) -> ModuleType | None:
     """Returns `patches`, `winograd`, or None where TensorFlow's own convolution is fastest.
 
-    Args:
-        kernel: shape (height, width, channels, filters).
-        images: shape (B, H, W, ...) of the input, or of the output of a transposed convolution.
-        stride: in both directions.
-        dilation: in both directions.
+    `kernel` is the shape (height, width, channels, filters), `images` that of the input, or of the
+    output of a transposed convolution, (B, H, W, ...).
     """
     batch, height, width = images[:3]
     if height is None or width is None:

@@ -41,29 +41,18 @@ _A = {1: np.array([[1, 1, 1, 0], [0, 1, -1, -1]]), 2: np.array([[1, 1, 0], [0, 1
 
 
 def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
-    """Computes `tf.nn.conv2d` with "SAME" padding.
+    """Computes `tf.nn.conv2d` with "SAME" padding, (B, H, W, C) to (B, H / stride, W / stride, N).
 
-    Args:
-        images: float32, shape (B, H, W, C); H and W must be known.
-        kernel: shape (4, 4, C, N) for stride 2, (3, 3, C, N) for stride 1.
-        stride: 1 or 2.
-
-    Returns:
-        Shape (B, ceil(H / stride), ceil(W / stride), N).
+    Images are float32; H and W must be known. The kernel has the shape (4, 4, C, N) for stride 2,
+    (3, 3, C, N) for stride 1.
     """
     return _Convolution(stride, images.shape[1:3]).forward(images, kernel)
 
 
 def conv2d_transpose(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
-    """Computes `tf.nn.conv2d_transpose` with "SAME" padding.
+    """Computes `tf.nn.conv2d_transpose` with "SAME" padding, (B, h, w, N) to (B, H, W, C).
 
-    Args:
-        inputs: float32, shape (B, h, w, N); h and w must be known.
-        kernel: shape (4, 4, C, N) for stride 2, (3, 3, C, N) for stride 1.
-        stride: 1 or 2.
-
-    Returns:
-        Shape (B, stride * h, stride * w, C).
+    H is stride * h and W is stride * w; otherwise as `conv2d`.
     """
     size = [stride * edge for edge in inputs.shape[1:3]]
     return _Convolution(stride, size).transposed(inputs, kernel)

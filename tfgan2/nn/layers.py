@@ -47,13 +47,10 @@ class WeightNormalization(keras.layers.Wrapper):
     """
 
     def __init__(self, layer: keras.layers.Layer, data_init: bool = True, **kwargs: Any) -> None:
-        """Wraps a layer.
+        """Wraps a layer with one kernel: Dense, Conv1D to Conv3D, transposed or depthwise.
 
-        Args:
-            layer: a layer with one kernel: Dense, Conv1D to Conv3D, or their transposed or
-                depthwise variants.
-            data_init: initialize g and the bias in the first training call.
-            **kwargs: arguments of `keras.layers.Layer`; the layer decides the `dtype`.
+        `data_init` initializes g and the bias in the first training call. The layer decides the
+        `dtype`.
 
         Raises:
             UserError: the layer has an activity regularizer, which would have no effect.
