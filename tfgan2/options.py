@@ -6,14 +6,12 @@ checks and `config.json`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import Field, asdict, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any, TypeVar
 
 from tfgan2.hyperparameters import Option
-
-if TYPE_CHECKING:
-    from tfgan2.data import ImageDataset, Progress
 
 DATA, TRAINING, OUTPUT, EVALUATION = "Data", "Training", "Run directory", "Evaluation"
 
@@ -59,6 +57,31 @@ class Options:
             declared.check(getattr(self, item.name))
 
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def with_options(*classes: type[Options]) -> Callable[[_Function], _Function]:
+    """Shows the declared options in place of `**options` in a signature, as `help` prints it."""
+
+    def decorate(function: _Function) -> _Function:
+        signature = inspect.signature(function)
+        *parameters, _ = signature.parameters.values()
+        parameters += [
+            inspect.Parameter(
+                item.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=item.default,
+                annotation=item.type,
+            )
+            for declared in classes
+            for item in declared.declared()
+        ]
+        function.__signature__ = signature.replace(parameters=parameters)  # type: ignore
+        return function
+
+    return decorate
+
+
 @dataclass
 class DataOptions(Options):
     """The images of a run, see `tfgan2.data.load_dataset`.
@@ -67,8 +90,12 @@ class DataOptions(Options):
     """
 
     name: str
-    image_size: int | None = option(None, "Crop to a square and resize to this.", panel=DATA)
-    channels: int | None = option(None, "1: grey, 3: color, 4: color and transparency.", panel=DATA)
+    image_size: int | None = option(
+        None, "Crop to a square and resize to this.", panel=DATA, at_least=4, at_most=1024
+    )
+    channels: int | None = option(
+        None, "1: grey, 3: color, 4: color and transparency.", panel=DATA, choices=(1, 3, 4)
+    )
     classes: list[str] | None = option(  # noqa: RUF009
         None, "Only these classes, by name or number; repeatable, or with commas.", panel=DATA
     )
@@ -99,13 +126,6 @@ class DataOptions(Options):
     skip_unreadable: bool = option(
         False, "Leave out files that cannot be read.", panel=DATA, flag="--skip-unreadable"
     )
-
-    def load(self, progress: Progress | None = None) -> ImageDataset:
-        """Loads the images; `progress` and the errors are those of `load_dataset`."""
-        from tfgan2.data import load_dataset
-
-        arguments = {**asdict(self), "hold_out": self.hold_out or 0}
-        return load_dataset(arguments.pop("name"), **arguments, progress=progress)
 
 
 @dataclass

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfgan2.data.dataset import ImageDataset, Source
 from tfgan2.data.download import quiet
 from tfgan2.data.records import DEFAULT_SPLIT, Split
-from tfgan2.data.request import Request, build, choose_classes
+from tfgan2.data.request import Request, build
 from tfgan2.data.sources import as_tensor, indexed_source
 from tfgan2.errors import UserError
 
@@ -29,7 +29,7 @@ def load(request: Request) -> ImageDataset:
     if request.channels not in (None, 3):
         raise UserError(f"dataset {name!r} has a digit in each of 3 channels: leave --channels out")
     known = [f"{number:03d}" for number in range(1000)]
-    choose_classes(request.classes, known, name=name)  # errors before anything is read
+    request.choose_classes(known)  # errors before anything is read
     with quiet():
         grey_digits = replace(request, name="mnist", channels=1, classes=None)
         mnist = Split(grey_digits, request.split or DEFAULT_SPLIT)
