@@ -7,9 +7,9 @@ checks and `config.json`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from tfgan2.hyperparameters import Option
 
@@ -26,16 +26,10 @@ def option(
     metavar: str | None = None,
     **limits: Any,
 ) -> Any:
-    """Declares an option as a field of a dataclass.
+    """Declares an option as a field of a dataclass; `limits` are those of `Option`.
 
-    Args:
-        default: its value if none is given.
-        help: one line about what it does.
-        panel: the part of a command's help that lists it.
-        shown: text that stands for the default in the help.
-        flag: its name on the command line; default: --name.
-        metavar: text that stands for the value in the help.
-        **limits: `at_least`, `at_most` and `choices` of `Option`.
+    A command's help lists it in the part `panel`, with `shown` in place of the default and
+    `metavar` in place of the value. `flag` is its name on the command line, default: --name.
     """
     declared = Option(default, help, **limits)
     metadata = {"option": declared, "panel": panel, "shown": shown, "flag": flag}
@@ -57,29 +51,17 @@ class Options:
             declared.check(getattr(self, item.name))
 
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def with_options(*classes: type[Options]) -> Callable[[_Function], _Function]:
-    """Shows the declared options in place of `**options` in a signature, as `help` prints it."""
-
-    def decorate(function: _Function) -> _Function:
-        signature = inspect.signature(function)
-        *parameters, _ = signature.parameters.values()
-        parameters += [
-            inspect.Parameter(
-                item.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=item.default,
-                annotation=item.type,
-            )
-            for declared in classes
-            for item in declared.declared()
-        ]
-        function.__signature__ = signature.replace(parameters=parameters)  # type: ignore
-        return function
-
-    return decorate
+def show_options(function: Any, *classes: type[Options]) -> None:
+    """Puts the declared options into a function's signature, which `help` and notebooks show."""
+    signature = inspect.signature(function)
+    *parameters, _ = signature.parameters.values()
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters += [
+        inspect.Parameter(item.name, keyword, default=item.default, annotation=item.type)
+        for declared in classes
+        for item in declared.declared()
+    ]
+    function.__signature__ = signature.replace(parameters=parameters)
 
 
 @dataclass
@@ -112,10 +94,7 @@ class DataOptions(Options):
         shown="16 for image-to-image flavours, else 0",
     )
     direction: str = option(
-        "AtoB",
-        "Direction of pairs and unpaired images.",
-        panel=DATA,
-        choices=("AtoB", "BtoA"),
+        "AtoB", "Direction of pairs and unpaired images.", panel=DATA, choices=("AtoB", "BtoA")
     )
     cache: str = option(
         "auto",
@@ -123,9 +102,7 @@ class DataOptions(Options):
         panel=DATA,
         choices=("auto", "memory", "stream"),
     )
-    skip_unreadable: bool = option(
-        False, "Leave out files that cannot be read.", panel=DATA, flag="--skip-unreadable"
-    )
+    skip_unreadable: bool = option(False, "Leave out files that cannot be read.", panel=DATA)
 
 
 @dataclass
@@ -145,17 +122,9 @@ class TrainingOptions(Options):
         "Precision of the computation.",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
-    xla: bool = option(
-        True,
-        "Compile the step with XLA.",
-        shown="on one device",
-        flag="--xla/--no-xla",
-    )
+    xla: bool = option(True, "Compile the step with XLA.", shown="on one device")
     winograd: bool = option(
-        True,
-        "Use faster forms of convolutions.",
-        shown="on the CPU with XLA in float32",
-        flag="--winograd/--no-winograd",
+        True, "Use faster forms of convolutions.", shown="on the CPU with XLA in float32"
     )
     strategy: str = option(
         "auto",
@@ -163,11 +132,7 @@ class TrainingOptions(Options):
         choices=("auto", "none", "mirrored", "multiworker"),
         shown="auto: all there are",
     )
-    sync_batch_norm: bool = option(
-        False,
-        "Compute batch norm statistics over all devices.",
-        flag="--sync-batch-norm",
-    )
+    sync_batch_norm: bool = option(False, "Compute batch norm statistics over all devices.")
     log_every: int = option(50, "Steps between lines of statistics.", panel=OUTPUT, at_least=1)
     sample_every: int = option(250, "Steps between sample grids.", panel=OUTPUT, at_least=1)
     checkpoint_every: int = option(500, "Steps between checkpoints.", panel=OUTPUT, at_least=1)

@@ -10,13 +10,12 @@ from tfgan2 import remote, runs
 from tfgan2.api.run import Run
 from tfgan2.api.training import check_evaluation, check_length, train, worker_index
 from tfgan2.errors import UserError
-from tfgan2.options import DataOptions, TrainingOptions, with_options
+from tfgan2.options import DataOptions, TrainingOptions, show_options
 
 if TYPE_CHECKING:
     import keras
 
 
-@with_options(DataOptions, TrainingOptions)
 def fit(
     flavour: str,
     dataset: str,
@@ -68,3 +67,6 @@ def fit(
             config, run_dir, mirror, epochs, callbacks, dry_run, quiet, numbered=numbered
         )
         return Run(run_dir if mirror is None else location, None if dry_run else config)
+
+
+show_options(fit, DataOptions, TrainingOptions)

@@ -78,8 +78,9 @@ def _option(item: Field[Any], kind: Any) -> Any:
         kind = Enum(item.name, choices, type=str)  # type: ignore[misc, no-redef]
     no_default = default is None or isinstance(default, bool)  # the flag says it
     shown = metadata["shown"] or ("" if no_default else str(default))
+    flag = f"--{item.name.replace('_', '-')}" if default is False else metadata["flag"]
     option = typer.Option(
-        *filter(None, [metadata["flag"]]),
+        *filter(None, [flag]),
         help=declared.help.removesuffix(".") + (f"; default {shown}." if shown else "."),
         rich_help_panel=metadata["panel"],
         metavar=metadata["metavar"],

@@ -9,13 +9,12 @@ from tfgan2 import remote
 from tfgan2.data.catalogue import CATALOGUE, KINDS, POINTS, YOURS, entry_of, kind_of
 from tfgan2.data.dataset import ImageDataset
 from tfgan2.data.request import Progress, Request
-from tfgan2.options import DataOptions, with_options
+from tfgan2.options import DataOptions, show_options
 
 __all__ = ["CATALOGUE", "KINDS", "POINTS", "ImageDataset", "Progress"]
 __all__ += ["absolute_name", "kind_of", "load_dataset"]
 
 
-@with_options(DataOptions)
 def load_dataset(name: str, *, progress: Progress | None = None, **options: Any) -> ImageDataset:
     """Loads images by name.
 
@@ -51,6 +50,9 @@ def load_dataset(name: str, *, progress: Progress | None = None, **options: Any)
     request = Request(name, progress=progress or Request.progress, **options)
     module, _, function = entry_of(name).loader.partition(".")
     return getattr(import_module(f"tfgan2.data.{module}"), function)(request)
+
+
+show_options(load_dataset, DataOptions)
 
 
 def absolute_name(name: str) -> str:

@@ -123,14 +123,10 @@ def build(
     known: Sequence[str] = (),
     labels: np.ndarray | None = None,
 ) -> ImageDataset:
-    """Builds a dataset of the samples of the chosen classes, and another of those held out.
+    """Builds a dataset of those of `count` samples that are chosen, and another of those held out.
 
-    Args:
-        request: chooses the classes and the number held out.
-        count: number of all samples.
-        part: makes the dataset of some samples; takes their numbers, and their new labels, int32.
-        known: the names of all classes; () without labels.
-        labels: shape (count,), or None.
+    `part` makes the dataset of some samples from their numbers and their new labels, int32. `known`
+    are the names of all classes, () without labels, which have the shape (count,).
     """
     names, new_labels = request.choose_classes(known)
     numbers = np.arange(count)

@@ -69,13 +69,8 @@ def images_from_python(
 ) -> tf.Tensor:
     """Makes a batch of images with a Python function, inside a function mapped by tf.data.
 
-    Args:
-        function: pure; makes one image from one value; called from several threads.
-        values: bytes or numbers, shape (N,).
-        shape: (height, width, channels) of each image.
-
-    Returns:
-        uint8, static shape (N, *shape).
+    The pure function makes one image of this shape from one of the values, bytes or numbers, and
+    is called from several threads. The batch is uint8 of static shape (N, *shape).
     """
     guard = _exit_guard()
 

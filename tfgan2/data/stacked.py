@@ -37,9 +37,8 @@ def load(request: Request) -> ImageDataset:
     if digits is None or mnist.class_names != tuple("0123456789"):
         raise UserError(f"dataset {name!r} needs an mnist with labels from 0 to 9")
     # RandomState: NumPy promises that its draws stay the same.
-    triples = np.random.RandomState(_SEED).randint(
-        len(images), size=(NUM_IMAGES, 3), dtype=np.int32
-    )
+    draws = np.random.RandomState(_SEED)
+    triples = draws.randint(len(images), size=(NUM_IMAGES, 3), dtype=np.int32)
 
     def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
         source = stacked_source(images, triples[numbers], labels)
@@ -51,12 +50,9 @@ def load(request: Request) -> ImageDataset:
 
 
 def stacked_source(images: np.ndarray, triples: np.ndarray, labels: np.ndarray | None) -> Source:
-    """Grey images in memory, three of which make one sample.
+    """Grey images in memory, uint8, shape (M, H, W, 1), three of which make one of N samples.
 
-    Args:
-        images: uint8, shape (M, H, W, 1); must not change any more.
-        triples: int32, shape (N, 3): indices of the red, green and blue image of a sample.
-        labels: shape (N,), or None.
+    `triples` are the indices of a sample's red, green and blue image, int32, shape (N, 3).
     """
     grey, rows = as_tensor(images), as_tensor(triples)
 
