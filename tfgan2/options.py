@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields, replace
+from functools import partial
 from typing import Any
 
 from tfgan2.hyperparameters import Option
@@ -34,6 +35,9 @@ def option(
     declared = Option(default, help, **limits)
     metadata = {"option": declared, "panel": panel, "shown": shown, "flag": flag}
     return field(default=default, metadata={**metadata, "metavar": metavar})
+
+
+_data, _output, _evaluation = (partial(option, panel=panel) for panel in (DATA, OUTPUT, EVALUATION))
 
 
 class Options:
@@ -72,37 +76,31 @@ class DataOptions(Options):
     """
 
     name: str
-    image_size: int | None = option(
-        None, "Crop to a square and resize to this.", panel=DATA, at_least=4, at_most=1024
+    image_size: int | None = _data(
+        None, "Crop to a square and resize to this.", at_least=4, at_most=1024
     )
-    channels: int | None = option(
-        None, "1: grey, 3: color, 4: color and transparency.", panel=DATA, choices=(1, 3, 4)
+    channels: int | None = _data(
+        None, "1: grey, 3: color, 4: color and transparency.", choices=(1, 3, 4)
     )
-    classes: list[str] | None = option(  # noqa: RUF009
-        None, "Only these classes, by name or number; repeatable, or with commas.", panel=DATA
+    classes: list[str] | None = _data(  # noqa: RUF009
+        None, "Only these classes, by name or number; repeatable, or with commas."
     )
-    split: str | None = option(
-        None, "Split of tensorflow-datasets, for example train+test.", panel=DATA
+    split: str | None = _data(None, "Split of tensorflow-datasets, for example train+test.")
+    data_dir: str | None = _data(
+        None, "Folder of tensorflow-datasets; may be gs://….", metavar="DIR"
     )
-    data_dir: str | None = option(
-        None, "Folder of tensorflow-datasets; may be gs://….", panel=DATA, metavar="DIR"
-    )
-    hold_out: int | None = option(
+    hold_out: int | None = _data(
         None,
         "Number of images kept out of training.",
-        panel=DATA,
         shown="16 for image-to-image flavours, else 0",
     )
-    direction: str = option(
-        "AtoB", "Direction of pairs and unpaired images.", panel=DATA, choices=("AtoB", "BtoA")
+    direction: str = _data(
+        "AtoB", "Direction of pairs and unpaired images.", choices=("AtoB", "BtoA")
     )
-    cache: str = option(
-        "auto",
-        "Keep the images in memory, or stream them.",
-        panel=DATA,
-        choices=("auto", "memory", "stream"),
+    cache: str = _data(
+        "auto", "Keep the images in memory, or stream them.", choices=("auto", "memory", "stream")
     )
-    skip_unreadable: bool = option(False, "Leave out files that cannot be read.", panel=DATA)
+    skip_unreadable: bool = _data(False, "Leave out files that cannot be read.")
 
 
 @dataclass
@@ -133,38 +131,27 @@ class TrainingOptions(Options):
         shown="auto: all there are",
     )
     sync_batch_norm: bool = option(False, "Compute batch norm statistics over all devices.")
-    log_every: int = option(50, "Steps between lines of statistics.", panel=OUTPUT, at_least=1)
-    sample_every: int = option(250, "Steps between sample grids.", panel=OUTPUT, at_least=1)
-    checkpoint_every: int = option(500, "Steps between checkpoints.", panel=OUTPUT, at_least=1)
-    keep_checkpoints: int = option(
-        3, "Number of newest checkpoints to keep.", panel=OUTPUT, at_least=1
+    log_every: int = _output(50, "Steps between lines of statistics.", at_least=1)
+    sample_every: int = _output(250, "Steps between sample grids.", at_least=1)
+    checkpoint_every: int = _output(500, "Steps between checkpoints.", at_least=1)
+    keep_checkpoints: int = _output(3, "Number of newest checkpoints to keep.", at_least=1)
+    sample_count: int = _output(64, "Number of samples in a grid.", at_least=1)
+    evaluate_every: int | None = _evaluation(
+        None, "Steps between evaluations, see `tfgan2 evaluate`.", at_least=1, shown="never"
     )
-    sample_count: int = option(64, "Number of samples in a grid.", panel=OUTPUT, at_least=1)
-    evaluate_every: int | None = option(
-        None,
-        "Steps between evaluations, see `tfgan2 evaluate`.",
-        panel=EVALUATION,
-        at_least=1,
-        shown="never",
-    )
-    evaluate_count: int = option(
-        2000, "Generated samples per evaluation.", panel=EVALUATION, at_least=2
-    )
-    evaluate_features: str | None = option(
+    evaluate_count: int = _evaluation(2000, "Generated samples per evaluation.", at_least=2)
+    evaluate_features: str | None = _evaluation(
         None,
         "Feature extractor of the evaluations.",
-        panel=EVALUATION,
         shown="classifier for labelled images, else random-conv-112",
     )
-    evaluate_metrics: list[str] | None = option(  # noqa: RUF009
+    evaluate_metrics: list[str] | None = _evaluation(  # noqa: RUF009
         None,
         "Metrics of the evaluations; repeatable, or with commas.",
-        panel=EVALUATION,
         shown="all of fid, prdc, classes, modes and pairs that the data allow",
     )
-    best_metric: str | None = option(
+    best_metric: str | None = _evaluation(
         None,
         "Keep the checkpoint with the best value of this figure.",
-        panel=EVALUATION,
         shown="fid; good_samples for points",
     )

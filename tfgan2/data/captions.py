@@ -51,7 +51,7 @@ def load_file(request: Request) -> ImageDataset:
     shape = (size, size, request.channels or files.channels())
     examples = list(dict.fromkeys(texts[0] for texts in captions))
     chosen = np.unique(np.linspace(0, len(examples) - 1, EXAMPLES).astype(int))
-    with_captions = _with_captions(captions, [examples[i] for i in chosen])
+    with_captions = _with_captions(captions, [examples[i] for i in chosen], captions)
 
     def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
         source, found = open_files(files.take(numbers, numbers), shape, request)
@@ -116,13 +116,13 @@ def _read_lines(path: Path) -> tuple[list[str], list[list[str]]]:
 
 
 def _with_captions(
-    captions: list[list[str]], examples: list[str], every: list[list[str]] | None = None
+    captions: list[list[str]], examples: list[str], every: list[list[str]]
 ) -> Callable[[ImageDataset], ImageDataset]:
-    """Returns a function that puts captions in place of labels: of a label's, one is drawn.
+    """Returns a function that replaces each label by one of its captions, drawn at random.
 
-    The vocabulary is that of `every`; default: the captions.
+    The vocabulary is that of `every` caption.
     """
-    texts = [text for group in every or captions for text in group]
+    texts = [text for group in every for text in group]
     vocabulary = words.make_vocabulary(texts)
     length = min(max(len(words.split_words(text)) for text in texts), MAX_WORDS)
     details = {"vocabulary": list(vocabulary), "caption_length": length, "captions": examples}

@@ -24,8 +24,6 @@ from tfgan2.data.catalogue import CATALOGUE
 from tfgan2.data.request import Request
 from tfgan2.errors import UserError, one_line, unknown
 
-_DOWNLOAD_RETRIES = 4
-
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
@@ -103,7 +101,7 @@ def _prepare(builder: Any, request: Request) -> None:
         contextlib.redirect_stdout(io.StringIO()),  # it prints advice
     ):
         try:
-            downloader.MAX_RETRIES = _DOWNLOAD_RETRIES  # all 10 take minutes without a network
+            downloader.MAX_RETRIES = 4  # all 10 take minutes without a network
             builder.download_and_prepare()
         except ModuleNotFoundError as error:
             raise UserError(

@@ -20,9 +20,6 @@ DEFAULT_SIZE = 64
 JOINT = "\0"
 """Joins the paths of a sample that consists of several files; no path contains it."""
 
-_HEADERS = 64
-"""Number of files that decide on grey or colour."""
-
 T = TypeVar("T")
 
 
@@ -54,12 +51,12 @@ class Files:
 
     def channels(self) -> int:
         """Returns 1 if each of up to 64 files, spread evenly, is grey; else 3."""
-        chosen = np.unique(np.linspace(0, len(self.paths) - 1, _HEADERS).astype(int))
+        chosen = np.unique(np.linspace(0, len(self.paths) - 1, 64).astype(int))
         grey = {is_grey(self.root / self.paths[i]) for i in chosen} - {None}
         return 1 if grey == {True} else 3
 
     def read(
-        self, read: Callable[[str], T], text: str, request: Request, chunk: int = 512
+        self, read: Callable[[str], T], text: str, request: Request
     ) -> Iterator[tuple[int, T]]:
         """Yields the number and `read(path)` of each sample that can be read.
 
@@ -73,18 +70,17 @@ class Files:
                 return error
 
         reason, total = "", len(self.paths)
-        for number, result in enumerate(request.in_threads(attempt, self.paths, text, chunk)):
+        for number, result in enumerate(request.in_threads(attempt, self.paths, text)):
             if isinstance(result, UnreadableImageError):
                 reason = reason or str(result)
                 self.skipped.append(result.path or self.paths[number])
             else:
                 yield number, result
         if self.skipped and not request.skip_unreadable:
-            more = len(self.skipped) - 1
+            more = f" (and {len(self.skipped) - 1} more of {total})" if self.skipped[1:] else ""
             raise UserError(
-                f"cannot read {self.skipped[0]!r}: {reason}"
-                + (f" (and {more} more of {total})" if more else "")
-                + "; repair or remove it, or give --skip-unreadable to leave such files out"
+                f"cannot read {self.skipped[0]!r}: {reason}{more}; repair or remove it, or give "
+                "--skip-unreadable to leave such files out"
             )
         if len(self.skipped) == total:
             raise UserError(

@@ -155,12 +155,9 @@ def _unpaired(request: Request, a: ImageDataset, b: ImageDataset) -> ImageDatase
     ]
 
     def batches(order: Order) -> tf.data.Dataset:
-        return tf.data.Dataset.zip(
-            *(
-                source.batches(replace(order, seed=2 * order.seed + number))
-                for number, source in enumerate(sources)
-            )
-        )
+        orders = [replace(order, seed=2 * order.seed + side) for side in range(2)]
+        each = [source.batches(order) for source, order in zip(sources, orders, strict=True)]
+        return tf.data.Dataset.zip(*each)
 
     return ImageDataset(
         Source(max(a.num_images, b.num_images), a.in_memory and b.in_memory, batches),

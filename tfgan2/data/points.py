@@ -17,8 +17,6 @@ GOOD_DISTANCE = 3.0
 STDS = {"ring8": 0.01, "grid25": 0.05}
 """Standard deviation of each Gaussian, the same in both directions."""
 
-_SEED = 0
-
 
 class Quality(NamedTuple):
     """The number of modes with at least one good point, and the fraction of good points, 0…1."""
@@ -73,7 +71,7 @@ def load(request: Request) -> ImageDataset:
     centres = modes(request.name)
     labels = np.repeat(np.arange(len(centres)), NUM_POINTS // len(centres))
     # RandomState: NumPy promises that its draws stay the same.
-    noise = np.random.RandomState(_SEED).standard_normal((NUM_POINTS, 2))
+    noise = np.random.RandomState(0).standard_normal((NUM_POINTS, 2))
     points = (centres[labels] + STDS[request.name] * noise).astype(np.float32)
 
     def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:

@@ -34,8 +34,6 @@ _AGAIN = "prepare it again"
 # Each record by itself, to be read in any order. Not compressed: image files are already, and
 # pixels are stored so that reading them is no more than copying.
 _OPTIONS = "group_size:1,uncompressed"
-_CHUNK = 64
-"""Files in memory at a time; photographs may have megabytes each."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +49,9 @@ class Shard:
 class Index:
     """The content of FILE; the images are in the order of their folder.
 
-    Attributes:
-        num_images: at least 1.
-        channels: 1 if the images are grey, else 3.
-        image_size: edge of the pixels in the records, or None where these are files.
-        class_names: () without labels.
-        label_runs: pairs of a label and the number of successive images that have it.
-        shards: in order.
-        digest: sha256 of all records and labels.
+    Grey images have 1 channel, others 3. `image_size` is the edge of the pixels in the records, or
+    None where these are files. `label_runs` are pairs of a label and the number of successive
+    images that have it, () without labels. `digest` is the sha256 of all records and labels.
     """
 
     num_images: int
@@ -194,7 +187,7 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
         return content if size is None else pixels.tobytes()
 
     def records() -> Iterator[bytes]:
-        for number, content in files.read(record, "packing images", request, _CHUNK):
+        for number, content in files.read(record, "packing images", request):
             labels.append(0 if files.labels is None else int(files.labels[number]))
             digest.update(b"%d %d\n" % (labels[-1], len(content)) + content)
             yield content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -26,8 +27,6 @@ LARGEST_NATIVE_SIZE = 128
 SHUFFLE_BYTES = 2**27
 """Encoded bytes that the shuffle buffer of a streamed dataset may hold."""
 
-_READ_BUFFER = 2**20
-_FIRST_RECORDS = 64
 _PARALLEL = {"num_parallel_calls": cpu_count(), "deterministic": True}
 
 
@@ -50,14 +49,9 @@ def load_split(
             raise UserError(f"{split} holds no images of these classes: choose others")
         in_memory = request.fits_memory(split.num_images, split.image_shape)
         source = memory_source(*split.read()) if in_memory else split.streamed()
-    return ImageDataset(
-        source,
-        request.name,
-        split.image_shape,
-        [*split.content, in_memory],
-        class_names=split.class_names,
-        held_out=held_out,
-    )
+    content = [*split.content, in_memory]
+    dataset = ImageDataset(source, request.name, split.image_shape, content, split.class_names)
+    return replace(dataset, held_out=held_out)
 
 
 def _hold_out(request: Request, name: str, count: int) -> tuple[str, str]:
@@ -112,7 +106,7 @@ class Split:
         if not self._total:
             raise UserError(f"{self} holds no images: choose another split")
         with self._one_line():
-            first = list(self._records().take(_FIRST_RECORDS).as_numpy_iterator())
+            first = list(self._records().take(64).as_numpy_iterator())
         self._mean_bytes = int(np.mean([len(image) for image, _ in first])) if first else 1
         # Splits without labels, such as "unlabelled" of stl10, have -1 everywhere.
         if any(label < 0 for _, label in first):
@@ -218,7 +212,7 @@ class Split:
                 assert_cardinality=False,
                 enable_ordering_guard=False,
                 interleave_cycle_length=files_at_once,
-                override_buffer_size=_READ_BUFFER,
+                override_buffer_size=2**20,
             ),
         )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -22,6 +23,9 @@ Progress = Callable[[str, int, int], None]
 MEMORY_LIMIT = 2**30
 """Bytes of pixels up to which `cache="auto"` keeps a dataset in memory."""
 
+MOST_PENDING = 64
+"""Files in memory at a time; photographs may have megabytes each."""
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -37,7 +41,6 @@ class Request(DataOptions):
             self.classes = [str(item) for item in self.classes]
         if self.data_dir is not None:
             self.data_dir = remote.absolute(str(self.data_dir))
-        self.check()
         entry, points = entry_of(self.name), self.name in POINTS
         images = entry.kind == "images"
         for option, fits, problem in (
@@ -50,6 +53,7 @@ class Request(DataOptions):
             if not fits and getattr(self, option) != getattr(Request, option):
                 flag = option.replace("_", "-")
                 raise UserError(f"dataset {self.name!r} {problem}: leave --{flag} out")
+        self.check()
         if entry.source == YOURS and remote.is_remote(self.name):
             raise UserError(
                 f"{self.name!r} is not on this machine: copy it here; only --data-dir may be remote"
@@ -66,17 +70,17 @@ class Request(DataOptions):
             return num_images * int(np.prod(image_shape)) <= MEMORY_LIMIT
         return self.cache == "memory"
 
-    def in_threads(
-        self, function: Callable[[T], R], items: Sequence[T], text: str, chunk: int = 512
-    ) -> Iterator[R]:
-        """Yields `function(item)` for each item in order, computed in threads.
-
-        The progress shows the text; `chunk` items at a time bound the memory of their results.
-        """
+    def in_threads(self, function: Callable[[T], R], items: Sequence[T], text: str) -> Iterator[R]:
+        """Yields `function(item)` for each item in order, computed in threads; shows progress."""
+        pending: deque[Future[R]] = deque()
         with ThreadPoolExecutor(cpu_count()) as pool:
-            for begin in range(0, len(items), chunk):
-                self.progress(text, begin, len(items))
-                yield from pool.map(function, items[begin : begin + chunk])
+            for number, item in enumerate(items):
+                if number % MOST_PENDING == 0:
+                    self.progress(text, number, len(items))
+                pending.append(pool.submit(function, item))
+                if len(pending) == MOST_PENDING:
+                    yield pending.popleft().result()
+            yield from (future.result() for future in pending)
         self.progress(text, len(items), len(items))
 
     def held_out(self, count: int) -> tuple[np.ndarray, np.ndarray]:

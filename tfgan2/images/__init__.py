@@ -1,7 +1,6 @@
 """Images as arrays, grids and files, with NumPy and Pillow only: the runtime uses this room too.
 
-Points are images of one pixel whose channels are x and y; a grid of them is a scatter plot. Only
-that imports Matplotlib.
+Points are images of one pixel with channels x and y; a grid of them is a plot by Matplotlib.
 """
 
 from __future__ import annotations
