@@ -163,7 +163,7 @@ def existing_folder(path: str, form: str) -> Path:
 def image_files(root: Path) -> list[str]:
     """Returns the relative paths of all image files, sorted.
 
-    Links are followed, but not in circles; hidden files are left out. No image is a UserError.
+    Links are followed, but not in circles; hidden files are left out. No images: a UserError.
     """
 
     def refuse(error: OSError) -> None:

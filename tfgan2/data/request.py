@@ -101,9 +101,9 @@ class Request(DataOptions):
             )
 
     def choose_classes(self, known: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
-        """Returns the names of the classes to keep, and each known one's new label, int32, or -1.
+        """Returns the names of the classes to keep, and the new label, int32, of each known one.
 
-        `known` are the names of all classes, () without labels.
+        `known` are the names of all classes, () without labels. Label -1: leave it out.
         """
         if self.classes is None:
             return tuple(known), np.arange(len(known), dtype=np.int32)
@@ -127,10 +127,10 @@ def build(
     known: Sequence[str] = (),
     labels: np.ndarray | None = None,
 ) -> ImageDataset:
-    """Builds a dataset of those of `count` samples that are chosen, and another of those held out.
+    """Builds a dataset of the chosen of `count` samples, and another of those held out.
 
-    `part` makes the dataset of some samples from their numbers and their new labels, int32. `known`
-    are the names of all classes, () without labels, which have the shape (count,).
+    `part` makes a dataset of some samples from their numbers and their new labels, int32. `known`
+    are the names of all classes, () without labels; `labels` has the shape (count,).
     """
     names, new_labels = request.choose_classes(known)
     numbers = np.arange(count)

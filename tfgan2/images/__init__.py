@@ -1,6 +1,6 @@
 """Images as arrays, grids and files, with NumPy and Pillow only: the runtime uses this room too.
 
-Points are images of one pixel with channels x and y; a grid of them is a plot by Matplotlib.
+Points are images of one pixel with channels x and y. Only their plot imports Matplotlib.
 """
 
 from __future__ import annotations
@@ -48,12 +48,14 @@ def to_pil(image: np.ndarray) -> Image.Image:
 
 
 def grid(images: np.ndarray, *, columns: int | None = None, padding: int = 2) -> np.ndarray:
-    """Arranges images, uint8, shape (N, H, W, C), row by row on white; returns uint8 (H', W', C).
+    """Arranges images row by row on white, with `padding` pixels between and around them.
 
     Args:
-        images: at least one.
+        images: uint8, shape (N, H, W, C), N >= 1.
         columns: default: as square as possible, wider rather than taller.
-        padding: pixels between the images and around them.
+
+    Returns:
+        uint8, shape (rows * (H + padding) + padding, columns * (W + padding) + padding, C).
     """
     count, height, width, channels = images.shape
     columns = columns or math.ceil(math.sqrt(count))
@@ -143,14 +145,13 @@ def check_output(out: Path, shape: Sequence[int | None] | None = None) -> None:
     `shape` is that of the images or of one image, if known: points allow fewer formats.
     """
     suffix = out.suffix.lower()
-    points = shape is not None and is_points(shape)
     if suffix not in ("", ".png", ".npz", ".gif"):
         raise UserError(f"cannot write {out.name!r}: give a .png, .gif or .npz, or a directory")
     if out.suffix and out.is_dir():
         raise UserError(f"'{out}' is a directory: give a file name")
     if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"'{out}' exists and is not an empty directory: choose another --out")
-    if points and suffix in ("", ".gif"):
+    if suffix in ("", ".gif") and shape is not None and is_points(shape):
         refused = "animated" if suffix else "written as single images"
         raise UserError(f"points cannot be {refused}: give a .png or .npz")
 
@@ -223,10 +224,9 @@ def _scatter_plot(points: np.ndarray, reals: np.ndarray | None) -> bytes:
     layers = [] if reals is None else [("data", reals.reshape(-1, 2), "0.78", 1.0)]
     layers.append(("samples", points.reshape(-1, 2), "tab:blue", 0.5))
     everything = np.concatenate([layer for _, layer, _, _ in layers]).astype(np.float64)
-    everything = everything[np.isfinite(everything).all(axis=1)]
-    if not len(everything):
-        everything = np.zeros((1, 2))
-    low, high = everything.min(axis=0), everything.max(axis=0)
+    finite = everything[np.isfinite(everything).all(axis=1)]
+    finite = finite if len(finite) else np.zeros((1, 2))
+    low, high = finite.min(axis=0), finite.max(axis=0)
     reach = 0.55 * float((high - low).max()) or 1.0  # half the range and a margin of a tenth
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.subplots()

@@ -48,7 +48,7 @@ def class_number(item: str, class_names: Sequence[str], *, kind: str = "class") 
 
 
 def check_labels(labels: np.ndarray | None, count: int, num_labels: int) -> np.ndarray | None:
-    """Returns `count` labels as int32, or None for an unconditional generator: num_labels is 0.
+    """Returns `count` labels as int32; None if `num_labels` is 0: an unconditional generator.
 
     Raises:
         UserError: another shape, a label out of range, missing or superfluous labels.
