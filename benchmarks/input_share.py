@@ -25,7 +25,7 @@ import tensorflow as tf
 
 import tfgan2
 from tfgan2.data import ImageDataset
-from tfgan2.data.packing import pack
+from tfgan2.data.prepared import pack
 from tfgan2.data.request import Request
 
 

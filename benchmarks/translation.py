@@ -79,9 +79,9 @@ def load(run: Path, step: int | None = None) -> Any:
 
 def held_out(run: Path) -> tuple[Any, tuple[np.ndarray, ...]]:
     """Returns a run's dataset and the parts of its held-out samples."""
-    from tfgan2 import runs
+    from tfgan2 import load_dataset, runs
 
-    dataset = runs.RunConfig.read(run).data.load()
+    dataset = load_dataset(**vars(runs.RunConfig.read(run).data))
     return dataset, dataset.held_out.some(dataset.held_out.num_images)
 
 

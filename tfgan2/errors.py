@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import re
+import textwrap
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 
@@ -57,3 +60,18 @@ def unknown(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> Us
     else:
         advice = hint or "choose from " + ", ".join(by_lower.values())
     return UserError(f"unknown {kind} {name!r}: {advice}")
+
+
+@contextlib.contextmanager
+def one_line(problem: str, *kinds: type[Exception], advice: str = "") -> Iterator[None]:
+    """Turns errors of these kinds into the UserError "PROBLEM: the error's text; ADVICE"."""
+    try:
+        yield
+    except UserError:
+        raise
+    except kinds as error:
+        text = str(error) or type(error).__name__
+        host = re.search(r"(?s)host='([^']+)'.*(NameResolution|NewConnection|Timeout)", text)
+        text = f"{host[1]} cannot be reached" if host else text
+        reason = textwrap.shorten(text, 200, placeholder="…")
+        raise UserError("; ".join(filter(None, [f"{problem}: {reason}", advice]))) from error

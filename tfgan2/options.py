@@ -6,14 +6,13 @@ checks and `config.json`.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
-from dataclasses import Field, asdict, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import Field, dataclass, field, fields, replace
+from functools import partial
+from typing import Any
 
 from tfgan2.hyperparameters import Option
-
-if TYPE_CHECKING:
-    from tfgan2.data import ImageDataset, Progress
 
 DATA, TRAINING, OUTPUT, EVALUATION = "Data", "Training", "Run directory", "Evaluation"
 
@@ -28,20 +27,17 @@ def option(
     metavar: str | None = None,
     **limits: Any,
 ) -> Any:
-    """Declares an option as a field of a dataclass.
+    """Declares an option as a field of a dataclass; `limits` are those of `Option`.
 
-    Args:
-        default: its value if none is given.
-        help: one line about what it does.
-        panel: the part of a command's help that lists it.
-        shown: text that stands for the default in the help.
-        flag: its name on the command line; default: --name.
-        metavar: text that stands for the value in the help.
-        **limits: `at_least`, `at_most` and `choices` of `Option`.
+    A command's help lists it in the part `panel`, with `shown` in place of the default and
+    `metavar` in place of the value. `flag` is its name on the command line, default: --name.
     """
     declared = Option(default, help, **limits)
     metadata = {"option": declared, "panel": panel, "shown": shown, "flag": flag}
     return field(default=default, metadata={**metadata, "metavar": metavar})
+
+
+_data, _output, _evaluation = (partial(option, panel=panel) for panel in (DATA, OUTPUT, EVALUATION))
 
 
 class Options:
@@ -59,6 +55,19 @@ class Options:
             declared.check(getattr(self, item.name))
 
 
+def show_options(function: Any, *classes: type[Options]) -> None:
+    """Puts the declared options into a function's signature, which `help` and notebooks show."""
+    signature = inspect.signature(function)
+    *parameters, _ = signature.parameters.values()
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters += [
+        inspect.Parameter(item.name, keyword, default=item.default, annotation=item.type)
+        for declared in classes
+        for item in declared.declared()
+    ]
+    function.__signature__ = signature.replace(parameters=parameters)
+
+
 @dataclass
 class DataOptions(Options):
     """The images of a run, see `tfgan2.data.load_dataset`.
@@ -67,45 +76,31 @@ class DataOptions(Options):
     """
 
     name: str
-    image_size: int | None = option(None, "Crop to a square and resize to this.", panel=DATA)
-    channels: int | None = option(None, "1: grey, 3: color, 4: color and transparency.", panel=DATA)
-    classes: list[str] | None = option(  # noqa: RUF009
-        None, "Only these classes, by name or number; repeatable, or with commas.", panel=DATA
+    image_size: int | None = _data(
+        None, "Crop to a square and resize to this.", at_least=4, at_most=1024
     )
-    split: str | None = option(
-        None, "Split of tensorflow-datasets, for example train+test.", panel=DATA
+    channels: int | None = _data(
+        None, "1: grey, 3: color, 4: color and transparency.", choices=(1, 3, 4)
     )
-    data_dir: str | None = option(
-        None, "Folder of tensorflow-datasets; may be gs://….", panel=DATA, metavar="DIR"
+    classes: list[str] | None = _data(  # noqa: RUF009
+        None, "Only these classes, by name or number; repeatable, or with commas."
     )
-    hold_out: int | None = option(
+    split: str | None = _data(None, "Split of tensorflow-datasets, for example train+test.")
+    data_dir: str | None = _data(
+        None, "Folder of tensorflow-datasets; may be gs://….", metavar="DIR"
+    )
+    hold_out: int | None = _data(
         None,
         "Number of images kept out of training.",
-        panel=DATA,
         shown="16 for image-to-image flavours, else 0",
     )
-    direction: str = option(
-        "AtoB",
-        "Direction of pairs and unpaired images.",
-        panel=DATA,
-        choices=("AtoB", "BtoA"),
+    direction: str = _data(
+        "AtoB", "Direction of pairs and unpaired images.", choices=("AtoB", "BtoA")
     )
-    cache: str = option(
-        "auto",
-        "Keep the images in memory, or stream them.",
-        panel=DATA,
-        choices=("auto", "memory", "stream"),
+    cache: str = _data(
+        "auto", "Keep the images in memory, or stream them.", choices=("auto", "memory", "stream")
     )
-    skip_unreadable: bool = option(
-        False, "Leave out files that cannot be read.", panel=DATA, flag="--skip-unreadable"
-    )
-
-    def load(self, progress: Progress | None = None) -> ImageDataset:
-        """Loads the images; `progress` and the errors are those of `load_dataset`."""
-        from tfgan2.data import load_dataset
-
-        arguments = {**asdict(self), "hold_out": self.hold_out or 0}
-        return load_dataset(arguments.pop("name"), **arguments, progress=progress)
+    skip_unreadable: bool = _data(False, "Leave out files that cannot be read.")
 
 
 @dataclass
@@ -125,17 +120,9 @@ class TrainingOptions(Options):
         "Precision of the computation.",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
-    xla: bool = option(
-        True,
-        "Compile the step with XLA.",
-        shown="on one device",
-        flag="--xla/--no-xla",
-    )
+    xla: bool = option(True, "Compile the step with XLA.", shown="on one device")
     winograd: bool = option(
-        True,
-        "Use faster forms of convolutions.",
-        shown="on the CPU with XLA in float32",
-        flag="--winograd/--no-winograd",
+        True, "Use faster forms of convolutions.", shown="on the CPU with XLA in float32"
     )
     strategy: str = option(
         "auto",
@@ -143,43 +130,28 @@ class TrainingOptions(Options):
         choices=("auto", "none", "mirrored", "multiworker"),
         shown="auto: all there are",
     )
-    sync_batch_norm: bool = option(
-        False,
-        "Compute batch norm statistics over all devices.",
-        flag="--sync-batch-norm",
+    sync_batch_norm: bool = option(False, "Compute batch norm statistics over all devices.")
+    log_every: int = _output(50, "Steps between lines of statistics.", at_least=1)
+    sample_every: int = _output(250, "Steps between sample grids.", at_least=1)
+    checkpoint_every: int = _output(500, "Steps between checkpoints.", at_least=1)
+    keep_checkpoints: int = _output(3, "Number of newest checkpoints to keep.", at_least=1)
+    sample_count: int = _output(64, "Number of samples in a grid.", at_least=1)
+    evaluate_every: int | None = _evaluation(
+        None, "Steps between evaluations, see `tfgan2 evaluate`.", at_least=1, shown="never"
     )
-    log_every: int = option(50, "Steps between lines of statistics.", panel=OUTPUT, at_least=1)
-    sample_every: int = option(250, "Steps between sample grids.", panel=OUTPUT, at_least=1)
-    checkpoint_every: int = option(500, "Steps between checkpoints.", panel=OUTPUT, at_least=1)
-    keep_checkpoints: int = option(
-        3, "Number of newest checkpoints to keep.", panel=OUTPUT, at_least=1
-    )
-    sample_count: int = option(64, "Number of samples in a grid.", panel=OUTPUT, at_least=1)
-    evaluate_every: int | None = option(
-        None,
-        "Steps between evaluations, see `tfgan2 evaluate`.",
-        panel=EVALUATION,
-        at_least=1,
-        shown="never",
-    )
-    evaluate_count: int = option(
-        2000, "Generated samples per evaluation.", panel=EVALUATION, at_least=2
-    )
-    evaluate_features: str | None = option(
+    evaluate_count: int = _evaluation(2000, "Generated samples per evaluation.", at_least=2)
+    evaluate_features: str | None = _evaluation(
         None,
         "Feature extractor of the evaluations.",
-        panel=EVALUATION,
         shown="classifier for labelled images, else random-conv-112",
     )
-    evaluate_metrics: list[str] | None = option(  # noqa: RUF009
+    evaluate_metrics: list[str] | None = _evaluation(  # noqa: RUF009
         None,
         "Metrics of the evaluations; repeatable, or with commas.",
-        panel=EVALUATION,
         shown="all of fid, prdc, classes, modes and pairs that the data allow",
     )
-    best_metric: str | None = option(
+    best_metric: str | None = _evaluation(
         None,
         "Keep the checkpoint with the best value of this figure.",
-        panel=EVALUATION,
         shown="fid; good_samples for points",
     )

@@ -10,14 +10,13 @@ import atexit
 import contextlib
 import shutil
 import tempfile
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tfgan2 import startup
-from tfgan2.errors import TrainingDivergedError, UserError, WorkerLostError
+from tfgan2.errors import TrainingDivergedError, UserError, WorkerLostError, one_line
 
 _TOP_FILES = ("config.json", "stats.jsonl", "reals.png")
 """The files that resuming needs, besides the checkpoints."""
@@ -38,11 +37,8 @@ def _gfile(problem: str) -> Iterator[Any]:
     """Yields TensorFlow's functions for files, and makes one line of their errors."""
     import tensorflow as tf
 
-    try:
+    with one_line(problem, tf.errors.OpError):
         yield tf.io.gfile
-    except tf.errors.OpError as error:
-        text = textwrap.shorten(str(error), 200, placeholder="…")
-        raise UserError(f"{problem}: {text}") from error
 
 
 def check(url: str) -> None:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfgan2.data import CATALOGUE, load_dataset
 from tfgan2.data.dataset import ImageDataset, Order
-from tfgan2.data.request import choose_classes
+from tfgan2.data.request import Request
 from tfgan2.data.sources import empty_images, memory_source, shuffled_indices
 from tfgan2.errors import UserError
 
@@ -191,13 +191,15 @@ def test_classes_are_kept_in_the_order_given() -> None:
 
 
 def test_classes_by_name_and_number() -> None:
-    names, labels = choose_classes(["2", "cat"], ["cat", "dog", "eel"], name="x")
+    names, labels = Request("x", classes=["2", "cat"]).choose_classes(["cat", "dog", "eel"])
     assert names == ("eel", "cat")
     assert labels.tolist() == [1, -1, 0]
-    names, labels = choose_classes(["1"], ["1", "0"], name="x")  # a name goes before a number
+    names, labels = Request("x", classes=["1"]).choose_classes(
+        ["1", "0"]
+    )  # a name goes before a number
     assert names == ("1",)
     assert labels.tolist() == [0, -1]
-    names, labels = choose_classes(None, ["a", "b"], name="x")
+    names, labels = Request("x").choose_classes(["a", "b"])
     assert (names, labels.tolist()) == (("a", "b"), [0, 1])
 
 
@@ -216,10 +218,10 @@ def test_the_fingerprint_tells_content_apart() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("digits", {"image_size": 3}, "image size 3 is not possible: .* from 4 to 1024"),
-        ("digits", {"image_size": 1025}, "image size 1025"),
-        ("digits", {"image_size": 8.0}, "image size 8.0"),
-        ("digits", {"channels": 2}, "2 channels are not possible: give 1"),
+        ("digits", {"image_size": 3}, "image_size must be from 4 to 1024, not 3"),
+        ("digits", {"image_size": 1025}, "image_size must be .*, not 1025"),
+        ("digits", {"image_size": 8.0}, "image_size must be a whole number, not 8.0"),
+        ("digits", {"channels": 2}, "channels must be one of 1, 3, 4, not 2"),
         ("digits", {"cache": "disk"}, "unknown cache 'disk': choose from auto, memory, stream"),
         ("digits", {"split": "test"}, "dataset 'digits' has no splits"),
         ("digits", {"classes": ["1", "10"]}, "unknown class '10': did you mean"),

@@ -146,7 +146,7 @@ def test_unpaired_words_that_are_wrong(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     with pytest.raises(UserError, match="b' holds no images"):
         load_dataset(f"unpaired:{tmp_path / 'a'},{tmp_path / 'b'}")
-    with pytest.raises(UserError, match="direction 'up' is not possible"):
+    with pytest.raises(UserError, match="unknown direction 'up': choose from AtoB, BtoA"):
         load_dataset(f"unpaired:{tmp_path / 'a'},{tmp_path / 'a'}", direction="up")
     with pytest.raises(UserError, match="is not paired"):
         load_dataset("digits", direction="BtoA")

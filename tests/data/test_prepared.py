@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from array_record.python.array_record_data_source import ArrayRecordDataSource
 from helpers import assert_parts_are_the_batch, assert_refused
 from PIL import Image
 
 from tfgan2 import cli
-from tfgan2.data import load_dataset, packing, prepared
+from tfgan2.data import load_dataset, prepared
 from tfgan2.data.request import Request
 from tfgan2.errors import UserError
 
@@ -34,7 +35,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pack(pictures: Path, out: Path, *, shard_bytes: int = 2**28, **options: object) -> Path:
-    packing.pack(Request(f"folder:{pictures}", **options), out, shard_bytes=shard_bytes)
+    prepared.pack(Request(f"folder:{pictures}", **options), out, shard_bytes=shard_bytes)
     return out
 
 
@@ -113,7 +114,7 @@ def test_opening_reads_no_images(scaled: Path, monkeypatch: pytest.MonkeyPatch) 
     def refuse(*arguments: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(prepared.Records, "image", refuse)
+    monkeypatch.setattr(ArrayRecordDataSource, "__getitem__", refuse)
     load_dataset(f"prepared:{scaled}", cache="stream")
 
 
@@ -184,7 +185,7 @@ def test_what_is_refused(
             f"folder:{pictures}",
             "x",
             "--image-size 2",
-            "image size 2 is not possible: give a whole",
+            "image_size must be from 4 to 1024, not 2",
         ),
     ):
         out = str(tmp_path / out)
@@ -200,7 +201,7 @@ def test_unreadable_images_can_be_left_out(pictures: Path, tmp_path: Path) -> No
     for number, path in enumerate((pictures / "a").iterdir()):
         os.link(path, some / f"{number}{path.suffix}")
     (some / "5.bad.png").write_bytes(b"x")
-    index, skipped = packing.pack(Request(f"folder:{some}", skip_unreadable=True), tmp_path / "x")
+    index, skipped = prepared.pack(Request(f"folder:{some}", skip_unreadable=True), tmp_path / "x")
     assert (index.num_images, skipped) == (10, ("5.bad.png",))
 
 

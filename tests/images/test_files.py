@@ -11,7 +11,6 @@ from PIL import Image
 
 from tfgan2.images.files import (
     UnreadableImageError,
-    as_pixels,
     fit,
     is_grey,
     read_image,
@@ -229,18 +228,18 @@ def test_floats_that_are_no_brightness(tmp_path: Path, value: float) -> None:
 def test_a_image_in_its_own_size(channels: int) -> None:
     """16-bit grey is rounded, not cut, and brought to colour."""
     deep = np.array([[0, 200, 40_000], [65_535, 12_345, 257 * 77]], np.uint16)
-    pixels = as_pixels(Image.fromarray(deep), channels)
+    pixels = fit(Image.fromarray(deep), channels=channels)
     assert pixels.dtype == np.uint8 and pixels.shape == (2, 3, channels)
     for channel in range(min(channels, 3)):
         np.testing.assert_array_equal(pixels[..., channel], np.rint(deep / 257))
     colour = flat("RGB", (10, 20, 30), (3, 2))
-    assert only_colour(as_pixels(colour, 3)) == [10, 20, 30]
+    assert only_colour(fit(colour, channels=3)) == [10, 20, 30]
     with pytest.raises(UnreadableImageError, match="outside 0…255"):
-        as_pixels(flat("F", 300.0), channels)
+        fit(flat("F", 300.0), channels=channels)
 
 
 def test_a_mode_that_pillow_cannot_convert() -> None:
-    for make in (lambda x: fit(x, size=SIZE, channels=3), lambda x: as_pixels(x, 3)):
+    for make in (lambda x: fit(x, size=SIZE, channels=3), lambda x: fit(x, channels=3)):
         with pytest.raises(UnreadableImageError, match="mode La cannot be converted"):
             make(flat("La", (10, 20)))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from tfgan2 import remote, runs
 from tfgan2.api.run import Run
 from tfgan2.api.training import check_evaluation, check_length, train, worker_index
 from tfgan2.errors import UserError
-from tfgan2.options import DataOptions, TrainingOptions
+from tfgan2.options import DataOptions, TrainingOptions, show_options
 
 if TYPE_CHECKING:
     import keras
@@ -70,16 +69,4 @@ def fit(
         return Run(run_dir if mirror is None else location, None if dry_run else config)
 
 
-def _with_options(function: Any) -> None:
-    """Puts the declared options into the signature that `help` and notebooks show."""
-    signature = inspect.signature(function)
-    *parameters, _ = signature.parameters.values()
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    for item in (*DataOptions.declared(), *TrainingOptions.declared()):
-        parameters.append(
-            inspect.Parameter(item.name, keyword, default=item.default, annotation=item.type)
-        )
-    function.__signature__ = signature.replace(parameters=parameters)
-
-
-_with_options(fit)
+show_options(fit, DataOptions, TrainingOptions)

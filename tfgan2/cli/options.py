@@ -73,13 +73,14 @@ def _option(item: Field[Any], kind: Any) -> Any:
     """The annotation of a declared option; None stands for an option that was not given."""
     metadata, default = item.metadata, item.default
     declared = metadata["option"]
-    if declared.choices:
+    if declared.choices and kind is str:
         choices = [(choice, choice) for choice in declared.choices]
         kind = Enum(item.name, choices, type=str)  # type: ignore[misc, no-redef]
     no_default = default is None or isinstance(default, bool)  # the flag says it
     shown = metadata["shown"] or ("" if no_default else str(default))
+    flag = f"--{item.name.replace('_', '-')}" if default is False else metadata["flag"]
     option = typer.Option(
-        *filter(None, [metadata["flag"]]),
+        *filter(None, [flag]),
         help=declared.help.removesuffix(".") + (f"; default {shown}." if shown else "."),
         rich_help_panel=metadata["panel"],
         metavar=metadata["metavar"],

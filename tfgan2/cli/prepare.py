@@ -32,7 +32,7 @@ def prepare(
     ] = False,
 ) -> None:
     """Pack a folder of images into shards that read fast."""
-    from tfgan2.data.packing import pack
+    from tfgan2.data.prepared import pack
     from tfgan2.data.request import Request
     from tfgan2.training.progress import Display
 

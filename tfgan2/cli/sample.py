@@ -93,11 +93,13 @@ def sample(
 
 def _save_views(out: Path, samples: api.Samples, config: runs.RunConfig) -> list[Path]:
     """Writes what else the flavour shows, such as reconstructions; returns the files."""
+    from tfgan2.data import load_dataset  # slow to import
+
     reals = None
     if samples.model.views_need_reals:  # those that the sample grids of training show
         count, seed = config.training.sample_count, config.training.seed
         try:
-            dataset = config.data.load()
+            dataset = load_dataset(**vars(config.data))
             reals = (dataset.held_out or dataset).some(count, seed=seed)[0]
         except UserError as error:
             print(f"no reconstructions: {error}")

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
+from typing import Any
 
 from tfgan2 import remote
 from tfgan2.data.catalogue import CATALOGUE, KINDS, POINTS, YOURS, entry_of, kind_of
 from tfgan2.data.dataset import ImageDataset
-from tfgan2.data.request import Cache, Progress, Request
+from tfgan2.data.request import Progress, Request
+from tfgan2.options import DataOptions, show_options
 
 __all__ = ["CATALOGUE", "KINDS", "POINTS", "ImageDataset", "Progress"]
 __all__ += ["absolute_name", "kind_of", "load_dataset"]
 
 
-def load_dataset(
-    name: str,
-    *,
-    image_size: int | None = None,
-    channels: int | None = None,
-    classes: Sequence[str] | None = None,
-    split: str | None = None,
-    data_dir: str | Path | None = None,
-    cache: Cache = "auto",
-    skip_unreadable: bool = False,
-    hold_out: int = 0,
-    direction: str = "AtoB",
-    progress: Progress | None = None,
-) -> ImageDataset:
+def load_dataset(name: str, *, progress: Progress | None = None, **options: Any) -> ImageDataset:
     """Loads images by name.
 
     Args:
@@ -60,21 +47,12 @@ def load_dataset(
     Raises:
         UserError: an impossible option, an unknown name, data that cannot be downloaded or read.
     """
-    request = Request(
-        name=name,
-        image_size=image_size,
-        channels=channels,
-        classes=None if classes is None else tuple(str(item) for item in classes),
-        split=split,
-        data_dir=None if data_dir is None else remote.absolute(str(data_dir)),
-        cache=cache,
-        skip_unreadable=skip_unreadable,
-        hold_out=hold_out,
-        direction=direction,
-        progress=progress or Request.progress,
-    )
+    request = Request(name, progress=progress or Request.progress, **options)
     module, _, function = entry_of(name).loader.partition(".")
     return getattr(import_module(f"tfgan2.data.{module}"), function)(request)
+
+
+show_options(load_dataset, DataOptions)
 
 
 def absolute_name(name: str) -> str:

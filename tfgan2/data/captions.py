@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,14 +51,14 @@ def load_file(request: Request) -> ImageDataset:
     shape = (size, size, request.channels or files.channels())
     examples = list(dict.fromkeys(texts[0] for texts in captions))
     chosen = np.unique(np.linspace(0, len(examples) - 1, EXAMPLES).astype(int))
-    encoded = Captions(captions, [examples[i] for i in chosen])
+    with_captions = _with_captions(captions, [examples[i] for i in chosen], captions)
 
     def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
         source, found = open_files(files.take(numbers, numbers), shape, request)
         assert found.labels is not None  # they are numbers of lines
         content = ["captions", found.digest(), [captions[i] for i in found.labels]]
         skipped = tuple(found.skipped)
-        return encoded.add(ImageDataset(source, request.name, shape, content, skipped=skipped))
+        return with_captions(ImageDataset(source, request.name, shape, content, skipped=skipped))
 
     return build(request, len(paths), part)
 
@@ -71,14 +72,13 @@ def load_digits(request: Request) -> ImageDataset:
     ]
     # The label of a digit is its position among the chosen classes.
     captions = [every[int(name)] for name in digits.class_names]
-    encoded = Captions(captions, [texts[0] for texts in captions], every)
+    with_captions = _with_captions(captions, [texts[0] for texts in captions], every)
 
-    def with_captions(part: ImageDataset) -> ImageDataset:
-        content = ["digits-captions", part.fingerprint]
-        return encoded.add(replace(part, name=request.name, class_names=(), content=content))
+    def part(digits: ImageDataset) -> ImageDataset:
+        content = ["digits-captions", digits.fingerprint]
+        return with_captions(replace(digits, name=request.name, class_names=(), content=content))
 
-    held_out = digits.held_out and with_captions(digits.held_out)
-    return replace(with_captions(digits), held_out=held_out)
+    return replace(part(digits), held_out=digits.held_out and part(digits.held_out))
 
 
 def _read_lines(path: Path) -> tuple[list[str], list[list[str]]]:
@@ -115,50 +115,40 @@ def _read_lines(path: Path) -> tuple[list[str], list[list[str]]]:
     return paths, captions
 
 
-class Captions:
-    """The captions of each label, encoded with the vocabulary of `every` or of the same."""
+def _with_captions(
+    captions: list[list[str]], examples: list[str], every: list[list[str]]
+) -> Callable[[ImageDataset], ImageDataset]:
+    """Returns a function that replaces each label by one of its captions, drawn at random.
 
-    def __init__(
-        self,
-        captions: list[list[str]],
-        examples: list[str],
-        every: list[list[str]] | None = None,
-    ) -> None:
-        texts = [text for group in every or captions for text in group]
-        vocabulary = words.make_vocabulary(texts)
-        length = min(max(len(words.split_words(text)) for text in texts), MAX_WORDS)
-        self._details = {
-            "vocabulary": list(vocabulary),
-            "caption_length": length,
-            "captions": examples,
-        }
-        counts = np.array([len(group) for group in captions], np.int32)
-        flat = [text for group in captions for text in group]
-        # A large vocabulary leaves out the rarest words, and a caption may have no others.
-        self._words = as_tensor(words.encode_words(flat, vocabulary, length, strict=False))
-        self._counts = as_tensor(counts)
-        self._first = as_tensor((np.cumsum(counts) - counts).astype(np.int32))
+    The vocabulary is that of `every` caption.
+    """
+    texts = [text for group in every for text in group]
+    vocabulary = words.make_vocabulary(texts)
+    length = min(max(len(words.split_words(text)) for text in texts), MAX_WORDS)
+    details = {"vocabulary": list(vocabulary), "caption_length": length, "captions": examples}
+    flat = [text for group in captions for text in group]
+    # A large vocabulary leaves out the rarest words, and a caption may have no others.
+    encoded = as_tensor(words.encode_words(flat, vocabulary, length, strict=False))
+    sizes = np.array([len(group) for group in captions], np.int32)
+    counts = as_tensor(sizes)
+    first_rows = as_tensor((np.cumsum(sizes) - sizes).astype(np.int32))
 
-    def add(self, dataset: ImageDataset) -> ImageDataset:
-        """Returns a dataset with captions in place of labels; one is drawn of those of a label."""
-
+    def add(dataset: ImageDataset) -> ImageDataset:
         def batches(order: Order) -> tf.data.Dataset:
             def with_words(first: tf.Tensor, sample: Any) -> tuple[tf.Tensor, tf.Tensor]:
                 images, labels = sample
                 key = tf.stack([tf.constant(order.seed, tf.int64), first])
                 drawn = tf.random.stateless_uniform((order.batch_size,), key)[order.rows]
-                counts = tf.gather(self._counts, labels)
+                count = tf.gather(counts, labels)
                 # A draw just below 1 may round up to the count itself.
-                which = tf.cast(drawn * tf.cast(counts, tf.float32), tf.int32)
-                rows = tf.gather(self._first, labels) + tf.minimum(which, counts - 1)
-                return images, tf.gather(self._words, rows)
+                which = tf.cast(drawn * tf.cast(count, tf.float32), tf.int32)
+                rows = tf.gather(first_rows, labels) + tf.minimum(which, count - 1)
+                return images, tf.gather(encoded, rows)
 
             counter = tf.data.Dataset.counter(order.start, order.batch_size)
             return tf.data.Dataset.zip(counter, dataset.source.batches(order)).map(with_words)
 
-        return replace(
-            dataset,
-            source=replace(dataset.source, batches=batches),
-            kind="captions",
-            details=self._details,
-        )
+        source = replace(dataset.source, batches=batches)
+        return replace(dataset, source=source, kind="captions", details=details)
+
+    return add

@@ -40,13 +40,9 @@ WHOLE = Part(0, 1)
 
 @dataclass(frozen=True)
 class Order:
-    """The samples that a source yields, and their order.
+    """The samples that a source yields, and their order: the arguments of `ImageDataset.batches`.
 
-    Attributes:
-        batch_size: samples in a batch, all parts together.
-        seed: any integer; the permutation of an epoch depends on (seed, epoch) alone.
-        start: number of the first sample, counted from the beginning of the first epoch.
-        part: the part of each batch that is yielded.
+    The permutation of an epoch depends on (seed, epoch) alone.
     """
 
     batch_size: int
@@ -68,11 +64,8 @@ class Order:
 class Source:
     """Where the samples of an `ImageDataset` come from.
 
-    Attributes:
-        num_images: number of samples.
-        in_memory: whether all images are held in memory.
-        batches: yields endless batches of static shape, as `ImageDataset.batches`, but not scaled:
-            images are uint8. Values that are no pixels, such as points, are float32.
+    `batches` yields endless batches of static shape, as `ImageDataset.batches`, but not scaled:
+    images are uint8. Values that are no pixels, such as points, are float32.
     """
 
     num_images: int

@@ -10,7 +10,6 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -23,9 +22,7 @@ from tensorflow_datasets.core.utils import tqdm_utils
 from tfgan2 import remote
 from tfgan2.data.catalogue import CATALOGUE
 from tfgan2.data.request import Request
-from tfgan2.errors import UserError, unknown
-
-_DOWNLOAD_RETRIES = 4
+from tfgan2.errors import UserError, one_line, unknown
 
 
 @contextlib.contextmanager
@@ -61,13 +58,11 @@ def prepared_builder(request: Request) -> Any:
     with contextlib.suppress(tfds.core.DatasetNotFoundError, ValueError, RuntimeError):
         return read_only_builder.builder_from_files(name, data_dir=data_dir)
     _check_known(name)
-    try:
+    with one_line(f"dataset {name!r} cannot be set up", Exception):
         builder = tfds.builder(name, data_dir=data_dir, try_gcs=False)
-    except Exception as error:  # whatever a dataset's own code raises
-        raise UserError(f"dataset {name!r} cannot be set up: {short(error)}") from error
     image_key(name, builder.info.features)  # before downloading what cannot be used
     request.progress(f"downloading and preparing {name}", 0, 1)
-    _prepare(builder, name, data_dir)
+    _prepare(builder, request)
     request.progress(f"downloading and preparing {name}", 1, 1)
     return builder
 
@@ -89,38 +84,31 @@ def _check_known(name: str) -> None:
         raise unknown(f"configuration of {base!r}", config, configs)
 
 
-def _prepare(builder: Any, name: str, data_dir: str | None) -> None:
+def _prepare(builder: Any, request: Request) -> None:
     """Downloads and prepares a dataset, one process at a time: the others find it prepared."""
     key = hashlib.sha256(str(builder.data_dir).encode()).hexdigest()[:16]
+    name, target = request.name, request.data_dir or "DIR"
+    advice = (
+        'prepare it on a machine with a network with `python -c "import tensorflow_datasets as '
+        f"tfds; tfds.load('{name}', data_dir='{target}')\"`, copy the folder here and give "
+        f"--data-dir {target}"
+    )
     retries = downloader.MAX_RETRIES
-    downloader.MAX_RETRIES = _DOWNLOAD_RETRIES  # without a network all 10 take over 3 minutes
-    try:
-        with (
-            FileLock(Path(tempfile.gettempdir()) / f"tfgan2-{key}.lock"),
-            contextlib.redirect_stdout(io.StringIO()),  # it prints advice
-        ):
+    with (
+        # The network, the disk, a download that must be made by hand, …
+        one_line(f"dataset {name!r} could not be downloaded", Exception, advice=advice),
+        FileLock(Path(tempfile.gettempdir()) / f"tfgan2-{key}.lock"),
+        contextlib.redirect_stdout(io.StringIO()),  # it prints advice
+    ):
+        try:
+            downloader.MAX_RETRIES = 4  # all 10 take minutes without a network
             builder.download_and_prepare()
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"preparing dataset {name!r} needs the Python package {error.name!r}: install it"
-        ) from error
-    except Exception as error:  # the network, the disk, a download that must be made by hand, …
-        target = data_dir or "DIR"
-        raise UserError(
-            f"dataset {name!r} could not be downloaded: {short(error)}; prepare it on a machine "
-            'with a network with `python -c "import tensorflow_datasets as tfds; '
-            f"tfds.load('{name}', data_dir='{target}')\"`, copy the folder here and give "
-            f"--data-dir {target}"
-        ) from error
-    finally:
-        downloader.MAX_RETRIES = retries
-
-
-def short(error: Exception) -> str:
-    """Returns an error's message as a part of one line."""
-    text = str(error) or type(error).__name__
-    host = re.search(r"(?s)host='([^']+)'.*(NameResolution|NewConnection|Timeout)", text)
-    return f"{host[1]} cannot be reached" if host else shorten(text, 200, placeholder="…")
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"preparing dataset {name!r} needs the Python package {error.name!r}: install it"
+            ) from error
+        finally:
+            downloader.MAX_RETRIES = retries
 
 
 def image_key(name: str, features: Any) -> str:

@@ -20,23 +20,15 @@ DEFAULT_SIZE = 64
 JOINT = "\0"
 """Joins the paths of a sample that consists of several files; no path contains it."""
 
-_HEADERS = 64
-"""Number of files that decide on grey or colour."""
-
 T = TypeVar("T")
 
 
 @dataclass
 class Files:
-    """Samples in a folder.
+    """Samples in the folder `root`, with int32 labels or None, and the names of the labels.
 
-    Attributes:
-        root: the folder.
-        paths: relative to it, with "/" between their parts; the files of one sample are joined by
-            `JOINT`.
-        labels: int32, shape (N,), or None.
-        classes: the names of the labels.
-        skipped: receives the paths of the files that cannot be read.
+    Paths are relative to the folder, with "/" between their parts; those of the files of one sample
+    are joined by `JOINT`. `skipped` receives the paths of the files that cannot be read.
     """
 
     root: Path
@@ -59,17 +51,16 @@ class Files:
 
     def channels(self) -> int:
         """Returns 1 if each of up to 64 files, spread evenly, is grey; else 3."""
-        chosen = np.unique(np.linspace(0, len(self.paths) - 1, _HEADERS).astype(int))
+        chosen = np.unique(np.linspace(0, len(self.paths) - 1, 64).astype(int))
         grey = {is_grey(self.root / self.paths[i]) for i in chosen} - {None}
         return 1 if grey == {True} else 3
 
     def read(
-        self, read: Callable[[str], T], text: str, request: Request, chunk: int = 512
+        self, read: Callable[[str], T], text: str, request: Request
     ) -> Iterator[tuple[int, T]]:
         """Yields the number and `read(path)` of each sample that can be read.
 
-        Raises:
-            UserError: at the end, if some cannot and are not to be left out, or none can.
+        At the end raises a UserError if some cannot and are not to be left out, or none can.
         """
 
         def attempt(path: str) -> T | UnreadableImageError:
@@ -79,18 +70,17 @@ class Files:
                 return error
 
         reason, total = "", len(self.paths)
-        for number, result in enumerate(request.in_threads(attempt, self.paths, text, chunk)):
+        for number, result in enumerate(request.in_threads(attempt, self.paths, text)):
             if isinstance(result, UnreadableImageError):
                 reason = reason or str(result)
                 self.skipped.append(result.path or self.paths[number])
             else:
                 yield number, result
         if self.skipped and not request.skip_unreadable:
-            more = len(self.skipped) - 1
+            more = f" (and {len(self.skipped) - 1} more of {total})" if self.skipped[1:] else ""
             raise UserError(
-                f"cannot read {self.skipped[0]!r}: {reason}"
-                + (f" (and {more} more of {total})" if more else "")
-                + "; repair or remove it, or give --skip-unreadable to leave such files out"
+                f"cannot read {self.skipped[0]!r}: {reason}{more}; repair or remove it, or give "
+                "--skip-unreadable to leave such files out"
             )
         if len(self.skipped) == total:
             raise UserError(
@@ -125,14 +115,8 @@ def open_files(
 ) -> tuple[Source, Files]:
     """Decodes every file once, so that unreadable ones are found before training starts.
 
-    Args:
-        files: at least one.
-        shape: (height, width, channels) of the images.
-        request: says whether to hold images in memory, and to leave unreadable files out.
-        read: reads a sample, named by its path; default: `read_image`.
-
-    Returns:
-        The source, and the files that can be read.
+    `read` makes an image of this shape of a sample's path; default: `read_image`. Returns the
+    source, and the files that can be read.
     """
     from tfgan2.data.sources import decoded_source, empty_images, memory_source
 
@@ -165,11 +149,7 @@ def open_files(
 
 
 def existing_folder(path: str, form: str) -> Path:
-    """Returns the folder in a dataset's name; `form` is the form of the name, as "folder:PATH".
-
-    Raises:
-        UserError: there is no such folder.
-    """
+    """Returns the folder in a dataset's name, which has a form such as "folder:PATH"."""
     if not path:
         raise UserError(f"{form.partition(':')[0]}: lacks its path: give {form}")
     root = Path(path).expanduser()
@@ -183,10 +163,7 @@ def existing_folder(path: str, form: str) -> Path:
 def image_files(root: Path) -> list[str]:
     """Returns the relative paths of all image files, sorted.
 
-    Links are followed, but not in circles; hidden files are left out.
-
-    Raises:
-        UserError: there is none, or a folder cannot be read.
+    Links are followed, but not in circles; hidden files are left out. No images: a UserError.
     """
 
     def refuse(error: OSError) -> None:
@@ -216,17 +193,12 @@ def with_classes(root: Path) -> Files:
     if any("/" not in path for path in paths):
         return Files(root, paths)
     owners = [path.partition("/")[0] for path in paths]
-    classes = sorted(set(owners))
-    numbers = {name: number for number, name in enumerate(classes)}
-    return Files(root, paths, np.array([numbers[o] for o in owners], np.int32), tuple(classes))
+    classes, labels = np.unique(owners, return_inverse=True)
+    return Files(root, paths, labels.astype(np.int32), tuple(classes.tolist()))
 
 
 def by_stem(paths: Sequence[str]) -> dict[str, str]:
-    """Returns relative paths of image files by their paths without suffix.
-
-    Raises:
-        UserError: two are equal.
-    """
+    """Returns relative paths of image files by their paths without suffix, which must differ."""
     found: dict[str, str] = {}
     for path in paths:
         stem = PurePosixPath(path).with_suffix("").as_posix()

@@ -36,8 +36,7 @@ def load_pairs(request: Request) -> ImageDataset:
     if beside:
         held_out = find_pairs(beside[0])
     else:
-        training, rest = request.held_out(len(files.paths))
-        files, held_out = files.take(training), files.take(rest)
+        files, held_out = map(files.take, request.held_out(len(files.paths)))
     size = request.image_size or DEFAULT_SIZE
     channels = [request.channels] * 2 if request.channels else _channels(files)
     step = -1 if request.direction == "BtoA" else 1  # the order of the sides
@@ -113,7 +112,8 @@ def _read_pair(root: Path, sample: str, size: int, channels: list[int]) -> list[
             path = paths[side]
             sides.append(fit(image, size=size, channels=channels[side]))
     except UnreadableImageError as error:
-        raise UnreadableImageError(str(error), path) from error
+        error.path = path
+        raise
     return sides
 
 
@@ -144,22 +144,20 @@ def load_cycle_gan(request: Request) -> ImageDataset:
 
 def _unpaired(request: Request, a: ImageDataset, b: ImageDataset) -> ImageDataset:
     """Joins two datasets, each shuffled on its own; an epoch is one pass over the larger."""
-    if request.direction == "BtoA":
-        a, b = b, a
     held_out = None
     if a.held_out is not None and b.held_out is not None:
-        held_out = _unpaired(replace(request, direction="AtoB"), a.held_out, b.held_out)
-
+        held_out = _unpaired(request, a.held_out, b.held_out)
+    if request.direction == "BtoA":
+        a, b = b, a
     sources = [
         side.source.map(lambda images, labels: images) if side.class_names else side.source
         for side in (a, b)
     ]
 
     def batches(order: Order) -> tf.data.Dataset:
-        orders = replace(order, seed=2 * order.seed), replace(order, seed=2 * order.seed + 1)
-        return tf.data.Dataset.zip(
-            *(source.batches(each) for source, each in zip(sources, orders, strict=True))
-        )
+        orders = [replace(order, seed=2 * order.seed + side) for side in range(2)]
+        each = [source.batches(order) for source, order in zip(sources, orders, strict=True)]
+        return tf.data.Dataset.zip(*each)
 
     return ImageDataset(
         Source(max(a.num_images, b.num_images), a.in_memory and b.in_memory, batches),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,17 +17,9 @@ GOOD_DISTANCE = 3.0
 STDS = {"ring8": 0.01, "grid25": 0.05}
 """Standard deviation of each Gaussian, the same in both directions."""
 
-_SEED = 0
 
-
-@dataclass(frozen=True)
-class Quality:
-    """How well points fit the modes.
-
-    Attributes:
-        modes_found: number of modes with at least one good point.
-        good: fraction of good points, 0…1.
-    """
+class Quality(NamedTuple):
+    """The number of modes with at least one good point, and the fraction of good points, 0…1."""
 
     modes_found: int
     good: float
@@ -42,9 +34,6 @@ def modes(name: str) -> np.ndarray:
 
     Returns:
         float32, shape (M, 2).
-
-    Raises:
-        UserError: an unknown name.
     """
     if name not in STDS:
         raise unknown("set of points", name, STDS)
@@ -62,11 +51,7 @@ def quality(points: np.ndarray, name: str) -> Quality:
 
     Args:
         points: shape (N, 2) or (N, 1, 1, 2), N >= 1. Values that are not finite are never good.
-        name: "ring8" or "grid25".
-
-    Raises:
-        UserError: an unknown name.
-        ValueError: another shape, or no points.
+        name: "ring8" or "grid25"; another is a UserError, another shape of points a ValueError.
     """
     if points.shape[1:] not in ((2,), (1, 1, 2)) or not len(points):
         raise ValueError(f"points must be of shape (N, 2) or (N, 1, 1, 2), not {points.shape}")
@@ -86,7 +71,7 @@ def load(request: Request) -> ImageDataset:
     centres = modes(request.name)
     labels = np.repeat(np.arange(len(centres)), NUM_POINTS // len(centres))
     # RandomState: NumPy promises that its draws stay the same.
-    noise = np.random.RandomState(_SEED).standard_normal((NUM_POINTS, 2))
+    noise = np.random.RandomState(0).standard_normal((NUM_POINTS, 2))
     points = (centres[labels] + STDS[request.name] * noise).astype(np.float32)
 
     def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:

@@ -1,4 +1,4 @@
-"""`prepared:FILE`: images packed into shards by `tfgan2 prepare`.
+"""`tfgan2 prepare` packs a folder of images into shards, `prepared:FILE` reads them.
 
 FILE is an index in JSON; the shards lie in a folder beside it, in the format ArrayRecord: one
 record per image, found by its number, with a checksum. A record is an image file as it was, or the
@@ -7,36 +7,38 @@ pixels if all images were scaled.
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
+import itertools
 import json
+import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
 
 from tfgan2.data.dataset import ImageDataset
-from tfgan2.data.files import DEFAULT_SIZE
+from tfgan2.data.files import DEFAULT_SIZE, existing_folder, with_classes
 from tfgan2.data.request import Request, build
-from tfgan2.errors import UserError
+from tfgan2.errors import UserError, cannot_write, one_line
+from tfgan2.files import written_atomically
 from tfgan2.images import to_pil
 from tfgan2.images.files import UnreadableImageError, fit, read_image
 
 FORMAT = 1
+_AGAIN = "prepare it again"
+
+# Each record by itself, to be read in any order. Not compressed: image files are already, and
+# pixels are stored so that reading them is no more than copying.
+_OPTIONS = "group_size:1,uncompressed"
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A file of records.
-
-    Attributes:
-        name: relative to the folder of the index, with "/" between its parts.
-        images: number of records.
-        bytes: size of the file.
-    """
+    """A file of records: its path relative to the index, their number, its size in bytes."""
 
     name: str
     images: int
@@ -47,14 +49,9 @@ class Shard:
 class Index:
     """The content of FILE; the images are in the order of their folder.
 
-    Attributes:
-        num_images: at least 1.
-        channels: 1 if the images are grey, else 3.
-        image_size: edge of the pixels in the records, or None where these are files.
-        class_names: () without labels.
-        label_runs: pairs of a label and the number of successive images that have it.
-        shards: in order.
-        digest: sha256 of all records and labels.
+    Grey images have 1 channel, others 3. `image_size` is the edge of the pixels in the records, or
+    None where these are files. `label_runs` are pairs of a label and the number of successive
+    images that have it, () without labels. `digest` is the sha256 of all records and labels.
     """
 
     num_images: int
@@ -100,23 +97,6 @@ class Index:
         return index
 
 
-@contextlib.contextmanager
-def one_line(action: str, path: Path) -> Iterator[None]:
-    """Turns errors of the package array_record into one line that says "cannot ACTION"."""
-    try:
-        yield
-    except ImportError as error:
-        raise UserError(
-            "prepared images need the Python package 'array_record': install it, or train on "
-            "folder:DIR"
-        ) from error
-    except RuntimeError as error:  # the package raises it for everything that goes wrong
-        reason = shorten(str(error), 120, placeholder="…")
-        raise UserError(
-            f"cannot {action} the shards of {path}: {reason}; prepare it again"
-        ) from error
-
-
 def load(request: Request) -> ImageDataset:
     """Opens prepared images; none is decoded yet, since all were when they were packed."""
     from tfgan2.data.sources import decoded_source, empty_images, memory_source
@@ -126,27 +106,42 @@ def load(request: Request) -> ImageDataset:
     path = Path(request.path).expanduser()
     index = Index.read(path)
     stored = index.image_size
-    size = request.image_size or stored or DEFAULT_SIZE
-    shape = (size, size, request.channels or index.channels)
+    size, channels = request.image_size or stored or DEFAULT_SIZE, request.channels
     if stored is not None and size > stored:
         raise UserError(
             f"{request.name} holds images of {stored}x{stored}: give --image-size {stored} or "
             "less, or prepare it again"
         )
-    if stored is not None and request.channels == 4:
+    if stored is not None and channels == 4:
         raise UserError(
             f"{request.name} holds scaled images without transparency: for --channels 4 "
             "prepare it without --image-size"
         )
-    records = Records(path, index, shape)
+    shape = (size, size, channels or index.channels)
+    # With their counts in the names, the package need not open every file to count.
+    shards = _array_record("data_source").ArrayRecordDataSource(
+        [f"{path.parent / shard.name}[0:{shard.images}]" for shard in index.shards]
+    )
+
+    def image(number: int) -> np.ndarray:
+        with one_line(f"cannot read the shards of {path}", RuntimeError, advice=_AGAIN):
+            record = shards[number]
+        if stored is None:
+            try:
+                return read_image(record, size=size, channels=shape[-1])
+            except UnreadableImageError as error:
+                raise UserError(f"image {number} of {path} cannot be read: {error}") from error
+        pixels = np.frombuffer(record, np.uint8).reshape(stored, stored, index.channels)
+        same = pixels.shape == shape
+        return pixels if same else fit(to_pil(pixels), size=size, channels=shape[-1])
 
     def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
-        source = decoded_source(len(numbers), lambda i: records.image(numbers[i]), shape, labels)
-        if request.fits_memory(len(numbers), shape):
-            images = empty_images((len(numbers), *shape))
-            decoded = request.in_threads(records.image, numbers.tolist(), "reading images")
-            for i, image in enumerate(decoded):
-                images[i] = image
+        chosen = numbers.tolist()
+        source = decoded_source(len(chosen), lambda i: image(chosen[i]), shape, labels)
+        if request.fits_memory(len(chosen), shape):
+            images = empty_images((len(chosen), *shape))
+            for i, decoded in enumerate(request.in_threads(image, chosen, "reading images")):
+                images[i] = decoded
             source = memory_source(images, labels)
         return ImageDataset(source, request.name, shape, ["prepared", index.digest])
 
@@ -156,38 +151,95 @@ def load(request: Request) -> ImageDataset:
     return build(request, index.num_images, part, known=index.class_names, labels=labels)
 
 
-@dataclass(frozen=True)
-class Records:
-    """The records of the index FILE, as images of one shape."""
+def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Index, tuple[str, ...]]:
+    """Packs a folder of images; returns the index, and the paths of the files left out.
 
-    path: Path
-    index: Index
-    shape: tuple[int, int, int]
+    Every file is decoded once, so that unreadable ones are found now. Without an image size the
+    files are stored as they are, so any size can be made of them later; with it, the pixels that
+    `folder:` would make of them, which need no decoding later.
 
-    @cached_property
-    def _shards(self) -> Any:
-        from array_record.python.array_record_data_source import ArrayRecordDataSource
+    Args:
+        request: the folder, the image size and whether to leave unreadable files out.
+        out: FILE, which must not exist; the shards are written to a folder beside it.
+        shard_bytes: approximate size of a shard.
 
-        # With their counts in the names, it need not open every file to count.
-        folder = self.path.parent
-        return ArrayRecordDataSource(
-            [f"{folder / s.name}[0:{s.images}]" for s in self.index.shards]
+    Raises:
+        UserError: no such folder, no images, one that cannot be read, FILE exists, or the disk
+            refuses; nothing is left behind.
+    """
+    shards = out.with_name(f"{out.name}.shards")
+    for path in (out, shards):
+        if path.exists():
+            raise UserError(f"{path} exists: choose another --out, or remove it")
+    if not out.parent.is_dir():
+        raise UserError(f"{out.parent} is not a folder: create it, or choose another --out")
+    files = with_classes(existing_folder(request.path, "folder:DIR"))
+    size, channels = request.image_size, files.channels()
+    labels: list[int] = []
+    digest = hashlib.sha256(f"{size} {channels}".encode())
+
+    def record(path: str) -> bytes:
+        try:
+            content = (files.root / path).read_bytes()
+        except OSError as error:
+            raise UnreadableImageError(error.strerror or str(error)) from error
+        pixels = read_image(content, size=size or DEFAULT_SIZE, channels=channels)
+        return content if size is None else pixels.tobytes()
+
+    def records() -> Iterator[bytes]:
+        for number, content in files.read(record, "packing images", request):
+            labels.append(0 if files.labels is None else int(files.labels[number]))
+            digest.update(b"%d %d\n" % (labels[-1], len(content)) + content)
+            yield content
+
+    try:
+        problem = f"cannot write the shards of {out}"
+        with one_line(problem, RuntimeError, advice=_AGAIN), written_atomically(shards) as partial:
+            partial.mkdir()
+            written = tuple(_write_shards(records(), partial, shards.name, shard_bytes))
+        runs = tuple((label, len(list(run))) for label, run in itertools.groupby(labels))
+        label_runs = runs if files.classes else ()
+        index = Index(
+            len(labels), channels, size, files.classes, label_runs, written, digest.hexdigest()
         )
+        with written_atomically(out) as partial:
+            partial.write_text(index.to_json(), encoding="utf-8")
+    except BaseException as error:  # also Ctrl-C: shards without an index are of no use
+        shutil.rmtree(shards, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise cannot_write(out, error) from error
+        raise
+    return index, tuple(files.skipped)
 
-    def image(self, number: int) -> np.ndarray:
-        """Returns an image, uint8 of `shape`; may be called from several threads."""
-        with one_line("read", self.path):
-            record = self._shards[int(number)]
-        size, _, channels = self.shape
-        stored = self.index.image_size
-        if stored is None:
-            try:
-                return read_image(record, size=size, channels=channels)
-            except UnreadableImageError as error:
-                raise UserError(f"image {number} of {self.path} cannot be read: {error}") from error
-        pixels = np.frombuffer(record, np.uint8).reshape(stored, stored, self.index.channels)
-        return (
-            pixels
-            if pixels.shape == self.shape
-            else fit(to_pil(pixels), size=size, channels=channels)
-        )
+
+def _write_shards(
+    records: Iterator[bytes], partial: Path, final: str, shard_bytes: int
+) -> Iterator[Shard]:
+    """Writes all records into the folder `partial`, which later gets the name `final`."""
+    writer_class = _array_record("module").ArrayRecordWriter
+    rest = next(records, None)
+    for number in itertools.count():
+        if rest is None:
+            return
+        path = partial / f"{number:05d}.array_record"
+        writer = writer_class(str(path), _OPTIONS)
+        images = size = 0
+        while rest is not None and (not images or size + len(rest) <= shard_bytes):
+            writer.write(rest)
+            images, size = images + 1, size + len(rest)
+            rest = next(records, None)
+        writer.close()
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        yield Shard(f"{final}/{path.name}", images, path.stat().st_size)
+
+
+def _array_record(module: str) -> Any:
+    """Returns a module of the package array_record, which raises RuntimeError for all problems."""
+    try:
+        return import_module(f"array_record.python.array_record_{module}")
+    except ImportError as error:
+        raise UserError(
+            "prepared images need the Python package 'array_record': install it, or train on "
+            "folder:DIR"
+        ) from error

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -12,10 +12,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tfgan2.data.dataset import ImageDataset, Order, Source, cpu_count
-from tfgan2.data.download import image_key, prepared_builder, quiet, short
-from tfgan2.data.request import Request, choose_classes
+from tfgan2.data.download import image_key, prepared_builder, quiet
+from tfgan2.data.request import Request
 from tfgan2.data.sources import empty_images, images_from_python, memory_source
-from tfgan2.errors import UserError
+from tfgan2.errors import UserError, one_line
 from tfgan2.images.files import UnreadableImageError, read_image
 
 DEFAULT_SPLIT = "train"
@@ -27,17 +27,15 @@ LARGEST_NATIVE_SIZE = 128
 SHUFFLE_BYTES = 2**27
 """Encoded bytes that the shuffle buffer of a streamed dataset may hold."""
 
-_READ_BUFFER = 2**20
-_FIRST_RECORDS = 64
 _PARALLEL = {"num_parallel_calls": cpu_count(), "deterministic": True}
 
 
 def load(request: Request) -> ImageDataset:
     """Loads a dataset of tensorflow-datasets; downloads it where it is not prepared yet."""
-    name, count = request.split or DEFAULT_SPLIT, request.hold_out
-    if not count:
+    name = request.split or DEFAULT_SPLIT
+    if not request.hold_out:
         return load_split(request, name)
-    training, rest = _hold_out(request, name, count)
+    training, rest = _hold_out(request, name, request.hold_out)
     return load_split(request, training, load_split(request, rest))
 
 
@@ -51,14 +49,9 @@ def load_split(
             raise UserError(f"{split} holds no images of these classes: choose others")
         in_memory = request.fits_memory(split.num_images, split.image_shape)
         source = memory_source(*split.read()) if in_memory else split.streamed()
-    return ImageDataset(
-        source,
-        request.name,
-        split.image_shape,
-        [*split.content, in_memory],
-        class_names=split.class_names,
-        held_out=held_out,
-    )
+    content = [*split.content, in_memory]
+    dataset = ImageDataset(source, request.name, split.image_shape, content, split.class_names)
+    return replace(dataset, held_out=held_out)
 
 
 def _hold_out(request: Request, name: str, count: int) -> tuple[str, str]:
@@ -87,11 +80,8 @@ def _hold_out(request: Request, name: str, count: int) -> tuple[str, str]:
 class Split:
     """One split: encoded images with labels, or -1 where there are none.
 
-    Attributes:
-        image_shape: (height, width, channels) of the decoded images.
-        num_images: number of records of the chosen classes.
-        class_names: names of these classes; () without labels.
-        content: name with version, and split.
+    `num_images`, `image_shape` and `class_names` describe the chosen classes, `content` holds the
+    name with its version and the split.
     """
 
     def __init__(self, request: Request, name: str) -> None:
@@ -116,15 +106,13 @@ class Split:
         if not self._total:
             raise UserError(f"{self} holds no images: choose another split")
         with self._one_line():
-            first = list(self._records().take(_FIRST_RECORDS).as_numpy_iterator())
+            first = list(self._records().take(64).as_numpy_iterator())
         self._mean_bytes = int(np.mean([len(image) for image, _ in first])) if first else 1
         # Splits without labels, such as "unlabelled" of stl10, have -1 everywhere.
         if any(label < 0 for _, label in first):
             self._label_key = None
         known = () if self._label_key is None else info.features[self._label_key].names
-        self.class_names, self._new_labels = choose_classes(
-            request.classes, known, name=request.name
-        )
+        self.class_names, self._new_labels = request.choose_classes(known)
         height, width, channels = self._image.shape
         native = height is not None and height == width and height <= LARGEST_NATIVE_SIZE
         size = request.image_size or (height if native else DEFAULT_SIZE)
@@ -135,15 +123,10 @@ class Split:
     def __str__(self) -> str:
         return f"split {self._name!r} of dataset {self._request.name!r}"
 
-    @contextlib.contextmanager
-    def _one_line(self) -> Iterator[None]:
-        """Turns errors of broken or missing files into one line."""
-        try:
-            yield
-        except tf.errors.OpError as error:
-            raise UserError(
-                f"{self} cannot be read: {short(error)}; remove its folder and prepare it again"
-            ) from error
+    def _one_line(self) -> AbstractContextManager[None]:
+        """Makes one line of the errors of broken or missing files."""
+        advice = "remove its folder and prepare it again"
+        return one_line(f"{self} cannot be read", tf.errors.OpError, advice=advice)
 
     @cached_property
     def positions(self) -> np.ndarray:
@@ -196,11 +179,8 @@ class Split:
             encoded = tf.data.Dataset.counter(first_epoch).flat_map(one_epoch)
             rows = order.rows
             if order.part.of > 1:  # records have no numbers, so they are read, but not decoded
-                encoded = (
-                    encoded.batch(order.batch_size, drop_remainder=True)
-                    .map(lambda images, labels: (images[rows], labels[rows]))
-                    .unbatch()
-                )
+                whole = encoded.batch(order.batch_size, drop_remainder=True)
+                encoded = whole.map(lambda images, labels: (images[rows], labels[rows])).unbatch()
             pairs = self._decoded(encoded, rows.stop - rows.start, drop_remainder=True)
             return pairs if self.class_names else pairs.map(lambda images, labels: images)
 
@@ -218,9 +198,7 @@ class Split:
 
     def _records(self, file_seed: Any = None, files_at_once: int = 4) -> tf.data.Dataset:
         """Yields all encoded images and int32 labels once; a seed shuffles the files."""
-        features = {self._image_key: True}
-        if self._label_key is not None:
-            features[self._label_key] = True
+        features = dict.fromkeys(filter(None, [self._image_key, self._label_key]), True)
         records = self._builder.as_dataset(
             split=self._name,
             shuffle_files=file_seed is not None,
@@ -234,7 +212,7 @@ class Split:
                 assert_cardinality=False,
                 enable_ordering_guard=False,
                 interleave_cycle_length=files_at_once,
-                override_buffer_size=_READ_BUFFER,
+                override_buffer_size=2**20,
             ),
         )
 

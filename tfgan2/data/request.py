@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar, get_args
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,37 +15,32 @@ from tfgan2.data.catalogue import BUILT_IN, POINTS, TFDS, YOURS, entry_of
 from tfgan2.data.dataset import ImageDataset, cpu_count
 from tfgan2.errors import UserError
 from tfgan2.inputs.labels import class_number
+from tfgan2.options import DataOptions
 
 Progress = Callable[[str, int, int], None]
 """Receives what is being done, how much of it is done, and the total."""
 
-Cache = Literal["auto", "memory", "stream"]
-CACHES = get_args(Cache)
-
 MEMORY_LIMIT = 2**30
 """Bytes of pixels up to which `cache="auto"` keeps a dataset in memory."""
+
+MOST_PENDING = 64
+"""Files in memory at a time; photographs may have megabytes each."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
-class Request:
+@dataclass
+class Request(DataOptions):
     """The options of `load_dataset`, checked as far as that needs no data."""
 
-    name: str
-    image_size: int | None = None
-    channels: int | None = None
-    classes: tuple[str, ...] | None = None
-    split: str | None = None
-    data_dir: str | None = None
-    cache: Cache = "auto"
-    skip_unreadable: bool = False
-    hold_out: int = 0
-    direction: str = "AtoB"
     progress: Progress = lambda text, done, total: None
 
     def __post_init__(self) -> None:
+        if self.classes is not None:
+            self.classes = [str(item) for item in self.classes]
+        if self.data_dir is not None:
+            self.data_dir = remote.absolute(str(self.data_dir))
         entry, points = entry_of(self.name), self.name in POINTS
         images = entry.kind == "images"
         for option, fits, problem in (
@@ -57,21 +53,7 @@ class Request:
             if not fits and getattr(self, option) != getattr(Request, option):
                 flag = option.replace("_", "-")
                 raise UserError(f"dataset {self.name!r} {problem}: leave --{flag} out")
-        size = self.image_size
-        if size is not None and (type(size) is not int or not 4 <= size <= 1024):
-            raise UserError(
-                f"image size {size} is not possible: give a whole number from 4 to 1024"
-            )
-        if self.channels not in (None, 1, 3, 4):
-            raise UserError(
-                f"{self.channels} channels are not possible: give 1 (grey), 3 (RGB) or 4 (RGBA)"
-            )
-        if self.cache not in CACHES:
-            raise UserError(f"unknown cache {self.cache!r}: choose from {', '.join(CACHES)}")
-        if self.hold_out < 0:
-            raise UserError(f"--hold-out must be 0 or more, not {self.hold_out}")
-        if self.direction not in ("AtoB", "BtoA"):
-            raise UserError(f"direction {self.direction!r} is not possible: give AtoB or BtoA")
+        self.check()
         if entry.source == YOURS and remote.is_remote(self.name):
             raise UserError(
                 f"{self.name!r} is not on this machine: copy it here; only --data-dir may be remote"
@@ -88,17 +70,17 @@ class Request:
             return num_images * int(np.prod(image_shape)) <= MEMORY_LIMIT
         return self.cache == "memory"
 
-    def in_threads(
-        self, function: Callable[[T], R], items: Sequence[T], text: str, chunk: int = 512
-    ) -> Iterator[R]:
-        """Yields `function(item)` for each item in order, computed in threads.
-
-        The progress shows the text; `chunk` items at a time bound the memory of their results.
-        """
+    def in_threads(self, function: Callable[[T], R], items: Sequence[T], text: str) -> Iterator[R]:
+        """Yields `function(item)` for each item in order, computed in threads; shows progress."""
+        pending: deque[Future[R]] = deque()
         with ThreadPoolExecutor(cpu_count()) as pool:
-            for begin in range(0, len(items), chunk):
-                self.progress(text, begin, len(items))
-                yield from pool.map(function, items[begin : begin + chunk])
+            for number, item in enumerate(items):
+                if number % MOST_PENDING == 0:
+                    self.progress(text, number, len(items))
+                pending.append(pool.submit(function, item))
+                if len(pending) == MOST_PENDING:
+                    yield pending.popleft().result()
+            yield from (future.result() for future in pending)
         self.progress(text, len(items), len(items))
 
     def held_out(self, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -111,12 +93,30 @@ class Request:
         return np.sort(order[self.hold_out :]), np.sort(order[: self.hold_out])
 
     def check_held_out(self, count: int) -> None:
-        """Raises a UserError unless samples remain to train on."""
-        if self.hold_out >= count:
+        """Raises a UserError unless some of `count` samples remain to train on."""
+        if self.hold_out and self.hold_out >= count:
             raise UserError(
                 f"dataset {self.name!r} has {count} samples, of which {self.hold_out} cannot be "
                 f"held out: give --hold-out {max(0, count - 1)} or less"
             )
+
+    def choose_classes(self, known: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
+        """Returns the names of the classes to keep, and the new label, int32, of each known one.
+
+        `known` are the names of all classes, () without labels. Label -1: leave it out.
+        """
+        if self.classes is None:
+            return tuple(known), np.arange(len(known), dtype=np.int32)
+        if not known:
+            raise UserError(f"dataset {self.name!r} has no labels: leave --classes out")
+        if not self.classes:
+            raise UserError("no classes given: name at least one, or leave --classes out")
+        numbers = [class_number(item, known) for item in self.classes]
+        if twice := [number for number in numbers if numbers.count(number) > 1]:
+            raise UserError(f"class {known[twice[0]]!r} is given twice: give each class once")
+        labels = np.full(len(known), -1, np.int32)
+        labels[numbers] = np.arange(len(numbers))
+        return tuple(known[number] for number in numbers), labels
 
 
 def build(
@@ -127,16 +127,12 @@ def build(
     known: Sequence[str] = (),
     labels: np.ndarray | None = None,
 ) -> ImageDataset:
-    """Builds a dataset of the samples of the chosen classes, and another of those held out.
+    """Builds a dataset of the chosen of `count` samples, and another of those held out.
 
-    Args:
-        request: chooses the classes and the number held out.
-        count: number of all samples.
-        part: makes the dataset of some samples; takes their numbers, and their new labels, int32.
-        known: the names of all classes; () without labels.
-        labels: shape (count,), or None.
+    `part` makes a dataset of some samples from their numbers and their new labels, int32. `known`
+    are the names of all classes, () without labels; `labels` has the shape (count,).
     """
-    names, new_labels = choose_classes(request.classes, known, name=request.name)
+    names, new_labels = request.choose_classes(known)
     numbers = np.arange(count)
     if labels is not None:
         labels = new_labels[labels]
@@ -152,34 +148,3 @@ def build(
 
     training, rest = request.held_out(len(numbers))
     return dataset(training, dataset(rest) if len(rest) else None)
-
-
-def choose_classes(
-    chosen: Sequence[str] | None, known: Sequence[str], *, name: str
-) -> tuple[tuple[str, ...], np.ndarray]:
-    """Returns the names of the classes to keep, and the new label of each known one, int32, or -1.
-
-    Args:
-        chosen: names or numbers in the order of the new labels, a name first where both fit; None
-            for all.
-        known: the names of all classes; () without labels.
-        name: the dataset's name, for the errors.
-
-    Raises:
-        UserError: an unknown class, one given twice, or classes of a dataset without labels.
-    """
-    if chosen is None:
-        return tuple(known), np.arange(len(known), dtype=np.int32)
-    if not known:
-        raise UserError(f"dataset {name!r} has no labels: leave --classes out")
-    if not chosen:
-        raise UserError("no classes given: name at least one, or leave --classes out")
-    numbers: list[int] = []
-    for item in chosen:
-        number = class_number(item, known)
-        if number in numbers:
-            raise UserError(f"class {known[number]!r} is given twice: give each class once")
-        numbers.append(number)
-    labels = np.full(len(known), -1, np.int32)
-    labels[numbers] = np.arange(len(numbers))
-    return tuple(known[number] for number in numbers), labels

@@ -69,13 +69,8 @@ def images_from_python(
 ) -> tf.Tensor:
     """Makes a batch of images with a Python function, inside a function mapped by tf.data.
 
-    Args:
-        function: pure; makes one image from one value; called from several threads.
-        values: bytes or numbers, shape (N,).
-        shape: (height, width, channels) of each image.
-
-    Returns:
-        uint8, static shape (N, *shape).
+    The pure function makes one image of this shape from one of the values, bytes or numbers, and
+    is called from several threads. The batch is uint8 of static shape (N, *shape).
     """
     guard = _exit_guard()
 
@@ -135,19 +130,18 @@ class _ExitGuard:
 _exit_guard = cache(_ExitGuard)
 
 
-def empty_images(shape: tuple[int, int, int, int], dtype: type = np.uint8) -> np.ndarray:
-    """Returns an uninitialised array that TensorFlow can use without a copy."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+def empty_images(shape: tuple[int, int, int, int]) -> np.ndarray:
+    """Returns an uninitialised uint8 array that TensorFlow can use without a copy."""
+    size = int(np.prod(shape))
     buffer = np.empty(size + _ALIGNMENT, np.uint8)
     begin = -buffer.ctypes.data % _ALIGNMENT
-    return buffer[begin : begin + size].view(dtype).reshape(shape)
+    return buffer[begin : begin + size].reshape(shape)
 
 
 def as_tensor(array: np.ndarray) -> tf.Tensor:
     """Returns an array, which must not change any more, as a tensor for pipelines to capture.
 
-    It is never a constant of the pipeline's graph, which may not exceed 2 GB. It lies on the CPU,
-    where pipelines run.
+    It is never a constant of the graph, which may not exceed 2 GB, and lies on the CPU.
     """
     flags = array.flags
     aligned = flags.c_contiguous and flags.writeable and array.ctypes.data % _ALIGNMENT == 0

@@ -10,14 +10,12 @@ import tensorflow as tf
 from tfgan2.data.dataset import ImageDataset, Source
 from tfgan2.data.download import quiet
 from tfgan2.data.records import DEFAULT_SPLIT, Split
-from tfgan2.data.request import Request, build, choose_classes
+from tfgan2.data.request import Request, build
 from tfgan2.data.sources import as_tensor, indexed_source
 from tfgan2.errors import UserError
 
 NUM_IMAGES = 128_000
 """As in Lin et al. 2018: 128 of each of the 1000 modes, on average."""
-
-_SEED = 0
 
 
 def load(request: Request) -> ImageDataset:
@@ -29,7 +27,7 @@ def load(request: Request) -> ImageDataset:
     if request.channels not in (None, 3):
         raise UserError(f"dataset {name!r} has a digit in each of 3 channels: leave --channels out")
     known = [f"{number:03d}" for number in range(1000)]
-    choose_classes(request.classes, known, name=name)  # errors before anything is read
+    request.choose_classes(known)  # errors before anything is read
     with quiet():
         grey_digits = replace(request, name="mnist", channels=1, classes=None)
         mnist = Split(grey_digits, request.split or DEFAULT_SPLIT)
@@ -37,9 +35,8 @@ def load(request: Request) -> ImageDataset:
     if digits is None or mnist.class_names != tuple("0123456789"):
         raise UserError(f"dataset {name!r} needs an mnist with labels from 0 to 9")
     # RandomState: NumPy promises that its draws stay the same.
-    triples = np.random.RandomState(_SEED).randint(
-        len(images), size=(NUM_IMAGES, 3), dtype=np.int32
-    )
+    draws = np.random.RandomState(0)
+    triples = draws.randint(len(images), size=(NUM_IMAGES, 3), dtype=np.int32)
 
     def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
         source = stacked_source(images, triples[numbers], labels)
@@ -51,12 +48,9 @@ def load(request: Request) -> ImageDataset:
 
 
 def stacked_source(images: np.ndarray, triples: np.ndarray, labels: np.ndarray | None) -> Source:
-    """Grey images in memory, three of which make one sample.
+    """Grey images in memory, uint8, shape (M, H, W, 1), three of which make one of N samples.
 
-    Args:
-        images: uint8, shape (M, H, W, 1); must not change any more.
-        triples: int32, shape (N, 3): indices of the red, green and blue image of a sample.
-        labels: shape (N,), or None.
+    `triples` are the indices of a sample's red, green and blue image, int32, shape (N, 3).
     """
     grey, rows = as_tensor(images), as_tensor(triples)
 

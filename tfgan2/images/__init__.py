@@ -1,7 +1,6 @@
 """Images as arrays, grids and files, with NumPy and Pillow only: the runtime uses this room too.
 
-Points are images of one pixel whose channels are x and y; a grid of them is a scatter plot. Only
-that imports Matplotlib.
+Points are images of one pixel with channels x and y. Only their plot imports Matplotlib.
 """
 
 from __future__ import annotations
@@ -11,12 +10,15 @@ import math
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
+
+_NEAREST = Image.Resampling.NEAREST
 
 
 def is_points(shape: Sequence[int | None]) -> bool:
@@ -46,16 +48,14 @@ def to_pil(image: np.ndarray) -> Image.Image:
 
 
 def grid(images: np.ndarray, *, columns: int | None = None, padding: int = 2) -> np.ndarray:
-    """Arranges images row by row.
+    """Arranges images row by row on white, with `padding` pixels between and around them.
 
     Args:
         images: uint8, shape (N, H, W, C), N >= 1.
         columns: default: as square as possible, wider rather than taller.
-        padding: white pixels between the images and around them.
 
     Returns:
-        uint8, shape (rows * (H + padding) + padding, columns * (W + padding) + padding, C). Unused
-        cells are white.
+        uint8, shape (rows * (H + padding) + padding, columns * (W + padding) + padding, C).
     """
     count, height, width, channels = images.shape
     columns = columns or math.ceil(math.sqrt(count))
@@ -68,14 +68,10 @@ def grid(images: np.ndarray, *, columns: int | None = None, padding: int = 2) ->
 
 
 def side_by_side(*columns: np.ndarray) -> np.ndarray:
-    """Joins corresponding images of several arrays horizontally.
+    """Joins corresponding images of several arrays, each (N, H, W, C) in [-1, 1], horizontally.
 
-    Args:
-        columns: in [-1, 1], each of shape (N, H, W, C). Smaller images are enlarged by whole
-            factors without smoothing; grey becomes RGB and RGB becomes RGBA where needed.
-
-    Returns:
-        float32, shape (N, largest H, sum of the widths, largest C).
+    Smaller images are enlarged by whole factors without smoothing; grey becomes RGB and RGB becomes
+    RGBA where needed. Returns float32, shape (N, largest H, sum of the widths, largest C).
     """
     height = max(column.shape[1] for column in columns)
     channels = max(column.shape[-1] for column in columns)
@@ -109,9 +105,7 @@ def resize_matrix(old: int, new: int) -> np.ndarray:
 def encode_png(image: Image.Image, *, fast: bool = False) -> bytes:
     """Encodes an image of mode L, RGB or RGBA as PNG.
 
-    Args:
-        image: the image.
-        fast: take a quarter of the time; files of generated images grow by about a tenth.
+    `fast` takes a quarter of the time; files of generated images grow by about a tenth.
     """
     buffer = io.BytesIO()
     options = {"compress_level": 1, "compress_type": zlib.Z_RLE} if fast else {}
@@ -126,31 +120,21 @@ def encode_grid(
     reals: np.ndarray | None = None,
     fast: bool = False,
 ) -> bytes:
-    """Encodes images as one PNG.
+    """Encodes images in [-1, 1], shape (N, H, W, C), as a grid in one PNG; enlarges small ones.
 
-    Args:
-        images: in [-1, 1], shape (N, H, W, C); small ones are enlarged. Or points in any range,
-            shape (N, 1, 1, 2), which give a scatter plot.
-        columns: of the grid; ignored for points.
-        reals: points of the data, shape (M, 1, 1, 2), drawn in grey below; ignored for images.
-        fast: as for `encode_png`.
+    Points in any range, shape (N, 1, 1, 2), give a scatter plot, in which `reals`, points of the
+    data, are drawn in grey below. `fast` is that of `encode_png`.
     """
     if is_points(images.shape):
         return _scatter_plot(images, reals)
     scale = _scale_for(images)
     sheet = to_pil(grid(to_uint8(images), columns=columns, padding=1 if scale > 1 else 2))
-    return encode_png(_enlarged(sheet, scale), fast=fast)
+    return encode_png(ImageOps.scale(sheet, scale, _NEAREST), fast=fast)
 
 
-def save_grid(
-    path: Path,
-    images: np.ndarray,
-    *,
-    columns: int | None = None,
-    reals: np.ndarray | None = None,
-) -> None:
+def save_grid(path: Path, images: np.ndarray, **options: Any) -> None:
     """Writes images as one PNG file; the arguments are those of `encode_grid`."""
-    content = encode_grid(images, columns=columns, reals=reals)
+    content = encode_grid(images, **options)
     with written_atomically(path) as partial:
         partial.write_bytes(content)
 
@@ -158,22 +142,18 @@ def save_grid(
 def check_output(out: Path, shape: Sequence[int | None] | None = None) -> None:
     """Raises a UserError if `save_samples` could not write to `out`; writes nothing.
 
-    Args:
-        out: as for `save_samples`.
-        shape: shape of the images or of one image, if known: points allow fewer formats.
+    `shape` is that of the images or of one image, if known: points allow fewer formats.
     """
     suffix = out.suffix.lower()
-    points = shape is not None and is_points(shape)
     if suffix not in ("", ".png", ".npz", ".gif"):
         raise UserError(f"cannot write {out.name!r}: give a .png, .gif or .npz, or a directory")
     if out.suffix and out.is_dir():
         raise UserError(f"'{out}' is a directory: give a file name")
     if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"'{out}' exists and is not an empty directory: choose another --out")
-    if points and suffix == ".gif":
-        raise UserError("points cannot be animated: give a .png or .npz")
-    if points and not suffix:
-        raise UserError("points cannot be written as single images: give a .png or .npz")
+    if suffix in ("", ".gif") and shape is not None and is_points(shape):
+        refused = "animated" if suffix else "written as single images"
+        raise UserError(f"points cannot be {refused}: give a .png or .npz")
 
 
 def save_samples(
@@ -190,13 +170,11 @@ def save_samples(
         out: `.png`: one grid; `.gif`: an animation; `.npz`: `sample_arrays`; no suffix: a directory
             of single PNG files. A `.png` of points is a scatter plot.
         images: in [-1, 1], shape (N, H, W, C), or points in any range, shape (N, 1, 1, 2).
-        latents: of the images, shape (N, dim).
-        labels: shape (N,), or None.
+        latents, labels: of the images, shapes (N, dim) and (N,).
         columns: of the grid.
 
     Raises:
-        UserError: another suffix, a directory that is not empty, or a format that points do not
-            allow.
+        UserError: `check_output` refuses.
         OSError: the file cannot be written.
     """
     check_output(out, images.shape)
@@ -211,7 +189,8 @@ def save_samples(
                     np.savez_compressed(file, allow_pickle=False, **arrays)
             case ".gif":
                 scale = 2 * _scale_for(images)
-                first, *others = (_enlarged(to_pil(image), scale) for image in to_uint8(images))
+                frames = (to_pil(image) for image in to_uint8(images))
+                first, *others = (ImageOps.scale(frame, scale, _NEAREST) for frame in frames)
                 first.save(partial, "GIF", save_all=True, append_images=others, duration=50, loop=0)
             case _:
                 partial.mkdir()
@@ -225,9 +204,7 @@ def sample_arrays(
 ) -> dict[str, np.ndarray]:
     """Returns the arrays of a `.npz`; the arguments are those of `save_samples`.
 
-    Returns:
-        `images` (uint8) or, for points, `points` (float32, shape (N, 2)); `latents`; and `labels`
-        if they are given.
+    `images` (uint8) or, for points, `points` (float32, shape (N, 2)); `latents`; `labels` if given.
     """
     arrays = {"images": to_uint8(images), "latents": latents}
     if is_points(images.shape):
@@ -240,11 +217,6 @@ def _scale_for(images: np.ndarray) -> int:
     return max(1, round(56 / images.shape[1]))
 
 
-def _enlarged(image: Image.Image, factor: int) -> Image.Image:
-    """Enlarges an image by a whole factor without smoothing."""
-    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
-
-
 def _scatter_plot(points: np.ndarray, reals: np.ndarray | None) -> bytes:
     """Draws points, shape (N, 1, 1, 2), as a square PNG that shows all finite ones."""
     from matplotlib.figure import Figure
@@ -252,10 +224,9 @@ def _scatter_plot(points: np.ndarray, reals: np.ndarray | None) -> bytes:
     layers = [] if reals is None else [("data", reals.reshape(-1, 2), "0.78", 1.0)]
     layers.append(("samples", points.reshape(-1, 2), "tab:blue", 0.5))
     everything = np.concatenate([layer for _, layer, _, _ in layers]).astype(np.float64)
-    everything = everything[np.isfinite(everything).all(axis=1)]
-    if not len(everything):
-        everything = np.zeros((1, 2))
-    low, high = everything.min(axis=0), everything.max(axis=0)
+    finite = everything[np.isfinite(everything).all(axis=1)]
+    finite = finite if len(finite) else np.zeros((1, 2))
+    low, high = finite.min(axis=0), finite.max(axis=0)
     reach = 0.55 * float((high - low).max()) or 1.0  # half the range and a margin of a tenth
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.subplots()

@@ -18,13 +18,10 @@ _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 class UnreadableImageError(Exception):
     """A file cannot be read as an image; the message is the reason, in one line.
 
-    Attributes:
-        path: the file, if a sample has several; else None.
+    `path` names the file if a sample has several.
     """
 
-    def __init__(self, reason: str, path: str | None = None) -> None:
-        super().__init__(reason)
-        self.path = path
+    path: str | None = None
 
 
 class TooManyPixelsError(UnreadableImageError):
@@ -43,21 +40,10 @@ def suffixes() -> frozenset[str]:
 
 
 def read_image(source: Path | bytes, *, size: int, channels: int) -> np.ndarray:
-    """Decodes an image file and fits it to a square.
+    """Decodes an image file, or the content of one, and fits it to a square; errors: `open_image`.
 
     Applies the EXIF orientation, takes the first frame of an animation, blends transparency with
     white unless `channels` is 4, and scales 16-bit grey to 8 bits.
-
-    Args:
-        source: a file, or the content of a file.
-        size: edge of the result.
-        channels: 1 grey, 3 RGB, 4 RGBA.
-
-    Returns:
-        uint8, shape (size, size, channels).
-
-    Raises:
-        UnreadableImageError: not an image, a broken one, or more pixels than Pillow allows.
     """
     return fit(open_image(source, size=size), size=size, channels=channels)
 
@@ -78,14 +64,14 @@ def open_image(
         size: edge to which the image will be fitted; a large one may be decoded smaller.
 
     Raises:
-        TooManyPixelsError: the image exceeds `most_pixels` or Pillow's limit; nothing was decoded.
-        UnreadableImageError: as `read_image`.
+        TooManyPixelsError: the image exceeds the limit; nothing was decoded.
+        UnreadableImageError: not an image, or a broken one.
     """
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
         with Image.open(file, "r", formats) as image:
             if most_pixels is not None and image.width * image.height > most_pixels:
-                raise TooManyPixelsError(
+                raise Image.DecompressionBombError(
                     f"{image.width}x{image.height} pixels, more than the {most_pixels:,} allowed"
                 )
             # JPEG decodes at 1/2, 1/4 or 1/8 of its size, several times as fast; three times the
@@ -96,8 +82,6 @@ def open_image(
             with contextlib.suppress(Exception):  # the pixels are fine even if the EXIF is broken
                 ImageOps.exif_transpose(image, in_place=True)
             return image
-    except TooManyPixelsError:
-        raise
     except Image.DecompressionBombError as error:
         raise TooManyPixelsError(_reason(error, source)) from error
     except Exception as error:  # Pillow's decoders raise nearly anything for broken files
@@ -116,37 +100,19 @@ def is_grey(path: Path) -> bool | None:
         return None
 
 
-def fit(image: Image.Image, *, size: int, channels: int) -> np.ndarray:
-    """Crops the centre square, scales it and converts it.
+def fit(image: Image.Image, *, channels: int, size: int | None = None) -> np.ndarray:
+    """Converts an image of any mode to uint8, shape (H, W, channels), with 1, 3 or 4 channels.
 
-    Args:
-        image: of any mode.
-        size: edge of the result; shrinking antialiases, enlarging is smooth.
-        channels: 1, 3 or 4.
-
-    Returns:
-        uint8, shape (size, size, channels).
-
-    Raises:
-        UnreadableImageError: as `as_pixels`.
-    """
-    # ImageOps.fit crops between pixels if the excess is odd, and resamples from outside the crop.
-    edge = min(image.size)
-    left, top = (image.width - edge) // 2, (image.height - edge) // 2
-    if image.size != (edge, edge):
-        image = image.crop((left, top, left + edge, top + edge))
-    return as_pixels(image, channels, size)
-
-
-def as_pixels(image: Image.Image, channels: int, size: int | None = None) -> np.ndarray:
-    """Converts an image to 1, 3 or 4 channels.
-
-    Returns:
-        uint8, shape (size, size, channels), or (height, width, channels) without a size.
+    With a size the centre square is cropped and scaled to it.
 
     Raises:
         UnreadableImageError: values that are no brightness, or a mode that Pillow cannot convert.
     """
+    if size is not None and image.width != image.height:
+        # ImageOps.fit crops between pixels if the excess is odd, and resamples from outside.
+        edge = min(image.size)
+        left, top = (image.width - edge) // 2, (image.height - edge) // 2
+        image = image.crop((left, top, left + edge, top + edge))
     image = _converted(image, channels)
     if size is not None and image.size != (size, size):
         # Bicubic rings less than Lanczos at the hard edges of drawings and digits.

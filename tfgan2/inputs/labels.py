@@ -16,15 +16,10 @@ _UNCONDITIONAL = "this generator takes no labels: it is unconditional"
 def choose_labels(
     count: int, label: str | int | Sequence[str | int] | None, class_names: Sequence[str]
 ) -> np.ndarray | None:
-    """Returns labels for `count` images: the given one, or several in turn, or all in turn.
+    """Returns labels for `count` images, int32: the given one, or several in turn, or all in turn.
 
-    Args:
-        count: number of labels.
-        label: a class by name or number, several, or None for all.
-        class_names: in the order of the labels; empty for an unconditional generator.
-
-    Returns:
-        int32, shape (count,), or None for an unconditional generator.
+    `label` is a class by name or number, several, or None for all. An unconditional generator has
+    no class names, takes no label and gets None.
 
     Raises:
         UserError: an unknown label, or one for an unconditional generator.
@@ -41,10 +36,7 @@ def choose_labels(
 def class_number(item: str, class_names: Sequence[str], *, kind: str = "class") -> int:
     """Returns the number of a class that is given by its name or number.
 
-    A class may itself be called "7", so names come first.
-
-    Raises:
-        UserError: there is no such class; `kind` says what it is called.
+    A class may itself be called "7", so names come first. `kind` says what errors call it.
     """
     if item in class_names:
         return list(class_names).index(item)
@@ -56,12 +48,7 @@ def class_number(item: str, class_names: Sequence[str], *, kind: str = "class") 
 
 
 def check_labels(labels: np.ndarray | None, count: int, num_labels: int) -> np.ndarray | None:
-    """Returns labels as int32, or None for an unconditional generator.
-
-    Args:
-        labels: whole numbers from 0 to num_labels - 1, shape (count,), or None.
-        count: number of labels needed.
-        num_labels: number of classes, 0 for an unconditional generator.
+    """Returns `count` labels as int32; None if `num_labels` is 0: an unconditional generator.
 
     Raises:
         UserError: another shape, a label out of range, missing or superfluous labels.

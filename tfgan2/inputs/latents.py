@@ -18,15 +18,7 @@ def draw_latents(
     """Draws latents, float32, shape (count, dim).
 
     Sample number 3 of a seed is always the same: the first n of a larger draw are the draw of n.
-
-    Args:
-        count: number of latents.
-        dim: length of each.
-        seed: a non-negative integer.
-        distribution: "normal" for N(0, 1), "uniform" for U(-1, 1).
-
-    Raises:
-        UserError: an unknown distribution.
+    The distribution is "normal", N(0, 1), or "uniform", U(-1, 1); the seed is at least 0.
     """
     rng = np.random.default_rng(seed)
     if distribution == "normal":
@@ -37,11 +29,7 @@ def draw_latents(
 
 
 def read_latents(path: Path) -> np.ndarray:
-    """Reads latents from a .npy file, one per row.
-
-    Raises:
-        UserError: there is no such file, or it holds something else.
-    """
+    """Reads latents from a .npy file, one per row."""
     if not path.is_file():
         raise UserError(f"{path} does not exist")
     try:
@@ -56,11 +44,7 @@ def read_latents(path: Path) -> np.ndarray:
 
 
 def check_latents(latents: np.ndarray, dim: int) -> np.ndarray:
-    """Returns latents of shape (N, dim), any N, as float32.
-
-    Raises:
-        UserError: another shape, or a value that is not a finite real number.
-    """
+    """Returns latents as float32, if they are finite real numbers of shape (N, dim), any N."""
     latents = np.asarray(latents)
     if latents.ndim != 2 or latents.shape[1] != dim:
         raise UserError(f"latents must have the shape (count, {dim}), not {latents.shape}")
@@ -76,14 +60,8 @@ def slerp(start: np.ndarray, end: np.ndarray, weights: np.ndarray) -> np.ndarray
     """Spherical interpolation (Shoemake 1985): keeps the length that normal latents have.
 
     A straight line between two normal latents passes through shorter ones, which the generator was
-    not trained on.
-
-    Args:
-        start, end: shape (dim,).
-        weights: shape (n,), 0 gives start and 1 gives end.
-
-    Returns:
-        float32, shape (n, dim).
+    not trained on. Weights 0…1, shape (n,), lead from start to end, both of shape (dim,); the
+    result is float32, shape (n, dim).
     """
     start, end = start.astype(np.float64), end.astype(np.float64)
     weights = weights.astype(np.float64)[:, None]
@@ -96,14 +74,10 @@ def slerp(start: np.ndarray, end: np.ndarray, weights: np.ndarray) -> np.ndarray
 
 
 def walk(latents: np.ndarray, steps: int) -> np.ndarray:
-    """Returns latents along arcs from each latent to the next.
+    """Returns latents along arcs from each of `latents`, shape (n >= 2, dim), to the next.
 
-    Args:
-        latents: shape (n, dim), n >= 2.
-        steps: number of latents from one to the next, the first included and the last not.
-
-    Returns:
-        float32, shape ((n - 1) * steps + 1, dim); the last latent ends the walk.
+    Each arc has `steps` latents, its first included and its last not; the last latent ends the
+    walk: float32, shape ((n - 1) * steps + 1, dim).
     """
     weights = np.arange(steps) / steps
     legs = [slerp(a, b, weights) for a, b in itertools.pairwise(latents)]

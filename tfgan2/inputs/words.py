@@ -35,19 +35,10 @@ def in_turn(texts: Sequence[str], count: int) -> list[str]:
 def encode_words(
     captions: Sequence[str], vocabulary: Sequence[str], length: int, *, strict: bool = True
 ) -> np.ndarray:
-    """Encodes captions for the text encoder.
+    """Encodes captions for the text encoder, int32, shape (captions, length).
 
-    Args:
-        captions: N texts.
-        vocabulary: the word with number i is at position i - FIRST.
-        length: number of words that are kept.
-        strict: whether each caption must have a known word.
-
-    Returns:
-        int32, shape (N, length): numbers of words, UNKNOWN for other words, then PADDING.
-
-    Raises:
-        UserError: a caption has no word of the vocabulary, and `strict` is True.
+    Words of the vocabulary are numbered from FIRST on, others are UNKNOWN; PADDING fills the rest.
+    A caption without any known word is a UserError, unless `strict` is False.
     """
     numbers = {word: number for number, word in enumerate(vocabulary, FIRST)}
     encoded = np.full((len(captions), length), PADDING, np.int32)

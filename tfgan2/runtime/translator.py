@@ -7,7 +7,7 @@ from PIL import Image
 
 from tfgan2.errors import UserError
 from tfgan2.images import from_uint8, to_pil, to_uint8
-from tfgan2.images.files import UnreadableImageError, as_pixels, fit
+from tfgan2.images.files import UnreadableImageError, fit
 from tfgan2.runtime.backends import Model
 
 
@@ -124,7 +124,7 @@ class Translator:
         """Returns uint8, shape (1, H, W, channels)."""
         try:
             if self.size is None:
-                return as_pixels(image, channels)[None]
+                return fit(image, channels=channels)[None]
             return fit(image, size=self.size[0], channels=channels)[None]
         except UnreadableImageError as error:
             raise UserError(f"the {name} cannot be used: {error}") from error

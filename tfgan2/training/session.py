@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import keras
 
 from tfgan2 import registry, runs
-from tfgan2.data import KINDS, POINTS, kind_of
+from tfgan2.data import KINDS, POINTS, kind_of, load_dataset
 from tfgan2.distributed.strategies import Worker
 from tfgan2.errors import TrainingInterrupted, UserError, cannot_write
 from tfgan2.training import callbacks as called
@@ -199,7 +199,7 @@ def _load_data(config: runs.RunConfig, display: Display) -> ImageDataset:
     """Loads the data, and compares them and the versions with those that a run began with."""
     name, before = config.data.name, config.dataset
     try:
-        dataset = config.data.load(display.loading)
+        dataset = load_dataset(**vars(config.data), progress=display.loading)
     finally:
         display.close()
     if left_out := dataset.skipped:
