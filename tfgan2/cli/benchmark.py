@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any
 
 import typer
 
@@ -17,12 +16,8 @@ from tfgan2.errors import UserError, cannot_write
 from tfgan2.export import model_specs, saved_model
 from tfgan2.export.folder import size_of
 from tfgan2.files import written_atomically
-from tfgan2.runtime.backends import Model
-from tfgan2.runtime.timing import Contender, Timing, measure, random_inputs
-
-_LIBRARIES = {".onnx": "onnxruntime", ".tflite": "LiteRT"}
-_Timed: TypeAlias = tuple[str, str, int | None, int, Model]
-"""Name, library, threads (None: all) and bytes of a model, and the model."""
+from tfgan2.runtime.backends import LIBRARIES
+from tfgan2.runtime.timing import Timed, measure
 
 
 def benchmark(
@@ -48,26 +43,18 @@ def benchmark(
     ] = None,
 ) -> None:
     """Time exported files against each other on the CPU, one call of each in turn."""
-    contenders = []
-    for file in files:
-        for name, library, number, size, model in _models(file, threads or [1, 2]):
-            images = model.metadata.get("batch") or batch
-            try:
-                inputs = random_inputs(model.metadata, images)
-            except (KeyError, TypeError, ValueError, IndexError, StopIteration):
-                raise UserError(f"{name} is damaged: its metadata is incomplete") from None
-            contenders.append(Contender(name, library, number, size, images, model.backend, inputs))
-    timings = measure(contenders, count)
+    models = [model for file in files for model in _models(file, threads or [1, 2])]
+    timings = measure(models, count, batch)
     rows = [
         (
-            item.file,
-            item.runs_with,
-            str(item.threads or "all"),
-            str(item.batch),
-            f"{item.bytes / 1e6:.2f}",
-            f"{item.median_ms:.3f}",
-            f"{item.p95_ms:.3f}",
-            f"{item.images_per_second:,.0f}",
+            item["file"],
+            item["runs_with"],
+            str(item["threads"] or "all"),
+            str(item["batch"]),
+            f"{item['bytes'] / 1e6:.2f}",
+            f"{item['median_ms']:.3f}",
+            f"{item['p95_ms']:.3f}",
+            f"{item['images_per_second']:,.0f}",
         )
         for item in timings
     ]
@@ -77,20 +64,21 @@ def benchmark(
         _write(json_file, timings)
 
 
-def _models(file: Path, threads: Sequence[int]) -> Iterator[_Timed]:
+def _models(file: Path, threads: Sequence[int]) -> Iterator[Timed]:
     if not file.is_dir():
         for number in threads:
             model = runtime.open_file(file, threads=number)
-            yield str(file), _LIBRARIES[file.suffix.lower()], number, size_of(file), model
+            yield Timed(str(file), LIBRARIES[file.suffix.lower()], number, size_of(file), model)
     elif (file / "saved_model.pb").is_file():
-        yield str(file), "TensorFlow", None, size_of(file), saved_model.open_folder(file)
+        model = saved_model.open_folder(file)
+        yield Timed(str(file), "TensorFlow", None, size_of(file), model)
     elif runs.is_run(file):
         yield from _networks(file)
     else:
         raise UserError(f"{file} is neither a SavedModel nor a run: give an exported file")
 
 
-def _networks(run: Path) -> Iterator[_Timed]:
+def _networks(run: Path) -> Iterator[Timed]:
     runs.RunConfig.read(run)  # a wrong folder is an error before TensorFlow is loaded
     startup.load()
     from tfgan2.export.graph import checked, keras_model
@@ -101,14 +89,14 @@ def _networks(run: Path) -> Iterator[_Timed]:
         spec = checked(spec)
         size = sum(weight.nbytes for weight in spec.network.get_weights())
         title = f"{run} {name}" if len(specs) > 1 else str(run)
-        yield title, "Keras", None, size, keras_model(spec)
+        yield Timed(title, "Keras", None, size, keras_model(spec))
 
 
-def _write(path: Path, timings: Sequence[Timing]) -> None:
+def _write(path: Path, timings: list[dict[str, Any]]) -> None:
     content = {
         "machine": platform.machine(),
         "system": platform.platform(),
-        "timings": [asdict(item) for item in timings],
+        "timings": timings,
     }
     try:
         with written_atomically(path) as partial:

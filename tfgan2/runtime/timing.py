@@ -4,95 +4,77 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tfgan2.errors import UserError
-from tfgan2.runtime.backends import Backend, Inputs, first_line
+from tfgan2.runtime.backends import Model, first_line
 
 WARM_UP = 3
 
 
-@dataclass(frozen=True)
-class Contender:
-    """A model to be timed.
+class Timed(NamedTuple):
+    """A model to be timed: its name, the library that runs it, its threads (None: all), its size.
 
-    Attributes:
-        file: name of the model.
-        runs_with: name of the library that runs it.
-        threads: number of threads, None for all.
-        bytes: size of the model.
-        batch: number of images per call.
-        backend: runs the model.
-        inputs: arrays by name for each call.
+    The model comes last.
     """
 
     file: str
     runs_with: str
     threads: int | None
     bytes: int
-    batch: int
-    backend: Backend
-    inputs: Inputs
+    model: Model
 
 
-@dataclass(frozen=True)
-class Timing:
-    """The result for a contender: the number of calls, and the images per second at the median."""
-
-    file: str
-    runs_with: str
-    threads: int | None
-    bytes: int
-    batch: int
-    count: int
-    median_ms: float
-    p95_ms: float
-    images_per_second: float
-
-
-def measure(contenders: Sequence[Contender], count: int) -> list[Timing]:
+def measure(models: Sequence[Timed], count: int, batch: int = 1) -> list[dict[str, Any]]:
     """Times models round robin, so that other load on the machine affects all alike.
 
     Args:
-        contenders: the models.
+        models: the models.
         count: calls of each, after a warm-up that is not counted.
+        batch: images per call of a model with a free batch.
+
+    Returns:
+        For each model what `tfgan2 benchmark --json` writes; images per second are at the median.
 
     Raises:
         UserError: a model that cannot be run.
     """
-    milliseconds: list[list[float]] = [[] for _ in contenders]
+    inputs = []
+    for item in models:
+        try:
+            inputs.append(random_inputs(item.model.metadata, batch))
+        except (KeyError, TypeError, ValueError, IndexError, StopIteration):
+            raise UserError(f"{item.file} is damaged: its metadata is incomplete") from None
+    milliseconds: list[list[float]] = [[] for _ in models]
     for turn in range(WARM_UP + count):
-        for contender, times in zip(contenders, milliseconds, strict=True):
+        for item, feed, times in zip(models, inputs, milliseconds, strict=True):
             start = time.perf_counter()
             try:
-                contender.backend(contender.inputs)
+                item.model.backend(feed)
             except Exception as error:  # every library has its own
-                raise UserError(f"{contender.file} cannot be run: {first_line(error)}") from error
+                raise UserError(f"{item.file} cannot be run: {first_line(error)}") from error
             if turn >= WARM_UP:
                 times.append(1000 * (time.perf_counter() - start))
-    timings = []
-    for item, times in zip(contenders, milliseconds, strict=True):
+    figures = []
+    for item, feed, times in zip(models, inputs, milliseconds, strict=True):
+        about, images = item._asdict(), len(next(iter(feed.values())))
+        del about["model"]
         median, p95 = (float(np.percentile(times, share)) for share in (50, 95))
-        model = (item.file, item.runs_with, item.threads, item.bytes, item.batch)
-        timings.append(Timing(*model, count, median, p95, 1000 * item.batch / median))
-    return timings
+        about |= {"batch": images, "count": count, "median_ms": median, "p95_ms": p95}
+        figures.append({**about, "images_per_second": 1000 * images / median})
+    return figures
 
 
 def random_inputs(metadata: Mapping[str, Any], batch: int) -> dict[str, np.ndarray]:
-    """Returns `batch` inputs with the names, shapes and types in the metadata of an export."""
+    """Returns inputs as an export describes them, `batch` unless its batch is fixed."""
     rng = np.random.default_rng(0)
     inputs = {}
     for item in metadata["inputs"]:
         free = iter(metadata.get("size", ()))
-        shape = (batch, *(next(free) if size is None else size for size in item["shape"][1:]))
-        if item["dtype"] == "int32":
-            inputs[item["name"]] = np.full(shape, item["range"][1], np.int32)
-        elif "range" in item:
-            low, high = item["range"]
-            inputs[item["name"]] = rng.uniform(low, high, shape).astype(np.float32)
-        else:
-            inputs[item["name"]] = rng.standard_normal(shape, dtype=np.float32)
+        shape = [next(free) if size is None else size for size in item["shape"][1:]]
+        low, high = item.get("range", (-1, 1))
+        values = rng.uniform(low, high, (metadata.get("batch") or batch, *shape))
+        inputs[item["name"]] = values.astype(item["dtype"])
     return inputs
