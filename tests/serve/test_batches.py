@@ -37,7 +37,8 @@ def run(story, **limits):
     model = Model()
 
     async def main():
-        batches = Batches(model, Limits(**{"max_wait_ms": 0, **limits}))
+        chosen = Limits(**{"max_wait_ms": 0, **limits})
+        batches = Batches(model, chosen, chosen.max_batch)
         runner = asyncio.create_task(batches.run())
         try:
             await asyncio.wait_for(story(batches, model), 30)

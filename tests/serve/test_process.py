@@ -170,7 +170,7 @@ def test_bad_calls_are_one_line(generators, worded, tmp_path, capfd):
             ([file, "--host", "no.such.host.invalid"], "cannot serve at no.such.host.invalid"),
             ([file, "--max-queue", "3"], "has no room for"),
             ([file, "--port", "70000"], "'--port'"),
-            ([file, "--timeout", "0"], "'--timeout'"),
+            ([file, "--timeout", "0"], "timeout must be at least 0.001"),
         ):
             assert cli.run(["serve", *words]) == 2, words
             (line,) = capfd.readouterr().err.splitlines()

@@ -8,7 +8,7 @@ from PIL import Image
 from tfgan2.errors import UserError
 from tfgan2.images import from_uint8, to_pil, to_uint8
 from tfgan2.images.files import UnreadableImageError, as_pixels, fit
-from tfgan2.runtime.backends import Model
+from tfgan2.runtime.backends import Inputs, Model
 
 
 class Translator:
@@ -80,6 +80,10 @@ class Translator:
         )
         return outputs[:, : self.scale * height, : self.scale * width]
 
+    def run(self, inputs: Inputs) -> np.ndarray:
+        """Makes images from what `prepare` returned, or several of the same size."""
+        return self(**inputs)
+
     def translate(
         self, image: Image.Image, mask: Image.Image | None = None
     ) -> tuple[Image.Image, Image.Image]:
@@ -88,19 +92,20 @@ class Translator:
         Args:
             image: of any mode and size; where the size is fixed, the centre square is cut out and
                 scaled, as in training.
-            mask: of the same size, light where to fill; only with `takes_mask`.
+            mask: of the same size, light where to fill, default: the middle; only with
+                `takes_mask`.
 
         Returns:
             The input as the model took it, and the output.
 
         Raises:
-            UserError: a mask that is missing, superfluous or of another size, or values that have
-                no meaning as brightness.
+            UserError: a mask that is superfluous or of another size, or values that have no meaning
+                as brightness.
         """
         inputs = self.prepare(image, mask)
         output = finish(self(**inputs), **inputs)
         (pixels,) = inputs["images"]
-        if mask is not None:
+        if "masks" in inputs:
             pixels = np.where(inputs["masks"][0], np.uint8(128), pixels)
         return to_pil(pixels), output
 
@@ -110,7 +115,10 @@ class Translator:
         `images` are uint8, shape (1, H, W, C), and `masks` bool, shape (1, H, W, 1).
         """
         inputs = {"images": self._pixels("image", image, self.channels)}
-        if mask is not None:
+        if mask is not None and not self.takes_mask:
+            raise UserError("this file takes no mask: leave it out")
+        if self.takes_mask:
+            mask = mask or middle_mask(image)
             if mask.size != image.size:
                 raise UserError(
                     f"the mask is {mask.width}x{mask.height}, the image "

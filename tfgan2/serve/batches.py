@@ -37,18 +37,17 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         ours: dict[str, Any] = {"namespace": "tfgan2", "registry": self.registry}
-        seconds, images = {**ours, "buckets": SECONDS}, {**ours, "buckets": IMAGES}
-        names = ["route", "method", "status"]
-        self.requests = Counter("requests", "Requests answered.", names, **ours)
-        self.seconds = Histogram(
-            "request_seconds", "From a request's head to its response.", ["route"], **seconds
-        )
-        self.batch_images = Histogram("batch_images", "Images per run of the model.", **images)
+        seconds = {**ours, "buckets": SECONDS}
+        text = "Requests answered."
+        self.requests = Counter("requests", text, ["route", "method", "status"], **ours)
+        text = "From a request's head to its response."
+        self.seconds = Histogram("request_seconds", text, ["route"], **seconds)
+        text = "Images per run of the model."
+        self.batch_images = Histogram("batch_images", text, **ours, buckets=IMAGES)
         self.batch_seconds = Histogram("batch_seconds", "Seconds per run of the model.", **seconds)
         self.queue = Gauge("queue_images", "Images waiting for the model.", **ours)
-        self.in_progress = Gauge(
-            "requests_in_progress", "Requests for images, from head to response.", **ours
-        )
+        text = "Requests for images, from head to response."
+        self.in_progress = Gauge("requests_in_progress", text, **ours)
 
 
 class BusyError(HTTPException):
@@ -72,14 +71,10 @@ class _Sample:
     """One sample of a request; `output` is done when it is made or no longer needed."""
 
     inputs: dict[str, np.ndarray]
+    shapes: list[tuple[int, ...]]  # of the inputs: samples with the same can share a batch
     request: object
     arrived: float
     output: asyncio.Future[np.ndarray]
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of the inputs by name: samples with the same can share a batch."""
-        return {name: np.shape(array) for name, array in self.inputs.items()}
 
 
 class Batches:
@@ -91,6 +86,7 @@ class Batches:
 
     Attributes:
         metrics: the counters.
+        max_batch: largest number of samples in a batch.
         requests: number of requests in progress, from their heads to their responses.
         held: number of images in these.
         queue: samples that are not yet in a batch.
@@ -99,10 +95,13 @@ class Batches:
         closed: whether it takes no more requests.
     """
 
-    def __init__(self, model: Callable[[Inputs], np.ndarray], limits: Limits) -> None:
+    def __init__(
+        self, model: Callable[[Inputs], np.ndarray], limits: Limits, max_batch: int
+    ) -> None:
         self.metrics = Metrics()
         self.metrics.queue.set_function(lambda: len(self.queue))
         self.metrics.in_progress.set_function(lambda: self.requests)
+        self.max_batch = max_batch
         self.requests = 0
         self.held = 0
         self.queue: list[_Sample] = []
@@ -146,9 +145,9 @@ class Batches:
     async def compute(self, inputs: Inputs) -> np.ndarray:
         """Returns the images of samples, or raises what the model raises for one of them alone."""
         loop = asyncio.get_running_loop()
-        request, now = object(), loop.time()
+        about = [array.shape[1:] for array in inputs.values()], object(), loop.time()
         samples = [
-            _Sample(dict(zip(inputs, arrays, strict=True)), request, now, loop.create_future())
+            _Sample(dict(zip(inputs, arrays, strict=True)), *about, loop.create_future())
             for arrays in zip(*inputs.values(), strict=True)
         ]
         self.queue += samples
@@ -191,7 +190,6 @@ class Batches:
     async def _next_batch(self) -> list[_Sample]:
         """Waits for a batch and takes it out of the queue."""
         loop = asyncio.get_running_loop()
-        most = self._limits.max_batch
         while True:
             self._changed.clear()
             if not self.queue:
@@ -200,9 +198,9 @@ class Batches:
             first = self.queue[0]
             left = first.arrived + self._limits.max_wait_ms / 1000 - loop.time()
             others = self.requests > len({sample.request for sample in self.queue})
-            if left <= 0 or len(self.queue) >= most or not others:
-                batch = [sample for sample in self.queue if sample.shapes == first.shapes][:most]
-                taken = set(batch)
+            if left <= 0 or len(self.queue) >= self.max_batch or not others:
+                alike = [sample for sample in self.queue if sample.shapes == first.shapes]
+                taken = set(batch := alike[: self.max_batch])
                 self.queue = [sample for sample in self.queue if sample not in taken]
                 return batch
             with contextlib.suppress(asyncio.TimeoutError):

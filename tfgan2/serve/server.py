@@ -103,7 +103,7 @@ class _Server(uvicorn.Server):
         assert sockets is not None
         host, (_, port, *_) = self.config.host, sockets[0].getsockname()
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
-        most = self._service.limits.max_batch
+        most = self._service.batches.max_batch
         print(
             f"{self._service.path} at {address} (batches of up to {most}; Ctrl-C ends it)",
             flush=True,

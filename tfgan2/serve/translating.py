@@ -18,7 +18,7 @@ from tfgan2.errors import UserError
 from tfgan2.images import encode_png
 from tfgan2.images.files import TooManyPixelsError, UnreadableImageError, open_image
 from tfgan2.runtime import Translator
-from tfgan2.runtime.translator import finish, middle_mask
+from tfgan2.runtime.translator import finish
 from tfgan2.serve.responses import BINARY, PNG, PROBLEMS, Problem, negotiate
 from tfgan2.serve.service import Service
 
@@ -45,11 +45,7 @@ def add_addresses(app: FastAPI, service: Service, translator: Translator) -> Non
                 f"an image of {source.width}x{source.height} pixels gives one of {pixels:,}, more "
                 f"than the {limits.max_made_pixels:,} allowed",
             )
-        if translator.takes_mask:
-            return translator.prepare(source, opened("mask", mask) if mask else middle_mask(source))
-        if mask:
-            raise UserError("this file takes no mask: leave it out")
-        return translator.prepare(source)
+        return translator.prepare(source, opened("mask", mask) if mask else None)
 
     def encode(output: np.ndarray, inputs: dict[str, np.ndarray]) -> bytes:
         if not np.isfinite(output).all():
@@ -82,7 +78,7 @@ def add_addresses(app: FastAPI, service: Service, translator: Translator) -> Non
     )
     async def translate(request: Request) -> Response:
         negotiate(request.headers.get("accept"), (PNG,))
-        uploads = await _uploads(request, limits.max_body or 0)
+        uploads = await _uploads(request, service.max_body)
         with service.batches.hold(1):
             inputs = await service.in_thread(partial(decode, **uploads))
             output = await service.batches.compute(inputs)
