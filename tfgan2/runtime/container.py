@@ -66,9 +66,7 @@ def seal(model: bytes, metadata: Mapping[str, Any], model_format: str) -> bytes:
 def read_sealed(path: Path) -> tuple[bytes, dict[str, Any]]:
     """Returns the content of a file that `seal` made and its metadata, after checking both.
 
-    Raises:
-        UserError: no such file, one of another kind, a damaged or changed one, one without tfgan2
-            metadata or with those of a newer version.
+    A UserError if there is no such file, or it is of another kind, damaged, changed or too new.
     """
     model_format = path.suffix.lower().removeprefix(".")
     if path.is_dir():
@@ -148,9 +146,6 @@ def _onnx_text(content: bytes) -> bytes | None:
 
 def _varint(value: int) -> bytes:
     """Encodes a number as protobuf does: seven bits per byte, the lowest first."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    if value > 0x7F:
+        return bytes([value & 0x7F | 0x80]) + _varint(value >> 7)
+    return bytes([value])

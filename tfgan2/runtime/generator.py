@@ -135,10 +135,7 @@ class Generator:
     def conditions(
         self, count: int, label: Label | None = None, text: Text | None = None
     ) -> tuple[np.ndarray | None, list[str] | None]:
-        """Returns `count` labels, int32, and texts; None in place of what it does not take.
-
-        Arguments and errors are those of `generate`.
-        """
+        """Returns `count` int32 labels and texts, each None if it takes none; see `generate`."""
         texts = [text] if isinstance(text, str) else list(text or self.captions)
         if text and self._encoder is None:
             raise UserError("this generator takes no texts")

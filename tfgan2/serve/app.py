@@ -6,7 +6,8 @@ import asyncio
 import time
 from collections import deque
 from functools import cache
-from pathlib import Path, PurePosixPath
+from mimetypes import MimeTypes
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -23,22 +24,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tfgan2 import __version__
 from tfgan2.errors import UserError
 from tfgan2.runtime import Generator
-from tfgan2.serve import generating, translating
+from tfgan2.serve import Limits, generating, translating
 from tfgan2.serve.batches import ClosingError
-from tfgan2.serve.limits import Limits
 from tfgan2.serve.responses import Problem
 from tfgan2.serve.service import Service
 from tfgan2.web import check_shape, ort, page_files, title_parts
 
 LIMITED = ("/generate", "/generate.png", "/translate")
-PAGE_TYPES = {
-    ".html": "text/html",
-    ".css": "text/css",
-    ".js": "text/javascript",
-    ".mjs": "text/javascript",
-    ".json": "application/json",
-    ".wasm": "application/wasm",
-}
+FILE_TYPES = MimeTypes()  # those of Python: the system may have others
 
 
 def create_app(
@@ -69,6 +62,7 @@ def create_app(
         description=f"Images of `{service.path.name}`.",
         version=__version__,
         lifespan=service.lifespan,
+        exception_handlers=dict.fromkeys((RequestValidationError, UserError), _invalid),
         redoc_url=None,
     )
     app.state.service = service
@@ -78,8 +72,6 @@ def create_app(
         translating.add_addresses(app, service, service.network)
     _add_common(app, service)
     _add_page(app, service, ort_web)
-    for kind in (RequestValidationError, UserError):
-        app.add_exception_handler(kind, _invalid)
     known = frozenset(route.path for route in app.routes if isinstance(route, Route))
     app.add_middleware(limit_requests, service=service, known=known)
     return app
@@ -134,8 +126,8 @@ def _add_page(app: FastAPI, service: Service, ort_web: str | Path | None) -> Non
         name = name or "index.html"
         if not in_browser or name not in files():
             raise HTTPException(404)
-        media_type = PAGE_TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
-        return Response(files()[name], media_type=media_type)
+        media_type, _ = FILE_TYPES.guess_type(name)
+        return Response(files()[name], media_type=media_type or "application/octet-stream")
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

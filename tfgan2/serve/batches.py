@@ -37,25 +37,18 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         ours: dict[str, Any] = {"namespace": "tfgan2", "registry": self.registry}
-        seconds = {**ours, "buckets": SECONDS}
-        text = "Requests answered."
-        self.requests = Counter("requests", text, ["route", "method", "status"], **ours)
-        text = "From a request's head to its response."
-        self.seconds = Histogram("request_seconds", text, ["route"], **seconds)
-        text = "Images per run of the model."
-        self.batch_images = Histogram("batch_images", text, **ours, buckets=IMAGES)
+        seconds, images = {**ours, "buckets": SECONDS}, {**ours, "buckets": IMAGES}
+        names = ["route", "method", "status"]
+        self.requests = Counter("requests", "Requests answered.", names, **ours)
+        self.seconds = Histogram(
+            "request_seconds", "From a request's head to its response.", ["route"], **seconds
+        )
+        self.batch_images = Histogram("batch_images", "Images per run of the model.", **images)
         self.batch_seconds = Histogram("batch_seconds", "Seconds per run of the model.", **seconds)
         self.queue = Gauge("queue_images", "Images waiting for the model.", **ours)
-        text = "Requests for images, from head to response."
-        self.in_progress = Gauge("requests_in_progress", text, **ours)
-
-
-class BusyError(HTTPException):
-    """The server is full; a client may try again after that many seconds."""
-
-    def __init__(self, seconds: int) -> None:
-        headers = {"Retry-After": str(seconds)}
-        super().__init__(503, "too many requests at once: try again later", headers)
+        self.in_progress = Gauge(
+            "requests_in_progress", "Requests for images, from head to response.", **ours
+        )
 
 
 class ClosingError(HTTPException):
@@ -140,16 +133,18 @@ class Batches:
 
     def _check_room(self, count: int) -> None:
         if count > self._limits.max_queue:
-            raise BusyError(max(1, math.ceil(self.held * self._seconds_per_image)))
+            seconds = max(1, math.ceil(self.held * self._seconds_per_image))
+            headers = {"Retry-After": str(seconds)}
+            raise HTTPException(503, "too many requests at once: try again later", headers)
 
     async def compute(self, inputs: Inputs) -> np.ndarray:
         """Returns the images of samples, or raises what the model raises for one of them alone."""
         loop = asyncio.get_running_loop()
-        about = [array.shape[1:] for array in inputs.values()], object(), loop.time()
-        samples = [
-            _Sample(dict(zip(inputs, arrays, strict=True)), *about, loop.create_future())
-            for arrays in zip(*inputs.values(), strict=True)
-        ]
+        shapes, request, now = [a.shape[1:] for a in inputs.values()], object(), loop.time()
+        samples = []
+        for arrays in zip(*inputs.values(), strict=True):
+            named = dict(zip(inputs, arrays, strict=True))
+            samples.append(_Sample(named, shapes, request, now, loop.create_future()))
         self.queue += samples
         self._changed.set()
         try:
@@ -200,7 +195,8 @@ class Batches:
             others = self.requests > len({sample.request for sample in self.queue})
             if left <= 0 or len(self.queue) >= self.max_batch or not others:
                 alike = [sample for sample in self.queue if sample.shapes == first.shapes]
-                taken = set(batch := alike[: self.max_batch])
+                batch = alike[: self.max_batch]
+                taken = set(batch)
                 self.queue = [sample for sample in self.queue if sample not in taken]
                 return batch
             with contextlib.suppress(asyncio.TimeoutError):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from fastapi import FastAPI, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
@@ -36,7 +37,7 @@ def add_addresses(app: FastAPI, service: Service, generator: Generator) -> None:
             images = await service.batches.compute(inputs)
             encoding = partial(_encode, media_type, images, inputs, columns)
             small = media_type == PNG and images.size <= SMALL and not points
-            content = encoding() if small else await service.in_thread(encoding)
+            content = encoding() if small else await run_in_threadpool(encoding)
         return Response(content, media_type=media_type)
 
     @app.post(
@@ -58,10 +59,7 @@ def add_addresses(app: FastAPI, service: Service, generator: Generator) -> None:
         summary="Images, for an <img>",
         description="As POST /generate, always a PNG. The same address gives the same bytes.",
         response_class=Response,
-        responses={
-            200: {"content": {PNG: BINARY}},
-            **{status: response for status, response in PROBLEMS.items() if status != 406},
-        },
+        responses={200: {"content": {PNG: BINARY}}, **PROBLEMS},
     )
     async def generate_png(
         query: Annotated[query_class, Query()],  # type: ignore[valid-type]
@@ -127,15 +125,18 @@ def _request_class(generator: Generator, limit: int, *, query: bool = False) -> 
         "columns": (int | None, columns),
     }
     if not query:
-        dim = generator.latent_dim
-        number = Annotated[float, Field(allow_inf_nan=False)]
-        latent = Annotated[list[number], Field(min_length=dim, max_length=dim)]
+        dim, finite = generator.latent_dim, Annotated[float, Field(allow_inf_nan=False)]
+        latent = Annotated[list[finite], Field(min_length=dim, max_length=dim)]  # type: ignore[valid-type]
         about = Field(None, min_length=1, max_length=limit, description="Replace count and seed.")
         fields["latents"] = (list[latent] | None, about)
     turning: dict[str, Any] = {}
     if generator.conditional:
+        names = generator.class_names
+        numbers = {str(number) for number in range(len(names))}
+        text = {"type": "string", "enum": [*names, *sorted(numbers - set(names), key=int)]}
+        number = {"type": "integer", "minimum": 0, "maximum": len(names) - 1}
         kind = str if query else str | int
-        turning["label"] = Annotated[kind, WithJsonSchema(_label_schema(generator))]
+        turning["label"] = Annotated[kind, WithJsonSchema({"anyOf": [text, number]})]
     if generator.captions:
         turning["text"] = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
     for name, item in turning.items():
@@ -143,15 +144,3 @@ def _request_class(generator: Generator, limit: int, *, query: bool = False) -> 
         fields[name] = (item | items | None, turns)
     config = ConfigDict(extra="forbid", strict=not query)
     return create_model("GenerateQuery" if query else "Generate", __config__=config, **fields)
-
-
-def _label_schema(generator: Generator) -> dict[str, Any]:
-    """Returns the JSON Schema of a class by name or number."""
-    names = list(generator.class_names)
-    numbers = [str(number) for number in range(len(names)) if str(number) not in names]
-    return {
-        "anyOf": [
-            {"type": "string", "enum": names + numbers},
-            {"type": "integer", "minimum": 0, "maximum": len(names) - 1},
-        ]
-    }

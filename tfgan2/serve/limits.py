@@ -33,7 +33,7 @@ class Limits(Options):
         2048 * 2048, "Pixels of an output, where sizes are free; beyond it 413.", at_least=1
     )
     timeout: float = _option(30.0, "Seconds per request; beyond it 504.", at_least=0.001)
-    drain_delay: float = _option(0.0, "Seconds after SIGTERM with new requests still taken.")
+    drain_delay: float = _option(0.0, "Seconds to take new requests after SIGTERM.")
     drain_timeout: float = _option(
         30.0, "Seconds after --drain-delay to finish requests in progress."
     )

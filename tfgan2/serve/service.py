@@ -8,16 +8,13 @@ those that give the same bits are used, and a batch in between is padded.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
-import anyio
+import anyio.to_thread
 import numpy as np
 from fastapi import FastAPI
 
@@ -27,9 +24,7 @@ from tfgan2.runtime.backends import Inputs, in_sizes
 from tfgan2.serve.batches import Batches
 from tfgan2.serve.limits import Limits
 
-T = TypeVar("T")
 MAX_THREADS = 8
-MEGABYTE = 1 << 20
 
 
 class Service:
@@ -58,7 +53,7 @@ class Service:
             largest_body = limits.max_count * (network.latent_dim * 32 + 4096) + 65536
         else:
             max_batch = network.batch or 1
-            sizes, largest_body = (max_batch,), 16 * MEGABYTE
+            sizes, largest_body = (max_batch,), 16 << 20
             shape = (max_batch * 3 // 2, *(network.size or network.metadata["size"]))
             rng = np.random.default_rng(1)
             samples = {"images": rng.integers(0, 256, (*shape, network.channels), np.uint8)}
@@ -68,20 +63,17 @@ class Service:
         self.max_body = limits.max_body or largest_body
         self.model = partial(in_sizes, network.run, sizes=sizes)
         self.batches = Batches(self.model, limits, max_batch)
-        self._pool = ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1))
-
-    async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Calls what would block other requests, such as decoding or encoding images."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         """Runs the queue as long as the application runs."""
+        # They decode and encode images; one may be busy with the files of the page.
+        threads = anyio.to_thread.current_default_thread_limiter()
+        threads.total_tokens = min(MAX_THREADS, 1 + (os.cpu_count() or 1))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.batches.run)
             yield
             tasks.cancel_scope.cancel()
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def candidate_sizes(largest: int) -> tuple[int, ...]:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from tfgan2 import cli
+from tfgan2.cli.benchmark import WARM_UP, Timed, measure, random_inputs
 from tfgan2.errors import UserError
 from tfgan2.runtime.backends import Model
-from tfgan2.runtime.timing import WARM_UP, Timed, measure, random_inputs
 
 
 def timed(name, backend, batch=None):
