@@ -110,7 +110,7 @@ class Translator:
         return to_pil(pixels), output
 
     def prepare(self, image: Image.Image, mask: Image.Image | None = None) -> dict[str, np.ndarray]:
-        """Makes the arguments of a call from those of `translate`, of which it has the errors.
+        """Returns the arguments of a call for those of `translate`; its errors are the same.
 
         `images` are uint8, shape (1, H, W, C), and `masks` bool, shape (1, H, W, 1).
         """

@@ -12,14 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-)
+import prometheus_client as prometheus
 from starlette.exceptions import HTTPException
 
 from tfgan2.runtime.backends import Inputs
@@ -33,20 +26,24 @@ class Metrics:
     """The counters of one server for Prometheus; docs/serve.md lists them."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
+        self.registry = prometheus.CollectorRegistry()
+        prometheus.ProcessCollector(registry=self.registry)
+        prometheus.PlatformCollector(registry=self.registry)
         ours: dict[str, Any] = {"namespace": "tfgan2", "registry": self.registry}
         seconds, images = {**ours, "buckets": SECONDS}, {**ours, "buckets": IMAGES}
         names = ["route", "method", "status"]
-        self.requests = Counter("requests", "Requests answered.", names, **ours)
-        self.seconds = Histogram(
+        self.requests = prometheus.Counter("requests", "Requests answered.", names, **ours)
+        self.seconds = prometheus.Histogram(
             "request_seconds", "From a request's head to its response.", ["route"], **seconds
         )
-        self.batch_images = Histogram("batch_images", "Images per run of the model.", **images)
-        self.batch_seconds = Histogram("batch_seconds", "Seconds per run of the model.", **seconds)
-        self.queue = Gauge("queue_images", "Images waiting for the model.", **ours)
-        self.in_progress = Gauge(
+        self.batch_images = prometheus.Histogram(
+            "batch_images", "Images per run of the model.", **images
+        )
+        self.batch_seconds = prometheus.Histogram(
+            "batch_seconds", "Seconds per run of the model.", **seconds
+        )
+        self.queue = prometheus.Gauge("queue_images", "Images waiting for the model.", **ours)
+        self.in_progress = prometheus.Gauge(
             "requests_in_progress", "Requests for images, from head to response.", **ours
         )
 

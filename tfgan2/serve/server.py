@@ -62,10 +62,6 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=LAST_SECONDS,
         )
-        bound.listen()  # so that who reads the address below can connect at once
-        address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}/"
-        batch = f"batches of up to {service.batches.max_batch}"
-        print(f"{path} at {address} ({batch}; Ctrl-C ends it)", flush=True)
         _Server(config, service).run(sockets=[bound])
     if service.batches.batch:
         # The model's thread cannot be stopped, and Python would wait for it.
@@ -98,6 +94,13 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._service = service
         self._signalled: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        host, port = self.config.host, self.servers[0].sockets[0].getsockname()[1]
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        batch = f"batches of up to {self._service.batches.max_batch}"
+        print(f"{self._service.path} at {address} ({batch}; Ctrl-C ends it)", flush=True)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drains at the first signal, exits at the second. Uvicorn's own kills the process."""
