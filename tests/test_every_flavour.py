@@ -198,7 +198,8 @@ def check_samples(run: Path, tmp_path: Path) -> None:
     if generator.captions:
         encoder = tf.saved_model.load(str(folder / "text_encoder.saved_model"))
         numbers = encode_words(
-            generator.texts(5), *(encoding(folder)[key] for key in ("vocabulary", "caption_length"))
+            generator.conditions(5)[1],
+            *(encoding(folder)[key] for key in ("vocabulary", "caption_length")),
         )
         encode = encoder.signatures["serving_default"]
         inputs["text"] = encode(words=tf.constant(numbers))["text"]

@@ -8,8 +8,9 @@ import threading
 
 import numpy as np
 import pytest
+from starlette.exceptions import HTTPException
 
-from tfgan2.serve.batches import Batches, BusyError, ClosingError
+from tfgan2.serve.batches import Batches, ClosingError
 from tfgan2.serve.limits import Limits
 
 
@@ -37,7 +38,8 @@ def run(story, **limits):
     model = Model()
 
     async def main():
-        batches = Batches(model, Limits(**{"max_wait_ms": 0, **limits}))
+        chosen = Limits(**{"max_wait_ms": 0, **limits})
+        batches = Batches(model, chosen, chosen.max_batch)
         runner = asyncio.create_task(batches.run())
         try:
             await asyncio.wait_for(story(batches, model), 30)
@@ -167,15 +169,15 @@ def test_a_request_that_is_given_up_is_not_made():
 def test_a_full_queue():
     async def story(batches, model):
         with batches.hold(3):
-            with pytest.raises(BusyError) as raised, batches.hold(2):
+            with pytest.raises(HTTPException, match="too many") as raised, batches.hold(2):
                 pass
             assert int(raised.value.headers["Retry-After"]) >= 1
-            with batches.hold(1), pytest.raises(BusyError), batches.request():
+            with batches.hold(1), pytest.raises(HTTPException, match="too many"), batches.request():
                 pass
         with contextlib.ExitStack() as stack:
             for _ in range(4):
                 stack.enter_context(batches.request())
-            with pytest.raises(BusyError), batches.request():
+            with pytest.raises(HTTPException, match="too many"), batches.request():
                 pass
         with batches.request():
             assert batches.requests == 1

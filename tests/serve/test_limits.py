@@ -63,7 +63,7 @@ def test_common_addresses(client, generators):
     assert "<title>" in page.text and page.headers["content-type"].startswith("text/html")
     for name, content in page_files(file).items():
         assert client.get(f"/page/{name}").content == content
-    assert client.get("/page/app.js").headers["content-type"].startswith("text/javascript")
+    assert "javascript" in client.get("/page/app.js").headers["content-type"]
     assert client.get("/page/nothing").status_code == 404
     fields = client.get("/openapi.json").json()["components"]["schemas"]["Generate"]["properties"]
     assert set(fields) == {"count", "seed", "latents", "columns", "label"}

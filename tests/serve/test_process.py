@@ -164,13 +164,13 @@ def test_bad_calls_are_one_line(generators, worded, tmp_path, capfd):
         for words, message in (
             ([str(tmp_path / "none.onnx")], "does not exist"),
             ([str(tmp_path)], "is a folder"),
-            ([str(tmp_path / "text.onnx")], "has no tfgan2 metadata"),
+            ([str(tmp_path / "text.onnx")], "is not an ONNX file"),
             ([str(worded.with_name("text_encoder.onnx"))], "encodes texts"),
             ([file, "--port", port], f"cannot serve at 127.0.0.1 port {port}"),
             ([file, "--host", "no.such.host.invalid"], "cannot serve at no.such.host.invalid"),
             ([file, "--max-queue", "3"], "has no room for"),
             ([file, "--port", "70000"], "'--port'"),
-            ([file, "--timeout", "0"], "'--timeout'"),
+            ([file, "--timeout", "0"], "timeout must be at least 0.001"),
         ):
             assert cli.run(["serve", *words]) == 2, words
             (line,) = capfd.readouterr().err.splitlines()

@@ -82,4 +82,4 @@ def test_an_exported_file(generators, name):
 def test_a_fixed_batch_is_what_is_run(plain):
     service = Service(plain, Limits())
     assert service.model.keywords["sizes"] == (4,)
-    assert service.limits.max_batch == 4
+    assert service.batches.max_batch == 4

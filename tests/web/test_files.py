@@ -135,7 +135,7 @@ def test_directions_change_images_more_than_chance_and_are_reproducible(name, re
     dim, distribution = generator.latent_dim, generator.latent_distribution
     # Other latents than those that gave the directions.
     latents = draw_latents(50, dim, seed=1, distribution=distribution)
-    labels, texts = generator.labels(50), generator.texts(50)
+    labels, texts = generator.conditions(50)
 
     def change(vector):
         step = (0.2 * DEVIATION[distribution] * vector).astype(np.float32)

@@ -164,7 +164,7 @@ def test_sliders_move_along_the_directions(open_page, name, request):
     if generator.latent_distribution == "uniform":
         z = np.clip(z, -1, 1)
     moved = z[None].astype(np.float32)
-    expected = to_uint8(generator(moved, generator.labels(1)))[0]
+    expected = to_uint8(generator(moved, generator.conditions(1)[0]))[0]
     expected = np.broadcast_to(expected, before.shape)
     settled(page, "#image", expected)
     assert np.abs(expected.astype(int) - before).max() > 20

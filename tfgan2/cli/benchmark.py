@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, NamedTuple
 
+import numpy as np
 import typer
 
 from tfgan2 import runs, runtime, startup
@@ -17,12 +18,19 @@ from tfgan2.errors import UserError, cannot_write
 from tfgan2.export import model_specs, saved_model
 from tfgan2.export.folder import size_of
 from tfgan2.files import written_atomically
-from tfgan2.runtime.backends import Model
-from tfgan2.runtime.timing import Contender, Timing, measure, random_inputs
+from tfgan2.runtime.backends import LIBRARIES, Model, first_line
 
-_LIBRARIES = {".onnx": "onnxruntime", ".tflite": "LiteRT"}
-_Timed: TypeAlias = tuple[str, str, int | None, int, Model]
-"""Name, library, threads (None: all) and bytes of a model, and the model."""
+WARM_UP = 3
+
+
+class Timed(NamedTuple):
+    """A model to be timed; its library uses so many `threads`, None: all."""
+
+    file: str
+    runs_with: str
+    threads: int | None
+    bytes: int
+    model: Model
 
 
 def benchmark(
@@ -48,26 +56,18 @@ def benchmark(
     ] = None,
 ) -> None:
     """Time exported files against each other on the CPU, one call of each in turn."""
-    contenders = []
-    for file in files:
-        for name, library, number, size, model in _models(file, threads or [1, 2]):
-            images = model.metadata.get("batch") or batch
-            try:
-                inputs = random_inputs(model.metadata, images)
-            except (KeyError, TypeError, ValueError, IndexError, StopIteration):
-                raise UserError(f"{name} is damaged: its metadata is incomplete") from None
-            contenders.append(Contender(name, library, number, size, images, model.backend, inputs))
-    timings = measure(contenders, count)
+    models = [model for file in files for model in _models(file, threads or [1, 2])]
+    timings = measure(models, count, batch)
     rows = [
         (
-            item.file,
-            item.runs_with,
-            str(item.threads or "all"),
-            str(item.batch),
-            f"{item.bytes / 1e6:.2f}",
-            f"{item.median_ms:.3f}",
-            f"{item.p95_ms:.3f}",
-            f"{item.images_per_second:,.0f}",
+            item["file"],
+            item["runs_with"],
+            str(item["threads"] or "all"),
+            str(item["batch"]),
+            f"{item['bytes'] / 1e6:.2f}",
+            f"{item['median_ms']:.3f}",
+            f"{item['p95_ms']:.3f}",
+            f"{item['images_per_second']:,.0f}",
         )
         for item in timings
     ]
@@ -77,20 +77,21 @@ def benchmark(
         _write(json_file, timings)
 
 
-def _models(file: Path, threads: Sequence[int]) -> Iterator[_Timed]:
+def _models(file: Path, threads: Sequence[int]) -> Iterator[Timed]:
     if not file.is_dir():
         for number in threads:
             model = runtime.open_file(file, threads=number)
-            yield str(file), _LIBRARIES[file.suffix.lower()], number, size_of(file), model
+            yield Timed(str(file), LIBRARIES[file.suffix.lower()], number, size_of(file), model)
     elif (file / "saved_model.pb").is_file():
-        yield str(file), "TensorFlow", None, size_of(file), saved_model.open_folder(file)
+        model = saved_model.open_folder(file)
+        yield Timed(str(file), "TensorFlow", None, size_of(file), model)
     elif runs.is_run(file):
         yield from _networks(file)
     else:
         raise UserError(f"{file} is neither a SavedModel nor a run: give an exported file")
 
 
-def _networks(run: Path) -> Iterator[_Timed]:
+def _networks(run: Path) -> Iterator[Timed]:
     runs.RunConfig.read(run)  # a wrong folder is an error before TensorFlow is loaded
     startup.load()
     from tfgan2.export.graph import checked, keras_model
@@ -101,14 +102,60 @@ def _networks(run: Path) -> Iterator[_Timed]:
         spec = checked(spec)
         size = sum(weight.nbytes for weight in spec.network.get_weights())
         title = f"{run} {name}" if len(specs) > 1 else str(run)
-        yield title, "Keras", None, size, keras_model(spec)
+        yield Timed(title, "Keras", None, size, keras_model(spec))
 
 
-def _write(path: Path, timings: Sequence[Timing]) -> None:
+def measure(models: Sequence[Timed], count: int, batch: int = 1) -> list[dict[str, Any]]:
+    """Times models round robin, so that other load on the machine affects all alike.
+
+    Each is called `count` times after a warm-up, with `batch` images where its batch is free.
+    Returns for each what `--json` writes; images per second are at the median. A UserError if one
+    cannot be run.
+    """
+    inputs = []
+    for item in models:
+        try:
+            inputs.append(random_inputs(item.model.metadata, batch))
+        except (KeyError, TypeError, ValueError, IndexError, StopIteration):
+            raise UserError(f"{item.file} is damaged: its metadata is incomplete") from None
+    milliseconds: list[list[float]] = [[] for _ in models]
+    for turn in range(WARM_UP + count):
+        for item, feed, times in zip(models, inputs, milliseconds, strict=True):
+            start = time.perf_counter()
+            try:
+                item.model.backend(feed)
+            except Exception as error:  # every library has its own
+                raise UserError(f"{item.file} cannot be run: {first_line(error)}") from error
+            if turn >= WARM_UP:
+                times.append(1000 * (time.perf_counter() - start))
+    figures = []
+    for item, feed, times in zip(models, inputs, milliseconds, strict=True):
+        about, images = item._asdict(), len(next(iter(feed.values())))
+        del about["model"]
+        median, p95 = (float(np.percentile(times, share)) for share in (50, 95))
+        about |= {"batch": images, "count": count, "median_ms": median, "p95_ms": p95}
+        figures.append({**about, "images_per_second": 1000 * images / median})
+    return figures
+
+
+def random_inputs(metadata: Mapping[str, Any], batch: int) -> dict[str, np.ndarray]:
+    """Returns inputs as an export describes them, `batch` unless its batch is fixed."""
+    rng = np.random.default_rng(0)
+    inputs = {}
+    for item in metadata["inputs"]:
+        free = iter(metadata.get("size", ()))
+        shape = [next(free) if size is None else size for size in item["shape"][1:]]
+        low, high = item.get("range", (-1, 1))
+        values = rng.uniform(low, high, (metadata.get("batch") or batch, *shape))
+        inputs[item["name"]] = values.astype(item["dtype"])
+    return inputs
+
+
+def _write(path: Path, timings: list[dict[str, Any]]) -> None:
     content = {
         "machine": platform.machine(),
         "system": platform.platform(),
-        "timings": [asdict(item) for item in timings],
+        "timings": timings,
     }
     try:
         with written_atomically(path) as partial:

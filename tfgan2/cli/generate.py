@@ -50,7 +50,7 @@ def generate(
         used, labels, texts = generator.draw(count, seed=seed, label=label, text=text)
     else:
         used = read_latents(latents)
-        labels, texts = generator.labels(len(used), label), generator.texts(len(used), text)
+        labels, texts = generator.conditions(len(used), label, text)
     start = time.perf_counter()
     images = generator(used, labels, texts)
     milliseconds = (time.perf_counter() - start) * 1000 / len(images)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import typer
 
+from tfgan2.cli.options import given, with_declared
 from tfgan2.serve import Limits
 
 
+@with_declared(Limits)
 def serve(
     file: Annotated[Path, typer.Argument(help="A .onnx or .tflite file of `tfgan2 export`.")],
     host: Annotated[
@@ -40,28 +40,8 @@ def serve(
         file,
         host=host,
         port=port,
-        limits=Limits(**limits),
+        limits=Limits(**given(limits)),
         threads=threads,
         ort_web=ort_web,
         access_log=access_log,
     )
-
-
-def _complete_signature() -> None:
-    """Replaces `**limits` by the fields of `Limits`."""
-    signature = inspect.signature(serve, eval_str=True)
-    *own, _ = signature.parameters.values()
-    types = get_type_hints(Limits)
-    limits = [
-        inspect.Parameter(
-            item.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=item.default,
-            annotation=Annotated[types[item.name], typer.Option(**item.metadata)],
-        )
-        for item in fields(Limits)
-    ]
-    serve.__signature__ = signature.replace(parameters=[*own, *limits])  # type: ignore
-
-
-_complete_signature()

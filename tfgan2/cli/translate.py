@@ -16,7 +16,6 @@ from tfgan2.images import joined
 from tfgan2.images.files import UnreadableImageError, open_image, suffixes
 from tfgan2.remote import local_copy
 from tfgan2.runtime import Translator
-from tfgan2.runtime.translator import middle_mask
 
 NETWORKS = {Direction.AtoB: ("a_to_b", "generator"), Direction.BtoA: ("b_to_a",)}
 
@@ -136,11 +135,8 @@ def _from_run(run: Path, direction: Direction, checkpoint: str) -> Translator:
 def _read(
     translator: Translator, path: Path, mask_path: Path | None
 ) -> tuple[Image.Image, Image.Image | None]:
-    """Reads an image, and its mask if one is needed; a UserError if they are of no use."""
-    image = _open(path)
-    mask = None
-    if translator.takes_mask:
-        mask = middle_mask(image) if mask_path is None else _open(mask_path)
+    """Reads an image, and its mask if there is one; a UserError if they are of no use."""
+    image, mask = _open(path), None if mask_path is None else _open(mask_path)
     try:
         translator.prepare(image, mask)
     except UserError as error:

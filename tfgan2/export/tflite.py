@@ -17,7 +17,7 @@ from tfgan2.export import saved_model
 from tfgan2.export.spec import ExportError, ExportSpec, calibration_count, draw_inputs
 from tfgan2.images import to_uint8
 from tfgan2.metrics import psnr
-from tfgan2.runtime.backends import LiteRT, first_line, in_batches
+from tfgan2.runtime.backends import Model, first_line, open_backend
 
 if TYPE_CHECKING:
     from tfgan2.export.quantize import Int8
@@ -84,10 +84,11 @@ class TFLiteModels:
         self, model: bytes, inputs: dict[str, np.ndarray], name: str = "model.tflite"
     ) -> np.ndarray:
         try:
-            backend = LiteRT(Path(name), model, 1)
+            backend = open_backend(Path(name), model, 1)
         except UserError as error:
             raise ExportError(f"{name} was not kept, it cannot be run: {error}") from error
-        return in_batches(backend, inputs, self._spec.output_name, self._batch)
+        output = {"name": self._spec.output_name}
+        return Model(backend, {"outputs": [output], "batch": self._batch})(inputs)
 
     @cached_property
     def _scored(self) -> tuple[dict[str, np.ndarray], np.ndarray]:

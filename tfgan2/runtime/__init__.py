@@ -7,8 +7,6 @@ images = runtime.load("generator.onnx").generate(16, seed=7)
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Callable
 from functools import partial
@@ -16,14 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from tfgan2.errors import UserError
-from tfgan2.runtime.backends import LiteRT, Model, OnnxRuntime
-from tfgan2.runtime.container import METADATA_FILE, SUFFIXES, unseal
+from tfgan2.runtime.backends import Model, open_backend
+from tfgan2.runtime.container import read_sealed
 from tfgan2.runtime.generator import Generator
 from tfgan2.runtime.translator import Translator
 
 __all__ = ["Generator", "Model", "Translator", "load", "open_file", "read_metadata"]
-
-_BACKENDS: dict[str, type[OnnxRuntime] | type[LiteRT]] = {"onnx": OnnxRuntime, "tflite": LiteRT}
 
 
 def load(
@@ -82,45 +78,15 @@ def _load_encoder(path: Path, dim: int, opened: Callable[[Path], Model]) -> Mode
 
 def open_file(path: Path, *, threads: int | None = None, spin: bool = True) -> Model:
     """Opens any file of an export; the arguments are those of `load`."""
-    content, metadata = _read(path)
+    content, metadata = read_sealed(path)
     if threads is None:
         affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
         threads = len(affinity(0)) if affinity else os.cpu_count() or 1
     if threads < 1:
         raise UserError(f"threads must be at least 1, not {threads}")
-    backend = _BACKENDS[SUFFIXES[path.suffix.lower()]]
-    return Model(backend(path, content, threads, spin=spin), metadata)
+    return Model(open_backend(path, content, threads, spin=spin), metadata)
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:
     """Returns the metadata of a file, without running it; the errors are those of `load`."""
-    return _read(Path(path))[1]
-
-
-def _read(path: Path) -> tuple[bytes, dict[str, Any]]:
-    if path.is_dir():
-        raise UserError(f"{path} is a folder: this needs a .onnx or .tflite file")
-    if not path.exists():
-        raise UserError(f"{path} does not exist")
-    model_format = SUFFIXES.get(path.suffix.lower())
-    if model_format is None:
-        raise UserError(f"{path.name} is of an unknown kind: this needs a .onnx or .tflite file")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    if _listed_sha256(path) not in (None, hashlib.sha256(content).hexdigest()):
-        raise UserError(
-            f"file is damaged or was changed: the sha256 of {path} is not the one that "
-            f"{METADATA_FILE} beside it lists"
-        )
-    return content, unseal(path, content, model_format)
-
-
-def _listed_sha256(path: Path) -> str | None:
-    """Returns the sha256 in the metadata.json beside a file; None if that lists no such file."""
-    try:
-        metadata = json.loads((path.parent / METADATA_FILE).read_text(encoding="utf-8"))
-        return {item["file"]: item["sha256"] for item in metadata["artefacts"]}.get(path.name)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    return read_sealed(Path(path))[1]

@@ -23,8 +23,10 @@ from typing import Any
 from tfgan2.errors import UserError
 
 FORMAT_VERSION = 1
-SUFFIXES = {".onnx": "onnx", ".tflite": "tflite"}
 METADATA_FILE = "metadata.json"
+
+# Format -> its name, and bytes that every file of it has, at this position.
+_FORMATS = {"onnx": ("an ONNX", b"\x08", 0), "tflite": ("a TFLite", b"TFL3", 4)}
 
 # The beginning of the text in an entry: field 1 is the key, the tag of field 2 follows.
 _ONNX_KEY = b"\x0a\x06tfgan2\x12"
@@ -38,29 +40,19 @@ def sha256_of(path: Path) -> str:
     path.
     """
     if not path.is_dir():
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-        return digest.hexdigest()
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     files = sorted(item.relative_to(path).as_posix() for item in path.rglob("*") if item.is_file())
     lines = "".join(f"{sha256_of(path / name)}  {name}\n" for name in files)
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def seal(model: bytes, metadata: Mapping[str, Any], model_format: str) -> bytes:
-    """Appends metadata to a model, which stays valid; adds `model_bytes` and `model_sha256`.
+    """Appends metadata, JSON values, to a model of the format "tflite" or "onnx".
 
-    Args:
-        model: the bytes of a model.
-        metadata: JSON values.
-        model_format: "tflite" or "onnx".
+    The model stays valid. `model_bytes` and `model_sha256` are added to the metadata.
     """
-    sealed = {
-        **metadata,
-        "model_bytes": len(model),
-        "model_sha256": hashlib.sha256(model).hexdigest(),
-    }
+    digest = hashlib.sha256(model).hexdigest()
+    sealed = {**metadata, "model_bytes": len(model), "model_sha256": digest}
     text = json.dumps(sealed, indent=1, ensure_ascii=False).encode()
     if model_format == "onnx":
         return model + _onnx_entry(text)
@@ -71,14 +63,32 @@ def seal(model: bytes, metadata: Mapping[str, Any], model_format: str) -> bytes:
     return buffer.getvalue()
 
 
-def unseal(path: Path, content: bytes, model_format: str) -> dict[str, Any]:
-    """Returns the metadata in a file with this content, after checking the model in it.
+def read_sealed(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """Returns the content of a file that `seal` made and its metadata, after checking both.
 
-    Raises:
-        UserError: the file is damaged, has no tfgan2 metadata or is of a newer version.
+    A UserError if there is no such file, or it is of another kind, damaged, changed or too new.
     """
+    model_format = path.suffix.lower().removeprefix(".")
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: this needs a .onnx or .tflite file")
+    if not path.exists():
+        raise UserError(f"{path} does not exist")
+    if model_format not in _FORMATS:
+        raise UserError(f"{path.name} is of an unknown kind: this needs a .onnx or .tflite file")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    if _listed_sha256(path) not in (None, hashlib.sha256(content).hexdigest()):
+        raise UserError(
+            f"file is damaged or was changed: the sha256 of {path} is not the one that "
+            f"{METADATA_FILE} beside it lists"
+        )
     text = _onnx_text(content) if model_format == "onnx" else _zip_text(content)
     if text is None:
+        kind, start, position = _FORMATS[model_format]
+        if not content.startswith(start, position):
+            raise UserError(f"{path} is not {kind} file")
         raise UserError(
             f"{path} has no tfgan2 metadata: `tfgan2 export` did not make it, or its end is missing"
         )
@@ -102,7 +112,16 @@ def unseal(path: Path, content: bytes, model_format: str) -> dict[str, Any]:
         raise UserError(
             f"{path} is damaged or was changed: the model in it is not the exported one"
         )
-    return metadata
+    return content, metadata
+
+
+def _listed_sha256(path: Path) -> str | None:
+    """Returns the sha256 in the metadata.json beside a file; None if that lists no such file."""
+    try:
+        metadata = json.loads((path.parent / METADATA_FILE).read_text(encoding="utf-8"))
+        return {item["file"]: item["sha256"] for item in metadata["artefacts"]}.get(path.name)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _zip_text(content: bytes) -> bytes | None:
@@ -127,9 +146,6 @@ def _onnx_text(content: bytes) -> bytes | None:
 
 def _varint(value: int) -> bytes:
     """Encodes a number as protobuf does: seven bits per byte, the lowest first."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    if value > 0x7F:
+        return bytes([value & 0x7F | 0x80]) + _varint(value >> 7)
+    return bytes([value])

@@ -36,7 +36,7 @@ class Generator:
         self.latent_dim: int = metadata["latent"]["dim"]
         self.latent_distribution: str = metadata["latent"]["distribution"]
         self.class_names: tuple[str, ...] = tuple(metadata["class_names"])
-        self.conditional = any(item["name"] == "label" for item in metadata["inputs"])
+        self.conditional = bool(self.class_names)
         self.captions: tuple[str, ...] = tuple(metadata.get("captions", ()))
         self.image_shape: tuple[int, ...] = tuple(metadata["outputs"][0]["shape"][1:])
         self.batch: int | None = metadata["batch"]
@@ -76,8 +76,7 @@ class Generator:
     ) -> dict[str, np.ndarray]:
         """Checks the arguments of a call; returns them as arrays by name, for `run`."""
         inputs = {"z": check_latents(latents, self.latent_dim)}
-        num_labels = len(self.class_names) if self.conditional else 0
-        labels = check_labels(labels, len(latents), num_labels)
+        labels = check_labels(labels, len(latents), len(self.class_names))
         if labels is not None:
             inputs["label"] = labels
         if (texts is None) != (self._encoder is None):
@@ -128,19 +127,17 @@ class Generator:
             raise UserError(f"count must be at least 1, not {count}")
         if seed < 0:
             raise UserError(f"seed must be 0 or more, not {seed}")
-        labels, texts = self.labels(count, label), self.texts(count, text)
-        latents = draw_latents(
-            count, self.latent_dim, seed=seed, distribution=self.latent_distribution
-        )
-        return latents, labels, texts
+        conditions = self.conditions(count, label, text)
+        distribution = self.latent_distribution
+        latents = draw_latents(count, self.latent_dim, seed=seed, distribution=distribution)
+        return latents, *conditions
 
-    def labels(self, count: int, label: Label | None = None) -> np.ndarray | None:
-        """Returns `count` int32 labels, or None; arguments and errors as `generate`."""
-        return choose_labels(count, label, self.class_names if self.conditional else ())
-
-    def texts(self, count: int, text: Text | None = None) -> list[str] | None:
-        """Returns `count` texts, or None; arguments and errors as `generate`."""
+    def conditions(
+        self, count: int, label: Label | None = None, text: Text | None = None
+    ) -> tuple[np.ndarray | None, list[str] | None]:
+        """Returns `count` int32 labels and texts, each None if it takes none; see `generate`."""
         texts = [text] if isinstance(text, str) else list(text or self.captions)
         if text and self._encoder is None:
             raise UserError("this generator takes no texts")
-        return in_turn(texts, count) if texts else None
+        labels = choose_labels(count, label, self.class_names)
+        return labels, in_turn(texts, count) if texts else None

@@ -8,7 +8,7 @@ from PIL import Image
 from tfgan2.errors import UserError
 from tfgan2.images import from_uint8, to_pil, to_uint8
 from tfgan2.images.files import UnreadableImageError, fit
-from tfgan2.runtime.backends import Model
+from tfgan2.runtime.backends import Inputs, Model
 
 
 class Translator:
@@ -52,7 +52,6 @@ class Translator:
         images = np.asarray(images)
         if images.dtype == np.uint8:
             images = from_uint8(images)
-        images = np.ascontiguousarray(images, np.float32)
         if images.ndim != 4 or images.shape[-1] != self.channels or not images.size:
             raise UserError(
                 f"images must have the shape (N, height, width, {self.channels}), not "
@@ -68,14 +67,22 @@ class Translator:
             raise UserError(f"this file {'needs' if self.takes_mask else 'takes no'} masks")
         inputs = {"input": images}
         if masks is not None:
-            shape = (*images.shape[:3], 1)
-            if masks.shape != shape:
+            if masks.shape != (shape := (*images.shape[:3], 1)):
                 raise UserError(f"masks must have the shape {shape}, not {masks.shape}")
-            inputs["mask"] = np.ascontiguousarray(masks, np.float32)
-        if self.size is None:
-            inputs = {name: _padded(array, self._multiple) for name, array in inputs.items()}
-        outputs = self._model(inputs)
+            inputs["mask"] = masks
+        multiple = self._multiple if self.size is None else 1
+        borders = ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0))
+        outputs = self._model(
+            {
+                name: np.pad(np.asarray(array, np.float32), borders, mode="symmetric")
+                for name, array in inputs.items()
+            }
+        )
         return outputs[:, : self.scale * height, : self.scale * width]
+
+    def run(self, inputs: Inputs) -> np.ndarray:
+        """Makes images from what `prepare` returned, or several of the same size."""
+        return self(**inputs)
 
     def translate(
         self, image: Image.Image, mask: Image.Image | None = None
@@ -85,33 +92,33 @@ class Translator:
         Args:
             image: of any mode and size; where the size is fixed, the centre square is cut out and
                 scaled, as in training.
-            mask: of the same size, light where to fill; only with `takes_mask`.
+            mask: of the same size, light where to fill, default: the middle; only with
+                `takes_mask`.
 
         Returns:
             The input as the model took it, and the output.
 
         Raises:
-            UserError: a mask that is missing, superfluous or of another size, or values that have
-                no meaning as brightness.
+            UserError: a mask that is superfluous or of another size, or values that have no meaning
+                as brightness.
         """
         inputs = self.prepare(image, mask)
         output = finish(self(**inputs), **inputs)
         (pixels,) = inputs["images"]
-        if mask is not None:
+        if "masks" in inputs:
             pixels = np.where(inputs["masks"][0], np.uint8(128), pixels)
         return to_pil(pixels), output
 
     def prepare(self, image: Image.Image, mask: Image.Image | None = None) -> dict[str, np.ndarray]:
-        """Makes the arguments of a call from those of `translate`.
+        """Returns the arguments of a call for those of `translate`; its errors are the same.
 
-        Returns:
-            `images`, uint8, shape (1, H, W, C), and for a mask `masks`, bool, shape (1, H, W, 1).
-
-        Raises:
-            UserError: a mask of another size, or values that have no meaning as brightness.
+        `images` are uint8, shape (1, H, W, C), and `masks` bool, shape (1, H, W, 1).
         """
         inputs = {"images": self._pixels("image", image, self.channels)}
-        if mask is not None:
+        if mask is not None and not self.takes_mask:
+            raise UserError("this file takes no mask: leave it out")
+        if self.takes_mask:
+            mask = mask or middle_mask(image)
             if mask.size != image.size:
                 raise UserError(
                     f"the mask is {mask.width}x{mask.height}, the image "
@@ -143,11 +150,3 @@ def middle_mask(image: Image.Image) -> Image.Image:
     mask = Image.new("L", image.size, 0)
     mask.paste(255, (width // 4, height // 4, width - width // 4, height - height // 4))
     return mask
-
-
-def _padded(images: np.ndarray, multiple: int) -> np.ndarray:
-    """Mirrors the right and lower borders up to a multiple."""
-    missing = [-size % multiple for size in images.shape[1:3]]
-    if not any(missing):
-        return images
-    return np.pad(images, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)), mode="symmetric")

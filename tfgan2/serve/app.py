@@ -1,37 +1,37 @@
-"""The application: the addresses of a file, its page, and how errors are answered."""
+"""The application: the addresses of a file, its page, limits of requests, and errors."""
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections import deque
 from functools import cache
-from pathlib import Path, PurePosixPath
+from mimetypes import MimeTypes
+from pathlib import Path
 from typing import Any
 
+import anyio
 import jinja2
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tfgan2 import __version__
 from tfgan2.errors import UserError
 from tfgan2.runtime import Generator
-from tfgan2.serve import generating, translating
-from tfgan2.serve.admission import limit_requests
-from tfgan2.serve.limits import Limits
+from tfgan2.serve import Limits, generating, translating
+from tfgan2.serve.batches import ClosingError
 from tfgan2.serve.responses import Problem
 from tfgan2.serve.service import Service
-from tfgan2.web import check_shape, ort, page_files
+from tfgan2.web import check_shape, ort, page_files, title_parts
 
-PAGE_TYPES = {
-    ".html": "text/html",
-    ".css": "text/css",
-    ".js": "text/javascript",
-    ".mjs": "text/javascript",
-    ".json": "application/json",
-    ".wasm": "application/wasm",
-}
+LIMITED = ("/generate", "/generate.png", "/translate")
+FILE_TYPES = MimeTypes()  # those of Python: the system may have others
 
 
 def create_app(
@@ -62,6 +62,7 @@ def create_app(
         description=f"Images of `{service.path.name}`.",
         version=__version__,
         lifespan=service.lifespan,
+        exception_handlers=dict.fromkeys((RequestValidationError, UserError), _invalid),
         redoc_url=None,
     )
     app.state.service = service
@@ -70,24 +71,10 @@ def create_app(
     else:
         translating.add_addresses(app, service, service.network)
     _add_common(app, service)
-    if _runs_in_browser(service):
-        _add_page(app, service.path, ort_web)
-    else:
-        _add_home(app, service)
-    for kind in (RequestValidationError, UserError):
-        app.add_exception_handler(kind, _invalid)
+    _add_page(app, service, ort_web)
     known = frozenset(route.path for route in app.routes if isinstance(route, Route))
     app.add_middleware(limit_requests, service=service, known=known)
     return app
-
-
-def _runs_in_browser(service: Service) -> bool:
-    """Returns whether `tfgan2.web` makes a page of the file."""
-    try:
-        check_shape(tuple(service.network.metadata["outputs"][0]["shape"]))
-    except UserError:
-        return False
-    return service.path.suffix.lower() == ".onnx"
 
 
 def _add_common(app: FastAPI, service: Service) -> None:
@@ -115,39 +102,32 @@ def _add_common(app: FastAPI, service: Service) -> None:
         return Response(content, media_type=CONTENT_TYPE_LATEST)
 
 
-def _add_home(app: FastAPI, service: Service) -> None:
-    """Adds a page at / for a file that no browser runs: it shows what the server makes."""
-    about = service.network.metadata.get("about", {})
-    names = [str(about[key]) for key in ("flavour", "dataset") if about.get(key)]
+def _add_page(app: FastAPI, service: Service, ort_web: str | Path | None) -> None:
+    """Adds the page that runs the file in the browser, or one that shows what the server makes."""
+    path, metadata = service.path, service.network.metadata
+    try:
+        check_shape(tuple(metadata["outputs"][0]["shape"]))
+        in_browser = path.suffix.lower() == ".onnx"
+    except UserError:
+        in_browser = False
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("tfgan2.serve"), autoescape=True, trim_blocks=True
     )
-    title = " · ".join(names) or service.path.name
+    title = " · ".join(title_parts(path, metadata))
     html = templates.get_template("home.html").render(title=title, network=service.network)
+    files = cache(lambda: page_files(path, ort_web))  # takes seconds
 
     @app.get("/", include_in_schema=False)
     async def home() -> Response:
-        return Response(html, media_type="text/html")
-
-
-def _add_page(app: FastAPI, path: Path, ort_web: str | Path | None) -> None:
-    """Adds the page that runs the file in the browser."""
-
-    @cache
-    def files() -> dict[str, bytes]:
-        return page_files(path, ort_web)  # takes seconds
-
-    @app.get("/", include_in_schema=False)
-    async def to_page() -> Response:
-        return RedirectResponse("page/")
+        return RedirectResponse("page/") if in_browser else Response(html, media_type="text/html")
 
     @app.get("/page/{name:path}", include_in_schema=False)
     def page(name: str) -> Response:
         name = name or "index.html"
-        if name not in files():
+        if not in_browser or name not in files():
             raise HTTPException(404)
-        media_type = PAGE_TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
-        return Response(files()[name], media_type=media_type)
+        media_type, _ = FILE_TYPES.guess_type(name)
+        return Response(files()[name], media_type=media_type or "application/octet-stream")
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -157,3 +137,75 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
         first = error.errors()[0]
         detail = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
     return JSONResponse({"detail": detail}, 422)
+
+
+def limit_requests(app: ASGIApp, service: Service, known: frozenset[str]) -> ASGIApp:
+    """Wraps an application: admits requests for images while there is room, cancels slow ones.
+
+    Other requests, such as for health, are always admitted. All are counted, those for paths that
+    are not `known` as "other".
+    """
+    metrics, timeout = service.batches.metrics, service.limits.timeout
+
+    async def count(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        start, path, status = time.perf_counter(), scope["path"], 0
+
+        async def send_noting_status(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await (admit if path in LIMITED else app)(scope, receive, send_noting_status)
+        except HTTPException as error:
+            if not status:  # else it is too late for another response
+                response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+                await response(scope, receive, send_noting_status)
+        finally:
+            route = path if path in known else "other"
+            method = scope["method"] if scope["method"] in ("GET", "POST") else "other"
+            metrics.requests.labels(route, method, str(status or 500)).inc()
+            metrics.seconds.labels(route).observe(time.perf_counter() - start)
+
+    async def admit(scope: Scope, receive: Receive, send: Send) -> None:
+        """Runs a request for images; an HTTPException if it is not admitted, or is cancelled."""
+        body: deque[Message] = deque()
+
+        async def replay() -> Message:
+            await asyncio.sleep(0)  # so that other requests run while a large body is parsed
+            return body.popleft() if body else await receive()
+
+        late = HTTPException(408, "the body did not arrive in time", {"Connection": "close"})
+        try:
+            with service.batches.request(), anyio.move_on_after(timeout) as time_limit:
+                body += await _read_body(scope, receive, service.max_body)
+                late = HTTPException(504, f"no response within {timeout:g} s: ask for fewer images")
+                await app(scope, replay, send)
+        except asyncio.CancelledError:  # the time to shut down has run out
+            raise ClosingError from None
+        if time_limit.cancelled_caught:
+            raise late
+
+    return count
+
+
+async def _read_body(scope: Scope, receive: Receive, limit: int) -> list[Message]:
+    """Returns the messages of the body, unless it is too large."""
+    too_large = HTTPException(413, f"the body is larger than {limit:,} bytes")
+    length = Headers(scope=scope).get("content-length", "")
+    if length.isdigit() and int(length) > limit:
+        raise too_large
+    messages: list[Message] = []
+    size = 0
+    while not messages or messages[-1].get("more_body", False):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return [{"type": "http.request"}]
+        messages.append(message)
+        size += len(message.get("body", b""))
+        if size > limit:
+            raise too_large
+    return messages

@@ -12,14 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-)
+import prometheus_client as prometheus
 from starlette.exceptions import HTTPException
 
 from tfgan2.runtime.backends import Inputs
@@ -33,30 +26,26 @@ class Metrics:
     """The counters of one server for Prometheus; docs/serve.md lists them."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
+        self.registry = prometheus.CollectorRegistry()
+        prometheus.ProcessCollector(registry=self.registry)
+        prometheus.PlatformCollector(registry=self.registry)
         ours: dict[str, Any] = {"namespace": "tfgan2", "registry": self.registry}
         seconds, images = {**ours, "buckets": SECONDS}, {**ours, "buckets": IMAGES}
         names = ["route", "method", "status"]
-        self.requests = Counter("requests", "Requests answered.", names, **ours)
-        self.seconds = Histogram(
+        self.requests = prometheus.Counter("requests", "Requests answered.", names, **ours)
+        self.seconds = prometheus.Histogram(
             "request_seconds", "From a request's head to its response.", ["route"], **seconds
         )
-        self.batch_images = Histogram("batch_images", "Images per run of the model.", **images)
-        self.batch_seconds = Histogram("batch_seconds", "Seconds per run of the model.", **seconds)
-        self.queue = Gauge("queue_images", "Images waiting for the model.", **ours)
-        self.in_progress = Gauge(
+        self.batch_images = prometheus.Histogram(
+            "batch_images", "Images per run of the model.", **images
+        )
+        self.batch_seconds = prometheus.Histogram(
+            "batch_seconds", "Seconds per run of the model.", **seconds
+        )
+        self.queue = prometheus.Gauge("queue_images", "Images waiting for the model.", **ours)
+        self.in_progress = prometheus.Gauge(
             "requests_in_progress", "Requests for images, from head to response.", **ours
         )
-
-
-class BusyError(HTTPException):
-    """The server is full; a client may try again after that many seconds."""
-
-    def __init__(self, seconds: int) -> None:
-        headers = {"Retry-After": str(seconds)}
-        super().__init__(503, "too many requests at once: try again later", headers)
 
 
 class ClosingError(HTTPException):
@@ -72,14 +61,10 @@ class _Sample:
     """One sample of a request; `output` is done when it is made or no longer needed."""
 
     inputs: dict[str, np.ndarray]
+    shapes: list[tuple[int, ...]]  # of the inputs: samples with the same can share a batch
     request: object
     arrived: float
     output: asyncio.Future[np.ndarray]
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of the inputs by name: samples with the same can share a batch."""
-        return {name: np.shape(array) for name, array in self.inputs.items()}
 
 
 class Batches:
@@ -91,6 +76,7 @@ class Batches:
 
     Attributes:
         metrics: the counters.
+        max_batch: largest number of samples in a batch.
         requests: number of requests in progress, from their heads to their responses.
         held: number of images in these.
         queue: samples that are not yet in a batch.
@@ -99,10 +85,13 @@ class Batches:
         closed: whether it takes no more requests.
     """
 
-    def __init__(self, model: Callable[[Inputs], np.ndarray], limits: Limits) -> None:
+    def __init__(
+        self, model: Callable[[Inputs], np.ndarray], limits: Limits, max_batch: int
+    ) -> None:
         self.metrics = Metrics()
         self.metrics.queue.set_function(lambda: len(self.queue))
         self.metrics.in_progress.set_function(lambda: self.requests)
+        self.max_batch = max_batch
         self.requests = 0
         self.held = 0
         self.queue: list[_Sample] = []
@@ -141,16 +130,18 @@ class Batches:
 
     def _check_room(self, count: int) -> None:
         if count > self._limits.max_queue:
-            raise BusyError(max(1, math.ceil(self.held * self._seconds_per_image)))
+            seconds = max(1, math.ceil(self.held * self._seconds_per_image))
+            headers = {"Retry-After": str(seconds)}
+            raise HTTPException(503, "too many requests at once: try again later", headers)
 
     async def compute(self, inputs: Inputs) -> np.ndarray:
         """Returns the images of samples, or raises what the model raises for one of them alone."""
         loop = asyncio.get_running_loop()
-        request, now = object(), loop.time()
-        samples = [
-            _Sample(dict(zip(inputs, arrays, strict=True)), request, now, loop.create_future())
-            for arrays in zip(*inputs.values(), strict=True)
-        ]
+        shapes, request, now = [a.shape[1:] for a in inputs.values()], object(), loop.time()
+        samples = []
+        for arrays in zip(*inputs.values(), strict=True):
+            named = dict(zip(inputs, arrays, strict=True))
+            samples.append(_Sample(named, shapes, request, now, loop.create_future()))
         self.queue += samples
         self._changed.set()
         try:
@@ -191,7 +182,6 @@ class Batches:
     async def _next_batch(self) -> list[_Sample]:
         """Waits for a batch and takes it out of the queue."""
         loop = asyncio.get_running_loop()
-        most = self._limits.max_batch
         while True:
             self._changed.clear()
             if not self.queue:
@@ -200,8 +190,9 @@ class Batches:
             first = self.queue[0]
             left = first.arrived + self._limits.max_wait_ms / 1000 - loop.time()
             others = self.requests > len({sample.request for sample in self.queue})
-            if left <= 0 or len(self.queue) >= most or not others:
-                batch = [sample for sample in self.queue if sample.shapes == first.shapes][:most]
+            if left <= 0 or len(self.queue) >= self.max_batch or not others:
+                alike = [sample for sample in self.queue if sample.shapes == first.shapes]
+                batch = alike[: self.max_batch]
                 taken = set(batch)
                 self.queue = [sample for sample in self.queue if sample not in taken]
                 return batch

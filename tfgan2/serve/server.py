@@ -51,6 +51,7 @@ def serve(
     # Bound before the model is loaded and tried out, which may take a while.
     with _bind(host, port) as bound:
         app = create_app(path, limits, threads=threads, ort_web=ort_web)
+        service: Service = app.state.service
         config = uvicorn.Config(
             app,
             host=host,
@@ -61,7 +62,6 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=LAST_SECONDS,
         )
-        service: Service = app.state.service
         _Server(config, service).run(sockets=[bound])
     if service.batches.batch:
         # The model's thread cannot be stopped, and Python would wait for it.
@@ -73,9 +73,8 @@ def serve(
 def _bind(host: str, port: int) -> socket.socket:
     """Returns a socket that is bound, but does not listen yet."""
     try:
-        family, kind, number, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, number, _, address = found[0]
         with contextlib.ExitStack() as unless_bound:
             bound = unless_bound.enter_context(socket.socket(family, kind, number))
             if os.name == "posix":  # elsewhere it would let two servers share a port
@@ -83,10 +82,8 @@ def _bind(host: str, port: int) -> socket.socket:
             bound.bind(address)
             unless_bound.pop_all()
     except OSError as error:
-        raise UserError(
-            f"cannot serve at {host} port {port}: {error.strerror or error}; give another --host "
-            "or --port"
-        ) from error
+        reason = f"{error.strerror or error}; give another --host or --port"
+        raise UserError(f"cannot serve at {host} port {port}: {reason}") from error
     return bound
 
 
@@ -100,14 +97,10 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        assert sockets is not None
-        host, (_, port, *_) = self.config.host, sockets[0].getsockname()
+        host, port = self.config.host, self.servers[0].sockets[0].getsockname()[1]
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
-        most = self._service.limits.max_batch
-        print(
-            f"{self._service.path} at {address} (batches of up to {most}; Ctrl-C ends it)",
-            flush=True,
-        )
+        batch = f"batches of up to {self._service.batches.max_batch}"
+        print(f"{self._service.path} at {address} ({batch}; Ctrl-C ends it)", flush=True)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drains at the first signal, exits at the second. Uvicorn's own kills the process."""

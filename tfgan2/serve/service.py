@@ -8,17 +8,13 @@ those that give the same bits are used, and a batch in between is padded.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
-import anyio
+import anyio.to_thread
 import numpy as np
 from fastapi import FastAPI
 
@@ -28,9 +24,7 @@ from tfgan2.runtime.backends import Inputs, in_sizes
 from tfgan2.serve.batches import Batches
 from tfgan2.serve.limits import Limits
 
-T = TypeVar("T")
 MAX_THREADS = 8
-MEGABYTE = 1 << 20
 
 
 class Service:
@@ -39,7 +33,8 @@ class Service:
     Attributes:
         path: its file.
         network: the network in it.
-        limits: the limits, none of them open.
+        limits: the limits.
+        max_body: bytes per request.
         model: runs the network, with the same bits for a sample in any batch.
         batches: the queue.
     """
@@ -48,45 +43,37 @@ class Service:
         """Loads a file and tries out its batch sizes; the arguments are those of `create_app`."""
         self.path = path
         self.network = network = runtime.load(path, threads=threads, spin=False)
-
-        def run(inputs: Inputs) -> np.ndarray:
-            return network.run(inputs) if isinstance(network, Generator) else network(**inputs)
-
+        self.limits = limits
         if isinstance(network, Generator):
-            sizes = (network.batch,) if network.batch else candidate_sizes(limits.max_batch)
-            samples = network.inputs(*network.draw(sizes[-1] * 3 // 2, seed=1))
-            sizes = invariant_sizes(run, samples, sizes)
             # Several requests are taken at once even if only single images are invariant.
             max_batch = network.batch or limits.max_batch
+            sizes = (max_batch,) if network.batch else candidate_sizes(max_batch)
+            samples = network.inputs(*network.draw(max_batch * 3 // 2, seed=1))
             # A float in JSON takes up to 25 bytes with its comma, more with blanks.
             largest_body = limits.max_count * (network.latent_dim * 32 + 4096) + 65536
         else:
-            sizes = (network.batch or 1,) if network.size else (1,)
-            if network.size and sizes != (1,):
-                shape = (sizes[0] * 3 // 2, *network.size)
-                rng = np.random.default_rng(1)
-                samples = {"images": rng.integers(0, 256, (*shape, network.channels), np.uint8)}
-                if network.takes_mask:
-                    samples["masks"] = rng.random((*shape, 1)) < 0.5
-                sizes = invariant_sizes(run, samples, sizes)
-            max_batch, largest_body = sizes[0], 16 * MEGABYTE
-        self.limits = replace(limits, max_batch=max_batch, max_body=limits.max_body or largest_body)
-        self.model = partial(in_sizes, run, sizes=sizes)
-        self.batches = Batches(self.model, self.limits)
-        self._pool = ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1))
-
-    async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Calls what would block other requests, such as decoding or encoding images."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+            max_batch = network.batch or 1
+            sizes, largest_body = (max_batch,), 16 << 20
+            shape = (max_batch * 3 // 2, *(network.size or network.metadata["size"]))
+            rng = np.random.default_rng(1)
+            samples = {"images": rng.integers(0, 256, (*shape, network.channels), np.uint8)}
+            if network.takes_mask:
+                samples["masks"] = rng.random((*shape, 1)) < 0.5
+        sizes = invariant_sizes(network.run, samples, sizes)
+        self.max_body = limits.max_body or largest_body
+        self.model = partial(in_sizes, network.run, sizes=sizes)
+        self.batches = Batches(self.model, limits, max_batch)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         """Runs the queue as long as the application runs."""
+        # They decode and encode images; one may be busy with the files of the page.
+        threads = anyio.to_thread.current_default_thread_limiter()
+        threads.total_tokens = min(MAX_THREADS, 1 + (os.cpu_count() or 1))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.batches.run)
             yield
             tasks.cancel_scope.cancel()
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def candidate_sizes(largest: int) -> tuple[int, ...]:
@@ -106,14 +93,8 @@ def invariant_sizes(
     third of the samples is left out once, which reveals layers that depend on the largest value of
     a batch, such as those that quantise by it.
 
-    Args:
-        model: the model to try.
-        samples: different ones, 3/2 as many as the largest size.
-        sizes: ascending.
-
-    Returns:
-        The largest group of sizes that agree, among equals the one of larger sizes; (1,) if no size
-        is invariant.
+    `samples` are 3/2 as many as the largest of the sizes, which ascend. Of several groups of sizes
+    that agree the largest is returned, among equals that of larger sizes; (1,) if there is none.
     """
     groups: list[tuple[np.ndarray, list[int]]] = []
     for size in reversed(sizes):
@@ -136,7 +117,5 @@ def invariant_sizes(
                 break
         else:
             groups.append((first, [size]))
-    if not groups:
-        return (1,)
-    _, members = max(groups, key=lambda group: len(group[1]))
-    return tuple(sorted(members))
+    largest = max((members for _, members in groups), key=len, default=[1])
+    return tuple(sorted(largest))

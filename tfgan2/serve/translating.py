@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from PIL import Image
 from python_multipart.exceptions import FormParserError
@@ -18,7 +18,7 @@ from tfgan2.errors import UserError
 from tfgan2.images import encode_png
 from tfgan2.images.files import TooManyPixelsError, UnreadableImageError, open_image
 from tfgan2.runtime import Translator
-from tfgan2.runtime.translator import finish, middle_mask
+from tfgan2.runtime.translator import finish
 from tfgan2.serve.responses import BINARY, PNG, PROBLEMS, Problem, negotiate
 from tfgan2.serve.service import Service
 
@@ -45,11 +45,7 @@ def add_addresses(app: FastAPI, service: Service, translator: Translator) -> Non
                 f"an image of {source.width}x{source.height} pixels gives one of {pixels:,}, more "
                 f"than the {limits.max_made_pixels:,} allowed",
             )
-        if translator.takes_mask:
-            return translator.prepare(source, opened("mask", mask) if mask else middle_mask(source))
-        if mask:
-            raise UserError("this file takes no mask: leave it out")
-        return translator.prepare(source)
+        return translator.prepare(source, opened("mask", mask) if mask else None)
 
     def encode(output: np.ndarray, inputs: dict[str, np.ndarray]) -> bytes:
         if not np.isfinite(output).all():
@@ -82,11 +78,11 @@ def add_addresses(app: FastAPI, service: Service, translator: Translator) -> Non
     )
     async def translate(request: Request) -> Response:
         negotiate(request.headers.get("accept"), (PNG,))
-        uploads = await _uploads(request, limits.max_body or 0)
+        uploads = await _uploads(request, service.max_body)
         with service.batches.hold(1):
-            inputs = await service.in_thread(partial(decode, **uploads))
+            inputs = await run_in_threadpool(decode, **uploads)
             output = await service.batches.compute(inputs)
-            content = await service.in_thread(encode, output, inputs)
+            content = await run_in_threadpool(encode, output, inputs)
         return Response(content, media_type=PNG)
 
 
@@ -103,13 +99,11 @@ async def _uploads(request: Request, max_body: int) -> dict[str, bytes]:
         form = await parser.parse()
     except (MultiPartException, FormParserError) as error:
         raise HTTPException(400, f"the form cannot be read: {error}") from error
-    uploads: dict[str, bytes] = {}
-    for name, value in form.multi_items():
-        if name not in ("image", "mask") or name in uploads:
-            raise UserError("give one `image`, and one `mask` at most")
-        # A browser sends an empty file for none.
-        if isinstance(value, UploadFile) and (content := await value.read()):
-            uploads[name] = content
+    files = [(name, file) for name, file in form.multi_items() if isinstance(file, UploadFile)]
+    if sorted(name for name, _ in files) not in ([], ["image"], ["mask"], ["image", "mask"]):
+        raise UserError("give one `image`, and one `mask` at most")
+    # A browser sends an empty file for none.
+    uploads = {name: content for name, file in files if (content := await file.read())}
     if "image" not in uploads:
         raise UserError("the form has no file `image`")
     return uploads

@@ -123,6 +123,15 @@ def check_shape(shape: tuple[int | None, ...]) -> None:
         raise UserError(f"web shows images of 1, 3 or 4 channels, not of {shape[-1]}")
 
 
+def title_parts(path: Path, metadata: dict[str, Any]) -> list[str]:
+    """Returns what the title of a file's page consists of: flavour and dataset, or its name."""
+    known = metadata.get("about", {})
+    parts = [str(known[key]) for key in ("flavour", "dataset") if known.get(key)] or [path.stem]
+    if path.stem != "generator" and len(parts) == 2:
+        parts.append(path.stem.replace("_", " "))  # one of several networks
+    return parts
+
+
 def _about(onnx: Path) -> dict[str, Any]:
     """Returns what the page needs to know of the file."""
     metadata = runtime.read_metadata(onnx)
@@ -132,10 +141,7 @@ def _about(onnx: Path) -> dict[str, Any]:
     if "words" in inputs:
         raise UserError(f"{onnx.name} encodes texts: give the generator beside it")
     check_shape(tuple(metadata["outputs"][0]["shape"]))
-    known = metadata.get("about", {})
-    parts = [str(known[key]) for key in ("flavour", "dataset") if known.get(key)] or [onnx.stem]
-    if onnx.stem != "generator" and len(parts) == 2:
-        parts.append(onnx.stem.replace("_", " "))  # one of several networks
+    parts = title_parts(onnx, metadata)
     captions, directions = [], []
     if "z" in inputs:
         generator = runtime.load(onnx)

@@ -52,7 +52,7 @@ def principal_directions(generator: Generator, count: int = 8) -> list[Direction
     height, width = generator.image_shape[:2]
     samples = int(np.clip(BUDGET // ((dim + 1) * height * width), FEWEST, MOST))
     latents = draw_latents(samples, dim, seed=SEED, distribution=distribution)
-    labels, texts = generator.labels(samples), generator.texts(samples)
+    labels, texts = generator.conditions(samples)
     squares = np.zeros((dim, dim))
     for i, latent in enumerate(latents):
         # The first row is the latent itself; in each other row one value moves towards 0, so that

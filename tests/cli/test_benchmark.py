@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from tfgan2 import cli
+from tfgan2.cli.benchmark import WARM_UP, Timed, measure, random_inputs
 from tfgan2.errors import UserError
-from tfgan2.runtime.timing import WARM_UP, Contender, measure, random_inputs
+from tfgan2.runtime.backends import Model
 
 
-def contender(name, backend, batch=1):
-    return Contender(name, "a library", 1, 10, batch, backend, {"z": np.zeros((batch, 2))})
+def timed(name, backend, batch=None):
+    inputs = [{"name": "z", "dtype": "float32", "shape": [batch, 2]}]
+    return Timed(name, "a library", 1, 10, Model(backend, {"inputs": inputs, "batch": batch}))
 
 
 def test_in_turns_and_without_the_warm_up():
@@ -32,13 +34,12 @@ def test_in_turns_and_without_the_warm_up():
 
         return run
 
-    slow, fast = measure(
-        [contender("a", backend("a", 0.02), 4), contender("b", backend("b", 0))], 5
-    )
+    models = [timed("a", backend("a", 0.02), 4), timed("b", backend("b", 0))]
+    slow, fast = measure(models, 5)
     assert "".join(calls) == "ab" * (WARM_UP + 5)
-    assert 20 <= slow.median_ms < 95 and fast.median_ms < slow.median_ms
-    assert slow.p95_ms >= slow.median_ms and slow.count == 5
-    assert slow.images_per_second == pytest.approx(4000 / slow.median_ms)
+    assert 20 <= slow["median_ms"] < 95 and fast["median_ms"] < slow["median_ms"]
+    assert slow["p95_ms"] >= slow["median_ms"] and (slow["count"], slow["batch"]) == (5, 4)
+    assert slow["images_per_second"] == pytest.approx(4000 / slow["median_ms"])
 
 
 def test_one_that_cannot_be_run_is_named():
@@ -46,7 +47,7 @@ def test_one_that_cannot_be_run_is_named():
         raise RuntimeError("no such tensor\nand more")
 
     with pytest.raises(UserError, match=r"b cannot be run: no such tensor$"):
-        measure([contender("a", lambda inputs: {}), contender("b", broken)], 1)
+        measure([timed("a", lambda inputs: {}), timed("b", broken)], 1)
 
 
 def test_inputs_as_the_metadata_has_them():
@@ -109,7 +110,7 @@ def test_a_run_and_a_saved_model(finished_run, tmp_path, capsys):
         ("nothing.onnx", "does not exist"),
         ("folder", "neither a SavedModel nor a run"),
         ("text.txt", "unknown kind"),
-        ("bad.tflite", "no tfgan2 metadata"),
+        ("bad.tflite", "is not a TFLite file"),
     ],
 )
 def test_what_cannot_be_run_is_one_line(tmp_path, capsys, name, message):
