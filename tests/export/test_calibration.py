@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ def filler(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(("dataset", "text"), [(None, "64 of digits"), ("faces", "64 of faces")])
 def test_a_run_is_calibrated_on_real_images(filler, tmp_path, dataset, text):
-    (artifact,) = export_run(filler, tmp_path, INT8, calibration_dataset=dataset)
+    (artifact,) = export_run(filler, tmp_path, replace(INT8, calibration=dataset))
     assert artifact.calibration == text
     assert artifact.path == tmp_path / "generator.int8.tflite"
     metadata = json.loads((tmp_path / "metadata.json").read_text())

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tfgan2.export import ExportSpec, Options, export_networks
+from tfgan2.export.exporter import Fidelity, default_count
 from tfgan2.export.graph import keras_model
 from tfgan2.export.spec import draw_inputs
-from tfgan2.export.verify import Fidelity, default_count
 
 
 def spec_of(shape, **settings):

@@ -219,7 +219,7 @@ def test_the_global_policy_survives_a_failed_rebuild(make_generator, monkeypatch
 
 
 def test_tolerance_is_what_float32_promises():
-    from tfgan2.export.verify import compare
+    from tfgan2.export.exporter import compare
 
     reference = np.zeros((2, 4, 4, 1), np.float32)
     near, far = reference + 9e-5, reference + 1.1e-4
@@ -234,7 +234,7 @@ def test_tolerance_is_what_float32_promises():
 
 
 def test_images_of_another_shape_are_refused_though_they_could_be_subtracted():
-    from tfgan2.export.verify import compare
+    from tfgan2.export.exporter import compare
 
     image = np.zeros((1, 4, 4, 1), np.float32)
     with pytest.raises(ExportError, match=r"of shape \(1, 1, 4, 4, 1\)"):

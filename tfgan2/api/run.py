@@ -175,7 +175,6 @@ class Run:
         precision: str | Sequence[str] = "float32",
         out: str | Path | None = None,
         checkpoint: str | int = runs.NEWEST,
-        calibration: str | None = None,
         quiet: bool = False,
         **options: Any,
     ) -> list[Artifact]:
@@ -186,10 +185,9 @@ class Run:
             precision: precision of the TFLite files, or several.
             out: the export folder; default: the run's `export`.
             checkpoint: "newest", "best" or a step.
-            calibration: dataset to calibrate int8 and mixed on; default: the run's own.
             quiet: show no progress.
-            **options: the other fields of `tfgan2.export.Options`, for example `batch`, `output`
-                and `bundle`.
+            **options: the other fields of `tfgan2.export.Options`, for example `batch`, `output`,
+                `bundle` and `calibration`, the dataset to calibrate int8 and mixed on.
 
         Returns:
             The files, each with its path, size, speed and differences from Keras.
@@ -207,7 +205,6 @@ class Run:
             folder,
             chosen,
             checkpoint=str(checkpoint),
-            calibration_dataset=calibration,
             progress=None if quiet else print,
         )
 

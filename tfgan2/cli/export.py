@@ -11,8 +11,7 @@ import typer
 
 from tfgan2.cli.options import Checkpoint, given, with_declared
 from tfgan2.cli.tables import print_table
-from tfgan2.export import PAGE, Artifact, Options, export_run
-from tfgan2.export.exporting import page_folder
+from tfgan2.export import PAGE, Artifact, Options, export_run, page_folder
 from tfgan2.export.folder import size_of
 from tfgan2.export.options import LAYOUTS
 from tfgan2.remote import local_copy, local_out
@@ -27,47 +26,26 @@ def export(
             metavar="RUN", help="Run directory, for example runs/00003-dcgan-mnist, or gs://…."
         ),
     ],
-    calibration: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DATASET",
-            help="Data to calibrate int8 and mixed, if the generator takes images or sentences; "
-            "default the run's own.",
-        ),
-    ] = None,
-    ort_web: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the npm package onnxruntime-web, for the page; default a CDN."
-        ),
-    ] = None,
     checkpoint: Checkpoint = NEWEST,
     out: Annotated[Path | None, typer.Option(help="Export folder; default RUN/export.")] = None,
     **options: Any,
 ) -> None:
     """Export the generator of a run and verify each file against Keras."""
-    chosen = Options(**given(options), ort_web=ort_web)
+    chosen = Options(**given(options))
     local_out(place, out)
-    artifacts = export_run(
-        local_copy(place),
-        out,
-        chosen,
-        checkpoint=checkpoint,
-        calibration_dataset=calibration,
-        progress=print,
-    )
+    artifacts = export_run(local_copy(place), out, chosen, checkpoint=checkpoint, progress=print)
+    figures = ["MB", "max difference", "PSNR dB", "Fréchet", "ms per image"]
     rows = [
         (
-            artifact.path.name,
-            f"{artifact.bytes / 1e6:.2f}",
-            f"{artifact.max_difference:.1e}",
-            f"{artifact.psnr:.1f}",
-            f"{artifact.frechet['distance']:.2g}",
-            f"{artifact.milliseconds_per_image:.2f}",
+            item.path.name,
+            f"{item.bytes / 1e6:.2f}",
+            f"{item.max_difference:.1e}",
+            f"{item.psnr:.1f}",
+            f"{item.frechet['distance']:.2g}",
+            f"{item.milliseconds_per_image:.2f}",
         )
-        for artifact in artifacts
+        for item in artifacts
     ]
-    figures = ["MB", "max difference", "PSNR dB", "Fréchet", "ms per image"]
     print_table(["file"], figures, rows, width=120)
     for line in _next_steps(artifacts, chosen):
         print(line)
@@ -81,17 +59,15 @@ def _next_steps(artifacts: Sequence[Artifact], options: Options) -> Iterator[str
             yield f"{artifact.path.name}, layers kept in float32: {layers}"
     folder = artifacts[0].path.parent
     yield f"Described in {folder / 'metadata.json'}. Next:"
+    files = {artifact.format: shlex.quote(str(artifact.path)) for artifact in reversed(artifacts)}
     takes_images = any(item["name"] == "input" for item in artifacts[0].inputs)
-    files = {artifact.format: artifact.path for artifact in reversed(artifacts)}
-    for kind in ("onnx", "tflite"):
-        if kind in files:
-            file = shlex.quote(str(files[kind]))
-            if takes_images:
-                yield f"  tfgan2 translate {file} --input IMAGES --out {kind}"
-            else:
-                yield f"  tfgan2 generate {file} --count 16 --out {kind}.png"
+    for kind in sorted(files.keys() - {"saved_model"}):
+        if takes_images:
+            yield f"  tfgan2 translate {files[kind]} --input IMAGES --out {kind}"
+        else:
+            yield f"  tfgan2 generate {files[kind]} --count 16 --out {kind}.png"
     if files.keys() == {"saved_model"}:
-        yield f"  saved_model_cli show --dir {shlex.quote(str(artifacts[0].path))} --all"
+        yield f"  saved_model_cli show --dir {files['saved_model']} --all"
     if options.bundle:
         yield f"For an app: {folder / 'bundle.zip'}"
     for artifact in artifacts:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from PIL import Image
 
-from tfgan2 import runs, runtime, startup
+from tfgan2 import runs, runtime
 from tfgan2.cli.options import Checkpoint, Direction
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.files import written_atomically
@@ -51,26 +52,22 @@ def translate(
     checkpoint: Checkpoint = runs.NEWEST,
 ) -> None:
     """Turn images into images, with a run or an exported file."""
-    if not source.exists():
-        raise UserError(f"{source} does not exist: give an image or a folder of images")
+    paths = _images_at(source)
     root = source if source.is_dir() else source.parent
-    paths = _images_in(source) if source.is_dir() else [source]
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} exists and is not an empty folder: choose another --out")
     model = local_copy(place)
-    if model.is_dir():
-        translator = _from_run(model, direction, checkpoint)
-    else:
-        translator = _from_file(model, direction, checkpoint)
+    load = _from_run if model.is_dir() else _from_file
+    translator = load(model, direction, checkpoint)
     if mask is not None and not translator.takes_mask:
         raise UserError(f"{model} takes no mask: leave --mask out")
     jobs = [(path, _mask_for(path.relative_to(root), mask)) for path in paths]
     for job in jobs:  # before anything is written
         _read(translator, *job)
     try:
-        for number, (path, mask_path) in enumerate(jobs, 1):
-            taken, result = translator.translate(*_read(translator, path, mask_path))
-            target = (out / path.relative_to(root)).with_suffix(".png")
+        for number, job in enumerate(jobs, 1):
+            taken, result = translator.translate(*_read(translator, *job))
+            target = (out / job[0].relative_to(root)).with_suffix(".png")
             target.parent.mkdir(parents=True, exist_ok=True)
             with written_atomically(target) as partial:
                 (joined(taken, result) if compare else result).save(partial, format="PNG")
@@ -80,12 +77,16 @@ def translate(
         raise cannot_write(out, error) from error
 
 
-def _images_in(folder: Path) -> list[Path]:
+def _images_at(source: Path) -> list[Path]:
+    if source.is_file():
+        return [source]
+    if not source.exists():
+        raise UserError(f"{source} does not exist: give an image or a folder of images")
     from tfgan2.data.files import by_stem, image_files  # slow to import
 
-    names = image_files(folder)
+    names = image_files(source)
     by_stem(names)  # each becomes a .png of its name
-    return [folder / name for name in names]
+    return [source / name for name in names]
 
 
 def _mask_for(name: Path, mask: Path | None) -> Path | None:
@@ -114,38 +115,30 @@ def _from_file(file: Path, direction: Direction, checkpoint: str) -> Translator:
 
 
 def _from_run(run: Path, direction: Direction, checkpoint: str) -> Translator:
-    config = runs.RunConfig.read(run)  # a wrong folder is an error before TensorFlow is loaded
-    startup.load()
-    trained, _ = runs.load_model(run, checkpoint)
+    trained, about = runs.load_model(run, checkpoint)
     specs = trained.exports()
     spec = next((specs[name] for name in NETWORKS[direction] if name in specs), None)
     if spec is None:
-        raise UserError(f"{config.flavour} has one direction: leave --direction out")
+        raise UserError(f"{about['flavour']} has one direction: leave --direction out")
     if spec.resized is None:
-        raise UserError(f"{config.flavour} takes no images: use `tfgan2 sample {run}`")
+        raise UserError(f"{about['flavour']} takes no images: use `tfgan2 sample {run}`")
     network = spec.resized(None, None)
-    inputs = [{"name": item.name, "shape": list(item.shape)} for item in network.inputs]
-    metadata = {**spec.facts, "inputs": inputs, "outputs": [{"name": "image"}], "batch": None}
-    model = runtime.Model(
-        lambda arrays: {"image": trained.run_generator(network, arrays)}, metadata
+    metadata = {**spec.facts, **replace(spec, network=network).describe(None), "batch": None}
+    return Translator(
+        runtime.Model(lambda arrays: {"image": trained.run_generator(network, arrays)}, metadata)
     )
-    return Translator(model)
 
 
-def _read(
-    translator: Translator, path: Path, mask_path: Path | None
-) -> tuple[Image.Image, Image.Image | None]:
+def _read(translator: Translator, path: Path, mask: Path | None) -> list[Image.Image]:
     """Reads an image, and its mask if there is one; a UserError if they are of no use."""
-    image, mask = _open(path), None if mask_path is None else _open(mask_path)
+    images = []
+    for file in filter(None, (path, mask)):
+        try:
+            images.append(open_image(file))
+        except UnreadableImageError as error:
+            raise UserError(f"cannot read {str(file)!r}: {error}; repair or remove it") from error
     try:
-        translator.prepare(image, mask)
+        translator.prepare(*images)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    return image, mask
-
-
-def _open(path: Path) -> Image.Image:
-    try:
-        return open_image(path)
-    except UnreadableImageError as error:
-        raise UserError(f"cannot read {str(path)!r}: {error}; repair or remove it") from error
+    return images

@@ -3,16 +3,26 @@
 Importing this package imports no TensorFlow; the functions that export do.
 """
 
-from tfgan2.export.exporting import (
-    export_generator,
-    export_networks,
-    export_run,
-    model_specs,
-    with_samples,
-)
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfgan2 import runs, web
+from tfgan2.errors import UserError
+from tfgan2.export import folder
 from tfgan2.export.folder import Artifact
-from tfgan2.export.options import FORMATS, PAGE, PRECISIONS, Options
+from tfgan2.export.options import FORMATS, PAGE, PRECISIONS, Options, file_name
 from tfgan2.export.spec import ExportError, ExportSpec
+
+if TYPE_CHECKING:
+    import keras
+
+    from tfgan2.models.base import GenerativeModel
 
 __all__ = [
     "FORMATS",
@@ -28,3 +38,215 @@ __all__ = [
     "model_specs",
     "with_samples",
 ]
+
+DEFAULTS = Options()
+MOST_SAMPLES = 640
+_SAMPLED_VALUES = 2**25
+
+
+def export_run(
+    run: Path,
+    out_dir: Path | None = None,
+    options: Options = DEFAULTS,
+    *,
+    checkpoint: str = runs.NEWEST,
+    progress: Callable[[str], None] | None = None,
+) -> list[Artifact]:
+    """Exports the generator of a run; results and errors are those of `export_networks`.
+
+    int8 and mixed are calibrated on latents, or on real samples if the network takes images or
+    sentences.
+
+    Args:
+        run: the run directory.
+        out_dir: the export folder; default: `RUN/export`.
+        options: what to write.
+        checkpoint: "newest", "best", or the number of a step.
+        progress: called with a line of text before each file.
+
+    Raises:
+        UserError: the run, the checkpoint or the dataset to calibrate on cannot be read.
+    """
+    config = runs.RunConfig.read(run)
+    if options.calibration is not None:
+        _check_calibration(options.calibration, config)
+    model, about = runs.load_model(run, checkpoint)
+    specs = model_specs(model, about["class_names"])
+    if any(spec.inputs_of for spec in specs.values()):
+        samples = _load_samples(config, options)
+        if samples is not None:
+            specs = with_samples(specs, samples, options.calibration or config.data.name)
+    elif options.calibration is not None:
+        raise UserError(f"{config.flavour} is calibrated on latents: leave --calibration out")
+    about = {key: value for key, value in about.items() if key != "class_names"}
+    out_dir = out_dir or run / "export"
+    return export_networks(specs, out_dir, options, about=about, progress=progress)
+
+
+def export_generator(
+    generator: keras.Model,
+    out_dir: Path,
+    options: Options = DEFAULTS,
+    *,
+    about: Mapping[str, Any] | None = None,
+    progress: Callable[[str], None] | None = None,
+    **facts: Any,
+) -> list[Artifact]:
+    """Exports one Keras model; `facts` are fields of `ExportSpec`, such as `class_names`."""
+    specs = {"generator": ExportSpec(generator, **facts)}
+    return export_networks(specs, out_dir, options, about=about, progress=progress)
+
+
+def export_networks(
+    specs: Mapping[str, ExportSpec],
+    out_dir: Path,
+    options: Options = DEFAULTS,
+    *,
+    about: Mapping[str, Any] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> list[Artifact]:
+    """Writes networks in other formats and verifies each file against Keras.
+
+    All or nothing: if one file fails, the folder stays as it was. Files of an earlier export are
+    kept if they have the same weights and the same description, and removed otherwise. The folder
+    then holds the files, `metadata.json`, and what else the options ask for: `bundle/`, `web/`, and
+    a folder for each layout.
+
+    Args:
+        specs: the networks by the names of their files, see `model_specs`; one alone is called
+            "generator".
+        out_dir: the export folder; created if it does not exist.
+        options: what to write.
+        about: more metadata, for example flavour, dataset and step.
+        progress: called with a line of text before each file.
+
+    Returns:
+        The files of this call, network by network, in the order of FORMATS and PRECISIONS.
+
+    Raises:
+        ExportError: a conversion is impossible, or the images of a file are not finite, differ from
+            those of Keras by more than 1e-4 in float32, or visibly in a lower precision.
+        UserError: a network that fits no format or not the options, or a folder that holds other
+            files under these names.
+    """
+    out_dir = Path(out_dir)
+    report = progress or (lambda text: None)
+    if options.dynamic_size:
+        specs = {name: _resizable(name, spec) for name, spec in specs.items()}
+    folder.check_ours(out_dir, specs)
+    pages = _pages(out_dir, specs) if PAGE in options.formats else {}
+    report(f"preparing the {' and the '.join(specs).replace('_', ' ')}")
+    from tfgan2.export.bundle import write_bundle
+    from tfgan2.export.exporter import Exporter
+    from tfgan2.export.layouts import write_layout
+
+    exporters = {name: Exporter(name, spec, options, about or {}) for name, spec in specs.items()}
+    with folder.staging(out_dir) as staging:
+        artifacts = []
+        for network, exporter in exporters.items():
+            for kind in options.files:
+                name = file_name(network, *kind)
+                report(f"writing and verifying {name}")
+                artifacts.append(exporter.export(staging / name, *kind))
+        descriptions = {name: exporter.description for name, exporter in exporters.items()}
+        artifacts = folder.commit(out_dir, artifacts, descriptions)
+    if options.bundle:
+        report("writing the bundle")
+        write_bundle(out_dir, artifacts, exporters)
+    for network, page in pages.items():
+        report(f"writing {page.name}/")
+        web.write_page(page, out_dir / file_name(network, "onnx"), options.ort_web)
+    for layout in options.layouts:
+        report(f"writing {layout}/")
+        write_layout(layout, artifacts, out_dir / layout)
+    return artifacts
+
+
+def model_specs(model: GenerativeModel, class_names: Sequence[str] = ()) -> dict[str, ExportSpec]:
+    """Returns the networks of a trained model by name; `class_names` are those of its labels."""
+    distribution = getattr(model, "latent_distribution", "normal")
+    return {
+        name: replace(spec, latent_distribution=distribution, class_names=class_names)
+        for name, spec in model.exports().items()
+    }
+
+
+def with_samples(
+    specs: Mapping[str, ExportSpec], samples: tuple[np.ndarray, ...], source: str
+) -> dict[str, ExportSpec]:
+    """Adds real inputs, which calibrate and verify, to networks that take images or sentences.
+
+    `samples` are the parts of a batch, as `ImageDataset.some` returns them, `source` the name of
+    the dataset for the metadata. A UserError if they have another shape than the inputs.
+    """
+    found = dict(specs)
+    for name, spec in specs.items():
+        if spec.inputs_of is None:
+            continue
+        examples = spec.inputs_of(samples)
+        for item in spec.network.inputs:
+            needed = item.shape[1:]
+            shape = examples[item.name].shape[1:] if item.name in examples else needed
+            if any(size not in (None, other) for size, other in zip(needed, shape, strict=True)):
+                raise UserError(
+                    f"{source} has inputs of shape {shape}, the network takes {tuple(needed)}: "
+                    "calibrate on samples like the training data"
+                )
+        found[name] = replace(spec, examples=examples, source=source)
+    return found
+
+
+def page_folder(out_dir: Path, network: str) -> Path:
+    """Returns the folder of a network's web page: `web/`, or `web-NETWORK/`."""
+    return out_dir / (PAGE if network == "generator" else f"{PAGE}-{network}")
+
+
+def _pages(out_dir: Path, specs: Mapping[str, ExportSpec]) -> dict[str, Path]:
+    """Returns the folder of each network's page; a text encoder has none."""
+    shapes = {name: tuple(spec.network.outputs[0].shape[1:]) for name, spec in specs.items()}
+    pages = {name: page_folder(out_dir, name) for name, shape in shapes.items() if len(shape) == 3}
+    for name, page in pages.items():
+        web.check_shape(shapes[name])
+        web.check_folder(page)
+    return pages
+
+
+def _resizable(name: str, spec: ExportSpec) -> ExportSpec:
+    if spec.resized is None:
+        raise UserError(f"the {name.replace('_', ' ')} takes no images: leave --dynamic-size out")
+    return replace(spec, network=spec.resized(None, None))
+
+
+def _check_calibration(dataset: str, config: runs.RunConfig) -> None:
+    """Raises a UserError unless a dataset is of the kind that a run needs. Loads nothing."""
+    from tfgan2.data import kind_of
+
+    needed, kind = kind_of(config.data.name), kind_of(dataset)
+    if needed != kind:
+        raise UserError(
+            f"--calibration {dataset} holds {kind}, {config.flavour} was trained on {needed}: "
+            "give a dataset of that kind"
+        )
+
+
+def _load_samples(config: runs.RunConfig, options: Options) -> tuple[np.ndarray, ...] | None:
+    """Loads samples as the network was trained on; None if synthetic inputs do instead."""
+    if set(options.precisions) == {"float32"}:
+        return None
+    from tfgan2.data import load_dataset
+
+    data, name = config.data, options.calibration
+    if name is not None:
+        shape = config.dataset.get("image_shape")
+        size = shape[0] if shape else data.image_size
+        data = replace(data, name=name, classes=None, split=None, hold_out=0, image_size=size)
+    try:
+        loaded = load_dataset(**vars(data))
+        values = int(np.prod(loaded.image_shape))
+        return loaded.some(int(np.clip(_SAMPLED_VALUES // values, 128, MOST_SAMPLES)))
+    except UserError as error:
+        if not options.calibrated:
+            return None  # float16 is only compared with float32
+        raise UserError(
+            f"no samples to calibrate on: {error}; give others with --calibration"
+        ) from error

@@ -1,22 +1,17 @@
-"""A folder, and a zip of it, with all that the author of an app needs.
-
-bundle/
-    README.md            tensors, ranges, figures, and code in four languages
-    metadata.json        as in the export folder, for the files of this bundle
-    parity.json          how far each file is from Keras, and how fast it is
-    labels.txt           names of the labels, one a line, of a generator with labels
-    vocabulary.txt       the words, of a generator that takes sentences
-    samples/             what each file computes from the same inputs, one image each
-    generator.tflite …
-"""
+"""A folder, and a zip of it, with all that the author of an app needs; docs/export.md lists it."""
 
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
 
 from tfgan2.errors import UserError
 from tfgan2.export import folder
@@ -24,11 +19,10 @@ from tfgan2.export.exporter import Exporter, open_artifact
 from tfgan2.export.folder import Artifact
 from tfgan2.export.graph import reference
 from tfgan2.export.spec import draw_inputs
-from tfgan2.export.texts import readme
 from tfgan2.files import written_atomically
 from tfgan2.images import is_points, save_grid, side_by_side, to_pil, to_uint8
 from tfgan2.inputs.labels import label_columns
-from tfgan2.inputs.words import encode_words
+from tfgan2.inputs.words import encode_words, in_turn
 from tfgan2.runtime.quiet import quiet
 
 NAME = "bundle"
@@ -43,17 +37,28 @@ FIGURES = (
     "frechet",
     "milliseconds_per_image",
 )
+SNIPPETS = (
+    ("Python", ".onnx"),
+    ("Python", ".tflite"),
+    ("Kotlin", ".tflite"),
+    ("Swift", ".tflite"),
+    ("JavaScript", ".onnx"),
+)
+"""Languages of the README's code and the files that it runs; each has a template of its name."""
 _DATE = (1980, 1, 1, 0, 0, 0)
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("tfgan2.export"),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
 
 
 def write_bundle(
     out_dir: Path, artifacts: Sequence[Artifact], exporters: Mapping[str, Exporter]
 ) -> None:
-    """Writes `bundle/` and `bundle.zip`, whose bytes depend on the content alone.
-
-    Raises:
-        UserError: a folder of this name holds something else.
-    """
+    """Writes `bundle/` and `bundle.zip`, whose bytes depend on the content alone."""
     bundle = out_dir / NAME
     if bundle.exists() and folder.read_metadata(bundle) is None:
         raise UserError(f"{bundle} exists and `tfgan2 export` did not write it: move it away")
@@ -84,15 +89,22 @@ def _fill(bundle: Path, artifacts: Sequence[Artifact], exporters: Mapping[str, E
         "parity.json": json.dumps(parity, indent=2, ensure_ascii=False) + "\n",
         "labels.txt": "".join(f"{name}\n" for name in description["class_names"]),
     }
-    words = None
+    example: dict[str, Any] = {}
     encoder = exporters.get("text_encoder")
     if encoder is not None:
-        facts = encoder.description
-        texts["vocabulary.txt"] = "".join(f"{word}\n" for word in facts["vocabulary"])
-        example = description["captions"][0]
-        numbers = encode_words([example], facts["vocabulary"], facts["caption_length"])
-        words = numbers[0].tolist(), example
-    texts["README.md"] = readme({**description, "artefacts": entries}, words)
+        vocabulary = encoder.description["vocabulary"]
+        texts["vocabulary.txt"] = "".join(f"{word}\n" for word in vocabulary)
+        sentence = description["captions"][0]
+        example = {"sentence": sentence, "words": _words(encoder, [sentence])[0].tolist()}
+    known = [str(description["about"].get(key) or "") for key in ("flavour", "dataset")]
+    texts["README.md"] = _TEMPLATES.get_template("readme.md.j2").render(
+        title=" ".join(filter(None, known)) or "Generator",
+        artefacts=entries,
+        class_names=description["class_names"],
+        captions=description.get("captions"),
+        snippets=list(_snippets(entries, description)),
+        **example,
+    )
     for name, text in texts.items():
         if text:
             (bundle / name).write_text(text, encoding="utf-8")
@@ -103,6 +115,11 @@ def _fill(bundle: Path, artifacts: Sequence[Artifact], exporters: Mapping[str, E
             _write_samples(bundle / SAMPLES, own, exporter, encoder)
 
 
+def _words(encoder: Exporter, texts: Sequence[str]) -> np.ndarray:
+    facts = encoder.description
+    return encode_words(texts, facts["vocabulary"], facts["caption_length"])
+
+
 def _write_samples(
     samples: Path, artifacts: Sequence[Artifact], exporter: Exporter, encoder: Exporter | None
 ) -> None:
@@ -110,10 +127,7 @@ def _write_samples(
     spec = exporter.spec
     inputs = draw_inputs(spec, SAMPLE_COUNT, exporter.options.seed, verify=True)
     if "text" in inputs and encoder is not None:
-        captions = spec.facts["captions"]
-        texts = [captions[i % len(captions)] for i in range(SAMPLE_COUNT)]
-        facts = encoder.description
-        words = encode_words(texts, facts["vocabulary"], facts["caption_length"])
+        words = _words(encoder, in_turn(spec.facts["captions"], SAMPLE_COUNT))
         inputs["text"] = reference(encoder.spec, {"words": words})
     for name in ("input", "mask"):
         if name in inputs:  # the README's code reads it
@@ -126,6 +140,53 @@ def _write_samples(
         if "input" in inputs and not is_points(images.shape):
             images, columns = side_by_side(inputs["input"], images), 2
         save_grid(samples / f"{artifact.path.name}.png", images, columns=columns)
+
+
+def _snippets(
+    entries: Sequence[Mapping[str, Any]], description: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Yields the values of each code template, for the most precise file of each format."""
+    files = [item for item in entries if item["outputs"][0]["name"] == "image"]
+    if files and is_points(files[0]["outputs"][0]["shape"]):
+        return  # points are no images to show
+    size, scale = description.get("size", ()), description.get("scale", 1)
+    for network in dict.fromkeys(item["network"] for item in files):
+        for language, suffix in SNIPPETS:
+            own = [item for item in files if item["network"] == network]
+            entry = next((item for item in own if item["file"].endswith(suffix)), None)
+            if entry is None:
+                continue
+            shapes = {item["name"]: _shape(item, entry["batch"], size) for item in entry["inputs"]}
+            output = entry["outputs"][0]
+            _, height, width, channels = _shape(output, 1, [scale * edge for edge in size])
+            first = "i" if channels == 1 else f"{channels} * i"
+            offsets = ("", " + 1", " + 2") if channels >= 3 else ("", "", "")
+            yield {
+                "language": language,
+                "file": entry["file"],
+                "network": network,
+                "onnx": suffix == ".onnx",
+                "inputs": [
+                    {"name": name, "shape": shape, "size": math.prod(shape)}
+                    for name, shape in shapes.items()
+                ],
+                "names": list(shapes),
+                "uniform": description["latent"]["distribution"] == "uniform",
+                "height": height,
+                "width": width,
+                "channels": channels,
+                # A pixel in Kotlin and Swift.
+                "rgb": ", ".join(f"level({first}{offset})" for offset in offsets),
+                "uint8": output["dtype"] == "uint8",
+                "encoder": f"text_encoder{suffix}",
+            }
+
+
+def _shape(tensor: Mapping[str, Any], batch: int | None, size: Sequence[int]) -> tuple[int, ...]:
+    """Returns the shape of a tensor with a free batch of 1 and a free size of `size`."""
+    free = iter(size)
+    edges = (next(free) if edge is None else edge for edge in tensor["shape"][1:])
+    return (batch or 1, *edges)
 
 
 def zip_folder(source: Path, archive: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import statistics
+import timeit
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,27 +15,36 @@ from typing import Any
 import numpy as np
 
 from tfgan2 import __version__, runtime
-from tfgan2.export import onnx_file, saved_model, verify
+from tfgan2.export import graph, onnx_file, saved_model
 from tfgan2.export.folder import Artifact, size_of
-from tfgan2.export.graph import checked, deterministic_reference, expected, weights_sha256
 from tfgan2.export.options import Options
-from tfgan2.export.spec import ExportError, ExportSpec, calibration_text, verification_cases
+from tfgan2.export.spec import ExportError, ExportSpec, draw_inputs, verification_cases
 from tfgan2.export.tflite import TFLiteModels
-from tfgan2.runtime.backends import Model, first_line
+from tfgan2.images import to_uint8
+from tfgan2.metrics import RANDOM_CONVOLUTIONS, frechet_distance, random_convolutions
+from tfgan2.metrics import statistics as feature_statistics
+from tfgan2.runtime.backends import Inputs, Model, first_line
 from tfgan2.runtime.container import FORMAT_VERSION, seal, sha256_of
 from tfgan2.runtime.quiet import quiet
 
 PACKAGES = ("tensorflow", "keras", "tf2onnx", "onnxruntime", "ai-edge-litert", "ai-edge-quantizer")
 
+FLOAT32_TOLERANCE = 1e-4
+UINT8_TOLERANCE = 2.01 / 255
+"""One step of 0…255: a value between two steps may be rounded to either."""
+LEAST_PSNR = 25.0
+"""Decibels. Below that the difference is plain to see, and a file is refused by default."""
+
+VALUES = "values"
+"""The feature space of points and sentences."""
+MOST_IMAGES = {"latents": 2000, "images": 200}
+"""A network that takes images computes far longer for each."""
+
 
 class Exporter:
     """Writes and verifies the files of one network.
 
-    Attributes:
-        name: name of the network.
-        spec: the network, checked and in float32.
-        options: options of the export.
-        description: metadata that all files of the network share.
+    `spec` is checked and in float32; `description` is the metadata that all files share.
     """
 
     def __init__(
@@ -42,83 +53,65 @@ class Exporter:
         """Checks the network, and computes what Keras makes of the inputs that verify."""
         with quiet():
             self.name = name
-            self.spec = spec = checked(replace(spec, uint8=options.output == "uint8"))
+            self.spec = spec = graph.checked(replace(spec, uint8=options.output == "uint8"))
             self.options = options
             # Other seeds than that of the calibration, which a file is fitted to.
             self._cases = verification_cases(spec, options.seed + 1)
-            self._expected = [
-                expected(spec, deterministic_reference(spec, inputs)) for inputs in self._cases
-            ]
-            self._fidelity = verify.Fidelity(spec, options.images, options.seed + 2)
-            inputs, outputs = spec.describe(None)
+            self._expected = [graph.verified_output(spec, inputs) for inputs in self._cases]
+            self._tflite = TFLiteModels(spec, options)
+            self._fidelity = Fidelity(spec, options.images, options.seed + 2)
+            dim = next((item.shape[1] for item in spec.network.inputs if item.name == "z"), 0)
             facts = {**spec.facts, "about": dict(about)}
             self.description: dict[str, Any] = {
                 "tfgan2_format": FORMAT_VERSION,
-                "inputs": inputs,
-                "outputs": outputs,
-                "latent": {"distribution": spec.latent_distribution, "dim": spec.latent_dim},
+                **spec.describe(None),
+                "latent": {"distribution": spec.latent_distribution, "dim": dim},
                 "class_names": list(spec.class_names),
                 # Through JSON, so that it equals what an earlier metadata.json holds.
                 **json.loads(json.dumps(facts, default=_plain)),
-                "weights_sha256": weights_sha256(spec),
+                "weights_sha256": graph.weights_sha256(spec),
                 "versions": {"tfgan2": __version__, **{name: _version(name) for name in PACKAGES}},
             }
 
-    @cached_property
-    def _tflite_models(self) -> TFLiteModels:
-        """The TFLite models of the network in all precisions."""
-        return TFLiteModels(self.spec, self.options.batch or 1, self.options.seed)
-
     def export(self, path: Path, model_format: str, precision: str) -> Artifact:
         """Writes a new file or folder and verifies it; an ExportError if either is impossible."""
-        batch = self.options.batch_of(model_format)
-        inputs, outputs = self.spec.describe(batch)
-        own: dict[str, Any] = {
-            "inputs": inputs,
-            "outputs": outputs,
-            "format": model_format,
-            "precision": precision,
-            "batch": batch,
-        }
+        # Mobile GPUs need a fixed batch.
+        batch = self.options.batch or (1 if model_format == "tflite" else None)
+        own: dict[str, Any] = {**self.spec.describe(batch), "format": model_format}
+        own |= {"precision": precision, "batch": batch}
+        tolerance = UINT8_TOLERANCE if self.spec.uint8 else FLOAT32_TOLERANCE
+        metadata = {**self.description, **own}
         with quiet():
-            float_layers = self._write(path, {**self.description, **own})
-            model, results = self._read_back(path)
-            figures = verify.compare(
-                results, self._expected, path.name, verify.allowed_difference(self.spec, precision)
+            match model_format:
+                case "saved_model":
+                    saved_model.write(self.spec, path, metadata)
+                case "onnx":
+                    path.write_bytes(seal(onnx_file.convert(self.spec, batch), metadata, "onnx"))
+                case "tflite":
+                    model, more = self._tflite.make(precision, path)
+                    metadata |= more
+                    path.write_bytes(seal(model, metadata, "tflite"))
+            opened, results = self._read_back(path)
+            figures = compare(
+                results, self._expected, path.name, tolerance if precision == "float32" else None
             )
             if not self.options.allow_lossy:
-                verify.check_quality(figures["psnr"], path.name, precision)
-            frechet = self._fidelity.measure(model)
-            milliseconds = verify.milliseconds_per_image(model, self._cases[0])
+                check_quality(figures["psnr"], path.name, precision)
+            frechet = self._fidelity.measure(opened)
+            milliseconds = milliseconds_per_image(opened, self._cases[0])
         return Artifact(
             path=path,
             network=self.name,
             weights_sha256=self.description["weights_sha256"],
             sha256=sha256_of(path),
-            float_layers=float_layers,
-            calibration=calibration_text(self.spec) if precision in ("int8", "mixed") else None,
+            float_layers=metadata.get("float_layers"),
+            calibration=self.spec.calibration if precision in ("int8", "mixed") else None,
             bytes=size_of(path),
             frechet=frechet,
             milliseconds_per_image=milliseconds,
             **own,
             **figures,
         )
-
-    def _write(self, path: Path, metadata: dict[str, Any]) -> list[str] | None:
-        """Writes a file with its metadata; returns the layers in float of precision "mixed"."""
-        float_layers = None
-        match metadata["format"]:
-            case "saved_model":
-                saved_model.write(self.spec, path, metadata)
-            case "onnx":
-                model = onnx_file.convert(self.spec, metadata["batch"])
-                path.write_bytes(seal(model, metadata, "onnx"))
-            case "tflite":
-                model, float_layers = self._tflite_models.make(metadata["precision"], path)
-                if float_layers is not None:
-                    metadata["float_layers"] = float_layers
-                path.write_bytes(seal(model, metadata, "tflite"))
-        return float_layers
 
     def _read_back(self, path: Path) -> tuple[Model, list[np.ndarray]]:
         """Returns the file, opened as users open it, and its outputs for the cases."""
@@ -134,6 +127,96 @@ class Exporter:
 def open_artifact(path: Path) -> Model:
     """Opens an exported file, or a SavedModel folder, to run it on the CPU."""
     return saved_model.open_folder(path) if path.is_dir() else runtime.open_file(path)
+
+
+def compare(
+    outputs: Sequence[np.ndarray],
+    references: Sequence[np.ndarray],
+    name: str,
+    tolerance: float | None,
+) -> dict[str, Any]:
+    """Returns how far a file's outputs are from those of Keras, as the fields of `Artifact`.
+
+    One float32 array for each case. An ExportError if values are not finite, have another shape, or
+    differ by more than the tolerance; None allows any difference.
+    """
+    noun = "images" if outputs[0].ndim == 4 else "values"
+    if not all(np.isfinite(values).all() for values in outputs):
+        raise ExportError(f"{name} was not kept: its {noun} are not finite")
+    for values, reference in zip(outputs, references, strict=True):
+        if values.shape != reference.shape:  # might still be subtracted from each other
+            raise ExportError(
+                f"{name} was not kept: its {noun} are of shape {values.shape}, those of Keras of "
+                f"{reference.shape}"
+            )
+    values = np.concatenate([item.ravel() for item in outputs])
+    expected = np.concatenate([item.ravel() for item in references])
+    differences = np.abs(values.astype(np.float64) - expected)
+    largest = float(differences.max())
+    if tolerance is not None and largest > tolerance:
+        raise ExportError(
+            f"{name} was not kept: its {noun} differ from those of Keras by {largest:.2g}, "
+            f"more than {tolerance:.0e}"
+        )
+    steps, shape = 0.0, outputs[0].shape
+    if not graph.is_values(shape):
+        steps = float(np.abs(to_uint8(values).astype(np.int16) - to_uint8(expected)).mean())
+    return {
+        "max_difference": largest,
+        "mean_difference": float(differences.mean()),
+        "picture_difference": steps,
+        "psnr": graph.decibels(values, expected, shape),
+    }
+
+
+def check_quality(ratio: float, name: str, precision: str) -> None:
+    """Raises an ExportError if a signal-to-noise ratio is below `LEAST_PSNR`."""
+    if ratio < LEAST_PSNR:
+        advice = "--precision mixed keeps the worst layers in float, " * (precision == "int8")
+        raise ExportError(
+            f"{name} was not kept: its images are {ratio:.1f} dB from those of Keras, less than "
+            f"{LEAST_PSNR:g}: {advice}--allow-lossy keeps it as it is"
+        )
+
+
+def milliseconds_per_image(model: Model, inputs: Inputs) -> float:
+    """Returns the median time for an image within about a second; a free batch times one image."""
+    count = model.metadata["batch"] or 1
+    feed = {name: np.resize(array, (count, *array.shape[1:])) for name, array in inputs.items()}
+    call = partial(model.backend, feed)
+    warm_up = timeit.repeat(call, number=1, repeat=3)
+    calls = int(np.clip(1 / min(warm_up), 3, 30))
+    return statistics.median(timeit.repeat(call, number=1, repeat=calls)) * 1000 / count
+
+
+def default_count(spec: ExportSpec) -> int:
+    """Returns the number of images to compare: fewer if they are larger than 64x64x3."""
+    *edges, channels = spec.network.outputs[0].shape[1:]
+    if spec.kind == "images":
+        edges = [edge * spec.facts.get("scale", 1) for edge in spec.facts["size"]]
+    most = MOST_IMAGES[spec.kind]
+    return int(np.clip(most * 64 * 64 * 3 // int(np.prod([*edges, channels])), 16, most))
+
+
+class Fidelity:
+    """Compares files with Keras on the same inputs; `count` of None means `default_count`."""
+
+    def __init__(self, spec: ExportSpec, count: int | None, seed: int) -> None:
+        self._inputs = draw_inputs(spec, count or default_count(spec), seed, verify=True)
+        output = graph.keras_model(spec)(self._inputs)
+        self.features = VALUES if graph.is_values(output.shape) else RANDOM_CONVOLUTIONS
+        self._reference = self._statistics(graph.expected(spec, output))
+
+    def measure(self, model: Model | Callable[[Inputs], np.ndarray]) -> dict[str, Any]:
+        """Returns the distance of a file's images, as the metadata has it."""
+        output = model(self._inputs)
+        distance = frechet_distance(*self._statistics(output), *self._reference)
+        return {"distance": distance, "features": self.features, "images": len(output)}
+
+    def _statistics(self, output: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self.features == VALUES:
+            return feature_statistics(output.reshape(len(output), -1))
+        return feature_statistics(random_convolutions(output))
 
 
 def _version(package: str) -> str | None:

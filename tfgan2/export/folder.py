@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from tfgan2.errors import UserError
+from tfgan2.errors import UserError, cannot_write
 from tfgan2.export.options import file_names
 from tfgan2.files import remove, written_atomically
 from tfgan2.runtime.container import METADATA_FILE, sha256_of
@@ -25,18 +24,15 @@ class Artifact:
         path: the file or folder.
         network: name of the network, "generator" if the model has one only.
         weights_sha256: sha256 of the network's weights.
-        format: a name from FORMATS.
-        precision: a name from PRECISIONS.
+        format, precision: names from FORMATS and PRECISIONS.
         batch: fixed batch size; None if it is free.
-        inputs: name, dtype, shape and meaning of each input.
-        outputs: the same of the output.
+        inputs, outputs: name, dtype, shape and meaning of each.
         sha256: sha256 of the file with its metadata; of a folder, see `container.sha256_of`.
         float_layers: layers that compute in float; None unless the precision is "mixed".
         calibration: inputs that int8 was calibrated on; None for other precisions.
         bytes: size; of a SavedModel, of all its files.
-        max_difference: largest absolute difference from Keras, of values in [-1, 1]. A uint8 output
-            is compared with the rounded images of Keras.
-        mean_difference: mean absolute difference.
+        max_difference, mean_difference: absolute differences from Keras, of values in [-1, 1]. A
+            uint8 output is compared with the rounded images of Keras.
         picture_difference: mean absolute difference of the uint8 images, in steps of 0…255.
         psnr: signal-to-noise ratio to Keras in decibels, of uint8 images, or of the values of
             points and sentences; at most 100, which stands for identical.
@@ -76,8 +72,7 @@ class Artifact:
 
 def size_of(path: Path) -> int:
     """Returns the bytes of a file, or of all files in a folder."""
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(item.stat().st_size for item in files if item.is_file())
+    return sum(item.stat().st_size for item in (path, *path.rglob("*")) if item.is_file())
 
 
 @contextlib.contextmanager
@@ -88,11 +83,11 @@ def staging(out_dir: Path) -> Iterator[Path]:
         out_dir.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=out_dir))
     except OSError as error:
-        raise UserError(f"cannot write to {out_dir}: {error.strerror}") from error
+        raise cannot_write(out_dir, error) from error
     try:
         yield temporary
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        remove(temporary)
         if not existed:
             with contextlib.suppress(OSError):  # not empty: the export succeeded
                 out_dir.rmdir()
@@ -102,13 +97,12 @@ def check_ours(out_dir: Path, networks: Iterable[str]) -> None:
     """Raises a UserError if the folder holds files with our names that no export has written."""
     if out_dir.exists() and not out_dir.is_dir():
         raise UserError(f"{out_dir} is a file: give a folder")
-    if read_metadata(out_dir) is None:
-        names = [name for network in networks for name in file_names(network)]
-        for path in (out_dir / name for name in [*names, METADATA_FILE]):
-            if path.exists():
-                raise UserError(
-                    f"{path} exists and `tfgan2 export` did not write it: choose another folder"
-                )
+    names = [name for network in networks for name in file_names(network)]
+    for path in (out_dir / name for name in [*names, METADATA_FILE]):
+        if path.exists() and read_metadata(out_dir) is None:
+            raise UserError(
+                f"{path} exists and `tfgan2 export` did not write it: choose another folder"
+            )
 
 
 def read_metadata(folder: Path) -> dict[str, Any] | None:
@@ -121,10 +115,9 @@ def read_metadata(folder: Path) -> dict[str, Any] | None:
 
 
 def write_metadata(
-    folder: Path, description: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]
+    folder: Path, description: Mapping[str, Any], entries: Iterable[Mapping[str, Any]]
 ) -> None:
-    """Writes metadata.json."""
-    text = json.dumps({**description, "artefacts": entries}, indent=2, ensure_ascii=False)
+    text = json.dumps({**description, "artefacts": list(entries)}, indent=2, ensure_ascii=False)
     with written_atomically(folder / METADATA_FILE) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
 
@@ -134,33 +127,28 @@ def commit(
 ) -> list[Artifact]:
     """Moves staged files to their final names, and describes the folder as its first network.
 
-    First the folder is described without the files that are about to change: if this is
-    interrupted, no file is described as something that it is not.
+    At first without the files that are about to change: if this is interrupted, no file is
+    described as something that it is not.
     """
     new = {artifact.path.name for artifact in staged}
     description = next(iter(descriptions.values()))
     earlier = read_metadata(out_dir) or {}
     same = all(earlier.get(key) == description[key] for key in description if key != "versions")
-    kept: list[dict[str, Any]] = []
-    stale: list[dict[str, Any]] = []
-    for item in _listed(earlier):
-        if item["file"] not in new:
-            current = same and _is_current(out_dir, item, descriptions)
-            (kept if current else stale).append(item)
+    others = [item for item in _listed(earlier) if item["file"] not in new]
+    kept = [item for item in others if same and _is_current(out_dir, item, descriptions)]
     write_metadata(out_dir, description, kept)
-    for item in stale:
-        remove(out_dir / item["file"])
+    for item in others:
+        if item not in kept:
+            remove(out_dir / item["file"])
     final = []
     for artifact in staged:
         path = out_dir / artifact.path.name
         with written_atomically(path) as partial:
             artifact.path.rename(partial)
         final.append(replace(artifact, path=path))
+    entries = {item["file"]: item for item in (*kept, *(item.listing() for item in final))}
     order = [name for network in descriptions for name in file_names(network)]
-    entries = [*kept, *(artifact.listing() for artifact in final)]
-    write_metadata(
-        out_dir, description, sorted(entries, key=lambda item: order.index(item["file"]))
-    )
+    write_metadata(out_dir, description, (entries[name] for name in order if name in entries))
     return final
 
 

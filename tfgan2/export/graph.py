@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ import tensorflow as tf
 from tfgan2.errors import UserError
 from tfgan2.export.spec import ExportError, ExportSpec
 from tfgan2.images import from_uint8, is_points, to_uint8
+from tfgan2.metrics import psnr
 from tfgan2.runtime.backends import Model
 
 # The inputs that the runtime can feed: name -> (shape without the batch in words, rank, dtype).
@@ -33,20 +35,16 @@ _REDUCED = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
 
 
 def checked(spec: ExportSpec) -> ExportSpec:
-    """Returns the specification with its network in float32, once it is known to be exportable.
+    """Returns the specification with its network in float32; a UserError if it fits no format.
 
     Class names of a network without labels are dropped, and so is the rounding of a text encoder.
-
-    Raises:
-        UserError: the inputs or outputs fit no format, labels have no names, or points are to be
-            rounded.
     """
     network = spec.network
     if not getattr(network, "inputs", None):
         raise UserError("only a generator built from keras.Input can be exported")
     names = spec.input_names
-    if sorted(names) not in [sorted(combination) for combination in COMBINATIONS]:
-        allowed = "; ".join(" and ".join(combination) for combination in COMBINATIONS)
+    if sorted(names) not in map(sorted, COMBINATIONS):
+        allowed = "; ".join(map(" and ".join, COMBINATIONS))
         raise UserError(f"a generator's inputs must be {allowed}; not {', '.join(names)}")
     for item in network.inputs:
         shape, rank, dtype = INPUTS[item.name]
@@ -67,12 +65,9 @@ def checked(spec: ExportSpec) -> ExportSpec:
         raise UserError("a generator's output must have a fixed shape")
     if spec.uint8 and is_points(output):
         raise UserError("points have no uint8 form: leave the output float32")
-    return replace(
-        spec,
-        network=in_float32(network),
-        class_names=tuple(spec.class_names) if "label" in names else (),
-        uint8=spec.uint8 and "words" not in names,
-    )
+    class_names = tuple(spec.class_names) if "label" in names else ()
+    rounded = spec.uint8 and "words" not in names
+    return replace(spec, network=in_float32(network), class_names=class_names, uint8=rounded)
 
 
 def in_float32(network: keras.Model) -> keras.Model:
@@ -89,7 +84,8 @@ def in_float32(network: keras.Model) -> keras.Model:
     keras.config.set_dtype_policy("float32")
     try:
         with keras.saving.custom_object_scope(classes):
-            copy = type(network).from_config(_without_reduced(network.get_config()))
+            config = json.loads(network.to_json(), object_hook=_without_reduced)
+            copy = keras.saving.deserialize_keras_object(config)
     finally:
         keras.config.set_dtype_policy(before)
     for new, old in zip(copy.weights, network.weights, strict=True):
@@ -98,25 +94,19 @@ def in_float32(network: keras.Model) -> keras.Model:
     return copy
 
 
-def _without_reduced(config: Any) -> Any:
-    """Replaces every reduced dtype policy in a configuration, nested layers included."""
-    if isinstance(config, list | tuple):
-        return type(config)(_without_reduced(item) for item in config)
-    if not isinstance(config, dict):
-        return config
-    config = {key: _without_reduced(value) for key, value in config.items()}
-    dtype = config.get("dtype")
-    if isinstance(dtype, dict):  # a serialised DTypePolicy
-        dtype = dtype.get("config", {}).get("name")
-    if getattr(dtype, "name", dtype) in _REDUCED:
-        config["dtype"] = "float32"
-    return config
+def _without_reduced(item: dict[str, Any]) -> dict[str, Any]:
+    """Replaces a reduced dtype, or policy, in one object of a configuration."""
+    if item.get("dtype") in _REDUCED:
+        item["dtype"] = "float32"
+    if item.get("class_name") == "DTypePolicy" and item["config"]["name"] in _REDUCED:
+        item["config"]["name"] = "float32"
+    return item
 
 
 def serving_function(
     spec: ExportSpec, batch: int | None
-) -> tuple[tf.types.experimental.PolymorphicFunction, list[tf.TensorSpec]]:
-    """Returns what the files compute, inputs in order to the output by its name, and its inputs."""
+) -> tf.types.experimental.PolymorphicFunction:
+    """Returns what the files compute: inputs in order to the output by its name."""
 
     def serve(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         output = _call(spec, inputs)
@@ -126,7 +116,7 @@ def serving_function(
         tf.TensorSpec((batch, *item.shape[1:]), item.dtype, item.name)
         for item in spec.network.inputs
     ]
-    return tf.function(serve, input_signature=signature, autograph=False), signature
+    return tf.function(serve, input_signature=signature, autograph=False)
 
 
 def round_to_uint8(images: tf.Tensor) -> tf.Tensor:
@@ -151,8 +141,7 @@ def reference(spec: ExportSpec, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
 
 def keras_model(spec: ExportSpec) -> Model:
     """Returns the network, to be run like an exported file."""
-    inputs, outputs = spec.describe(None)
-    metadata = {**spec.facts, "inputs": inputs, "outputs": outputs, "batch": None}
+    metadata = {**spec.facts, **spec.describe(None), "batch": None}
     return Model(lambda inputs: {spec.output_name: reference(spec, inputs)}, metadata)
 
 
@@ -161,12 +150,8 @@ def expected(spec: ExportSpec, output: np.ndarray) -> np.ndarray:
     return from_uint8(to_uint8(output)) if spec.uint8 else output
 
 
-def deterministic_reference(spec: ExportSpec, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Returns `reference` after two calls that agree.
-
-    Raises:
-        ExportError: the output is not finite, or differs from call to call.
-    """
+def verified_output(spec: ExportSpec, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Returns what a file should give; an ExportError if Keras is not finite or not repeatable."""
     first, second = reference(spec, inputs), reference(spec, inputs)
     if not np.isfinite(first).all():
         raise ExportError(
@@ -178,7 +163,7 @@ def deterministic_reference(spec: ExportSpec, inputs: Mapping[str, np.ndarray]) 
             "the generator draws random numbers inside, so no file can be verified: "
             "make its noise an input"
         )
-    return first
+    return expected(spec, first)
 
 
 def weights_sha256(spec: ExportSpec) -> str:
@@ -188,3 +173,15 @@ def weights_sha256(spec: ExportSpec) -> str:
         digest.update(str(weight.shape).encode())
         digest.update(np.ascontiguousarray(weight).tobytes())
     return digest.hexdigest()
+
+
+def decibels(values: np.ndarray, reference: np.ndarray, shape: Sequence[int]) -> float:
+    """Returns the signal-to-noise ratio of outputs of this shape, which may be flattened here."""
+    if is_values(shape):
+        return psnr(values, reference, float(np.ptp(reference)) or 1.0)
+    return psnr(to_uint8(values), to_uint8(reference), 255.0)
+
+
+def is_values(shape: Sequence[int]) -> bool:
+    """True for sentences and points, which `to_uint8` would clip."""
+    return len(shape) == 2 or is_points(shape)

@@ -7,27 +7,29 @@ with a folder for each version in it.
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from tfgan2.errors import cannot_write
 from tfgan2.export.folder import Artifact
 from tfgan2.export.options import LAYOUTS
-from tfgan2.export.texts import triton_config
 from tfgan2.files import written_atomically
 
 VERSION = "1"
+MAX_BATCH = 32
+MAX_DELAY_MICROSECONDS = 2000
+TRITON_TYPES = {"float32": "TYPE_FP32", "int32": "TYPE_INT32", "uint8": "TYPE_UINT8"}
 
 
-def write_layout(layout: str, artifacts: Iterable[Artifact], out: Path) -> list[Path]:
+def write_layout(layout: str, artifacts: Iterable[Artifact], out: Path) -> None:
     """Writes a model repository: a folder for each file that has the layout's format.
 
-    A model of the same name in the repository is replaced, others stay. Returns the folders of the
-    models: `MODEL/1/saved_model.pb` and its parts for TensorFlow Serving, `MODEL/config.pbtxt` and
-    `MODEL/1/model.onnx` for Triton.
+    A model of the same name in the repository is replaced, others stay. TensorFlow Serving takes
+    MODEL/1/saved_model.pb and its parts, Triton MODEL/config.pbtxt and MODEL/1/model.onnx.
     """
-    models = []
     for artifact in artifacts:
         if artifact.format != LAYOUTS[layout]:
             continue
@@ -44,5 +46,34 @@ def write_layout(layout: str, artifacts: Iterable[Artifact], out: Path) -> list[
                     (partial / "config.pbtxt").write_text(config, encoding="utf-8")
         except OSError as error:
             raise cannot_write(model, error) from error
-        models.append(model)
-    return models
+
+
+def triton_config(entry: Mapping[str, Any]) -> str:
+    """Returns the config.pbtxt of an ONNX file from its entry in metadata.json.
+
+    With a free batch size Triton joins requests to batches. With a fixed one it cannot, and clients
+    send whole batches.
+    """
+    free = entry["batch"] is None
+    lines = [
+        f"name: {json.dumps(entry['network'])}",
+        'backend: "onnxruntime"',
+        f"max_batch_size: {MAX_BATCH if free else 0}",
+    ]
+    for kind in ("input", "output"):
+        for tensor in entry[f"{kind}s"]:
+            sizes = [-1 if size is None else size for size in tensor["shape"][int(free) :]]
+            lines += [
+                f"{kind} {{",
+                f"  name: {json.dumps(tensor['name'])}",
+                f"  data_type: {TRITON_TYPES[tensor['dtype']]}",
+                # Triton wants a dimension besides the batch; a reshape removes the one added here.
+                f"  dims: {sizes or [1]}",
+                *([] if sizes else ["  reshape { shape: [ ] }"]),
+                "}",
+            ]
+    if free:
+        lines.append(
+            f"dynamic_batching {{ max_queue_delay_microseconds: {MAX_DELAY_MICROSECONDS} }}"
+        )
+    return "\n".join(lines) + "\n"

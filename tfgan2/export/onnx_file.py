@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import onnx
 
+from tfgan2.export.graph import serving_function
 from tfgan2.export.spec import ExportError, ExportSpec
-
-if TYPE_CHECKING:
-    import onnx
 
 OPSET = 17  # tf2onnx refuses 19 and later
 ATTEMPTS = 10
@@ -16,23 +14,21 @@ ATTEMPTS = 10
 def convert(spec: ExportSpec, batch: int | None) -> bytes:
     """Converts a network to ONNX; a batch of None leaves the dimension free, named "batch".
 
-    Raises:
-        ExportError: ONNX lacks an operator, which the message names, or tf2onnx fails.
+    An ExportError names the operators that ONNX lacks, or says that tf2onnx fails.
     """
-    import onnx
-    import tf2onnx
+    import tf2onnx  # slow to import
 
-    from tfgan2.export.graph import serving_function
-
-    function, signature = serving_function(spec, batch)
-    inputs, outputs = spec.describe(batch)
-    shapes = {item["name"]: item["shape"] for item in [*inputs, *outputs]}
+    function = serving_function(spec, batch)
+    described = spec.describe(batch)
+    shapes = {item["name"]: item["shape"] for items in described.values() for item in items}
     # With a free size, tf2onnx 1.17 at times loses the last node, depending on the order of its
     # sets of names, which are others at the next attempt.
     for _ in range(ATTEMPTS):
-        model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+        model, _ = tf2onnx.convert.from_function(
+            function, input_signature=function.input_signature, opset=OPSET
+        )
         ranks = _output_ranks(model)
-        if all(ranks.get(item["name"]) in (None, len(item["shape"])) for item in outputs):
+        if all(len(shapes[name]) == rank for name, rank in ranks.items()):
             break
     else:
         raise ExportError(
@@ -56,8 +52,6 @@ def convert(spec: ExportSpec, batch: int | None) -> bytes:
 
 def _output_ranks(model: onnx.ModelProto) -> dict[str, int]:
     """Infers the number of dimensions of each output from the graph, where that is possible."""
-    import onnx
-
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
     for tensor in bare.graph.output:

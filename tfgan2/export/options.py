@@ -21,23 +21,17 @@ LAYOUTS = {"tf-serving": "saved_model", "triton": "onnx"}
 """Model repositories for other servers, and the format that each of them holds."""
 
 _FILES = [
-    (name, precision)
-    for name in FORMATS
-    for precision in (PRECISIONS if name == "tflite" else PRECISIONS[:1])
+    ("saved_model", "float32"),
+    *(("tflite", precision) for precision in PRECISIONS),
+    ("onnx", "float32"),
 ]
-
 
 _option = partial(option, panel="Options")
 
 
 @dataclass(frozen=True)
 class Options(DeclaredOptions):
-    """The options of an export.
-
-    Raises:
-        UserError: an unknown name, nothing to write, options that contradict each other, or a
-            number that is too small.
-    """
+    """The options of an export; a UserError if one is impossible or they contradict each other."""
 
     formats: list[str] = _option(  # noqa: RUF009
         FORMATS,
@@ -80,8 +74,15 @@ class Options(DeclaredOptions):
         flag="--layout",
         shown="none",
     )
-    ort_web: Path | None = None
-    """Folder of the npm package onnxruntime-web, for the page; None: a CDN."""
+    calibration: str | None = _option(
+        None,
+        "Data to calibrate int8 and mixed, if the generator of a run takes images or sentences.",
+        shown="the run's own",
+        metavar="DATASET",
+    )
+    ort_web: Path | None = _option(  # noqa: RUF009
+        None, "Folder of the npm package onnxruntime-web, for the page.", shown="a CDN"
+    )
 
     def __post_init__(self) -> None:
         self.check()
@@ -96,6 +97,8 @@ class Options(DeclaredOptions):
                     raise unknown(kind, name, known)
             if not names and kind != "layout":
                 raise UserError(f"no {kind} given: choose from {', '.join(known)}")
+        if self.calibration is not None and not self.calibrated:
+            raise UserError("--calibration is for the precisions int8 and mixed: add one of them")
         if self.ort_web is not None:
             if PAGE not in self.formats:
                 raise UserError("--ort-web needs the web page: add --format web")
@@ -113,27 +116,23 @@ class Options(DeclaredOptions):
 
     @property
     def _file_formats(self) -> list[str]:
-        """The formats of the files: the page runs the ONNX file."""
-        needed = {"onnx" if name == PAGE else name for name in self.formats}
+        needed = {"onnx" if name == PAGE else name for name in self.formats}  # the page runs it
         return [name for name in FORMATS if name in needed]
 
     @property
     def files(self) -> list[tuple[str, str]]:
         """(format, precision) of each file of a network, in the order of FORMATS and PRECISIONS."""
+        formats = self._file_formats
         return [
             (name, precision)
             for name, precision in _FILES
-            if name in self._file_formats and (name != "tflite" or precision in self.precisions)
+            if name in formats and (name != "tflite" or precision in self.precisions)
         ]
 
     @property
     def calibrated(self) -> bool:
         """True if a file needs the ranges of activations."""
         return bool({"int8", "mixed"} & set(self.precisions))
-
-    def batch_of(self, model_format: str) -> int | None:
-        """Returns the batch size of a format's files, None if free; mobile GPUs need a fixed 1."""
-        return self.batch or (1 if model_format == "tflite" else None)
 
 
 def file_name(network: str, model_format: str, precision: str = "float32") -> str:

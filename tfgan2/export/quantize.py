@@ -11,7 +11,8 @@ import contextlib
 import io
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,15 +24,13 @@ from ai_edge_quantizer.utils import qsv_utils, tfl_flatbuffer_utils
 from tfgan2.export.graph import ROUNDING_SCOPE
 from tfgan2.export.saved_model import SIGNATURE
 
-Recipe = list[dict[str, Any]]
-
 _WITH_WEIGHTS = (
     TFLOperationName.FULLY_CONNECTED,
     TFLOperationName.CONV_2D,
     TFLOperationName.CONV_2D_TRANSPOSE,
     TFLOperationName.DEPTHWISE_CONV_2D,
 )
-_ALL = TFLOperationName.ALL_SUPPORTED
+_Algorithm = quantizer.AlgorithmName
 
 GOAL = 35.0
 """Decibels. "mixed" keeps layers in float until the images are this close to those of Keras."""
@@ -39,12 +38,14 @@ GOAL = 35.0
 
 def float16(model: bytes) -> bytes:
     """Stores the weights in float16; the runtime unpacks them when it loads the file."""
-    return _quantized(model, _in_float16(".*", _ALL))
+    rules = RecipeManager()
+    _keep_weights_in_float16(rules, ".*", TFLOperationName.ALL_SUPPORTED)
+    return _quantized(model, rules)
 
 
 def dynamic(model: bytes) -> bytes:
     """Stores the weights in int8; activations are float32 between layers."""
-    return _quantized(model, recipe.dynamic_wi8_afp32())
+    return _quantized(model, _rules(recipe.dynamic_wi8_afp32()))
 
 
 class Int8:
@@ -55,52 +56,37 @@ class Int8:
     """
 
     def __init__(
-        self, model: bytes, batches: Iterable[Mapping[str, np.ndarray]], names: Iterable[str]
+        self, model: bytes, batches: list[dict[str, np.ndarray]], names: Iterable[str]
     ) -> None:
         """Finds the ranges of all activations from batches of inputs by name."""
         self._model = model
-        self.layers = _layers(model, set(names))
+        self.layers = _layers(model, _int8_rules(), set(names))
         # The default is a moving average, which cuts off rare values: 36.7 dB against 46.3 on a
         # DCGAN of MNIST.
         ranges = calibrator.Calibrator(
             model, num_threads=1, qsv_update_func=qsv_utils.min_max_update
         )
         with contextlib.redirect_stderr(io.StringIO()):  # its progress bar cannot be switched off
-            ranges.calibrate(
-                {SIGNATURE: [dict(batch) for batch in batches]}, _manager(self._recipe())
-            )
+            ranges.calibrate({SIGNATURE: batches}, _int8_rules())
         self._ranges = ranges.get_model_qsvs()
 
     def whole(self, except_for: Sequence[str] = ()) -> bytes:
         """Returns the model in int8, except for layers in float, whose weights are float16."""
         kept = [scope for layer in except_for for scope in self.layers[layer]]
-        return _quantized(self._model, self._recipe(kept), self._ranges)
+        return _quantized(self._model, _int8_rules(kept), self._ranges)
 
     def only(self, layer: str) -> bytes:
         """Returns the model in float32, except for one layer in int8."""
         one = {**recipe.static_wi8_ai8()[0], "regex": _any_of(self.layers[layer])}
-        return _quantized(self._model, [one], self._ranges)
-
-    def _recipe(self, kept: Sequence[str] = ()) -> Recipe:
-        rules = [
-            *recipe.static_wi8_ai8(),
-            _none(".*", TFLOperationName.INPUT),
-            _none(".*", TFLOperationName.OUTPUT),
-            _none(ROUNDING_SCOPE),
-        ]
-        if kept:
-            scopes = _any_of(kept)
-            rules += [_none(scopes), *_in_float16(scopes, *_WITH_WEIGHTS)]
-        return rules
+        return _quantized(self._model, _rules([one]), self._ranges)
 
 
 def mixed(model: Int8, score: Callable[[bytes], float]) -> tuple[bytes, list[str]]:
     """Makes a model int8, except for the layers that cause the error.
 
-    Each layer alone is made int8 first, which shows the error that it causes. Then the worst layers
-    are kept in float, as few as reach `GOAL`. At last each of these is made int8 again, the mildest
-    first, if the goal is still reached without it. `score` is the signal-to-noise ratio of a
-    model's images to those of Keras in decibels.
+    Each layer alone is made int8 first, which shows its error. Then the worst are kept in float, as
+    few as reach `GOAL`. At last each of these is made int8 again, the mildest first, if the goal is
+    still reached without it. `score` returns the decibels of a model's images to those of Keras.
 
     Returns the model, and the layers in float in the order of the graph; none if int8 will do.
     """
@@ -122,54 +108,53 @@ def mixed(model: Int8, score: Callable[[bytes], float]) -> tuple[bytes, list[str
     return best, [layer for layer in model.layers if layer in kept]
 
 
-def _quantized(model: bytes, rules: Recipe, ranges: Any = None) -> bytes:
-    result = quantizer.Quantizer(model, rules).quantize(
+def _quantized(model: bytes, rules: RecipeManager, ranges: Any = None) -> bytes:
+    result = quantizer.Quantizer(model, rules.get_quantization_recipe()).quantize(
         ranges, enable_progress_bar=False, enable_progress_report=False
     )
     return bytes(result.quantized_model)
 
 
-def _manager(rules: Recipe) -> RecipeManager:
+def _rules(content: Any) -> RecipeManager:
     manager = RecipeManager()
-    manager.load_quantization_recipe(rules)
+    manager.load_quantization_recipe(content)
     return manager
 
 
-def _none(scope: str, operation: TFLOperationName = _ALL) -> dict[str, Any]:
-    return {
-        "regex": scope,
-        "operation": operation,
-        "algorithm_key": quantizer.AlgorithmName.NO_QUANTIZE,
-        "op_config": {},
-    }
+def _int8_rules(kept: Sequence[str] = ()) -> RecipeManager:
+    """The rules for a whole model, except for scopes that are kept in float."""
+    rules = _rules(recipe.static_wi8_ai8())
+    keep = partial(rules.add_quantization_config, algorithm_key=_Algorithm.NO_QUANTIZE)
+    keep(".*", TFLOperationName.INPUT)
+    keep(".*", TFLOperationName.OUTPUT)
+    keep(ROUNDING_SCOPE, TFLOperationName.ALL_SUPPORTED)
+    if kept:
+        keep(_any_of(kept), TFLOperationName.ALL_SUPPORTED)
+        _keep_weights_in_float16(rules, _any_of(kept), *_WITH_WEIGHTS)
+    return rules
 
 
-def _in_float16(scope: str, *operations: TFLOperationName) -> Recipe:
-    manager = RecipeManager()
-    casting = quantizer.AlgorithmName.FLOAT_CASTING
+def _keep_weights_in_float16(
+    rules: RecipeManager, scope: str, *operations: TFLOperationName
+) -> None:
     for operation in operations:
-        manager.add_weight_only_config(scope, operation, 16, algorithm_key=casting)
-    return manager.get_quantization_recipe()
+        rules.add_weight_only_config(scope, operation, 16, algorithm_key=_Algorithm.FLOAT_CASTING)
 
 
 def _any_of(scopes: Sequence[str]) -> str:
     return f"^(?:{'|'.join(map(re.escape, scopes))})$"
 
 
-def _layers(model: bytes, names: set[str]) -> dict[str, list[str]]:
-    """Returns the scopes of the operators that can be int8, by Keras layer."""
+def _layers(model: bytes, rules: RecipeManager, names: set[str]) -> dict[str, list[str]]:
+    """Returns the scopes of the operators that the rules quantize, by Keras layer."""
     content = tfl_flatbuffer_utils.read_model(model)
-    manager = _manager(recipe.static_wi8_ai8())
     found: dict[str, list[str]] = {}
     for graph in content.subgraphs:
         for operator in graph.operators:
             code = content.operatorCodes[operator.opcodeIndex].builtinCode
             kind = tfl_flatbuffer_utils.TFL_OP_CODE_TO_NAME.get(code)
             scope = tfl_flatbuffer_utils.get_op_scope(operator, graph.tensors)
-            if kind is None or re.search(ROUNDING_SCOPE, scope):
-                continue
-            chosen, _ = manager.get_quantization_configs(kind, scope)
-            if chosen != quantizer.AlgorithmName.NO_QUANTIZE:
+            if kind and rules.get_quantization_configs(kind, scope)[0] != _Algorithm.NO_QUANTIZE:
                 found.setdefault(layer_of(scope, kind, names), []).append(scope)
     return found
 

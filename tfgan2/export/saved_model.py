@@ -37,8 +37,8 @@ def save(spec: ExportSpec, path: Path, batch: int | None) -> None:
     # Not keras.export.ExportArchive: it stores every weight twice.
     module = tf.Module()
     module.kept_variables = [variable.value for variable in spec.network.variables]
-    function, _ = serving_function(spec, batch)
-    tf.saved_model.save(module, str(path), {SIGNATURE: function.get_concrete_function()})
+    function = serving_function(spec, batch).get_concrete_function()
+    tf.saved_model.save(module, str(path), {SIGNATURE: function})
 
 
 def open_folder(path: Path) -> Model:

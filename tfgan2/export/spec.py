@@ -71,11 +71,6 @@ class ExportSpec:
         return "text" if "words" in self.input_names else "image"
 
     @property
-    def latent_dim(self) -> int:
-        """Length of the latents; 0 for a network without."""
-        return next((item.shape[1] for item in self.network.inputs if item.name == "z"), 0)
-
-    @property
     def kind(self) -> str:
         """ "images" for a network that takes images, else "latents"."""
         return "images" if "input" in self.input_names else "latents"
@@ -85,8 +80,15 @@ class ExportSpec:
         """True if the network takes images of any size."""
         return any(None in item.shape[1:] for item in self.network.inputs)
 
-    def describe(self, batch: int | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Returns name, dtype, shape and meaning of inputs and outputs; a batch of None is free."""
+    @property
+    def calibration(self) -> str:
+        """Says what int8 is calibrated on, for example "320 of latents"."""
+        synthetic = {"input", "text", "words"} & set(self.input_names)
+        source = self.source or ("made-up inputs" if synthetic else "latents")
+        return f"{CALIBRATED[self.kind]} of {source}"
+
+    def describe(self, batch: int | None) -> dict[str, list[dict[str, Any]]]:
+        """Returns `inputs` and `outputs`: name, dtype, shape and meaning; a batch of None: free."""
         meanings: dict[str, dict[str, Any]] = {
             "z": {"distribution": self.latent_distribution},
             "label": {"range": [0, len(self.class_names) - 1]},
@@ -95,21 +97,19 @@ class ExportSpec:
             "mask": {"range": [0, 1], "layout": "NHWC", "meaning": "1 where to fill"},
             "words": {"range": [0, len(self.facts.get("vocabulary", ())) + FIRST - 1]},
         }
-
-        def described(name: str, dtype: str, shape: tuple[int | None, ...]) -> dict[str, Any]:
-            return {"name": name, "dtype": dtype, "shape": [batch, *shape[1:]]}
-
         inputs = [
-            described(item.name, item.dtype, item.shape) | meanings[item.name]
+            {"name": item.name, "dtype": item.dtype, "shape": [batch, *item.shape[1:]]}
+            | meanings[item.name]
             for item in self.network.inputs
         ]
         shape = self.network.outputs[0].shape
-        output = described(self.output_name, "float32", shape)
+        output: dict[str, Any] = {"name": self.output_name, "dtype": "float32"}
+        output["shape"] = [batch, *shape[1:]]
         if self.output_name == "image":
             output |= {"range": None if is_points(shape) else [-1, 1], "layout": "NHWC"}
         if self.uint8:
             output |= {"dtype": "uint8", "range": [0, 255]}
-        return inputs, [output]
+        return {"inputs": inputs, "outputs": [output]}
 
 
 def draw_inputs(
@@ -122,20 +122,22 @@ def draw_inputs(
 ) -> dict[str, np.ndarray]:
     """Returns inputs like those of training, by name, with all classes in turn.
 
-    Images of another `size` than in training, a height and a width, are synthetic. `verify` draws
-    from the examples that verify instead of those that calibrate.
+    Every other example calibrates, the rest verify. Images of another `size` than in training,
+    (height, width), are synthetic.
     """
     rng = np.random.default_rng(seed)
-    examples = {} if size else _some_examples(spec, rng, count, verify)
+    rows = np.arange(len(next(iter(spec.examples.values()), ())))
+    if rows.size and size is None:
+        rows = rows[int(verify) :: 2] if rows.size > 1 else rows
+        rows = np.resize(rng.permutation(rows), count)
     values: dict[str, np.ndarray] = {}
     for item in spec.network.inputs:
         name, shape = item.name, (count, *item.shape[1:])
-        if name in examples:
-            values[name] = examples[name]
+        if name in spec.examples and size is None:
+            values[name] = spec.examples[name][rows]
         elif name == "z":
-            values[name] = draw_latents(
-                count, spec.latent_dim, seed=seed, distribution=spec.latent_distribution
-            )
+            distribution = spec.latent_distribution
+            values[name] = draw_latents(count, shape[1], seed=seed, distribution=distribution)
         elif name == "label":
             values[name] = (np.arange(count) % len(spec.class_names)).astype(np.int32)
         elif name == "text":
@@ -159,29 +161,6 @@ def verification_cases(spec: ExportSpec, seed: int) -> list[dict[str, np.ndarray
         more = max(2, spec.facts.get("multiple", 1))
         cases.append(draw_inputs(spec, 1, seed, (height + more, width + 2 * more), verify=True))
     return cases
-
-
-def calibration_count(spec: ExportSpec) -> int:
-    return CALIBRATED[spec.kind]
-
-
-def calibration_text(spec: ExportSpec) -> str:
-    """Says for the metadata what int8 is calibrated on, for example "320 of latents"."""
-    synthetic = {"input", "text", "words"} & set(spec.input_names)
-    source = spec.source or ("made-up inputs" if synthetic else "latents")
-    return f"{calibration_count(spec)} of {source}"
-
-
-def _some_examples(
-    spec: ExportSpec, rng: np.random.Generator, count: int, verify: bool
-) -> dict[str, np.ndarray]:
-    """Every other example, shuffled and repeated as needed."""
-    if not spec.examples:
-        return {}
-    total = len(next(iter(spec.examples.values())))
-    rows = np.arange(total)[int(verify) :: 2] if total > 1 else np.arange(total)
-    rows = np.resize(rng.permutation(rows), count)
-    return {name: array[rows] for name, array in spec.examples.items()}
 
 
 def _synthetic_masks(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import tensorflow as tf
 
 from tfgan2.errors import UserError
 from tfgan2.export import saved_model
-from tfgan2.export.spec import ExportError, ExportSpec, calibration_count, draw_inputs
-from tfgan2.images import to_uint8
-from tfgan2.metrics import psnr
+from tfgan2.export.graph import decibels, reference
+from tfgan2.export.options import Options
+from tfgan2.export.spec import CALIBRATED, ExportError, ExportSpec, draw_inputs
+from tfgan2.export.subpixel import replaceable, rewritten
 from tfgan2.runtime.backends import Model, first_line, open_backend
 
 if TYPE_CHECKING:
@@ -29,36 +30,39 @@ SCORED_VALUES = 2**16
 class TFLiteModels:
     """Makes the TFLite models of a network; what several precisions need is made once."""
 
-    def __init__(self, spec: ExportSpec, batch: int, seed: int) -> None:
+    def __init__(self, spec: ExportSpec, options: Options) -> None:
         self._spec = spec
-        self._batch = batch
-        self._seed = seed
+        self._batch = options.batch or 1
+        self._seed = options.seed
         self._float32: dict[bool, bytes] = {}
         self._int8: Int8 | None = None
 
-    def make(self, precision: str, path: Path) -> tuple[bytes, list[str] | None]:
-        """Returns the model for a file, and of "mixed" the layers that compute in float."""
+    def make(self, precision: str, path: Path) -> tuple[bytes, dict[str, Any]]:
+        """Returns the model for a file, and more metadata: `float_layers` of "mixed"."""
         # The quantizer knows transposed convolutions, but not depth-to-space.
         model = self._in_float32(path, subpixel=precision in ("float32", "float16"))
         if precision == "float32":
-            return model, None
-        from tfgan2.export import quantize
+            return model, {}
+        from tfgan2.export import quantize  # slow to import
 
         if precision == "float16":
-            return quantize.float16(model), None
+            return quantize.float16(model), {}
         if precision == "dynamic":
-            return quantize.dynamic(model), None
+            return quantize.dynamic(model), {}
         if self._int8 is None:
+            count = -(-CALIBRATED[self._spec.kind] // self._batch)
+            inputs = draw_inputs(self._spec, count * self._batch, self._seed)
+            parts = {name: np.split(array, count) for name, array in inputs.items()}
+            batches = [{name: parts[name][i] for name in parts} for i in range(count)]
             names = [layer.name for layer in self._spec.network._flatten_layers()]
-            self._int8 = quantize.Int8(model, self._calibration_batches(), names)
+            self._int8 = quantize.Int8(model, batches, names)
         if precision == "int8":
-            return self._int8.whole(), None
-        return quantize.mixed(self._int8, self._score)
+            return self._int8.whole(), {}
+        model, float_layers = quantize.mixed(self._int8, self._score)
+        return model, {"float_layers": float_layers}
 
     def _in_float32(self, path: Path, *, subpixel: bool) -> bytes:
         """Converts the network, with transposed convolutions rewritten by `subpixel` or not."""
-        from tfgan2.export.subpixel import replaceable, rewritten
-
         network = self._spec.network
         subpixel = subpixel and bool(replaceable(network))
         if subpixel not in self._float32:
@@ -73,13 +77,6 @@ class TFLiteModels:
             self._float32[subpixel] = model
         return self._float32[subpixel]
 
-    def _calibration_batches(self) -> Iterator[dict[str, np.ndarray]]:
-        batch = self._batch
-        count = -(-calibration_count(self._spec) // batch) * batch
-        inputs = draw_inputs(self._spec, count, self._seed)
-        for start in range(0, count, batch):
-            yield {name: array[start : start + batch] for name, array in inputs.items()}
-
     def _run(
         self, model: bytes, inputs: dict[str, np.ndarray], name: str = "model.tflite"
     ) -> np.ndarray:
@@ -93,8 +90,6 @@ class TFLiteModels:
     @cached_property
     def _scored(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Inputs to score models with, none that verifies, and the output of Keras."""
-        from tfgan2.export.graph import reference
-
         size = reference(self._spec, draw_inputs(self._spec, 1, self._seed)).size
         count = int(np.clip(SCORED_VALUES // size, 2, 32))
         inputs = draw_inputs(self._spec, count, self._seed)
@@ -102,23 +97,16 @@ class TFLiteModels:
 
     def _score(self, model: bytes) -> float:
         """Returns the signal-to-noise ratio of a model's output to that of Keras, in decibels."""
-        inputs, reference = self._scored
+        inputs, wanted = self._scored
         output = self._run(model, inputs)
-        if not np.isfinite(output).all():
-            return 0.0
-        if output.ndim != 4:
-            return psnr(output, reference, float(np.ptp(reference)) or 1.0)
-        return psnr(to_uint8(output), to_uint8(reference), 255.0)
+        return decibels(output, wanted, output.shape) if np.isfinite(output).all() else 0.0
 
 
 def convert(folder: Path) -> bytes:
     """Converts a SavedModel with a fixed batch size to TFLite in float32.
 
-    Raises:
-        ExportError: it needs operators that are not built into TFLite; the message names them.
+    An ExportError names the operators that are not built into TFLite.
     """
-    import tensorflow as tf
-
     # from_concrete_functions converts Keras 3 models without an error to files that output NaN.
     converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]

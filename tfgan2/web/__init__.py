@@ -2,10 +2,6 @@
 
 The page is plain HTML, CSS and JavaScript modules from `page/` and `templates/`. It runs the .onnx
 file itself with onnxruntime-web. No TensorFlow is imported.
-
-from tfgan2 import web
-
-web.write_page("site", "generator.onnx", ort_web="node_modules/onnxruntime-web")
 """
 
 from __future__ import annotations
@@ -28,9 +24,9 @@ FORMAT_VERSION = 1
 
 
 def page_files(onnx: str | Path, ort_web: str | Path | None = None) -> dict[str, bytes]:
-    """Returns all files of an exported file's page.
+    """Returns all files of an exported file's page by their paths in its folder, with "/".
 
-    All links in it are relative, so the page works at any address.
+    `index.html` is the page. All links are relative, so it works at any address.
 
     Args:
         onnx: a file that `tfgan2 export` wrote. A generator that takes sentences needs
@@ -39,9 +35,6 @@ def page_files(onnx: str | Path, ort_web: str | Path | None = None) -> dict[str,
             None: visitors load them from a CDN, in the version and with the hashes of
             `tfgan2.web.ort`.
 
-    Returns:
-        The content of each file by its path within the folder, with "/"; `index.html` is the page.
-
     Raises:
         UserError: the file cannot be read or generates no images, or `ort_web` is another folder.
     """
@@ -49,9 +42,8 @@ def page_files(onnx: str | Path, ort_web: str | Path | None = None) -> dict[str,
 
     onnx = Path(onnx)
     local = None if ort_web is None else ort.find(Path(ort_web))
-    about = _about(onnx)
     used = ort.references(local=local is not None)
-    about["runtime"] = {"mjs": used[ort.CODE], "wasm": used[ort.BINARY]}
+    about = _about(onnx) | {"runtime": {"mjs": used[ort.CODE], "wasm": used[ort.BINARY]}}
     room = resources.files("tfgan2.web")
     template = jinja2.Template(
         (room / "templates" / "index.html.j2").read_text(encoding="utf-8"),
@@ -60,9 +52,8 @@ def page_files(onnx: str | Path, ort_web: str | Path | None = None) -> dict[str,
         trim_blocks=True,
         keep_trailing_newline=True,
     )
-    index = template.render(
-        title=about["title"], script=used[ort.SCRIPT], code=used[ort.CODE], binary=used[ort.BINARY]
-    )
+    files = {"script": used[ort.SCRIPT], "code": used[ort.CODE], "binary": used[ort.BINARY]}
+    index = template.render(title=about["title"], **files)
     page = {item.name: item.read_bytes() for item in (room / "page").iterdir() if item.is_file()}
     page["index.html"] = index.encode()
     page["model.onnx"] = onnx.read_bytes()
@@ -79,14 +70,13 @@ def write_page(
 
     Args:
         folder: the folder of the page; an earlier page in it is replaced.
-        onnx: as for `page_files`.
-        ort_web: likewise.
+        onnx, ort_web: as for `page_files`.
 
     Returns:
         The bytes of each file by its path.
 
     Raises:
-        UserError: as `page_files`, or the folder holds something else, or the disk refuses.
+        UserError: as `page_files`, or the folder holds something else, or cannot be written.
     """
     folder = Path(folder)
     check_folder(folder)
@@ -146,7 +136,12 @@ def _about(onnx: Path) -> dict[str, Any]:
     if "z" in inputs:
         generator = runtime.load(onnx)
         assert isinstance(generator, runtime.Generator)  # it takes latents
-        captions = _captions(generator)
+        vectors = generator.encode(generator.captions) if generator.captions else ()
+        captions = [  # encoded, so that the page needs no encoder
+            # A float32 keeps its value in nine digits.
+            {"text": text, "vector": [float(f"{value:.9g}") for value in vector]}
+            for text, vector in zip(generator.captions, vectors, strict=True)
+        ]
         directions = [
             {
                 "vector": [round(float(x), 6) for x in direction.vector],
@@ -164,13 +159,3 @@ def _about(onnx: Path) -> dict[str, Any]:
         "directions": directions,
         "captions": captions,
     }
-
-
-def _captions(generator: runtime.Generator) -> list[dict[str, Any]]:
-    """Encodes the captions of a generator, so that the page needs no encoder."""
-    vectors = generator.encode(generator.captions) if generator.captions else ()
-    return [
-        # A float32 keeps its value in nine digits.
-        {"text": text, "vector": [float(f"{value:.9g}") for value in vector]}
-        for text, vector in zip(generator.captions, vectors, strict=True)
-    ]

@@ -73,10 +73,9 @@ def principal_directions(generator: Generator, count: int = 8) -> list[Direction
     directions = []
     for share, vector in list(zip(shares, vectors.T, strict=True))[::-1][:count]:
         vector = vector * np.sign(vector[np.argmax(np.abs(vector))])  # an eigenvector has no sign
-        limit = RANGE * deviation
-        if distribution == "uniform":
-            limit = min(limit, float(np.abs(vector).sum()))  # the cube of latents ends there
-        directions.append(Direction(vector, float(share), limit))
+        # The cube of uniform latents ends within the range of the others.
+        edge = float(np.abs(vector).sum()) if distribution == "uniform" else np.inf
+        directions.append(Direction(vector, float(share), min(RANGE * deviation, edge)))
     return directions
 
 
