@@ -233,7 +233,7 @@ def test_memory_does_not_grow_with_the_samples(reals: RealSamples) -> None:
         return images.reshape(len(images), -1)[:, :64].astype(np.float32), None
 
     endless = Samples((16, 16, 1), chunks, {}, {})
-    extractor = Extractor("some", 64, {"features": "some"}, (16, 16, 1), 250, compute)
+    extractor = Extractor("some", {"features": "some"}, (16, 16, 1), 250, compute)
     peaks = []
     for count in (12_000, 50_000):
         request = EvaluationRequest(features="pixels", metrics=["fid"], count=count)

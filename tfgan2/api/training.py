@@ -33,8 +33,7 @@ def check_evaluation(options: TrainingOptions) -> None:
         if any(others):
             raise UserError("evaluate_every is missing: give the steps between evaluations")
         return
-    from tfgan2.evaluation import check_features, check_metrics
-    from tfgan2.evaluation.during import check_best
+    from tfgan2.evaluation import check_best, check_features, check_metrics
 
     check_metrics(options.evaluate_metrics or [])
     if options.evaluate_features is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfgan2 import runs
-from tfgan2.errors import UserError, unknown
+from tfgan2.errors import UserError
 from tfgan2.evaluation.evaluate import SampleEvaluator
 from tfgan2.evaluation.figures import FIGURES, METRICS, RANKED
 from tfgan2.evaluation.request import EvaluationRequest
@@ -24,9 +24,8 @@ _DEFAULT_METRICS = ("fid", "prdc", "classes", "modes", "pairs")
 class Evaluator(SampleEvaluator):
     """Evaluates a model that is being trained.
 
-    Attributes:
-        prefix: of the names of the figures in the statistics, such as "classifier/".
-        best_metric: the figure by which the best checkpoint is chosen.
+    The names of the figures in the statistics start with `prefix`, such as "classifier/"; the best
+    checkpoint is chosen by `best_metric`.
     """
 
     def __init__(
@@ -36,11 +35,7 @@ class Evaluator(SampleEvaluator):
         dataset: ImageDataset,
         progress: Progress,
     ) -> None:
-        """Trains or loads the feature extractor.
-
-        Raises:
-            UserError: metrics or features that the data do not allow.
-        """
+        """Trains or loads the feature extractor; raises a UserError for impossible metrics."""
         options, self._flavour = config.training, config.flavour
         request = EvaluationRequest(
             metrics=options.evaluate_metrics or None,
@@ -68,15 +63,9 @@ class Evaluator(SampleEvaluator):
         return possible[figure]
 
     def __call__(self, run_dir: Path, step: int, num_images: int) -> dict[str, float]:
-        """Evaluates the model as it is now and writes the result to the run's `evaluation/`.
+        """Evaluates the model after `step` steps, which have shown `num_images` real images.
 
-        Args:
-            run_dir: the run directory.
-            step: training steps done.
-            num_images: real images shown, counted each time.
-
-        Returns:
-            The figures, by name without the prefix.
+        Returns the figures, by name without the prefix; their result is in the run's `evaluation/`.
         """
         evaluation = self.evaluate()
         about = {"run": run_dir.name, "flavour": self._flavour, "step": step}
@@ -86,14 +75,6 @@ class Evaluator(SampleEvaluator):
         return evaluation.figures
 
 
-def check_best(name: str) -> None:
-    """Raises a UserError unless the figure has a better direction."""
-    if name not in RANKED:
-        raise unknown("figure", name, RANKED)
-
-
 def is_better(name: str, value: float, best: float | None) -> bool:
     """Returns whether a figure's value is better than the best so far, or the first."""
-    if best is None:
-        return True
-    return value < best if FIGURES[name].better == "lower" else value > best
+    return best is None or (value < best if FIGURES[name].better == "lower" else value > best)

@@ -23,12 +23,10 @@ _BATCH, _BATCH_VALUES = 64, 2**20
 
 
 class Chunk(NamedTuple):
-    """Some of the images.
+    """Images, uint8, shape (N, H, W, C), or float32 points; their labels, int32; their targets.
 
-    Attributes:
-        images: uint8, shape (N, H, W, C); points are float32.
-        labels: int32, shape (N,), in the order of `Samples.label_names`, or None.
-        targets: the images that a translation should have given, like `images`, or None.
+    The labels are in the order of `Samples.label_names`. The targets, like `images`, are what a
+    translation should have given.
     """
 
     images: np.ndarray
@@ -40,14 +38,10 @@ class Chunk(NamedTuple):
 class Samples:
     """Images that come in the same order each time.
 
-    Attributes:
-        image_shape: (height, width, channels).
-        chunks: yields the first `count` images, some at a time, in constant memory.
-        about: what they are and what generated them, for the result; JSON.
-        protocol: what distinguishes their figures from others, for the protocol; JSON.
-        count: number of images, or None if there is no limit.
-        paired: whether chunks have targets.
-        label_names: the classes that the labels of chunks mean; () without labels.
+    `chunks` yields the first N, some at a time, in constant memory; with labels and `label_names`,
+    the classes that they mean, and with targets if `paired`. `count` is None if there is no limit.
+    In JSON, `about` says what they are and what generated them, and `protocol` what distinguishes
+    their figures from others.
     """
 
     image_shape: tuple[int, int, int]
@@ -60,23 +54,15 @@ class Samples:
 
 
 class RealSamples(Samples):
-    """All images of a dataset.
+    """All images of a dataset, or of the part that it holds out.
 
-    Attributes:
-        dataset: the images themselves.
-        training_data: what a classifier may be trained on: `dataset`, or the rest if `dataset` is
-            held out.
+    A classifier may be trained on `training_data`: never on images that are held out. `split`, of
+    tensorflow-datasets, is for the protocol.
     """
 
     def __init__(
         self, dataset: ImageDataset, *, held_out: bool = False, split: str | None = None
     ) -> None:
-        """
-        Args:
-            dataset: the images, or those of a run.
-            held_out: take the images that the dataset holds out, if there are any.
-            split: split of tensorflow-datasets, for the protocol.
-        """
         self.training_data, part = dataset, "all"
         if dataset.held_out is not None:
             part = "held out" if held_out else "training"
@@ -113,16 +99,12 @@ def generated_samples(
 ) -> Samples:
     """Returns images that are generated from random latents, with labels or captions in turn.
 
-    Args:
-        generator: a model that draws latents, or an exported generator.
-        about: run, flavour and step, or the file.
-        seed: seed of the latents.
-        label_names: the classes that the labels mean, if they mean any.
+    The generator is a model that draws latents, or an exported one. `label_names` are the classes
+    that its labels mean, if they mean any.
     """
-    height, width, channels = generator.image_shape
-    shape = (height, width, channels)
-    captions = getattr(generator, "captions", ())
+    shape = tuple(generator.image_shape)
     exported = isinstance(generator, Generator)
+    captions = getattr(generator, "captions", ())
     conditional = generator.conditional if exported else generator.num_labels
     turns = ", captions in turn" if captions else ", labels in turn" if conditional else ""
     made_of = {"made_of": f"latents{turns}"}
@@ -149,14 +131,12 @@ def generated_samples(
 def translated_samples(model: Any, dataset: ImageDataset, about: dict[str, Any]) -> Samples:
     """Returns the translations of a dataset's images, with the targets of paired data."""
     inputs = dataset.sides[0] if dataset.sides else dataset
-    paired = not dataset.sides
-    networks = model.exports()
+    paired, networks, config = not dataset.sides, model.exports(), model.get_config()
     name, network = next(iter(networks.items()))
     about = {**about, **_about_model(model, {"made_of": "the inputs of the reference"})}
     if len(networks) > 1:
         about["network"] = name
     # What distinguishes tasks on equal inputs, for example enlarging by 2 or by 4.
-    config = model.get_config()
     task = {"scale": network.facts.get("scale", 1)}
     task |= {key: config[key] for key in ("mask", "mask_size") if key in config}
     batch_size = _limit(dataset.image_shape, _BATCH_VALUES, 4, 8)

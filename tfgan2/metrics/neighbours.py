@@ -78,8 +78,7 @@ def prdc(real: np.ndarray, generated: np.ndarray, *, neighbours: int = 5) -> PRD
     Besides copies of the features it holds about 100 MiB.
 
     Args:
-        real: finite features, shape (N, dim), N > neighbours.
-        generated: finite features, shape (M, dim), M > neighbours.
+        real, generated: finite features, shapes (N, dim) and (M, dim), N and M > neighbours.
         neighbours: k.
 
     Raises:
