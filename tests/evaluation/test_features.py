@@ -10,7 +10,7 @@ import pytest
 from tfgan2.data import ImageDataset, load_dataset
 from tfgan2.data.sources import memory_source
 from tfgan2.errors import UserError
-from tfgan2.evaluation import FEATURES
+from tfgan2.evaluation import FEATURES, EvaluationRequest
 from tfgan2.evaluation.extractor import Extractor
 from tfgan2.evaluation.features import make_extractor
 from tfgan2.images import from_uint8
@@ -100,12 +100,17 @@ def test_batches_have_one_size() -> None:
         ("pixels:file", "unknown features 'pixels:file'"),
         ("", f"choose from {', '.join(FEATURES)}"),
         ("inception-tf", "give inception-tf:FILE"),
-        ("classifier", "'own' has no labels for a classifier: .* random-conv-112, pixels or incep"),
     ],
 )
-def test_impossible_names(tmp_path: Path, name: str, message: str) -> None:
+def test_impossible_names(name: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        make(name, (8, 8, 1), tmp_path)
+        EvaluationRequest(features=name)
+
+
+def test_a_classifier_needs_labels(tmp_path: Path) -> None:
+    message = "'own' has no labels for a classifier: .* random-conv-112, pixels or incep"
+    with pytest.raises(UserError, match=message):
+        make("classifier", (8, 8, 1), tmp_path)
 
 
 def test_points_have_no_features(tmp_path: Path) -> None:

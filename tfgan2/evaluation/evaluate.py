@@ -161,22 +161,22 @@ class SampleEvaluator:
             "kept": [BANK_SIZE, SPLITS],
             "versions": {name: version(name) for name in ("tensorflow", "keras", "numpy")},
         }
-        cached = CachedArrays(self._cache_dir, "reference", key)
+        cached, nearest = CachedArrays(self._cache_dir, "reference", key), None
         arrays, summary = cached.load(), FeatureSummary(self._real_count)
+        if arrays is not None and queries is None:
+            return arrays, None
 
         def features() -> Iterator[np.ndarray]:
             text = "evaluating real images"
             for _, extracted in self._extracted(self.reals, self._real_count, text):
-                if arrays is None:
-                    summary.update(extracted)
+                summary.update(extracted)
                 yield extracted.features
 
-        nearest = None
-        if queries is not None:
+        if queries is None:
+            deque(features(), maxlen=0)
+        else:
             number = min(_NEIGHBOURS, self._real_count)
             nearest = nearest_neighbours(queries, features(), count=number)
-        elif arrays is None:
-            deque(features(), maxlen=0)
         if arrays is None:
             cached.save(arrays := summary.arrays())
         return arrays, nearest

@@ -53,7 +53,6 @@ def make_extractor(
     if name is None:
         labelled = dataset.kind == "images" and len(dataset.class_names) > 1
         name = "classifier" if labelled else RANDOM_CONVOLUTIONS
-    check_features(name)
     kind, _, file = name.partition(":")
     match kind:
         case "classifier":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,13 +26,6 @@ METRICS = {
     "neighbours": (),
 }
 """The figures of each metric; `neighbours` gives images only."""
-
-
-def check_metrics(names: Iterable[str]) -> None:
-    """Raises a UserError for an unknown metric."""
-    for name in names:
-        if name not in METRICS:
-            raise unknown("metric", name, METRICS)
 
 
 def check_best(name: str) -> None:

@@ -89,9 +89,8 @@ class RealSamples(Samples):
 
     def _chunks(self, count: int) -> Iterator[Chunk]:
         labelled = self.dataset.kind == "images"
-        for parts in _batches(self.dataset, count):
-            labels = parts[1] if labelled and len(parts) > 1 else None
-            yield Chunk(_displayed(_targets(parts, self.dataset)), labels)
+        for parts, images in _batches(self.dataset, count):
+            yield Chunk(images, parts[1] if labelled and len(parts) > 1 else None)
 
 
 def generated_samples(
@@ -142,11 +141,10 @@ def translated_samples(model: Any, dataset: ImageDataset, about: dict[str, Any])
     batch_size = _limit(dataset.image_shape, _BATCH_VALUES, 4, 8)
 
     def chunks(count: int) -> Iterator[Chunk]:
-        for parts in _batches(inputs, count):
+        for parts, targets in _batches(inputs, count):
             arrays = network.inputs_of(parts)
             images = model.run_generator(network.network, arrays, batch_size=batch_size)
-            targets = _displayed(_targets(parts, inputs)) if paired else None
-            yield Chunk(_displayed(images), targets=targets)
+            yield Chunk(_displayed(images), targets=targets if paired else None)
 
     shape, count = dataset.image_shape, inputs.num_images
     return Samples(shape, chunks, about, {"task": task}, count, paired)
@@ -174,22 +172,21 @@ def _displayed(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32) if is_points(images.shape) else to_uint8(images)
 
 
-def _targets(parts: tuple[np.ndarray, ...], dataset: ImageDataset) -> np.ndarray:
-    return parts[1] if dataset.kind == "pairs" else parts[0]
-
-
 def _limit(image_shape: tuple[int, int, int], values: int, least: int, most: int) -> int:
     """The number of images that have so many values, within bounds."""
     return int(np.clip(values // int(np.prod(image_shape)), least, most))
 
 
-def _batches(dataset: ImageDataset, count: int) -> Iterator[tuple[np.ndarray, ...]]:
-    """The parts of the first `count` samples in the order of seed 0, each at most once."""
+def _batches(
+    dataset: ImageDataset, count: int
+) -> Iterator[tuple[tuple[np.ndarray, ...], np.ndarray]]:
+    """The first `count` samples in the order of seed 0, each at most once, and their images."""
     size = min(_limit(dataset.image_shape, _CHUNK_VALUES, 16, _CHUNK), dataset.num_images)
     left = count
     for batch in dataset.batches(size, seed=0):
-        parts = batch if isinstance(batch, tuple) else (batch,)
-        yield tuple(part.numpy()[:left] for part in parts)
+        arrays = batch if isinstance(batch, tuple) else (batch,)
+        parts = tuple(array.numpy()[:left] for array in arrays)
+        yield parts, _displayed(parts[1] if dataset.kind == "pairs" else parts[0])
         left -= size
         if left <= 0:
             return

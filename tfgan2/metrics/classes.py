@@ -84,13 +84,9 @@ def modes_found(counts: np.ndarray) -> tuple[int, float]:
     They use 26,000 samples of stacked MNIST. Both figures depend on the number of samples: even N
     uniform samples have a divergence of about (modes - 1) / 2N.
 
-    Args:
-        counts: the samples of each mode, integers, shape (modes,), at least one sample in all.
-
-    Returns:
-        The number of modes with at least one sample, and the KL divergence of the samples'
-        distribution over the modes from the uniform one, in nats: from 0 to the logarithm of the
-        number of modes.
+    Takes the samples of each mode, integers, shape (modes,), at least one in all. Returns the
+    number of modes with at least one sample, and the KL divergence of the samples' distribution
+    over the modes from the uniform one, in nats: from 0 to the logarithm of the number of modes.
     """
     shares = counts[counts > 0] / counts.sum()
     # Rounding can push the divergence of equal shares below 0.

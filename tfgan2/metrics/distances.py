@@ -85,12 +85,9 @@ def frechet_distance(
     This is the squared 2-Wasserstein distance between two normal distributions (Dowson and Landau
     1982); FID applies it to Inception features (Heusel et al. 2017, arXiv:1706.08500).
 
-    Args:
-        mean_1, mean_2: shape (dim,).
-        cov_1, cov_2: shape (dim, dim), symmetric and positive semidefinite, possibly singular.
-
-    Returns:
-        At least 0; exactly 0 for equal distributions.
+    The means have shape (dim,), the covariances (dim, dim); these are symmetric and positive
+    semidefinite, possibly singular. The result is at least 0, and exactly 0 for equal
+    distributions.
 
     Raises:
         ValueError: shapes that do not match, or values that are not finite.
