@@ -72,6 +72,15 @@ def test_the_real_images_themselves_score_perfectly(reals: RealSamples) -> None:
     assert 9 < found["is_real"] < 10
 
 
+def test_labels_are_compared_by_name(reals: RealSamples) -> None:
+    images, labels = all_of(reals)
+    for names, known in ("9876543210", True), ("x876543210", False):
+        samples = replace(given(images, 9 - labels), label_names=list(names))
+        figures = evaluate(samples, reals, "classifier", metrics=["classes"], count=500).figures
+        assert figures.get("label_accuracy", 1) > 0.95
+        assert ("label_accuracy" in figures) == known
+
+
 def test_missing_classes_show(reals: RealSamples) -> None:
     images, labels = all_of(reals)
     some = images[labels < 5]

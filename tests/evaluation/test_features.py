@@ -37,7 +37,7 @@ def make(name: str, shape: tuple[int, int, int], cache_dir: Path) -> Extractor:
 def test_pixels(tmp_path: Path) -> None:
     some = images(5, 6, 4, 3)
     space = make("pixels", (6, 4, 3), tmp_path)
-    assert (space.name, space.num_classes, space.class_names) == ("pixels", 0, ())
+    assert (space.name, space.has_classes, space.class_names) == ("pixels", False, ())
     assert space.protocol["resize"] == "none"
     features, probabilities = space(some)
     assert probabilities is None and features.dtype == np.float32
@@ -81,7 +81,7 @@ def test_batches_have_one_size() -> None:
         flat = batch.reshape(len(batch), -1)
         return flat, flat[:, :1] / 255
 
-    space = Extractor("own", {}, (2, 2, 1), 8, compute, num_classes=1)
+    space = Extractor("own", {}, (2, 2, 1), 8, compute, has_classes=True)
     some = images(19, 2, 2, 1)
     extracted = space(some)
     assert sizes == [8, 8, 8]

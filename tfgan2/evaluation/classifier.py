@@ -55,8 +55,7 @@ def make_classifier(dataset: ImageDataset, cache_dir: Path, progress: Progress) 
     channel: the features are those of red, green and blue one after the other, the probabilities
     their products.
 
-    Raises:
-        UserError: the dataset has fewer than 2 classes, or the cache cannot be written.
+    Raises a UserError if the dataset has fewer than 2 classes or the cache cannot be written.
     """
     classes = len(dataset.class_names) if dataset.kind == "images" else 0
     if classes < 2:
@@ -85,7 +84,7 @@ def make_classifier(dataset: ImageDataset, cache_dir: Path, progress: Progress) 
         "accuracy_of": f"{arrays['judged_on']} images never trained on",
     }
     shape, names, compute = dataset.image_shape, dataset.class_names, _compute(network, dataset)
-    return Extractor("classifier", protocol, shape, _EXTRACTOR_BATCH, compute, classes, names)
+    return Extractor("classifier", protocol, shape, _EXTRACTOR_BATCH, compute, True, names)
 
 
 def _is_stacked(dataset: ImageDataset) -> bool:
@@ -155,18 +154,12 @@ def _compute(network: keras.Model, dataset: ImageDataset) -> Any:
     return compute
 
 
-# --- training ------------------------------------------------------------------------------------
+def _train(network: keras.Model, dataset: ImageDataset, progress: Progress) -> dict[str, Any]:
+    """Trains the network and returns what the cache holds; the same bitwise each time.
 
-
-def _train(
-    network: keras.Model, dataset: ImageDataset, progress: Progress
-) -> dict[str, np.ndarray]:
-    """Trains the network and returns arrays for the cache; the same bitwise each time.
-
-    On a GPU that needs TensorFlow's deterministic operations. The arrays are `weights_00` and so on
-    in the network's order, `accuracy` on images that were not trained on, NaN without any, and
-    `judged_on`, their number. Those are up to 5,000 images that the dataset holds out, or else a
-    tenth of its images, up to 5,000.
+    On a GPU that needs TensorFlow's deterministic operations. `weights_00` and so on are in the
+    network's order; `accuracy` is that on `judged_on` images that were not trained on, NaN without
+    any: up to 5,000 that the dataset holds out, or else up to a tenth of its images.
     """
     test: dict[int, Example] = {}
     held_out = dataset.held_out if dataset.held_out and dataset.held_out.class_names else None
@@ -200,9 +193,9 @@ def _train(
     for images, labels in _batched(examples(held_out) if held_out else test.values()):
         _, logits = network(_scaled(images), training=False)
         right.extend(logits.numpy().argmax(axis=1) == labels)
-    arrays = {f"weights_{number:02d}": w for number, w in enumerate(network.get_weights())}
+    weights = {f"weights_{number:02d}": array for number, array in enumerate(network.get_weights())}
     accuracy = np.mean(right) if right else np.nan
-    return {**arrays, "accuracy": np.array(accuracy), "judged_on": np.array(len(right))}
+    return {**weights, "accuracy": accuracy, "judged_on": len(right)}
 
 
 def training_examples(
@@ -214,8 +207,7 @@ def training_examples(
     indices, as streamed datasets have none, and keeps duplicates on one side. `test` holds them by
     their checksum, as many as memory allows.
     """
-    trained = 0
-    per_image = 3 if _is_stacked(dataset) else 1
+    trained, per_image = 0, 3 if _is_stacked(dataset) else 1
     size = min(_BATCH, dataset.num_images) * per_image
     for number, example in enumerate(examples(dataset, endless=True)):
         end = number + size > dataset.num_images * per_image
@@ -236,8 +228,7 @@ def examples(dataset: ImageDataset, *, endless: bool = False) -> Iterator[Exampl
         assert labels is not None
         if _is_stacked(dataset):
             images = np.moveaxis(images, 3, 1).reshape(-1, *images.shape[1:3], 1)
-            names = [dataset.class_names[label] for label in labels]
-            labels = np.array([int(digit) for digit in "".join(names)])
+            labels = np.array([int(d) for label in labels for d in dataset.class_names[label]])
         yield from zip(images, labels, strict=True)
 
 

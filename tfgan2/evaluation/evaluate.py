@@ -85,7 +85,7 @@ class SampleEvaluator:
         labelled = self._classes is not None
         # Where two reasons apply, the last counts.
         conditions = (
-            ("is", extractor.num_classes, no_classes),
+            ("is", extractor.has_classes, no_classes),
             ("prdc", enough, f"it needs more than {PRDC_NEIGHBOURS} samples and real images"),
             ("classes", not stacked, "the classes of stacked_mnist are its modes, give modes"),
             ("classes", predicts, others),
@@ -199,7 +199,7 @@ class SampleEvaluator:
             },
             "prdc": {"nearest": PRDC_NEIGHBOURS, **banks},
         }
-        return {**protocol, "is": {"splits": SPLITS}} if self.extractor.num_classes else protocol
+        return {**protocol, "is": {"splits": SPLITS}} if self.extractor.has_classes else protocol
 
     def _neighbours(self, samples: np.ndarray, nearest: np.ndarray) -> Sheet:
         """Samples and the real images with the indices `nearest`, shape (N, K), beside them."""

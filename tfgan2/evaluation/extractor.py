@@ -18,7 +18,7 @@ SPLITS = 10
 
 
 class Extracted(NamedTuple):
-    """Features, shape (N, dim), and class probabilities, (N, num_classes), of images; float32."""
+    """Features, shape (N, dim), and class probabilities, (N, K), of images; float32."""
 
     features: np.ndarray
     probabilities: np.ndarray | None = None
@@ -43,7 +43,7 @@ class Extractor:
     image_shape: tuple[int, int, int]
     batch_size: int
     compute: Callable[[np.ndarray], tuple[Any, Any]]
-    num_classes: int = 0
+    has_classes: bool = False
     class_names: tuple[str, ...] = ()
 
     def __call__(self, images: np.ndarray) -> Extracted:

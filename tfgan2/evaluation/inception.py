@@ -59,14 +59,9 @@ def make_inception(image_shape: tuple[int, int, int], file: Path | None = None) 
         return network(tf.repeat(images, 3, axis=-1) if channels == 1 else images[..., :3])
 
     _, probabilities = compute.get_concrete_function().structured_outputs
-    return Extractor(
-        "inception" if file is None else "inception-tf",
-        {**protocol, "input": f"uint8 {_FORMATS[channels]}"},
-        image_shape,
-        BATCH,
-        compute,
-        num_classes=0 if probabilities is None else int(probabilities.shape[1]),
-    )
+    name, has_classes = "inception" if file is None else "inception-tf", probabilities is not None
+    protocol["input"] = f"uint8 {_FORMATS[channels]}"
+    return Extractor(name, protocol, image_shape, BATCH, compute, has_classes)
 
 
 def _keras_network() -> tuple[Any, dict[str, str]]:
