@@ -26,7 +26,7 @@ from tfgan2.evaluation.samples import RealSamples
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset, Progress
 
-VERSION = 2
+VERSION = 3
 """Of the network and its training; the cache ignores classifiers of other versions."""
 
 DIM = 128
@@ -207,15 +207,14 @@ def training_examples(
     indices, as streamed datasets have none, and keeps duplicates on one side. `test` holds them by
     their checksum, as many as memory allows.
     """
-    trained, per_image = 0, 3 if _is_stacked(dataset) else 1
-    size = min(_BATCH, dataset.num_images) * per_image
+    first_epoch, trained = dataset.num_images * (3 if _is_stacked(dataset) else 1), False
     for number, example in enumerate(examples(dataset, endless=True)):
-        end = number + size > dataset.num_images * per_image
-        if end and number % size == 0 and trained % _BATCH == 0:
-            share = 0.0  # a tiny dataset may be set aside completely
+        if number == first_epoch and not trained:
+            share = 0.0  # all images of a tiny dataset were set aside
+            test.clear()
         checksum = zlib.crc32(example[0].tobytes())
         if checksum >= share * 2**32:
-            trained += 1
+            trained = True
             yield example
         elif len(test) < max(1, min(_TEST_IMAGES, _TEST_BYTES // example[0].size)):
             test.setdefault(checksum, example)
