@@ -72,6 +72,15 @@ def test_the_real_images_themselves_score_perfectly(reals: RealSamples) -> None:
     assert 9 < found["is_real"] < 10
 
 
+def test_labels_are_compared_by_name(reals: RealSamples) -> None:
+    images, labels = all_of(reals)
+    for names, known in ("9876543210", True), ("x876543210", False):
+        samples = replace(given(images, 9 - labels), label_names=list(names))
+        figures = evaluate(samples, reals, "classifier", metrics=["classes"], count=500).figures
+        assert figures.get("label_accuracy", 1) > 0.95
+        assert ("label_accuracy" in figures) == known
+
+
 def test_missing_classes_show(reals: RealSamples) -> None:
     images, labels = all_of(reals)
     some = images[labels < 5]
@@ -233,7 +242,7 @@ def test_memory_does_not_grow_with_the_samples(reals: RealSamples) -> None:
         return images.reshape(len(images), -1)[:, :64].astype(np.float32), None
 
     endless = Samples((16, 16, 1), chunks, {}, {})
-    extractor = Extractor("some", 64, {"features": "some"}, (16, 16, 1), 250, compute)
+    extractor = Extractor("some", {"features": "some"}, (16, 16, 1), 250, compute)
     peaks = []
     for count in (12_000, 50_000):
         request = EvaluationRequest(features="pixels", metrics=["fid"], count=count)

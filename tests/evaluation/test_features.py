@@ -10,7 +10,7 @@ import pytest
 from tfgan2.data import ImageDataset, load_dataset
 from tfgan2.data.sources import memory_source
 from tfgan2.errors import UserError
-from tfgan2.evaluation import FEATURES
+from tfgan2.evaluation import FEATURES, EvaluationRequest
 from tfgan2.evaluation.extractor import Extractor
 from tfgan2.evaluation.features import make_extractor
 from tfgan2.images import from_uint8
@@ -37,7 +37,7 @@ def make(name: str, shape: tuple[int, int, int], cache_dir: Path) -> Extractor:
 def test_pixels(tmp_path: Path) -> None:
     some = images(5, 6, 4, 3)
     space = make("pixels", (6, 4, 3), tmp_path)
-    assert (space.name, space.dim, space.num_classes, space.class_names) == ("pixels", 72, 0, ())
+    assert (space.name, space.has_classes, space.class_names) == ("pixels", False, ())
     assert space.protocol["resize"] == "none"
     features, probabilities = space(some)
     assert probabilities is None and features.dtype == np.float32
@@ -49,7 +49,7 @@ def test_many_pixels_are_averaged(tmp_path: Path, edge: int, channels: int, fact
     some = images(2, edge, edge, channels)
     space = make("pixels", (edge, edge, channels), tmp_path)
     small = edge // factor
-    assert space.dim == small * small * channels <= 3072
+    assert small * small * channels <= 3072
     assert (f"{factor}x{factor}" in space.protocol["resize"]) == (factor > 1)
     means = some.reshape(2, small, factor, small, factor, channels).mean(axis=(2, 4)) / 255
     np.testing.assert_allclose(space(some).features, means.reshape(2, -1), rtol=1e-5)
@@ -59,7 +59,7 @@ def test_random_convolutions(tmp_path: Path) -> None:
     some = images(20, 16, 16, 1)
     space = make("random-conv-112", (16, 16, 1), tmp_path)
     features, probabilities = space(some)
-    assert probabilities is None and features.shape == (20, space.dim)
+    assert probabilities is None and features.shape == (20, 112)
     np.testing.assert_allclose(features, random_convolutions(from_uint8(some)), rtol=1e-5)
 
 
@@ -71,7 +71,6 @@ def test_features_do_not_depend_on_other_images(tmp_path: Path, name: str) -> No
     for size in (7, 250):
         parts = [space(some[start : start + size]).features for start in range(0, 500, size)]
         np.testing.assert_array_equal(np.concatenate(parts), whole)
-    assert space(some[:0]).features.shape == (0, space.dim)
 
 
 def test_batches_have_one_size() -> None:
@@ -82,7 +81,7 @@ def test_batches_have_one_size() -> None:
         flat = batch.reshape(len(batch), -1)
         return flat, flat[:, :1] / 255
 
-    space = Extractor("own", 4, {}, (2, 2, 1), 8, compute, num_classes=1)
+    space = Extractor("own", {}, (2, 2, 1), 8, compute, has_classes=True)
     some = images(19, 2, 2, 1)
     extracted = space(some)
     assert sizes == [8, 8, 8]
@@ -101,12 +100,17 @@ def test_batches_have_one_size() -> None:
         ("pixels:file", "unknown features 'pixels:file'"),
         ("", f"choose from {', '.join(FEATURES)}"),
         ("inception-tf", "give inception-tf:FILE"),
-        ("classifier", "'own' has no labels for a classifier: .* random-conv-112, pixels or incep"),
     ],
 )
-def test_impossible_names(tmp_path: Path, name: str, message: str) -> None:
+def test_impossible_names(name: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        make(name, (8, 8, 1), tmp_path)
+        EvaluationRequest(features=name)
+
+
+def test_a_classifier_needs_labels(tmp_path: Path) -> None:
+    message = "'own' has no labels for a classifier: .* random-conv-112, pixels or incep"
+    with pytest.raises(UserError, match=message):
+        make("classifier", (8, 8, 1), tmp_path)
 
 
 def test_points_have_no_features(tmp_path: Path) -> None:

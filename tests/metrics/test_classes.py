@@ -106,32 +106,25 @@ def test_impossible_arguments():
 def test_modes_against_scipy():
     labels = np.random.default_rng(0).geometric(0.01, 26_000) % 1000
     counts = np.bincount(labels, minlength=1000)
-    found, divergence = modes_found(labels, 1000)
+    found, divergence = modes_found(counts)
     assert found == (counts > 0).sum() < 1000
     assert divergence == pytest.approx(entropy(counts, np.ones(1000)), rel=1e-5)
 
 
 def test_modes_in_closed_form():
-    assert modes_found(np.arange(1000), 1000) == (1000, pytest.approx(0, abs=1e-12))
-    assert modes_found(np.zeros(9, int), 1000) == (1, pytest.approx(np.log(1000)))
-    assert modes_found(np.arange(500), 1000) == (500, pytest.approx(np.log(2)))
-    assert modes_found(np.array([0, 0, 0, 1]), 2) == (
-        2,
-        pytest.approx(0.75 * np.log(1.5) + 0.25 * np.log(0.5)),
-    )
+    counts = np.zeros(1000, int)
+    counts[0] = 9
+    assert modes_found(counts) == (1, pytest.approx(np.log(1000)))
+    counts[:500] = 9
+    assert modes_found(counts) == (500, pytest.approx(np.log(2)))
+    counts[:] = 9
+    assert modes_found(counts) == (1000, pytest.approx(0, abs=1e-12))
+    uneven = 0.75 * np.log(1.5) + 0.25 * np.log(0.5)
+    assert modes_found(np.array([3, 1])) == (2, pytest.approx(uneven))
     for modes in range(1, 60):
-        assert modes_found(np.arange(modes), modes)[1] >= 0
+        assert modes_found(np.ones(modes, int))[1] >= 0
 
 
 def test_what_few_samples_do_to_the_divergence():
-    labels = np.random.default_rng(1).integers(1000, size=26_000)
-    assert modes_found(labels, 1000)[1] == pytest.approx(999 / 52_000, rel=0.15)
-
-
-def test_impossible_labels():
-    for labels in ([-1, 0], [0, 3], [0.0, 1.0]):
-        with pytest.raises(ValueError, match="from 0 to 2"):
-            modes_found(np.array(labels), 3)
-    for labels in (np.zeros(0, int), np.zeros((2, 2), int)):
-        with pytest.raises(ValueError, match="shape"):
-            modes_found(labels, 1000)
+    counts = np.bincount(np.random.default_rng(1).integers(1000, size=26_000), minlength=1000)
+    assert modes_found(counts)[1] == pytest.approx(999 / 52_000, rel=0.15)

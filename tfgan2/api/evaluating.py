@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from tfgan2.evaluation.during import Evaluator, is_better
+from tfgan2.errors import UserError
+from tfgan2.evaluation.evaluate import SampleEvaluator
+from tfgan2.evaluation.figures import FIGURES, METRICS, RANKED
+from tfgan2.evaluation.request import EvaluationRequest
+from tfgan2.evaluation.result import result_dir
+from tfgan2.evaluation.samples import run_samples
 from tfgan2.training.callbacks import StepCallback
 from tfgan2.training.session import Session
+
+_DEFAULT_METRICS = ("fid", "prdc", "classes", "modes", "pairs")
 
 
 class Evaluation(StepCallback):
@@ -16,16 +24,25 @@ class Evaluation(StepCallback):
 
     def __init__(self, session: Session) -> None:
         """Trains or loads the feature extractor; raises a UserError for impossible metrics."""
-        options, display = session.config.training, session.display
+        options, split = session.config.training, session.config.data.split
         super().__init__(options.evaluate_every or 0)
         self.session = session
         self.best: dict[str, Any] | None = None
+        request = EvaluationRequest(
+            options.evaluate_metrics or None, options.evaluate_features, options.evaluate_count
+        )
+        compared = run_samples(session.model, session.dataset, {}, request.seed, split)
         try:
-            self.evaluator = Evaluator(
-                session.config, session.model, session.dataset, display.loading
-            )
+            evaluator = SampleEvaluator(*compared, request, session.display.loading)
         finally:
-            display.close()
+            session.display.close()
+        self.prefix = f"{evaluator.extractor.name if evaluator.extractor else 'points'}/"
+        self.best_metric = options.best_metric or ("fid" if evaluator.extractor else "good_samples")
+        chosen = evaluator.metrics if request.metrics else _DEFAULT_METRICS
+        metrics = [name for name in evaluator.metrics if name in chosen]
+        metrics.append(_metric_of(self.best_metric, evaluator.obstacles))
+        evaluator.metrics = tuple(dict.fromkeys(metrics))
+        self.evaluator = evaluator
 
     def state(self) -> dict[str, Any]:
         return {"best": self.best}
@@ -34,18 +51,36 @@ class Evaluation(StepCallback):
         self.best = state.get("best")
 
     def act(self) -> None:
-        session, evaluator = self.session, self.evaluator
+        session = self.session
         if self.model.stop_training:  # there may be no time left for an evaluation
             session.saving.save()
         started = time.perf_counter()
-        images = self.step * session.statistics.images_per_step
-        figures = evaluator(session.run_dir, self.step, images)
-        session.statistics.add({evaluator.prefix + name: figures[name] for name in figures})
-        metric, value = evaluator.best_metric, figures[evaluator.best_metric]
-        best = is_better(metric, value, self.best["value"] if self.best else None)
+        result = self.evaluator.evaluate()
+        kimg = self.step * session.statistics.images_per_step / 1000
+        about = {"run": session.run_dir.name, "flavour": session.config.flavour, "step": self.step}
+        result = replace(result, about={**about, "kimg": kimg, **result.about})
+        result.write(result_dir(session.run_dir, result))
+        figures, metric = result.figures, self.best_metric
+        session.statistics.add({self.prefix + name: figures[name] for name in figures})
+        sign = -1 if FIGURES[metric].better == "lower" else 1
+        best = self.best is None or sign * figures[metric] > sign * self.best["value"]
         if best:
-            self.best = {"metric": metric, "value": value, "step": self.step}
+            self.best = {"metric": metric, "value": figures[metric], "step": self.step}
             session.saving.save(best=True)
         values = " ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in figures.items())
         seconds = f"{time.perf_counter() - started:.0f} s{' | best so far' if best else ''}"
-        session.display.say(f"step {self.step} | {evaluator.prefix} {values} | {seconds}")
+        session.display.say(f"step {self.step} | {self.prefix} {values} | {seconds}")
+
+
+def _metric_of(figure: str, obstacles: Mapping[str, str]) -> str:
+    """The metric that gives a figure; a UserError if it is not possible."""
+    possible = {
+        name: metric
+        for metric, names in METRICS.items()
+        for name in names
+        if not obstacles.keys() & {metric, name}
+    }
+    if figure not in possible:
+        ranked = ", ".join(name for name in possible if name in RANKED)
+        raise UserError(f"best metric {figure!r} cannot be measured here: choose from {ranked}")
+    return possible[figure]

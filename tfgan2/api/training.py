@@ -33,12 +33,9 @@ def check_evaluation(options: TrainingOptions) -> None:
         if any(others):
             raise UserError("evaluate_every is missing: give the steps between evaluations")
         return
-    from tfgan2.evaluation import check_features, check_metrics
-    from tfgan2.evaluation.during import check_best
+    from tfgan2.evaluation import EvaluationRequest, check_best
 
-    check_metrics(options.evaluate_metrics or [])
-    if options.evaluate_features is not None:
-        check_features(options.evaluate_features)
+    EvaluationRequest(options.evaluate_metrics or None, options.evaluate_features)  # checks them
     if options.best_metric is not None:
         check_best(options.best_metric)
 

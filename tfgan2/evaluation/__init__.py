@@ -3,8 +3,8 @@
 Imports no TensorFlow before features are extracted.
 """
 
-from tfgan2.evaluation.features import FEATURES, check_features
-from tfgan2.evaluation.figures import FIGURES, METRICS, check_metrics
+from tfgan2.evaluation.features import FEATURES
+from tfgan2.evaluation.figures import FIGURES, check_best
 from tfgan2.evaluation.request import EvaluationRequest
 from tfgan2.evaluation.result import Evaluation, read_results
 from tfgan2.evaluation.sources import evaluate_and_write, evaluate_source
@@ -12,11 +12,9 @@ from tfgan2.evaluation.sources import evaluate_and_write, evaluate_source
 __all__ = [
     "FEATURES",
     "FIGURES",
-    "METRICS",
     "Evaluation",
     "EvaluationRequest",
-    "check_features",
-    "check_metrics",
+    "check_best",
     "evaluate_and_write",
     "evaluate_source",
     "read_results",

@@ -23,18 +23,13 @@ def default_cache_dir() -> Path:
 
 
 class CachedArrays:
-    """Arrays in a file that is named by a hash of their key.
+    """Arrays in a file of a directory, which is created when something is saved.
 
-    The key is also stored in the file and compared, so that a hash collision gives no wrong arrays.
+    The key is JSON of everything that the arrays depend on. A hash of it is in the file's name; the
+    key itself is in the file and compared, so that a hash collision gives no wrong arrays.
     """
 
     def __init__(self, directory: Path, kind: str, key: Mapping[str, Any]) -> None:
-        """
-        Args:
-            directory: created when something is saved.
-            kind: prefix of the file name.
-            key: everything that the arrays depend on; JSON, in any order.
-        """
         self.key = json.dumps(key, sort_keys=True)
         digest = hashlib.sha256(self.key.encode()).hexdigest()
         self.path = directory / f"{kind}-{digest[:24]}.npz"

@@ -7,29 +7,30 @@ dataset's classes was; it is the usual judge of GANs on MNIST (Lin et al. 2018, 
 from __future__ import annotations
 
 import itertools
+import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
+import tensorflow as tf
+from keras.initializers import HeNormal, LecunNormal
 
 from tfgan2.errors import UserError
 from tfgan2.evaluation.cache import CachedArrays
-from tfgan2.evaluation.extractor import Extractor, weights_hash
-from tfgan2.images import to_uint8
+from tfgan2.evaluation.extractor import Extractor, means_of_blocks, weights_hash
+from tfgan2.evaluation.samples import RealSamples
 
 if TYPE_CHECKING:
-    import keras
-
     from tfgan2.data import ImageDataset, Progress
 
-VERSION = 2
+VERSION = 3
 """Of the network and its training; the cache ignores classifiers of other versions."""
 
 DIM = 128
 
-_STACKED = "stacked_mnist"
 _STACKED_IMAGES = 60_000  # of MNIST; the 128,000 triples show each of them several times
 _LARGEST = 64
 _SEED = 0
@@ -54,117 +55,84 @@ def make_classifier(dataset: ImageDataset, cache_dir: Path, progress: Progress) 
     channel: the features are those of red, green and blue one after the other, the probabilities
     their products.
 
-    Raises:
-        UserError: the dataset has fewer than 2 classes, or the cache cannot be written.
+    Raises a UserError if the dataset has fewer than 2 classes or the cache cannot be written.
     """
-    import keras
-    import tensorflow as tf
-
     classes = len(dataset.class_names) if dataset.kind == "images" else 0
     if classes < 2:
         has = "one class only, a classifier needs two" if classes else "no labels for a classifier"
         others = "give --features random-conv-112, pixels or inception"
         raise UserError(f"dataset {dataset.name!r} has {has}: {others}")
-    key = {
-        "version": VERSION,
-        "fingerprint": dataset.fingerprint,
-        "image_shape": list(dataset.image_shape),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-    }
-    cached = CachedArrays(cache_dir, "classifier", key)
-    stacked = dataset.name == _STACKED
-    height, width, channels = dataset.image_shape
-    network = _network((height, width, 1 if stacked else channels), 10 if stacked else classes)
-    arrays = cached.load()
+    content = {"fingerprint": dataset.fingerprint, "image_shape": list(dataset.image_shape)}
+    versions = {"version": VERSION, "tensorflow": tf.__version__, "keras": keras.__version__}
+    cached = CachedArrays(cache_dir, "classifier", {**content, **versions})
+    network, arrays = _network(dataset), cached.load()
     if arrays is None:
         arrays = _train(network, dataset, progress)
         cached.save(arrays)
     weights = [arrays[name] for name in sorted(arrays) if name.startswith("weights_")]
     network.set_weights(weights)
-    factor = _shrinking(dataset.image_shape)
-    colour = {1: "grey", 3: "RGB", 4: "RGBA"}[channels]
-    accuracy = float(arrays["accuracy"])
+    count, accuracy = dataset.num_images, float(arrays["accuracy"])
+    colour = {1: "grey", 3: "RGB", 4: "RGBA"}[dataset.image_shape[2]]
     protocol = {
         "features": "classifier: its last hidden layer before the ReLU",
         "version": VERSION,
         "weights": weights_hash(weights),
-        "resize": f"means of {factor}x{factor} pixels" if factor > 1 else "none",
-        "input": f"uint8 {colour}{', each channel by itself' if stacked else ''}",
-        "trained_on": {
-            "dataset": dataset.name,
-            "fingerprint": dataset.fingerprint,
-            "image_shape": [height, width, channels],
-            "images": dataset.num_images,
-            "classes": classes,
-        },
+        "resize": means_of_blocks(_shrinking(dataset)),
+        "input": f"uint8 {colour}{', each channel by itself' if _is_stacked(dataset) else ''}",
+        "trained_on": {"dataset": dataset.name, **content, "images": count, "classes": classes},
         "accuracy": None if np.isnan(accuracy) else round(accuracy, 4),
         "accuracy_of": f"{arrays['judged_on']} images never trained on",
     }
-    return Extractor(
-        "classifier",
-        3 * DIM if stacked else DIM,
-        protocol,
-        dataset.image_shape,
-        _EXTRACTOR_BATCH,
-        _compute(network, dataset),
-        num_classes=classes,
-        class_names=dataset.class_names,
-    )
+    shape, names, compute = dataset.image_shape, dataset.class_names, _compute(network, dataset)
+    return Extractor("classifier", protocol, shape, _EXTRACTOR_BATCH, compute, True, names)
 
 
-def _shrinking(image_shape: tuple[int, int, int]) -> int:
-    return -(-max(image_shape[:2]) // _LARGEST)
+def _is_stacked(dataset: ImageDataset) -> bool:
+    return dataset.name == "stacked_mnist"
 
 
-def _network(image_shape: tuple[int, int, int], classes: int) -> keras.Model:
+def _shrinking(dataset: ImageDataset) -> int:
+    return -(-max(dataset.image_shape[:2]) // _LARGEST)
+
+
+def _network(dataset: ImageDataset) -> keras.Model:
     """The untrained network, from images in [-1, 1] to features and logits.
 
     Convolutions and poolings down to 4 to 7 pixels, then a hidden layer. Images with an edge above
     64 are first averaged down by a whole factor. The initial weights are always the same.
     """
-    import keras
-
-    layers, size = keras.layers, max(image_shape[:2])
-    seeds = itertools.count(_SEED)
+    layers, seeds = keras.layers, itertools.count(_SEED)
+    classes = 10 if _is_stacked(dataset) else len(dataset.class_names)
+    height, width, channels = dataset.image_shape
     options = {"padding": "same", "dtype": "float32"}
-
-    def initializer(scale: float) -> keras.initializers.Initializer:
-        return keras.initializers.VarianceScaling(scale, seed=next(seeds))
-
-    x = inputs = keras.Input(image_shape, dtype="float32")
-    if (factor := _shrinking(image_shape)) > 1:
+    shape = (height, width, 1 if _is_stacked(dataset) else channels)
+    x = inputs = keras.Input(shape, dtype="float32")
+    if (factor := _shrinking(dataset)) > 1:
         x = layers.AveragePooling2D(factor, **options)(x)
-        size = -(-size // factor)
     for number, filters in enumerate((32, 64, 128, 128)):
+        size = max(x.shape[1:3])
         if number > 1 and size < 8:
             break
         strides = 2 if number == 0 and size > 32 else 1
-        x = layers.Conv2D(
-            filters, 3, strides, activation="relu", kernel_initializer=initializer(2.0), **options
-        )(x)
+        kernel = {"kernel_initializer": HeNormal(next(seeds)), "activation": "relu"}
+        x = layers.Conv2D(filters, 3, strides, **kernel, **options)(x)
         x = layers.MaxPooling2D(**options)(x)
-        size = -(-size // (2 * strides))
     x = layers.Flatten(dtype="float32")(x)
     x = layers.Dropout(0.3, seed=next(seeds), dtype="float32")(x)
-    features = layers.Dense(DIM, kernel_initializer=initializer(2.0), dtype="float32")(x)
+    features = layers.Dense(DIM, kernel_initializer=HeNormal(next(seeds)), dtype="float32")(x)
     x = layers.ReLU(dtype="float32")(features)
     x = layers.Dropout(0.3, seed=next(seeds), dtype="float32")(x)
-    logits = layers.Dense(classes, kernel_initializer=initializer(1.0), dtype="float32")(x)
+    logits = layers.Dense(classes, kernel_initializer=LecunNormal(next(seeds)), dtype="float32")(x)
     return keras.Model(inputs, [features, logits], name="classifier")
 
 
 def _scaled(images: Any) -> Any:
     """Maps 0…255 to [-1, 1] in TensorFlow."""
-    import tensorflow as tf
-
     return tf.cast(images, tf.float32) / 127.5 - 1.0
 
 
 def _compute(network: keras.Model, dataset: ImageDataset) -> Any:
-    import tensorflow as tf
-
-    stacked = dataset.name == _STACKED
+    stacked = _is_stacked(dataset)
     height, width, channels = dataset.image_shape
     signature = [tf.TensorSpec((_EXTRACTOR_BATCH, height, width, channels), tf.uint8)]
 
@@ -186,27 +154,16 @@ def _compute(network: keras.Model, dataset: ImageDataset) -> Any:
     return compute
 
 
-# --- training ------------------------------------------------------------------------------------
+def _train(network: keras.Model, dataset: ImageDataset, progress: Progress) -> dict[str, Any]:
+    """Trains the network and returns what the cache holds; the same bitwise each time.
 
-
-def _train(
-    network: keras.Model, dataset: ImageDataset, progress: Progress
-) -> dict[str, np.ndarray]:
-    """Trains the network; training again gives the same weights bitwise.
-
-    On a GPU that needs TensorFlow's deterministic operations.
-
-    Returns:
-        Arrays for the cache: `weights_00` and so on in the network's order; `accuracy` on images
-        that were not trained on, NaN without any; and `judged_on`, their number. Those are up to
-        5,000 images that the dataset holds out, or else a tenth of its images, up to 5,000.
+    On a GPU that needs TensorFlow's deterministic operations. `weights_00` and so on are in the
+    network's order; `accuracy` is that on `judged_on` images that were not trained on, NaN without
+    any: up to 5,000 that the dataset holds out, or else up to a tenth of its images.
     """
-    import keras
-    import tensorflow as tf
-
     test: dict[int, Example] = {}
     held_out = dataset.held_out if dataset.held_out and dataset.held_out.class_names else None
-    count = _STACKED_IMAGES if dataset.name == _STACKED else dataset.num_images
+    count = _STACKED_IMAGES if _is_stacked(dataset) else dataset.num_images
     share = 0.0 if held_out else min(_TEST_SHARE, _TEST_IMAGES / count)
     steps = int(np.clip(_EPOCHS * count * (1 - share) / _BATCH, *_STEPS))
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -220,99 +177,74 @@ def _train(
     def update(images: tf.Tensor, labels: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
             _, logits = network(_scaled(images), training=True)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-            loss = tf.reduce_mean(losses)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
         variables = network.trainable_variables
         optimizer.apply(tape.gradient(loss, variables), variables)
 
     text = f"training a classifier of {dataset.name}"
-    for step, (images, labels) in enumerate(training_batches(dataset, share, test)):
+    batches = _batched(training_examples(dataset, share, test))
+    for step, (images, labels) in zip(range(steps), batches, strict=False):
         if step % 20 == 0:
             progress(text, step, steps)
-        if step == steps:  # after one more batch, which may add to the test images
-            break
         update(images, labels)
     progress(text, steps, steps)
     _normalise(network, dataset)
     right: list[bool] = []
-    examples = first_examples(held_out) if held_out else test.values()
-    for _, logits, labels in _outputs(network, examples):
-        right.extend(logits.argmax(axis=1) == labels)
-    named = {f"weights_{number:02d}": w for number, w in enumerate(network.get_weights())}
+    for images, labels in _batched(examples(held_out) if held_out else test.values()):
+        _, logits = network(_scaled(images), training=False)
+        right.extend(logits.numpy().argmax(axis=1) == labels)
+    weights = {f"weights_{number:02d}": array for number, array in enumerate(network.get_weights())}
     accuracy = np.mean(right) if right else np.nan
-    return {**named, "accuracy": np.array(accuracy), "judged_on": np.array(len(right))}
+    return {**weights, "accuracy": accuracy, "judged_on": len(right)}
 
 
-def training_batches(
+def training_examples(
     dataset: ImageDataset, share: float, test: dict[int, Example]
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields batches of uint8 images and int32 labels without end.
+) -> Iterator[Example]:
+    """Yields the images to train on, without end, and puts some of the others into `test`.
 
-    Args:
-        dataset: with labels.
-        share: fraction of the images that is set aside. A checksum of their content decides, which
-            needs no indices, as streamed datasets have none, and keeps duplicates on one side.
-        test: receives these images by their checksum, as far as memory allows.
+    A fraction `share` is not trained on. A checksum of their content decides, which needs no
+    indices, as streamed datasets have none, and keeps duplicates on one side. `test` holds them by
+    their checksum, as many as memory allows.
     """
-    left = dataset.num_images
-    waiting: list[Example] = []
-    for examples in _batches(dataset):
-        limit = max(1, min(_TEST_IMAGES, _TEST_BYTES // examples[0][0].size))
-        left -= min(_BATCH, dataset.num_images)
-        if left < 0 and not waiting:
-            share = 0.0  # a tiny dataset may be set aside completely
-        for example in examples:
-            checksum = zlib.crc32(example[0].tobytes())
-            if checksum >= share * 2**32:
-                waiting.append(example)
-            elif len(test) < limit:
-                test.setdefault(checksum, example)
-        while len(waiting) >= _BATCH:
-            yield _joined(waiting[:_BATCH])
-            del waiting[:_BATCH]
+    first_epoch, trained = dataset.num_images * (3 if _is_stacked(dataset) else 1), False
+    for number, example in enumerate(examples(dataset, endless=True)):
+        if number == first_epoch and not trained:
+            share = 0.0  # all images of a tiny dataset were set aside
+            test.clear()
+        checksum = zlib.crc32(example[0].tobytes())
+        if checksum >= share * 2**32:
+            trained = True
+            yield example
+        elif len(test) < max(1, min(_TEST_IMAGES, _TEST_BYTES // example[0].size)):
+            test.setdefault(checksum, example)
 
 
-def first_examples(dataset: ImageDataset) -> Iterator[Example]:
-    """Yields the first images of a dataset, each once, at most 5,000."""
-    count = min(dataset.num_images, _TEST_IMAGES)
-    if dataset.name == _STACKED:
-        count *= 3
-    return itertools.islice(itertools.chain.from_iterable(_batches(dataset)), count)
-
-
-def _batches(dataset: ImageDataset) -> Iterator[list[Example]]:
-    """Yields the images of a batch of the dataset at a time, without end."""
-    for batch, numbers in dataset.batches(min(_BATCH, dataset.num_images), seed=_SEED):
-        images, labels = to_uint8(batch.numpy()), numbers.numpy()
-        if dataset.name == _STACKED:
+def examples(dataset: ImageDataset, *, endless: bool = False) -> Iterator[Example]:
+    """Yields the first images of a dataset, at most 5,000; of stacked digits, their channels."""
+    count = sys.maxsize if endless else min(dataset.num_images, _TEST_IMAGES)
+    for images, labels, _ in RealSamples(dataset).chunks(count):
+        assert labels is not None
+        if _is_stacked(dataset):
             images = np.moveaxis(images, 3, 1).reshape(-1, *images.shape[1:3], 1)
-            digits = "".join(dataset.class_names[label] for label in labels)
-            labels = np.array([int(digit) for digit in digits])
-        yield list(zip(images, labels, strict=True))
+            labels = np.array([int(d) for label in labels for d in dataset.class_names[label]])
+        yield from zip(images, labels, strict=True)
 
 
-def _joined(examples: list[Example]) -> tuple[np.ndarray, np.ndarray]:
-    images, labels = zip(*examples, strict=True)
-    return np.stack(images), np.array(labels, np.int32)
-
-
-def _outputs(
-    network: keras.Model, examples: Iterable[Example]
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yields features, logits and labels of some examples at a time."""
+def _batched(examples: Iterable[Example]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields uint8 images and int32 labels, `_BATCH` at a time."""
     remaining = iter(examples)
     while some := list(itertools.islice(remaining, _BATCH)):
-        images, labels = _joined(some)
-        features, logits = network(_scaled(images), training=False)
-        yield features.numpy(), logits.numpy(), labels
+        images, labels = zip(*some, strict=True)
+        yield np.stack(images), np.array(labels, np.int32)
 
 
 def _normalise(network: keras.Model, dataset: ImageDataset) -> None:
     """Scales the features to a mean square of 1; ReLU being linear, the logits do not change."""
-    squares = [
-        np.square(features).mean(axis=1, dtype=np.float64)
-        for features, _, _ in _outputs(network, first_examples(dataset))
-    ]
+    squares = []
+    for images, _ in _batched(examples(dataset)):
+        features, _ = network(_scaled(images), training=False)
+        squares.append(np.square(features.numpy()).mean(axis=1, dtype=np.float64))
     scale = np.float32(np.sqrt(np.concatenate(squares).mean())) or np.float32(1)
     *others, kernel, bias, next_kernel, next_bias = network.get_weights()
     network.set_weights([*others, kernel / scale, bias / scale, next_kernel * scale, next_bias])

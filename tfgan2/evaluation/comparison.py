@@ -26,13 +26,7 @@ Plot = tuple[str, str, dict[str, Points]]
 
 @dataclass(frozen=True)
 class Protocol:
-    """Results that are comparable.
-
-    Attributes:
-        id: of the protocol.
-        content: the protocol itself.
-        results: by the name of the run, then by step.
-    """
+    """Comparable results: the lines of each run, by step, under the content of one protocol."""
 
     id: str
     content: dict[str, Any]
@@ -45,36 +39,27 @@ class Protocol:
         return [name for name in FIGURES if name in found]
 
     @property
-    def features(self) -> str:
-        """Name of the features; "" for points."""
-        return self.content.get("features", {}).get("name", "")
-
-    @property
     def title(self) -> str:
         """Features, reference and samples in a line."""
         reference, samples = self.content["reference"], self.content["samples"]
+        features, about = self.content.get("features"), ("dataset", "split", "part")
         parts = [
-            f"{self.features} features" if self.features else "modes",
-            " ".join(str(reference.get(key, "")) for key in ("dataset", "split", "part")),
+            f"{features['name']} features" if features else "modes",
+            " ".join(str(reference[key]) for key in about if reference.get(key)),
+            f"{reference['images']:,} real images" if "images" in reference else "",
+            f"{samples['images']:,} samples",
+            f"seed {samples['seed']}" if "seed" in samples else "",
         ]
-        if "images" in reference:
-            parts.append(f"{reference['images']:,} real images")
-        parts.append(f"{samples['images']:,} samples")
-        if "seed" in samples:
-            parts.append(f"seed {samples['seed']}")
-        return ", ".join(" ".join(part.split()) for part in parts)
+        return ", ".join(filter(None, parts))
 
     def curves(self, figure: str) -> dict[str, Points]:
         """The values of a figure over kimg, by the name of the run."""
-        points = {
-            name: [
-                (result["who"]["kimg"], result["figures"][figure])
-                for result in results
-                if figure in result["figures"] and "kimg" in result["who"]
-            ]
-            for name, results in self.results.items()
-        }
-        return {name: each for name, each in points.items() if each}
+        curves: dict[str, Points] = {}
+        for name, results in self.results.items():
+            for who, figures in ((result["who"], result["figures"]) for result in results):
+                if figure in figures and "kimg" in who:
+                    curves.setdefault(name, []).append((who["kimg"], figures[figure]))
+        return curves
 
 
 def name_runs(paths: Sequence[Path]) -> dict[str, Path]:
@@ -145,7 +130,7 @@ def draw(run_dirs: Mapping[str, Path], protocols: Sequence[Protocol], path: Path
 def _plots(run_dirs: Mapping[str, Path], protocols: Sequence[Protocol]) -> list[Plot]:
     plots: list[Plot] = []
     for protocol in protocols:
-        title = f"{protocol.features} {protocol.id}".strip()
+        title = f"{protocol.content.get('features', {}).get('name', '')} {protocol.id}".strip()
         for figure in _CURVES:
             curves = protocol.curves(figure)
             if any(len(points) > 1 for points in curves.values()):

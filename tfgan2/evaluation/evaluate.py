@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -14,20 +14,15 @@ from tfgan2.errors import UserError
 from tfgan2.evaluation.cache import CachedArrays, default_cache_dir
 from tfgan2.evaluation.extractor import BANK_SIZE, SPLITS, Extracted, FeatureSummary
 from tfgan2.evaluation.features import make_extractor
-from tfgan2.evaluation.figures import METRICS
+from tfgan2.evaluation.figures import KID_SIZES, METRICS, PRDC_NEIGHBOURS, compute_figures
 from tfgan2.evaluation.request import EvaluationRequest
 from tfgan2.evaluation.result import Evaluation, Sheet
 from tfgan2.evaluation.samples import Chunk, RealSamples, Samples
 from tfgan2.images import from_uint8
-from tfgan2.metrics import frechet_distance, kid, modes_found, nearest_neighbours, prdc, psnr
+from tfgan2.metrics import nearest_neighbours
 
 if TYPE_CHECKING:
     from tfgan2.data import Progress
-
-KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
-PRDC_NEIGHBOURS = 5
-CLASS_FOUND = 0.1
-"""A class counts as found above this fraction of its frequency in the real images."""
 
 _QUERIES, _NEIGHBOURS, _SHOWN = 8, 6, 64
 
@@ -35,14 +30,8 @@ _QUERIES, _NEIGHBOURS, _SHOWN = 8, 6, 64
 class SampleEvaluator:
     """Compares samples with real images, as often as `evaluate` is called.
 
-    Attributes:
-        samples: the images to evaluate.
-        reals: of the same shape; all of them are used, by KID and PRDC the first 10,000.
-        request: its metrics, features, count, seed and cache directory are used.
-        extractor: of features; None for points.
-        count: number of samples, reduced to those that exist.
-        obstacles: the metrics and figures that are not possible, with the reason.
-        metrics: the metrics to compute: those requested, or all that are possible.
+    `metrics` are those requested, or all that are possible; `obstacles` says why the others, and
+    some of their figures, are not. Points have no `extractor`.
     """
 
     def __init__(
@@ -62,13 +51,17 @@ class SampleEvaluator:
                 "give real images of that size"
             )
         self.count = min(request.count, samples.count or request.count)
-        if min(self.count, reals.dataset.num_images) < 2:
+        self._real_count = reals.dataset.num_images
+        if min(self.count, self._real_count) < 2:
             raise UserError("at least 2 real and 2 generated images are needed")
         self._cache_dir = request.cache_dir or default_cache_dir()
         self.extractor = make_extractor(
             request.features, reals.training_data, cache_dir=self._cache_dir, progress=progress
         )
-        self._classes = self._label_classes()
+        names, classes = samples.label_names, self.extractor.class_names if self.extractor else ()
+        # The class that each label means; None if one of them means no class.
+        known = names and set(names) <= set(classes)
+        self._classes = np.array([classes.index(name) for name in names]) if known else None
         self.obstacles = self._find_obstacles()
         for name in request.metrics or []:
             if name in self.obstacles:
@@ -79,28 +72,20 @@ class SampleEvaluator:
         chosen = possible if request.metrics is None else request.metrics
         self.metrics = tuple(dict.fromkeys(chosen))
 
-    def _label_classes(self) -> np.ndarray | None:
-        """The class that each label of the samples means, or None if one of them means no class."""
-        labels = self.samples.label_names
-        classes = self.extractor.class_names if self.extractor else ()
-        if not labels or not set(labels) <= set(classes):
-            return None
-        return np.array([classes.index(name) for name in labels])
-
     def _find_obstacles(self) -> dict[str, str]:
-        extractor, real_images = self.extractor, self.reals.dataset
+        extractor = self.extractor
         if extractor is None:
             names = {*METRICS, "mode_kl"} - {"modes"}
             return dict.fromkeys(names, "points have modes only")
-        stacked = real_images.name == "stacked_mnist"
+        stacked = self.reals.dataset.name == "stacked_mnist"
         predicts = bool(extractor.class_names)
         no_classes = f"{extractor.name!r} has no classes, give classifier or inception"
         others = f"{extractor.name!r} does not predict the dataset's classes, give classifier"
-        enough = min(self.count, real_images.num_images) > PRDC_NEIGHBOURS
+        enough = min(self.count, self._real_count) > PRDC_NEIGHBOURS
         labelled = self._classes is not None
         # Where two reasons apply, the last counts.
         conditions = (
-            ("is", extractor.num_classes, no_classes),
+            ("is", extractor.has_classes, no_classes),
             ("prdc", enough, f"it needs more than {PRDC_NEIGHBOURS} samples and real images"),
             ("classes", not stacked, "the classes of stacked_mnist are its modes, give modes"),
             ("classes", predicts, others),
@@ -121,17 +106,10 @@ class SampleEvaluator:
         real, nearest = self._real_summary(queries)
         figures: dict[str, float] = {}
         for name in self.metrics:
-            values = map(float, self._compute(name, generated, real))
-            figures |= dict(zip(METRICS[name], values, strict=False))
+            figures |= compute_figures(name, generated, real, self.request.seed)
         sheets = {"samples": Sheet(from_uint8(first), None, f"the first {len(first)} samples")}
         if nearest is not None:
-            rows = np.concatenate([first[: len(nearest), None], self._real_images(nearest)], axis=1)
-            sheets["neighbours"] = Sheet(
-                from_uint8(rows.reshape(-1, *rows.shape[2:])),
-                rows.shape[1],
-                "each row: a sample, then the real images with the nearest features. If they are "
-                "the same, the model memorised them",
-            )
+            sheets["neighbours"] = self._neighbours(first, nearest)
         return Evaluation(figures, self._protocol(), dict(self.samples.about), sheets)
 
     def _extracted(
@@ -148,8 +126,9 @@ class SampleEvaluator:
     def _generated_summary(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Summarizes the samples; also returns the first ones.
 
-        The summary also has `right`, the number of samples of the requested class, and `errors`:
-        the sums of the absolute and squared differences from the targets, and their number.
+        The summary also has `right`, the number of samples of the requested class, if they have
+        one, and `errors`: the sums of the absolute and squared differences from the targets, and
+        their number.
         """
         summary = FeatureSummary(self.count)
         shown = np.zeros((0, *self.samples.image_shape), np.uint8)
@@ -164,8 +143,8 @@ class SampleEvaluator:
             if chunk.targets is not None:
                 difference = chunk.images.astype(np.float64) - chunk.targets
                 errors += np.abs(difference).sum(), np.square(difference).sum(), difference.size
-        arrays = {**summary.arrays(), "right": np.array(right), "errors": errors}
-        return arrays, shown
+        asked = {} if self._classes is None else {"right": np.array(right)}
+        return {**summary.arrays(), **asked, "errors": errors}, shown
 
     def _real_summary(
         self, queries: np.ndarray | None
@@ -175,7 +154,6 @@ class SampleEvaluator:
         Also returns the indices of those nearest to each query, or None without queries.
         """
         assert self.extractor is not None
-        count = self.reals.dataset.num_images
         key = {
             "features": [self.extractor.name, self.extractor.protocol],
             "reference": self.reals.protocol,
@@ -183,86 +161,60 @@ class SampleEvaluator:
             "kept": [BANK_SIZE, SPLITS],
             "versions": {name: version(name) for name in ("tensorflow", "keras", "numpy")},
         }
-        cached = CachedArrays(self._cache_dir, "reference", key)
-        loaded, summary = cached.load(), FeatureSummary(count)
+        cached, nearest = CachedArrays(self._cache_dir, "reference", key), None
+        arrays, summary = cached.load(), FeatureSummary(self._real_count)
+        if arrays is not None and queries is None:
+            return arrays, None
 
         def features() -> Iterator[np.ndarray]:
-            for _, extracted in self._extracted(self.reals, count, "evaluating real images"):
-                if loaded is None:
-                    summary.update(extracted)
+            text = "evaluating real images"
+            for _, extracted in self._extracted(self.reals, self._real_count, text):
+                summary.update(extracted)
                 yield extracted.features
 
-        nearest = None
-        if queries is not None:
-            number = min(_NEIGHBOURS, count)
-            nearest = nearest_neighbours(queries, features(), count=number)
-        elif loaded is None:
+        if queries is None:
             deque(features(), maxlen=0)
-        if loaded is None:
-            loaded = summary.arrays()
-            cached.save(loaded)
-        return loaded, nearest
-
-    def _compute(
-        self, metric: str, generated: dict[str, np.ndarray], real: dict[str, np.ndarray]
-    ) -> Sequence[float]:
-        """Returns the values of the figures of a metric, in the order of `METRICS`."""
-        match metric:
-            case "fid":
-                sides = [(each["mean"], each["covariance"]) for each in (generated, real)]
-                return (frechet_distance(*sides[0], *sides[1]),)
-            case "kid":
-                sizes = {"subsets": KID_SUBSETS, "subset_size": KID_SUBSET_SIZE}
-                return kid(real["bank"], generated["bank"], seed=self.request.seed, **sizes)
-            case "is":
-                scores = generated["inception_scores"]
-                return scores.mean(), scores.std(), real["inception_scores"].mean()
-            case "prdc":
-                return prdc(real["bank"], generated["bank"], neighbours=PRDC_NEIGHBOURS)
-            case "classes":
-                counts = generated["classes"]
-                shares, real_shares = (x["classes"] / x["classes"].sum() for x in (generated, real))
-                found = (counts > 0) & (shares >= CLASS_FOUND * real_shares)
-                accuracy = [] if self._classes is None else [generated["right"] / self.count]
-                return found.sum(), shares.min(), *accuracy
-            case "modes":
-                counts = generated["classes"]
-                return modes_found(np.repeat(np.arange(len(counts)), counts), len(counts))
-            case "pairs":
-                absolute, squared, number = generated["errors"]
-                root = np.full(1, np.sqrt(squared / number))
-                return absolute / number, psnr(root, np.zeros(1), 255.0)
-        return ()
+        else:
+            number = min(_NEIGHBOURS, self._real_count)
+            nearest = nearest_neighbours(queries, features(), count=number)
+        if arrays is None:
+            cached.save(arrays := summary.arrays())
+        return arrays, nearest
 
     def _protocol(self) -> dict[str, Any]:
         """Contains the settings of all metrics, so that it does not depend on those requested."""
         assert self.extractor is not None
-        real_count = self.reals.dataset.num_images
-        banks = {"samples": min(self.count, BANK_SIZE), "real_images": min(real_count, BANK_SIZE)}
+        counts = {"samples": self.count, "real_images": self._real_count}
+        banks = {name: min(count, BANK_SIZE) for name, count in counts.items()}
         protocol = {
             "tfgan2": version("tfgan2"),
             "features": {"name": self.extractor.name, **self.extractor.protocol},
-            "reference": {**self.reals.protocol, "images": real_count},
+            "reference": {**self.reals.protocol, "images": self._real_count},
             "samples": {**self.samples.protocol, "images": self.count},
             "kid": {
-                "subsets": KID_SUBSETS,
-                "subset_size": min(KID_SUBSET_SIZE, *banks.values()),
+                **KID_SIZES,
+                "subset_size": min(KID_SIZES["subset_size"], *banks.values()),
                 "seed": self.request.seed,
                 **banks,
             },
             "prdc": {"nearest": PRDC_NEIGHBOURS, **banks},
         }
-        return {**protocol, "is": {"splits": SPLITS}} if self.extractor.num_classes else protocol
+        return {**protocol, "is": {"splits": SPLITS}} if self.extractor.has_classes else protocol
 
-    def _real_images(self, indices: np.ndarray) -> np.ndarray:
-        """The real images with these indices, uint8, shape (*indices.shape, H, W, C)."""
-        images = np.zeros((*indices.shape, *self.reals.image_shape), np.uint8)
-        start = 0
-        for chunk in self.reals.chunks(int(indices.max()) + 1):
-            here = (indices >= start) & (indices < start + len(chunk.images))
-            images[here] = chunk.images[indices[here] - start]
-            start += len(chunk.images)
-        return images
+    def _neighbours(self, samples: np.ndarray, nearest: np.ndarray) -> Sheet:
+        """Samples and the real images with the indices `nearest`, shape (N, K), beside them."""
+        chunks = self.reals.chunks(int(nearest.max()) + 1)
+        numbered = enumerate(image for chunk in chunks for image in chunk.images)
+        reals = {number: image.copy() for number, image in numbered if number in nearest}
+        found = np.stack([reals[number] for number in nearest.flat])
+        found = found.reshape(*nearest.shape, *self.reals.image_shape)
+        rows = np.concatenate([samples[: len(nearest), None], found], axis=1)
+        return Sheet(
+            from_uint8(rows.reshape(-1, *rows.shape[2:])),
+            rows.shape[1],
+            "each row: a sample, then the real images with the nearest features. If they are the "
+            "same, the model memorised them",
+        )
 
     def _evaluate_points(self) -> Evaluation:
         name = self.reals.dataset.name

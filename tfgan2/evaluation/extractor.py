@@ -18,13 +18,10 @@ SPLITS = 10
 
 
 class Extracted(NamedTuple):
-    """Features, float32, shape (N, dim), and class probabilities of N images.
-
-    The probabilities are float32, shape (N, num_classes), or None if there are no classes.
-    """
+    """Features, shape (N, dim), and class probabilities, (N, K), of images; float32."""
 
     features: np.ndarray
-    probabilities: np.ndarray | None
+    probabilities: np.ndarray | None = None
 
 
 @dataclass
@@ -35,50 +32,35 @@ class Extractor:
     does not grow with the number of images, and the features of an image do not depend on the
     others.
 
-    Attributes:
-        name: one of `FEATURES`.
-        dim: of the features.
-        protocol: what distinguishes these features from others; JSON.
-        image_shape: (height, width, channels) of the images.
-        batch_size: images per call of `compute`.
-        compute: from uint8 images, shape (batch_size, *image_shape), to their features and
-            probabilities (or None).
-        num_classes: 0 if there are no probabilities.
-        class_names: the dataset's, in the order of the probabilities; () if the classes are not
-            those of the dataset.
+    `compute` takes uint8 images, shape (batch_size, *image_shape), and returns their features and
+    class probabilities, or None. `class_names` are the dataset's, in the order of the
+    probabilities, or () for other classes. `protocol` is JSON that distinguishes these features
+    from others.
     """
 
     name: str
-    dim: int
     protocol: dict[str, Any]
     image_shape: tuple[int, int, int]
     batch_size: int
     compute: Callable[[np.ndarray], tuple[Any, Any]]
-    num_classes: int = 0
+    has_classes: bool = False
     class_names: tuple[str, ...] = ()
 
     def __call__(self, images: np.ndarray) -> Extracted:
-        """Extracts features from uint8 images, shape (N, H, W, C).
-
-        Raises:
-            ValueError: images of another shape or type.
-        """
+        """Extracts features from uint8 images, shape (N, H, W, C), N > 0; else a ValueError."""
         if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
             raise ValueError(
                 f"images must be uint8 of shape (N, {', '.join(map(str, self.image_shape))}), "
                 f"not {images.dtype} of {images.shape}"
             )
-        features = np.empty((len(images), self.dim), np.float32)
-        probabilities = np.empty((len(images), self.num_classes), np.float32)
+        batches = []
         for start in range(0, len(images), self.batch_size):
             batch = images[start : start + self.batch_size]
-            count, end = len(batch), start + len(batch)
-            missing = ((0, self.batch_size - count), (0, 0), (0, 0), (0, 0))
-            batch_features, batch_probabilities = self.compute(np.pad(batch, missing))
-            features[start:end] = np.asarray(batch_features)[:count]
-            if self.num_classes:
-                probabilities[start:end] = np.asarray(batch_probabilities)[:count]
-        return Extracted(features, probabilities if self.num_classes else None)
+            missing = ((0, self.batch_size - len(batch)), (0, 0), (0, 0), (0, 0))
+            outputs = self.compute(np.pad(batch, missing))
+            parts = [np.asarray(each, np.float32) for each in outputs if each is not None]
+            batches.append([part[: len(batch)] for part in parts])
+        return Extracted(*map(np.concatenate, zip(*batches, strict=True)))
 
 
 class FeatureSummary:
@@ -105,17 +87,21 @@ class FeatureSummary:
     def arrays(self) -> dict[str, np.ndarray]:
         """Returns the summary of all images.
 
-        Returns:
-            `mean` and `covariance` of the features; `bank`: the first features, float32, shape (N,
-            dim), N up to `BANK_SIZE`; `inception_scores` of the splits, empty without classes; and
-            with classes `classes`: the images predicted as each, int64.
+        These are `mean` and `covariance` of the features; `bank`, the first of them, up to
+        `BANK_SIZE`; the `inception_scores` of the splits; and the images predicted as each of the
+        `classes`. Without probabilities the scores are empty and `classes` is missing.
         """
         mean, covariance = self._statistics.statistics()
-        bank = np.concatenate(self._bank)
-        arrays = {"mean": mean, "covariance": covariance, "bank": bank}
-        if self._classes is None:
-            return {**arrays, "inception_scores": np.zeros(0)}
-        return {**arrays, "inception_scores": self._scores.scores(), "classes": self._classes}
+        bank, scores = np.concatenate(self._bank), np.zeros(0)
+        arrays = {"mean": mean, "covariance": covariance, "bank": bank, "inception_scores": scores}
+        if self._classes is not None:
+            arrays |= {"inception_scores": self._scores.scores(), "classes": self._classes}
+        return arrays
+
+
+def means_of_blocks(factor: int) -> str:
+    """Describes how images are shrunk."""
+    return f"means of {factor}x{factor} pixels" if factor > 1 else "none"
 
 
 def weights_hash(weights: Iterable[np.ndarray]) -> str:

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfgan2.errors import UserError, unknown
-from tfgan2.evaluation.classifier import make_classifier
-from tfgan2.evaluation.extractor import Extractor
-from tfgan2.evaluation.inception import make_frozen_inception, make_inception
+from tfgan2.evaluation.extractor import Extractor, means_of_blocks
 from tfgan2.images import from_uint8, is_points
 from tfgan2.metrics.images import RANDOM_CONVOLUTIONS, block_means, random_convolutions
 
@@ -21,7 +19,6 @@ FEATURES = ("classifier", "inception", "inception-tf", "pixels", RANDOM_CONVOLUT
 MAX_PIXEL_VALUES = 3_072
 
 _BATCH = 240
-_RANDOM_DIM = 112
 
 
 def check_features(name: str) -> None:
@@ -42,15 +39,8 @@ def make_extractor(
 ) -> Extractor | None:
     """Returns the extractor for images that are compared with a dataset.
 
-    Args:
-        name: one of `FEATURES`; "inception-tf:FILE" for "inception-tf". Default: a classifier if
-            the dataset has labels, else random convolutions.
-        dataset: gives the shape of the images; a classifier is trained on it.
-        cache_dir: directory for trained classifiers.
-        progress: called with a description, the steps done and their total.
-
-    Returns:
-        None for points without a name: they are evaluated by their modes.
+    A classifier is trained on the dataset; it is the default if the dataset has labels, else random
+    convolutions are. Points have no features: they are evaluated by their modes.
 
     Raises:
         UserError: an unknown name, or features that the dataset does not allow.
@@ -63,15 +53,16 @@ def make_extractor(
     if name is None:
         labelled = dataset.kind == "images" and len(dataset.class_names) > 1
         name = "classifier" if labelled else RANDOM_CONVOLUTIONS
-    check_features(name)
     kind, _, file = name.partition(":")
     match kind:
         case "classifier":
+            from tfgan2.evaluation.classifier import make_classifier
+
             return make_classifier(dataset, cache_dir, progress)
-        case "inception":
-            return make_inception(shape)
-        case "inception-tf":
-            return make_frozen_inception(Path(file).expanduser(), shape)
+        case "inception" | "inception-tf":
+            from tfgan2.evaluation.inception import make_inception
+
+            return make_inception(shape, Path(file).expanduser() if file else None)
         case "pixels":
             return _pixels(shape)
     return _random_convolutions(shape)
@@ -80,7 +71,7 @@ def make_extractor(
 def _pixels(image_shape: tuple[int, int, int]) -> Extractor:
     height, width, channels = image_shape
     factor = 1
-    while (dim := -(-height // factor) * -(-width // factor) * channels) > MAX_PIXEL_VALUES:
+    while -(-height // factor) * -(-width // factor) * channels > MAX_PIXEL_VALUES:
         factor += 1
 
     def compute(images: np.ndarray) -> tuple[np.ndarray, None]:
@@ -89,10 +80,10 @@ def _pixels(image_shape: tuple[int, int, int]) -> Extractor:
     protocol = {
         "features": "pixels: from 0 to 1",
         "weights": None,
-        "resize": f"means of {factor}x{factor} pixels" if factor > 1 else "none",
+        "resize": means_of_blocks(factor),
         "input": f"uint8, {channels} channels",
     }
-    return Extractor("pixels", dim, protocol, image_shape, _BATCH, compute)
+    return Extractor("pixels", protocol, image_shape, _BATCH, compute)
 
 
 def _random_convolutions(image_shape: tuple[int, int, int]) -> Extractor:
@@ -106,4 +97,4 @@ def _random_convolutions(image_shape: tuple[int, int, int]) -> Extractor:
     def compute(images: np.ndarray) -> tuple[np.ndarray, None]:
         return random_convolutions(from_uint8(images)), None
 
-    return Extractor(RANDOM_CONVOLUTIONS, _RANDOM_DIM, protocol, image_shape, _BATCH, compute)
+    return Extractor(RANDOM_CONVOLUTIONS, protocol, image_shape, _BATCH, compute)

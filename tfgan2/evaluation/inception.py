@@ -12,15 +12,14 @@ import contextlib
 import hashlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from tfgan2.errors import UserError
 from tfgan2.evaluation.extractor import Extractor, weights_hash
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 WEIGHTS: str | None = "imagenet"
 """As for `keras.applications.InceptionV3`."""
@@ -34,63 +33,65 @@ _PROBABILITIES, _LOGITS = "softmax", "logits"
 _ADVICE = "give the frozen Inception of 2015, classify_image_graph_def.pb"
 
 
-def make_inception(image_shape: tuple[int, int, int]) -> Extractor:
+def make_inception(image_shape: tuple[int, int, int], file: Path | None = None) -> Extractor:
     """Returns the 2,048 averages of the last layer, and probabilities of the ImageNet classes.
 
-    Raises:
-        UserError: the weights cannot be downloaded, or the images have 2 channels.
-    """
-    import keras
-    import tensorflow as tf
+    Args:
+        image_shape: (height, width, channels). Grey becomes RGB; alpha is ignored.
+        file: the frozen graph, `classify_image_graph_def.pb`, or a graph whose tensors have the
+            same names, possibly within a scope. Default: Keras' network.
 
-    _check_channels(image_shape)
+    Raises:
+        UserError: the images have 2 channels; the weights cannot be downloaded; or the file is
+            missing, holds no graph or lacks the tensors.
+    """
+    channels = image_shape[2]
+    if channels not in _FORMATS:
+        raise UserError(
+            f"Inception needs grey, RGB or RGBA images, not {channels} channels: give "
+            "--features pixels or random-conv-112"
+        )
+    network, protocol = _keras_network() if file is None else _frozen_network(file, image_shape)
+
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec((BATCH, *image_shape), tf.uint8)])
+    def compute(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+        images = tf.cast(images, tf.float32)
+        return network(tf.repeat(images, 3, axis=-1) if channels == 1 else images[..., :3])
+
+    _, probabilities = compute.get_concrete_function().structured_outputs
+    name, has_classes = "inception" if file is None else "inception-tf", probabilities is not None
+    protocol["input"] = f"uint8 {_FORMATS[channels]}"
+    return Extractor(name, protocol, image_shape, BATCH, compute, has_classes)
+
+
+def _keras_network() -> tuple[Any, dict[str, str]]:
+    """The network, from RGB images, 0…255, to features and class probabilities; its protocol."""
     try:
         # Keras announces downloads on stdout, where results are expected.
         with contextlib.redirect_stdout(sys.stderr):
             inception = keras.applications.InceptionV3(weights=WEIGHTS)
     except Exception as error:  # Keras raises a plain Exception without a network
-        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(
-            f"the ImageNet weights of Inception cannot be downloaded ({reason}): give --features "
-            "classifier, or inception-tf:FILE with a local file"
+            f"the ImageNet weights of Inception cannot be downloaded ({_reason(error)}): give "
+            "--features classifier, or inception-tf:FILE with a local file"
         ) from error
-    pooled, probabilities = inception.get_layer("avg_pool").output, inception.output
-    network = keras.Model(inception.input, [pooled, probabilities])
+    pooled = inception.get_layer("avg_pool").output
+    network = keras.Model(inception.input, [pooled, inception.output])
 
-    @tf.function(autograph=False, input_signature=[tf.TensorSpec((BATCH, *image_shape), tf.uint8)])
-    def compute(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        resized = tf.image.resize(_to_rgb(images), (_EDGE, _EDGE), "bilinear", antialias=True)
+    def run(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        resized = tf.image.resize(images, (_EDGE, _EDGE), "bilinear", antialias=True)
         features, probabilities = network(resized / 127.5 - 1.0, training=False)
         return features, probabilities
 
-    protocol = {
+    return run, {
         "features": "inception: Keras' InceptionV3, its global average pooling",
         "weights": weights_hash(network.get_weights()),
         "resize": f"bilinear with antialias to {_EDGE}x{_EDGE}",
-        "input": f"uint8 {_FORMATS[image_shape[2]]}",
     }
-    dim, num_classes = (int(output.shape[-1]) for output in (pooled, probabilities))
-    return Extractor("inception", dim, protocol, image_shape, BATCH, compute, num_classes)
 
 
-def make_frozen_inception(path: Path, image_shape: tuple[int, int, int]) -> Extractor:
-    """Returns the features of `pool_3`, and probabilities if the graph has them.
-
-    The graph resizes images itself. It is written for one image at a time and is changed to take
-    batches.
-
-    Args:
-        path: `classify_image_graph_def.pb`, or a graph whose tensors have the same names, possibly
-            within a scope.
-        image_shape: (height, width, channels). Grey becomes RGB; alpha is ignored.
-
-    Raises:
-        UserError: the file is missing, holds no graph or lacks the tensors; or the images have 2
-            channels.
-    """
-    import tensorflow as tf
-
-    _check_channels(image_shape)
+def _frozen_network(path: Path, image_shape: tuple[int, int, int]) -> tuple[Any, dict[str, str]]:
+    """As `_keras_network`, of the graph, which resizes images itself and may have no classes."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -117,48 +118,29 @@ def make_frozen_inception(path: Path, image_shape: tuple[int, int, int]) -> Extr
             graph, {f"{scope}{_INPUT}:0": images}, return_elements=outputs, name=""
         )
 
-    signature = [tf.TensorSpec((BATCH, *image_shape), tf.uint8)]
+    def run(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+        features, *heads = (tf.reshape(each, [BATCH, -1]) for each in pruned(images))
+        if not heads:
+            return features, None
+        return features, tf.nn.softmax(heads[0]) if head == _LOGITS else heads[0]
+
+    shape = (BATCH, *image_shape[:2], 3)
     try:
-        pruned = tf.compat.v1.wrap_function(
-            imported, [tf.TensorSpec((BATCH, *image_shape[:2], 3), tf.float32)]
-        )
-
-        @tf.function(autograph=False, input_signature=signature)
-        def compute(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
-            features, *heads = (tf.reshape(x, [BATCH, -1]) for x in pruned(_to_rgb(images)))
-            if not heads:
-                return features, None
-            return features, tf.nn.softmax(heads[0]) if head == _LOGITS else heads[0]
-
-        features, probabilities = compute(np.zeros((BATCH, *image_shape), np.uint8))
+        pruned = tf.compat.v1.wrap_function(imported, [tf.TensorSpec(shape, tf.float32)])
+        run(tf.zeros(shape))
     except (tf.errors.OpError, ValueError, TypeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = _reason(error)
         raise UserError(f"the graph in '{path}' does not run ({reason}): {_ADVICE}") from error
-    protocol = {
+    return run, {
         "features": "inception-tf: the frozen graph, pool_3",
         "weights": hashlib.sha256(content).hexdigest()[:16],
         "resize": "the graph's own: bilinear without antialias",
-        "input": f"uint8 {_FORMATS[image_shape[2]]}",
     }
-    dim = int(features.shape[1])
-    num_classes = 0 if probabilities is None else int(probabilities.shape[1])
-    return Extractor("inception-tf", dim, protocol, image_shape, BATCH, compute, num_classes)
 
 
-def _check_channels(image_shape: tuple[int, int, int]) -> None:
-    if image_shape[2] not in _FORMATS:
-        raise UserError(
-            f"Inception needs grey, RGB or RGBA images, not {image_shape[2]} channels: give "
-            "--features pixels or random-conv-112"
-        )
-
-
-def _to_rgb(images: tf.Tensor) -> tf.Tensor:
-    """Converts uint8 images of 1, 3 or 4 channels to float32 RGB, 0…255."""
-    import tensorflow as tf
-
-    images = tf.cast(images, tf.float32)
-    return tf.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images[..., :3]
+def _reason(error: Exception) -> str:
+    """The first line of an error's text, or its type."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _scope(names: set[str]) -> str | None:
@@ -172,8 +154,6 @@ def _scope(names: set[str]) -> str | None:
 
 def _allow_batches(graph: Any, input_name: str) -> None:
     """Changes a graph for one image in place: reshapes of activations to 1 x … keep the batch."""
-    import tensorflow as tf
-
     nodes = {node.name: node for node in graph.node}
     activations, count = {input_name}, 0
     while count != len(activations):  # nodes need not follow their inputs

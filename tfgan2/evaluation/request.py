@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfgan2 import runs
-from tfgan2.errors import UserError
+from tfgan2.errors import UserError, unknown
 from tfgan2.evaluation.features import check_features
-from tfgan2.evaluation.figures import METRICS, check_metrics
+from tfgan2.evaluation.figures import METRICS
 from tfgan2.options import Options, option
 
 _option = functools.partial(option, panel="Options")
@@ -57,7 +57,9 @@ class EvaluationRequest(Options):
 
     def __post_init__(self) -> None:
         self.check()
-        check_metrics(self.metrics or [])
+        for name in self.metrics or []:
+            if name not in METRICS:
+                raise unknown("metric", name, METRICS)
         if self.features is not None:
             check_features(self.features)
 

@@ -67,14 +67,8 @@ class Evaluation:
             figures = {**earlier["figures"], **figures}
             figures = {name: figures[name] for name in FIGURES if name in figures}
             captions = {**earlier.get("pictures", {}), **captions}
-        result = {
-            "tfgan2_evaluation": FORMAT,
-            "who": self.about,
-            "figures": figures,
-            "protocol_id": self.protocol_id,
-            "protocol": self.protocol,
-            "pictures": captions,
-        }
+        result = {"tfgan2_evaluation": FORMAT, "who": self.about, "figures": figures}
+        result |= {"protocol_id": self.protocol_id, "protocol": self.protocol, "pictures": captions}
         with written_atomically(directory) as partial:
             partial.mkdir()
             for name in captions.keys() - self.sheets.keys():
@@ -104,8 +98,8 @@ def check_result_dir(directory: Path) -> None:
     if directory.exists() and not directory.is_dir():
         raise UserError(f"--out '{directory}' is a file: give a directory")
     files = list(directory.iterdir()) if directory.exists() else []
-    known = all(file.name in (RESULT_FILE, "index.html") or file.suffix == ".png" for file in files)
-    if files and not (known and _read(directory)):
+    ours = all(file.suffix == ".png" or file.name in (RESULT_FILE, "index.html") for file in files)
+    if files and not (ours and _read(directory)):
         raise UserError(
             f"--out '{directory}' is not empty and holds no result: choose another directory"
         )
@@ -147,6 +141,6 @@ def _page(result: dict[str, Any]) -> str:
     who = result["who"]
     name = who.get("flavour") or who.get("folder") or who.get("file")
     title = f"{name} at step {who['step']:,}" if "step" in who else str(name)
-    templates = jinja2.PackageLoader("tfgan2.evaluation")
-    template = jinja2.Environment(loader=templates, autoescape=True).get_template("index.html.j2")
-    return template.render(title=title, result=result, figures=FIGURES)
+    pages = jinja2.Environment(loader=jinja2.PackageLoader("tfgan2.evaluation"), autoescape=True)
+    page = pages.get_template("index.html.j2")
+    return page.render(title=title, result=result, figures=FIGURES)

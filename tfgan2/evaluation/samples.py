@@ -23,12 +23,10 @@ _BATCH, _BATCH_VALUES = 64, 2**20
 
 
 class Chunk(NamedTuple):
-    """Some of the images.
+    """Images, uint8, shape (N, H, W, C), or float32 points; their labels, int32; their targets.
 
-    Attributes:
-        images: uint8, shape (N, H, W, C); points are float32.
-        labels: int32, shape (N,), in the order of `Samples.label_names`, or None.
-        targets: the images that a translation should have given, like `images`, or None.
+    The labels are in the order of `Samples.label_names`. The targets, like `images`, are what a
+    translation should have given.
     """
 
     images: np.ndarray
@@ -40,14 +38,10 @@ class Chunk(NamedTuple):
 class Samples:
     """Images that come in the same order each time.
 
-    Attributes:
-        image_shape: (height, width, channels).
-        chunks: yields the first `count` images, some at a time, in constant memory.
-        about: what they are and what generated them, for the result; JSON.
-        protocol: what distinguishes their figures from others, for the protocol; JSON.
-        count: number of images, or None if there is no limit.
-        paired: whether chunks have targets.
-        label_names: the classes that the labels of chunks mean; () without labels.
+    `chunks` yields the first N, some at a time, in constant memory; with labels and `label_names`,
+    the classes that they mean, and with targets if `paired`. `count` is None if there is no limit.
+    In JSON, `about` says what they are and what generated them, and `protocol` what distinguishes
+    their figures from others.
     """
 
     image_shape: tuple[int, int, int]
@@ -60,23 +54,15 @@ class Samples:
 
 
 class RealSamples(Samples):
-    """All images of a dataset.
+    """All images of a dataset, or of the part that it holds out.
 
-    Attributes:
-        dataset: the images themselves.
-        training_data: what a classifier may be trained on: `dataset`, or the rest if `dataset` is
-            held out.
+    A classifier may be trained on `training_data`: never on images that are held out. `split`, of
+    tensorflow-datasets, is for the protocol.
     """
 
     def __init__(
         self, dataset: ImageDataset, *, held_out: bool = False, split: str | None = None
     ) -> None:
-        """
-        Args:
-            dataset: the images, or those of a run.
-            held_out: take the images that the dataset holds out, if there are any.
-            split: split of tensorflow-datasets, for the protocol.
-        """
         self.training_data, part = dataset, "all"
         if dataset.held_out is not None:
             part = "held out" if held_out else "training"
@@ -103,9 +89,8 @@ class RealSamples(Samples):
 
     def _chunks(self, count: int) -> Iterator[Chunk]:
         labelled = self.dataset.kind == "images"
-        for parts in _batches(self.dataset, count):
-            labels = parts[1] if labelled and len(parts) > 1 else None
-            yield Chunk(_displayed(_targets(parts, self.dataset)), labels)
+        for parts, images in _batches(self.dataset, count):
+            yield Chunk(images, parts[1] if labelled and len(parts) > 1 else None)
 
 
 def generated_samples(
@@ -113,16 +98,12 @@ def generated_samples(
 ) -> Samples:
     """Returns images that are generated from random latents, with labels or captions in turn.
 
-    Args:
-        generator: a model that draws latents, or an exported generator.
-        about: run, flavour and step, or the file.
-        seed: seed of the latents.
-        label_names: the classes that the labels mean, if they mean any.
+    The generator is a model that draws latents, or an exported one. `label_names` are the classes
+    that its labels mean, if they mean any.
     """
-    height, width, channels = generator.image_shape
-    shape = (height, width, channels)
-    captions = getattr(generator, "captions", ())
+    shape = tuple(generator.image_shape)
     exported = isinstance(generator, Generator)
+    captions = getattr(generator, "captions", ())
     conditional = generator.conditional if exported else generator.num_labels
     turns = ", captions in turn" if captions else ", labels in turn" if conditional else ""
     made_of = {"made_of": f"latents{turns}"}
@@ -149,24 +130,21 @@ def generated_samples(
 def translated_samples(model: Any, dataset: ImageDataset, about: dict[str, Any]) -> Samples:
     """Returns the translations of a dataset's images, with the targets of paired data."""
     inputs = dataset.sides[0] if dataset.sides else dataset
-    paired = not dataset.sides
-    networks = model.exports()
+    paired, networks, config = not dataset.sides, model.exports(), model.get_config()
     name, network = next(iter(networks.items()))
     about = {**about, **_about_model(model, {"made_of": "the inputs of the reference"})}
     if len(networks) > 1:
         about["network"] = name
     # What distinguishes tasks on equal inputs, for example enlarging by 2 or by 4.
-    config = model.get_config()
     task = {"scale": network.facts.get("scale", 1)}
     task |= {key: config[key] for key in ("mask", "mask_size") if key in config}
     batch_size = _limit(dataset.image_shape, _BATCH_VALUES, 4, 8)
 
     def chunks(count: int) -> Iterator[Chunk]:
-        for parts in _batches(inputs, count):
+        for parts, targets in _batches(inputs, count):
             arrays = network.inputs_of(parts)
             images = model.run_generator(network.network, arrays, batch_size=batch_size)
-            targets = _displayed(_targets(parts, inputs)) if paired else None
-            yield Chunk(_displayed(images), targets=targets)
+            yield Chunk(_displayed(images), targets=targets if paired else None)
 
     shape, count = dataset.image_shape, inputs.num_images
     return Samples(shape, chunks, about, {"task": task}, count, paired)
@@ -194,22 +172,21 @@ def _displayed(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32) if is_points(images.shape) else to_uint8(images)
 
 
-def _targets(parts: tuple[np.ndarray, ...], dataset: ImageDataset) -> np.ndarray:
-    return parts[1] if dataset.kind == "pairs" else parts[0]
-
-
 def _limit(image_shape: tuple[int, int, int], values: int, least: int, most: int) -> int:
     """The number of images that have so many values, within bounds."""
     return int(np.clip(values // int(np.prod(image_shape)), least, most))
 
 
-def _batches(dataset: ImageDataset, count: int) -> Iterator[tuple[np.ndarray, ...]]:
-    """The parts of the first `count` samples in the order of seed 0, each at most once."""
+def _batches(
+    dataset: ImageDataset, count: int
+) -> Iterator[tuple[tuple[np.ndarray, ...], np.ndarray]]:
+    """The first `count` samples in the order of seed 0, each at most once, and their images."""
     size = min(_limit(dataset.image_shape, _CHUNK_VALUES, 16, _CHUNK), dataset.num_images)
     left = count
     for batch in dataset.batches(size, seed=0):
-        parts = batch if isinstance(batch, tuple) else (batch,)
-        yield tuple(part.numpy()[:left] for part in parts)
+        arrays = batch if isinstance(batch, tuple) else (batch,)
+        parts = tuple(array.numpy()[:left] for array in arrays)
+        yield parts, _displayed(parts[1] if dataset.kind == "pairs" else parts[0])
         left -= size
         if left <= 0:
             return

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from tfgan2 import registry, remote, runs, runtime, startup
-from tfgan2.data import POINTS, ImageDataset, load_dataset
+from tfgan2.data import POINTS, load_dataset
 from tfgan2.data.files import existing_folder, image_files
 from tfgan2.errors import UserError, cannot_write
 from tfgan2.evaluation.evaluate import SampleEvaluator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tfgan2.data import Progress
     from tfgan2.training.progress import Display
 
-_Loaded = tuple[Samples, RealSamples]
+Loaded = tuple[Samples, RealSamples]
 
 
 def evaluate_source(
@@ -44,13 +44,9 @@ def evaluate_source(
     """
     request = request or EvaluationRequest()
     request.check_source(source)
-    if runs.is_run(source):
-        loaded = _load_run(source, request, progress)
-    elif is_exported(source):
-        loaded = _load_file(source, request, progress)
-    else:
-        loaded = _load_directory(source, request, progress)
-    return SampleEvaluator(*loaded, request, progress).evaluate()
+    is_run, is_file = runs.is_run(source), is_exported(source)
+    load = _load_run if is_run else _load_file if is_file else _load_directory
+    return SampleEvaluator(*load(source, request, progress), request, progress).evaluate()
 
 
 def evaluate_and_write(
@@ -58,11 +54,8 @@ def evaluate_and_write(
 ) -> tuple[Evaluation, Path]:
     """Loads TensorFlow, evaluates a source, and writes the result to `out` or to `result_dir`.
 
-    Returns:
-        The result and its directory.
-
-    Raises:
-        UserError: as `evaluate_source`, or the result cannot be written.
+    Returns the result and its directory. Raises a UserError as `evaluate_source`, or if the result
+    cannot be written.
     """
     if out is not None:
         check_result_dir(out)
@@ -84,7 +77,7 @@ def evaluate_and_write(
     return evaluation, out
 
 
-def _load_run(run_dir: Path, request: EvaluationRequest, progress: Progress) -> _Loaded:
+def _load_run(run_dir: Path, request: EvaluationRequest, progress: Progress) -> Loaded:
     config = runs.RunConfig.read(run_dir)
     model, facts = runs.load_model(run_dir, request.checkpoint)
     batch_size = config.training.batch_size or model.batch_size
@@ -99,9 +92,8 @@ def _load_run(run_dir: Path, request: EvaluationRequest, progress: Progress) -> 
             raise UserError(
                 f"{facts['flavour']} is evaluated on its own targets: leave the other data out"
             )
-        height, _, channels = model.image_shape
         names = facts["class_names"] if model.labels_are_classes else ()
-        reals = _real_samples(request, height, channels, progress)
+        reals = _real_samples(request, model.image_shape, progress)
         return generated_samples(model, about, request.seed, names), reals
     options = config.data
     if request.split is not None:
@@ -112,7 +104,7 @@ def _load_run(run_dir: Path, request: EvaluationRequest, progress: Progress) -> 
     return run_samples(model, dataset, about, request.seed, options.split)
 
 
-def _load_file(file: Path, request: EvaluationRequest, progress: Progress) -> _Loaded:
+def _load_file(file: Path, request: EvaluationRequest, progress: Progress) -> Loaded:
     generator = runtime.load(file)
     if not isinstance(generator, runtime.Generator):
         raise UserError(f"'{file}' makes images from images: evaluate its run instead")
@@ -128,8 +120,7 @@ def _load_file(file: Path, request: EvaluationRequest, progress: Progress) -> _L
             split=request.split or data.get("split"),
             hold_out=0 if request.split else data.get("hold_out") or 0,
         )
-    height, _, channels = generator.image_shape
-    reals = _real_samples(request, height, channels, progress)
+    reals = _real_samples(request, generator.image_shape, progress)
     names: Sequence[str] = ()
     if generator.conditional and facts.get("flavour") in registry.flavours():
         flavour = registry.load_class(facts["flavour"])
@@ -138,7 +129,7 @@ def _load_file(file: Path, request: EvaluationRequest, progress: Progress) -> _L
     return generated_samples(generator, about, request.seed, names), reals
 
 
-def _load_directory(directory: Path, request: EvaluationRequest, progress: Progress) -> _Loaded:
+def _load_directory(directory: Path, request: EvaluationRequest, progress: Progress) -> Loaded:
     directories = [directory, *([request.real_dir] if request.real_dir else [])]
     formats = [image_format(each, uniform=request.image_size is None) for each in directories]
     size = request.image_size or formats[0][0]
@@ -148,27 +139,21 @@ def _load_directory(directory: Path, request: EvaluationRequest, progress: Progr
             f"{formats[-1][0]}: give --image-size"
         )
     colour = any(each[1] for each in formats)
-    reals = _real_samples(request, size, 3 if colour else 1, progress)
-    images = RealSamples(_load_images(directory, size, reals.image_shape[-1], progress))
+    reals = _real_samples(request, (size, size, 3 if colour else 1), progress)
+    images = _real_samples(EvaluationRequest(real_dir=directory), reals.image_shape, progress)
     images.about, images.protocol = {"folder": str(directory)}, {}
     return images, reals
 
 
 def _real_samples(
-    request: EvaluationRequest, size: int, channels: int, progress: Progress
+    request: EvaluationRequest, shape: tuple[int, ...], progress: Progress
 ) -> RealSamples:
-    """Real images of this size, from the request's directory or dataset."""
-    if request.real_dir is not None:
-        return RealSamples(_load_images(request.real_dir, size, channels, progress))
-    assert request.dataset is not None
-    shape: dict[str, Any] = {"image_size": size, "channels": channels}
-    if request.dataset in POINTS:
-        shape = {}
-    elif request.dataset == "stacked_mnist":
-        del shape["channels"]
+    """Real images of this height and these channels, from the request's directory or dataset."""
+    name = f"folder:{request.real_dir}" if request.real_dir else str(request.dataset)
     dataset = load_dataset(
-        request.dataset,
-        **shape,
+        name,
+        image_size=None if name in POINTS else shape[0],
+        channels=None if name in (*POINTS, "stacked_mnist") else shape[-1],
         split=request.split,
         data_dir=request.data_dir,
         classes=request.classes,
@@ -176,11 +161,6 @@ def _real_samples(
         progress=progress,
     )
     return RealSamples(dataset, split=request.split)
-
-
-def _load_images(directory: Path, size: int, channels: int, progress: Progress) -> ImageDataset:
-    name = f"folder:{directory}"
-    return load_dataset(name, image_size=size, channels=channels, progress=progress)
 
 
 def image_format(directory: Path, *, uniform: bool) -> tuple[int, bool]:

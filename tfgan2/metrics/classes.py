@@ -18,13 +18,9 @@ class RunningInceptionScore:
     """
 
     def __init__(self, count: int, splits: int = 10) -> None:
-        """
-        Args:
-            count: number of samples that will be given.
-            splits: number of parts, as equal as possible; at most `count`.
+        """Takes `count` samples in as many parts as `splits`, from 1 to `count`; else a ValueError.
 
-        Raises:
-            ValueError: no splits, or more splits than samples.
+        The parts are as equal as possible.
         """
         if not 1 <= splits <= count:
             raise ValueError(f"the number of splits must be from 1 to {count}, not {splits}")
@@ -34,15 +30,12 @@ class RunningInceptionScore:
         self._negentropies = np.zeros(splits)
 
     def update(self, probabilities: np.ndarray) -> None:
-        """Adds a batch.
+        """Adds a batch of class probabilities, shape (N, K), with any N and the same K each time.
 
-        Args:
-            probabilities: class probabilities of each sample, shape (N, K) with any N and the same
-                K each time; each row sums to 1. Zeros are allowed.
+        Each row sums to 1; zeros are allowed.
 
-        Raises:
-            ValueError: another shape, more samples than announced, or values that are not
-                probabilities; then nothing is added.
+        Raises a ValueError for another shape, more samples than announced, or values that are not
+        probabilities; then adds nothing.
         """
         from sklearn.utils import check_array
 
@@ -69,8 +62,7 @@ class RunningInceptionScore:
     def scores(self) -> np.ndarray:
         """Returns exp(mean KL divergence of p(y|x) from p(y)) of each split, from 1 to K, float64.
 
-        Raises:
-            ValueError: fewer samples so far than announced.
+        Raises a ValueError for fewer samples so far than announced.
         """
         if self._done < self._bounds[-1]:
             raise ValueError(f"only {self._done} of {self._bounds[-1]} samples were given")
@@ -86,31 +78,16 @@ def _negentropy(probabilities: np.ndarray) -> float:
     return float(np.sum(probabilities * logarithms))
 
 
-def modes_found(labels: np.ndarray, modes: int) -> tuple[int, float]:
+def modes_found(counts: np.ndarray) -> tuple[int, float]:
     """Counts modes and measures how uniform they are, as Lin et al. 2018 (PacGAN) do.
 
     They use 26,000 samples of stacked MNIST. Both figures depend on the number of samples: even N
     uniform samples have a divergence of about (modes - 1) / 2N.
 
-    Args:
-        labels: predicted modes, integers from 0 to modes - 1, shape (N,), N >= 1.
-        modes: number of modes, 1,000 for stacked MNIST.
-
-    Returns:
-        The number of modes with at least one sample, and the KL divergence of the samples'
-        distribution over the modes from the uniform one, in nats: from 0 to the logarithm of the
-        number of modes.
-
-    Raises:
-        ValueError: labels of another shape, type or range.
+    Takes the samples of each mode, integers, shape (modes,), at least one in all. Returns the
+    number of modes with at least one sample, and the KL divergence of the samples' distribution
+    over the modes from the uniform one, in nats: from 0 to the logarithm of the number of modes.
     """
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or not len(labels):
-        raise ValueError(f"labels must be of shape (N,) with N >= 1, not {labels.shape}")
-    whole = np.issubdtype(labels.dtype, np.integer)
-    if not whole or not 0 <= labels.min() <= labels.max() < modes:
-        raise ValueError(f"labels must be integers from 0 to {modes - 1}")
-    counts = np.bincount(labels.astype(np.int64), minlength=modes)
     shares = counts[counts > 0] / counts.sum()
     # Rounding can push the divergence of equal shares below 0.
-    return len(shares), max(0.0, float(np.sum(shares * np.log(shares * modes))))
+    return len(shares), max(0.0, float(np.sum(shares * np.log(shares * len(counts)))))

@@ -28,13 +28,9 @@ class RunningStatistics:
         self._scatter = np.zeros((0, 0))
 
     def update(self, features: np.ndarray) -> None:
-        """Adds a batch.
+        """Adds a batch of finite features, shape (N, dim), with any N and the same dim each time.
 
-        Args:
-            features: finite, shape (N, dim), with any N and the same dim each time.
-
-        Raises:
-            ValueError: another shape, or values that are not finite; then nothing is added.
+        Raises a ValueError for another shape or values that are not finite; then adds nothing.
         """
         from sklearn.utils import check_array
 
@@ -64,8 +60,7 @@ class RunningStatistics:
     def statistics(self) -> Statistics:
         """Returns the mean and the unbiased covariance (divided by N - 1) of all samples so far.
 
-        Raises:
-            ValueError: fewer than two samples.
+        Raises a ValueError for fewer than two samples.
         """
         if self.count < 2:
             raise ValueError(f"a covariance needs at least 2 samples, not {self.count}")
@@ -90,25 +85,20 @@ def frechet_distance(
     This is the squared 2-Wasserstein distance between two normal distributions (Dowson and Landau
     1982); FID applies it to Inception features (Heusel et al. 2017, arXiv:1706.08500).
 
-    Args:
-        mean_1: shape (dim,).
-        cov_1: shape (dim, dim), symmetric and positive semidefinite, possibly singular.
-        mean_2: as `mean_1`.
-        cov_2: as `cov_1`.
-
-    Returns:
-        At least 0; exactly 0 for equal distributions.
+    The means have shape (dim,), the covariances (dim, dim); these are symmetric and positive
+    semidefinite, possibly singular. The result is at least 0, and exactly 0 for equal
+    distributions.
 
     Raises:
         ValueError: shapes that do not match, or values that are not finite.
     """
     items = [np.asarray(item, np.float64) for item in (mean_1, cov_1, mean_2, cov_2)]
+    mean_1, cov_1, mean_2, cov_2 = items
     shapes = [item.shape for item in items]
-    if len(shapes[0]) != 1 or shapes != 2 * [shapes[0], 2 * shapes[0]]:
+    if mean_1.ndim != 1 or shapes != 2 * [shapes[0], 2 * shapes[0]]:
         raise ValueError(f"shapes must be (dim,), (dim, dim), (dim,) and (dim, dim), not {shapes}")
     if not all(np.isfinite(item).all() for item in items):
         raise ValueError("means and covariances must be finite")
-    mean_1, cov_1, mean_2, cov_2 = items
     # With cov_i = A_i A_i^T the trace of the root is the sum of the singular values of A_1^T A_2.
     # sqrtm(cov_1 @ cov_2) loses half of the digits for singular covariances and may be complex.
     root = np.linalg.svd(_factor(cov_1).T @ _factor(cov_2), compute_uv=False).sum()
@@ -150,8 +140,7 @@ def kid(
     slightly less than 0.
 
     Args:
-        real: finite features, shape (N, dim), N >= 2.
-        generated: finite features, shape (M, dim), M >= 2.
+        real, generated: finite features, shapes (N, dim) and (M, dim), N and M >= 2.
         subsets: number of subsets.
         subset_size: samples of each set in a subset, reduced to the smaller of N and M. If it
             equals both, all subsets are the same and `std` is rounding error.

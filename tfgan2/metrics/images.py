@@ -25,12 +25,8 @@ def random_convolutions(images: np.ndarray) -> np.ndarray:
     They respond to colour, contrast, edges, noise and coarse position, but know no objects, so they
     do not rank models. Fréchet distances are comparable only for equal image sizes and channels.
 
-    Args:
-        images: in [-1, 1], shape (N, H, W, C). Edges above 32 are first reduced by a whole factor,
-            edges below 8 repeated.
-
-    Returns:
-        float32, shape (N, 112).
+    Takes images in [-1, 1], shape (N, H, W, C), and returns float32, shape (N, 112). Edges above 32
+    are first reduced by a whole factor, edges below 8 repeated.
     """
     channels = images.shape[-1]
     rng = np.random.default_rng(_SEED)
@@ -93,10 +89,7 @@ def block_means(images: np.ndarray, factor: int) -> np.ndarray:
 def psnr(images: np.ndarray, reference: np.ndarray, peak: float) -> float:
     """Returns 10 log10(peak^2 / mean squared error) over all values, in dB, at most `PSNR_LIMIT`.
 
-    Args:
-        images: any shape and type.
-        reference: the same shape.
-        peak: range of the values: 255 for uint8, 2 for [-1, 1].
+    Both arrays have one shape. `peak` is the range of the values: 255 for uint8, 2 for [-1, 1].
 
     Raises:
         ValueError: different or empty shapes, or a peak that is not positive.

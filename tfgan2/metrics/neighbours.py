@@ -16,17 +16,14 @@ def nearest_neighbours(
 ) -> np.ndarray:
     """Finds the nearest references of each query, which show whether a generator memorised images.
 
-    The blocks of references are read once. Copies have a distance of exactly 0, so they come first;
-    equal distances are ordered by index.
+    Returns the indices over all blocks of the `count` nearest, int64, shape (N, count). Copies have
+    a distance of exactly 0, so they come first; equal distances are ordered by index.
 
     Args:
         queries: finite, shape (N, dim), N >= 1.
-        references: finite blocks of shape (M, dim), for example from a generator. Memory
-            grows with N times the largest M. Pass a single array as [array].
+        references: finite blocks of shape (M, dim), read once. Memory grows with N times the
+            largest M. Pass a single array as [array].
         count: neighbours of each query.
-
-    Returns:
-        The indices over all blocks, int64, shape (N, count), nearest first.
 
     Raises:
         ValueError: wrong shapes, values that are not finite, or fewer than `count` references.
@@ -75,12 +72,8 @@ def prdc(real: np.ndarray, generated: np.ndarray, *, neighbours: int = 5) -> PRD
     with k or more copies has an empty ball. Distances that differ only by rounding count as equal:
     identical sets have a density of 1, and the order of samples does not matter.
 
-    Besides copies of the features it holds about 100 MiB.
-
-    Args:
-        real: finite features, shape (N, dim), N > neighbours.
-        generated: finite features, shape (M, dim), M > neighbours.
-        neighbours: k.
+    The features must be finite, shapes (N, dim) and (M, dim), N and M > `neighbours`, which is k.
+    Besides copies of them it holds about 100 MiB.
 
     Raises:
         ValueError: wrong shapes, values that are not finite, or too few samples.
