@@ -105,7 +105,7 @@ def test_a_full_disk_leaves_the_old_ones(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(UserError, match="No space left"):
         save(tmp_path, 2)
     assert [path.name for path in checkpoints.folder(tmp_path).iterdir()] == ["step-0000001.npz"]
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tfgan2 import remote, runs
 from tfgan2.api.run import Run
-from tfgan2.api.training import check_evaluation, check_length, train, worker_index
+from tfgan2.api.training import check_evaluation, check_length, train
+from tfgan2.distributed.cluster import find_cluster
 from tfgan2.errors import UserError
 from tfgan2.options import DataOptions, TrainingOptions
 
@@ -56,17 +57,15 @@ def fit(
     check_length(options.get("steps"), epochs)
     config = runs.RunConfig.create(flavour, dataset, hyperparameters, **options)
     check_evaluation(config.training)
-    worker = worker_index(config.training.strategy)
-    if worker is not None and out is None:
+    cluster = find_cluster(config.training.strategy)
+    if cluster is not None and len(cluster.workers) > 1 and out is None:
         raise UserError("several workers train one run: choose one run directory for all")
     location = str(out or runs.propose(Path("runs"), flavour, dataset))
     with remote.staged(location, fetch=False) as (run_dir, mirror):
-        if out is not None and not worker:
+        if out is not None and (cluster is None or cluster.index == 0):
             mirror.check_new() if mirror is not None else runs.check_new(run_dir)
-        numbered = out is None
-        run_dir = train(
-            config, run_dir, mirror, epochs, callbacks, dry_run, quiet, numbered=numbered
-        )
+        shown = (callbacks, dry_run, quiet)
+        run_dir = train(config, run_dir, mirror, epochs, *shown, numbered=out is None)
         return Run(run_dir if mirror is None else location, None if dry_run else config)
 
 

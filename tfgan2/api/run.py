@@ -29,12 +29,7 @@ class Run:
     """
 
     def __init__(self, location: str | Path, config: runs.RunConfig | None = None) -> None:
-        """Reads nothing yet; `open_run` also checks the directory.
-
-        Args:
-            location: the directory, local or remote.
-            config: its configuration, if it is known.
-        """
+        """Reads nothing yet; `open_run` also checks the directory."""
         self.location = str(location)
         self._config = config
 
@@ -85,13 +80,7 @@ class Run:
             steps: number of steps of the whole training; default: as planned.
             epochs: passes over the data, in place of `steps`.
             strategy: the devices that train; default: as before.
-            callbacks: as for `fit`.
-            dry_run: likewise.
-            quiet: likewise.
-
-        Raises:
-            UserError: the run cannot be resumed, or is planned for more steps.
-            TrainingInterrupted, TrainingDivergedError: as `fit`.
+            callbacks, dry_run, quiet: as for `fit`, which raises the same errors.
         """
         check_length(steps, epochs)
         with remote.staged(self.location, fetch=True) as (run_dir, mirror):
@@ -108,17 +97,7 @@ class Run:
         return Run(self.location, config)
 
     def model(self, checkpoint: str | int = runs.NEWEST) -> GenerativeModel:
-        """Loads the model in float32.
-
-        Args:
-            checkpoint: "newest", "best" or a step.
-
-        Returns:
-            A `tf.keras.Model`, not compiled.
-
-        Raises:
-            UserError: there is no such checkpoint.
-        """
+        """Loads the `tf.keras.Model` in float32, not compiled, of the newest or best or a step."""
         return runs.load_model(self.directory, str(checkpoint))[0]
 
     def sample(self, count: int | None = None, **arguments: Any) -> np.ndarray:

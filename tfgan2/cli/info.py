@@ -14,7 +14,7 @@ from rich.table import Table
 
 from tfgan2 import registry
 from tfgan2.cli.options import Precision
-from tfgan2.errors import UserError, cannot_write
+from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
 
 COST = "With --cost"
@@ -79,11 +79,8 @@ def info(
     if costs["measured"] is not None:
         _print_measured(costs["measured"], console)
     if json_file is not None:
-        try:
-            with written_atomically(json_file) as partial:
-                partial.write_text(json.dumps(costs, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise cannot_write(json_file, error) from error
+        with written_atomically(json_file) as partial:
+            partial.write_text(json.dumps(costs, indent=2) + "\n", encoding="utf-8")
 
 
 def _describe(name: str) -> None:

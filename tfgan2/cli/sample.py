@@ -9,7 +9,7 @@ import typer
 
 from tfgan2 import images, runs
 from tfgan2.cli.options import Checkpoint, Label, Latents, Text
-from tfgan2.errors import UserError, cannot_write
+from tfgan2.errors import UserError
 from tfgan2.inputs.latents import read_latents
 
 if TYPE_CHECKING:
@@ -72,17 +72,14 @@ def sample(
         frames=frames or (24 if suffix == ".gif" else 10),
         last_frame=suffix != ".png" or columns is not None,  # in a grid it would be alone in a row
     )
-    try:
-        images.save_samples(
-            out,
-            samples.images,
-            latents=samples.latents,
-            labels=samples.labels,
-            columns=columns or samples.columns,
-        )
-        views = _save_views(out, samples, run.config) if suffix == ".png" else []
-    except OSError as error:
-        raise cannot_write(out, error) from error
+    images.save_samples(
+        out,
+        samples.images,
+        latents=samples.latents,
+        labels=samples.labels,
+        columns=columns or samples.columns,
+    )
+    views = _save_views(out, samples, run.config) if suffix == ".png" else []
     origin = f"seed {seed}" if latents is None else f"latents of {latents}"
     noun = "points" if shape is not None and images.is_points(shape) else "images"
     made = f"{len(samples.images)} {noun} of {run.config.flavour}"

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tfgan2 import runs, runtime, startup
 from tfgan2.cli.options import Checkpoint, Direction
-from tfgan2.errors import UserError, cannot_write
+from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
 from tfgan2.images import joined
 from tfgan2.images.files import UnreadableImageError, open_image, suffixes
@@ -68,17 +68,13 @@ def translate(
     jobs = [(path, _mask_for(path.relative_to(root), mask)) for path in paths]
     for job in jobs:  # before anything is written
         _read(translator, *job)
-    try:
-        for number, (path, mask_path) in enumerate(jobs, 1):
-            taken, result = translator.translate(*_read(translator, path, mask_path))
-            target = (out / path.relative_to(root)).with_suffix(".png")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with written_atomically(target) as partial:
-                (joined(taken, result) if compare else result).save(partial, format="PNG")
-            if number % 50 == 0 or number == len(jobs):
-                print(f"{number:,} of {len(jobs):,} images: {out}", flush=True)
-    except OSError as error:
-        raise cannot_write(out, error) from error
+    for number, (path, mask_path) in enumerate(jobs, 1):
+        taken, result = translator.translate(*_read(translator, path, mask_path))
+        target = (out / path.relative_to(root)).with_suffix(".png")
+        with written_atomically(target, parents=True) as partial:
+            (joined(taken, result) if compare else result).save(partial, format="PNG")
+        if number % 50 == 0 or number == len(jobs):
+            print(f"{number:,} of {len(jobs):,} images: {out}", flush=True)
 
 
 def _images_in(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tfgan2.data.files import DEFAULT_SIZE, existing_folder, with_classes
 from tfgan2.data.prepared import Index, Shard, one_line
 from tfgan2.data.request import Request
-from tfgan2.errors import UserError, cannot_write
+from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
 from tfgan2.images.files import UnreadableImageError, read_image
 
@@ -80,10 +80,8 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
         )
         with written_atomically(out) as partial:
             partial.write_text(index.to_json(), encoding="utf-8")
-    except BaseException as error:  # also Ctrl-C: shards without an index are of no use
+    except BaseException:  # also Ctrl-C: shards without an index are of no use
         shutil.rmtree(shards, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise cannot_write(out, error) from error
         raise
     return index, tuple(files.skipped)
 

@@ -195,13 +195,11 @@ def save_samples(
         columns: of the grid.
 
     Raises:
-        UserError: another suffix, a directory that is not empty, or a format that points do not
-            allow.
-        OSError: the file cannot be written.
+        UserError: another suffix, a directory that is not empty, a format that points do not
+            allow, or the file cannot be written.
     """
     check_output(out, images.shape)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with written_atomically(out) as partial:
+    with written_atomically(out, parents=True) as partial:
         match out.suffix.lower():
             case ".png":
                 partial.write_bytes(encode_grid(images, columns=columns))

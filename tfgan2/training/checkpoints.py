@@ -30,14 +30,7 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSErr
 
 @dataclass
 class Checkpoint:
-    """Contents of a checkpoint file.
-
-    Attributes:
-        path: the file.
-        step: number of steps done.
-        arrays: values of the variables, by the names of `GenerativeModel.state`.
-        extra: state of the callbacks; JSON.
-    """
+    """What a file holds: variables by the names of `GenerativeModel.state`; states of callbacks."""
 
     path: Path
     step: int
@@ -56,7 +49,6 @@ def paths(run_dir: Path) -> list[Path]:
 
 
 def step_of(path: Path) -> int:
-    """The step of a checkpoint file."""
     return int(path.stem.removeprefix("step-"))
 
 
@@ -86,15 +78,13 @@ def save(
 
     Raises:
         FloatingPointError: a weight is not finite; nothing is written. The message is its name.
-        OSError: the file cannot be written; nothing stands under the final name.
     """
     for name, array in arrays.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
             raise FloatingPointError(name)
     path = folder(run_dir) / ("best.npz" if best else f"step-{step:07d}.npz")
     header = json.dumps({"step": step, **extra}).encode()
-    path.parent.mkdir(exist_ok=True)
-    with written_atomically(path) as partial:
+    with written_atomically(path, parents=True) as partial:
         np.savez(partial, allow_pickle=False, header=np.frombuffer(header, np.uint8), **arrays)
     for old in paths(run_dir)[keep:]:
         old.unlink()
@@ -131,34 +121,27 @@ def newest(
 
 
 def choose(run_dir: Path, which: str) -> Checkpoint:
-    """Reads a checkpoint: "newest", "best" or the number of a step.
-
-    Raises:
-        UserError: there is no such checkpoint, or it is damaged.
-    """
+    """Reads a checkpoint: "newest", "best" or the number of a step; a UserError without it."""
     if which == "newest":
         if checkpoint := newest(run_dir):
             return checkpoint
         raise UserError(f"{run_dir} has no checkpoint yet: resume the run")
     files = {str(step_of(path)): path for path in reversed(paths(run_dir))}
-    best = folder(run_dir) / "best.npz"
-    if best.exists():
-        files["best"] = best
-    elif which == "best":
+    files |= {path.stem: path for path in folder(run_dir).glob("best.npz")}
+    if which in files:
+        return read(files[which])
+    if which == "best":
         raise UserError(
             f"{run_dir} has kept no best checkpoint: use the newest, or train with evaluations"
         )
-    if which not in files:
-        known = ", ".join(["newest", *files])
-        raise UserError(f"{run_dir} has no checkpoint {which!r}: choose from {known}")
-    return read(files[which])
+    known = ", ".join(["newest", *files])
+    raise UserError(f"{run_dir} has no checkpoint {which!r}: choose from {known}")
 
 
 def restore(checkpoint: Checkpoint, variables: Mapping[str, keras.Variable]) -> None:
-    """Sets variables, by name, to the values in a checkpoint; it may hold more.
+    """Sets variables, by name, to the values in a checkpoint, which may hold more.
 
-    Raises:
-        UserError: a name is missing or a shape differs; no variable was changed.
+    If a name is missing or a shape differs, raises a UserError and changes no variable.
     """
     for name, variable in variables.items():
         array = checkpoint.arrays.get(name)

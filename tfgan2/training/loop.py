@@ -42,7 +42,7 @@ class Loop:
         worker: Worker,
         options: TrainingOptions,
     ) -> None:
-        """Takes what is trained, and how; the model is compiled, and restored if it resumes."""
+        """Takes a compiled model; if it is restored later, set `step`, too."""
         assert options.batch_size is not None
         self.model = model
         self.dataset = dataset
@@ -56,12 +56,8 @@ class Loop:
     def run(self, callbacks: Sequence[keras.callbacks.Callback]) -> int | None:
         """Trains until all steps are done, a signal comes or a callback sets `stop_training`.
 
-        Args:
-            callbacks: called in Keras' protocol; the whole training is one epoch, and `batch` is
-                the index of the step in it.
-
-        Returns:
-            The number of the signal that stopped the training, or None.
+        The callbacks see one epoch, and as `batch` the index of the step in it. Returns the number
+        of the signal that stopped the training, or None.
 
         Raises:
             UserError: data can no longer be read; in a single process all is saved.

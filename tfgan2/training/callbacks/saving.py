@@ -39,23 +39,15 @@ def diverged(event: str, run_dir: Path) -> TrainingDivergedError:
 
 
 class Checkpoints(StepCallback):
-    """Saves all state every N steps, after the last step and when training is stopped.
-
-    Attributes:
-        stateful: callbacks whose state is saved, too. `state()` returns JSON with keys of its own;
-            `restore(state)` takes it back, with the keys of the others.
-    """
+    """Saves all state every N steps, after the last step and when training is stopped."""
 
     def __init__(
         self, run_dir: Path, *, every: int = 500, keep: int = 3, stateful: Sequence[Any] = ()
     ) -> None:
-        """Takes the settings.
+        """Keeps the newest checkpoints; `run_dir` must exist.
 
-        Args:
-            run_dir: the run directory; it must exist.
-            every: steps between two checkpoints.
-            keep: number of newest checkpoints to keep.
-            stateful: see the attribute.
+        `stateful` are callbacks whose state is saved, too: `state()` returns JSON with keys of its
+        own; `restore(state)` takes it back, with the keys of the others.
         """
         super().__init__(every)
         self.run_dir = run_dir
@@ -64,14 +56,9 @@ class Checkpoints(StepCallback):
         self._saved = 0
 
     def restore(self, model: GenerativeModel, report: Callable[[str], None]) -> int:
-        """Restores the model and the callbacks from the newest checkpoint, if there is one.
+        """Restores the compiled model and the callbacks from the newest checkpoint.
 
-        Args:
-            model: the model, compiled.
-            report: called with a message for every damaged checkpoint.
-
-        Returns:
-            The step of the checkpoint; 0 if there is none.
+        Calls `report` with a message for every damaged one. Returns the step, or 0 without any.
         """
         checkpoint = checkpoints.newest(self.run_dir, report)
         if checkpoint is None:

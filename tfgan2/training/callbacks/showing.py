@@ -105,15 +105,15 @@ class Progress(StepCallback):
 
 
 class Publishing(StepCallback):
-    """Copies what is new to the remote directory; a failing network does not stop training."""
+    """Copies what is new to the remote directory; a failing network does not stop training.
+
+    It copies when the options say that files are written; TensorBoard's file, which only grows, is
+    copied with checkpoints only.
+    """
 
     def __init__(
         self, mirror: Mirror, options: TrainingOptions, say: Callable[[str], None]
     ) -> None:
-        """Takes the copier, the options that say when files are written, and what shows warnings.
-
-        TensorBoard's file, which only grows, is copied with checkpoints only.
-        """
         super().__init__()
         self.mirror = mirror
         self.options = options
