@@ -6,14 +6,13 @@ import inspect
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from tfgan2 import registry
-from tfgan2.cli.options import Precision
 from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
 
@@ -41,7 +40,10 @@ def info(
         list[str] | None,
         cost_option("--set", metavar="KEY=VALUE", help="Hyperparameter. Repeatable."),
     ] = None,
-    precision: Annotated[Precision, cost_option(help="Keras' dtype policy.")] = Precision.float32,
+    precision: Annotated[
+        Literal["float32", "mixed_bfloat16", "mixed_float16"],
+        cost_option(help="Keras' dtype policy."),
+    ] = "float32",
     xla: Annotated[bool, cost_option("--xla/--no-xla", help="Compile timed steps.")] = True,
     measure: Annotated[bool, cost_option("--measure/--no-measure", help="Time steps.")] = True,
     steps: Annotated[int, cost_option(min=1, help="Number of timed steps.")] = 10,
@@ -68,7 +70,7 @@ def info(
         (image_size, image_size, channels),
         batch_size=batch_size,
         hyperparameters=registry.parse_settings(name, settings or ()),
-        precision=precision.value,
+        precision=precision,
         xla=xla,
         steps=steps if measure else 0,
     )

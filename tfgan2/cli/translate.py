@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from PIL import Image
 
 from tfgan2 import runs, runtime, startup
-from tfgan2.cli.options import Checkpoint, Direction
+from tfgan2.cli.options import Checkpoint
 from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
 from tfgan2.images import joined
@@ -18,7 +18,7 @@ from tfgan2.remote import local_copy
 from tfgan2.runtime import Translator
 from tfgan2.runtime.translator import middle_mask
 
-NETWORKS = {Direction.AtoB: ("a_to_b", "generator"), Direction.BtoA: ("b_to_a",)}
+NETWORKS = {"AtoB": ("a_to_b", "generator"), "BtoA": ("b_to_a",)}
 
 
 def translate(
@@ -37,9 +37,9 @@ def translate(
         bool, typer.Option("--compare", help="Show the input beside each result.")
     ] = False,
     direction: Annotated[
-        Direction,
+        Literal["AtoB", "BtoA"],
         typer.Option(help="Direction of a CycleGAN run. An exported file has its own."),
-    ] = Direction.AtoB,
+    ] = "AtoB",
     mask: Annotated[
         Path | None,
         typer.Option(
@@ -97,8 +97,8 @@ def _mask_for(name: Path, mask: Path | None) -> Path | None:
     raise UserError(f"{mask} has no mask called {name.stem!r}: add it")
 
 
-def _from_file(file: Path, direction: Direction, checkpoint: str) -> Translator:
-    if direction is not Direction.AtoB:
+def _from_file(file: Path, direction: str, checkpoint: str) -> Translator:
+    if direction != "AtoB":
         raise UserError(
             "an exported file has one direction: leave --direction out and give the file of b_to_a"
         )
@@ -110,7 +110,7 @@ def _from_file(file: Path, direction: Direction, checkpoint: str) -> Translator:
     raise UserError(f"{file} makes images from latents: use `tfgan2 generate`")
 
 
-def _from_run(run: Path, direction: Direction, checkpoint: str) -> Translator:
+def _from_run(run: Path, direction: str, checkpoint: str) -> Translator:
     config = runs.RunConfig.read(run)  # a wrong folder is an error before TensorFlow is loaded
     startup.load()
     trained, _ = runs.load_model(run, checkpoint)
