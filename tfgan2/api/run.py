@@ -1,8 +1,9 @@
-"""A run directory: resume, sample, evaluate and export it."""
+"""Trains a run, opens it, resumes, samples, evaluates and exports it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,10 @@ import numpy as np
 
 from tfgan2 import remote, runs
 from tfgan2.api.sampling import Samples, draw_samples
-from tfgan2.api.training import check_length, train
+from tfgan2.api.training import check_evaluation, check_length, train
+from tfgan2.distributed.cluster import find_cluster
 from tfgan2.errors import UserError
+from tfgan2.options import DataOptions, TrainingOptions
 
 if TYPE_CHECKING:
     import keras
@@ -77,7 +80,8 @@ class Run:
         """Resumes the training from the newest checkpoint.
 
         Args:
-            steps: number of steps of the whole training; default: as planned.
+            steps: number of steps of the whole training, at least those planned; default: as
+                planned.
             epochs: passes over the data, in place of `steps`.
             strategy: the devices that train; default: as before.
             callbacks, dry_run, quiet: as for `fit`, which raises the same errors.
@@ -97,19 +101,27 @@ class Run:
         return Run(self.location, config)
 
     def model(self, checkpoint: str | int = runs.NEWEST) -> GenerativeModel:
-        """Loads the `tf.keras.Model` in float32, not compiled, of the newest or best or a step."""
+        """Loads a `tf.keras.Model` in float32, not compiled; `checkpoint`: see `sample`."""
         return runs.load_model(self.directory, str(checkpoint))[0]
 
     def sample(self, count: int | None = None, **arguments: Any) -> np.ndarray:
-        """Generates samples; the arguments and errors are those of `draw_samples`.
+        """Generates samples.
+
+        Args:
+            count: number of samples; default: about 64, 2500 points, or 8 latents to interpolate.
+            **arguments: those of `tfgan2.api.sampling.draw_samples`, for example `seed`, `label`,
+                `latents`, `interpolate` and `checkpoint`, which is "newest", "best" or a step.
 
         Returns:
             float32, in [-1, 1] unless they are points, shape (N, height, width, channels).
+
+        Raises:
+            UserError: a value is not possible, or there is no such checkpoint.
         """
         return self.draw(count, **arguments).images
 
     def draw(self, count: int | None = None, **arguments: Any) -> Samples:
-        """Generates samples, and returns their latents and labels, too; see `draw_samples`."""
+        """Generates samples as `sample`, and returns their latents and labels, too."""
         if not self.takes_latents:
             raise UserError(
                 f"{self.config.flavour} takes images, not latents: export it, and load the file"
@@ -135,18 +147,14 @@ class Run:
 
         Returns:
             The figures by name, for example {"fid": 12.3}.
-
-        Raises:
-            UserError: the data do not allow a metric, or a value is not possible.
         """
         from tfgan2.evaluation import EvaluationRequest, evaluate_and_write
         from tfgan2.training.progress import Display
 
         chosen = None if metrics is None else list(metrics)
         wanted = EvaluationRequest(metrics=chosen, **request)
-        folder, display = remote.local_out(self.location, out), Display(quiet=quiet)
-        evaluation, _ = evaluate_and_write(self.directory, wanted, folder, display)
-        return evaluation.figures
+        folder = remote.local_out(self.location, out)
+        return evaluate_and_write(self.directory, wanted, folder, Display(quiet=quiet))[0].figures
 
     def export(
         self,
@@ -179,12 +187,10 @@ class Run:
         from tfgan2.export import FORMATS, Options, export_run
 
         precisions = [precision] if isinstance(precision, str) else list(precision)
-        chosen = Options(list(formats or FORMATS), precisions, **options)
-        folder = remote.local_out(self.location, out)
         return export_run(
             self.directory,
-            folder,
-            chosen,
+            remote.local_out(self.location, out),
+            Options(list(formats or FORMATS), precisions, **options),
             checkpoint=str(checkpoint),
             calibration_dataset=calibration,
             progress=None if quiet else print,
@@ -192,14 +198,73 @@ class Run:
 
 
 def open_run(location: str | Path) -> Run:
-    """Opens a run that exists.
-
-    Args:
-        location: the run directory, local or remote.
-
-    Raises:
-        UserError: it is not a run directory, or cannot be reached.
-    """
+    """Opens a run, local or remote; raises a UserError unless it is one and can be reached."""
     run = Run(location)
     run.config  # noqa: B018 - reading it checks the directory
     return run
+
+
+def fit(
+    flavour: str,
+    dataset: str,
+    *,
+    hyperparameters: Mapping[str, Any] | None = None,
+    epochs: float | None = None,
+    out: str | Path | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    dry_run: bool = False,
+    quiet: bool = False,
+    **options: Any,
+) -> Run:
+    """Trains a flavour on a dataset.
+
+    Args:
+        flavour: for example "dcgan"; `tfgan2 models` lists them.
+        dataset: its name, or folder:PATH, prepared:FILE, pairs:DIR, unpaired:DIR_A,DIR_B or
+            captions:FILE.jsonl; `tfgan2 datasets` lists names.
+        hyperparameters: values by name; `tfgan2 info FLAVOUR` lists them.
+        epochs: passes over the data, in place of `steps`.
+        out: the run directory, local or remote; default: runs/00000-FLAVOUR-DATASET.
+        callbacks: Keras callbacks, called after each step with its index and its metrics. What a
+            method `state` returns is saved in checkpoints and given to `restore` on resuming.
+        dry_run: show the configuration, the networks and a batch, and write nothing.
+        quiet: show nothing.
+        **options: the options of `tfgan2 fit`, which `tfgan2 fit --help` explains, with
+            underscores: the fields of `DataOptions` and `TrainingOptions`.
+
+    Returns:
+        The run.
+
+    Raises:
+        UserError: an option, the data or the disk is at fault.
+        TrainingInterrupted: Ctrl-C or another signal; a checkpoint was saved.
+        TrainingDivergedError: a loss or a weight is no longer finite.
+    """
+    check_length(options.get("steps"), epochs)
+    config = runs.RunConfig.create(flavour, dataset, hyperparameters, **options)
+    check_evaluation(config.training)
+    cluster = find_cluster(config.training.strategy)
+    if cluster is not None and len(cluster.workers) > 1 and out is None:
+        raise UserError("several workers train one run: choose one run directory for all")
+    location = str(out or runs.propose(Path("runs"), flavour, dataset))
+    with remote.staged(location, fetch=False) as (run_dir, mirror):
+        if out is not None and (cluster is None or cluster.index == 0):
+            mirror.check_new() if mirror is not None else runs.check_new(run_dir)
+        shown = (callbacks, dry_run, quiet)
+        run_dir = train(config, run_dir, mirror, epochs, *shown, numbered=out is None)
+        return Run(run_dir if mirror is None else location, None if dry_run else config)
+
+
+def _with_options(function: Any) -> None:
+    """Puts the declared options into the signature that `help` and notebooks show."""
+    signature = inspect.signature(function)
+    *parameters, _ = signature.parameters.values()
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    for item in (*DataOptions.declared(), *TrainingOptions.declared()):
+        parameters.append(
+            inspect.Parameter(item.name, keyword, default=item.default, annotation=item.type)
+        )
+    function.__signature__ = signature.replace(parameters=parameters)
+
+
+_with_options(fit)
