@@ -10,8 +10,7 @@ Order matters: statistics come first, since the others use them, and checkpoints
 whose state they save.
 """
 
-from tfgan2.training.callbacks.base import StepCallback
-from tfgan2.training.callbacks.saving import Checkpoints, StopOnDivergence
+from tfgan2.training.callbacks.base import Checkpoints, StepCallback, StopOnDivergence
 from tfgan2.training.callbacks.showing import Previews, Progress, Publishing
 from tfgan2.training.callbacks.statistics import Statistics
 
