@@ -16,19 +16,14 @@ from tfgan2.errors import writing
 def written_atomically(path: Path, *, parents: bool = False) -> Iterator[Path]:
     """Yields a temporary path beside `path` and renames it to `path` when the block succeeds.
 
-    The bytes of a file are on disk before the rename, so a crash leaves either the old file or the
-    new one. After an error, Ctrl-C included, the temporary path is removed.
+    Nothing exists at the temporary path yet. It keeps the suffix of `path`, since some writers
+    choose the format by it. The bytes of a file are on disk before the rename, so a crash leaves
+    either the old file or the new one; an existing folder is replaced. After an error, Ctrl-C
+    included, the temporary path is removed; an OSError, such as a full disk, becomes a UserError.
 
     Args:
-        path: the final path of a file or folder. An existing folder is replaced.
+        path: the final path of a file or folder.
         parents: create the folders above it; otherwise they must exist.
-
-    Yields:
-        The temporary path; nothing exists there yet. It keeps the suffix of `path`, since some
-        writers choose the format by it.
-
-    Raises:
-        UserError: an OSError came, for example since the disk is full.
     """
     partial, old = (
         path.with_name(f".{path.stem}.partial-{os.getpid()}{end}{path.suffix}")

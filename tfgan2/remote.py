@@ -65,10 +65,7 @@ def check(url: str) -> None:
 class Mirror:
     """Copies a run directory of this machine to a remote one.
 
-    Attributes:
-        url: the remote directory.
-        folder: the local directory.
-        started: True once everything was copied.
+    It has `started` once everything was copied.
     """
 
     url: str

@@ -33,13 +33,10 @@ NEWEST = "newest"
 
 @dataclass
 class RunConfig:
-    """The configuration of a run, stored in `config.json`.
+    """The configuration of a run, stored in `config.json`; resolved once the run has begun.
 
     Attributes:
-        flavour: name in the registry.
-        hyperparameters: the constructor's arguments; resolved once the run has begun.
-        data: which images.
-        training: how to train.
+        hyperparameters: the constructor's arguments.
         dataset: facts about the images, see `ImageDataset.facts`.
         versions: versions of the packages that influence the numbers.
     """
@@ -176,10 +173,8 @@ def held(run_dir: Path, config: RunConfig, *, new: bool, numbered: bool) -> Iter
 def load_model(run_dir: Path, which: str = NEWEST) -> tuple[GenerativeModel, dict[str, Any]]:
     """Loads a run's model with the weights of a checkpoint, in float32, not compiled.
 
-    Args:
-        run_dir: the run directory.
-        which: "newest": the newest checkpoint that is not damaged; "best": the one with the best
-            value of the run's metric; or the number of a step.
+    `which` is "newest", the newest that is not damaged; "best", the one with the best value of the
+    run's metric; or a step.
 
     Returns:
         The model, and facts about it: flavour, dataset, data (classes, split and hold_out, if they

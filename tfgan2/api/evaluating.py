@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -16,16 +17,13 @@ class Evaluation(StepCallback):
 
     def __init__(self, session: Session) -> None:
         """Trains or loads the feature extractor; raises a UserError for impossible metrics."""
-        options, display = session.config.training, session.display
-        super().__init__(options.evaluate_every or 0)
+        display = session.display
+        super().__init__(session.config.training.evaluate_every or 0)
         self.session = session
         self.best: dict[str, Any] | None = None
-        try:
-            self.evaluator = Evaluator(
-                session.config, session.model, session.dataset, display.loading
-            )
-        finally:
-            display.close()
+        with contextlib.closing(display):
+            about = session.config, session.model, session.dataset
+            self.evaluator = Evaluator(*about, display.loading)
 
     def state(self) -> dict[str, Any]:
         return {"best": self.best}

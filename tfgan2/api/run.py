@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfgan2 import remote, runs
-from tfgan2.api.sampling import Samples, draw_samples
+from tfgan2.api.sampling import SampleRequest, Samples, draw_samples
 from tfgan2.api.training import check_evaluation, check_length, train
 from tfgan2.distributed.cluster import find_cluster
 from tfgan2.errors import UserError
@@ -109,8 +109,8 @@ class Run:
 
         Args:
             count: number of samples; default: about 64, 2500 points, or 8 latents to interpolate.
-            **arguments: those of `tfgan2.api.sampling.draw_samples`, for example `seed`, `label`,
-                `latents`, `interpolate` and `checkpoint`, which is "newest", "best" or a step.
+            **arguments: the other fields of `tfgan2.api.sampling.SampleRequest`, for example
+                `seed`, `label`, `latents`, `interpolate` and `checkpoint`.
 
         Returns:
             float32, in [-1, 1] unless they are points, shape (N, height, width, channels).
@@ -126,7 +126,7 @@ class Run:
             raise UserError(
                 f"{self.config.flavour} takes images, not latents: export it, and load the file"
             )
-        return draw_samples(self.directory, count, **arguments)
+        return draw_samples(self.directory, SampleRequest(count, **arguments))
 
     def evaluate(
         self,

@@ -62,7 +62,7 @@ def train(
 
     display = Display(quiet=quiet)
     if mirror is not None:
-        display.show_as(run_dir, mirror.url)
+        display.alias = (str(run_dir), mirror.url)
     display.say("loading TensorFlow")
     devices = startup.load()
     from tfgan2.training.session import Session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import re
@@ -110,12 +111,10 @@ def _costs(*arguments: Any, **options: Any) -> dict[str, Any]:
     display = Display()
     display.say("loading TensorFlow")
     devices = startup.load()
-    try:
+    with contextlib.closing(display):
         from tfgan2.costs.report import report
 
         costs = report(*arguments, **options, progress=display.loading)
-    finally:
-        display.close()
     if costs["measured"] is not None:
         costs["measured"]["devices"] = devices
     return costs

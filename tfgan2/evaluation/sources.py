@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -72,10 +73,8 @@ def evaluate_and_write(
     from tfgan2.training.building import make_deterministic
 
     make_deterministic()
-    try:
+    with contextlib.closing(display):
         evaluation = evaluate_source(source, request, progress=display.loading)
-    finally:
-        display.close()
     out = out or result_dir(source, evaluation)
     evaluation.write(out)
     return evaluation, out

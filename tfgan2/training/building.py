@@ -75,10 +75,8 @@ def load_data(config: runs.RunConfig, display: Display) -> ImageDataset:
     if config.data.hold_out is None:
         config.data.hold_out = flavour.hold_out
     config.training.batch_size = config.training.batch_size or flavour.batch_size
-    try:
+    with contextlib.closing(display):
         dataset = config.data.load(display.loading)
-    finally:
-        display.close()
     if left_out := dataset.skipped:
         display.say(f"left out {len(left_out):,} unreadable files, the first: {left_out[0]}")
     if before and before["fingerprint"] != dataset.fingerprint:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfgan2.errors import UserError
+from tfgan2.errors import TrainingDivergedError, UserError
 from tfgan2.files import is_abandoned, remove, written_atomically
 
 if TYPE_CHECKING:
@@ -63,6 +63,13 @@ def remove_partial_files(run_dir: Path) -> None:
         remove(partial)
 
 
+def diverged(event: str, run_dir: Path) -> TrainingDivergedError:
+    """Makes the error, which names the last good checkpoint."""
+    good = paths(run_dir)
+    state = f"the last good checkpoint is {good[0]}" if good else "there is no checkpoint yet"
+    return TrainingDivergedError(f"{event}, {state}: lower the learning rates, or try another seed")
+
+
 def save(
     run_dir: Path,
     step: int,
@@ -74,14 +81,12 @@ def save(
 ) -> Path:
     """Writes a checkpoint atomically, then removes all but the newest `keep`; returns the file.
 
-    With `best`, replaces the best checkpoint, which is kept beside them.
-
-    Raises:
-        FloatingPointError: a weight is not finite; nothing is written. The message is its name.
+    With `best`, replaces the best checkpoint, which is kept beside them. If a weight is not finite,
+    raises a TrainingDivergedError and writes nothing.
     """
     for name, array in arrays.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-            raise FloatingPointError(name)
+            raise diverged(f"{name} is not finite after step {step}", run_dir)
     path = folder(run_dir) / ("best.npz" if best else f"step-{step:07d}.npz")
     header = json.dumps({"step": step, **extra}).encode()
     with written_atomically(path, parents=True) as partial:

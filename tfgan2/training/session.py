@@ -34,17 +34,12 @@ class Session:
 
     Attributes:
         config: its configuration, resolved.
-        dataset: the real images.
         model: the model, compiled, with fresh weights.
-        worker: the devices that train, and which of several processes this is.
-        display: shows the progress.
         images_per_step: number of real images that one step takes.
-        run_dir: the run directory; `train` sets it and those below.
-        statistics: writes the statistics.
-        saving: saves checkpoints.
     """
 
     run_dir: Path
+    mirror: Mirror | None
     statistics: called.Statistics
     saving: called.Checkpoints
 
@@ -122,19 +117,13 @@ class Session:
     ) -> None:
         """Trains to the last step, from the newest checkpoint if there is one.
 
-        Args:
-            run_dir: the run directory; it holds `config.json`.
-            callbacks: called in the process that writes, before checkpoints are saved.
-            mirror: copies the run directory to a remote one.
-
-        Raises:
-            TrainingInterrupted: a signal came; a checkpoint was saved.
-            TrainingDivergedError: a loss or a weight is no longer finite.
-            UserError: the disk is full, or data can no longer be read.
+        The run directory holds `config.json`. The callbacks are called in the process that writes,
+        before checkpoints are saved. The errors are those of `tfgan2.fit`.
         """
         options, worker, say = self.config.training, self.worker, self.display.say
+        self.run_dir, self.mirror = run_dir, mirror
         loop, number = Loop(self.model, self.dataset, worker, options), None
-        chosen = self._callbacks(run_dir, callbacks, mirror)
+        chosen = self._callbacks(callbacks)
 
         def when_lost() -> str:
             good = checkpoints.paths(run_dir)
@@ -146,7 +135,7 @@ class Session:
                 checkpoints.remove_partial_files(run_dir)
             with worker.strategy.scope():
                 loop.step = self.saving.restore(self.model, say)
-            self._check_same_folder(loop.step, mirror)
+            self._check_same_folder(loop.step)
             if loop.step < options.steps:
                 number = loop.run(chosen)
         if number is not None:
@@ -157,11 +146,10 @@ class Session:
             say(f"samples: {grids[-1]}")
 
     def _callbacks(
-        self, run_dir: Path, callbacks: Sequence[keras.callbacks.Callback], mirror: Mirror | None
+        self, callbacks: Sequence[keras.callbacks.Callback]
     ) -> list[keras.callbacks.Callback]:
         """Returns all callbacks in the order in which they are called."""
-        options, display = self.config.training, self.display
-        self.run_dir = run_dir
+        options, display, run_dir = self.config.training, self.display, self.run_dir
         self.statistics = statistics = called.Statistics(
             run_dir, every=options.log_every, images_per_step=self.images_per_step
         )
@@ -180,12 +168,14 @@ class Session:
             statistics=statistics,
         )
         progress = called.Progress(display, statistics)
-        publishing = [called.Publishing(mirror, options, display.say)] if mirror else []
-        return [stopping, statistics, progress, previews, *callbacks, self.saving, *publishing]
+        chosen = [stopping, statistics, progress, previews, *callbacks, self.saving]
+        if self.mirror is not None:
+            chosen.append(called.Publishing(self.mirror, options, display.say))
+        return chosen
 
-    def _check_same_folder(self, step: int, mirror: Mirror | None) -> None:
+    def _check_same_folder(self, step: int) -> None:
         """Raises a UserError unless all workers read and write one run directory."""
-        worker = self.worker
+        worker, mirror = self.worker, self.mirror
         if worker.part.of == 1:
             return
         seen = 0

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from tfgan2.errors import TrainingDivergedError
 from tfgan2.training import checkpoints
 
 if TYPE_CHECKING:
@@ -79,14 +78,8 @@ class StopOnDivergence(StepCallback):
         super().on_train_batch_end(batch, logs)
         for name, value in (logs or {}).items():
             if not math.isfinite(value):
-                raise diverged(f"{name} became {value} at step {self.step}", self.run_dir)
-
-
-def diverged(event: str, run_dir: Path) -> TrainingDivergedError:
-    """Makes the error, which names the last good checkpoint."""
-    good = checkpoints.paths(run_dir)
-    state = f"the last good checkpoint is {good[0]}" if good else "there is no checkpoint yet"
-    return TrainingDivergedError(f"{event}, {state}: lower the learning rates, or try another seed")
+                event = f"{name} became {value} at step {self.step}"
+                raise checkpoints.diverged(event, self.run_dir)
 
 
 class Checkpoints(StepCallback):
@@ -140,9 +133,6 @@ class Checkpoints(StepCallback):
         for callback in self.stateful:
             extra |= callback.state()
         arrays = {name: np.asarray(variable) for name, variable in self.model.state().items()}
-        try:
-            checkpoints.save(self.run_dir, step, arrays, extra, keep=self.keep, best=best)
-        except FloatingPointError as error:
-            raise diverged(f"{error} is not finite after step {step}", self.run_dir) from error
+        checkpoints.save(self.run_dir, step, arrays, extra, keep=self.keep, best=best)
         if not best:
             self._saved = step
