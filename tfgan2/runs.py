@@ -1,10 +1,4 @@
-"""The run directory: its files, its configuration, and the model in it.
-
-    runs/00003-dcgan-cifar10/
-        config.json    everything resolved: flavour, hyperparameters, data, seed, versions
-        stats.jsonl    a line per log interval
-        losses.png  reals.png  samples/step-0001000.png  events.*  checkpoints/  evaluation/
-        export/
+"""The run directory: its name, its configuration, and the model in it; docs/fit.md lists its files.
 
 Imports no TensorFlow until a model is loaded.
 """

@@ -127,20 +127,18 @@ def newest(
 
 def choose(run_dir: Path, which: str) -> Checkpoint:
     """Reads a checkpoint: "newest", "best" or the number of a step; a UserError without it."""
-    if which == "newest":
-        if checkpoint := newest(run_dir):
-            return checkpoint
-        raise UserError(f"{run_dir} has no checkpoint yet: resume the run")
+    if which == "newest" and (checkpoint := newest(run_dir)):
+        return checkpoint
     files = {str(step_of(path)): path for path in reversed(paths(run_dir))}
     files |= {path.stem: path for path in folder(run_dir).glob("best.npz")}
     if which in files:
         return read(files[which])
-    if which == "best":
-        raise UserError(
-            f"{run_dir} has kept no best checkpoint: use the newest, or train with evaluations"
-        )
-    known = ", ".join(["newest", *files])
-    raise UserError(f"{run_dir} has no checkpoint {which!r}: choose from {known}")
+    problems = {
+        "newest": "has no checkpoint yet: resume the run",
+        "best": "has kept no best checkpoint: use the newest, or train with evaluations",
+    }
+    other = f"has no checkpoint {which!r}: choose from {', '.join(['newest', *files])}"
+    raise UserError(f"{run_dir} {problems.get(which, other)}")
 
 
 def restore(checkpoint: Checkpoint, variables: Mapping[str, keras.Variable]) -> None:

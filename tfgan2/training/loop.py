@@ -29,11 +29,7 @@ _STOP = "_stop"
 
 
 class Loop:
-    """Trains a model from its current step to the last one.
-
-    Attributes:
-        step: number of steps done.
-    """
+    """Trains a model from its current step to the last one; `step` is the number of steps done."""
 
     def __init__(
         self,
