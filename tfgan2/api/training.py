@@ -27,19 +27,12 @@ def check_length(steps: int | None, epochs: float | None) -> None:
 
 def check_evaluation(options: TrainingOptions) -> None:
     """Raises a UserError for what is wrong whatever the data are."""
-    others = (options.evaluate_features, options.evaluate_metrics, options.best_metric)
-    if not options.evaluate_every:
-        if any(others):
-            raise UserError("evaluate_every is missing: give the steps between evaluations")
-        return
-    from tfgan2.evaluation import check_features, check_metrics
-    from tfgan2.evaluation.during import check_best
+    if options.evaluate_every:
+        from tfgan2.evaluation.during import request_of
 
-    check_metrics(options.evaluate_metrics or [])
-    if options.evaluate_features is not None:
-        check_features(options.evaluate_features)
-    if options.best_metric is not None:
-        check_best(options.best_metric)
+        request_of(options)
+    elif options.evaluate_features or options.evaluate_metrics or options.best_metric:
+        raise UserError("evaluate_every is missing: give the steps between evaluations")
 
 
 def train(

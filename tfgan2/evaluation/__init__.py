@@ -3,8 +3,8 @@
 Imports no TensorFlow before features are extracted.
 """
 
-from tfgan2.evaluation.features import FEATURES, check_features
-from tfgan2.evaluation.figures import FIGURES, METRICS, check_metrics
+from tfgan2.evaluation.features import FEATURES
+from tfgan2.evaluation.figures import FIGURES, METRICS
 from tfgan2.evaluation.request import EvaluationRequest
 from tfgan2.evaluation.result import Evaluation, read_results
 from tfgan2.evaluation.sources import evaluate_and_write, evaluate_source
@@ -15,8 +15,6 @@ __all__ = [
     "METRICS",
     "Evaluation",
     "EvaluationRequest",
-    "check_features",
-    "check_metrics",
     "evaluate_and_write",
     "evaluate_source",
     "read_results",

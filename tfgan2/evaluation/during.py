@@ -17,6 +17,7 @@ from tfgan2.evaluation.samples import run_samples
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset, Progress
     from tfgan2.models.base import GenerativeModel
+    from tfgan2.options import TrainingOptions
 
 _DEFAULT_METRICS = ("fid", "prdc", "classes", "modes", "pairs")
 
@@ -42,11 +43,7 @@ class Evaluator(SampleEvaluator):
             UserError: metrics or features that the data do not allow.
         """
         options, self._flavour = config.training, config.flavour
-        request = EvaluationRequest(
-            metrics=options.evaluate_metrics or None,
-            features=options.evaluate_features,
-            count=options.evaluate_count,
-        )
+        request = request_of(options)
         samples, reals = run_samples(model, dataset, {}, request.seed, config.data.split)
         super().__init__(samples, reals, request, progress)
         if request.metrics is None:
@@ -86,10 +83,15 @@ class Evaluator(SampleEvaluator):
         return evaluation.figures
 
 
-def check_best(name: str) -> None:
-    """Raises a UserError unless the figure has a better direction."""
-    if name not in RANKED:
-        raise unknown("figure", name, RANKED)
+def request_of(options: TrainingOptions) -> EvaluationRequest:
+    """Returns the request of each evaluation; raises a UserError for what no data would allow."""
+    if options.best_metric is not None and options.best_metric not in RANKED:
+        raise unknown("figure", options.best_metric, RANKED)
+    return EvaluationRequest(
+        metrics=options.evaluate_metrics or None,
+        features=options.evaluate_features,
+        count=options.evaluate_count,
+    )
 
 
 def is_better(name: str, value: float, best: float | None) -> bool:
