@@ -70,11 +70,6 @@ class RunConfig:
     def to_json(self) -> str:
         return json.dumps({"tfgan2_run": FORMAT, **asdict(self)}, indent=2) + "\n"
 
-    def write(self, run_dir: Path) -> None:
-        """Writes `config.json` atomically."""
-        with written_atomically(run_dir / "config.json") as partial:
-            partial.write_text(self.to_json(), encoding="utf-8")
-
     @classmethod
     def read(cls, run_dir: Path) -> RunConfig:
         """Reads a run's `config.json`; raises a UserError unless the folder is a run."""
@@ -160,7 +155,8 @@ def held(run_dir: Path, config: RunConfig, *, new: bool, numbered: bool) -> Iter
             raise UserError(
                 f"another process has just started a run in {run_dir}: choose another folder"
             )
-        config.write(run_dir)
+        with written_atomically(run_dir / "config.json") as partial:
+            partial.write_text(config.to_json(), encoding="utf-8")
         yield run_dir
 
 

@@ -25,11 +25,7 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """A run directory.
-
-    Attributes:
-        location: the directory, local or remote.
-    """
+    """A run directory, at a local or remote `location`."""
 
     def __init__(self, location: str | Path, config: runs.RunConfig | None = None) -> None:
         """Reads nothing yet; `open_run` also checks the directory."""
@@ -114,9 +110,6 @@ class Run:
 
         Returns:
             float32, in [-1, 1] unless they are points, shape (N, height, width, channels).
-
-        Raises:
-            UserError: a value is not possible, or there is no such checkpoint.
         """
         return self.draw(count, **arguments).images
 
@@ -168,6 +161,8 @@ class Run:
     ) -> list[Artifact]:
         """Exports the generator, and verifies each file against Keras.
 
+        Returns the files, each with its path, size, speed and differences from Keras.
+
         Args:
             *formats: of "saved_model", "tflite", "onnx" and "web"; default: all but the last.
             precision: precision of the TFLite files, or several.
@@ -177,12 +172,6 @@ class Run:
             quiet: show no progress.
             **options: the other fields of `tfgan2.export.Options`, for example `batch`, `output`
                 and `bundle`.
-
-        Returns:
-            The files, each with its path, size, speed and differences from Keras.
-
-        Raises:
-            UserError: options that contradict each other, or a file that differs too much.
         """
         from tfgan2.export import FORMATS, Options, export_run
 
@@ -216,7 +205,7 @@ def fit(
     quiet: bool = False,
     **options: Any,
 ) -> Run:
-    """Trains a flavour on a dataset.
+    """Trains a flavour on a dataset, and returns the run.
 
     Args:
         flavour: for example "dcgan"; `tfgan2 models` lists them.
@@ -231,9 +220,6 @@ def fit(
         quiet: show nothing.
         **options: the options of `tfgan2 fit`, which `tfgan2 fit --help` explains, with
             underscores: the fields of `DataOptions` and `TrainingOptions`.
-
-    Returns:
-        The run.
 
     Raises:
         UserError: an option, the data or the disk is at fault.

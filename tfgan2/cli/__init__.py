@@ -1,7 +1,4 @@
-"""The command line. One file per command, thin: parse, call, print.
-
-Nothing here imports TensorFlow before a command needs it.
-"""
+"""The command line: a file per command. None imports TensorFlow before it needs it."""
 
 from __future__ import annotations
 

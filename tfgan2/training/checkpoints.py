@@ -1,8 +1,4 @@
-"""Checkpoint files: one .npz each, holding every number that the next step depends on.
-
-A .npz is a zip file: its checksums reveal damage, NumPy alone opens it, and it does not depend on
-how many replicas wrote it.
-"""
+"""Checkpoint files: one .npz each, with every number that the next step depends on."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The training loop: it takes batches, runs the compiled step and calls the callbacks.
-
-It trains any model whose `train_step(batch)` returns a dict of scalars.
-"""
+"""The training loop: it takes batches, runs the compiled step and calls the callbacks."""
 
 from __future__ import annotations
 
