@@ -63,10 +63,7 @@ def check(url: str) -> None:
 
 @dataclass
 class Mirror:
-    """Copies a run directory of this machine to a remote one.
-
-    It has `started` once everything was copied.
-    """
+    """Copies a run directory of this machine to a remote one; `started` once all was copied."""
 
     url: str
     folder: Path
