@@ -63,10 +63,9 @@ class Statistics(StepCallback):
         """Opens the files, and removes the lines of steps that are trained again."""
         super().on_train_begin(logs)
         self._compiles = True
-        self.run_dir.mkdir(parents=True, exist_ok=True)
         path = self.run_dir / "stats.jsonl"
         kept = [line for line in stats.read(self.run_dir) if line["step"] <= self.step]
-        with written_atomically(path) as partial:
+        with written_atomically(path, parents=True) as partial:
             partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self._file = path.open("a", encoding="utf-8")
         resumed = any(self.run_dir.glob("events.*"))
@@ -98,9 +97,8 @@ class Statistics(StepCallback):
     def act(self) -> None:
         figures = {"images_per_second": round(self.images_per_second, 2)}
         if self._waited is not None:
-            figures["input_share"] = round(
-                self._timed["waiting"] / (self._timed["seconds"] or 1.0), 4
-            )
+            seconds = self._timed["seconds"] or 1.0
+            figures["input_share"] = round(self._timed["waiting"] / seconds, 4)
         for name, total in self._sums.items():
             figures[name] = float(f"{total / self._counts[name]:.6g}")
         self.line = self.add(figures)
