@@ -36,6 +36,7 @@ class SampleRequest(Options):
         None,
         "Number of samples; default about 64, 2500 points, 8 latents to interpolate.",
         panel="",
+        at_least=1,
     )
     seed: int = option(0, "Seed of the latents.", panel="")
     interpolate: bool = option(

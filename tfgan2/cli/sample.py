@@ -41,6 +41,10 @@ def sample(
 
     suffix = out.suffix.lower()
     images.check_output(out)
+    if suffix == ".gif":
+        options["frames"] = options["frames"] or 24
+    chosen = given(options)
+    SampleRequest(**chosen).check()  # before the run is read
     run = api.open_run(location)
     shape = run.config.dataset.get("image_shape")
     images.check_output(out, shape)
@@ -49,15 +53,13 @@ def sample(
             f"{run.config.flavour} takes images, not latents: use "
             f"`tfgan2 translate {location} --input IMAGES --out FOLDER`"
         )
-    if suffix == ".gif":
-        options["frames"] = options["frames"] or 24
     samples = run.draw(
         label=label or (),
         text=text or (),
         latents=None if latents is None else read_latents(latents),
         checkpoint=checkpoint,
         last_frame=suffix != ".png" or columns is not None,  # in a grid it would be alone in a row
-        **given(options),
+        **chosen,
     )
     images.save_samples(
         out,
