@@ -108,7 +108,7 @@ def draw(run_dirs: Mapping[str, Path], protocols: Sequence[Protocol], path: Path
     Each plot of figures has one protocol.
 
     Raises:
-        OSError: the file cannot be written.
+        UserError: the file cannot be written.
     """
     from matplotlib.figure import Figure
 
