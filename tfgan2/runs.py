@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,10 +54,15 @@ class RunConfig:
         from tfgan2.data import absolute_name  # slow to import
 
         values = dict(hyperparameters or {})
-        _check_names(f"hyperparameter of {flavour}", values, registry.hyperparameters(flavour))
         of_data = {item.name for item in DataOptions.declared()}
         known = {*of_data, *(item.name for item in TrainingOptions.declared())}
-        _check_names("option", options, sorted(known))
+        for kind, names, possible in (
+            (f"hyperparameter of {flavour}", values, registry.hyperparameters(flavour)),
+            ("option", options, sorted(known)),
+        ):
+            for name in names:
+                if name not in possible:
+                    raise unknown(kind, name, possible)
         given = {name: options.pop(name) for name in of_data & options.keys()}
         data, training = DataOptions(absolute_name(dataset), **given), TrainingOptions(**options)
         data.check()
@@ -89,12 +94,6 @@ class RunConfig:
             raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path} is damaged or not written by tfgan2: {error}") from error
-
-
-def _check_names(kind: str, names: Iterable[str], known: Collection[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise unknown(kind, name, known)
 
 
 def versions() -> dict[str, str]:

@@ -246,10 +246,10 @@ def _with_options(function: Any) -> None:
     signature = inspect.signature(function)
     *parameters, _ = signature.parameters.values()
     keyword = inspect.Parameter.KEYWORD_ONLY
-    for item in (*DataOptions.declared(), *TrainingOptions.declared()):
-        parameters.append(
-            inspect.Parameter(item.name, keyword, default=item.default, annotation=item.type)
-        )
+    parameters += [
+        inspect.Parameter(item.name, keyword, default=item.default, annotation=item.type)
+        for item in (*DataOptions.declared(), *TrainingOptions.declared())
+    ]
     function.__signature__ = signature.replace(parameters=parameters)
 
 
