@@ -70,7 +70,7 @@ setup(
         "scikit-image>=0.24",
         "threadpoolctl>=3.1",
         "matplotlib>=3.8",
-        "typer>=0.15",
+        "typer>=0.19",
         "rich>=13.7",
         "griffelib>=2.0",
         "jinja2>=3.1",

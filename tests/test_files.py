@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
 
 
@@ -46,7 +47,10 @@ def test_a_folder_that_cannot_be_replaced_stays(
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", refuse)
-    with pytest.raises(PermissionError), written_atomically(tmp_path / "folder") as partial:
+    with (
+        pytest.raises(UserError, match="cannot write"),
+        written_atomically(tmp_path / "folder") as partial,
+    ):
         partial.mkdir()
         (partial / "new").touch()
     assert [path.name for path in tmp_path.rglob("*")] == ["folder", "old"]

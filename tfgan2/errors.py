@@ -39,9 +39,14 @@ class TrainingInterrupted(KeyboardInterrupt):
         self.steps = steps
 
 
-def cannot_write(path: object, error: OSError) -> UserError:
-    """Makes a UserError of an OSError: disk full, read-only, no permission."""
-    return UserError(f"cannot write to {error.filename or path}: {error.strerror or error}")
+@contextlib.contextmanager
+def writing(path: object) -> Iterator[None]:
+    """Makes a UserError of an OSError in the block: disk full, read-only, no permission."""
+    try:
+        yield
+    except OSError as error:
+        name, reason = error.filename or path, error.strerror or error
+        raise UserError(f"cannot write to {name}: {reason}") from error
 
 
 def unknown(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> UserError:

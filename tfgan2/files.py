@@ -9,33 +9,44 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from tfgan2.errors import writing
+
 
 @contextlib.contextmanager
-def written_atomically(path: Path) -> Iterator[Path]:
+def written_atomically(path: Path, *, parents: bool = False) -> Iterator[Path]:
     """Yields a temporary path beside `path` and renames it to `path` when the block succeeds.
 
-    The bytes of a file are on disk before the rename, so a crash leaves either the old file or the
-    new one. After an error, Ctrl-C included, the temporary path is removed.
+    Nothing exists at the temporary path yet. It keeps the suffix of `path`, since some writers
+    choose the format by it. The bytes of a file are on disk before the rename, so a crash leaves
+    either the old file or the new one; an existing folder is replaced. After an error, Ctrl-C
+    included, the temporary path is removed; an OSError, such as a full disk, becomes a UserError.
 
     Args:
-        path: the final path of a file or folder; its parent must exist. An existing folder is
-            replaced.
-
-    Yields:
-        The temporary path; nothing exists there yet. It keeps the suffix of `path`, since some
-        writers choose the format by it.
+        path: the final path of a file or folder.
+        parents: create the folders above it; otherwise they must exist.
     """
-    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
-    try:
-        yield partial
-        if partial.is_dir():
-            _replace_folder(partial, path)
-        else:
-            with partial.open("rb") as file:
-                os.fsync(file.fileno())
+    partial, old = (
+        path.with_name(f".{path.stem}.partial-{os.getpid()}{end}{path.suffix}")
+        for end in ("", "-old")
+    )
+    with writing(path):
+        if parents:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            if partial.is_file():
+                with partial.open("rb") as file:
+                    os.fsync(file.fileno())
+            elif path.is_dir():  # a rename replaces no folder that holds something
+                path.replace(old)
             partial.replace(path)
-    finally:
-        remove(partial)
+        except BaseException:
+            if old.exists():
+                old.replace(path)
+            raise
+        finally:
+            remove(partial)
+            remove(old)
 
 
 def remove(path: Path) -> None:
@@ -44,21 +55,6 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def _replace_folder(new: Path, path: Path) -> None:
-    """Renames a folder; the old folder of that name is removed afterwards."""
-    if not path.is_dir():
-        new.replace(path)
-        return
-    old = path.with_name(f".{path.stem}.partial-{os.getpid()}-old{path.suffix}")
-    path.replace(old)
-    try:
-        new.replace(path)
-    except BaseException:
-        old.replace(path)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def is_abandoned(partial: Path) -> bool:

@@ -59,19 +59,11 @@ def check(url: str) -> None:
 
 @dataclass
 class Mirror:
-    """Copies a run directory of this machine to a remote one.
-
-    Attributes:
-        url: the remote directory.
-        folder: the local directory.
-        started: True once everything was copied.
-        complete: False if the last copy failed.
-    """
+    """Copies a run directory of this machine to a remote one; `started` once all was copied."""
 
     url: str
     folder: Path
     started: bool = False
-    complete: bool = True
     _sent: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def check_new(self) -> None:
@@ -81,11 +73,7 @@ class Mirror:
                 raise UserError(f"{self.url} exists and is not empty: choose another folder")
 
     def fetch(self) -> None:
-        """Copies what is needed to resume or use the run to the local directory.
-
-        Raises:
-            UserError: the remote directory cannot be read, or is not a run.
-        """
+        """Copies what is needed to resume or use the run to the local directory."""
         with _gfile(f"cannot read {self.url}") as gfile:
             names = [name for name in _TOP_FILES if gfile.exists(f"{self.url}/{name}")]
             if "config.json" not in names:
@@ -102,15 +90,10 @@ class Mirror:
         """Copies the files that have changed, and removes those that are gone.
 
         Checkpoints come last, so that none is newer than the statistics. Each file gets its name
-        when it is complete.
-
-        Args:
-            events: copy TensorBoard's file, too; it grows with the run and is copied as a whole.
-
-        Raises:
-            UserError: the file system fails; the next call copies what is missing.
+        when it is complete. TensorBoard's file, which grows with the run and is copied as a whole,
+        is left out without `events`. After a UserError the next call copies what is missing.
         """
-        files, self.complete = self._files(), False
+        files = self._files()
         with _gfile(f"cannot write to {self.url}") as gfile:
             for name in sorted(files, key=lambda name: (name.startswith("checkpoints/"), name)):
                 unchanged = self._sent.get(name) == files[name]
@@ -124,7 +107,7 @@ class Mirror:
             for name in self._sent.keys() - files.keys():
                 gfile.remove(f"{self.url}/{name}")
                 del self._sent[name]
-        self.started = self.complete = True
+        self.started = True
 
     def _files(self) -> dict[str, tuple[int, int]]:
         """Time and size of each file by its path; hidden files belong to this machine alone."""
@@ -137,66 +120,44 @@ class Mirror:
         }
 
 
-def _new_mirror(url: str) -> Mirror:
-    """Makes the mirror of a remote directory in a temporary folder; raises if it is unreachable."""
-    check(url)
-    url = url.rstrip("/")
-    folder = Path(tempfile.mkdtemp(prefix="tfgan2-"), url.rpartition("/")[2] or "run")
-    folder.mkdir()
-    return Mirror(url, folder)
-
-
 @contextlib.contextmanager
 def staged(location: str, *, fetch: bool) -> Iterator[tuple[Path, Mirror | None]]:
     """Yields a local folder in which a run can be trained, and its mirror if the run is remote.
 
-    The mirror copies nothing before its first `push`. After that, what is new is copied when the
-    block ends, even by an error; a temporary folder that cannot be copied is kept.
-
-    Args:
-        location: the run directory, local or remote.
-        fetch: the run exists.
-
-    Raises:
-        UserError: TensorFlow does not reach the URL, it is not a run, or copying fails.
+    With `fetch`, the run exists and is copied here. The mirror copies nothing before its first
+    `push`. After that, what is new is copied when the block ends, even by an error; a temporary
+    folder that cannot be copied is kept.
     """
     if not is_remote(location):
         yield Path(location), None
         return
-    mirror = _new_mirror(location)
-    folder = mirror.folder
+    check(location)
+    url = location.rstrip("/")
+    folder = Path(tempfile.mkdtemp(prefix="tfgan2-"), url.rpartition("/")[2] or "run")
+    folder.mkdir()
+    mirror = Mirror(url, folder)
     try:
         if fetch:
             mirror.fetch()
+        yield folder, mirror
+    except (UserError, TrainingDivergedError, WorkerLostError) as error:
+        # The folder will be gone: name the remote directory.
+        raise type(error)(str(error).replace(str(folder), url)) from error
+    finally:
         try:
-            yield folder, mirror
-        except (UserError, TrainingDivergedError, WorkerLostError) as error:
-            # The folder will be gone: name the remote directory.
-            raise type(error)(str(error).replace(str(folder), mirror.url)) from error
-        finally:
             if mirror.started:
                 mirror.push()
-    finally:
-        if mirror.started and not mirror.complete:
-            print(f"not everything was copied to {mirror.url}: the run is kept in {folder}")
-        else:
-            shutil.rmtree(folder.parent, ignore_errors=True)
+        except BaseException:
+            print(f"not everything was copied to {url}: the run is kept in {folder}")
+            raise
+        shutil.rmtree(folder.parent, ignore_errors=True)
 
 
 def local_copy(location: str) -> Path:
-    """Returns a run directory of this machine; of a remote run, a copy to read from.
-
-    The copy is removed when this process ends.
-
-    Raises:
-        UserError: TensorFlow does not reach the URL, or it is not a run.
-    """
-    if not is_remote(location):
-        return Path(location)
-    mirror = _new_mirror(location)
-    atexit.register(shutil.rmtree, mirror.folder.parent, ignore_errors=True)
-    mirror.fetch()
-    return mirror.folder
+    """Returns a run directory of this machine; of a remote run a copy, removed when Python ends."""
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(staged(location, fetch=True))[0]
 
 
 def local_out(location: str, out: str | Path | None) -> Path | None:

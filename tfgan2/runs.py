@@ -1,10 +1,4 @@
-"""The run directory: its files, its configuration, and the model in it.
-
-    runs/00003-dcgan-cifar10/
-        config.json    everything resolved: flavour, hyperparameters, data, seed, versions
-        stats.jsonl    a line per log interval
-        losses.png  reals.png  samples/step-0001000.png  events.*  checkpoints/  evaluation/
-        export/
+"""The run directory: its name, its configuration, and the model in it; docs/fit.md lists its files.
 
 Imports no TensorFlow until a model is loaded.
 """
@@ -14,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfgan2 import registry, remote, startup
-from tfgan2.errors import UserError, cannot_write, unknown
+from tfgan2.errors import UserError, unknown, writing
 from tfgan2.files import written_atomically
 from tfgan2.options import DataOptions, TrainingOptions
 
@@ -33,13 +27,10 @@ NEWEST = "newest"
 
 @dataclass
 class RunConfig:
-    """The configuration of a run, stored in `config.json`.
+    """The configuration of a run, stored in `config.json`; resolved once the run has begun.
 
     Attributes:
-        flavour: name in the registry.
-        hyperparameters: the constructor's arguments; resolved once the run has begun.
-        data: which images.
-        training: how to train.
+        hyperparameters: the constructor's arguments.
         dataset: facts about the images, see `ImageDataset.facts`.
         versions: versions of the packages that influence the numbers.
     """
@@ -59,47 +50,34 @@ class RunConfig:
         hyperparameters: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> RunConfig:
-        """Makes the configuration of a new run; the arguments are those of `tfgan2.fit`.
-
-        Raises:
-            UserError: an unknown name, or a value that is not possible.
-        """
+        """Makes and checks the configuration of a new run; the arguments are those of `fit`."""
         from tfgan2.data import absolute_name  # slow to import
 
         values = dict(hyperparameters or {})
-        known = registry.hyperparameters(flavour) if values else registry.find(flavour)
-        _check_names(f"hyperparameter of {flavour}", values, known)
-        data = {item.name for item in DataOptions.declared()}
-        training = {item.name for item in TrainingOptions.declared()}
-        _check_names("option", options, sorted(data | training))
-        config = cls(
-            flavour,
-            values,
-            DataOptions(absolute_name(dataset), **{k: v for k, v in options.items() if k in data}),
-            TrainingOptions(**{k: v for k, v in options.items() if k in training}),
-        )
-        config.data.check()
-        config.training.check()
-        if config.data.data_dir:
-            config.data.data_dir = remote.absolute(config.data.data_dir)
-        values["seed"] = config.training.seed
-        return config
+        of_data = {item.name for item in DataOptions.declared()}
+        known = {*of_data, *(item.name for item in TrainingOptions.declared())}
+        for kind, names, possible in (
+            (f"hyperparameter of {flavour}", values, registry.hyperparameters(flavour)),
+            ("option", options, sorted(known)),
+        ):
+            for name in names:
+                if name not in possible:
+                    raise unknown(kind, name, possible)
+        given = {name: options.pop(name) for name in of_data & options.keys()}
+        data, training = DataOptions(absolute_name(dataset), **given), TrainingOptions(**options)
+        data.check()
+        training.check()
+        if data.data_dir:
+            data.data_dir = remote.absolute(data.data_dir)
+        values["seed"] = training.seed
+        return cls(flavour, values, data, training)
 
     def to_json(self) -> str:
         return json.dumps({"tfgan2_run": FORMAT, **asdict(self)}, indent=2) + "\n"
 
-    def write(self, run_dir: Path) -> None:
-        """Writes `config.json` atomically."""
-        with written_atomically(run_dir / "config.json") as partial:
-            partial.write_text(self.to_json(), encoding="utf-8")
-
     @classmethod
     def read(cls, run_dir: Path) -> RunConfig:
-        """Reads a run's `config.json`.
-
-        Raises:
-            UserError: there is no such folder, it is not a run, or the file is damaged.
-        """
+        """Reads a run's `config.json`; raises a UserError unless the folder is a run."""
         if not run_dir.is_dir():
             raise UserError(f"no such run directory: {run_dir}")
         path = run_dir / "config.json"
@@ -112,17 +90,10 @@ class RunConfig:
             content["data"] = DataOptions(**content["data"])
             content["training"] = TrainingOptions(**content["training"])
             return cls(**content)
-        except UserError:
+        except UserError:  # a ValueError, too
             raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path} is damaged or not written by tfgan2: {error}") from error
-
-
-def _check_names(kind: str, names: Iterable[str], known: Collection[str]) -> None:
-    """Raises a UserError for a name that is not known."""
-    for name in names:
-        if name not in known:
-            raise unknown(kind, name, known)
 
 
 def versions() -> dict[str, str]:
@@ -162,52 +133,41 @@ def held(run_dir: Path, config: RunConfig, *, new: bool, numbered: bool) -> Iter
     """Makes and locks a run directory, writes its configuration, and yields the directory.
 
     A `new` run has not begun yet; if it is `numbered` and another process has taken the name, it
-    takes the next number.
-
-    Raises:
-        UserError: another process trains this run or has just begun it, or the folder cannot be
-            written.
+    takes the next number. Raises a UserError if another process trains or has just begun this run.
     """
     from filelock import FileLock, Timeout
 
     with contextlib.ExitStack() as stack:
-        try:
-            while True:
+        with writing(run_dir):
+            while numbered:
                 try:
-                    run_dir.mkdir(parents=True, exist_ok=not numbered)
+                    run_dir.mkdir(parents=True)
                     break
                 except FileExistsError:
-                    if not numbered:
-                        raise
                     run_dir = propose(run_dir.parent, config.flavour, config.data.name)
-            stack.enter_context(FileLock(run_dir / ".lock").acquire(timeout=0))
-            if new and is_run(run_dir):
-                raise UserError(
-                    f"another process has just started a run in {run_dir}: choose another folder"
-                )
-            config.write(run_dir)
-        except Timeout:
-            raise UserError(f"another process is training {run_dir} right now") from None
-        except OSError as error:
-            raise cannot_write(run_dir, error) from error
+            run_dir.mkdir(parents=True, exist_ok=True)
+            try:
+                stack.enter_context(FileLock(run_dir / ".lock").acquire(timeout=0))
+            except Timeout:
+                raise UserError(f"another process is training {run_dir} right now") from None
+        if new and is_run(run_dir):
+            raise UserError(
+                f"another process has just started a run in {run_dir}: choose another folder"
+            )
+        with written_atomically(run_dir / "config.json") as partial:
+            partial.write_text(config.to_json(), encoding="utf-8")
         yield run_dir
 
 
 def load_model(run_dir: Path, which: str = NEWEST) -> tuple[GenerativeModel, dict[str, Any]]:
-    """Loads a run's model with the weights of a checkpoint, in float32.
+    """Loads a run's model with the weights of a checkpoint, in float32, not compiled.
 
-    Args:
-        run_dir: the run directory.
-        which: "newest": the newest checkpoint that is not damaged; "best": the one with the best
-            value of the run's metric; or the number of a step.
+    `which` is "newest", the newest that is not damaged; "best", the one with the best value of the
+    run's metric; or a step.
 
     Returns:
-        The model, not compiled, and facts about it: flavour, dataset, data (classes, split and
-        hold_out, if they were set), class_names (names of the generator's labels; empty if it takes
-        none), step, seed.
-
-    Raises:
-        UserError: not a run, or no such checkpoint that can be read.
+        The model, and facts about it: flavour, dataset, data (classes, split and hold_out, if they
+        were set), class_names (of the generator's labels; empty if it takes none), step, seed.
     """
     from tfgan2.training import checkpoints
 

@@ -7,10 +7,9 @@ import os
 
 
 def load() -> str:
-    """Imports TensorFlow; its messages are shown only if TFGAN2_DEBUG is set, as `--debug` does.
+    """Imports TensorFlow and returns its devices, for example "CPU" or "2 GPUs (NVIDIA H200)".
 
-    Returns:
-        The devices that it finds, for example "CPU" or "2 GPUs (NVIDIA H200)".
+    Its messages are shown only if TFGAN2_DEBUG is set, as `--debug` does.
     """
     from tfgan2.runtime.quiet import quiet
 

@@ -106,7 +106,7 @@ WRONG = {
     "sample no run": ("sample {tmp}/full", "is not a run directory"),
     "sample nothing": (
         "sample {tmp}/full --count 0",
-        "'--count': Input should be greater than or equal to 1",
+        "count must be at least 1, not 0",
     ),
     "sample to jpg": ("sample {tmp}/full --out a.jpg", ".png, .gif or .npz"),
     "export no run": ("export {tmp}/full", "is not a run directory"),

@@ -234,8 +234,11 @@ def test_a_block_that_takes_too_long_is_killed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("index", [0, 1])
 def test_signals_end_a_worker_that_waits(number: int, index: int) -> None:
     code = (
+        "import signal\n"
         "from tfgan2.distributed import cluster\n"
         "from tfgan2.distributed.cluster import Cluster\n"
+        # A shell lets what it starts in the background ignore SIGINT.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "cluster.NOTICE = 0.2\n"
         f"cluster.meet(Cluster({tuple(addresses(2, None))}, {index}), print)"
     )

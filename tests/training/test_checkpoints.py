@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfgan2.errors import UserError
+from tfgan2.errors import TrainingDivergedError, UserError
 from tfgan2.training import checkpoints
 
 
@@ -92,7 +92,7 @@ def test_a_checkpoint_of_another_model_changes_nothing(tmp_path: Path) -> None:
 def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
     save(tmp_path, 1)
     broken = np.array([1.0, np.nan], np.float32)
-    with pytest.raises(FloatingPointError, match="net/000/kernel"):
+    with pytest.raises(TrainingDivergedError, match="net/000/kernel"):
         checkpoints.save(tmp_path, 2, {"net/000/kernel": broken}, {}, keep=3)
     assert [path.name for path in checkpoints.paths(tmp_path)] == ["step-0000001.npz"]
 
@@ -105,7 +105,7 @@ def test_a_full_disk_leaves_the_old_ones(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(UserError, match="No space left"):
         save(tmp_path, 2)
     assert [path.name for path in checkpoints.folder(tmp_path).iterdir()] == ["step-0000001.npz"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -32,7 +31,7 @@ def test_waiting_for_data_is_shown(share: float, text: str) -> None:
 
 
 def test_a_folder_is_shown_as_its_remote_directory(display: Display, shown: io.StringIO) -> None:
-    display.show_as(Path("/tmp/x/run"), "gs://bucket/run")
+    display.alias = ("/tmp/x/run", "gs://bucket/run")
     display.say("run: /tmp/x/run")
     assert shown.getvalue() == "run: gs://bucket/run\n"
 

@@ -1,8 +1,8 @@
-"""A run directory: resume, sample, evaluate and export it."""
+"""Trains a run, opens it, resumes, samples, evaluates and exports it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfgan2 import remote, runs
-from tfgan2.api.sampling import Samples, draw_samples
-from tfgan2.api.training import check_length, train
+from tfgan2.api.sampling import SampleRequest, Samples, draw_samples
+from tfgan2.api.training import check_evaluation, check_length, train
+from tfgan2.distributed.cluster import find_cluster
 from tfgan2.errors import UserError
+from tfgan2.options import DataOptions, TrainingOptions, show_options
 
 if TYPE_CHECKING:
     import keras
@@ -22,19 +24,10 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """A run directory.
-
-    Attributes:
-        location: the directory, local or remote.
-    """
+    """A run directory, at a local or remote `location`."""
 
     def __init__(self, location: str | Path, config: runs.RunConfig | None = None) -> None:
-        """Reads nothing yet; `open_run` also checks the directory.
-
-        Args:
-            location: the directory, local or remote.
-            config: its configuration, if it is known.
-        """
+        """Reads nothing yet; `open_run` also checks the directory."""
         self.location = str(location)
         self._config = config
 
@@ -82,16 +75,11 @@ class Run:
         """Resumes the training from the newest checkpoint.
 
         Args:
-            steps: number of steps of the whole training; default: as planned.
+            steps: number of steps of the whole training, at least those planned; default: as
+                planned.
             epochs: passes over the data, in place of `steps`.
             strategy: the devices that train; default: as before.
-            callbacks: as for `fit`.
-            dry_run: likewise.
-            quiet: likewise.
-
-        Raises:
-            UserError: the run cannot be resumed, or is planned for more steps.
-            TrainingInterrupted, TrainingDivergedError: as `fit`.
+            callbacks, dry_run, quiet: as for `fit`, which raises the same errors.
         """
         check_length(steps, epochs)
         with remote.staged(self.location, fetch=True) as (run_dir, mirror):
@@ -108,21 +96,16 @@ class Run:
         return Run(self.location, config)
 
     def model(self, checkpoint: str | int = runs.NEWEST) -> GenerativeModel:
-        """Loads the model in float32.
-
-        Args:
-            checkpoint: "newest", "best" or a step.
-
-        Returns:
-            A `tf.keras.Model`, not compiled.
-
-        Raises:
-            UserError: there is no such checkpoint.
-        """
+        """Loads a `tf.keras.Model` in float32, not compiled; `checkpoint`: see `sample`."""
         return runs.load_model(self.directory, str(checkpoint))[0]
 
     def sample(self, count: int | None = None, **arguments: Any) -> np.ndarray:
-        """Generates samples; the arguments and errors are those of `draw_samples`.
+        """Generates samples.
+
+        Args:
+            count: number of samples; default: about 64, 2500 points, or 8 latents to interpolate.
+            **arguments: the other fields of `tfgan2.api.sampling.SampleRequest`, for example
+                `seed`, `label`, `latents`, `interpolate` and `checkpoint`.
 
         Returns:
             float32, in [-1, 1] unless they are points, shape (N, height, width, channels).
@@ -130,12 +113,12 @@ class Run:
         return self.draw(count, **arguments).images
 
     def draw(self, count: int | None = None, **arguments: Any) -> Samples:
-        """Generates samples, and returns their latents and labels, too; see `draw_samples`."""
+        """Generates samples as `sample`, and returns their latents and labels, too."""
         if not self.takes_latents:
             raise UserError(
                 f"{self.config.flavour} takes images, not latents: export it, and load the file"
             )
-        return draw_samples(self.directory, count, **arguments)
+        return draw_samples(self.directory, SampleRequest(count, **arguments))
 
     def evaluate(
         self,
@@ -156,18 +139,14 @@ class Run:
 
         Returns:
             The figures by name, for example {"fid": 12.3}.
-
-        Raises:
-            UserError: the data do not allow a metric, or a value is not possible.
         """
         from tfgan2.evaluation import EvaluationRequest, evaluate_and_write
         from tfgan2.training.progress import Display
 
         chosen = None if metrics is None else list(metrics)
         wanted = EvaluationRequest(metrics=chosen, **request)
-        folder, display = remote.local_out(self.location, out), Display(quiet=quiet)
-        evaluation, _ = evaluate_and_write(self.directory, wanted, folder, display)
-        return evaluation.figures
+        folder = remote.local_out(self.location, out)
+        return evaluate_and_write(self.directory, wanted, folder, Display(quiet=quiet))[0].figures
 
     def export(
         self,
@@ -179,6 +158,8 @@ class Run:
         **options: Any,
     ) -> list[Artifact]:
         """Exports the generator, and verifies each file against Keras.
+
+        Returns the files, each with its path, size, speed and differences from Keras.
 
         Args:
             *formats: of "saved_model", "tflite", "onnx" and "web"; default: all but the last.
@@ -198,26 +179,68 @@ class Run:
         from tfgan2.export import FORMATS, Options, export_run
 
         precisions = [precision] if isinstance(precision, str) else list(precision)
-        chosen = Options(list(formats or FORMATS), precisions, **options)
-        folder = remote.local_out(self.location, out)
         return export_run(
             self.directory,
-            folder,
-            chosen,
+            remote.local_out(self.location, out),
+            Options(list(formats or FORMATS), precisions, **options),
             checkpoint=str(checkpoint),
             progress=None if quiet else print,
         )
 
 
 def open_run(location: str | Path) -> Run:
-    """Opens a run that exists.
-
-    Args:
-        location: the run directory, local or remote.
-
-    Raises:
-        UserError: it is not a run directory, or cannot be reached.
-    """
+    """Opens a run, local or remote; raises a UserError unless it is one and can be reached."""
     run = Run(location)
     run.config  # noqa: B018 - reading it checks the directory
     return run
+
+
+def fit(
+    flavour: str,
+    dataset: str,
+    *,
+    hyperparameters: Mapping[str, Any] | None = None,
+    epochs: float | None = None,
+    out: str | Path | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    dry_run: bool = False,
+    quiet: bool = False,
+    **options: Any,
+) -> Run:
+    """Trains a flavour on a dataset, and returns the run.
+
+    Args:
+        flavour: for example "dcgan"; `tfgan2 models` lists them.
+        dataset: its name, or folder:PATH, prepared:FILE, pairs:DIR, unpaired:DIR_A,DIR_B or
+            captions:FILE.jsonl; `tfgan2 datasets` lists names.
+        hyperparameters: values by name; `tfgan2 info FLAVOUR` lists them.
+        epochs: passes over the data, in place of `steps`.
+        out: the run directory, local or remote; default: runs/00000-FLAVOUR-DATASET.
+        callbacks: Keras callbacks, called after each step with its index and its metrics. What a
+            method `state` returns is saved in checkpoints and given to `restore` on resuming.
+        dry_run: show the configuration, the networks and a batch, and write nothing.
+        quiet: show nothing.
+        **options: the options of `tfgan2 fit`, which `tfgan2 fit --help` explains, with
+            underscores: the fields of `DataOptions` and `TrainingOptions`.
+
+    Raises:
+        UserError: an option, the data or the disk is at fault.
+        TrainingInterrupted: Ctrl-C or another signal; a checkpoint was saved.
+        TrainingDivergedError: a loss or a weight is no longer finite.
+    """
+    check_length(options.get("steps"), epochs)
+    config = runs.RunConfig.create(flavour, dataset, hyperparameters, **options)
+    check_evaluation(config.training)
+    cluster = find_cluster(config.training.strategy)
+    if cluster is not None and len(cluster.workers) > 1 and out is None:
+        raise UserError("several workers train one run: choose one run directory for all")
+    location = str(out or runs.propose(Path("runs"), flavour, dataset))
+    with remote.staged(location, fetch=False) as (run_dir, mirror):
+        if out is not None and (cluster is None or cluster.index == 0):
+            mirror.check_new() if mirror is not None else runs.check_new(run_dir)
+        shown = (callbacks, dry_run, quiet)
+        run_dir = train(config, run_dir, mirror, epochs, *shown, numbered=out is None)
+        return Run(run_dir if mirror is None else location, None if dry_run else config)
+
+
+show_options(fit, DataOptions, TrainingOptions)

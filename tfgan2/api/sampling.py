@@ -14,9 +14,46 @@ from tfgan2.errors import UserError
 from tfgan2.inputs.labels import choose_labels, label_columns
 from tfgan2.inputs.latents import walk
 from tfgan2.inputs.words import in_turn
+from tfgan2.options import Options, option
 
 if TYPE_CHECKING:
     from tfgan2.models.base import GenerativeModel
+
+
+@dataclass
+class SampleRequest(Options):
+    """Which samples to generate.
+
+    Attributes:
+        label: classes by name or number, taken in turn; default: all.
+        text: sentences, taken in turn, for flavours that take them.
+        latents: shape (N, latent_dim), in place of `count` and `seed`.
+        checkpoint: "newest", "best" or a step.
+        last_frame: include the sample of the last latent of a walk, which has one label or text.
+    """
+
+    count: int | None = option(
+        None,
+        "Number of samples; default about 64, 2500 points, 8 latents to interpolate.",
+        panel="",
+        at_least=1,
+    )
+    seed: int = option(0, "Seed of the latents.", panel="")
+    interpolate: bool = option(
+        False, "Walk from one latent to the next along arcs.", panel="", flag="--interpolate"
+    )
+    frames: int = option(
+        10,
+        "Images from one latent to the next.",
+        panel="",
+        at_least=2,
+        shown="10, in a .gif 24",
+    )
+    label: Sequence[str] | str = ()
+    text: Sequence[str] | str = ()
+    latents: np.ndarray | None = None
+    checkpoint: str | int = runs.NEWEST
+    last_frame: bool = True
 
 
 @dataclass(frozen=True)
@@ -40,61 +77,30 @@ class Samples:
     step: int
 
 
-def draw_samples(
-    run_dir: Path,
-    count: int | None = None,
-    *,
-    seed: int = 0,
-    label: Sequence[str] | str = (),
-    text: Sequence[str] | str = (),
-    latents: np.ndarray | None = None,
-    checkpoint: str | int = runs.NEWEST,
-    interpolate: bool = False,
-    frames: int = 10,
-    last_frame: bool = True,
-) -> Samples:
-    """Generates samples.
-
-    Args:
-        run_dir: the run directory.
-        count: number of samples; default: about 64, 2500 points, or 8 latents to interpolate.
-        seed: seed of the latents.
-        label: classes by name or number, taken in turn; default: all.
-        text: sentences, taken in turn, for flavours that take them.
-        latents: shape (N, latent_dim), in place of `count` and `seed`.
-        checkpoint: "newest", "best" or a step.
-        interpolate: walk from one latent to the next along arcs, with one label or text.
-        frames: samples from one latent to the next.
-        last_frame: include the sample of the last latent.
-
-    Raises:
-        UserError: a value is not possible, or there is no such checkpoint.
-    """
-    label = [label] if isinstance(label, str) else list(label)
-    text = [text] if isinstance(text, str) else list(text)
+def draw_samples(run_dir: Path, request: SampleRequest) -> Samples:
+    """Generates samples; raises a UserError if a value is not possible, or without checkpoint."""
+    request.check()
+    count, latents, interpolate = request.count, request.latents, request.interpolate
+    given = (request.label, request.text)
+    label, text = ([words] if isinstance(words, str) else list(words) for words in given)
     if latents is not None and count is not None:
         raise UserError("give count or latents, not both: the latents set the count")
-    number = count if latents is None else len(latents)
+    number, name = (count, "count") if latents is None else (len(latents), "number of latents")
     least = 2 if interpolate else 1
-    for name, value, smallest in (
-        ("count" if latents is None else "number of latents", number, least),
-        ("frames", frames, 2),
-        ("seed", seed, 0),
-    ):
-        if value is not None and value < smallest:
-            raise UserError(f"{name} must be at least {smallest}, not {value}")
-    model, about = runs.load_model(run_dir, str(checkpoint))
+    if number is not None and number < least:
+        raise UserError(f"{name} must be at least {least}, not {number}")
+    model, about = runs.load_model(run_dir, str(request.checkpoint))
     captions, names = getattr(model, "captions", ()), about["class_names"]
     if text and not captions:
         raise UserError(f"{about['flavour']} takes no text: leave it out")
     if latents is None:
         count = count or (8 if interpolate else model.preview_count())
-        latents = model.draw_latents(count, seed=seed)
+        latents = model.draw_latents(count, seed=request.seed)
     columns = None
     if interpolate:
-        latents = walk(latents, frames)
-        if not last_frame:
-            latents, columns = latents[:-1], frames  # a row for each pair of latents
+        latents = walk(latents, request.frames)
+        if not request.last_frame:
+            latents, columns = latents[:-1], request.frames  # a row for each pair of latents
         # A walk keeps one class: between two classes there is nothing.
         label, text = label or names[:1], text or list(captions[:1])
         if len(label) > 1 or len(text) > 1:

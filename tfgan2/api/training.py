@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfgan2 import runs, startup
-from tfgan2.distributed.cluster import find_cluster
 from tfgan2.errors import UserError
 from tfgan2.options import TrainingOptions
 
@@ -40,12 +39,6 @@ def check_evaluation(options: TrainingOptions) -> None:
         check_best(options.best_metric)
 
 
-def worker_index(strategy: str) -> int | None:
-    """Returns the number of this process among several that train; None if it is alone."""
-    cluster = find_cluster(strategy)
-    return None if cluster is None or len(cluster.workers) < 2 else cluster.index
-
-
 def train(
     config: runs.RunConfig,
     run_dir: Path,
@@ -59,35 +52,27 @@ def train(
 ) -> Path:
     """Trains a run, new if its configuration says nothing about the dataset yet.
 
-    The arguments are those of `fit`, `remote.staged` and `runs.held`.
-
-    Returns:
-        The run directory, which may have got another number.
+    The arguments are those of `fit`, `remote.staged` and `runs.held`. Returns the run directory,
+    which may have got another number.
     """
     from tfgan2.training.progress import Display
 
     display = Display(quiet=quiet)
     if mirror is not None:
-        display.show_as(run_dir, mirror.url)
+        display.alias = (str(run_dir), mirror.url)
     display.say("loading TensorFlow")
     devices = startup.load()
-    from tfgan2.distributed.strategies import Worker
-    from tfgan2.training.building import make_deterministic
     from tfgan2.training.session import Session
-    from tfgan2.training.summary import describe, describe_fully
 
-    make_deterministic()
     new = not config.dataset
-    worker = Worker.start(config.training.strategy, display.say)
-    display.console.quiet = quiet or not worker.chief
-    session = Session.prepare(config, worker, display, epochs)
-    describe(session, devices)
+    session = Session(config, display, epochs)
+    session.describe(devices)
     if dry_run:
         display.say(f"run: {run_dir}")
-        describe_fully(session)
+        session.describe_fully()
         return run_dir
     with contextlib.ExitStack() as stack:
-        if worker.chief:
+        if session.worker.chief:
             if config.training.evaluate_every:
                 from tfgan2.api.evaluating import Evaluation
 

@@ -1,7 +1,4 @@
-"""The command line. One file per command, thin: parse, call, print.
-
-Nothing here imports TensorFlow before a command needs it.
-"""
+"""The command line: a file per command. None imports TensorFlow before it needs it."""
 
 from __future__ import annotations
 
@@ -66,14 +63,10 @@ def _fail(message: str, code: int) -> int:
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Runs a command.
+    """Runs a command, by default with the arguments of this process; returns the exit code.
 
-    Args:
-        arguments: the words after `tfgan2`; default: those of this process.
-
-    Returns:
-        The exit code: 0; 1 if training diverged or lost a worker; 2 if the user can fix it; 130,
-        143 or 129 if interrupted.
+    0; 1 if training diverged or lost a worker; 2 if the user can fix it; 130, 143 or 129 if
+    interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:

@@ -14,7 +14,7 @@ import typer
 
 from tfgan2 import runs, runtime, startup
 from tfgan2.cli.tables import print_table
-from tfgan2.errors import UserError, cannot_write
+from tfgan2.errors import UserError
 from tfgan2.export import model_specs, saved_model
 from tfgan2.export.folder import size_of
 from tfgan2.files import written_atomically
@@ -157,8 +157,5 @@ def _write(path: Path, timings: list[dict[str, Any]]) -> None:
         "system": platform.platform(),
         "timings": timings,
     }
-    try:
-        with written_atomically(path) as partial:
-            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise cannot_write(path, error) from error
+    with written_atomically(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from tfgan2.cli.options import split_at_commas
-from tfgan2.errors import UserError, cannot_write, unknown
+from tfgan2.errors import UserError, unknown
 from tfgan2.evaluation import comparison
 from tfgan2.evaluation.figures import FIGURES, RANKED
 
@@ -45,10 +45,7 @@ def compare(
     for name, path in run_dirs.items():
         if not any(name in protocol.results for protocol in protocols):
             print(f"{name} has no results: tfgan2 evaluate {shlex.quote(str(path))}")
-    try:
-        comparison.draw(run_dirs, protocols, out)
-    except OSError as error:
-        raise cannot_write(out, error) from error
+    comparison.draw(run_dirs, protocols, out)
     print(f"{out}: samples and curves of {len(run_dirs)} runs")
 
 

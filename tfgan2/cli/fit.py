@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,20 +11,47 @@ import typer
 from tfgan2 import registry, remote
 from tfgan2.cli.options import given, with_declared
 from tfgan2.errors import TrainingInterrupted, UserError
-from tfgan2.options import DATA, OUTPUT, TRAINING, DataOptions, TrainingOptions
+from tfgan2.options import DATA, OUTPUT, DataOptions, Options, TrainingOptions, option
 
 if TYPE_CHECKING:
     from tfgan2 import api
 
 
-def _shown(panel: str, help: str, *flags: str, metavar: str | None = None) -> Any:
-    """An option whose default, if there is one, stands in its help."""
-    return typer.Option(
-        *flags, help=help, rich_help_panel=panel, metavar=metavar, show_default=False
+@dataclass
+class CommandOptions(Options):
+    """What the command takes beyond the options of a run."""
+
+    dataset: str | None = option(
+        None,
+        "A name, folder:PATH, prepared:FILE, pairs:DIR, unpaired:DIR_A,DIR_B or "
+        "captions:FILE.jsonl; `tfgan2 datasets` lists names.",
+        panel=DATA,
+    )
+    settings: list[str] | None = option(  # noqa: RUF009
+        None,
+        "A hyperparameter; `tfgan2 info FLAVOUR` lists them. Repeatable.",
+        flag="--set",
+        metavar="KEY=VALUE",
+    )
+    epochs: float | None = option(None, "Passes over the data, in place of --steps.")
+    out: str | None = option(
+        None,
+        "The run directory; may be gs://…; default runs/00000-FLAVOUR-DATASET.",
+        panel=OUTPUT,
+        metavar="DIR",
+    )
+    resume: str | None = option(
+        None, "Resume this run; --steps or --epochs may extend it.", panel=OUTPUT, metavar="RUN"
+    )
+    dry_run: bool = option(
+        False,
+        "Show the configuration, the networks and a batch; train nothing.",
+        panel="",
+        flag="--dry-run",
     )
 
 
-@with_declared(DataOptions, TrainingOptions)
+@with_declared(CommandOptions, DataOptions, TrainingOptions)
 def fit(
     flavour: Annotated[
         str | None,
@@ -31,77 +59,35 @@ def fit(
             help="What to train; `tfgan2 models` lists the flavours.", show_default=False
         ),
     ] = None,
-    dataset: Annotated[
-        str | None,
-        _shown(
-            DATA,
-            "A name, folder:PATH, prepared:FILE, pairs:DIR, unpaired:DIR_A,DIR_B or "
-            "captions:FILE.jsonl; `tfgan2 datasets` lists names.",
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        _shown(
-            TRAINING,
-            "A hyperparameter; `tfgan2 info FLAVOUR` lists them. Repeatable.",
-            "--set",
-            metavar="KEY=VALUE",
-        ),
-    ] = None,
-    epochs: Annotated[
-        float | None, _shown(TRAINING, "Passes over the data, in place of --steps.")
-    ] = None,
-    out: Annotated[
-        str | None,
-        _shown(
-            OUTPUT,
-            "The run directory; may be gs://…; default runs/00000-FLAVOUR-DATASET.",
-            metavar="DIR",
-        ),
-    ] = None,
-    resume: Annotated[
-        str | None,
-        _shown(OUTPUT, "Resume this run; --steps or --epochs may extend it.", metavar="RUN"),
-    ] = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", help="Show the configuration, the networks and a batch; train nothing."
-        ),
-    ] = False,
     **options: Any,
 ) -> None:
     """Train a flavour on a dataset, or resume a run."""
     from tfgan2 import api
 
+    settings = options.pop("settings") or []  # their commas are no separators
     chosen = given(options)
+    resume, dry_run = chosen.pop("resume", None), "dry_run" in chosen
     try:
         if resume is not None:
-            kept = {name: chosen.pop(name, None) for name in ("steps", "strategy")}
-            if chosen or any((flavour, dataset, settings, out)):
+            names = chosen.keys() & {"steps", "epochs", "strategy", "dry_run"}
+            kept = {name: chosen.pop(name) for name in names}
+            if chosen or flavour or settings:
                 raise UserError(
                     "--resume takes all options from the run: give only --steps or --epochs, and "
                     "--strategy"
                 )
-            run = api.Run(resume).resume(epochs=epochs, dry_run=dry_run, **kept)
+            run = api.Run(resume).resume(**kept)
         else:
             if flavour is None:
                 raise UserError("flavour is missing: try `tfgan2 fit dcgan --dataset digits`")
             registry.find(flavour)
-            if dataset is None:
+            if "dataset" not in chosen:
                 raise UserError(
                     "dataset is missing: give --dataset digits or another that `tfgan2 datasets` "
                     "lists"
                 )
-            run = api.fit(
-                flavour,
-                dataset,
-                hyperparameters=registry.parse_settings(flavour, settings or []),
-                epochs=epochs,
-                out=out,
-                dry_run=dry_run,
-                **chosen,
-            )
+            hyperparameters = registry.parse_settings(flavour, settings)
+            run = api.fit(flavour, hyperparameters=hyperparameters, **chosen)
     except TrainingInterrupted as error:
         _say(f"{error}; resume with:\n  tfgan2 fit --resume {shlex.quote(error.location)}")
         raise typer.Exit(128 + error.signal) from None

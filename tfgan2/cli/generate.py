@@ -10,7 +10,7 @@ import typer
 
 from tfgan2 import runtime
 from tfgan2.cli.options import Label, Latents, Text
-from tfgan2.errors import UserError, cannot_write
+from tfgan2.errors import UserError
 from tfgan2.images import check_output, save_samples
 from tfgan2.inputs.labels import label_columns
 from tfgan2.inputs.latents import read_latents
@@ -54,9 +54,6 @@ def generate(
     start = time.perf_counter()
     images = generator(used, labels, texts)
     milliseconds = (time.perf_counter() - start) * 1000 / len(images)
-    try:
-        save_samples(out, images, latents=used, labels=labels, columns=columns)
-    except OSError as error:
-        raise cannot_write(out, error) from error
+    save_samples(out, images, latents=used, labels=labels, columns=columns)
     noun = "image" if len(images) == 1 else "images"
     print(f"{out}: {len(images)} {noun}, {milliseconds:.2f} ms per image")

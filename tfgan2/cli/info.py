@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from tfgan2 import registry
-from tfgan2.cli.options import Precision
-from tfgan2.errors import UserError, cannot_write
+from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
 
 COST = "With --cost"
@@ -41,7 +41,10 @@ def info(
         list[str] | None,
         cost_option("--set", metavar="KEY=VALUE", help="Hyperparameter. Repeatable."),
     ] = None,
-    precision: Annotated[Precision, cost_option(help="Keras' dtype policy.")] = Precision.float32,
+    precision: Annotated[
+        Literal["float32", "mixed_bfloat16", "mixed_float16"],
+        cost_option(help="Keras' dtype policy."),
+    ] = "float32",
     xla: Annotated[bool, cost_option("--xla/--no-xla", help="Compile timed steps.")] = True,
     measure: Annotated[bool, cost_option("--measure/--no-measure", help="Time steps.")] = True,
     steps: Annotated[int, cost_option(min=1, help="Number of timed steps.")] = 10,
@@ -68,7 +71,7 @@ def info(
         (image_size, image_size, channels),
         batch_size=batch_size,
         hyperparameters=registry.parse_settings(name, settings or ()),
-        precision=precision.value,
+        precision=precision,
         xla=xla,
         steps=steps if measure else 0,
     )
@@ -79,11 +82,8 @@ def info(
     if costs["measured"] is not None:
         _print_measured(costs["measured"], console)
     if json_file is not None:
-        try:
-            with written_atomically(json_file) as partial:
-                partial.write_text(json.dumps(costs, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise cannot_write(json_file, error) from error
+        with written_atomically(json_file) as partial:
+            partial.write_text(json.dumps(costs, indent=2) + "\n", encoding="utf-8")
 
 
 def _describe(name: str) -> None:
@@ -111,12 +111,10 @@ def _costs(*arguments: Any, **options: Any) -> dict[str, Any]:
     display = Display()
     display.say("loading TensorFlow")
     devices = startup.load()
-    try:
+    with contextlib.closing(display):
         from tfgan2.costs.report import report
 
         costs = report(*arguments, **options, progress=display.loading)
-    finally:
-        display.close()
     if costs["measured"] is not None:
         costs["measured"]["devices"] = devices
     return costs

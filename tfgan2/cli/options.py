@@ -5,25 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import Field
-from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import typer
 
 from tfgan2.options import Options
-
-
-class Direction(str, Enum):
-    AtoB = "AtoB"
-    BtoA = "BtoA"
-
-
-class Precision(str, Enum):
-    float32 = "float32"
-    mixed_bfloat16 = "mixed_bfloat16"
-    mixed_float16 = "mixed_float16"
-
 
 Label = Annotated[
     list[str] | None,
@@ -74,8 +61,7 @@ def _option(item: Field[Any], kind: Any) -> Any:
     metadata, default = item.metadata, item.default
     declared = metadata["option"]
     if declared.choices and kind is str:
-        choices = [(choice, choice) for choice in declared.choices]
-        kind = Enum(item.name, choices, type=str)  # type: ignore[misc, no-redef]
+        kind = Literal[tuple(declared.choices)]
     no_default = default is None or isinstance(default, bool)  # the flag says it
     shown = metadata["shown"] or ("" if no_default else str(default))
     flag = f"--{item.name.replace('_', '-')}" if default is False else metadata["flag"]
@@ -91,10 +77,8 @@ def _option(item: Field[Any], kind: Any) -> Any:
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
     """Returns the declared options that were given, as the API takes them."""
-    return {name: _plain(value) for name, value in options.items() if value not in (None, [], ())}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list):
-        return split_at_commas(value)
-    return value.value if isinstance(value, Enum) else value
+    return {
+        name: split_at_commas(value) if isinstance(value, list) else value
+        for name, value in options.items()
+        if value not in (None, [], ())
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -42,7 +43,7 @@ def prepare(
         raise UserError(f"prepare writes to this machine, not to {out}: give a local file")
     display = Display()
     path = Path(out).expanduser()
-    try:
+    with contextlib.closing(display):
         request = Request(
             source,
             image_size=image_size,
@@ -50,8 +51,6 @@ def prepare(
             progress=display.loading,
         )
         index, skipped = pack(request, path, shard_bytes=shard_mb * 10**6)
-    finally:
-        display.close()
     if skipped:
         display.say(f"left out {len(skipped):,} unreadable files, the first: {skipped[0]}")
     megabytes = sum(shard.bytes for shard in index.shards) / 1e6

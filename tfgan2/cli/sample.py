@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tfgan2 import images, runs
-from tfgan2.cli.options import Checkpoint, Label, Latents, Text
-from tfgan2.errors import UserError, cannot_write
+from tfgan2.api.sampling import SampleRequest
+from tfgan2.cli.options import Checkpoint, Label, Latents, Text, given, with_declared
+from tfgan2.errors import UserError
 from tfgan2.inputs.latents import read_latents
 
 if TYPE_CHECKING:
     from tfgan2 import api
 
 
+@with_declared(SampleRequest)
 def sample(
     location: Annotated[
         str, typer.Argument(metavar="RUN", help="The run directory; may be gs://….")
     ],
-    count: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Number of samples; default about 64, 2500 points, 8 latents to interpolate.",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the latents.")] = 0,
     label: Label = None,
     text: Text = None,
     latents: Latents = None,
@@ -40,19 +34,17 @@ def sample(
         int | None,
         typer.Option(min=1, help="Columns of the grid; default one per class, else a square grid."),
     ] = None,
-    interpolate: Annotated[
-        bool, typer.Option("--interpolate", help="Walk from one latent to the next along arcs.")
-    ] = False,
-    frames: Annotated[
-        int | None,
-        typer.Option(help="Images from one latent to the next; default 10, in a .gif 24."),
-    ] = None,
+    **options: Any,
 ) -> None:
     """Generate images with the generator of a run."""
     from tfgan2 import api
 
     suffix = out.suffix.lower()
     images.check_output(out)
+    if suffix == ".gif":
+        options["frames"] = options["frames"] or 24
+    chosen = given(options)
+    SampleRequest(**chosen).check()  # before the run is read
     run = api.open_run(location)
     shape = run.config.dataset.get("image_shape")
     images.check_output(out, shape)
@@ -62,28 +54,22 @@ def sample(
             f"`tfgan2 translate {location} --input IMAGES --out FOLDER`"
         )
     samples = run.draw(
-        count,
-        seed=seed,
         label=label or (),
         text=text or (),
         latents=None if latents is None else read_latents(latents),
         checkpoint=checkpoint,
-        interpolate=interpolate,
-        frames=frames or (24 if suffix == ".gif" else 10),
         last_frame=suffix != ".png" or columns is not None,  # in a grid it would be alone in a row
+        **chosen,
     )
-    try:
-        images.save_samples(
-            out,
-            samples.images,
-            latents=samples.latents,
-            labels=samples.labels,
-            columns=columns or samples.columns,
-        )
-        views = _save_views(out, samples, run.config) if suffix == ".png" else []
-    except OSError as error:
-        raise cannot_write(out, error) from error
-    origin = f"seed {seed}" if latents is None else f"latents of {latents}"
+    images.save_samples(
+        out,
+        samples.images,
+        latents=samples.latents,
+        labels=samples.labels,
+        columns=columns or samples.columns,
+    )
+    views = _save_views(out, samples, run.config) if suffix == ".png" else []
+    origin = f"seed {options['seed'] or 0}" if latents is None else f"latents of {latents}"
     noun = "points" if shape is not None and images.is_points(shape) else "images"
     made = f"{len(samples.images)} {noun} of {run.config.flavour}"
     print(f"{out}: {made} at step {samples.step}, {origin}")

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from PIL import Image
 
 from tfgan2 import runs, runtime
-from tfgan2.cli.options import Checkpoint, Direction
-from tfgan2.errors import UserError, cannot_write
+from tfgan2.cli.options import Checkpoint
+from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
 from tfgan2.images import joined
 from tfgan2.images.files import UnreadableImageError, open_image, suffixes
 from tfgan2.remote import local_copy
 from tfgan2.runtime import Translator
 
-NETWORKS = {Direction.AtoB: ("a_to_b", "generator"), Direction.BtoA: ("b_to_a",)}
+NETWORKS = {"AtoB": ("a_to_b", "generator"), "BtoA": ("b_to_a",)}
 
 
 def translate(
@@ -37,9 +37,9 @@ def translate(
         bool, typer.Option("--compare", help="Show the input beside each result.")
     ] = False,
     direction: Annotated[
-        Direction,
+        Literal["AtoB", "BtoA"],
         typer.Option(help="Direction of a CycleGAN run. An exported file has its own."),
-    ] = Direction.AtoB,
+    ] = "AtoB",
     mask: Annotated[
         Path | None,
         typer.Option(
@@ -64,17 +64,13 @@ def translate(
     jobs = [(path, _mask_for(path.relative_to(root), mask)) for path in paths]
     for job in jobs:  # before anything is written
         _read(translator, *job)
-    try:
-        for number, job in enumerate(jobs, 1):
-            taken, result = translator.translate(*_read(translator, *job))
-            target = (out / job[0].relative_to(root)).with_suffix(".png")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with written_atomically(target) as partial:
-                (joined(taken, result) if compare else result).save(partial, format="PNG")
-            if number % 50 == 0 or number == len(jobs):
-                print(f"{number:,} of {len(jobs):,} images: {out}", flush=True)
-    except OSError as error:
-        raise cannot_write(out, error) from error
+    for number, job in enumerate(jobs, 1):
+        taken, result = translator.translate(*_read(translator, *job))
+        target = (out / job[0].relative_to(root)).with_suffix(".png")
+        with written_atomically(target, parents=True) as partial:
+            (joined(taken, result) if compare else result).save(partial, format="PNG")
+        if number % 50 == 0 or number == len(jobs):
+            print(f"{number:,} of {len(jobs):,} images: {out}", flush=True)
 
 
 def _images_at(source: Path) -> list[Path]:
@@ -101,8 +97,8 @@ def _mask_for(name: Path, mask: Path | None) -> Path | None:
     raise UserError(f"{mask} has no mask called {name.stem!r}: add it")
 
 
-def _from_file(file: Path, direction: Direction, checkpoint: str) -> Translator:
-    if direction is not Direction.AtoB:
+def _from_file(file: Path, direction: str, checkpoint: str) -> Translator:
+    if direction != "AtoB":
         raise UserError(
             "an exported file has one direction: leave --direction out and give the file of b_to_a"
         )
@@ -114,7 +110,7 @@ def _from_file(file: Path, direction: Direction, checkpoint: str) -> Translator:
     raise UserError(f"{file} makes images from latents: use `tfgan2 generate`")
 
 
-def _from_run(run: Path, direction: Direction, checkpoint: str) -> Translator:
+def _from_run(run: Path, direction: str, checkpoint: str) -> Translator:
     trained, about = runs.load_model(run, checkpoint)
     specs = trained.exports()
     spec = next((specs[name] for name in NETWORKS[direction] if name in specs), None)

@@ -16,7 +16,7 @@ from tfgan2.costs.model import count_model, planned_phases
 from tfgan2.inputs.words import FIRST
 from tfgan2.kernels import compiled_update
 from tfgan2.models.base import GenerativeModel
-from tfgan2.training.building import precision as dtype_policy
+from tfgan2.training.building import build_model
 
 CLASSES, VOCABULARY, CAPTION_LENGTH = 10, 1000, 16
 _MATRIX_SIZE = 2048
@@ -53,9 +53,7 @@ def report(
         UserError: an unknown name, invalid hyperparameters, or a step that cannot be counted.
     """
     facts = registry.load_class(flavour).data_hyperparameters(random_data_facts(image_shape))
-    with dtype_policy(precision):
-        model = registry.create(flavour, **{**(hyperparameters or {}), **facts})
-        model.compile()
+    model = build_model(flavour, {**(hyperparameters or {}), **facts}, precision)
     model.plan(model.planned_steps)
     batch_size = batch_size or model.batch_size
     model.check_batch_size(batch_size)

@@ -23,7 +23,7 @@ import numpy as np
 from tfgan2.data.dataset import ImageDataset
 from tfgan2.data.files import DEFAULT_SIZE, existing_folder, with_classes
 from tfgan2.data.request import Request, build
-from tfgan2.errors import UserError, cannot_write, one_line
+from tfgan2.errors import UserError, one_line
 from tfgan2.files import written_atomically
 from tfgan2.images import to_pil
 from tfgan2.images.files import UnreadableImageError, fit, read_image
@@ -204,10 +204,8 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
         )
         with written_atomically(out) as partial:
             partial.write_text(index.to_json(), encoding="utf-8")
-    except BaseException as error:  # also Ctrl-C: shards without an index are of no use
+    except BaseException:  # also Ctrl-C: shards without an index are of no use
         shutil.rmtree(shards, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise cannot_write(out, error) from error
         raise
     return index, tuple(files.skipped)
 

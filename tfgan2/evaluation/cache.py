@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from tfgan2.errors import cannot_write
 from tfgan2.files import written_atomically
 
 _KEY = "cache_key"
@@ -46,9 +45,5 @@ class CachedArrays:
 
     def save(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Stores or replaces the arrays; raises a UserError if the file cannot be written."""
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with written_atomically(self.path) as partial:
-                np.savez(partial, allow_pickle=False, **{_KEY: np.array(self.key), **arrays})
-        except OSError as error:
-            raise cannot_write(self.path, error) from error
+        with written_atomically(self.path, parents=True) as partial:
+            np.savez(partial, allow_pickle=False, **{_KEY: np.array(self.key), **arrays})

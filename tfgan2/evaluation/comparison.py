@@ -93,7 +93,7 @@ def draw(run_dirs: Mapping[str, Path], protocols: Sequence[Protocol], path: Path
     Each plot of figures has one protocol.
 
     Raises:
-        OSError: the file cannot be written.
+        UserError: the file cannot be written.
     """
     from matplotlib.figure import Figure
 
@@ -122,8 +122,7 @@ def draw(run_dirs: Mapping[str, Path], protocols: Sequence[Protocol], path: Path
         axes.set(xlabel="kimg", ylabel=label)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_atomically(path) as partial:
+    with written_atomically(path, parents=True) as partial:
         figure.savefig(partial, format="png", dpi=100)
 
 

@@ -58,9 +58,8 @@ class Evaluation:
         the same thing, its other figures and images are kept.
 
         Raises:
-            OSError: the directory cannot be written.
+            UserError: the directory cannot be written.
         """
-        directory.parent.mkdir(parents=True, exist_ok=True)
         figures, captions = self.figures, {name: each.caption for name, each in self.sheets.items()}
         earlier = _read(directory) or {}
         if (earlier.get("who"), earlier.get("protocol_id")) == (self.about, self.protocol_id):
@@ -69,7 +68,7 @@ class Evaluation:
             captions = {**earlier.get("pictures", {}), **captions}
         result = {"tfgan2_evaluation": FORMAT, "who": self.about, "figures": figures}
         result |= {"protocol_id": self.protocol_id, "protocol": self.protocol, "pictures": captions}
-        with written_atomically(directory) as partial:
+        with written_atomically(directory, parents=True) as partial:
             partial.mkdir()
             for name in captions.keys() - self.sheets.keys():
                 shutil.copyfile(directory / f"{name}.png", partial / f"{name}.png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from PIL import Image
 from tfgan2 import registry, remote, runs, runtime, startup
 from tfgan2.data import POINTS, load_dataset
 from tfgan2.data.files import existing_folder, image_files
-from tfgan2.errors import UserError, cannot_write
+from tfgan2.errors import UserError
 from tfgan2.evaluation.evaluate import SampleEvaluator
 from tfgan2.evaluation.request import EvaluationRequest, is_exported
 from tfgan2.evaluation.result import Evaluation, check_result_dir, result_dir
@@ -65,15 +66,10 @@ def evaluate_and_write(
     from tfgan2.training.building import make_deterministic
 
     make_deterministic()
-    try:
+    with contextlib.closing(display):
         evaluation = evaluate_source(source, request, progress=display.loading)
-    finally:
-        display.close()
     out = out or result_dir(source, evaluation)
-    try:
-        evaluation.write(out)
-    except OSError as error:
-        raise cannot_write(out, error) from error
+    evaluation.write(out)
     return evaluation, out
 
 

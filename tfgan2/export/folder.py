@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from tfgan2.errors import UserError, cannot_write
+from tfgan2.errors import UserError, writing
 from tfgan2.export.options import file_names
 from tfgan2.files import remove, written_atomically
 from tfgan2.runtime.container import METADATA_FILE, sha256_of
@@ -79,11 +79,9 @@ def size_of(path: Path) -> int:
 def staging(out_dir: Path) -> Iterator[Path]:
     """Yields a temporary folder in `out_dir`; a new `out_dir` that stays empty is removed, too."""
     existed = out_dir.exists()
-    try:
+    with writing(out_dir):
         out_dir.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=out_dir))
-    except OSError as error:
-        raise cannot_write(out_dir, error) from error
     try:
         yield temporary
     finally:

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tfgan2.errors import cannot_write
 from tfgan2.export.folder import Artifact
 from tfgan2.export.options import LAYOUTS
 from tfgan2.files import written_atomically
@@ -34,18 +33,14 @@ def write_layout(layout: str, artifacts: Iterable[Artifact], out: Path) -> None:
         if artifact.format != LAYOUTS[layout]:
             continue
         model = out / artifact.network
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            with written_atomically(model) as partial:
-                if layout == "tf-serving":
-                    shutil.copytree(artifact.path, partial / VERSION)
-                else:
-                    (partial / VERSION).mkdir(parents=True)
-                    shutil.copyfile(artifact.path, partial / VERSION / "model.onnx")
-                    config = triton_config(artifact.listing())
-                    (partial / "config.pbtxt").write_text(config, encoding="utf-8")
-        except OSError as error:
-            raise cannot_write(model, error) from error
+        with written_atomically(model, parents=True) as partial:
+            if layout == "tf-serving":
+                shutil.copytree(artifact.path, partial / VERSION)
+            else:
+                (partial / VERSION).mkdir(parents=True)
+                shutil.copyfile(artifact.path, partial / VERSION / "model.onnx")
+                config = triton_config(artifact.listing())
+                (partial / "config.pbtxt").write_text(config, encoding="utf-8")
 
 
 def triton_config(entry: Mapping[str, Any]) -> str:

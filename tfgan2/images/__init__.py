@@ -174,12 +174,10 @@ def save_samples(
         columns: of the grid.
 
     Raises:
-        UserError: `check_output` refuses.
-        OSError: the file cannot be written.
+        UserError: `check_output` refuses, or the file cannot be written.
     """
     check_output(out, images.shape)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with written_atomically(out) as partial:
+    with written_atomically(out, parents=True) as partial:
         match out.suffix.lower():
             case ".png":
                 partial.write_bytes(encode_grid(images, columns=columns))

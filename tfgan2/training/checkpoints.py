@@ -1,8 +1,4 @@
-"""Checkpoint files: one .npz each, holding every number that the next step depends on.
-
-A .npz is a zip file: its checksums reveal damage, NumPy alone opens it, and it does not depend on
-how many replicas wrote it.
-"""
+"""Checkpoint files: one .npz each, with every number that the next step depends on."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfgan2.errors import UserError
+from tfgan2.errors import TrainingDivergedError, UserError
 from tfgan2.files import is_abandoned, remove, written_atomically
 
 if TYPE_CHECKING:
@@ -30,14 +26,7 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSErr
 
 @dataclass
 class Checkpoint:
-    """Contents of a checkpoint file.
-
-    Attributes:
-        path: the file.
-        step: number of steps done.
-        arrays: values of the variables, by the names of `GenerativeModel.state`.
-        extra: state of the callbacks; JSON.
-    """
+    """What a file holds: variables by the names of `GenerativeModel.state`; states of callbacks."""
 
     path: Path
     step: int
@@ -56,7 +45,6 @@ def paths(run_dir: Path) -> list[Path]:
 
 
 def step_of(path: Path) -> int:
-    """The step of a checkpoint file."""
     return int(path.stem.removeprefix("step-"))
 
 
@@ -71,6 +59,13 @@ def remove_partial_files(run_dir: Path) -> None:
         remove(partial)
 
 
+def diverged(event: str, run_dir: Path) -> TrainingDivergedError:
+    """Makes the error, which names the last good checkpoint."""
+    good = paths(run_dir)
+    state = f"the last good checkpoint is {good[0]}" if good else "there is no checkpoint yet"
+    return TrainingDivergedError(f"{event}, {state}: lower the learning rates, or try another seed")
+
+
 def save(
     run_dir: Path,
     step: int,
@@ -82,19 +77,15 @@ def save(
 ) -> Path:
     """Writes a checkpoint atomically, then removes all but the newest `keep`; returns the file.
 
-    With `best`, replaces the best checkpoint, which is kept beside them.
-
-    Raises:
-        FloatingPointError: a weight is not finite; nothing is written. The message is its name.
-        OSError: the file cannot be written; nothing stands under the final name.
+    With `best`, replaces the best checkpoint, which is kept beside them. If a weight is not finite,
+    raises a TrainingDivergedError and writes nothing.
     """
     for name, array in arrays.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-            raise FloatingPointError(name)
+            raise diverged(f"{name} is not finite after step {step}", run_dir)
     path = folder(run_dir) / ("best.npz" if best else f"step-{step:07d}.npz")
     header = json.dumps({"step": step, **extra}).encode()
-    path.parent.mkdir(exist_ok=True)
-    with written_atomically(path) as partial:
+    with written_atomically(path, parents=True) as partial:
         np.savez(partial, allow_pickle=False, header=np.frombuffer(header, np.uint8), **arrays)
     for old in paths(run_dir)[keep:]:
         old.unlink()
@@ -131,34 +122,25 @@ def newest(
 
 
 def choose(run_dir: Path, which: str) -> Checkpoint:
-    """Reads a checkpoint: "newest", "best" or the number of a step.
-
-    Raises:
-        UserError: there is no such checkpoint, or it is damaged.
-    """
-    if which == "newest":
-        if checkpoint := newest(run_dir):
-            return checkpoint
-        raise UserError(f"{run_dir} has no checkpoint yet: resume the run")
+    """Reads a checkpoint: "newest", "best" or the number of a step; a UserError without it."""
+    if which == "newest" and (checkpoint := newest(run_dir)):
+        return checkpoint
     files = {str(step_of(path)): path for path in reversed(paths(run_dir))}
-    best = folder(run_dir) / "best.npz"
-    if best.exists():
-        files["best"] = best
-    elif which == "best":
-        raise UserError(
-            f"{run_dir} has kept no best checkpoint: use the newest, or train with evaluations"
-        )
-    if which not in files:
-        known = ", ".join(["newest", *files])
-        raise UserError(f"{run_dir} has no checkpoint {which!r}: choose from {known}")
-    return read(files[which])
+    files |= {path.stem: path for path in folder(run_dir).glob("best.npz")}
+    if which in files:
+        return read(files[which])
+    problems = {
+        "newest": "has no checkpoint yet: resume the run",
+        "best": "has kept no best checkpoint: use the newest, or train with evaluations",
+    }
+    other = f"has no checkpoint {which!r}: choose from {', '.join(['newest', *files])}"
+    raise UserError(f"{run_dir} {problems.get(which, other)}")
 
 
 def restore(checkpoint: Checkpoint, variables: Mapping[str, keras.Variable]) -> None:
-    """Sets variables, by name, to the values in a checkpoint; it may hold more.
+    """Sets variables, by name, to the values in a checkpoint, which may hold more.
 
-    Raises:
-        UserError: a name is missing or a shape differs; no variable was changed.
+    If a name is missing or a shape differs, raises a UserError and changes no variable.
     """
     for name, variable in variables.items():
         array = checkpoint.arrays.get(name)

@@ -1,7 +1,4 @@
-"""The training loop: it takes batches, runs the compiled step and calls the callbacks.
-
-It trains any model whose `train_step(batch)` returns a dict of scalars.
-"""
+"""The training loop: it takes batches, runs the compiled step and calls the callbacks."""
 
 from __future__ import annotations
 
@@ -29,11 +26,7 @@ _STOP = "_stop"
 
 
 class Loop:
-    """Trains a model from its current step to the last one.
-
-    Attributes:
-        step: number of steps done.
-    """
+    """Trains a model from its current step to the last one; `step` is the number of steps done."""
 
     def __init__(
         self,
@@ -42,7 +35,7 @@ class Loop:
         worker: Worker,
         options: TrainingOptions,
     ) -> None:
-        """Takes what is trained, and how; the model is compiled, and restored if it resumes."""
+        """Takes a compiled model; if it is restored later, set `step`, too."""
         assert options.batch_size is not None
         self.model = model
         self.dataset = dataset
@@ -56,12 +49,8 @@ class Loop:
     def run(self, callbacks: Sequence[keras.callbacks.Callback]) -> int | None:
         """Trains until all steps are done, a signal comes or a callback sets `stop_training`.
 
-        Args:
-            callbacks: called in Keras' protocol; the whole training is one epoch, and `batch` is
-                the index of the step in it.
-
-        Returns:
-            The number of the signal that stopped the training, or None.
+        The callbacks see one epoch, and as `batch` the index of the step in it. Returns the number
+        of the signal that stopped the training, or None.
 
         Raises:
             UserError: data can no longer be read; in a single process all is saved.

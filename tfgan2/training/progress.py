@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -30,30 +29,25 @@ class _Console(Console):
 
 
 class Display:
-    """Shows messages and progress; `loading` fits `load_dataset(progress=...)`."""
+    """Shows messages and progress; `loading` fits `load_dataset(progress=...)`.
+
+    Attributes:
+        alias: a folder, and the URL that messages name in its place.
+    """
 
     def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
-        """Opens no bar yet.
-
-        Args:
-            console: default: stdout.
-            quiet: show nothing.
-        """
+        """Opens no bar yet; the default console is stdout, and `quiet` shows nothing."""
         self.console = console or _Console(soft_wrap=True, highlight=False)
         self.console.quiet = quiet
         notebook = self.console.is_jupyter and find_spec("ipywidgets") is not None
         self.has_bar = self.console.is_terminal or notebook
         self._bar: Progress | None = None
         self._text, self._since, self._shown = "", 0.0, 0
-        self._alias = ("", "")
-
-    def show_as(self, folder: Path, url: str) -> None:
-        """From now on shows a folder as the remote directory that it is copied to."""
-        self._alias = (str(folder), url)
+        self.alias = ("", "")
 
     def say(self, text: str) -> None:
         """Prints a line of its own, above the bar."""
-        folder, url = self._alias
+        folder, url = self.alias
         self.console.print(text.replace(folder, url) if folder else text, markup=False)
 
     def loading(self, text: str, done: int, total: int) -> None:

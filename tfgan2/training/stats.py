@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +42,18 @@ def draw_losses(run_dir: Path) -> None:
                 curves.setdefault(name, []).append((line["step"], line[name]))
     if not curves:
         return
-    plots: dict[tuple[int, str], list[str]] = {}
-    for name in curves:
-        plots.setdefault(_plot_of(name, curves[name]), []).append(name)
+
+    def plot_of(name: str) -> tuple[int, str]:
+        if "/" not in name:
+            return (0, "") if name.endswith("loss") else (1, "")
+        small = max(abs(value) for _, value in curves[name]) <= 1
+        return (2, "") if small else (3, name)
+
+    plots = [list(names) for _, names in groupby(sorted(curves, key=plot_of), plot_of)]
     figure = Figure(figsize=(8, 3 * len(plots)), layout="constrained")
     all_axes = figure.subplots(len(plots), sharex=True, squeeze=False)[:, 0]
-    for axes, plot in zip(all_axes, sorted(plots, key=lambda plot: plot[0]), strict=True):
-        for name in plots[plot]:
+    for axes, names in zip(all_axes, plots, strict=True):
+        for name in names:
             points = curves[name][:: max(1, len(curves[name]) // 2000)]
             marker = "." if len(points) < 30 else None
             axes.plot(*zip(*points, strict=True), label=name.replace("_", " "), marker=marker)
@@ -57,10 +62,3 @@ def draw_losses(run_dir: Path) -> None:
     axes.set_xlabel("step")
     with written_atomically(run_dir / "losses.png") as partial:
         figure.savefig(partial, format="png", dpi=100)
-
-
-def _plot_of(name: str, points: Sequence[tuple[int, float]]) -> tuple[int, str]:
-    """The place of a curve's plot, and a name if the plot is its own."""
-    if "/" not in name:
-        return (0, "") if name.endswith("loss") else (1, "")
-    return (2, "") if max(abs(value) for _, value in points) <= 1 else (3, name)

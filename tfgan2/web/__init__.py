@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tfgan2 import runtime
-from tfgan2.errors import UserError, cannot_write
+from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
 from tfgan2.images import is_points
 from tfgan2.web import ort
@@ -81,15 +81,11 @@ def write_page(
     folder = Path(folder)
     check_folder(folder)
     files = page_files(onnx, ort_web)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with written_atomically(folder.absolute()) as partial:
-            for name, content in files.items():
-                path = partial / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
+    with written_atomically(folder.absolute(), parents=True) as partial:
+        for name, content in files.items():
+            path = partial / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
     return {name: len(content) for name, content in files.items()}
 
 

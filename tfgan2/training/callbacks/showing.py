@@ -36,15 +36,10 @@ class Previews(StepCallback):
         seed: int = 0,
         statistics: Statistics | None = None,
     ) -> None:
-        """Reads nothing before training begins.
+        """Reads nothing before training begins; `run_dir` must exist.
 
-        Args:
-            run_dir: the run directory; it must exist.
-            dataset: the real images; those that it holds out are shown, if there are any.
-            every: steps between two grids.
-            count: samples in a grid; the model may round it.
-            seed: seed of the latents, and of the choice of real samples.
-            statistics: the run's statistics.
+        Shows the images that the dataset holds out, if there are any. The model may round `count`;
+        `seed` is that of the latents and of the choice of real samples.
         """
         super().__init__(every)
         self.run_dir = run_dir
@@ -105,15 +100,15 @@ class Progress(StepCallback):
 
 
 class Publishing(StepCallback):
-    """Copies what is new to the remote directory; a failing network does not stop training."""
+    """Copies what is new to the remote directory; a failing network does not stop training.
+
+    It copies when the options say that files are written; TensorBoard's file, which only grows, is
+    copied with checkpoints only.
+    """
 
     def __init__(
         self, mirror: Mirror, options: TrainingOptions, say: Callable[[str], None]
     ) -> None:
-        """Takes the copier, the options that say when files are written, and what shows warnings.
-
-        TensorBoard's file, which only grows, is copied with checkpoints only.
-        """
         super().__init__()
         self.mirror = mirror
         self.options = options
@@ -124,9 +119,8 @@ class Publishing(StepCallback):
         options = self.options
         events = self.is_last or self.is_due(options.checkpoint_every)
         intervals = (options.log_every, options.sample_every, options.evaluate_every)
-        if not events and not any(self.is_due(every) for every in intervals if every):
-            return
-        try:
-            self.mirror.push(events)
-        except UserError as error:
-            self.say(f"warning: {error}; trying again later")
+        if events or any(self.is_due(every) for every in intervals if every):
+            try:
+                self.mirror.push(events)
+            except UserError as error:
+                self.say(f"warning: {error}; trying again later")

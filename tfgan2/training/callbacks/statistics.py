@@ -32,13 +32,7 @@ class Statistics(StepCallback):
     """
 
     def __init__(self, run_dir: Path, *, every: int = 50, images_per_step: int) -> None:
-        """Opens nothing before training begins.
-
-        Args:
-            run_dir: the run directory.
-            every: steps between two lines.
-            images_per_step: real images that one step takes.
-        """
+        """Opens nothing before training begins; `images_per_step` are real images."""
         super().__init__(every)
         self.run_dir = run_dir
         self.images_per_step = images_per_step
@@ -46,15 +40,12 @@ class Statistics(StepCallback):
         self.seconds = 0.0
         self._counts: Counter[str] = Counter()
         self._sums: Counter[str] = Counter()
+        self._timed: Counter[str] = Counter()
         self._events: EventFileWriter | None = None
-        self._clear_timing()
-
-    def _clear_timing(self) -> None:
-        self._timed_images, self._timed_seconds, self._timed_waiting = 0, 0.0, 0.0
 
     @property
     def images_per_second(self) -> float:
-        return self._timed_images / self._timed_seconds if self._timed_seconds else 0.0
+        return self._timed["images"] / (self._timed["seconds"] or 1.0)
 
     def state(self) -> dict[str, Any]:
         """Forces the lines to disk, so that no checkpoint is newer than they are."""
@@ -72,10 +63,9 @@ class Statistics(StepCallback):
         """Opens the files, and removes the lines of steps that are trained again."""
         super().on_train_begin(logs)
         self._compiles = True
-        self.run_dir.mkdir(parents=True, exist_ok=True)
         path = self.run_dir / "stats.jsonl"
         kept = [line for line in stats.read(self.run_dir) if line["step"] <= self.step]
-        with written_atomically(path) as partial:
+        with written_atomically(path, parents=True) as partial:
             partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self._file = path.open("a", encoding="utf-8")
         resumed = any(self.run_dir.glob("events.*"))
@@ -99,21 +89,20 @@ class Statistics(StepCallback):
         self._sums.update(logs)  # adds the values
         if not self._compiles:  # compiling would take most of the time
             self.seconds += elapsed
-            self._timed_seconds += elapsed
-            self._timed_waiting += waited
-            self._timed_images += (batch - self._first_batch + 1) * self.images_per_step
+            images = (batch - self._first_batch + 1) * self.images_per_step
+            self._timed.update({"images": images, "seconds": elapsed, "waiting": waited})
         self._compiles = False
         super().on_train_batch_end(batch, logs)
 
     def act(self) -> None:
         figures = {"images_per_second": round(self.images_per_second, 2)}
         if self._waited is not None:
-            figures["input_share"] = round(self._timed_waiting / (self._timed_seconds or 1), 4)
+            seconds = self._timed["seconds"] or 1.0
+            figures["input_share"] = round(self._timed["waiting"] / seconds, 4)
         for name, total in self._sums.items():
             figures[name] = float(f"{total / self._counts[name]:.6g}")
         self.line = self.add(figures)
-        self._counts, self._sums = Counter(), Counter()
-        self._clear_timing()
+        self._counts, self._sums, self._timed = Counter(), Counter(), Counter()
 
     def add(self, figures: Mapping[str, float]) -> dict[str, Any]:
         """Writes a line of figures, such as those of an evaluation, and returns it."""
