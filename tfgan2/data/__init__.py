@@ -35,9 +35,9 @@ def load_dataset(name: str, *, progress: Progress | None = None, **options: Any)
         cache: "memory" holds all images, "stream" reads them while training in constant memory,
             "auto" holds up to 1 GiB. Built-in datasets and stacked_mnist are always held.
         skip_unreadable: leave out image files that cannot be read, instead of raising.
-        hold_out: number of samples kept out of training, as `held_out`; taken from another split
-            of tensorflow-datasets where there is one. A folder of pairs with `test` or `val`, and
-            cycle_gan, hold out exactly these, whatever `hold_out` says.
+        hold_out: number of samples kept out of training, as `held_out`, default 0; taken from
+            another split of tensorflow-datasets where there is one. A folder of pairs with `test`
+            or `val`, and cycle_gan, hold out exactly these, whatever `hold_out` says.
         direction: for pairs and unpaired images: "AtoB", or "BtoA" for the reverse.
         progress: called with what is being done, how much of it is done, and the total.
 
