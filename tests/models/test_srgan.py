@@ -45,7 +45,7 @@ def test_phases_and_scales(scale: int) -> None:
 def test_impossible_options_are_refused() -> None:
     for options, message in (
         ({"scale": 3}, "scale must be one of 2, 4"),
-        ({"image_shape": (18, 18, 1)}, "no multiple of the scale"),
+        ({"image_shape": (18, 18, 1)}, "must be multiples of 4, 4 or more, not 18x18"),
         ({"content": "vgg"}, "needs RGB images of 32 pixels"),
     ):
         with pytest.raises(UserError, match=message):

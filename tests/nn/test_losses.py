@@ -64,7 +64,6 @@ CASES = {
         (REAL, FAKE),
         (0.0 + 1.5 + 0.75 + 0.0) / 4 + (0.0 + 1.75 + 3.0 + 0.0) / 4,
     ),
-    "hinge_generator": Case(losses.hinge_generator_loss, (FAKE,), 0.75 / 4),
     "relativistic_average_discriminator": Case(
         losses.relativistic_average_discriminator_loss,
         (REAL, FAKE),

@@ -43,14 +43,9 @@ class CycleGAN(TranslationModel):
 
         def resolve(self) -> None:
             super().resolve()
-            height, width, channels = self.image_shape
-            if height % 4 or width % 4 or min(height, width) < 16:
-                raise UserError(
-                    f"cyclegan needs images whose edges are multiples of 4, 16 or more, not "
-                    f"{height}x{width}: give --image-size"
-                )
-            self.blocks = self.blocks or networks.default_blocks(height)
-            if self.input_channels != channels:
+            self.check_edges(4, least=16)
+            self.blocks = self.blocks or networks.default_blocks(self.image_shape[0])
+            if self.input_channels != self.image_shape[-1]:
                 self.identity_weight = 0.0
 
     data_kind = "unpaired"

@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.distributed import replicas
-from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option
 from tfgan2.models.base import Batch, Examples, Objective
 from tfgan2.models.options import Channels, GeneratorNorm
@@ -48,12 +47,7 @@ class Inpainting(TranslationGAN):
 
         def resolve(self) -> None:
             super().resolve()
-            height, width, _ = self.image_shape
-            if height % 4 or width % 4 or min(height, width) < 8:
-                raise UserError(
-                    f"inpainting needs images whose edges are multiples of 4, 8 or more, not "
-                    f"{height}x{width}: give --image-size"
-                )
+            self.check_edges(4, least=8)
 
     size_multiple = 4
 

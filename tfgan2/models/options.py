@@ -24,6 +24,15 @@ class ModelConfig(Hyperparameters):
             )
         self.image_shape = shape
 
+    def check_edges(self, multiple: int, least: int) -> None:
+        """Raises a UserError unless height and width are multiples, and `least` or more."""
+        height, width, _ = self.image_shape
+        if height % multiple or width % multiple or min(height, width) < least:
+            raise UserError(
+                f"the edges of images must be multiples of {multiple}, {least} or more, not "
+                f"{height}x{width}: give --image-size"
+            )
+
 
 class Channels(Hyperparameters):
     base_channels: int = option(64, "channels of the layers nearest to the image", at_least=1)

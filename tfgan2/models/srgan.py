@@ -57,11 +57,7 @@ class SRGAN(TranslationGAN):
         def resolve(self) -> None:
             super().resolve()
             height, width, channels = self.image_shape
-            if height % self.scale or width % self.scale:
-                raise UserError(
-                    f"images of {height}x{width} are no multiple of the scale {self.scale}: give "
-                    "another --image-size"
-                )
+            self.check_edges(self.scale, least=self.scale)
             if self.content == "vgg" and (channels != 3 or min(height, width) < VGG_MIN_SIZE):
                 raise UserError(
                     f"content=vgg needs RGB images of {VGG_MIN_SIZE} pixels or more: give "

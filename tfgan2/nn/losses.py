@@ -112,7 +112,7 @@ def wasserstein_discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Tenso
 
 
 def wasserstein_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
-    """-mean D(G(z)), Arjovsky et al. 2017.
+    """-mean D(G(z)), Arjovsky et al. 2017; also the hinge loss of the generator, Lim and Ye 2017.
 
     From logits of any shape and floating type to a float32 scalar.
     """
@@ -128,14 +128,6 @@ def hinge_discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> 
     fake_logits = tf.cast(fake_logits, tf.float32)
     real_term = tf.reduce_mean(tf.nn.relu(1.0 - real_logits))
     return real_term + tf.reduce_mean(tf.nn.relu(1.0 + fake_logits))
-
-
-def hinge_generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
-    """-mean D(G(z)): the generator's hinge loss, Lim and Ye 2017.
-
-    From logits of any shape and floating type to a float32 scalar.
-    """
-    return -tf.reduce_mean(tf.cast(fake_logits, tf.float32))
 
 
 def relativistic_average_discriminator_loss(
@@ -166,7 +158,7 @@ NON_SATURATING = GANLoss(minimax_discriminator_loss, non_saturating_generator_lo
 MINIMAX = GANLoss(minimax_discriminator_loss, minimax_generator_loss, log_odds=True)
 LEAST_SQUARES = GANLoss(least_squares_discriminator_loss, least_squares_generator_loss)
 WASSERSTEIN = GANLoss(wasserstein_discriminator_loss, wasserstein_generator_loss)
-HINGE = GANLoss(hinge_discriminator_loss, hinge_generator_loss)
+HINGE = GANLoss(hinge_discriminator_loss, wasserstein_generator_loss)
 RELATIVISTIC_AVERAGE = GANLoss(
     relativistic_average_discriminator_loss,
     relativistic_average_generator_loss,
