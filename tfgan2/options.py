@@ -7,10 +7,10 @@ checks and `config.json`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import Field, dataclass, field, fields, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 from tfgan2.hyperparameters import Option
 
@@ -40,6 +40,9 @@ def option(
 _data, _output, _evaluation = (partial(option, panel=panel) for panel in (DATA, OUTPUT, EVALUATION))
 
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
 class Options:
     """Base class of the dataclasses that declare options."""
 
@@ -55,17 +58,26 @@ class Options:
             declared.check(getattr(self, item.name))
 
 
-def show_options(function: Any, *classes: type[Options]) -> None:
-    """Puts the declared options into a function's signature, which `help` and notebooks show."""
-    signature = inspect.signature(function)
+def show_options(function: _Function, *classes: type[Options], annotate: Any = None) -> _Function:
+    """Puts declared options into a function's signature in place of `**options`.
+
+    `help` and notebooks show them. `annotate` makes the annotation of an option that may be left
+    out, from its field and its type.
+    """
+    signature = inspect.signature(function, eval_str=annotate is not None)
     *parameters, _ = signature.parameters.values()
     keyword = inspect.Parameter.KEYWORD_ONLY
-    parameters += [
-        inspect.Parameter(item.name, keyword, default=item.default, annotation=item.type)
-        for declared in classes
-        for item in declared.declared()
-    ]
-    function.__signature__ = signature.replace(parameters=parameters)
+    for declared in classes:
+        types = get_type_hints(declared) if annotate else {}
+        for item in declared.declared():
+            default, kind = item.default, item.type
+            if annotate is not None:
+                default, kind = None, annotate(item, types[item.name])
+            parameters.append(
+                inspect.Parameter(item.name, keyword, default=default, annotation=kind)
+            )
+    function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return function
 
 
 @dataclass

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
+from tfgan2.cli import tables
 from tfgan2.cli.options import split_at_commas
 from tfgan2.errors import UserError, unknown
 from tfgan2.evaluation import comparison
@@ -54,9 +54,7 @@ def _show(protocol: comparison.Protocol, names: list[str]) -> None:
     if not names:
         return
     print(f"protocol {protocol.id}: {protocol.title}")
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=200)  # a pipe has no width
+    console = tables.console(200)
     numbers = ("step", "kimg", *(FIGURES[name].title for name in names))
     columns = [Column(title, justify="right") for title in numbers]
     table = Table(Column("run", overflow="fold"), "flavour", "weights", *columns)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
+from tfgan2.cli import tables
 from tfgan2.cli.options import given, with_declared
 from tfgan2.evaluation import FIGURES, Evaluation, EvaluationRequest, evaluate_and_write
 from tfgan2.remote import local_copy, local_out
@@ -61,9 +61,7 @@ def evaluate(
 
 
 def _show(evaluation: Evaluation) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=120)  # a pipe has no width
+    console = tables.console()
     table = Table("figure", Column("value", justify="right"), "meaning")
     for name, value in evaluation.figures.items():
         figure = FIGURES[name]

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tfgan2 import registry
+from tfgan2.cli import tables
 from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
 
@@ -75,9 +76,7 @@ def info(
         xla=xla,
         steps=steps if measure else 0,
     )
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=120)  # a pipe has no width
+    console = tables.console()
     _print_counted(costs, console)
     if costs["measured"] is not None:
         _print_measured(costs["measured"], console)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import Field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
-from tfgan2.options import Options
+from tfgan2.options import Options, show_options
 
 Label = Annotated[
     list[str] | None,
@@ -26,6 +25,8 @@ Latents = Annotated[
 ]
 Checkpoint = Annotated[str, typer.Option(help="Checkpoint of the run: newest, best or a step.")]
 
+_Command = TypeVar("_Command", bound=Callable[..., None])
+
 
 def split_at_commas(values: list[str] | None) -> list[str] | None:
     """The words of an option that is repeated or has commas."""
@@ -33,27 +34,9 @@ def split_at_commas(values: list[str] | None) -> list[str] | None:
     return [word for word in words if word] or None
 
 
-_Command = TypeVar("_Command", bound=Callable[..., None])
-
-
 def with_declared(*classes: type[Options]) -> Callable[[_Command], _Command]:
     """Replaces `**options` of a command by the options that the classes declare."""
-
-    def decorate(command: _Command) -> _Command:
-        signature = inspect.signature(command, eval_str=True)
-        *parameters, _ = signature.parameters.values()
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        for declared in classes:
-            types = get_type_hints(declared)
-            for item in declared.declared():
-                annotation = _option(item, types[item.name])
-                parameters.append(
-                    inspect.Parameter(item.name, keyword, default=None, annotation=annotation)
-                )
-        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore
-        return command
-
-    return decorate
+    return lambda command: show_options(command, *classes, annotate=_option)
 
 
 def _option(item: Field[Any], kind: Any) -> Any:

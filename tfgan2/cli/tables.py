@@ -8,16 +8,16 @@ from rich.console import Console
 from rich.table import Table
 
 
+def console(width: int = 120) -> Console:
+    """Returns the terminal; `width` is that of a pipe, which has none of its own."""
+    terminal = Console(highlight=False)
+    return terminal if terminal.is_terminal else Console(highlight=False, width=width)
+
+
 def print_table(
     left: Sequence[str], right: Sequence[str], rows: Iterable[Sequence[str]], *, width: int
 ) -> None:
-    """Prints a table: columns of texts on the left, then columns of figures on the right.
-
-    `width` is that of a pipe, which has none of its own.
-    """
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=width)
+    """Prints a table: columns of texts on the left, then columns of figures on the right."""
     table = Table()
     for title in left:
         table.add_column(title, overflow="fold")
@@ -25,4 +25,4 @@ def print_table(
         table.add_column(title, justify="right")
     for row in rows:
         table.add_row(*row)
-    console.print(table)
+    console(width).print(table)
