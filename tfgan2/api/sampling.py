@@ -40,7 +40,7 @@ class SampleRequest(Options):
     )
     seed: int = option(0, "Seed of the latents.", panel="")
     interpolate: bool = option(
-        False, "Walk from one latent to the next along arcs.", panel="", flag="--interpolate"
+        False, "Walk from one latent to the next along arcs.", panel=""
     )
     frames: int = option(
         10,

@@ -52,7 +52,7 @@ class Options(DeclaredOptions):
         "float32", "Dtype of images: float32 in [-1, 1], or uint8 in 0…255, rounded by the graph."
     )
     allow_lossy: bool = _option(
-        False, "Keep files whose images visibly differ from Keras.", flag="--allow-lossy"
+        False, "Keep files whose images visibly differ from Keras."
     )
     seed: int = 0
     """Seed of the inputs that calibrate and verify."""
@@ -63,10 +63,10 @@ class Options(DeclaredOptions):
         shown="2000, fewer if they are large",
     )
     dynamic_size: bool = _option(
-        False, "Take images of any size, if the generator takes images.", flag="--dynamic-size"
+        False, "Take images of any size, if the generator takes images."
     )
     bundle: bool = _option(
-        False, "Also pack the files with samples and code for an app.", flag="--bundle"
+        False, "Also pack the files with samples and code for an app."
     )
     layouts: list[str] = _option(  # noqa: RUF009
         (),
