@@ -44,12 +44,7 @@ FLAVOURS = {
     "stackgan": "tfgan2.models.stackgan:StackGAN",
 }
 
-_LIGHT_MODULES = (
-    "operator",
-    "tfgan2.hyperparameters",
-    "tfgan2.models.options",
-    "tfgan2.networks",
-)
+_LIGHT_MODULES = ("operator", "tfgan2.hyperparameters", "tfgan2.models.options", "tfgan2.networks")
 
 
 @cache

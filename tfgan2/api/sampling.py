@@ -39,15 +39,9 @@ class SampleRequest(Options):
         at_least=1,
     )
     seed: int = option(0, "Seed of the latents.", panel="")
-    interpolate: bool = option(
-        False, "Walk from one latent to the next along arcs.", panel=""
-    )
+    interpolate: bool = option(False, "Walk from one latent to the next along arcs.", panel="")
     frames: int = option(
-        10,
-        "Images from one latent to the next.",
-        panel="",
-        at_least=2,
-        shown="10, in a .gif 24",
+        10, "Images from one latent to the next.", panel="", at_least=2, shown="10, in a .gif 24"
     )
     label: Sequence[str] | str = ()
     text: Sequence[str] | str = ()

@@ -35,8 +35,7 @@ def info(
     image_size: Annotated[int, cost_option(min=4, help="Height and width of the images.")] = 32,
     channels: Annotated[int, cost_option(min=1, max=4, help="Channels of the images.")] = 3,
     batch_size: Annotated[
-        int | None,
-        cost_option(min=1, help="Images per update.", show_default="that of fit"),
+        int | None, cost_option(min=1, help="Images per update.", show_default="that of fit")
     ] = None,
     settings: Annotated[
         list[str] | None,

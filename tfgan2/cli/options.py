@@ -12,8 +12,7 @@ import typer
 from tfgan2.options import Options, show_options
 
 Label = Annotated[
-    list[str] | None,
-    typer.Option(help="Class by name or number; repeatable, then taken in turn."),
+    list[str] | None, typer.Option(help="Class by name or number; repeatable, then taken in turn.")
 ]
 Text = Annotated[
     list[str] | None,

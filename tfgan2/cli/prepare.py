@@ -45,10 +45,7 @@ def prepare(
     path = Path(out).expanduser()
     with contextlib.closing(display):
         request = Request(
-            source,
-            image_size=image_size,
-            skip_unreadable=skip_unreadable,
-            progress=display.loading,
+            source, image_size=image_size, skip_unreadable=skip_unreadable, progress=display.loading
         )
         index, skipped = pack(request, path, shard_bytes=shard_mb * 10**6)
     if skipped:

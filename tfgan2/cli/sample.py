@@ -27,8 +27,7 @@ def sample(
     latents: Latents = None,
     checkpoint: Checkpoint = runs.NEWEST,
     out: Annotated[
-        Path,
-        typer.Option(help=".png: a grid; .gif; .npz: arrays; else a folder of PNG files."),
+        Path, typer.Option(help=".png: a grid; .gif; .npz: arrays; else a folder of PNG files.")
     ] = Path("samples.png"),
     columns: Annotated[
         int | None,

@@ -146,10 +146,7 @@ def _gather(workers: tuple[str, ...]) -> Iterator[str]:
             text = ", ".join(missing[:4]) + more
             if missing:
                 yield text
-            with (
-                contextlib.suppress(OSError),
-                _lines(listener.accept()[0], 2 * BEAT) as lines,
-            ):
+            with contextlib.suppress(OSError), _lines(listener.accept()[0], 2 * BEAT) as lines:
                 index, process, theirs = [*lines.readline(_LONGEST_LINE).split(), "", "", ""][:3]
                 known = processes.get(index, [])
                 same = theirs == ",".join(workers)

@@ -26,9 +26,7 @@ class EvaluationRequest(Options):
     """
 
     metrics: list[str] | None = _option(  # noqa: RUF009
-        None,
-        f"{', '.join(METRICS)}; repeat or use commas.",
-        shown="all that the data allow",
+        None, f"{', '.join(METRICS)}; repeat or use commas.", shown="all that the data allow"
     )
     features: str | None = _option(
         None,

@@ -51,23 +51,14 @@ class Options(DeclaredOptions):
     output: str = _option(
         "float32", "Dtype of images: float32 in [-1, 1], or uint8 in 0…255, rounded by the graph."
     )
-    allow_lossy: bool = _option(
-        False, "Keep files whose images visibly differ from Keras."
-    )
+    allow_lossy: bool = _option(False, "Keep files whose images visibly differ from Keras.")
     seed: int = 0
     """Seed of the inputs that calibrate and verify."""
     images: int | None = _option(
-        None,
-        "Images for the Fréchet distance.",
-        at_least=2,
-        shown="2000, fewer if they are large",
+        None, "Images for the Fréchet distance.", at_least=2, shown="2000, fewer if they are large"
     )
-    dynamic_size: bool = _option(
-        False, "Take images of any size, if the generator takes images."
-    )
-    bundle: bool = _option(
-        False, "Also pack the files with samples and code for an app."
-    )
+    dynamic_size: bool = _option(False, "Take images of any size, if the generator takes images.")
+    bundle: bool = _option(False, "Also pack the files with samples and code for an app.")
     layouts: list[str] = _option(  # noqa: RUF009
         (),
         f"Also write a model repository to OUT/LAYOUT: {', '.join(LAYOUTS)}. Repeatable.",

@@ -16,11 +16,7 @@ def default_blocks(height: int) -> int:
 
 
 def generator(
-    input_shape: AnyShape,
-    channels: int,
-    blocks: int,
-    make: LayerMaker,
-    name: str = "generator",
+    input_shape: AnyShape, channels: int, blocks: int, make: LayerMaker, name: str = "generator"
 ) -> keras.Model:
     """A 7x7 convolution, two of stride 2, residual blocks, and back.
 

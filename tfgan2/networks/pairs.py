@@ -16,12 +16,7 @@ LABEL_EMBEDDING = 50
 
 
 def generator(
-    network: str,
-    image_shape: ImageShape,
-    latent_dim: int,
-    make: LayerMaker,
-    *,
-    num_labels: int = 0,
+    network: str, image_shape: ImageShape, latent_dim: int, make: LayerMaker, *, num_labels: int = 0
 ) -> keras.Model:
     """Builds a generator.
 

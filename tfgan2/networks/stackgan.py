@@ -65,11 +65,7 @@ def stage_one(image_shape: ImageShape, latent_dim: int, dim: int, make: LayerMak
 
 
 def stage_two(
-    small_shape: ImageShape,
-    image_shape: ImageShape,
-    dim: int,
-    blocks: int,
-    make: LayerMaker,
+    small_shape: ImageShape, image_shape: ImageShape, dim: int, blocks: int, make: LayerMaker
 ) -> keras.Model:
     """A small image and a condition, shape (dim,), to an image a power of 2 times as large."""
     small = keras.Input(small_shape, name="small")
