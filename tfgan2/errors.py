@@ -50,13 +50,9 @@ def writing(path: object) -> Iterator[None]:
 
 
 def unknown(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> UserError:
-    """Makes the error for an unknown name, with the closest known names.
+    """Makes the error for an unknown name of a kind, such as "flavour", with the closest known ones.
 
-    Args:
-        kind: what the name stands for, for example "flavour".
-        name: the unknown name.
-        known: all valid names.
-        hint: what to do if no name is close; default: choose from all valid names.
+    If none is close, `hint` says what to do; by default it lists all.
     """
     by_lower = {str(item).lower(): str(item) for item in known}
     close = get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)

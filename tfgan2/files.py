@@ -20,10 +20,7 @@ def written_atomically(path: Path, *, parents: bool = False) -> Iterator[Path]:
     choose the format by it. The bytes of a file are on disk before the rename, so a crash leaves
     either the old file or the new one; an existing folder is replaced. After an error, Ctrl-C
     included, the temporary path is removed; an OSError, such as a full disk, becomes a UserError.
-
-    Args:
-        path: the final path of a file or folder.
-        parents: create the folders above it; otherwise they must exist.
+    `parents` creates the folders above `path`, which must exist otherwise.
     """
     partial, old = (
         path.with_name(f".{path.stem}.partial-{os.getpid()}{end}{path.suffix}")

@@ -174,10 +174,7 @@ class Hyperparameters:
         cls.options = {name: known[name] for name in names}
 
     def __init__(self, **values: Any) -> None:
-        """Takes and checks values.
-
-        Args:
-            **values: by the names of the options; those left out have their defaults.
+        """Takes values by the names of the options; those left out have their defaults.
 
         Raises:
             UserError: an unknown name, a missing or an impossible value.

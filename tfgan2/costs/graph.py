@@ -79,10 +79,7 @@ class Work:
 
 
 def count(function: Any) -> Work:
-    """Counts what one call of a function does.
-
-    Args:
-        function: a concrete function, traced with static shapes.
+    """Counts what one call of a concrete function does, traced with static shapes.
 
     Raises:
         UserError: the graph holds a loop, whose length it does not show, or an op that cannot be

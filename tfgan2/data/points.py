@@ -26,14 +26,10 @@ class Quality(NamedTuple):
 
 
 def modes(name: str) -> np.ndarray:
-    """Returns the centres of the Gaussians (Srivastava et al. 2017, Lin et al. 2018).
+    """Returns the centres of the Gaussians, float32, shape (M, 2).
 
-    Args:
-        name: "ring8": on the unit circle, from (1, 0) on, anticlockwise; "grid25": -4, -2, 0, 2, 4
-            in both directions, row by row from (-4, -4) on.
-
-    Returns:
-        float32, shape (M, 2).
+    "ring8" (Srivastava et al. 2017): on the unit circle, from (1, 0) on, anticlockwise. "grid25"
+    (Lin et al. 2018): -4, -2, 0, 2, 4 in both directions, row by row from (-4, -4) on.
     """
     if name not in STDS:
         raise unknown("set of points", name, STDS)

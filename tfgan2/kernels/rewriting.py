@@ -98,15 +98,10 @@ _REWRITTEN: dict[type, type] = {
 def compiled_update(
     model: GenerativeModel, *, xla: bool = True, fast_convolutions: bool = True
 ) -> Callable[[Any], dict[str, tf.Tensor]]:
-    """Compiles `model.train_step` for one device, in its fastest form.
+    """Compiles `model.train_step` for one device, in the fastest form of the model's phase.
 
-    Args:
-        model: compiled in Keras' sense, and in the phase that is to be trained.
-        xla: whether to compile with XLA, and rewrite layers for it.
-        fast_convolutions: whether to rewrite convolutions too, where that is faster.
-
-    Returns:
-        A function from a batch to the step's metrics, as `train_step`.
+    With `xla` layers are rewritten for XLA, convolutions too if `fast_convolutions`. Returns a
+    function from a batch to the step's metrics, as `train_step`.
     """
     if not xla:
         return tf.function(model.train_step, autograph=False)

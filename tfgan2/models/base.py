@@ -156,14 +156,7 @@ class GenerativeModel(keras.Model):
         """A seed for `tf.random.stateless_*` from (seed, step, replica, update, stream) alone.
 
         So a resumed run draws what the uninterrupted one would have drawn, and no two replicas draw
-        the same.
-
-        Args:
-            stream: name of the draw; two draws in one step need two names.
-            shared: all replicas draw the same.
-
-        Returns:
-            int32, shape (2,).
+        the same unless `shared`. Two draws in one step need two names. int32, shape (2,).
         """
         replica = 0 if shared else tf.distribute.get_replica_context().replica_id_in_sync_group
         salt = zlib.crc32(stream.encode()) & 0x7FFFFFFF
@@ -365,15 +358,7 @@ class GenerativeModel(keras.Model):
     def minimize(
         self, name: str, loss_function: Callable[[tf.GradientTape], Objective]
     ) -> Objective:
-        """Updates the variables of one optimizer.
-
-        Args:
-            name: name of the optimizer.
-            loss_function: computes a float32 scalar to minimize, and float32 scalars to report.
-
-        Returns:
-            What `loss_function` returned.
-        """
+        """Updates the variables of one optimizer by what a function computes, and returns that."""
         optimizer = self.optimizers[name]
         with tf.GradientTape() as tape:
             loss, metrics = loss_function(tape)

@@ -59,10 +59,7 @@ class Lookahead(keras.layers.Layer):
         """Synchronizes at the end of each period; call it after every step.
 
         Computes slow += ratio * (fast - slow), then fast = slow. There is no branch in the graph,
-        because replicas cannot assign inside of one.
-
-        Args:
-            steps: int64 scalar, number of finished steps, including this one.
+        because replicas cannot assign inside of one. `steps`, an int64 scalar, counts this step.
         """
         due = tf.equal(tf.cast(steps, tf.int64) % self.period, 0)
         for fast, slow in zip(self._fast(), self._slow, strict=True):

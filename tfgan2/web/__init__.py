@@ -66,14 +66,10 @@ def page_files(onnx: str | Path, ort_web: str | Path | None = None) -> dict[str,
 def write_page(
     folder: str | Path, onnx: str | Path, ort_web: str | Path | None = None
 ) -> dict[str, int]:
-    """Writes the page of an exported file; if that fails, the folder stays as it was.
+    """Writes the page of an exported file, and returns the bytes of each file by its path.
 
-    Args:
-        folder: the folder of the page; an earlier page in it is replaced.
-        onnx, ort_web: as for `page_files`.
-
-    Returns:
-        The bytes of each file by its path.
+    An earlier page in the folder is replaced; if that fails, it stays as it was. `onnx` and
+    `ort_web` are those of `page_files`.
 
     Raises:
         UserError: as `page_files`, or the folder holds something else, or cannot be written.
