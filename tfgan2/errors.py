@@ -50,7 +50,7 @@ def writing(path: object) -> Iterator[None]:
 
 
 def unknown(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> UserError:
-    """Makes the error for an unknown name of a kind, such as "flavour", with the closest known ones.
+    """Makes the error for an unknown name of a kind, such as "flavour", with the closest known.
 
     If none is close, `hint` says what to do; by default it lists all.
     """

@@ -44,10 +44,7 @@ class CommandOptions(Options):
         None, "Resume this run; --steps or --epochs may extend it.", panel=OUTPUT, metavar="RUN"
     )
     dry_run: bool = option(
-        False,
-        "Show the configuration, the networks and a batch; train nothing.",
-        panel="",
-        flag="--dry-run",
+        False, "Show the configuration, the networks and a batch; train nothing.", panel=""
     )
 
 

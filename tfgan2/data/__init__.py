@@ -11,9 +11,6 @@ from tfgan2.data.dataset import ImageDataset
 from tfgan2.data.request import Progress, Request
 from tfgan2.options import DataOptions, show_options
 
-__all__ = ["CATALOGUE", "KINDS", "POINTS", "ImageDataset", "Progress"]
-__all__ += ["absolute_name", "kind_of", "load_dataset"]
-
 
 def load_dataset(name: str, *, progress: Progress | None = None, **options: Any) -> ImageDataset:
     """Loads images by name.

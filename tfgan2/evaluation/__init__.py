@@ -8,14 +8,3 @@ from tfgan2.evaluation.figures import FIGURES, check_best
 from tfgan2.evaluation.request import EvaluationRequest
 from tfgan2.evaluation.result import Evaluation, read_results
 from tfgan2.evaluation.sources import evaluate_and_write, evaluate_source
-
-__all__ = [
-    "FEATURES",
-    "FIGURES",
-    "Evaluation",
-    "EvaluationRequest",
-    "check_best",
-    "evaluate_and_write",
-    "evaluate_source",
-    "read_results",
-]

@@ -24,20 +24,6 @@ if TYPE_CHECKING:
 
     from tfgan2.models.base import GenerativeModel
 
-__all__ = [
-    "FORMATS",
-    "PAGE",
-    "PRECISIONS",
-    "Artifact",
-    "ExportError",
-    "ExportSpec",
-    "Options",
-    "export_generator",
-    "export_networks",
-    "export_run",
-    "model_specs",
-    "with_samples",
-]
 
 DEFAULTS = Options()
 MOST_SAMPLES = 640

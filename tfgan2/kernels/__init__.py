@@ -1,5 +1,3 @@
 """Training steps that XLA runs faster on a CPU: the same weights, results equal to rounding."""
 
 from tfgan2.kernels.rewriting import compiled_update
-
-__all__ = ["compiled_update"]

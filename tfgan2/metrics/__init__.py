@@ -4,18 +4,3 @@ from tfgan2.metrics.classes import RunningInceptionScore, modes_found
 from tfgan2.metrics.distances import RunningStatistics, frechet_distance, kid, statistics
 from tfgan2.metrics.images import PSNR_LIMIT, RANDOM_CONVOLUTIONS, psnr, random_convolutions
 from tfgan2.metrics.neighbours import nearest_neighbours, prdc
-
-__all__ = [
-    "PSNR_LIMIT",
-    "RANDOM_CONVOLUTIONS",
-    "RunningInceptionScore",
-    "RunningStatistics",
-    "frechet_distance",
-    "kid",
-    "modes_found",
-    "nearest_neighbours",
-    "prdc",
-    "psnr",
-    "random_convolutions",
-    "statistics",
-]

@@ -19,8 +19,6 @@ from tfgan2.runtime.container import read_sealed
 from tfgan2.runtime.generator import Generator
 from tfgan2.runtime.translator import Translator
 
-__all__ = ["Generator", "Model", "Translator", "load", "open_file", "read_metadata"]
-
 
 def load(
     path: str | Path, *, threads: int | None = None, spin: bool = True

@@ -8,6 +8,3 @@ save.
 from tfgan2.training.callbacks.base import Checkpoints, StepCallback, StopOnDivergence
 from tfgan2.training.callbacks.showing import Previews, Progress, Publishing
 from tfgan2.training.callbacks.statistics import Statistics
-
-__all__ = ["Checkpoints", "Previews", "Progress", "Publishing"]
-__all__ += ["Statistics", "StepCallback", "StopOnDivergence"]
