@@ -100,10 +100,7 @@ def versions() -> dict[str, str]:
     """Versions of the packages that influence the numbers."""
     from importlib.metadata import version
 
-    from tfgan2 import __version__
-
-    names = ("tensorflow", "keras", "numpy")
-    return {"tfgan2": __version__, **{name: version(name) for name in names}}
+    return {name: version(name) for name in ("tfgan2", "tensorflow", "keras", "numpy")}
 
 
 def propose(root: Path, flavour: str, dataset: str) -> Path:

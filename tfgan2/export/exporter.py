@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tfgan2 import __version__, runtime
+from tfgan2 import runtime
 from tfgan2.export import graph, onnx_file, saved_model
 from tfgan2.export.folder import Artifact, size_of
 from tfgan2.export.options import Options
@@ -70,7 +70,7 @@ class Exporter:
                 # Through JSON, so that it equals what an earlier metadata.json holds.
                 **json.loads(json.dumps(facts, default=_plain)),
                 "weights_sha256": graph.weights_sha256(spec),
-                "versions": {"tfgan2": __version__, **{name: _version(name) for name in PACKAGES}},
+                "versions": {name: _version(name) for name in ("tfgan2", *PACKAGES)},
             }
 
     def export(self, path: Path, model_format: str, precision: str) -> Artifact:

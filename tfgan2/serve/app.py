@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from functools import cache
+from importlib.metadata import version
 from mimetypes import MimeTypes
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,11 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tfgan2 import __version__
 from tfgan2.errors import UserError
 from tfgan2.runtime import Generator
-from tfgan2.serve import Limits, generating, translating
+from tfgan2.serve import generating, translating
 from tfgan2.serve.batches import ClosingError
+from tfgan2.serve.limits import Limits
 from tfgan2.serve.responses import Problem
 from tfgan2.serve.service import Service
 from tfgan2.web import check_shape, ort, page_files, title_parts
@@ -60,7 +61,7 @@ def create_app(
     app = FastAPI(
         title="tfgan2 serve",
         description=f"Images of `{service.path.name}`.",
-        version=__version__,
+        version=version("tfgan2"),
         lifespan=service.lifespan,
         exception_handlers=dict.fromkeys((RequestValidationError, UserError), _invalid),
         redoc_url=None,
