@@ -43,7 +43,7 @@ def tfgan2(words: str, environment: dict[str, str]) -> subprocess.CompletedProce
 
 def test_is_listed_and_described(environment: dict[str, str]) -> None:
     flavours = tfgan2("models", environment).stdout
-    assert "ragan" in flavours and "tfgan2-ragan" in flavours and "dcgan" in flavours
+    assert "ragan" in flavours and "(tfgan2_ragan)" in flavours and "dcgan" in flavours
     info = tfgan2("info ragan", environment).stdout
     assert "1807.00734" in info and "r1_weight" in info and "augment" in info
 

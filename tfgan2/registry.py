@@ -159,13 +159,14 @@ def outline(name: str) -> Any:
 
 
 def summary(name: str) -> str:
-    """The first line of the flavour's docstring: what it is, and its paper."""
+    """The first line of the flavour's docstring, and the module of one that is not ours."""
     module, class_name = find(name)
     try:
         text = ast.get_docstring(_source(module)[0][class_name])
     except (ImportError, KeyError, OSError, SyntaxError):
         text = None
-    return (text or flavours()[name]).splitlines()[0]
+    line = (text or flavours()[name]).splitlines()[0]
+    return line if name in FLAVOURS else f"{line} ({module})"
 
 
 def hyperparameters(name: str) -> dict[str, Option]:
