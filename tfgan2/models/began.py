@@ -54,8 +54,9 @@ class BEGAN(LatentGAN):
         packed = (*shape[:2], shape[2] * self.packing.count)
         image = keras.Input(packed, name="image")
         make = self.layer_maker(1, dropout=config.dropout)
-        codes = make.dense(config.latent_dim)(architecture.features(image, make))
-        x = output(architecture.decoder(codes, packed, make), "linear", "reconstruction")
+        x = architecture.features(image, make)
+        x = architecture.decoder(make.dense(config.latent_dim)(x), packed, make)
+        x = output(x, "linear", "reconstruction")
         self.discriminator = keras.Model(image, x, name="discriminator")
 
     def logits(self, samples: Samples) -> tf.Tensor:
