@@ -63,14 +63,14 @@ class Inpainting(TranslationGAN):
         make = self.layer_maker(0, norm=self.config.norm)
         return networks.generator((height, width, self.image_shape[-1]), make)
 
-    def _masks(self, count: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def draw_masks(self, count: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Float32, shape (count, height, width, 1), 1 where hidden."""
         config = self.config
         return masks.draw(config.mask, count, self.image_shape[:2], config.mask_size, seed)
 
     def real_samples(self, batch: Batch) -> Samples:
         real = super().real_samples(batch)
-        hidden = self._masks(tf.shape(real.images)[0], self.noise_seed("masks"))
+        hidden = self.draw_masks(tf.shape(real.images)[0], self.noise_seed("masks"))
         return real._replace(inputs=hidden)
 
     def fake_samples(self, real: Samples, count: int | tf.Tensor, stream: str) -> Samples:
@@ -97,7 +97,7 @@ class Inpainting(TranslationGAN):
 
     def inputs_of(self, examples: Examples, *, seed: int = 0) -> dict[str, np.ndarray]:
         images = examples[0]
-        hidden = self._masks(len(images), tf.constant([seed, 0]))
+        hidden = self.draw_masks(len(images), tf.constant([seed, 0]))
         return {"input": images, "mask": hidden.numpy()}
 
     def preview_columns(
