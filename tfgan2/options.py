@@ -7,11 +7,13 @@ checks and `config.json`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from functools import partial
 from typing import Any, TypeVar, get_type_hints
 
+from tfgan2.errors import UserError
 from tfgan2.hyperparameters import Option
 
 DATA, TRAINING, OUTPUT, EVALUATION = "Data", "Training", "Run directory", "Evaluation"
@@ -113,6 +115,31 @@ class DataOptions(Options):
         "auto", "Keep the images in memory, or stream them.", choices=("auto", "memory", "stream")
     )
     skip_unreadable: bool = _data(False, "Leave out files that cannot be read.")
+    value_range: list[str] | None = _data(  # noqa: RUF009
+        None,
+        "Values of files that become black and white, for example 0,4095.",
+        shown="found in the files",
+        metavar="LOW,HIGH",
+    )
+
+    def check(self) -> None:
+        super().check()
+        if self.value_range is not None:
+            parse_range(self.value_range)
+
+
+def parse_range(value: Sequence[str | float]) -> tuple[float, float]:
+    """Returns the two numbers of a `value_range`; a UserError unless it has two, in order."""
+    try:
+        low, high = map(float, value)
+    except (TypeError, ValueError):
+        low = high = 0.0
+    if not -math.inf < low < high < math.inf:
+        given = ",".join(map(str, value))
+        raise UserError(
+            f"value_range must be two numbers, the smaller first, such as 0,4095, not {given!r}"
+        )
+    return low, high
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""`folder:PATH`, and what all datasets of image files share."""
+"""What all datasets of image files share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -14,7 +15,9 @@ import numpy as np
 from tfgan2.data.dataset import ImageDataset, Source
 from tfgan2.data.request import Request, build
 from tfgan2.errors import UserError
-from tfgan2.images.files import UnreadableImageError, is_grey, read_image, suffixes
+from tfgan2.images.files import NO_RANGES, UnreadableImageError, read_image, suffixes
+from tfgan2.images.ranges import Ranges
+from tfgan2.images.survey import Survey, survey
 
 DEFAULT_SIZE = 64
 JOINT = "\0"
@@ -28,7 +31,8 @@ class Files:
     """Samples in the folder `root`, with int32 labels or None, and the names of the labels.
 
     Paths are relative to the folder, with "/" between their parts; those of the files of one sample
-    are joined by `JOINT`. `skipped` receives the paths of the files that cannot be read.
+    are joined by `JOINT`. `skipped` receives the paths of the files that cannot be read. The last
+    `held_out` samples are held out, and `notes` are lines for the user.
     """
 
     root: Path
@@ -36,6 +40,8 @@ class Files:
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
     skipped: list[str] = field(default_factory=list)
+    held_out: int = 0
+    notes: tuple[str, ...] = ()
 
     def take(self, indices: Sequence[int] | np.ndarray, labels: np.ndarray | None = None) -> Files:
         """Returns the samples with these indices, and with other labels."""
@@ -49,11 +55,10 @@ class Files:
                 digest.update(os.fsencode(path) + b"\0%d\n" % (self.root / path).stat().st_size)
         return digest.hexdigest()
 
-    def channels(self) -> int:
-        """Returns 1 if each of up to 64 files, spread evenly, is grey; else 3."""
-        chosen = np.unique(np.linspace(0, len(self.paths) - 1, 64).astype(int))
-        grey = {is_grey(self.root / self.paths[i]) for i in chosen} - {None}
-        return 1 if grey == {True} else 3
+    def survey(self, request: Request) -> Survey:
+        """Surveys all files: their formats, and the range of their values."""
+        paths = [self.root / path for sample in self.paths for path in sample.split(JOINT)]
+        return survey(paths, request.ranges, partial(request.in_threads, text="surveying images"))
 
     def read(
         self, read: Callable[[str], T], text: str, request: Request
@@ -89,39 +94,52 @@ class Files:
             )
 
 
-def load(request: Request) -> ImageDataset:
-    """Loads a folder. If all images lie in subfolders, the first level of these are the classes."""
-    return load_files(with_classes(existing_folder(request.path, "folder:PATH")), request)
-
-
 def load_files(files: Files, request: Request, default_size: int = DEFAULT_SIZE) -> ImageDataset:
     """Builds a dataset of image files, each of which is one sample."""
     size = request.image_size or default_size
-    shape = (size, size, request.channels or files.channels())
+    survey = files.survey(request)
+    shape = (size, size, request.channels or survey.channels)
 
     def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
-        source, found = open_files(files.take(numbers, labels), shape, request)
-        content = ["folder", found.digest()]
-        return ImageDataset(source, request.name, shape, content, skipped=tuple(found.skipped))
+        source, found = open_files(files.take(numbers, labels), shape, request, survey.ranges)
+        return ImageDataset(
+            source,
+            request.name,
+            shape,
+            ["folder", found.digest()],
+            skipped=tuple(found.skipped),
+            surveys=(survey,),
+            notes=files.notes,
+        )
 
-    return build(request, len(files.paths), part, known=files.classes, labels=files.labels)
+    return build(
+        request,
+        len(files.paths),
+        part,
+        known=files.classes,
+        labels=files.labels,
+        held_out=files.held_out,
+    )
 
 
 def open_files(
     files: Files,
     shape: tuple[int, int, int],
     request: Request,
+    ranges: Ranges = NO_RANGES,
     read: Callable[[str], np.ndarray] | None = None,
 ) -> tuple[Source, Files]:
     """Decodes every file once, so that unreadable ones are found before training starts.
 
-    `read` makes an image of this shape of a sample's path; default: `read_image`. Returns the
-    source, and the files that can be read.
+    `read` makes an image of this shape of a sample's path; default: `read_image` with `ranges`.
+    Returns the source, and the files that can be read.
     """
     from tfgan2.data.sources import decoded_source, empty_images, memory_source
 
-    root = files.root
-    read = read or (lambda path: read_image(root / path, size=shape[0], channels=shape[2]))
+    def read_file(path: str) -> np.ndarray:
+        return read_image(files.root / path, size=shape[0], channels=shape[2], ranges=ranges)
+
+    read = read or read_file
     in_memory = request.fits_memory(len(files.paths), shape)
     images = empty_images((len(files.paths) if in_memory else 0, *shape))
     numbers: list[int] = []
@@ -185,16 +203,6 @@ def image_files(root: Path) -> list[str]:
             f"folder {str(root)!r} holds no images: give one with .png, .jpg or similar files"
         )
     return sorted(paths)
-
-
-def with_classes(root: Path) -> Files:
-    """Returns all image files; if all lie in subfolders, these are the classes."""
-    paths = image_files(root)
-    if any("/" not in path for path in paths):
-        return Files(root, paths)
-    owners = [path.partition("/")[0] for path in paths]
-    classes, labels = np.unique(owners, return_inverse=True)
-    return Files(root, paths, labels.astype(np.int32), tuple(classes.tolist()))
 
 
 def by_stem(paths: Sequence[str]) -> dict[str, str]:

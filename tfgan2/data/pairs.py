@@ -21,6 +21,7 @@ from tfgan2.data.files import (
 from tfgan2.data.request import Request
 from tfgan2.errors import UserError
 from tfgan2.images.files import UnreadableImageError, fit, open_image
+from tfgan2.images.survey import Survey
 
 DEFAULT_SIZE = 256
 HELD_OUT = ("test", "val")
@@ -38,15 +39,17 @@ def load_pairs(request: Request) -> ImageDataset:
     else:
         files, held_out = map(files.take, request.held_out(len(files.paths)))
     size = request.image_size or DEFAULT_SIZE
-    channels = [request.channels] * 2 if request.channels else _channels(files)
+    surveys = _surveys(files, request)
+    channels = [request.channels or survey.channels for survey in surveys]
     step = -1 if request.direction == "BtoA" else 1  # the order of the sides
     input_channels, target_channels = channels[::step]
 
     def dataset(files: Files, held_out: ImageDataset | None = None) -> ImageDataset:
         def read(sample: str) -> np.ndarray:
-            return np.concatenate(_read_pair(files.root, sample, size, channels)[::step], axis=-1)
+            sides = _read_pair(files.root, sample, size, channels, surveys)
+            return np.concatenate(sides[::step], axis=-1)
 
-        both, found = open_files(files, (size, size, sum(channels)), request, read)
+        both, found = open_files(files, (size, size, sum(channels)), request, read=read)
         return ImageDataset(
             both.map(lambda both: (both[..., :input_channels], both[..., input_channels:])),
             request.name,
@@ -56,6 +59,7 @@ def load_pairs(request: Request) -> ImageDataset:
             skipped=tuple(found.skipped),
             held_out=held_out,
             details={"input_shape": [size, size, input_channels]},
+            surveys=tuple(surveys[::step]),
         )
 
     return dataset(files, dataset(held_out) if held_out.paths else None)
@@ -82,14 +86,16 @@ def find_pairs(root: Path) -> Files:
     return Files(root, [f"A/{a[stem]}{JOINT}B/{b[stem]}" for stem in sorted(a)])
 
 
-def _channels(files: Files) -> list[int]:
-    """Returns the channels of A and B: each its own in two folders, the same in one file."""
+def _surveys(files: Files, request: Request) -> list[Survey]:
+    """Returns the surveys of A and B: each its own in two folders, the same in one file."""
     sides = zip(*(path.split(JOINT) for path in files.paths), strict=True)
-    channels = [Files(files.root, list(paths)).channels() for paths in sides]
-    return channels if len(channels) == 2 else channels * 2
+    surveys = [Files(files.root, list(paths)).survey(request) for paths in sides]
+    return surveys if len(surveys) == 2 else surveys * 2
 
 
-def _read_pair(root: Path, sample: str, size: int, channels: list[int]) -> list[np.ndarray]:
+def _read_pair(
+    root: Path, sample: str, size: int, channels: list[int], surveys: list[Survey]
+) -> list[np.ndarray]:
     """Returns A and B of a sample, upright and scaled; an error names the file that is wrong."""
     paths = sample.split(JOINT)
     images, sides = [], []
@@ -110,7 +116,8 @@ def _read_pair(root: Path, sample: str, size: int, channels: list[int]) -> list[
             raise UnreadableImageError(f"it is {width}x{height}, and {paths[1]} is {other}")
         for side, image in enumerate(images):
             path = paths[side]
-            sides.append(fit(image, size=size, channels=channels[side]))
+            ranges = surveys[side].ranges
+            sides.append(fit(image, size=size, channels=channels[side], ranges=ranges))
     except UnreadableImageError as error:
         error.path = path
         raise
@@ -169,4 +176,5 @@ def _unpaired(request: Request, a: ImageDataset, b: ImageDataset) -> ImageDatase
         held_out=held_out,
         details={"input_shape": list(a.image_shape)},
         sides=(a, b),
+        surveys=a.surveys + b.surveys,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -14,8 +14,9 @@ from tfgan2 import remote
 from tfgan2.data.catalogue import BUILT_IN, POINTS, TFDS, YOURS, entry_of
 from tfgan2.data.dataset import ImageDataset, cpu_count
 from tfgan2.errors import UserError
+from tfgan2.images.ranges import FULL, Ranges
 from tfgan2.inputs.labels import class_number
-from tfgan2.options import DataOptions
+from tfgan2.options import DataOptions, parse_range
 
 Progress = Callable[[str, int, int], None]
 """Receives what is being done, how much of it is done, and the total."""
@@ -32,9 +33,14 @@ R = TypeVar("R")
 
 @dataclass
 class Request(DataOptions):
-    """The options of `load_dataset`, checked as far as that needs no data."""
+    """The options of `load_dataset`, checked as far as that needs no data.
+
+    `ranges` are the values known to become black and white, by kind of file: those of
+    `value_range` for all kinds, where it is given.
+    """
 
     progress: Progress = lambda text, done, total: None
+    ranges: Ranges = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.classes is not None:
@@ -49,11 +55,14 @@ class Request(DataOptions):
             ("split", images and entry.source == TFDS, "has no splits"),
             ("classes", images or entry.source == BUILT_IN, "has no labels"),
             ("direction", entry.kind in ("pairs", "unpaired"), "is not paired"),
+            ("value_range", entry.source != BUILT_IN, "has a range of its own"),
         ):
             if not fits and getattr(self, option) != getattr(Request, option):
                 flag = option.replace("_", "-")
                 raise UserError(f"dataset {self.name!r} {problem}: leave --{flag} out")
         self.check()
+        if self.value_range is not None:
+            self.ranges = dict.fromkeys(FULL, parse_range(self.value_range))
         if entry.source == YOURS and remote.is_remote(self.name):
             raise UserError(
                 f"{self.name!r} is not on this machine: copy it here; only --data-dir may be remote"
@@ -126,25 +135,32 @@ def build(
     *,
     known: Sequence[str] = (),
     labels: np.ndarray | None = None,
+    held_out: int = 0,
 ) -> ImageDataset:
     """Builds a dataset of the chosen of `count` samples, and another of those held out.
 
     `part` makes a dataset of some samples from their numbers and their new labels, int32. `known`
-    are the names of all classes, () without labels; `labels` has the shape (count,).
+    are the names of all classes, () without labels; `labels` has the shape (count,). The last
+    `held_out` samples are those held out; if 0, the request says how many.
     """
     names, new_labels = request.choose_classes(known)
     numbers = np.arange(count)
     if labels is not None:
         labels = new_labels[labels]
         numbers = np.flatnonzero(labels >= 0)
-        if not len(numbers):
-            name = request.name
-            raise UserError(f"dataset {name!r} holds no images of these classes: choose others")
+    first_rest = int(np.searchsorted(numbers, count - held_out))
+    if not first_rest:
+        raise UserError(f"dataset {request.name!r} holds no images of these classes: choose others")
 
-    def dataset(indices: np.ndarray, held_out: ImageDataset | None = None) -> ImageDataset:
+    def dataset(indices: np.ndarray, rest: ImageDataset | None = None) -> ImageDataset:
         chosen = numbers[indices]
-        made = part(chosen, None if labels is None else labels[chosen])
-        return replace(made, class_names=names, held_out=held_out)
+        own = None if labels is None else labels[chosen]
+        counts = () if own is None else np.bincount(own, minlength=len(names)).tolist()
+        made = part(chosen, own)
+        return replace(made, class_names=names, class_counts=tuple(counts), held_out=rest)
 
-    training, rest = request.held_out(len(numbers))
+    if held_out:
+        training, rest = np.split(np.arange(len(numbers)), [first_rest])
+    else:
+        training, rest = request.held_out(len(numbers))
     return dataset(training, dataset(rest) if len(rest) else None)
