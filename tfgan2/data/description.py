@@ -11,8 +11,12 @@ SIDES = {"pairs": ("inputs", "targets"), "unpaired": ("images A", "images B")}
 SHOWN_CLASSES = 8
 
 
-def describe(dataset: ImageDataset) -> list[str]:
-    """Returns lines on the samples, their files, their classes, and how they were found."""
+def describe(dataset: ImageDataset, *, can_change: bool) -> list[str]:
+    """Returns lines on the samples, their files, their classes, and how they were found.
+
+    If the user `can_change` options, the range of values names its own.
+    """
+    can_change &= not dataset.name.startswith("prepared:")  # it may hold scaled images
     noun = "points" if is_points(dataset.image_shape) else "images"
     counts = [_count(each, noun) for each in dataset.sides or (dataset,)]
     held_out = f", {dataset.held_out.num_images:,} held out" if dataset.held_out else ""
@@ -21,7 +25,7 @@ def describe(dataset: ImageDataset) -> list[str]:
     same = len(set(map(str, dataset.surveys))) == 1
     names = ("files",) if same else SIDES.get(dataset.kind, ("files",))
     for name, survey in zip(names, dataset.surveys, strict=False):
-        hint = "; --value-range LOW,HIGH sets another range" if survey.ranges else ""
+        hint = "; --value-range LOW,HIGH sets another range" if survey.ranges and can_change else ""
         lines.append(f"{name}: {survey}{hint}")
     if dataset.class_names:
         lines.append(f"classes: {classes(dataset.class_names, dataset.class_counts)}")

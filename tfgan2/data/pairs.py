@@ -33,13 +33,13 @@ def load_pairs(request: Request) -> ImageDataset:
     root = existing_folder(request.path, "pairs:DIR")
     in_train = (root / "train").is_dir()
     files = find_pairs(root / "train" if in_train else root)
+    surveys = _surveys(files, request)
     beside = [root / name for name in HELD_OUT if in_train and (root / name).is_dir()]
     if beside:
         held_out = find_pairs(beside[0])
     else:
         files, held_out = map(files.take, request.held_out(len(files.paths)))
     size = request.image_size or DEFAULT_SIZE
-    surveys = _surveys(files, request)
     channels = [request.channels or survey.channels for survey in surveys]
     step = -1 if request.direction == "BtoA" else 1  # the order of the sides
     input_channels, target_channels = channels[::step]

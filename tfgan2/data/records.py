@@ -50,10 +50,13 @@ def load_split(
         if not split.num_images:
             raise UserError(f"{split} holds no images of these classes: choose others")
         in_memory = request.fits_memory(split.num_images, split.image_shape)
-        source = memory_source(*split.read()) if in_memory else split.streamed()
+        images, labels = split.read() if in_memory else (None, None)
+        source = split.streamed() if images is None else memory_source(images, labels)
+    counts = () if labels is None else np.bincount(labels, minlength=len(split.class_names))
     content = [*split.content, in_memory]
     dataset = ImageDataset(source, request.name, split.image_shape, content, split.class_names)
-    return replace(dataset, held_out=held_out, surveys=(split.survey,))
+    dataset = replace(dataset, held_out=held_out, surveys=(split.survey,))
+    return replace(dataset, class_counts=tuple(map(int, counts)))
 
 
 def _hold_out(request: Request, name: str, count: int) -> tuple[str, str]:

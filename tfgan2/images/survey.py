@@ -47,11 +47,13 @@ class Survey:
         grey: whether all are grey.
         ranges: the values that become black and white, by kind of file; of 8-bit files only if
             they are given, or not 0 and 255.
+        values: the smallest and the largest value, by kind of file.
     """
 
     formats: str = ""
     grey: bool = False
     ranges: Ranges = field(default_factory=dict)
+    values: Ranges = field(default_factory=dict)
 
     @property
     def channels(self) -> int:
@@ -66,12 +68,14 @@ class Survey:
         return replace(self, ranges={**self.ranges, **known})
 
     def __str__(self) -> str:
-        several = "(" in self.formats
-        scaled = [
-            f"{low:g} is black, {high:g} is white" + (f" in {kind} files" if several else "")
-            for kind, (low, high) in self.ranges.items()
-        ]
-        return "; ".join([self.formats, *scaled])
+        parts = [self.formats]
+        for kind, (low, high) in self.ranges.items():
+            where = f" in {kind} files" if "(" in self.formats else ""
+            parts.append(f"{low:g} is black, {high:g} is white{where}")
+            lowest, highest = self.values.get(kind, (low, high))
+            if lowest < low or highest > high:
+                parts[-1] += f" (the values go from {lowest:g} to {highest:g})"
+        return "; ".join(parts)
 
 
 def survey(
@@ -89,6 +93,7 @@ def survey(
         given: ranges known before. That of 8-bit files counts only if it holds all their values.
         each: calls a function for each file, and yields the results in order.
     """
+    bright = max(DARK * FULL[BYTES][0], given.get(BYTES, (0, 0))[1] + 1)
     found: dict[str, Range] = {}
     headers: list[_Header] = []
     kept: list[str] = []
@@ -98,8 +103,8 @@ def survey(
             with Image.open(path) as image:
                 mode, kind = image.mode, kind_of(image.mode)
                 words, grey = _in_words(image), _is_grey(image)
-            known = _is_known(mode, kind, found.get(kind, (0.0, 0.0))[1], given)
-            return _Header(words, grey, kind, None if known else _values_of(path, kind))
+            settled = kind == BYTES and (mode == "1" or found.get(kind, (0, 0))[1] >= bright)
+            return _Header(words, grey, kind, None if settled else _values_of(path, kind))
         except Exception:  # reported when the file is decoded
             return None
 
@@ -121,15 +126,7 @@ def survey(
     numbers = len(modes) > 1
     words = (f"{mode} ({count:,})" if numbers else mode for mode, count in modes.most_common())
     grey = bool(headers) and all(header.grey for header in headers)
-    return Survey(f"{counts}; {', '.join(words)}", grey, ranges)
-
-
-def _is_known(mode: str, kind: str, highest: float, given: Ranges) -> bool:
-    """Returns whether the values of a file cannot change the range that is chosen for its kind."""
-    if kind == BYTES:
-        most = given.get(kind, (0.0, 0.0))[1]
-        return mode == "1" or highest >= max(DARK * FULL[kind][0], most + 1)
-    return kind in given
+    return Survey(f"{counts}; {', '.join(words)}", grey, ranges, found)
 
 
 def _chosen(kind: str, values: Range | None, given: Ranges) -> Range:

@@ -35,6 +35,7 @@ class Session:
 
     Attributes:
         config: its configuration, resolved.
+        is_new: False if it resumes.
         model: the model, compiled, with fresh weights.
         images_per_step: number of real images that one step takes.
     """
@@ -50,7 +51,8 @@ class Session:
         `epochs`, passes over the data, stand in place of the configuration's steps. Raises a
         UserError if data, flavour and devices do not fit each other.
         """
-        training, new = config.training, not config.dataset
+        training = config.training
+        self.is_new = new = not config.dataset
         self.config, self.display = config, display
         make_deterministic()
         self.worker = worker = Worker.start(training.strategy, display.say)
@@ -80,7 +82,7 @@ class Session:
         """Shows the data, the model and the training in a few lines; `devices` are names."""
         config, dataset, worker, say = self.config, self.dataset, self.worker, self.display.say
         training = config.training
-        for line in describe(dataset):
+        for line in describe(dataset, can_change=self.is_new):
             say(line)
         networks = self.model.networks().items()
         sizes = ", ".join(f"{name} {network.count_params():,}" for name, network in networks)
