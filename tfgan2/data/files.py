@@ -16,7 +16,7 @@ from tfgan2.data.dataset import ImageDataset, Source
 from tfgan2.data.request import Request, build
 from tfgan2.errors import UserError, warn
 from tfgan2.images.files import UnreadableImageError, is_grey, kind_left_out, read_image
-from tfgan2.images.formats import SYSTEM_NAMES, count_kinds
+from tfgan2.images.formats import SYSTEM_NAMES, count_kinds, packages_for
 from tfgan2.images.hearing import hearing
 
 DEFAULT_SIZE = 64
@@ -199,18 +199,21 @@ def image_files(root: Path) -> list[str]:
                 left_out[kind] += 1
             elif kind is None:
                 paths.append((relative / name).as_posix())
+    counts, advice = count_kinds(left_out), packages_for(left_out)
+    if left_out and not paths:
+        advice.append("convert them to .png or .jpg")
+        raise UserError(
+            f"folder {str(root)!r} holds no images that can be read: {counts}; "
+            f"{', or '.join(advice)}"
+        )
     if not paths:
         raise UserError(
-            f"folder {str(root)!r} holds no images that can be read: {count_kinds(left_out)}; "
-            "or convert them to .png or .jpg"
-            if left_out
-            else f"folder {str(root)!r} holds no images: give one with .png, .jpg or similar files"
+            f"folder {str(root)!r} holds no images: give one with .png, .jpg or similar files"
         )
     if total := left_out.total():
         files = "1 file of a type" if total == 1 else f"{total:,} files of types"
-        warn(
-            f"left out {files} that cannot be read here: {count_kinds(left_out)} (in {str(root)!r})"
-        )
+        what = "; ".join([counts, *advice])
+        warn(f"left out {files} that cannot be read here: {what} (in {str(root)!r})")
     return sorted(paths)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
@@ -40,6 +41,7 @@ SYSTEM_NAMES = frozenset(
 )
 """Files and folders of operating systems, which hold no images of the user."""
 
+_MOST_KINDS = 8
 NO_SUFFIX = "without a suffix"
 
 # Formats that Pillow recognises but cannot decode itself.
@@ -119,10 +121,20 @@ def describe(head: bytes, kinds: tuple[str, ...]) -> str:
     return next((text for form, text in _CONTENTS if form.match(head)), "not an image")
 
 
-def count_kinds(kinds: Mapping[str, int]) -> str:
-    """Counts files that cannot be read here, "3 .heic, 1 .svg", and says what reads them."""
-    counts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items()))
-    for known, package in ((_HEIC, "pillow-heif"), ({".avif"}, "--upgrade pillow")):
-        if found := sorted(known & kinds.keys()):
-            counts += f"; for {found[0]}, pip install {package}"
-    return counts
+def count_kinds(kinds: Counter[str]) -> str:
+    """Counts files that cannot be read here: "3 .heic, 1 .svg"."""
+    first, others = kinds.most_common(_MOST_KINDS), kinds.most_common()[_MOST_KINDS:]
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in first)
+    return counts + (
+        f", {sum(count for _, count in others):,} of {len(others)} other types" if others else ""
+    )
+
+
+def packages_for(kinds: Collection[str]) -> list[str]:
+    """Says for suffixes which package reads them, if there is one."""
+    readers = (_HEIC, "pillow-heif"), ({".avif"}, "--upgrade pillow")
+    return [
+        f"pip install {package} to read {found[0]}"
+        for known, package in readers
+        if (found := sorted(known.intersection(kinds)))
+    ]

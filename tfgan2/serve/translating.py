@@ -39,7 +39,7 @@ def add_addresses(app: FastAPI, service: Service, translator: Translator) -> Non
             return open_image(content, kinds=kinds, most_pixels=limits.max_pixels)
         except UnknownFormatError as error:
             taken = ", ".join(formats.values())
-            raise HTTPException(415, f"{name}: {error}; send one of {taken}") from error
+            raise UserError(f"{name}: {error}; send one of {taken}") from error
         except UnreadableImageError as error:
             status = 413 if isinstance(error, TooManyPixelsError) else 422
             raise HTTPException(status, f"{name}: {error}") from error
@@ -79,7 +79,7 @@ def add_addresses(app: FastAPI, service: Service, translator: Translator) -> Non
         response_class=Response,
         responses={
             200: {"content": {PNG: BINARY}},
-            415: {"model": Problem, "description": "No form, or no image of these types."},
+            415: {"model": Problem, "description": "The body is neither a form nor an image."},
             **PROBLEMS,
         },
         openapi_extra={"requestBody": {"required": True, "content": content}},
@@ -115,7 +115,9 @@ async def _uploads(request: Request, max_body: int) -> dict[str, bytes]:
     uploads = {}
     for name, file in fields:
         if name not in ("image", "mask"):
-            raise UserError(f"the form has the field {name[:40]!r}: call the file `image`")
+            raise UserError(
+                f"unknown field {name[:40]!r}: send the image as `image`, and a mask as `mask`"
+            )
         if not isinstance(file, UploadFile):
             raise UserError(f"`{name}` is a text: send it as a file (with curl: -F {name}=@FILE)")
         if content := await file.read():  # a browser sends an empty file for none
