@@ -249,7 +249,7 @@ def test_habits_that_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         if code.startswith("model.compile"):
             model.train_step(batch_for(model))
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("1.keras", "exported", "logs", "model.keras", "model.weights.h5"),
+        *("1.keras", "exported", "logs", "model.keras", "model.weights.h5")
     }
 
 

@@ -181,8 +181,8 @@ def whole_batches(model: GenerativeModel, dataset: tf.data.Dataset) -> tuple[tf.
 def too_small(model: GenerativeModel, count: int, least: int) -> UserError:
     """Makes the error for a batch with fewer than the least number of samples."""
     return UserError(
-        f"a batch of {count} samples is too small for a step of {type(model).__name__}: give "
-        f"batches of {least} or a multiple"
+        f"a batch of {count} is too small for a step of {type(model).__name__}: give batches of "
+        f"{least} or more"
     )
 
 

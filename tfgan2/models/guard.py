@@ -28,6 +28,7 @@ def on_whole_batches(step: Step) -> Step:
     one with the fewest; if these are too few, the step has a weight of 0.
     """
 
+    @tf.autograph.experimental.do_not_convert
     @functools.wraps(step)
     def train_step(model: GenerativeModel, batch: Any) -> dict[str, tf.Tensor]:
         if getattr(_local, "in_step", False):  # a subclass's step calls that of its base

@@ -42,12 +42,14 @@ class KerasModel(SavedModel):
             callbacks expect.
         fewest_samples: fewest samples of a step, on all replicas together.
         share: samples that each replica gets in `fit`; 0 outside of it.
+        compiled_share: that of the latest `fit`.
         reported: names of the metrics of the latest step that was traced.
     """
 
     optimizers: dict[str, keras.optimizers.Optimizer]
     fewest_samples: int = 1
     share: int = 0
+    compiled_share: int = 0
     reported: tuple[str, ...] = ()
     train_function: Any
 
@@ -145,6 +147,9 @@ class KerasModel(SavedModel):
             options |= {"y": None, "batch_size": None, "shuffle": False}
             options["x"], size = batches.whole_batches(self, data)
             self.share = size // self.distribute_strategy.num_replicas_in_sync
+            if self.share != self.compiled_share:
+                self.train_function = None  # what Keras compiled has the old number in it
+            self.compiled_share = self.share
             steps = steps or max(0, int(data.cardinality()))  # negative: unknown or endless
         if steps:
             epochs = options.get("epochs", 1) - options.get("initial_epoch", 0)
