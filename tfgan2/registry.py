@@ -98,6 +98,38 @@ def create(name: str, **hyperparameters: Any) -> GenerativeModel:
     return load_class(name)(**hyperparameters)
 
 
+# --- for keras.models.load_model ------------------------------------------------------------------
+
+
+class Deferred:
+    """Stands for a class in Keras' registry, and imports it to make an object."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module, self.name = module, name
+
+    def from_config(self, config: dict[str, Any]) -> Any:
+        return getattr(import_module(self.module), self.name).from_config(config)
+
+
+def registered_name(module: str, name: str) -> str:
+    """The name that a class has in a .keras file."""
+    return f"{module.partition('.')[0]}>{name}"
+
+
+def register_with_keras() -> None:
+    """Lets Keras find the classes of all flavours, and our layers, by their registered names.
+
+    It looks for no module. A class that is imported takes the place of what stands for it.
+    """
+    import keras
+
+    layers = "tfgan2.nn.layers"
+    targets = [value.partition(":")[::2] for value in flavours().values()]
+    for module, name in [*targets, *((layers, name) for name in _source(layers)[0])]:
+        known = keras.saving.get_custom_objects()
+        known.setdefault(registered_name(module, name), Deferred(module, name))
+
+
 # --- what the source says ------------------------------------------------------------------------
 
 

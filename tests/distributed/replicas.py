@@ -124,6 +124,51 @@ def _same_latents(model: Any, whole: int) -> None:
     model.random_latents = random_latents
 
 
+def odd(*names: str) -> dict[str, Any]:
+    """Trains on batches that two replicas cannot share, with `fit` and in a loop of its own.
+
+    Returns for each flavour the steps of both, and whether all stayed finite and equal.
+    """
+    from helpers import batch_for, make_small
+
+    from tfgan2 import registry
+
+    worker = worker_for("mirrored")
+    results = {}
+    for name in names:
+        known = registry.hyperparameters(name)
+        options = {key: n for key, n in {"d_steps": 2, "packing": 2}.items() if key in known}
+        with worker.strategy.scope():
+            model = make_small(name, **options)
+            model.compile()
+        parts = tuple(part[:21] for part in batch_for(model, 21))
+        dataset = tf.data.Dataset.from_tensor_slices(parts)
+        history = model.fit(dataset.batch(9), epochs=2, verbose=0).history
+        numbers = [value for values in history.values() for value in values]
+        steps = [int(model.step.numpy())]
+        if name != "cyclegan":  # its pool needs a known size
+
+            @tf.function(autograph=False)
+            def step(batch: Any, model: Any = model) -> Any:
+                return worker.strategy.run(model.train_step, args=(batch,))
+
+            # The last batch has one sample: the second replica gets none.
+            for batch in worker.strategy.experimental_distribute_dataset(dataset.batch(20)):
+                for value in step(batch).values():
+                    numbers += map(float, worker.strategy.experimental_local_results(value))
+        steps.append(int(model.step.numpy()))
+        state = model.state()
+        numbers += [float(np.sum(np.asarray(variable, np.float64))) for variable in state.values()]
+        unequal = [
+            key
+            for key, variable in state.items()
+            if len({item.numpy().tobytes() for item in _replicas(worker, variable)}) > 1
+        ]
+        finite = bool(np.isfinite(numbers).all())
+        results[name] = {"finite": finite, "steps": steps, "unequal": unequal}
+    return results
+
+
 OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer")
 
 

@@ -56,6 +56,24 @@ def test_every_flavour_on_two_replicas(names: list[str]) -> None:
         assert all("/moving_" in key for key in result["unequal"]), (name, result["unequal"])
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["gan", "vae"],
+        *(pytest.param(NAMES[start::3], marks=pytest.mark.slow) for start in range(3)),
+    ],
+    ids=["some", "a", "b", "c"],
+)
+def test_batches_that_two_replicas_cannot_share(names: list[str]) -> None:
+    found = replicas("odd", *names)
+    assert found.keys() == set(names)
+    for name, result in found.items():
+        assert result["finite"] and result["steps"][0] >= 4, (name, result)
+        assert all("/moving_" in key for key in result["unequal"]), (name, result["unequal"])
+    if "gan" in found:  # eight samples a step: two steps an epoch
+        assert found["gan"]["steps"] == [4, 6]
+
+
 STACKGAN = [f"stackgan {phase}" for phase in ("text", "one", "two")]
 
 

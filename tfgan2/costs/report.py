@@ -70,9 +70,7 @@ def report(
         "batch_size": batch_size,
         "precision": precision,
         "hyperparameters": {
-            name: value
-            for name, value in model.get_config().items()
-            if model.Config.options[name].settable
+            name: value for name, value in model.config if model.Config.options[name].settable
         },
         "versions": runs.versions(),
         "counted": counted,

@@ -24,6 +24,18 @@ def count() -> int:
     return 1 if context is None else context.num_replicas_in_sync
 
 
+def agree(value: Any) -> bool:
+    """Returns whether all replicas of this process give the same Python value; computes nothing."""
+    context = _context()
+    if context is None:
+        return True
+
+    def same(strategy: tf.distribute.Strategy, values: Any) -> bool:
+        return len(set(strategy.experimental_local_results(values))) == 1
+
+    return context.merge_call(same, args=(value,))
+
+
 def mean(values: tf.Tensor) -> tf.Tensor:
     """Returns the elementwise mean over the replicas."""
     context = _context()

@@ -12,7 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.distributed import replicas
+from tfgan2.errors import UserError
 from tfgan2.export.spec import ExportSpec
+from tfgan2.models.guard import weighted
+from tfgan2.models.keras_model import KerasModel
 from tfgan2.models.options import ModelConfig
 from tfgan2.networks.layers import LayerMaker
 
@@ -44,7 +47,7 @@ class View:
     reals: np.ndarray | None = None
 
 
-class GenerativeModel(keras.Model):
+class GenerativeModel(KerasModel):
     """A model that generates images.
 
     A subclass declares its hyperparameters in a nested `Config`, and sets `generator` and its other
@@ -58,7 +61,6 @@ class GenerativeModel(keras.Model):
         network_count: number of networks that `layer_maker` makes layers for.
         generator: a functional Keras model whose inputs are named as `tfgan2.export` expects.
         ema_generator: the same network with averaged weights, or None.
-        optimizers: the optimizers of a compiled model, by the names that `trained_by` gives.
         batches_per_step: batches of fresh samples that one `train_step` takes, joined along the
             first axis.
         planned_steps: number of steps of the whole training; phases and learning rates that decay
@@ -77,10 +79,8 @@ class GenerativeModel(keras.Model):
     network_count: int = 2
     generator: keras.Model
     ema_generator: keras.Model | None = None
-    optimizers: dict[str, keras.optimizers.Optimizer]
     batches_per_step: int = 1
     planned_steps: int = 10_000
-    train_function: Any
     phase: str = ""
     update_index: tf.Tensor | None = None
     is_divided: Any = False
@@ -109,7 +109,7 @@ class GenerativeModel(keras.Model):
             aggregation="only_first_replica",
         )
         self.build_networks()
-        # There is no `call`: without this Keras would try to build the model by calling it.
+        # Without this Keras would try to build the model by calling it.
         self.built = True
 
     def build_networks(self) -> None:
@@ -143,9 +143,22 @@ class GenerativeModel(keras.Model):
         known = cls.Config.options
         return {name: item.from_data(facts) for name, item in known.items() if item.from_data}
 
-    def get_config(self) -> dict[str, Any]:
-        """Every hyperparameter with its resolved value; `from_config` makes the same model anew."""
-        return dict(self.config)
+    @property
+    def batch_multiple(self) -> int:
+        """Number of samples that divides the batch of a step on each replica."""
+        return self.batches_per_step
+
+    def batch_parts(self) -> dict[str, tuple[int | None, ...]]:
+        """The parts of a batch that the model needs, and their shapes without the batch's axis."""
+        shape, options = self.image_shape, dict(self.config)
+        inputs = (*shape[:2], options.get("input_channels", shape[2]))
+        parts: dict[str, dict[str, tuple[int | None, ...]]] = {
+            "images": {"images": shape},
+            "pairs": {"inputs": inputs, "targets": shape},
+            "unpaired": {"images A": inputs, "images B": shape},
+            "captions": {"images": shape, "words": (options.get("caption_length"),)},
+        }
+        return parts[self.data_kind]
 
     def check_batch_size(self, batch_size: int, replicas: int = 1) -> None:
         """Raises a UserError unless it can train with this batch size, shared by replicas."""
@@ -255,44 +268,16 @@ class GenerativeModel(keras.Model):
         """
         self.planned_steps = steps
 
+    @property
+    def has_phases(self) -> bool:
+        return type(self).phase_at is not GenerativeModel.phase_at
+
     def phase_at(self, step: int) -> str:
         """Name of the phase that the update after `step` updates belongs to.
 
         Each phase is compiled by itself.
         """
         return ""
-
-    # --- plain Keras -----------------------------------------------------------------------------
-
-    def fit(self, x: Any = None, **kwargs: Any) -> Any:
-        """Like `tf.keras.Model.fit`, and calls `plan` if the number of steps is known.
-
-        If the dataset `x` does not know its length, give `steps_per_epoch`, or call `plan` before.
-        """
-        steps = kwargs.get("steps_per_epoch")
-        if steps is None and isinstance(x, tf.data.Dataset):
-            steps = max(0, int(x.cardinality()))  # negative: unknown or endless
-        if steps:
-            epochs = kwargs.get("epochs", 1) - kwargs.get("initial_epoch", 0)
-            self.plan(int(self.step.numpy()) + epochs * steps)
-        return super().fit(x, **kwargs)
-
-    def make_train_function(self, force: bool = False) -> Any:
-        """Like Keras', but one function for each phase."""
-        if type(self).phase_at is GenerativeModel.phase_at:
-            return super().make_train_function(force)
-        by_phase: dict[str, Any] = {}
-
-        def train(iterator: Any) -> Any:
-            self.phase = self.phase_at(int(self.step.numpy()))
-            if self.phase not in by_phase:
-                super(GenerativeModel, self).make_train_function(force=True)
-                by_phase[self.phase], self.train_function = self.train_function, train
-            return by_phase[self.phase](iterator)
-
-        if self.train_function is None or force:
-            self.train_function = train
-        return self.train_function
 
     # --- optimizers ------------------------------------------------------------------------------
 
@@ -310,6 +295,7 @@ class GenerativeModel(keras.Model):
         kind = type(keras.optimizers.get(options.get(name) or options.get("optimizer", "adam")))
         betas = ("beta_1", "beta_2") if issubclass(kind, keras.optimizers.Adam) else ()
         return kind(
+            name=name,
             learning_rate=self.learning_rate(name),
             clipvalue=options.get("clipvalue") or None,
             **{beta: options[beta] for beta in betas if beta in options},
@@ -325,33 +311,25 @@ class GenerativeModel(keras.Model):
         """The variables that an optimizer trains."""
         return [v for network in self.trained_by()[name] for v in network.trainable_variables]
 
-    def compile(self, **kwargs: Any) -> None:
-        """Sets the optimizers; like `tf.keras.Model.compile` otherwise.
-
-        Args:
-            **kwargs: an optimizer of Keras or its name for each name in `trained_by`, for example
-                `generator_optimizer`; by default those that the hyperparameters describe, which are
-                the paper's. Besides, `jit_compile`, `run_eagerly` and `steps_per_execution`.
-        """
-        names = list(self.trained_by())
-        chosen = {name: kwargs.pop(name, None) for name in names}
-        super().compile(optimizer=None, **kwargs)
-        self.optimizers = {
-            name: self.prepared(
-                chosen[name] or self.default_optimizer(name), self.trained_variables(name)
-            )
-            for name in names
-        }
-
     def prepared(
         self, optimizer: keras.optimizers.Optimizer | str, variables: list[keras.Variable]
     ) -> keras.optimizers.Optimizer:
-        """An optimizer ready for `train_step`: built, and scaling losses in float16."""
+        """An optimizer ready for `train_step`: built, and scaling losses in float16.
+
+        Raises:
+            UserError: it has trained other variables.
+        """
         optimizer = keras.optimizers.get(optimizer)
+        if optimizer.built:
+            trained = getattr(optimizer, "inner_optimizer", optimizer)._trainable_variables
+            if list(map(id, trained)) != list(map(id, variables)):
+                raise UserError(
+                    f"the optimizer {optimizer.name!r} has trained another network: make a new one"
+                )
         half = self.dtype_policy.compute_dtype == "float16"
         if half and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             # Keras would wrap `self.optimizer` alone.
-            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer, name=optimizer.name)
         optimizer.build(variables)  # before the first trace, or replicas fail
         return replicas.summing_first(optimizer)
 
@@ -362,6 +340,7 @@ class GenerativeModel(keras.Model):
         optimizer = self.optimizers[name]
         with tf.GradientTape() as tape:
             loss, metrics = loss_function(tape)
+            loss = weighted(loss)
             # The gradients of all replicas are summed.
             count = tf.distribute.get_strategy().num_replicas_in_sync
             scaled = optimizer.scale_loss(loss / count if count > 1 else loss)

@@ -166,7 +166,7 @@ class CycleGAN(TranslationModel):
             return fakes
         if fakes.shape[0] is None:
             raise UserError(
-                "cyclegan needs batches of one size, or no pool: give drop_remainder=True to "
+                "the pool of cyclegan needs batches of a known size: give drop_remainder=True to "
                 "`batch`, or pool_size=0"
             )
         seed = self.noise_seed(f"pool {side}", shared=True)

@@ -99,7 +99,7 @@ class AdversarialModel(GenerativeModel):
             Float32 scalars: the losses of the last updates, and further metrics of the flavour.
 
         Raises:
-            UserError: the batch lacks something, or its size is not possible.
+            UserError: the batch lacks something, or is too small.
         """
         *first, last = self.divided(batch)
         for index, real in enumerate(first):
@@ -113,10 +113,7 @@ class AdversarialModel(GenerativeModel):
     def divided(self, batch: Batch) -> list[Samples]:
         """The real samples of each update of the discriminator."""
         samples = self.real_samples(batch)
-        static = samples.images.shape[0]
-        count = (static or tf.shape(samples.images)[0]) // self.config.d_steps
-        if static:
-            self.check_batch_size(count)
+        count = batch_size(samples) // self.config.d_steps
         starts = [i * count for i in range(self.config.d_steps)]
         return [samples.rows(slice(start, start + count)) for start in starts]
 

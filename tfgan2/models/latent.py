@@ -175,18 +175,27 @@ class LatentGAN(AdversarialModel, LatentModel):
                 f" give a --batch-size that is a multiple of {divisor}"
             )
 
+    @property
+    def batch_multiple(self) -> int:
+        return super().batch_multiple * self.packing.count
+
+    def batch_parts(self) -> dict[str, tuple[int | None, ...]]:
+        labels = {"labels": ()} if self.labels_are_classes else {}
+        return {**super().batch_parts(), **labels}
+
     def real_samples(self, batch: Batch) -> Samples:
         """The real samples of a batch: images, and for conditional flavours their classes.
 
-        Raises:
-            UserError: the flavour needs labels, and the batch has none.
+        Labels are numbers, shape (B,) or (B, 1), or one-hot, shape (B, num_labels).
         """
         samples = super().real_samples(batch)
         if not self.labels_are_classes:
             return samples
-        if not isinstance(batch, tuple | list) or len(batch) < 2:
-            raise UserError(f"{type(self).__name__} needs images with labels")
-        return samples._replace(labels=tf.cast(batch[1], tf.int32))
+        labels = tf.convert_to_tensor(batch[1])
+        if labels.shape.rank == 2:
+            one_hot = labels.shape[1] > 1
+            labels = tf.argmax(labels, axis=1) if one_hot else tf.squeeze(labels, axis=1)
+        return samples._replace(labels=tf.cast(labels, tf.int32))
 
     def fake_labels(self, real: Samples, count: int, stream: str) -> tf.Tensor | None:
         """Labels to generate with: those of the real samples, int32, shape (count,)."""

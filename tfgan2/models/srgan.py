@@ -86,13 +86,13 @@ class SRGAN(TranslationGAN):
         """Smaller images, shape (B, height / scale, width / scale, channels)."""
         return resized_by(images, *self._down)
 
-    def compile(self, **kwargs: Any) -> None:
+    def compile(self, *args: Any, **kwargs: Any) -> None:
         """Like `GenerativeModel.compile`, and downloads VGG's weights for content=vgg.
 
         Raises:
             UserError: the weights cannot be downloaded.
         """
-        super().compile(**kwargs)
+        super().compile(*args, **kwargs)
         # A function, not a model: Keras would count VGG's weights as this model's.
         self._features = vgg_features() if self.config.content == "vgg" else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfgan2 import registry, runs
 from tfgan2.data import KINDS, POINTS, kind_of, load_dataset
 from tfgan2.errors import UserError
+from tfgan2.nn.precision import precision
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
@@ -26,17 +27,6 @@ def make_deterministic() -> None:
     """
     if tf.config.list_physical_devices("GPU"):
         tf.config.experimental.enable_op_determinism()
-
-
-@contextlib.contextmanager
-def precision(policy: str) -> Iterator[None]:
-    """Layers made in the block compute with this Keras policy, for example mixed_float16."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def build_model(

@@ -80,7 +80,7 @@ class Session:
             needed = int(-(-epochs * self.dataset.num_images // self.images_per_step))
             training.steps = max(1 if new else training.steps, needed)
         model.plan(training.steps)
-        config.hyperparameters = model.get_config()
+        config.hyperparameters = dict(model.config)
 
     def describe(self, devices: str) -> None:
         """Shows the data, the model and the training in a few lines; `devices` are names."""

@@ -1,0 +1,225 @@
+"""Users' own data: what `fit` and `train_step` check, and batches that do not divide."""
+
+from __future__ import annotations
+
+import inspect
+from itertools import pairwise
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers import batch_for, make_small
+
+from tfgan2 import registry
+from tfgan2.errors import UserError
+from tfgan2.models.base import GenerativeModel
+
+# One of each kind of step; the others have a slow test.
+QUICK: dict[str, dict[str, Any]] = {
+    "gan": {"d_steps": 3},
+    "cgan": {"packing": 2},
+    "cyclegan": {},
+    "stackgan": {},
+}
+
+
+def compiled(name: str, **hyperparameters: Any) -> GenerativeModel:
+    model = make_small(name, **hyperparameters)
+    model.compile()
+    return model
+
+
+def samples(model: GenerativeModel, count: int) -> tuple[np.ndarray, ...]:
+    """Samples with what belongs to them; more than one update's if the model needs them."""
+    whole = batch_for(model, count)
+    return tuple(part[:count] for part in whole)
+
+
+def assert_finite(model: GenerativeModel) -> None:
+    for name, variable in model.state().items():
+        assert np.isfinite(np.asarray(variable, np.float64)).all(), name
+
+
+def options_of(name: str) -> dict[str, int]:
+    known = registry.hyperparameters(name)
+    return {key: value for key, value in {"d_steps": 2, "packing": 3}.items() if key in known}
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_the_rest_of_an_epoch_is_left_out(name: str) -> None:
+    model = compiled(name, **QUICK[name])
+    unit = model.batch_multiple
+    dataset = tf.data.Dataset.from_tensor_slices(samples(model, 15)).batch(7)
+    history = model.fit(dataset, epochs=2, verbose=0).history
+    assert int(model.step) == 2 * (15 // (7 - 7 % unit))
+    assert all(np.isfinite(values).all() for values in history.values())
+    assert_finite(model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+@pytest.mark.parametrize("name", registry.FLAVOURS)
+def test_odd_batches_of_every_flavour(name: str, policy: str) -> None:
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = compiled(name, **options_of(name))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    parts = samples(model, 29)
+    sizes = [13, 1, 8, 7]
+    starts = np.cumsum([0, *sizes])
+    batches = [[part[a:b] for part in parts] for a, b in pairwise(starts)]
+    signature = tuple(tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in parts)
+    dataset = tf.data.Dataset.from_generator(
+        lambda: (tuple(each) for each in batches), output_signature=signature
+    )
+    history = model.fit(dataset, epochs=2, steps_per_epoch=1, verbose=0).history
+    assert all(np.isfinite(values).all() for values in history.values())
+    for batch in batches:  # each has another static size
+        metrics = model.train_step(tuple(batch))
+        assert all(np.isfinite(float(value)) for value in metrics.values())
+    if name != "cyclegan":
+        step = tf.function(model.train_step, input_signature=[signature])
+        for batch in batches:
+            metrics = step(tuple(tf.constant(part) for part in batch))
+            assert all(np.isfinite(float(value)) for value in metrics.values())
+    if policy == "float32":
+        assert_finite(model)
+
+
+def test_a_batch_that_is_too_small_is_skipped() -> None:
+    model = compiled("gan", d_steps=3)
+    (images, _) = samples(model, 7)
+    with pytest.raises(UserError, match="a batch of 2 is too small for a step of GAN"):
+        model.train_step(images[:2])
+    model.train_step(images)
+    before = [np.asarray(variable) for variable in model.state().values()]
+    step = tf.function(
+        model.train_step, input_signature=[tf.TensorSpec((None, 8, 8, 1), tf.float32)]
+    )
+    for metrics in (model.train_step(images[:2]), step(tf.constant(images[:2]))):
+        assert set(metrics) >= {"generator_loss"} and not any(map(float, metrics.values()))
+    for old, variable in zip(before, model.state().values(), strict=True):
+        np.testing.assert_array_equal(old, variable)
+    assert float(step(tf.constant(images))["generator_loss"]) and int(model.step) == 2
+
+
+def test_batches_of_a_known_size_add_nothing_to_the_step() -> None:
+    model = compiled("dcgan", d_steps=2)
+    (images, _) = samples(model, 8)
+    guarded = tf.function(model.train_step).get_concrete_function(tf.constant(images))
+    bare = inspect.unwrap(type(model).train_step)
+    plain = tf.function(lambda batch: bare(model, batch)).get_concrete_function(tf.constant(images))
+    kinds = [[op.type for op in f.graph.get_operations()] for f in (guarded, plain)]
+    assert kinds[0] == kinds[1]
+
+
+def test_a_dataset_smaller_than_a_step_is_refused_before_the_first() -> None:
+    model = compiled("gan", d_steps=5)
+    dataset = tf.data.Dataset.from_tensor_slices(samples(model, 4)).batch(64)
+    with pytest.raises(UserError, match=r"a batch of 4 is too small .* batches of 5 or more"):
+        model.fit(dataset, verbose=0)
+    with pytest.raises(UserError, match="the dataset has no batches"):
+        model.fit(dataset.take(0), verbose=0)
+    assert int(model.step) == 0
+
+
+def test_arrays_have_the_flavours_own_batch_size() -> None:
+    model = compiled("gan", d_steps=2)
+    images, _ = samples(model, 300)
+    model.fit(images, verbose=0)  # 64 per update, 128 per step
+    assert int(model.step) == 2
+    model.fit(images, None, 50, 1, 0)
+    assert int(model.step) == 5
+    with pytest.raises(UserError, match="arrays of 300 and 299 samples"):
+        model.fit(images, np.zeros(299), verbose=0)
+
+
+def test_forms_of_labels() -> None:
+    model = make_small("cgan")
+    images, labels = samples(model, 8)
+    for given in (
+        labels.astype(np.float64),
+        labels[:, None],
+        keras.utils.to_categorical(labels, 3),
+    ):
+        found = model.real_samples((images, given)).labels
+        np.testing.assert_array_equal(found, labels)
+        assert found.dtype == tf.int32
+
+
+def test_float64_becomes_float32() -> None:
+    model, wanted = compiled("cgan"), compiled("cgan")
+    images, labels = samples(model, 8)
+    wanted.fit(images, labels, shuffle=False, verbose=0)
+    model.fit(images.astype(np.float64), labels[:, None], shuffle=False, verbose=0)
+    assert int(model.step) == 1
+    for one, other in zip(model.weights, wanted.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+REFUSED = [
+    ("gan", lambda x, y: (np.uint8(x * 127 + 127), y), "images are uint8, but GAN trains on"),
+    ("gan", lambda x, y: (x * 127.5 + 127.5, y), r"images run from .* give x / 127.5 - 1"),
+    (
+        "gan",
+        lambda x, y: (x * 3, y),
+        r"images run from -3 to .* the model trains on \[-1, 1\]",
+    ),
+    ("gan", lambda x, y: (x * np.nan, y), "images hold values that are not finite"),
+    ("gan", lambda x, y: (x[..., 0], y), r"shape \(8, 8\), .*: add an axis for the channels"),
+    ("gan", lambda x, y: (np.moveaxis(x, -1, 1), y), "move the channels last"),
+    ("gan", lambda x, y: (x[:, :4], y), r"make the model with image_shape=\(4, 8, 1\)"),
+    ("gan", lambda x, y: (np.repeat(x, 3, -1), y), r"with image_shape=\(8, 8, 3\)"),
+    ("gan", lambda x, y: (x[0], y[:8]), "without an axis for the samples"),
+    ("cgan", lambda x, y: (x, None), "CGAN needs images with labels"),
+    ("cgan", lambda x, y: (x, y + 1), "labels run from 1 to 3, but num_classes=3 takes"),
+    ("cgan", lambda x, y: (x, y + 0.5), "takes whole numbers from 0 to 2"),
+    ("cgan", lambda x, y: (x, np.zeros((len(x), 7))), r"labels have shape \(7,\)"),
+    ("pix2pix", lambda x, y: (x, None), "Pix2Pix needs inputs with targets"),
+    ("cyclegan", lambda x, y: (x, None), "CycleGAN needs images A with images B"),
+    ("stackgan", lambda x, y: (x, y[:, :2]), r"words have shape \(2,\)"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "message"), REFUSED)
+def test_data_that_do_not_suit_are_refused(name: str, change: Any, message: str) -> None:
+    model = compiled(name)
+    x, y = samples(model, 8)
+    x.flat[0], x.flat[1] = -1, 1
+    x, y = change(x, y)
+    with pytest.raises(UserError, match=message) as error:
+        model.fit(x, y, verbose=0)
+    assert "\n" not in str(error.value)
+    assert int(model.step) == 0
+
+
+def test_a_part_of_the_range_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    model = compiled("gan")
+    images, _ = samples(model, 8)
+    model.fit(np.abs(images), verbose=0)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith(
+        "warning: images of the first batch run from 0.00"
+    )
+    model.fit(images, verbose=0)
+    assert not capsys.readouterr().err
+
+
+def test_datasets_that_do_not_suit_are_refused() -> None:
+    model = compiled("gan")
+    images, labels = samples(model, 8)
+    single = tf.data.Dataset.from_tensor_slices(images)
+    for dataset, message in (
+        (single, "batch the dataset, for example by batch"),
+        (tf.data.Dataset.from_tensors((images, labels, labels)), "a batch has 3 parts"),
+        (tf.data.Dataset.from_tensors({"image": images}), "as a tuple, not a dictionary"),
+    ):
+        with pytest.raises(UserError, match=message):
+            model.fit(dataset, verbose=0)
+    with pytest.raises(UserError, match="y has no effect, since x is a dataset"):
+        model.fit(single.batch(4), labels, verbose=0)
+    with pytest.raises(UserError, match="batch_size has no effect"):
+        model.fit(single.batch(4), batch_size=2, verbose=0)
