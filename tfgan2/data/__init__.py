@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from tfgan2 import remote
@@ -33,8 +35,9 @@ def load_dataset(name: str, *, progress: Progress | None = None, **options: Any)
             "auto" holds up to 1 GiB. Built-in datasets and stacked_mnist are always held.
         skip_unreadable: leave out image files that cannot be read, instead of raising.
         hold_out: number of samples kept out of training, as `held_out`, default 0; taken from
-            another split of tensorflow-datasets where there is one. A folder of pairs with `test`
-            or `val`, and cycle_gan, hold out exactly these, whatever `hold_out` says.
+            another split of tensorflow-datasets where there is one. Copies of an image are held out
+            together or not at all. Pairs and unpaired images with folders `test` or `val`, and
+            cycle_gan, hold out exactly these, whatever `hold_out` says.
         direction: for pairs and unpaired images: "AtoB", or "BtoA" for the reverse.
         progress: called with what is being done, how much of it is done, and the total.
 
@@ -46,7 +49,8 @@ def load_dataset(name: str, *, progress: Progress | None = None, **options: Any)
     """
     request = Request(name, progress=progress or Request.progress, **options)
     module, _, function = entry_of(name).loader.partition(".")
-    return getattr(import_module(f"tfgan2.data.{module}"), function)(request)
+    dataset = getattr(import_module(f"tfgan2.data.{module}"), function)(request)
+    return replace(dataset, notes=tuple(request.notes))
 
 
 show_options(load_dataset, DataOptions)
@@ -60,5 +64,6 @@ def absolute_name(name: str) -> str:
     form, _, paths = name.partition(":")
     if entry_of(name).source != YOURS or not paths:
         return name
-    each = [path.strip() for path in paths.split(",")] if form == "unpaired" else [paths]
+    two = form in ("pairs", "unpaired") and not Path(paths).expanduser().is_dir()
+    each = [path.strip() for path in paths.split(",")] if two else [paths]
     return f"{form}:{','.join(remote.absolute(path) if path else '' for path in each)}"

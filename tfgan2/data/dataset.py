@@ -92,6 +92,7 @@ class ImageDataset:
         held_out: samples kept out of `batches`, or None.
         details: further entries of `facts`.
         sides: the two datasets of unpaired images; else ().
+        notes: lines about what was found, for the user.
     """
 
     source: Source
@@ -104,6 +105,7 @@ class ImageDataset:
     held_out: ImageDataset | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     sides: tuple[ImageDataset, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def fingerprint(self) -> str:

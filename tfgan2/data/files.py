@@ -6,11 +6,13 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import numpy as np
 
+from tfgan2.data.copies import equal_files
 from tfgan2.data.dataset import ImageDataset, Source
 from tfgan2.data.request import Request, build
 from tfgan2.errors import UserError
@@ -40,6 +42,10 @@ class Files:
     def take(self, indices: Sequence[int] | np.ndarray, labels: np.ndarray | None = None) -> Files:
         """Returns the samples with these indices, and with other labels."""
         return Files(self.root, [self.paths[i] for i in indices], labels)
+
+    def absolute(self) -> list[Path]:
+        """Returns the path of each file; each is a sample."""
+        return [self.root / path for path in self.paths]
 
     def digest(self) -> str:
         """Returns a sha256 of names and sizes; it does not depend on where the folder lies."""
@@ -104,7 +110,14 @@ def load_files(files: Files, request: Request, default_size: int = DEFAULT_SIZE)
         content = ["folder", found.digest()]
         return ImageDataset(source, request.name, shape, content, skipped=tuple(found.skipped))
 
-    return build(request, len(files.paths), part, known=files.classes, labels=files.labels)
+    return build(
+        request,
+        len(files.paths),
+        part,
+        known=files.classes,
+        labels=files.labels,
+        copies=partial(equal_files, files.absolute(), request),
+    )
 
 
 def open_files(

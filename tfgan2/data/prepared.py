@@ -12,7 +12,7 @@ import itertools
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -52,6 +52,7 @@ class Index:
     Grey images have 1 channel, others 3. `image_size` is the edge of the pixels in the records, or
     None where these are files. `label_runs` are pairs of a label and the number of successive
     images that have it, () without labels. `digest` is the sha256 of all records and labels.
+    `copies` are pairs of the number of an image and that of the first one whose file is equal.
     """
 
     num_images: int
@@ -61,6 +62,7 @@ class Index:
     label_runs: tuple[tuple[int, int], ...]
     shards: tuple[Shard, ...]
     digest: str
+    copies: Sequence[tuple[int, int]] = ()
 
     def to_json(self) -> str:
         return json.dumps({"tfgan2_prepared": FORMAT, **asdict(self)}, indent=1) + "\n"
@@ -148,7 +150,11 @@ def load(request: Request) -> ImageDataset:
     labels = None
     if index.label_runs:
         labels = np.repeat(*np.array(index.label_runs, np.int32).T)
-    return build(request, index.num_images, part, known=index.class_names, labels=labels)
+    numbers, firsts = np.array(index.copies, int).reshape(-1, 2).T
+    copies = np.arange(index.num_images)
+    copies[numbers] = firsts
+    names = index.class_names
+    return build(request, len(copies), part, known=names, labels=labels, copies=lambda: copies)
 
 
 def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Index, tuple[str, ...]]:
@@ -177,17 +183,22 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
     size, channels = request.image_size, files.channels()
     labels: list[int] = []
     digest = hashlib.sha256(f"{size} {channels}".encode())
+    firsts: dict[bytes, int] = {}
+    copies: list[tuple[int, int]] = []
 
-    def record(path: str) -> bytes:
+    def record(path: str) -> tuple[bytes, bytes]:
         try:
             content = (files.root / path).read_bytes()
         except OSError as error:
             raise UnreadableImageError(error.strerror or str(error)) from error
         pixels = read_image(content, size=size or DEFAULT_SIZE, channels=channels)
-        return content if size is None else pixels.tobytes()
+        content_digest = hashlib.blake2b(content, digest_size=16).digest()
+        return content_digest, content if size is None else pixels.tobytes()
 
     def records() -> Iterator[bytes]:
-        for number, content in files.read(record, "packing images", request):
+        for number, (content_digest, content) in files.read(record, "packing images", request):
+            if (first := firsts.setdefault(content_digest, len(labels))) < len(labels):
+                copies.append((len(labels), first))
             labels.append(0 if files.labels is None else int(files.labels[number]))
             digest.update(b"%d %d\n" % (labels[-1], len(content)) + content)
             yield content
@@ -199,9 +210,8 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
             written = tuple(_write_shards(records(), partial, shards.name, shard_bytes))
         runs = tuple((label, len(list(run))) for label, run in itertools.groupby(labels))
         label_runs = runs if files.classes else ()
-        index = Index(
-            len(labels), channels, size, files.classes, label_runs, written, digest.hexdigest()
-        )
+        described = (len(labels), channels, size, files.classes, label_runs, written)
+        index = Index(*described, digest.hexdigest(), copies)
         with written_atomically(out) as partial:
             partial.write_text(index.to_json(), encoding="utf-8")
     except BaseException:  # also Ctrl-C: shards without an index are of no use

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -32,9 +32,13 @@ R = TypeVar("R")
 
 @dataclass
 class Request(DataOptions):
-    """The options of `load_dataset`, checked as far as that needs no data."""
+    """The options of `load_dataset`, checked as far as that needs no data.
+
+    `notes` receives lines about what was found, see `ImageDataset`.
+    """
 
     progress: Progress = lambda text, done, total: None
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.classes is not None:
@@ -83,14 +87,42 @@ class Request(DataOptions):
             yield from (future.result() for future in pending)
         self.progress(text, len(items), len(items))
 
-    def held_out(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the indices to train on and those held out, drawn evenly; both ascending."""
+    def held_out(
+        self, count: int, copies: Callable[[], np.ndarray] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the indices to train on and those held out, drawn evenly; both ascending.
+
+        `copies` returns for each sample a number that its copies share, 0 to count - 1. They are
+        held out together or not at all.
+        """
         if not self.hold_out:
             return np.arange(count), np.arange(0)
         self.check_held_out(count)
         # RandomState: NumPy promises that its draws stay the same.
         order = np.random.RandomState(0).permutation(count)
-        return np.sort(order[self.hold_out :]), np.sort(order[: self.hold_out])
+        groups = np.arange(count) if copies is None else copies()
+        sizes, left = np.bincount(groups, minlength=count), self.hold_out
+        chosen = np.zeros(count, bool)
+        for group in dict.fromkeys(groups[order].tolist()):
+            if sizes[group] <= left:
+                chosen[group] = True
+                left -= sizes[group]
+            if not left:
+                break
+        training, rest = np.flatnonzero(~chosen[groups]), np.flatnonzero(chosen[groups])
+        if not len(rest):
+            least = sizes[sizes > 0].min()
+            raise UserError(
+                f"every sample of {self.name!r} has copies, which are held out together: give "
+                f"--hold-out {f'{least} or more' if least < count else 0}"
+            )
+        if extra := count - np.count_nonzero(sizes):
+            fewer = f": {len(rest):,} held out, not {self.hold_out:,}" if left else ""
+            self.notes.append(
+                f"{extra:,} of {count:,} samples are copies of others; copies are held out "
+                f"together or not at all{fewer}"
+            )
+        return training, rest
 
     def check_held_out(self, count: int) -> None:
         """Raises a UserError unless some of `count` samples remain to train on."""
@@ -126,11 +158,13 @@ def build(
     *,
     known: Sequence[str] = (),
     labels: np.ndarray | None = None,
+    copies: Callable[[], np.ndarray] | None = None,
 ) -> ImageDataset:
     """Builds a dataset of the chosen of `count` samples, and another of those held out.
 
     `part` makes a dataset of some samples from their numbers and their new labels, int32. `known`
-    are the names of all classes, () without labels; `labels` has the shape (count,).
+    are the names of all classes, () without labels; `labels` has the shape (count,). `copies`
+    returns for each of the samples a number that its copies share.
     """
     names, new_labels = request.choose_classes(known)
     numbers = np.arange(count)
@@ -146,5 +180,9 @@ def build(
         made = part(chosen, None if labels is None else labels[chosen])
         return replace(made, class_names=names, held_out=held_out)
 
-    training, rest = request.held_out(len(numbers))
+    def copies_of_chosen() -> np.ndarray:
+        assert copies is not None
+        return np.unique(copies()[numbers], return_inverse=True)[1]
+
+    training, rest = request.held_out(len(numbers), copies and copies_of_chosen)
     return dataset(training, dataset(rest) if len(rest) else None)
