@@ -51,6 +51,8 @@ def pairs(root: Path) -> list[tuple[str, str]]:
         ("city/lr/{}.png", "city/hr/{}.png"),
         ("sets/images/A/{}.png", "sets/images/B/{}.png"),
         ("input/a/{}.png", "target/a/{}.png"),
+        ("training_set/{}_sat.jpg", "training_set/{}_mask.png"),
+        ("JPEGImages/{}.jpg", "SegmentationClass/{}.png"),
     ],
 )
 def test_layouts_of_pairs(tmp_path: Path, a: str, b: str) -> None:
@@ -110,11 +112,23 @@ def test_layouts_that_are_not_clear(tmp_path: Path) -> None:
         r"has several layouts \('images' and 'masks', 'images' and 'labels'\): give the two",
         *("images/1.png", "masks/1.png", "labels/1.png"),
     )
+    refused(
+        "no input and target have the same name, such as 'images/a1.png' and 'masks/m1.png'",
+        *("images/a1.png", "masks/m1.png"),
+    )
     refused("'2_A.png' has no image of the same name: add it", "1_A.png", "1_B.png", "2_A.png")
     refused(
         "'B/1_B.png' and 'B/1_mask.png' are both called '1': rename one",
         *("A/1.png", "B/1_B.png", "B/1_mask.png"),
     )
+
+
+def test_two_folders_of_equal_names_are_not_side_by_side(tmp_path: Path) -> None:
+    names = [f"{folder}/{i}.png" for folder in ("photos", "sketches") for i in range(4)]
+    places = layouts.in_one_folder(touch(tmp_path, *names))
+    with pytest.raises(UserError, match=r"have images of equal names, such as '\d': give pairs:/"):
+        layouts.check_side_by_side(places, tmp_path)
+    layouts.check_side_by_side(places[:5], tmp_path)  # one name of four may be an accident
 
 
 def test_a_comma_may_be_part_of_a_folder(tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_pairs_that_do_not_match(tmp_path: Path) -> None:
     (tmp_path / "B").mkdir()
     refused("has images in only one of the folders A and B")
     write(tmp_path / "B" / "2.png", grey(0))
-    refused(r"'A/1.png' has no image of the same name in B")
+    refused(r"no input and target have the same name, such as 'A/1.png' and 'B/2.png': rename")
     write(tmp_path / "B" / "1.png", grey(0, 9, 8))
     refused(r"'B/2.png' has no image of the same name in A")
     (tmp_path / "B" / "2.png").unlink()

@@ -1,66 +1,28 @@
 """Finds the two sides of pairs among the files of a folder, in the ways in which people lay them.
 
-Nothing is opened: words in the names of folders and files tell the sides and the splits.
+No image is opened.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
+from collections import defaultdict
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from tfgan2.data.files import existing_folder, image_files
+from tfgan2.data.places import (
+    FAMILIES,
+    NO_FAMILY,
+    Place,
+    place_of,
+    word_of,
+    words_of_folder,
+    words_of_name,
+)
 from tfgan2.errors import UserError
 
 HELD_OUT = ("test", "val")
 """Splits that are held out, the preferred one first."""
-
-FAMILIES = (
-    *(("a", "b"), ("x", "y"), ("source", "target"), ("low", "high"), ("lr", "hr")),
-    *(("blur", "sharp"), ("noisy", "clean")),
-    *(("input", word) for word in ("target", "output", "gt")),
-    *(("image", word) for word in ("mask", "label", "annotation", "segmentation", "target", "gt")),
-    # Only the targets are marked, as in x.jpg and x_mask.png.
-    *(("", word) for word in ("mask", "label", "annotation", "segmentation", "target", "gt")),
-)
-"""Words for input and target, as `_word` makes them of names."""
-
-_SPLITS = {"training": "train", "train": "train", "testing": "test", "test": "test"}
-_SPLITS |= {"validation": "val", "valid": "val", "val": "val"}
-_BEFORE = re.compile(rf"(?P<split>{'|'.join(_SPLITS)})?[_\- ]*(?P<rest>.*)", re.DOTALL)
-_BEHIND = re.compile(rf"(?P<rest>.*)[_\- ](?P<split>{'|'.join(_SPLITS)})", re.DOTALL)
-_LAST = re.compile(r"(?P<rest>.*?)[_\-. ]*(?P<mark>[^_\-. ]+)", re.DOTALL)
-_FIRST = re.compile(r"(?P<mark>[^_\-. ]+)[_\-. ]*(?P<rest>.*)", re.DOTALL)
-_SAME = {"img": "image", "src": "source", "groundtruth": "gt", "seg": "segmentation"}
-_AB = "ab"
-_WORDS = {_AB}.union(*FAMILIES)
-_LONG_WORDS = [{each[side] for each in FAMILIES if len(each[side]) > 1} for side in range(2)]
-_NONE = ("", "")
-
-
-class Place(NamedTuple):
-    """An image file, its split ("" without one), its side (0, 1 or None) and its name.
-
-    The images of a pair have one name: the path, composed (NFC), without suffix, split and side;
-    `short_name` also lacks a word for the side in the file's own name. `folder`, at this depth of
-    folders, tells the side; "" if no folder does.
-    """
-
-    path: str
-    split: str
-    side: int | None
-    name: str
-    short_name: str
-    folder: str = ""
-    depth: int = 0
-
-    @property
-    def label(self) -> str:
-        """The folder that tells the side, or the file."""
-        return self.folder or PurePosixPath(self.path).name
 
 
 def folders_in(path: str, form: str) -> list[Path]:
@@ -75,7 +37,7 @@ def folders_in(path: str, form: str) -> list[Path]:
 def in_two_folders(roots: Sequence[Path]) -> list[Place]:
     """Returns the images of two folders, each of which is a side; paths are relative to it."""
     return [
-        _place(path, _NONE, side=side)._replace(folder=root.name)
+        place_of(path, NO_FAMILY, side=side)._replace(folder=root.name)
         for side, root in enumerate(roots)
         for path in image_files(root)
     ]
@@ -87,10 +49,12 @@ def in_one_folder(root: Path, *, names_tell: bool = True) -> list[Place]:
     `names_tell`: names of files may tell the sides; else only those of folders.
     """
     paths = image_files(root)
-    words = {_folder(folder)[1] for path in paths for folder in path.split("/")[:-1]}
+    words = {words_of_folder(folder)[1] for path in paths for folder in path.split("/")[:-1]}
     lone = words & {"a", "b"}
     if names_tell:
-        words |= {_word(mark) for path in paths for _, mark in _marks(PurePosixPath(path).stem)}
+        words |= {
+            word_of(mark) for path in paths for _, mark in words_of_name(PurePosixPath(path).stem)
+        }
     families = [family for family in FAMILIES if {*family} - {""} <= words]
     for whole in (True, False):
         for by_name in (False, True) if names_tell else (False,):
@@ -108,7 +72,7 @@ def in_one_folder(root: Path, *, names_tell: bool = True) -> list[Place]:
             f"{str(root)!r} has images in only one of the folders A and B: give both, with equal "
             "names"
         )
-    return [_place(path, _NONE) for path in paths]
+    return [place_of(path, NO_FAMILY) for path in paths]
 
 
 def in_splits(places: Sequence[Place], root: Path) -> tuple[list[Place], list[Place], list[Place]]:
@@ -138,12 +102,18 @@ def labels(places: Sequence[Place]) -> tuple[str, str]:
 
 def match(places: Sequence[Place]) -> list[tuple[Place, Place]]:
     """Returns the pairs by the path of the input; a UserError unless each file has one partner."""
-    a, b = max((_by_name(places, key) for key in ("name", "short_name")), key=_common)
+    a, b = named = max((_by_name(places, key) for key in ("name", "short_name")), key=_common)
+    one, other = (next(iter(side.values()))[0] for side in named)
+    if not _common(named):
+        raise UserError(
+            f"no input and target have the same name, such as {one.path!r} and {other.path!r}: "
+            "rename the images of a pair alike"
+        )
     for mine, others in ((a, b), (b, a)):
         for name, found in mine.items():
             if len(found) > 1:
-                one, other = (place.path for place in found[:2])
-                raise UserError(f"{one!r} and {other!r} are both called {name!r}: rename one")
+                twice = " and ".join(repr(place.path) for place in found[:2])
+                raise UserError(f"{twice} are both called {name!r}: rename one")
         if unmatched := sorted(mine.keys() - others.keys()):
             path = mine[unmatched[0]][0].path
             more = f" (and {len(unmatched) - 1} more)" if len(unmatched) > 1 else ""
@@ -156,14 +126,20 @@ def match(places: Sequence[Place]) -> list[tuple[Place, Place]]:
     return sorted(pairs, key=lambda pair: PurePosixPath(pair[0].path).with_suffix("").as_posix())
 
 
-def is_split(folder: str) -> bool:
-    """Returns whether a folder's name tells a split and nothing else."""
-    return _folder(folder) in [(split, "") for split in _SPLITS.values()]
-
-
-def is_side_by_side(folder: str) -> bool:
-    """Returns whether a folder's name says that its files hold both sides, as train_AB does."""
-    return _folder(folder)[1] == _AB
+def check_side_by_side(places: Sequence[Place], root: Path) -> None:
+    """Raises a UserError if the names in two folders are equal, as if these were the two sides."""
+    folders: dict[str, set[str]] = defaultdict(set)
+    for place in places:
+        path = PurePosixPath(place.path)
+        folders[path.stem].add(str(root / path.parent))
+    shared = [name for name, each in folders.items() if len(each) > 1]
+    if shared and 2 * len(shared) >= len(folders):
+        one, other = sorted(folders[shared[0]])[:2]
+        raise UserError(
+            f"the folders {one!r} and {other!r} have images of equal names, such as "
+            f"{shared[0]!r}: give pairs:{one},{other} if these are the inputs and the targets, "
+            "or put side-by-side files into a folder train_AB"
+        )
 
 
 def _by_name(places: Sequence[Place], key: str) -> tuple[dict[str, list[Place]], ...]:
@@ -188,7 +164,7 @@ def _shallowest(layouts: Sequence[list[Place]]) -> list[list[Place]]:
 
 def _laid(paths: Sequence[str], family: tuple[str, str], by_name: bool) -> list[Place]:
     """Returns all files if this family of words tells their sides, else none."""
-    places = [_place(path, family, by_name=by_name) for path in paths]
+    places = [place_of(path, family, by_name=by_name) for path in paths]
     if not {place.side for place in places} >= {0, 1}:
         return []
     if by_name or not family[0]:  # weak evidence: half of the files must be in pairs
@@ -196,60 +172,3 @@ def _laid(paths: Sequence[str], family: tuple[str, str], by_name: bool) -> list[
         if 4 * _common(_by_name(training, "short_name")) < len(training):
             return []
     return places
-
-
-def _place(
-    path: str, family: tuple[str, str], *, by_name: bool = False, side: int | None = None
-) -> Place:
-    """Finds the split and the side of a file, which its folders or its own name tell."""
-    *folders, file = unicodedata.normalize("NFC", path).split("/")
-    split, told_by, depth, rest = "", "", 0, []
-    for level, folder in enumerate(folders):
-        its_split, word = _folder(folder)
-        tells_split = bool(its_split) and not split
-        tells_side = side is None and bool(word) and word in family and not by_name
-        if tells_split:
-            split = its_split
-        if tells_side:
-            side, told_by, depth = family.index(word), folder, level
-        if not tells_split and not tells_side:
-            rest.append(folder)
-    stem = short = PurePosixPath(file).stem
-    for remains, mark in _marks(stem):
-        word = _word(mark)
-        if not (remains or rest):  # a name needs more than the word
-            continue
-        if by_name and word in family:
-            side, stem, short = family.index(word), remains, remains
-            break
-        if not by_name and (word in family or word in _LONG_WORDS[side or 0]):
-            short = remains
-            break
-    if side is None and family != _NONE and not family[0]:
-        side = 0
-    name, short_name = ("/".join([*rest, each]) for each in (stem, short))
-    return Place(path, split, side, name, short_name, told_by, depth)
-
-
-def _marks(stem: str) -> list[tuple[str, str]]:
-    """Returns the last and the first word of a file's name, each behind what remains without it."""
-    matches = (pattern.fullmatch(stem) for pattern in (_LAST, _FIRST))
-    return [(found["rest"], found["mark"]) for found in matches if found]
-
-
-@cache
-def _folder(name: str) -> tuple[str, str]:
-    """Returns the split and the side's word in a folder's name, "" for what it does not tell."""
-    for pattern in (_BEFORE, _BEHIND):
-        if found := pattern.fullmatch(name.casefold()):
-            word = _word(found["rest"])
-            if word in _WORDS:
-                return _SPLITS.get(found["split"], ""), word
-    return "", ""
-
-
-def _word(text: str) -> str:
-    """Returns a word in the form that `FAMILIES` has: in lower case and the singular."""
-    text = re.sub(r"[_\- ]", "", text.casefold())
-    text = text[:-1] if len(text) > 2 and text.endswith("s") else text
-    return _SAME.get(text, text)

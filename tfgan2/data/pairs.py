@@ -12,16 +12,15 @@ from tfgan2.data.copies import groups, halves, kept, shared_by_pairs
 from tfgan2.data.dataset import ImageDataset
 from tfgan2.data.files import JOINT, Files, open_files
 from tfgan2.data.layouts import (
-    Place,
+    check_side_by_side,
     folders_in,
     in_one_folder,
     in_splits,
     in_two_folders,
-    is_side_by_side,
-    is_split,
     labels,
     match,
 )
+from tfgan2.data.places import Place, is_side_by_side, is_split
 from tfgan2.data.request import Request
 from tfgan2.errors import UserError
 from tfgan2.images.files import UnreadableImageError, fit, open_image
@@ -43,6 +42,12 @@ def load_pairs(request: Request) -> ImageDataset:
     _describe(request, chosen)
     if unused:
         request.notes.append(f"{len(unused):,} images are not used, the first: {unused[0].path}")
+    any_shape = all(
+        any(map(is_side_by_side, [*root.absolute().parts[-2:], *place.path.split("/")[:-1]]))
+        for place in chosen
+    )
+    if not any_shape and chosen[0].side is None:
+        check_side_by_side(chosen, root)
     samples, others = _samples(chosen), _samples(rest)
 
     def shared() -> list[np.ndarray]:
@@ -57,10 +62,6 @@ def load_pairs(request: Request) -> ImageDataset:
     channels = [request.channels] * 2 if request.channels else _channels(Files(root, samples))
     step = -1 if request.direction == "BtoA" else 1  # the order of the sides
     size = request.image_size or DEFAULT_SIZE
-    any_shape = all(
-        any(map(is_side_by_side, [*root.absolute().parts[-2:], *place.path.split("/")[:-1]]))
-        for place in chosen
-    )
     input_channels, target_channels = channels[::step]
     scaled: set[str] = set()
 
