@@ -7,11 +7,13 @@ checks and `config.json`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from functools import partial
 from typing import Any, TypeVar, get_type_hints
 
+from tfgan2.errors import UserError
 from tfgan2.hyperparameters import Option
 
 DATA, TRAINING, OUTPUT, EVALUATION = "Data", "Training", "Run directory", "Evaluation"
@@ -58,8 +60,13 @@ class Options:
             declared.check(getattr(self, item.name))
 
 
-def show_options(function: _Function, *classes: type[Options], annotate: Any = None) -> _Function:
-    """Puts declared options into a function's signature in place of `**options`.
+def show_options(
+    function: _Function,
+    *classes: type[Options],
+    annotate: Any = None,
+    only: Container[str] | None = None,
+) -> _Function:
+    """Puts declared options, all or `only` these, into a signature in place of `**options`.
 
     `help` and notebooks show them. `annotate` makes the annotation of an option that may be left
     out, from its field and its type.
@@ -70,6 +77,8 @@ def show_options(function: _Function, *classes: type[Options], annotate: Any = N
     for declared in classes:
         types = get_type_hints(declared) if annotate else {}
         for item in declared.declared():
+            if only is not None and item.name not in only:
+                continue
             default, kind = item.default, item.type
             if annotate is not None:
                 default, kind = None, annotate(item, types[item.name])
@@ -113,6 +122,31 @@ class DataOptions(Options):
         "auto", "Keep the images in memory, or stream them.", choices=("auto", "memory", "stream")
     )
     skip_unreadable: bool = _data(False, "Leave out files that cannot be read.")
+    value_range: list[str] | None = _data(  # noqa: RUF009
+        None,
+        "Values of files that become black and white, for example 0,4095.",
+        shown="found in the files",
+        metavar="LOW,HIGH",
+    )
+
+    def check(self) -> None:
+        if self.value_range is not None:
+            parse_range(self.value_range)
+        super().check()
+
+
+def parse_range(value: Sequence[str | float]) -> tuple[float, float]:
+    """Returns the two numbers of a `value_range`; a UserError unless it has two, in order."""
+    try:
+        low, high = map(float, value)
+    except (TypeError, ValueError):
+        low = high = 0.0
+    if not -math.inf < low < high < math.inf:
+        given = ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+        raise UserError(
+            f"value_range must be two numbers, the smaller first, such as 0,4095, not {given!r}"
+        )
+    return low, high
 
 
 @dataclass

@@ -164,7 +164,8 @@ def load_model(run_dir: Path, which: str = NEWEST) -> tuple[GenerativeModel, dic
 
     Returns:
         The model, and facts about it: flavour, dataset, data (classes, split and hold_out, if they
-        were set), class_names (of the generator's labels; empty if it takes none), step, seed.
+        were set; value_ranges, if files were scaled by some), class_names (of the generator's
+        labels; empty if it takes none), step, seed.
     """
     from tfgan2.training import checkpoints
 
@@ -174,6 +175,8 @@ def load_model(run_dir: Path, which: str = NEWEST) -> tuple[GenerativeModel, dic
     model = registry.create(config.flavour, **config.hyperparameters)
     checkpoints.restore(checkpoint, model.weights_by_name())
     data = {name: getattr(config.data, name) for name in ("classes", "split", "hold_out")}
+    if any(ranges := config.dataset.get("value_ranges", ())):
+        data["value_ranges"] = ranges
     return model, {
         "flavour": config.flavour,
         "dataset": config.data.name,
@@ -182,3 +185,13 @@ def load_model(run_dir: Path, which: str = NEWEST) -> tuple[GenerativeModel, dic
         "step": checkpoint.step,
         "seed": config.training.seed,
     }
+
+
+def input_ranges(about: Mapping[str, Any], network: str) -> dict[str, tuple[float, float]]:
+    """Returns the values that become black and white in the images that a network takes.
+
+    By kind of file, see `tfgan2.images.ranges`. `about` is from `load_model`.
+    """
+    sides = about["data"].get("value_ranges") or [{}]
+    chosen = sides[-1 if network == "b_to_a" else 0]
+    return {kind: (low, high) for kind, (low, high) in chosen.items()}

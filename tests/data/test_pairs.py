@@ -108,7 +108,7 @@ def test_images_that_are_not_side_by_side(tmp_path: Path) -> None:
         assert "names that end with _A and _B, or pairs:DIR_INPUT" in str(raised.value)
     # A folder's name may say that files of another shape are pairs.
     for i, folder in enumerate(("train_AB", "train_AB", "test_AB")):
-        both = np.concatenate([grey(i, 8, 12), grey(i + 5, 8, 12)], axis=1)
+        both = np.concatenate([grey(i + 100, 8, 12), grey(i + 105, 8, 12)], axis=1)
         write(tmp_path / "wide" / folder / f"{i}.png", both)
     for root in ("wide", "wide/train_AB"):
         dataset = load_dataset(f"pairs:{tmp_path}/{root}", image_size=8)
@@ -119,8 +119,8 @@ def test_images_that_are_not_side_by_side(tmp_path: Path) -> None:
 
 def test_two_folders_in_the_order_of_the_name(tmp_path: Path, monkeypatch: object) -> None:
     for i in range(4):
-        write(tmp_path / "x, y" / "sketches" / f"{i}.png", grey(i + 5))
-        write(tmp_path / "photos" / f"{i}.png", grey(i))
+        write(tmp_path / "x, y" / "sketches" / f"{i}.png", grey(i + 105))
+        write(tmp_path / "photos" / f"{i}.png", grey(i + 100))
     name = f"pairs:{tmp_path}/photos,{tmp_path}/x, y/sketches"
     with pytest.raises(UserError, match="takes two folders, not 3"):
         load_dataset(name, image_size=8)

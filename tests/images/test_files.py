@@ -12,12 +12,13 @@ from PIL import Image
 from tfgan2.images.files import (
     UnreadableImageError,
     fit,
-    is_grey,
     read_image,
     suffixes,
 )
+from tfgan2.images.ranges import BYTES, FLOATS, INTEGERS
 
 SIZE = 8
+FULL_RANGES = {INTEGERS: (0, 65535)}
 
 
 def save(picture: Image.Image, path: Path, **options: object) -> Path:
@@ -58,6 +59,7 @@ def only_colour(pixels: np.ndarray) -> list[int]:
         ("I;16", 65535, ".png", 1, [255]),
         ("I;16", 257 * 100, ".png", 1, [100]),
         ("I;16", 300, ".png", 1, [1]),  # clipping would give 255
+        ("I;16B", 257 * 100, ".tif", 1, [100]),
         ("I;16", 257 * 100, ".tif", 3, [100, 100, 100]),
         ("I;16", 257 * 100, ".png", 4, [100, 100, 100, 255]),
         ("I", 257 * 100, ".tif", 1, [100]),
@@ -71,7 +73,7 @@ def test_every_mode(
     path = save(flat(mode, colour), tmp_path / f"x{suffix}")
     with Image.open(path) as back:
         assert back.mode == mode
-    pixels = read_image(path, size=SIZE, channels=channels)
+    pixels = read_image(path, size=SIZE, channels=channels, ranges=FULL_RANGES)
     assert pixels.dtype == np.uint8
     assert pixels.shape == (SIZE, SIZE, channels)
     assert only_colour(pixels) == expected
@@ -217,11 +219,37 @@ def test_a_decompression_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         read_image(path, size=SIZE, channels=1)
 
 
-@pytest.mark.parametrize("value", [-1.0, 300.0, float("nan")])
-def test_floats_that_are_no_brightness(tmp_path: Path, value: float) -> None:
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite(tmp_path: Path, value: float) -> None:
     path = save(flat("F", value), tmp_path / "x.tif")
-    with pytest.raises(UnreadableImageError, match="outside 0…255"):
+    with pytest.raises(UnreadableImageError, match="not finite"):
         read_image(path, size=SIZE, channels=1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "values", "ranges", "expected"),
+    [
+        ("I;16", [0, 819, 4095], {INTEGERS: (0, 4095)}, [0, 51, 255]),
+        ("I;16", [0, 819, 4095], {}, [0, 51, 255]),  # by itself
+        ("I;16", [0, 819, 4095], {INTEGERS: (0, 65535)}, [0, 3, 16]),
+        ("I", [-1000, 0, 3000], {INTEGERS: (-1000, 1000)}, [0, 128, 255]),  # clipped
+        ("F", [-1, 0, 1], {FLOATS: (-1, 1)}, [0, 128, 255]),
+        ("F", [0, 0.5, 1], {}, [0, 128, 255]),
+        ("F", [0, 5, 10], {}, [0, 128, 255]),  # metres
+        ("L", [0, 1, 1], {BYTES: (0, 1)}, [0, 255, 255]),
+        ("L", [0, 1, 77], {FLOATS: (0, 1), INTEGERS: (0, 4095)}, [0, 1, 77]),
+        ("1", [0, 1, 1], {BYTES: (0, 1)}, [0, 255, 255]),
+    ],
+)
+def test_ranges(mode: str, values: list, ranges: dict, expected: list) -> None:
+    image = Image.new(mode, (3, 1))
+    image.putdata(values)
+    assert fit(image, channels=1, ranges=ranges).ravel().tolist() == expected
+
+
+def test_a_range_spares_the_transparency() -> None:
+    pixels = fit(flat("RGBA", (0, 1, 2, 200)), channels=4, ranges={BYTES: (0, 2)})
+    assert only_colour(pixels) == [0, 128, 255, 200]
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -234,27 +262,12 @@ def test_a_image_in_its_own_size(channels: int) -> None:
         np.testing.assert_array_equal(pixels[..., channel], np.rint(deep / 257))
     colour = flat("RGB", (10, 20, 30), (3, 2))
     assert only_colour(fit(colour, channels=3)) == [10, 20, 30]
-    with pytest.raises(UnreadableImageError, match="outside 0…255"):
-        fit(flat("F", 300.0), channels=channels)
 
 
 def test_a_mode_that_pillow_cannot_convert() -> None:
     for make in (lambda x: fit(x, size=SIZE, channels=3), lambda x: fit(x, channels=3)):
         with pytest.raises(UnreadableImageError, match="mode La cannot be converted"):
             make(flat("La", (10, 20)))
-
-
-def test_is_grey(tmp_path: Path) -> None:
-    assert is_grey(save(flat("L", 3), tmp_path / "l.png"))
-    assert is_grey(save(flat("I;16", 3), tmp_path / "i.png"))
-    assert not is_grey(save(flat("RGB", (1, 1, 1)), tmp_path / "rgb.png"))
-    palette = Image.new("P", (4, 4))
-    palette.putpalette([5, 5, 5, 9, 9, 9])
-    assert is_grey(save(palette, tmp_path / "p.png"))
-    palette.putpalette([5, 5, 5, 9, 9, 0])
-    assert not is_grey(save(palette, tmp_path / "q.png"))
-    (tmp_path / "x.png").write_bytes(b"")
-    assert is_grey(tmp_path / "x.png") is None
 
 
 def test_suffixes() -> None:

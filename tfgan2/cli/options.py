@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import Field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -33,9 +33,11 @@ def split_at_commas(values: list[str] | None) -> list[str] | None:
     return [word for word in words if word] or None
 
 
-def with_declared(*classes: type[Options]) -> Callable[[_Command], _Command]:
-    """Replaces `**options` of a command by the options that the classes declare."""
-    return lambda command: show_options(command, *classes, annotate=_option)
+def with_declared(
+    *classes: type[Options], only: Container[str] | None = None
+) -> Callable[[_Command], _Command]:
+    """Replaces `**options` of a command by the options, all or `only` these, of the classes."""
+    return lambda command: show_options(command, *classes, annotate=_option, only=only)
 
 
 def _option(item: Field[Any], kind: Any) -> Any:

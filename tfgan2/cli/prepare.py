@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from tfgan2 import remote
+from tfgan2.cli.options import given, with_declared
 from tfgan2.errors import UserError
+from tfgan2.options import DataOptions
 
 
+@with_declared(DataOptions, only=("skip_unreadable", "value_range"))
 def prepare(
     source: Annotated[
         str, typer.Argument(metavar="folder:DIR", help="The folder of images.", show_default=False)
@@ -28,9 +31,7 @@ def prepare(
         ),
     ] = None,
     shard_mb: Annotated[int, typer.Option(min=1, help="Approximate size of a shard in MB.")] = 256,
-    skip_unreadable: Annotated[
-        bool, typer.Option("--skip-unreadable", help="Leave out files that cannot be read.")
-    ] = False,
+    **options: Any,
 ) -> None:
     """Pack a folder of images into shards that read fast."""
     from tfgan2.data.prepared import pack
@@ -44,16 +45,16 @@ def prepare(
     display = Display()
     path = Path(out).expanduser()
     with contextlib.closing(display):
-        request = Request(
-            source, image_size=image_size, skip_unreadable=skip_unreadable, progress=display.loading
-        )
+        request = Request(source, image_size=image_size, progress=display.loading, **given(options))
         index, skipped = pack(request, path, shard_bytes=shard_mb * 10**6)
     if skipped:
         display.say(f"left out {len(skipped):,} unreadable files, the first: {skipped[0]}")
     megabytes = sum(shard.bytes for shard in index.shards) / 1e6
     classes = f" of {len(index.class_names)} classes" if index.class_names else ""
+    rest = f", {index.held_out:,} of them held out" if index.held_out else ""
     display.say(
-        f"{path}: {index.num_images:,} images{classes}, {megabytes:,.1f} MB in "
+        f"files: {index.survey}\n"
+        f"{path}: {index.num_images:,} images{classes}{rest}, {megabytes:,.1f} MB in "
         f"{len(index.shards)} shards\nnext:\n"
         f"  tfgan2 fit dcgan --dataset {shlex.quote(f'prepared:{path}')}"
     )

@@ -15,6 +15,8 @@ from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
 from tfgan2.images import joined
 from tfgan2.images.files import UnreadableImageError, open_image, suffixes
+from tfgan2.images.ranges import BYTES
+from tfgan2.images.survey import survey
 from tfgan2.remote import local_copy
 from tfgan2.runtime import Translator
 
@@ -61,6 +63,15 @@ def translate(
     translator = load(model, direction, checkpoint)
     if mask is not None and not translator.takes_mask:
         raise UserError(f"{model} takes no mask: leave --mask out")
+    found = survey(paths, translator.ranges)
+    # A dark photograph alone is no reason to brighten it.
+    translator.ranges = {
+        kind: found.ranges[kind]
+        for kind in found.ranges
+        if kind != BYTES or kind in translator.ranges
+    }
+    if translator.ranges:
+        print(f"input: {replace(found, ranges=translator.ranges)}", flush=True)
     jobs = [(path, _mask_for(path.relative_to(root), mask)) for path in paths]
     for job in jobs:  # before anything is written
         _read(translator, *job)
@@ -113,13 +124,15 @@ def _from_file(file: Path, direction: str, checkpoint: str) -> Translator:
 def _from_run(run: Path, direction: str, checkpoint: str) -> Translator:
     trained, about = runs.load_model(run, checkpoint)
     specs = trained.exports()
-    spec = next((specs[name] for name in NETWORKS[direction] if name in specs), None)
-    if spec is None:
+    name = next((name for name in NETWORKS[direction] if name in specs), None)
+    if name is None:
         raise UserError(f"{about['flavour']} has one direction: leave --direction out")
+    spec = specs[name]
     if spec.resized is None:
         raise UserError(f"{about['flavour']} takes no images: use `tfgan2 sample {run}`")
     network = spec.resized(None, None)
     metadata = {**spec.facts, **replace(spec, network=network).describe(None), "batch": None}
+    metadata["input_ranges"] = runs.input_ranges(about, name)
     return Translator(
         runtime.Model(lambda arrays: {"image": trained.run_generator(network, arrays)}, metadata)
     )

@@ -11,6 +11,7 @@ from tfgan2 import remote
 from tfgan2.data.catalogue import CATALOGUE, KINDS, POINTS, YOURS, entry_of, kind_of
 from tfgan2.data.dataset import ImageDataset
 from tfgan2.data.request import Progress, Request
+from tfgan2.errors import UserError
 from tfgan2.options import DataOptions, show_options
 
 
@@ -39,6 +40,9 @@ def load_dataset(name: str, *, progress: Progress | None = None, **options: Any)
             together or not at all. Pairs and unpaired images with folders `test` or `val`, and
             cycle_gan, hold out exactly these, whatever `hold_out` says.
         direction: for pairs and unpaired images: "AtoB", or "BtoA" for the reverse.
+        value_range: the values that become black and white, such as (0, 4095), in 16-bit and float
+            files, and in 8-bit files that hold no others. Default: one range for all files of a
+            kind, see `tfgan2.images.ranges.range_of`.
         progress: called with what is being done, how much of it is done, and the total.
 
     Returns:
@@ -49,8 +53,12 @@ def load_dataset(name: str, *, progress: Progress | None = None, **options: Any)
     """
     request = Request(name, progress=progress or Request.progress, **options)
     module, _, function = entry_of(name).loader.partition(".")
-    dataset = getattr(import_module(f"tfgan2.data.{module}"), function)(request)
-    return replace(dataset, notes=tuple(request.notes))
+    dataset: ImageDataset = getattr(import_module(f"tfgan2.data.{module}"), function)(request)
+    if request.value_range is not None and not any(dataset.value_ranges):
+        raise UserError(
+            f"value_range fits no file of {name!r}: all are of 8 bits, with values outside it"
+        )
+    return replace(dataset, notes=(*dataset.notes, *request.notes))
 
 
 show_options(load_dataset, DataOptions)

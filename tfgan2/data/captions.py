@@ -57,17 +57,18 @@ def load_file(request: Request) -> ImageDataset:
         )
     files = Files(path.parent, paths)
     size = request.image_size or DEFAULT_SIZE
-    shape = (size, size, request.channels or files.channels())
+    survey = files.survey(request)
+    shape = (size, size, request.channels or survey.channels)
     examples = list(dict.fromkeys(texts[0] for texts in captions))
     chosen = np.unique(np.linspace(0, len(examples) - 1, EXAMPLES).astype(int))
     with_captions = _with_captions(captions, [examples[i] for i in chosen], captions)
 
     def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
-        source, found = open_files(files.take(numbers, numbers), shape, request)
+        source, found = open_files(files.take(numbers, numbers), shape, request, survey.ranges)
         assert found.labels is not None  # they are numbers of images
         content = ["captions", found.digest(), [captions[i] for i in found.labels]]
-        skipped = tuple(found.skipped)
-        return with_captions(ImageDataset(source, request.name, shape, content, skipped=skipped))
+        dataset = ImageDataset(source, request.name, shape, content, surveys=(survey,))
+        return with_captions(replace(dataset, skipped=tuple(found.skipped)))
 
     copies = partial(equal_files, files.absolute(), request)
     return build(request, len(paths), part, copies=copies)

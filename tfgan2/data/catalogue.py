@@ -66,7 +66,8 @@ CATALOGUE: dict[str, Entry] = {
         "images of two kinds, not paired", "unpaired.load_unpaired", "unpaired"),
     "captions:FILE.jsonl": _yours(
         'lines of {"image": path, "caption": text}', "captions.load_file", "captions"),
-    "folder:PATH": _yours("images in a folder; its subfolders are the classes", "files.load"),
+    "folder:PATH": _yours(
+        "images in a folder; its subfolders are the classes, or train and test", "folders.load"),
     "prepared:FILE": _yours("a folder packed by `tfgan2 prepare`, fast to read", "prepared.load"),
     "mnist": Entry("handwritten digits", (28, 28, 1), 60_000),
     "stacked_mnist": Entry(

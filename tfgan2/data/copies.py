@@ -12,7 +12,6 @@ import numpy as np
 from PIL import Image
 
 from tfgan2.data.request import Request
-from tfgan2.errors import UserError
 from tfgan2.images.files import UnreadableImageError, open_image
 
 
@@ -106,25 +105,3 @@ def groups(columns: Sequence[np.ndarray]) -> np.ndarray:
             np.minimum.at(first, values, found)
             found = first[values]
     return found
-
-
-def kept(names: Sequence[str], columns: Sequence[np.ndarray], request: Request) -> np.ndarray:
-    """Returns the indices of the samples to train on that share no value with those held out.
-
-    `names` are those of the samples to train on. The columns have their values first, then those
-    of the samples that are held out.
-    """
-    count = len(names)
-    copied = np.any([np.isin(each[:count], each[count:]) for each in columns], axis=0)
-    left_out = np.flatnonzero(copied)
-    if len(left_out):
-        first = names[left_out[0]]
-        if len(left_out) == count:
-            raise UserError(
-                f"all {count:,} samples are also held out, the first is {first!r}: hold out others"
-            )
-        request.notes.append(
-            f"left {len(left_out):,} of {count:,} samples out of training because they are also "
-            f"held out, the first: {first}"
-        )
-    return np.flatnonzero(~copied)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfgan2.errors import UserError
+from tfgan2.images.ranges import Ranges
+from tfgan2.images.survey import Survey
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -92,7 +94,9 @@ class ImageDataset:
         held_out: samples kept out of `batches`, or None.
         details: further entries of `facts`.
         sides: the two datasets of unpaired images; else ().
-        notes: lines about what was found, for the user.
+        class_counts: number of samples of each class; () where it is not known.
+        surveys: of the files of the images, or of the inputs and of the targets.
+        notes: lines for the user, on how the samples were found.
     """
 
     source: Source
@@ -105,19 +109,23 @@ class ImageDataset:
     held_out: ImageDataset | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     sides: tuple[ImageDataset, ...] = ()
+    class_counts: tuple[int, ...] = ()
+    surveys: tuple[Survey, ...] = ()
     notes: tuple[str, ...] = ()
 
     @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits, equal for equal content in equal order.
 
-        Made from names, shapes and file sizes, not from pixels.
+        Made from names, shapes, file sizes and ranges of values, not from pixels.
         """
         parts = [self.content, self.image_shape, self.num_images, self.class_names]
         if self.held_out is not None:
             parts.append(self.held_out.fingerprint)
         if self.details:
             parts.append(self.details)
+        if any(self.value_ranges):
+            parts.append(self.value_ranges)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     @property
@@ -129,6 +137,11 @@ class ImageDataset:
     def in_memory(self) -> bool:
         """Whether all images are held in memory; else they are read while training."""
         return self.source.in_memory
+
+    @property
+    def value_ranges(self) -> list[Ranges]:
+        """The values that became black and white, by kind of file, for each of `surveys`."""
+        return [survey.ranges for survey in self.surveys]
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -145,6 +158,7 @@ class ImageDataset:
             "class_names": list(self.class_names),
             "fingerprint": self.fingerprint,
             "skipped": list(self.skipped),
+            "value_ranges": self.value_ranges,
             **self.details,
         }
 

@@ -1,4 +1,4 @@
-"""`folder:PATH`, and what all datasets of image files share."""
+"""What all datasets of image files share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from tfgan2.data.copies import equal_files
 from tfgan2.data.dataset import ImageDataset, Source
 from tfgan2.data.request import Request, build
 from tfgan2.errors import UserError
-from tfgan2.images.files import UnreadableImageError, is_grey, read_image, suffixes
+from tfgan2.images.files import NO_RANGES, UnreadableImageError, read_image, suffixes
+from tfgan2.images.ranges import Ranges
+from tfgan2.images.survey import Survey, survey
 
 DEFAULT_SIZE = 64
 JOINT = "\0"
@@ -30,7 +32,8 @@ class Files:
     """Samples in the folder `root`, with int32 labels or None, and the names of the labels.
 
     Paths are relative to the folder, with "/" between their parts; those of the files of one sample
-    are joined by `JOINT`. `skipped` receives the paths of the files that cannot be read.
+    are joined by `JOINT`. `skipped` receives the paths of the files that cannot be read. The last
+    `held_out` samples are held out, and `notes` are lines for the user.
     """
 
     root: Path
@@ -38,6 +41,8 @@ class Files:
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
     skipped: list[str] = field(default_factory=list)
+    held_out: int = 0
+    notes: tuple[str, ...] = ()
 
     def take(self, indices: Sequence[int] | np.ndarray, labels: np.ndarray | None = None) -> Files:
         """Returns the samples with these indices, and with other labels."""
@@ -55,11 +60,10 @@ class Files:
                 digest.update(os.fsencode(path) + b"\0%d\n" % (self.root / path).stat().st_size)
         return digest.hexdigest()
 
-    def channels(self) -> int:
-        """Returns 1 if each of up to 64 files, spread evenly, is grey; else 3."""
-        chosen = np.unique(np.linspace(0, len(self.paths) - 1, 64).astype(int))
-        grey = {is_grey(self.root / self.paths[i]) for i in chosen} - {None}
-        return 1 if grey == {True} else 3
+    def survey(self, request: Request) -> Survey:
+        """Surveys all files: their formats, and the range of their values."""
+        paths = [self.root / path for sample in self.paths for path in sample.split(JOINT)]
+        return survey(paths, request.ranges, partial(request.in_threads, text="surveying images"))
 
     def read(
         self, read: Callable[[str], T], text: str, request: Request
@@ -95,20 +99,28 @@ class Files:
             )
 
 
-def load(request: Request) -> ImageDataset:
-    """Loads a folder. If all images lie in subfolders, the first level of these are the classes."""
-    return load_files(with_classes(existing_folder(request.path, "folder:PATH")), request)
+def load_files(
+    files: Files, request: Request, default_size: int = DEFAULT_SIZE, *, copies: bool = True
+) -> ImageDataset:
+    """Builds a dataset of image files, each of which is one sample.
 
-
-def load_files(files: Files, request: Request, default_size: int = DEFAULT_SIZE) -> ImageDataset:
-    """Builds a dataset of image files, each of which is one sample."""
+    With `copies` those of an image are never on both sides of a hold-out.
+    """
     size = request.image_size or default_size
-    shape = (size, size, request.channels or files.channels())
+    survey = files.survey(request)
+    shape = (size, size, request.channels or survey.channels)
 
     def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
-        source, found = open_files(files.take(numbers, labels), shape, request)
-        content = ["folder", found.digest()]
-        return ImageDataset(source, request.name, shape, content, skipped=tuple(found.skipped))
+        source, found = open_files(files.take(numbers, labels), shape, request, survey.ranges)
+        return ImageDataset(
+            source,
+            request.name,
+            shape,
+            ["folder", found.digest()],
+            skipped=tuple(found.skipped),
+            surveys=(survey,),
+            notes=files.notes,
+        )
 
     return build(
         request,
@@ -116,7 +128,9 @@ def load_files(files: Files, request: Request, default_size: int = DEFAULT_SIZE)
         part,
         known=files.classes,
         labels=files.labels,
-        copies=partial(equal_files, files.absolute(), request),
+        copies=partial(equal_files, files.absolute(), request) if copies else None,
+        names=files.paths,
+        held_out=files.held_out,
     )
 
 
@@ -124,17 +138,20 @@ def open_files(
     files: Files,
     shape: tuple[int, int, int],
     request: Request,
+    ranges: Ranges = NO_RANGES,
     read: Callable[[str], np.ndarray] | None = None,
 ) -> tuple[Source, Files]:
     """Decodes every file once, so that unreadable ones are found before training starts.
 
-    `read` makes an image of this shape of a sample's path; default: `read_image`. Returns the
-    source, and the files that can be read.
+    `read` makes an image of this shape of a sample's path; default: `read_image` with `ranges`.
+    Returns the source, and the files that can be read.
     """
     from tfgan2.data.sources import decoded_source, empty_images, memory_source
 
-    root = files.root
-    read = read or (lambda path: read_image(root / path, size=shape[0], channels=shape[2]))
+    def read_file(path: str) -> np.ndarray:
+        return read_image(files.root / path, size=shape[0], channels=shape[2], ranges=ranges)
+
+    read = read or read_file
     in_memory = request.fits_memory(len(files.paths), shape)
     images = empty_images((len(files.paths) if in_memory else 0, *shape))
     numbers: list[int] = []
@@ -198,16 +215,6 @@ def image_files(root: Path) -> list[str]:
             f"folder {str(root)!r} holds no images: give one with .png, .jpg or similar files"
         )
     return sorted(paths)
-
-
-def with_classes(root: Path) -> Files:
-    """Returns all image files; if all lie in subfolders, these are the classes."""
-    paths = image_files(root)
-    if any("/" not in path for path in paths):
-        return Files(root, paths)
-    owners = [path.partition("/")[0] for path in paths]
-    classes, labels = np.unique(owners, return_inverse=True)
-    return Files(root, paths, labels.astype(np.int32), tuple(classes.tolist()))
 
 
 def by_stem(paths: Sequence[str]) -> dict[str, str]:

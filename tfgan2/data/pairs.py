@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfgan2.data.copies import groups, halves, kept, shared_by_pairs
+from tfgan2.data.copies import groups, halves, shared_by_pairs
 from tfgan2.data.dataset import ImageDataset
 from tfgan2.data.files import JOINT, Files, open_files
 from tfgan2.data.layouts import (
@@ -24,6 +24,7 @@ from tfgan2.data.places import Place, is_side_by_side, is_split
 from tfgan2.data.request import Request
 from tfgan2.errors import UserError
 from tfgan2.images.files import UnreadableImageError, fit, open_image
+from tfgan2.images.survey import Survey
 
 DEFAULT_SIZE = 256
 RATIOS = (1.9, 2.1)
@@ -55,11 +56,12 @@ def load_pairs(request: Request) -> ImageDataset:
         return shared_by_pairs([[root / path for path in each] for each in paths], request)
 
     if others:
-        numbers = kept([sample.split(JOINT)[0] for sample in samples], shared(), request)
+        numbers = request.kept([sample.split(JOINT)[0] for sample in samples], shared())
     else:
         numbers, held_out = request.held_out(len(samples), lambda: groups(shared()))
         others = [samples[number] for number in held_out]
-    channels = [request.channels] * 2 if request.channels else _channels(Files(root, samples))
+    surveys = _surveys(Files(root, samples), request)
+    channels = [request.channels or survey.channels for survey in surveys]
     step = -1 if request.direction == "BtoA" else 1  # the order of the sides
     size = request.image_size or DEFAULT_SIZE
     input_channels, target_channels = channels[::step]
@@ -69,10 +71,12 @@ def load_pairs(request: Request) -> ImageDataset:
         files = _below_split(root, samples)
 
         def read(sample: str) -> np.ndarray:
-            both = _read_pair(files.root, sample, size, channels, scaled, any_shape=any_shape)
+            both = _read_pair(
+                files.root, sample, size, channels, surveys, scaled, any_shape=any_shape
+            )
             return np.concatenate(both[::step], axis=-1)
 
-        both, found = open_files(files, (size, size, sum(channels)), request, read)
+        both, found = open_files(files, (size, size, sum(channels)), request, read=read)
         return ImageDataset(
             both.map(lambda both: (both[..., :input_channels], both[..., input_channels:])),
             request.name,
@@ -82,6 +86,7 @@ def load_pairs(request: Request) -> ImageDataset:
             skipped=tuple(found.skipped),
             held_out=held_out,
             details={"input_shape": [size, size, input_channels]},
+            surveys=tuple(surveys[::step]),
         )
 
     loaded = dataset([samples[number] for number in numbers], dataset(others) if others else None)
@@ -136,11 +141,11 @@ def _below_split(root: Path, samples: list[str]) -> Files:
     )
 
 
-def _channels(files: Files) -> list[int]:
-    """Returns the channels of A and B: each its own in two folders, the same in one file."""
+def _surveys(files: Files, request: Request) -> list[Survey]:
+    """Returns the surveys of A and B: each its own in two folders, the same in one file."""
     sides = zip(*(path.split(JOINT) for path in files.paths), strict=True)
-    channels = [Files(files.root, list(paths)).channels() for paths in sides]
-    return channels if len(channels) == 2 else channels * 2
+    surveys = [Files(files.root, list(paths)).survey(request) for paths in sides]
+    return surveys if len(surveys) == 2 else surveys * 2
 
 
 def _read_pair(
@@ -148,6 +153,7 @@ def _read_pair(
     sample: str,
     size: int,
     channels: list[int],
+    surveys: list[Survey],
     scaled: set[str],
     *,
     any_shape: bool,
@@ -182,7 +188,8 @@ def _read_pair(
             scaled.add(f"{path} of {sizes[0]} and {paths[1]} of {sizes[1]}")
         for side, image in enumerate(images):
             path = paths[side]
-            sides.append(fit(image, size=size, channels=channels[side]))
+            ranges = surveys[side].ranges
+            sides.append(fit(image, size=size, channels=channels[side], ranges=ranges))
     except UnreadableImageError as error:
         error.path = path
         raise

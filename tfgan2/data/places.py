@@ -8,6 +8,17 @@ from functools import cache
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+SPLITS = {
+    "training": "train",
+    "train": "train",
+    "testing": "test",
+    "test": "test",
+    "validation": "val",
+    "valid": "val",
+    "val": "val",
+}
+"""Names of splits, in lower case, and the split that they mean; the longer ones first."""
+
 FAMILIES = (
     *(("a", "b"), ("x", "y"), ("source", "target"), ("low", "high"), ("lr", "hr")),
     *(("blur", "sharp"), ("noisy", "clean"), ("sat", "mask"), ("leftimg8bit", "gtfine")),
@@ -18,10 +29,8 @@ FAMILIES = (
 )
 """Words for input and target, as `word_of` makes them of names."""
 
-_SPLITS = {"training": "train", "train": "train", "testing": "test", "test": "test"}
-_SPLITS |= {"validation": "val", "valid": "val", "val": "val"}
-_BEFORE = re.compile(rf"(?P<split>{'|'.join(_SPLITS)})?[_\- ]*(?P<rest>.*)", re.DOTALL)
-_BEHIND = re.compile(rf"(?P<rest>.*)[_\- ](?P<split>{'|'.join(_SPLITS)})", re.DOTALL)
+_BEFORE = re.compile(rf"(?P<split>{'|'.join(SPLITS)})?[_\- ]*(?P<rest>.*)", re.DOTALL)
+_BEHIND = re.compile(rf"(?P<rest>.*)[_\- ](?P<split>{'|'.join(SPLITS)})", re.DOTALL)
 _LAST = re.compile(r"(?P<rest>.*?)[_\-. ]*(?P<mark>[^_\-. ]+)", re.DOTALL)
 _FIRST = re.compile(r"(?P<mark>[^_\-. ]+)[_\-. ]*(?P<rest>.*)", re.DOTALL)
 _SAME = {"img": "image", "src": "source", "groundtruth": "gt", "seg": "segmentation"}
@@ -101,7 +110,7 @@ def words_of_folder(name: str) -> tuple[str, str]:
         if found := pattern.fullmatch(name.casefold()):
             word = word_of(found["rest"])
             if word in _WORDS:
-                return _SPLITS.get(found["split"], ""), word
+                return SPLITS.get(found["split"], ""), word
     return "", ""
 
 
@@ -114,7 +123,7 @@ def word_of(text: str) -> str:
 
 def is_split(folder: str) -> bool:
     """Returns whether a folder's name tells a split and nothing else."""
-    return words_of_folder(folder) in [(split, "") for split in _SPLITS.values()]
+    return words_of_folder(folder) in [(split, "") for split in SPLITS.values()]
 
 
 def is_side_by_side(folder: str) -> bool:

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,19 @@ from typing import Any
 import numpy as np
 
 from tfgan2.data.dataset import ImageDataset
-from tfgan2.data.files import DEFAULT_SIZE, existing_folder, with_classes
+from tfgan2.data.files import DEFAULT_SIZE, existing_folder
+from tfgan2.data.folders import with_classes
 from tfgan2.data.request import Request, build
 from tfgan2.errors import UserError, one_line
 from tfgan2.files import written_atomically
 from tfgan2.images import to_pil
 from tfgan2.images.files import UnreadableImageError, fit, read_image
+from tfgan2.images.ranges import Ranges
+from tfgan2.images.survey import Survey
 
 FORMAT = 1
 _AGAIN = "prepare it again"
+_HELD_OUT = ("splits: the held-out split of the folder is held out (--hold-out has no effect)",)
 
 # Each record by itself, to be read in any order. Not compressed: image files are already, and
 # pixels are stored so that reading them is no more than copying.
@@ -51,8 +55,9 @@ class Index:
 
     Grey images have 1 channel, others 3. `image_size` is the edge of the pixels in the records, or
     None where these are files. `label_runs` are pairs of a label and the number of successive
-    images that have it, () without labels. `digest` is the sha256 of all records and labels.
-    `copies` are pairs of the number of an image and that of the first one whose file is equal.
+    images that have it, () without labels. `digest` is the sha256 of all records and labels. The
+    last `held_out` images are held out. `formats` and `ranges` are those of the `Survey`. `copies`
+    are pairs of the number of an image and that of the first one whose file is equal.
     """
 
     num_images: int
@@ -62,10 +67,19 @@ class Index:
     label_runs: tuple[tuple[int, int], ...]
     shards: tuple[Shard, ...]
     digest: str
+    held_out: int = 0
+    formats: str = ""
+    ranges: Ranges = field(default_factory=dict)
     copies: Sequence[tuple[int, int]] = ()
 
+    @property
+    def survey(self) -> Survey:
+        """The survey of the files that were packed."""
+        return Survey(self.formats, self.channels == 1, self.ranges)
+
     def to_json(self) -> str:
-        return json.dumps({"tfgan2_prepared": FORMAT, **asdict(self)}, indent=1) + "\n"
+        fields = {**vars(self), "shards": [asdict(shard) for shard in self.shards]}
+        return json.dumps({"tfgan2_prepared": FORMAT, **fields}, indent=1) + "\n"
 
     @classmethod
     def read(cls, path: Path) -> Index:
@@ -83,6 +97,8 @@ class Index:
             fields["shards"] = tuple(Shard(**shard) for shard in fields["shards"])
             fields["class_names"] = tuple(fields["class_names"])
             fields["label_runs"] = tuple((label, count) for label, count in fields["label_runs"])
+            ranges = fields.get("ranges", {})
+            fields["ranges"] = {kind: (low, high) for kind, (low, high) in ranges.items()}
             index = cls(**fields)
         except UserError:
             raise
@@ -119,7 +135,12 @@ def load(request: Request) -> ImageDataset:
             f"{request.name} holds scaled images without transparency: for --channels 4 "
             "prepare it without --image-size"
         )
+    if stored is not None and request.value_range is not None:
+        raise UserError(
+            f"{request.name} holds scaled images: give --value-range to `tfgan2 prepare` instead"
+        )
     shape = (size, size, channels or index.channels)
+    survey = index.survey if stored else index.survey.with_given(request.ranges)
     # With their counts in the names, the package need not open every file to count.
     shards = _array_record("data_source").ArrayRecordDataSource(
         [f"{path.parent / shard.name}[0:{shard.images}]" for shard in index.shards]
@@ -130,7 +151,7 @@ def load(request: Request) -> ImageDataset:
             record = shards[number]
         if stored is None:
             try:
-                return read_image(record, size=size, channels=shape[-1])
+                return read_image(record, size=size, channels=shape[-1], ranges=survey.ranges)
             except UnreadableImageError as error:
                 raise UserError(f"image {number} of {path} cannot be read: {error}") from error
         pixels = np.frombuffer(record, np.uint8).reshape(stored, stored, index.channels)
@@ -145,7 +166,9 @@ def load(request: Request) -> ImageDataset:
             for i, decoded in enumerate(request.in_threads(image, chosen, "reading images")):
                 images[i] = decoded
             source = memory_source(images, labels)
-        return ImageDataset(source, request.name, shape, ["prepared", index.digest])
+        notes = _HELD_OUT if index.held_out else ()
+        dataset = ImageDataset(source, request.name, shape, ["prepared", index.digest])
+        return replace(dataset, surveys=(survey,), notes=notes)
 
     labels = None
     if index.label_runs:
@@ -153,8 +176,15 @@ def load(request: Request) -> ImageDataset:
     numbers, firsts = np.array(index.copies, int).reshape(-1, 2).T
     copies = np.arange(index.num_images)
     copies[numbers] = firsts
-    names = index.class_names
-    return build(request, len(copies), part, known=names, labels=labels, copies=lambda: copies)
+    return build(
+        request,
+        index.num_images,
+        part,
+        known=index.class_names,
+        labels=labels,
+        copies=lambda: copies,
+        held_out=index.held_out,
+    )
 
 
 def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Index, tuple[str, ...]]:
@@ -180,7 +210,9 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
     if not out.parent.is_dir():
         raise UserError(f"{out.parent} is not a folder: create it, or choose another --out")
     files = with_classes(existing_folder(request.path, "folder:DIR"))
-    size, channels = request.image_size, files.channels()
+    survey = files.survey(request)
+    size, channels = request.image_size, survey.channels
+    numbers: list[int] = []
     labels: list[int] = []
     digest = hashlib.sha256(f"{size} {channels}".encode())
     firsts: dict[bytes, int] = {}
@@ -191,7 +223,8 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
             content = (files.root / path).read_bytes()
         except OSError as error:
             raise UnreadableImageError(error.strerror or str(error)) from error
-        pixels = read_image(content, size=size or DEFAULT_SIZE, channels=channels)
+        edge, ranges = size or DEFAULT_SIZE, survey.ranges
+        pixels = read_image(content, size=edge, channels=channels, ranges=ranges)
         content_digest = hashlib.blake2b(content, digest_size=16).digest()
         return content_digest, content if size is None else pixels.tobytes()
 
@@ -199,6 +232,7 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
         for number, (content_digest, content) in files.read(record, "packing images", request):
             if (first := firsts.setdefault(content_digest, len(labels))) < len(labels):
                 copies.append((len(labels), first))
+            numbers.append(number)
             labels.append(0 if files.labels is None else int(files.labels[number]))
             digest.update(b"%d %d\n" % (labels[-1], len(content)) + content)
             yield content
@@ -210,8 +244,19 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
             written = tuple(_write_shards(records(), partial, shards.name, shard_bytes))
         runs = tuple((label, len(list(run))) for label, run in itertools.groupby(labels))
         label_runs = runs if files.classes else ()
-        described = (len(labels), channels, size, files.classes, label_runs, written)
-        index = Index(*described, digest.hexdigest(), copies)
+        index = Index(
+            len(labels),
+            channels,
+            size,
+            files.classes,
+            label_runs,
+            written,
+            digest.hexdigest(),
+            sum(number >= len(files.paths) - files.held_out for number in numbers),
+            survey.formats,
+            survey.ranges,
+            copies,
+        )
         with written_atomically(out) as partial:
             partial.write_text(index.to_json(), encoding="utf-8")
     except BaseException:  # also Ctrl-C: shards without an index are of no use

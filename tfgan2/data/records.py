@@ -17,6 +17,8 @@ from tfgan2.data.request import Request
 from tfgan2.data.sources import empty_images, images_from_python, memory_source
 from tfgan2.errors import UserError, one_line
 from tfgan2.images.files import UnreadableImageError, read_image
+from tfgan2.images.ranges import INTEGERS
+from tfgan2.images.survey import Survey
 
 DEFAULT_SPLIT = "train"
 DEFAULT_SIZE = 64
@@ -48,10 +50,13 @@ def load_split(
         if not split.num_images:
             raise UserError(f"{split} holds no images of these classes: choose others")
         in_memory = request.fits_memory(split.num_images, split.image_shape)
-        source = memory_source(*split.read()) if in_memory else split.streamed()
+        images, labels = split.read() if in_memory else (None, None)
+        source = split.streamed() if images is None else memory_source(images, labels)
+    counts = () if labels is None else np.bincount(labels, minlength=len(split.class_names))
     content = [*split.content, in_memory]
     dataset = ImageDataset(source, request.name, split.image_shape, content, split.class_names)
-    return replace(dataset, held_out=held_out)
+    dataset = replace(dataset, held_out=held_out, surveys=(split.survey,))
+    return replace(dataset, class_counts=tuple(map(int, counts)))
 
 
 def _hold_out(request: Request, name: str, count: int) -> tuple[str, str]:
@@ -118,6 +123,10 @@ class Split:
         size = request.image_size or (height if native else DEFAULT_SIZE)
         channels = request.channels or (channels if channels in (1, 3, 4) else 3)
         self.image_shape = (size, size, channels)
+        bits = 8 * np.dtype(self._image.np_dtype).itemsize
+        ranges = {} if bits == 8 else {INTEGERS: (0.0, 65535.0)}
+        survey = Survey(f"{info.full_name}, split {name}; {bits} bits", channels == 1, ranges)
+        self.survey = survey.with_given(request.ranges)
         self.num_images = self._total if request.classes is None else len(self.positions)
 
     def __str__(self) -> str:
@@ -230,7 +239,9 @@ class Split:
 
         def read(content: bytes) -> np.ndarray:
             try:
-                return read_image(content, size=shape[0], channels=shape[2])
+                return read_image(
+                    content, size=shape[0], channels=shape[2], ranges=self.survey.ranges
+                )
             except UnreadableImageError as error:
                 raise UserError(f"an image of {self} cannot be read: {error}") from error
 

@@ -14,8 +14,9 @@ from tfgan2 import remote
 from tfgan2.data.catalogue import BUILT_IN, POINTS, TFDS, YOURS, entry_of
 from tfgan2.data.dataset import ImageDataset, cpu_count
 from tfgan2.errors import UserError
+from tfgan2.images.ranges import FULL, Ranges
 from tfgan2.inputs.labels import class_number
-from tfgan2.options import DataOptions
+from tfgan2.options import DataOptions, parse_range
 
 Progress = Callable[[str, int, int], None]
 """Receives what is being done, how much of it is done, and the total."""
@@ -34,10 +35,13 @@ R = TypeVar("R")
 class Request(DataOptions):
     """The options of `load_dataset`, checked as far as that needs no data.
 
-    `notes` receives lines about what was found, see `ImageDataset`.
+    `ranges` are the values known to become black and white, by kind of file: those of
+    `value_range` for all kinds, where it is given. `notes` receives lines for the user, on how the
+    samples were found.
     """
 
     progress: Progress = lambda text, done, total: None
+    ranges: Ranges = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -53,11 +57,14 @@ class Request(DataOptions):
             ("split", images and entry.source == TFDS, "has no splits"),
             ("classes", images or entry.source == BUILT_IN, "has no labels"),
             ("direction", entry.kind in ("pairs", "unpaired"), "is not paired"),
+            ("value_range", entry.source != BUILT_IN, "has a range of its own"),
         ):
             if not fits and getattr(self, option) != getattr(Request, option):
                 flag = option.replace("_", "-")
                 raise UserError(f"dataset {self.name!r} {problem}: leave --{flag} out")
         self.check()
+        if self.value_range is not None:
+            self.ranges = dict.fromkeys(FULL, parse_range(self.value_range))
         if entry.source == YOURS and remote.is_remote(self.name):
             raise UserError(
                 f"{self.name!r} is not on this machine: copy it here; only --data-dir may be remote"
@@ -124,6 +131,28 @@ class Request(DataOptions):
             )
         return training, rest
 
+    def kept(self, names: Sequence[str], columns: Sequence[np.ndarray]) -> np.ndarray:
+        """Returns the indices of the samples to train on that share no value with those held out.
+
+        `names` are those of the samples to train on. Columns have the values of these, then those
+        of the samples that are held out.
+        """
+        count = len(names)
+        copied = np.any([np.isin(each[:count], each[count:]) for each in columns], axis=0)
+        left_out = np.flatnonzero(copied)
+        if len(left_out):
+            first = names[left_out[0]]
+            if len(left_out) == count:
+                raise UserError(
+                    f"all {count:,} samples are also held out, the first is {first!r}: hold out "
+                    "others"
+                )
+            self.notes.append(
+                f"left {len(left_out):,} of {count:,} samples out of training because they are "
+                f"also held out, the first: {first}"
+            )
+        return np.flatnonzero(~copied)
+
     def check_held_out(self, count: int) -> None:
         """Raises a UserError unless some of `count` samples remain to train on."""
         if self.hold_out and self.hold_out >= count:
@@ -159,30 +188,41 @@ def build(
     known: Sequence[str] = (),
     labels: np.ndarray | None = None,
     copies: Callable[[], np.ndarray] | None = None,
+    names: Sequence[str] = (),
+    held_out: int = 0,
 ) -> ImageDataset:
     """Builds a dataset of the chosen of `count` samples, and another of those held out.
 
     `part` makes a dataset of some samples from their numbers and their new labels, int32. `known`
     are the names of all classes, () without labels; `labels` has the shape (count,). `copies`
-    returns for each of the samples a number that its copies share.
+    returns for each of the samples, called `names`, a number that its copies share. The last
+    `held_out` samples are those held out; if 0, the request says how many.
     """
     names, new_labels = request.choose_classes(known)
     numbers = np.arange(count)
     if labels is not None:
         labels = new_labels[labels]
         numbers = np.flatnonzero(labels >= 0)
-        if not len(numbers):
-            name = request.name
-            raise UserError(f"dataset {name!r} holds no images of these classes: choose others")
+    first_rest = int(np.searchsorted(numbers, count - held_out))
+    if not first_rest:
+        raise UserError(f"dataset {request.name!r} holds no images of these classes: choose others")
 
-    def dataset(indices: np.ndarray, held_out: ImageDataset | None = None) -> ImageDataset:
+    def dataset(indices: np.ndarray, rest: ImageDataset | None = None) -> ImageDataset:
         chosen = numbers[indices]
-        made = part(chosen, None if labels is None else labels[chosen])
-        return replace(made, class_names=names, held_out=held_out)
+        own = None if labels is None else labels[chosen]
+        counts = () if own is None else np.bincount(own, minlength=len(names)).tolist()
+        made = part(chosen, own)
+        return replace(made, class_names=names, class_counts=tuple(counts), held_out=rest)
 
-    def copies_of_chosen() -> np.ndarray:
+    def chosen_copies() -> np.ndarray:
         assert copies is not None
         return np.unique(copies()[numbers], return_inverse=True)[1]
 
-    training, rest = request.held_out(len(numbers), copies and copies_of_chosen)
+    if held_out:
+        training, rest = np.split(np.arange(len(numbers)), [first_rest])
+        if copies is not None and len(rest):
+            called = [names[number] if names else f"image {number}" for number in numbers[training]]
+            training = request.kept(called, [chosen_copies()])
+    else:
+        training, rest = request.held_out(len(numbers), copies and chosen_copies)
     return dataset(training, dataset(rest) if len(rest) else None)

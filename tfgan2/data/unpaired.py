@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import tensorflow as tf
 
-from tfgan2.data.copies import equal_files, kept
+from tfgan2.data.copies import equal_files
 from tfgan2.data.dataset import ImageDataset, Order, Source
 from tfgan2.data.files import Files, load_files
 from tfgan2.data.layouts import (
@@ -43,33 +44,44 @@ def load_unpaired(request: Request) -> ImageDataset:
     ]
     first, second = labels([*splits[0][0], *splits[1][0]])
     request.notes.append(f"unpaired: A is {first!r}, B is {second!r}")
-    parts = []
+    sides = []
     for root, (training, rest, unused) in zip([roots[0], roots[-1]], splits, strict=True):
+        paths = [path for part in (training, rest) for path in sorted(p.path for p in part)]
+        sides.append(Files(root, paths, held_out=len(rest)))
         if unused:
             first = unused[0].path
             request.notes.append(f"{len(unused):,} images are not used, the first: {first}")
-        files, held_out = (Files(root, sorted(p.path for p in part)) for part in (training, rest))
-        if not rest:
-            chosen, drawn = request.held_out(
-                len(files.paths), partial(equal_files, files.absolute(), request)
-            )
-            files, held_out = files.take(chosen), files.take(drawn)
-        parts.append((files, held_out))
-    others = [held_out for _, held_out in parts]
-    a, b = (_side(request, training, held_out, others) for training, held_out in parts)
+    if request.hold_out or any(side.held_out for side in sides):
+        sides = _apart(sides, request)
+        request = replace(request, hold_out=0)
+    a, b = (load_files(side, request, DEFAULT_SIZE, copies=False) for side in sides)
     return _unpaired(request, a, b)
 
 
-def _side(request: Request, files: Files, held_out: Files, others: Sequence[Files]) -> ImageDataset:
-    """Loads one side; no image of it is held out by either."""
-    every = Files(files.root, sorted([*files.paths, *held_out.paths]))
-    request = replace(request, hold_out=0, channels=request.channels or every.channels())
-    if not held_out.paths:
-        return load_files(files, request, DEFAULT_SIZE)
-    paths = [path for part in (files, *others) for path in part.absolute()]
-    files = files.take(kept(files.paths, [equal_files(paths, request)], request))
-    rest = load_files(held_out, request, DEFAULT_SIZE)
-    return replace(load_files(files, request, DEFAULT_SIZE), held_out=rest)
+def _apart(sides: Sequence[Files], request: Request) -> list[Files]:
+    """Chooses what is held out; no image to train on is held out by either side."""
+    firsts = equal_files([path for side in sides for path in side.absolute()], request)
+    values = np.split(firsts, [len(sides[0].paths)])
+    chosen, held_out = [], []
+    for side, own in zip(sides, values, strict=True):
+        count = len(side.paths)
+        training, rest = np.split(np.arange(count), [count - side.held_out])
+        if not side.held_out:
+            training, rest = request.held_out(count, partial(_numbered, own))
+        chosen.append((training, rest))
+        held_out.append(own[rest])
+    apart = []
+    for side, own, (training, rest) in zip(sides, values, chosen, strict=True):
+        names = [side.paths[number] for number in training]
+        numbers = request.kept(names, [np.concatenate([own[training], *held_out])])
+        files = side.take([*training[numbers], *rest])
+        apart.append(replace(files, held_out=len(rest)))
+    return apart
+
+
+def _numbered(values: np.ndarray) -> np.ndarray:
+    """Returns the values as numbers from 0 without gaps."""
+    return np.unique(values, return_inverse=True)[1]
 
 
 def load_cycle_gan(request: Request) -> ImageDataset:
@@ -114,4 +126,5 @@ def _unpaired(request: Request, a: ImageDataset, b: ImageDataset) -> ImageDatase
         held_out=held_out,
         details={"input_shape": list(a.image_shape)},
         sides=(a, b),
+        surveys=a.surveys + b.surveys,
     )

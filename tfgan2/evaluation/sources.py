@@ -13,11 +13,14 @@ from PIL import Image
 from tfgan2 import registry, remote, runs, runtime, startup
 from tfgan2.data import POINTS, load_dataset
 from tfgan2.data.files import existing_folder, image_files
+from tfgan2.data.folders import split_folders
 from tfgan2.errors import UserError
 from tfgan2.evaluation.evaluate import SampleEvaluator
 from tfgan2.evaluation.request import EvaluationRequest, is_exported
 from tfgan2.evaluation.result import Evaluation, check_result_dir, result_dir
 from tfgan2.evaluation.samples import RealSamples, Samples, generated_samples, run_samples
+from tfgan2.images.files import NO_RANGES
+from tfgan2.images.ranges import Ranges
 
 if TYPE_CHECKING:
     from tfgan2.data import Progress
@@ -89,7 +92,8 @@ def _load_run(run_dir: Path, request: EvaluationRequest, progress: Progress) -> 
                 f"{facts['flavour']} is evaluated on its own targets: leave the other data out"
             )
         names = facts["class_names"] if model.labels_are_classes else ()
-        reals = _real_samples(request, model.image_shape, progress)
+        ranges = runs.input_ranges(facts, "generator")
+        reals = _real_samples(request, model.image_shape, progress, ranges)
         return generated_samples(model, about, request.seed, names), reals
     options = config.data
     if request.split is not None:
@@ -116,7 +120,8 @@ def _load_file(file: Path, request: EvaluationRequest, progress: Progress) -> Lo
             split=request.split or data.get("split"),
             hold_out=0 if request.split else data.get("hold_out") or 0,
         )
-    reals = _real_samples(request, generator.image_shape, progress)
+    ranges = runs.input_ranges({"data": {}, **facts}, "generator")
+    reals = _real_samples(request, generator.image_shape, progress, ranges)
     names: Sequence[str] = ()
     if generator.conditional and facts.get("flavour") in registry.flavours():
         flavour = registry.load_class(facts["flavour"])
@@ -142,9 +147,20 @@ def _load_directory(directory: Path, request: EvaluationRequest, progress: Progr
 
 
 def _real_samples(
-    request: EvaluationRequest, shape: tuple[int, ...], progress: Progress
+    request: EvaluationRequest,
+    shape: tuple[int, ...],
+    progress: Progress,
+    ranges: Ranges = NO_RANGES,
 ) -> RealSamples:
-    """Real images of this height and these channels, from the request's directory or dataset."""
+    """Real images of this height and these channels, from the request's directory or dataset.
+
+    Their values become black and white as `ranges` say, or as the files themselves do.
+    """
+    if request.real_dir and len(splits := split_folders(request.real_dir)) > 1:
+        raise UserError(
+            f"'{request.real_dir}' holds the splits {', '.join(splits.values())}: give one of "
+            f"them, such as '{request.real_dir / splits['train']}'"
+        )
     name = f"folder:{request.real_dir}" if request.real_dir else str(request.dataset)
     dataset = load_dataset(
         name,
@@ -154,6 +170,7 @@ def _real_samples(
         data_dir=request.data_dir,
         classes=request.classes,
         hold_out=request.hold_out,
+        ranges=ranges,
         progress=progress,
     )
     return RealSamples(dataset, split=request.split)
@@ -171,7 +188,7 @@ def image_format(directory: Path, *, uniform: bool) -> tuple[int, bool]:
         try:
             with Image.open(root / path) as image:
                 sizes.add(image.size)
-                colour |= image.mode not in ("1", "L", "LA", "I", "F", "I;16")
+                colour |= image.mode not in ("1", "L", "LA", "I", "F", "I;16", "I;16B")
         except OSError as error:
             raise UserError(f"cannot read '{root / path}': repair or remove it") from error
         if uniform and (len(sizes) > 1 or len(set(*sizes)) > 1):

@@ -58,6 +58,9 @@ def export_run(
         _check_calibration(options.calibration, config)
     model, about = runs.load_model(run, checkpoint)
     specs = model_specs(model, about["class_names"])
+    for name, spec in specs.items():
+        if spec.kind == "images" and (ranges := runs.input_ranges(about, name)):
+            specs[name] = replace(spec, facts={**spec.facts, "input_ranges": ranges})
     if any(spec.inputs_of for spec in specs.values()):
         samples = _load_samples(config, options)
         if samples is not None:

@@ -6,13 +6,18 @@ import contextlib
 import io
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from tfgan2.images.ranges import BYTES, Ranges, kind_of, range_of, scaled
+
 # Formats that Pillow recognises but cannot decode itself.
 _UNDECODABLE = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+NO_RANGES: Ranges = MappingProxyType({})
+"""Each image by itself."""
 
 
 class UnreadableImageError(Exception):
@@ -39,13 +44,15 @@ def suffixes() -> frozenset[str]:
     )
 
 
-def read_image(source: Path | bytes, *, size: int, channels: int) -> np.ndarray:
+def read_image(
+    source: Path | bytes, *, size: int, channels: int, ranges: Ranges = NO_RANGES
+) -> np.ndarray:
     """Decodes an image file, or the content of one, and fits it to a square; errors: `open_image`.
 
     Applies the EXIF orientation, takes the first frame of an animation, blends transparency with
-    white unless `channels` is 4, and scales 16-bit grey to 8 bits.
+    white unless `channels` is 4, and scales values as `ranges` say.
     """
-    return fit(open_image(source, size=size), size=size, channels=channels)
+    return fit(open_image(source, size=size), size=size, channels=channels, ranges=ranges)
 
 
 def open_image(
@@ -88,32 +95,31 @@ def open_image(
         raise UnreadableImageError(_reason(error, source)) from error
 
 
-def is_grey(path: Path) -> bool | None:
-    """Returns whether the header of a file promises grey only; None if it cannot be read."""
-    try:
-        with Image.open(path) as image:
-            if image.mode == "P":
-                palette = np.asarray(image.getpalette("RGB")).reshape(-1, 3)
-                return bool((palette == palette[:, :1]).all())
-            return image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16")
-    except Exception:  # reported when the file is decoded
-        return None
-
-
-def fit(image: Image.Image, *, channels: int, size: int | None = None) -> np.ndarray:
+def fit(
+    image: Image.Image,
+    *,
+    channels: int,
+    size: int | None = None,
+    ranges: Ranges = NO_RANGES,
+) -> np.ndarray:
     """Converts an image of any mode to uint8, shape (H, W, channels), with 1, 3 or 4 channels.
 
-    With a size the centre square is cropped and scaled to it.
+    Args:
+        image: of Pillow.
+        channels: 1 grey, 3 RGB, 4 RGBA.
+        size: edge; the centre square is cropped and scaled to it. Default: the image's own size.
+        ranges: the values that become black and white, by kind of file. Where a kind is missing,
+            8-bit values stay, and 16-bit and float images have a range each, see `range_of`.
 
     Raises:
-        UnreadableImageError: values that are no brightness, or a mode that Pillow cannot convert.
+        UnreadableImageError: values that are not finite, or a mode that Pillow cannot convert.
     """
     if size is not None and image.width != image.height:
         # ImageOps.fit crops between pixels if the excess is odd, and resamples from outside.
         edge = min(image.size)
         left, top = (image.width - edge) // 2, (image.height - edge) // 2
         image = image.crop((left, top, left + edge, top + edge))
-    image = _converted(image, channels)
+    image = _converted(image, channels, ranges)
     if size is not None and image.size != (size, size):
         # Bicubic rings less than Lanczos at the hard edges of drawings and digits.
         image = image.resize((size, size), Image.Resampling.BICUBIC)
@@ -123,10 +129,15 @@ def fit(image: Image.Image, *, channels: int, size: int | None = None) -> np.nda
     return np.asarray(image).reshape(image.height, image.width, channels)
 
 
-def _converted(image: Image.Image, channels: int) -> Image.Image:
+def _converted(image: Image.Image, channels: int, ranges: Ranges) -> Image.Image:
     """Converts to mode L, RGB or RGBA as `channels` says, deep grey to F (0…255)."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(_deep_grey(image))
+    kind = kind_of(image.mode)
+    if kind != BYTES:
+        values = np.asarray(image)
+        if not np.isfinite(values).all():
+            raise UnreadableImageError("some of its values are not finite (NaN or infinity)")
+        own = range_of(kind, float(values.min()), float(values.max()))
+        return Image.fromarray(scaled(values, ranges.get(kind, own)))
     try:
         if image.has_transparency_data:
             image = image.convert("RGBA")
@@ -136,23 +147,13 @@ def _converted(image: Image.Image, channels: int) -> Image.Image:
                 image = white.convert("RGB")
         elif image.mode not in ("1", "L", "RGB"):
             image = image.convert("RGB")  # some modes cannot be converted to grey directly
+        if kind in ranges and image.mode != "1":
+            table = np.rint(scaled(np.arange(256), ranges[kind])).astype(int).tolist()
+            opacity = list(range(256)) if image.mode == "RGBA" else []
+            image = image.point(table * len(image.mode.removesuffix("A")) + opacity)
         return image.convert(_MODES[channels])
     except Exception as error:  # a mode that has no conversion, or a broken palette
         raise UnreadableImageError(f"images of mode {image.mode} cannot be converted") from error
-
-
-def _deep_grey(image: Image.Image) -> np.ndarray:
-    """Scales 16-bit integers, or floats of 0…1 or 0…255, to float32 of 0…255, shape (H, W)."""
-    pixels = np.asarray(image).astype(np.float32)
-    low, high = float(pixels.min()), float(pixels.max())
-    limit = 255.0 if image.mode == "F" else 65535.0
-    if not (low >= 0 and high <= limit):  # in this form NaN fails too
-        raise UnreadableImageError(
-            f"its grey values go from {low:g} to {high:g}, outside 0…{limit:g}"
-        )
-    if image.mode == "F":
-        return pixels * 255 if high <= 1 else pixels
-    return pixels / 257
 
 
 def _reason(error: Exception, source: Path | bytes) -> str:

@@ -7,7 +7,8 @@ from PIL import Image
 
 from tfgan2.errors import UserError
 from tfgan2.images import from_uint8, to_pil, to_uint8
-from tfgan2.images.files import UnreadableImageError, fit
+from tfgan2.images.files import NO_RANGES, UnreadableImageError, fit
+from tfgan2.images.ranges import Ranges
 from tfgan2.runtime.backends import Inputs, Model
 
 
@@ -20,6 +21,8 @@ class Translator:
         channels: of the input images.
         scale: size of the output relative to the input.
         takes_mask: whether it fills what a mask hides.
+        ranges: the values of the inputs that become black and white, by kind of file, see
+            `tfgan2.images.files.fit`.
         batch: number of images that the model makes at once, None where that is free.
     """
 
@@ -30,6 +33,7 @@ class Translator:
         self.size: tuple[int, int] | None = None if height is None else (height, width)
         self.scale: int = metadata.get("scale", 1)
         self.takes_mask = "mask" in shapes
+        self.ranges: Ranges = metadata.get("input_ranges", {})
         self.batch: int | None = metadata["batch"]
         self._multiple: int = metadata.get("multiple", 1)
         # One at a time where the batch is free: images may be large.
@@ -114,7 +118,7 @@ class Translator:
 
         `images` are uint8, shape (1, H, W, C), and `masks` bool, shape (1, H, W, 1).
         """
-        inputs = {"images": self._pixels("image", image, self.channels)}
+        inputs = {"images": self._pixels("image", image, self.channels, self.ranges)}
         if mask is not None and not self.takes_mask:
             raise UserError("this file takes no mask: leave it out")
         if self.takes_mask:
@@ -127,12 +131,13 @@ class Translator:
             inputs["masks"] = self._pixels("mask", mask, 1) > 127
         return inputs
 
-    def _pixels(self, name: str, image: Image.Image, channels: int) -> np.ndarray:
+    def _pixels(
+        self, name: str, image: Image.Image, channels: int, ranges: Ranges = NO_RANGES
+    ) -> np.ndarray:
         """Returns uint8, shape (1, H, W, channels)."""
+        size = None if self.size is None else self.size[0]
         try:
-            if self.size is None:
-                return fit(image, channels=channels)[None]
-            return fit(image, size=self.size[0], channels=channels)[None]
+            return fit(image, size=size, channels=channels, ranges=ranges)[None]
         except UnreadableImageError as error:
             raise UserError(f"the {name} cannot be used: {error}") from error
 

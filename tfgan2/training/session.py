@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import keras
 
 from tfgan2 import runs
+from tfgan2.data.description import describe
 from tfgan2.distributed.strategies import Worker
 from tfgan2.errors import TrainingInterrupted, UserError, writing
 from tfgan2.training import callbacks as called
@@ -34,6 +35,7 @@ class Session:
 
     Attributes:
         config: its configuration, resolved.
+        is_new: False if it resumes.
         model: the model, compiled, with fresh weights.
         images_per_step: number of real images that one step takes.
     """
@@ -49,7 +51,8 @@ class Session:
         `epochs`, passes over the data, stand in place of the configuration's steps. Raises a
         UserError if data, flavour and devices do not fit each other.
         """
-        training, new = config.training, not config.dataset
+        training = config.training
+        self.is_new = new = not config.dataset
         self.config, self.display = config, display
         make_deterministic()
         self.worker = worker = Worker.start(training.strategy, display.say)
@@ -76,15 +79,11 @@ class Session:
         config.hyperparameters = model.get_config()
 
     def describe(self, devices: str) -> None:
-        """Shows data, model and training in one line each; `devices` are names."""
+        """Shows the data, the model and the training in a few lines; `devices` are names."""
         config, dataset, worker, say = self.config, self.dataset, self.worker, self.display.say
         training = config.training
-        shape = "x".join(map(str, dataset.image_shape))
-        noun = "pairs" if dataset.kind == "pairs" else "images"
-        held_out = f", {dataset.held_out.num_images:,} held out" if dataset.held_out else ""
-        storage = "in memory" if dataset.in_memory else "streamed"
-        facts = f"{dataset.num_images:,} {noun} of {shape}{held_out}, {storage}"
-        say(f"data: {config.data.name}, {facts}")
+        for line in describe(dataset, can_change=self.is_new):
+            say(line)
         networks = self.model.networks().items()
         sizes = ", ".join(f"{name} {network.count_params():,}" for name, network in networks)
         say(f"model: {config.flavour}, weights: {sizes}")
