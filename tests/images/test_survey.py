@@ -39,9 +39,9 @@ def write(path: Path, values: object, dtype: str) -> Path:
         (FLOATS, 0, 4095, (0, 4095)),
         (FLOATS, -3, -3, (-3, -2)),
         (BYTES, 0, 255, (0, 255)),
-        (BYTES, 10, 64, (0, 255)),
+        (BYTES, 10, 16, (0, 255)),
         (BYTES, 0, 1, (0, 1)),
-        (BYTES, 0, 20, (0, 31)),
+        (BYTES, 0, 5, (0, 7)),
         (BYTES, 0, 0, (0, 255)),
     ],
 )
@@ -62,7 +62,7 @@ def test_the_range_of_values(kind: str, low: float, high: float, expected: tuple
         (".tif", "float32", [[0, np.nan], [-4, np.inf]], FLOATS, (-4, 0)),
         (".png", "uint8", [[0, 1], [1, 0]], BYTES, (0, 1)),
         (".png", "uint8", [[0, 1], [15, 0]], BYTES, (0, 15)),
-        (".png", "uint8", [[0, 1], [100, 0]], BYTES, None),
+        (".png", "uint8", [[0, 1], [30, 0]], BYTES, None),
     ],
 )
 def test_one_range_for_all_files(
@@ -107,6 +107,12 @@ def test_dark_colours_count_by_their_brightest_channel(tmp_path: Path) -> None:
     assert survey([tmp_path / "blue.png"]).ranges == {}
     Image.new("RGB", (4, 4), (0, 3, 0)).save(tmp_path / "label.png")
     assert survey([tmp_path / "label.png"]).ranges == {BYTES: (0, 3)}
+
+
+def test_a_dark_folder_is_said_to_be_dark(tmp_path: Path) -> None:
+    dark = write(tmp_path / "a.png", [0, 30], "uint8")
+    assert str(survey([dark])) == "1 .png; 8-bit grey; the brightest value is 30 of 255"
+    assert str(survey([dark, write(tmp_path / "b.png", [64], "uint8")])) == "2 .png; 8-bit grey"
 
 
 def test_black_masks_of_one_bit_say_nothing_about_the_others(tmp_path: Path) -> None:

@@ -14,8 +14,11 @@ BYTES, INTEGERS, FLOATS = "8-bit", "16-bit", "float"
 FULL = {BYTES: (255.0,), INTEGERS: (65535.0,), FLOATS: (1.0, 255.0)}
 """The largest values that files of each kind usually have."""
 
-DARK = 0.25
-"""Values that stay below this part of the full range would look black."""
+DARK = {BYTES: 1 / 16, INTEGERS: 1 / 4, FLOATS: 1 / 4}
+"""Values below this part of the full range do not fill it: they would look black.
+
+Photographs of 8 bits may be dark, but masks and label maps hold 0 and 1, or a few numbers.
+"""
 
 
 def kind_of(mode: str) -> str:
@@ -28,11 +31,11 @@ def kind_of(mode: str) -> str:
 def range_of(kind: str, low: float, high: float) -> Range:
     """Returns the range of files whose values go from `low` to `high`.
 
-    It is the full range of their kind if they fill at least a quarter of it; for integers in a
-    smaller part of it 0…2^n-1, such as 0…4095; else low…high.
+    It is the full range of their kind if they fill it; for integers in a small part of it 0…2^n-1,
+    such as 0…4095; else low…high.
     """
     for full in FULL[kind]:
-        if low >= 0 and (high == 0 or DARK * full <= high <= full):
+        if low >= 0 and (high == 0 or DARK[kind] * full <= high <= full):
             return 0.0, full
     if kind != FLOATS and low >= 0 and high <= FULL[kind][0]:
         return 0.0, 2.0 ** int(high).bit_length() - 1

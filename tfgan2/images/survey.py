@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from tfgan2.images.files import NO_RANGES, fit, open_image
-from tfgan2.images.ranges import BYTES, DARK, FULL, Range, Ranges, kind_of, range_of
+from tfgan2.images.ranges import BYTES, FULL, Range, Ranges, kind_of, range_of
 
 _MODES = {
     "1": "1-bit",
@@ -24,6 +24,10 @@ _MODES = {
     "I": "32-bit grey",
     "F": "float grey",
 }
+
+
+_BRIGHT = 64
+"""Folders of 8-bit files without a value as high as this are said to be dark."""
 
 
 class _Header(NamedTuple):
@@ -75,6 +79,9 @@ class Survey:
             lowest, highest = self.values.get(kind, (low, high))
             if lowest < low or highest > high:
                 parts[-1] += f" (the values go from {lowest:g} to {highest:g})"
+        highest = self.values.get(BYTES, (0, 255))[1]
+        if BYTES not in self.ranges and highest < _BRIGHT:
+            parts.append(f"the brightest value is {highest:g} of 255")
         return "; ".join(parts)
 
 
@@ -93,7 +100,7 @@ def survey(
         given: ranges known before. That of 8-bit files counts only if it holds all their values.
         each: calls a function for each file, and yields the results in order.
     """
-    bright = max(DARK * FULL[BYTES][0], given.get(BYTES, (0, 0))[1] + 1)
+    bright = max(_BRIGHT, given.get(BYTES, (0, 0))[1] + 1)
     found: dict[str, Range] = {}
     headers: list[_Header] = []
     kept: list[str] = []
