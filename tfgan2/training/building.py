@@ -70,7 +70,7 @@ def load_data(config: runs.RunConfig, display: Display) -> ImageDataset:
         reason = ", which holds points" if points else ""
         form, _, path = name.partition(":")
         paired = form == "folder" and flavour.data_kind in ("pairs", "unpaired")
-        give = f"{flavour.data_kind}:{path}" if paired else KINDS[flavour.data_kind].give
+        give = repr(f"{flavour.data_kind}:{path}") if paired else KINDS[flavour.data_kind].give
         raise UserError(f"{config.flavour} cannot train on {name!r}{reason}: give {give}")
     if config.data.hold_out is None:
         config.data.hold_out = flavour.hold_out
