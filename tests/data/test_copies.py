@@ -61,6 +61,23 @@ def test_copies_in_a_folder_and_its_pack(tmp_path: Path) -> None:
     assert not load_dataset(f"folder:{tmp_path}/all", image_size=8).notes
 
 
+def test_images_of_a_split_that_are_also_held_out(tmp_path: Path) -> None:
+    for i in range(6):
+        write(tmp_path / "all" / "train" / f"c{i % 2}" / f"{i}.png", i)
+        write(tmp_path / "all" / "test" / f"c{i % 2}" / f"{i}.png", i + 4)
+    pack(Request(f"folder:{tmp_path}/all"), tmp_path / "pack.json")
+    for form, first in (
+        (f"folder:{tmp_path}/all", "train/c0/4.png"),
+        (f"prepared:{tmp_path}/pack.json", "image 2"),
+    ):
+        for classes, count, total in ((None, 4, 6), (["c0"], 2, 3)):
+            dataset = load_dataset(form, image_size=8, classes=classes)
+            assert dataset.num_images == count
+            assert_apart(dataset)
+            left_out = f"left {total - count} of {total} samples out of training because they are"
+            assert f"{left_out} also held out, the first: {first}" in dataset.notes
+
+
 def test_what_is_held_out_without_copies_is_drawn_as_before() -> None:
     request = Request("digits", hold_out=7)
     order = np.random.RandomState(0).permutation(100)

@@ -129,7 +129,7 @@ def load_files(
         known=files.classes,
         labels=files.labels,
         copies=partial(equal_files, files.absolute(), request) if copies else None,
-        names=files.paths,
+        called=files.paths,
         held_out=files.held_out,
     )
 

@@ -188,14 +188,14 @@ def build(
     known: Sequence[str] = (),
     labels: np.ndarray | None = None,
     copies: Callable[[], np.ndarray] | None = None,
-    names: Sequence[str] = (),
+    called: Sequence[str] = (),
     held_out: int = 0,
 ) -> ImageDataset:
     """Builds a dataset of the chosen of `count` samples, and another of those held out.
 
     `part` makes a dataset of some samples from their numbers and their new labels, int32. `known`
     are the names of all classes, () without labels; `labels` has the shape (count,). `copies`
-    returns for each of the samples, called `names`, a number that its copies share. The last
+    returns for each sample a number that its copies share; they are `called` so. The last
     `held_out` samples are those held out; if 0, the request says how many.
     """
     names, new_labels = request.choose_classes(known)
@@ -221,8 +221,8 @@ def build(
     if held_out:
         training, rest = np.split(np.arange(len(numbers)), [first_rest])
         if copies is not None and len(rest):
-            called = [names[number] if names else f"image {number}" for number in numbers[training]]
-            training = request.kept(called, [chosen_copies()])
+            each = [called[number] if called else f"image {number}" for number in numbers[training]]
+            training = request.kept(each, [chosen_copies()])
     else:
         training, rest = request.held_out(len(numbers), copies and chosen_copies)
     return dataset(training, dataset(rest) if len(rest) else None)
