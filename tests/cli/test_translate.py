@@ -105,6 +105,40 @@ def test_16_bit_grey_for_a_colour_network(enlarger: Path, suffix: str, tmp_path:
     )
 
 
+def test_inputs_have_the_range_of_the_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each by itself would become black and white; 8-bit images stay as they are."""
+    rng = np.random.default_rng(0)
+    for side, high, dtype in (("A", 4096, np.uint16), ("B", 256, np.uint8)):
+        (tmp_path / "data" / side).mkdir(parents=True)
+        for i in range(4):
+            pixels = rng.integers(0, high, (16, 16), dtype)
+            Image.fromarray(pixels).save(tmp_path / "data" / side / f"{i}.png")
+    run = finished(
+        tmp_path / "run",
+        f"pix2pix --dataset pairs:{tmp_path / 'data'} --image-size 16 --hold-out 1 --batch-size 1",
+    )
+    assert cli.run(["export", str(run), "--format", "onnx", "--images", "16"]) == 0
+    metadata = json.loads((run / "export" / "metadata.json").read_text())
+    assert metadata["input_ranges"] == {"16-bit": [0, 4095]}
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    dark = rng.integers(0, 500, (16, 16), np.uint16)
+    Image.fromarray(dark).save(inputs / "deep.png")
+    Image.fromarray((dark // 50).astype(np.uint8)).save(inputs / "dark.png")
+    Image.fromarray(dark.astype(np.float32) - 100).save(inputs / "float.tif")
+    for number, model in enumerate((run, run / "export" / "generator.onnx")):
+        out = tmp_path / f"out{number}"
+        words = f"translate {model} --input {inputs} --out {out} --compare"
+        assert cli.run(words.split()) == 0
+        taken = {path.stem: opened(path)[:, :16] for path in out.iterdir()}
+        np.testing.assert_array_equal(taken["deep"], np.rint(dark * 255.0 / 4095))
+        np.testing.assert_array_equal(taken["dark"], dark // 50)
+        assert (taken["float"].min(), taken["float"].max()) == (0, 255)
+        assert "0 is black, 4095 is white in 16-bit files" in capsys.readouterr().out
+
+
 def test_unusable_files_are_refused_before_anything_is_written(
     filler: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,8 +155,8 @@ def test_unusable_files_are_refused_before_anything_is_written(
         assert not out.exists()
 
     refused("b.jpg: the mask is 16x16, the image 30x19", "--mask", str(masks))
-    Image.new("F", (16, 16), 300.0).save(pictures / "c.tif")
-    refused("c.tif: the image cannot be used: its grey values go from 300 to 300")
+    Image.new("F", (16, 16), float("nan")).save(pictures / "c.tif")
+    refused("c.tif: the image cannot be used: some of its values are not finite")
     Image.new("L", (16, 16)).save(pictures / "c.png")
     refused("are both called 'c': rename one")
 

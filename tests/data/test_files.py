@@ -331,3 +331,61 @@ def test_names_with_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("pairs:gs://bucket/x", "pairs:gs://bucket/x"),
     ):
         assert absolute_name(name) == expected
+
+
+# --- ranges of values ----------------------------------------------------------------------------
+
+
+def deep(root: Path, highest: float, *, dtype: str = "float32", count: int = 8) -> Path:
+    """Flat images of 16-bit or float grey, from 0 to the highest value."""
+    root.mkdir(exist_ok=True)
+    for i, value in enumerate(np.linspace(0, highest, count)):
+        Image.fromarray(np.full((8, 8), value, dtype)).save(root / f"{i}.tif")
+    return root
+
+
+@pytest.mark.parametrize("cache", ["memory", "stream"])
+def test_one_range_for_what_trains_and_what_is_held_out(tmp_path: Path, cache: str) -> None:
+    dataset = load_dataset(f"folder:{deep(tmp_path, 70)}", image_size=8, cache=cache, hold_out=3)
+    [trained], [held_out] = take(dataset, 5, 1), take(dataset.held_out, 3, 1)
+    seen = sorted([*values(trained[0]), *values(held_out[0])])
+    assert seen == np.rint(np.linspace(0, 70, 8)).tolist()
+    assert dataset.facts["value_ranges"] == [{"float": (0, 255)}]
+    again = load_dataset(f"folder:{deep(tmp_path, 7)}", image_size=8, cache=cache)
+    [[images]] = take(again, 8, 1)
+    assert sorted(values(images)) == np.rint(np.linspace(0, 255, 8)).tolist()
+
+
+def test_the_range_tells_data_apart(tmp_path: Path) -> None:
+    """Files of the same names and sizes that would be scaled in another way."""
+
+    def fingerprint(highest: float, **options: object) -> str:
+        return load_dataset(f"folder:{deep(tmp_path, highest)}", **options).fingerprint
+
+    prints = [fingerprint(70), fingerprint(7), fingerprint(7, value_range=(0, 10))]
+    assert len(set(prints)) == 3
+    assert fingerprint(70) == prints[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ((0, 0), "must be two numbers, the smaller first, such as 0,4095, not '0,0'"),
+        (["5", "x"], "not '5,x'"),
+        ((1, 2, 3), "not '1,2,3'"),
+        ("0,1", "not '0,1'"),
+        ((0, float("nan")), "not '0,nan'"),
+        ((-20, 30), "value_range fits no file of .*: all are of 8 bits"),
+    ],
+)
+def test_value_ranges_that_are_refused(classed: Path, value: object, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_dataset(f"folder:{classed}", value_range=value)
+    with pytest.raises(UserError, match=r"must be two|'digits' has a range of its own"):
+        load_dataset("digits", value_range=value)
+
+
+def test_a_value_range_clips(tmp_path: Path) -> None:
+    root = deep(tmp_path, 4000, dtype="uint16", count=5)
+    [[images]] = take(load_dataset(f"folder:{root}", value_range=("1000", 3000.0)), 5, 1)
+    assert sorted(values(images)) == [0, 0, 128, 255, 255]

@@ -153,6 +153,33 @@ def test_a_pack_can_be_moved(scaled: Path, tmp_path: Path) -> None:
     assert_same(take(dataset, 8, 1), take(load_dataset(f"prepared:{scaled}"), 8, 1))
 
 
+def test_a_pack_has_the_range_of_its_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also a part of it, and pixels that were scaled before."""
+    root = tmp_path / "deep"
+    root.mkdir()
+    for i in range(8):
+        Image.fromarray(np.full((8, 8), i * 500 - 500, np.float32)).save(root / f"{i}.tif")
+    theirs = load_dataset(f"folder:{root}", image_size=8)
+    for name, options in (("files", {}), ("scaled", {"image_size": 8})):
+        out = pack(root, tmp_path / f"{name}.json", **options)
+        assert prepared.Index.read(out).ranges == {"float": (-500, 3000)}
+        ours = load_dataset(f"prepared:{out}", image_size=8)
+        assert ours.facts["value_ranges"] == theirs.facts["value_ranges"]
+        assert_same(take(ours, 8, 1), take(theirs, 8, 1))
+    other, given = tmp_path / "other.json", {"value_range": (0, 1000), "image_size": 8}
+    words = ["prepare", f"folder:{root}", "--out", str(other), "--value-range", "0,1000"]
+    assert cli.run(words) == 0
+    assert "8 .tif; float grey; 0 is black, 1000 is white" in capsys.readouterr().out
+    chosen = take(load_dataset(f"folder:{root}", **given), 8, 1)
+    assert_same(take(load_dataset(f"prepared:{other}", image_size=8), 8, 1), chosen)
+    files = load_dataset(f"prepared:{tmp_path / 'files.json'}", **given)
+    assert_same(take(files, 8, 1), chosen)
+    with pytest.raises(UserError, match="give --value-range to `tfgan2 prepare` instead"):
+        load_dataset(f"prepared:{tmp_path / 'scaled.json'}", **given)
+
+
 # --- the command ---------------------------------------------------------------------------------
 
 

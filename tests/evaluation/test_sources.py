@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from helpers import finished
 from PIL import Image
 
 from tfgan2.errors import UserError
-from tfgan2.evaluation.sources import image_format
+from tfgan2.evaluation.request import EvaluationRequest
+from tfgan2.evaluation.sources import _load_run, evaluate_source, image_format
 
 
 def test_directories_of_different_images_need_a_size(tmp_path: Path) -> None:
@@ -18,3 +20,30 @@ def test_directories_of_different_images_need_a_size(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="give --image-size"):
         image_format(tmp_path, uniform=True)
     assert image_format(tmp_path, uniform=False) == (8, True)
+
+
+def test_a_directory_of_splits_is_refused(tmp_path: Path) -> None:
+    for name in ("made/0.png", "data/train/0.png", "data/Test/0.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 99).save(tmp_path / name)
+    for source, real in (("made", "data"), ("data", "made")):
+        request = EvaluationRequest(real_dir=tmp_path / real, features="pixels")
+        with pytest.raises(
+            UserError, match=r"holds the splits Test, train: give one of them, such as .*train'"
+        ):
+            evaluate_source(tmp_path / source, request)
+
+
+def test_references_have_the_range_of_the_training(tmp_path: Path) -> None:
+    """The reference is darker than the training data, and must stay so."""
+    for name, high in (("data", 4095), ("real", 1000)):
+        (tmp_path / name).mkdir()
+        for i in range(8):
+            deep = Image.new("I;16", (8, 8), high * i // 7)
+            deep.save(tmp_path / name / f"{i}.png")
+    words = f"dcgan --dataset folder:{tmp_path / 'data'} --image-size 8 --batch-size 4"
+    run = finished(tmp_path / "run", words)
+    request = EvaluationRequest(dataset=f"folder:{tmp_path / 'real'}", features="pixels")
+    _, reals = _load_run(run, request, lambda *progress: None)
+    [chunk] = reals.chunks(8)
+    assert chunk.images.max() == round(1000 / 4095 * 255)

@@ -22,6 +22,7 @@ from tfgan2.export.spec import ExportError, ExportSpec
 if TYPE_CHECKING:
     import keras
 
+    from tfgan2.images.ranges import Ranges
     from tfgan2.models.base import GenerativeModel
 
 
@@ -225,12 +226,16 @@ def _load_samples(config: runs.RunConfig, options: Options) -> tuple[np.ndarray,
     from tfgan2.data import load_dataset
 
     data, name = config.data, options.calibration
+    ranges: Ranges = {}
     if name is not None:
         shape = config.dataset.get("image_shape")
         size = shape[0] if shape else data.image_size
         data = replace(data, name=name, classes=None, split=None, hold_out=0, image_size=size)
+        data = replace(data, value_range=None)
+        sides = config.dataset.get("value_ranges", [])
+        ranges = sides[0] if len(sides) == 1 else {}
     try:
-        loaded = load_dataset(**vars(data))
+        loaded = load_dataset(**vars(data), ranges=ranges)
         values = int(np.prod(loaded.image_shape))
         return loaded.some(int(np.clip(_SAMPLED_VALUES // values, 128, MOST_SAMPLES)))
     except UserError as error:

@@ -48,7 +48,9 @@ class Display:
     def say(self, text: str) -> None:
         """Prints a line of its own, above the bar."""
         folder, url = self.alias
-        self.console.print(text.replace(folder, url) if folder else text, markup=False)
+        text = text.replace(folder, url) if folder else text
+        text = text.encode(errors="backslashreplace").decode()  # names that are not UTF-8
+        self.console.print(text, markup=False)
 
     def loading(self, text: str, done: int, total: int) -> None:
         """Shows how far loading is."""
