@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -198,10 +199,13 @@ def with_classes(root: Path) -> Files:
 
 
 def by_stem(paths: Sequence[str]) -> dict[str, str]:
-    """Returns relative paths of image files by their paths without suffix, which must differ."""
+    """Returns relative paths of image files by their paths without suffix, which must differ.
+
+    These are composed (NFC): on some disks names are, on others their accents stand alone.
+    """
     found: dict[str, str] = {}
     for path in paths:
-        stem = PurePosixPath(path).with_suffix("").as_posix()
+        stem = unicodedata.normalize("NFC", PurePosixPath(path).with_suffix("").as_posix())
         if stem in found:
             raise UserError(f"{found[stem]!r} and {path!r} are both called {stem!r}: rename one")
         found[stem] = path
