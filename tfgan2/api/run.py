@@ -68,6 +68,8 @@ class Run:
         steps: int | None = None,
         epochs: float | None = None,
         strategy: str | None = None,
+        dataset: str | None = None,
+        data_dir: str | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         dry_run: bool = False,
         quiet: bool = False,
@@ -79,8 +81,13 @@ class Run:
                 planned.
             epochs: passes over the data, in place of `steps`.
             strategy: the devices that train; default: as before.
+            dataset: the new place of data that have moved, for example "folder:PATH". They must be
+                the same data; the run remembers the place.
+            data_dir: the new folder of tensorflow-datasets.
             callbacks, dry_run, quiet: as for `fit`, which raises the same errors.
         """
+        from tfgan2.data import check_place  # slow to import
+
         check_length(steps, epochs)
         with remote.staged(self.location, fetch=True) as (run_dir, mirror):
             config = runs.RunConfig.read(run_dir)
@@ -92,6 +99,12 @@ class Run:
                 )
             training.steps = steps or training.steps
             training.check()
+            if dataset is None and data_dir is None:
+                check_place(config.data)
+            if dataset is not None:
+                config.data.name = _moved(config.data.name, dataset)
+            if data_dir is not None:
+                config.data.data_dir = remote.absolute(str(data_dir))
             train(config, run_dir, mirror, epochs, callbacks, dry_run, quiet)
         return Run(self.location, config)
 
@@ -186,6 +199,18 @@ class Run:
             checkpoint=str(checkpoint),
             progress=None if quiet else print,
         )
+
+
+def _moved(before: str, now: str) -> str:
+    """Returns the absolute name of a dataset that has moved; a UserError if it is another."""
+    from tfgan2.data import absolute_name, entry_of  # slow to import
+
+    if entry_of(now) is not entry_of(before):
+        raise UserError(
+            f"the run was trained on {before!r}, and {now!r} is another kind of dataset: give its "
+            "new place, or start a new run"
+        )
+    return absolute_name(now)
 
 
 def open_run(location: str | Path) -> Run:

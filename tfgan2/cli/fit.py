@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,7 +42,11 @@ class CommandOptions(Options):
         metavar="DIR",
     )
     resume: str | None = option(
-        None, "Resume this run; --steps or --epochs may extend it.", panel=OUTPUT, metavar="RUN"
+        None,
+        "Resume this run; --steps or --epochs may extend it, --dataset or --data-dir name the new "
+        "place of data that have moved.",
+        panel=OUTPUT,
+        metavar="RUN",
     )
     dry_run: bool = option(
         False, "Show the configuration, the networks and a batch; train nothing.", panel=""
@@ -66,12 +71,12 @@ def fit(
     resume, dry_run = chosen.pop("resume", None), "dry_run" in chosen
     try:
         if resume is not None:
-            names = chosen.keys() & {"steps", "epochs", "strategy", "dry_run"}
-            kept = {name: chosen.pop(name) for name in names}
+            possible = inspect.signature(api.Run.resume).parameters
+            kept = {name: chosen.pop(name) for name in chosen.keys() & possible.keys()}
             if chosen or flavour or settings:
                 raise UserError(
-                    "--resume takes all options from the run: give only --steps or --epochs, and "
-                    "--strategy"
+                    "--resume takes all options from the run: give only --steps or --epochs, "
+                    "--strategy, and --dataset or --data-dir if the data have moved"
                 )
             run = api.Run(resume).resume(**kept)
         else:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from tfgan2 import remote
-from tfgan2.data.catalogue import CATALOGUE, KINDS, POINTS, YOURS, entry_of, kind_of
+from tfgan2.data.catalogue import CATALOGUE, KINDS, POINTS, TFDS, YOURS, entry_of, form_of, kind_of
 from tfgan2.data.dataset import ImageDataset
 from tfgan2.data.request import Progress, Request
+from tfgan2.errors import UserError
 from tfgan2.options import DataOptions, show_options
 
 
@@ -57,8 +59,35 @@ def absolute_name(name: str) -> str:
 
     Names without paths, remote paths and empty paths stay as they are.
     """
-    form, _, paths = name.partition(":")
-    if entry_of(name).source != YOURS or not paths:
+    form, paths = name.partition(":")[0], _paths(name)
+    if not any(paths):
         return name
-    each = [path.strip() for path in paths.split(",")] if form == "unpaired" else [paths]
-    return f"{form}:{','.join(remote.absolute(path) if path else '' for path in each)}"
+    return f"{form}:{','.join(remote.absolute(path) if path else '' for path in paths)}"
+
+
+def check_place(options: DataOptions) -> None:
+    """Raises a UserError if the data of a run have been moved away."""
+    if place := missing_place(options):
+        in_data_dir = place == options.data_dir
+        option = "--data-dir DIR" if in_data_dir else f"--dataset {form_of(options.name)}"
+        raise UserError(
+            f"the data of the run are no longer at {place!r}: if they have moved, give {option} "
+            "with their new place"
+        )
+
+
+def missing_place(options: DataOptions) -> str:
+    """Returns a path of the data that does not exist on this machine; "" if all do."""
+    paths = _paths(options.name)
+    if entry_of(options.name).source == TFDS and options.data_dir:
+        paths = [options.data_dir]
+    local = (path for path in paths if path and not remote.is_remote(path))
+    return next((path for path in local if not Path(path).expanduser().exists()), "")
+
+
+def _paths(name: str) -> list[str]:
+    """Returns the paths in a dataset's name, [] if its form has none."""
+    form, _, paths = name.partition(":")
+    if entry_of(name).source != YOURS:
+        return []
+    return [path.strip() for path in paths.split(",")] if form == "unpaired" else [paths]

@@ -115,6 +115,11 @@ def entry_of(name: str) -> Entry:
     return _FORMS.get(_form(name), _OTHER)
 
 
+def form_of(name: str) -> str:
+    """Returns the form of a name as the catalogue has it, such as "folder:PATH"."""
+    return next((form for form, entry in CATALOGUE.items() if entry is entry_of(name)), "NAME")
+
+
 def kind_of(name: str) -> str:
     """Returns the kind of a dataset's samples, one of `KINDS`, from its name alone."""
     return entry_of(name).kind

@@ -7,6 +7,7 @@ import os
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -42,13 +43,17 @@ class Files:
         """Returns the samples with these indices, and with other labels."""
         return Files(self.root, [self.paths[i] for i in indices], labels)
 
+    @cached_property
+    def listing(self) -> bytes:
+        """Names and sizes, see `Source.files`; they do not depend on where the folder lies."""
+        paths = (path for sample in self.paths for path in sample.split(JOINT))
+        return b"".join(
+            os.fsencode(path) + b"\0%d\n" % (self.root / path).stat().st_size for path in paths
+        )
+
     def digest(self) -> str:
-        """Returns a sha256 of names and sizes; it does not depend on where the folder lies."""
-        digest = hashlib.sha256()
-        for sample in self.paths:
-            for path in sample.split(JOINT):
-                digest.update(os.fsencode(path) + b"\0%d\n" % (self.root / path).stat().st_size)
-        return digest.hexdigest()
+        """Returns a sha256 of names and sizes."""
+        return hashlib.sha256(self.listing).hexdigest()
 
     def channels(self) -> int:
         """Returns 1 if each of up to 64 files, spread evenly, is grey; else 3."""
@@ -135,7 +140,8 @@ def open_files(
         labels = None if files.labels is None else files.labels[numbers]
         files = replace(files.take(numbers, labels), skipped=files.skipped)
     if in_memory:
-        return memory_source(images[: len(numbers)], files.labels), files
+        source = memory_source(images[: len(numbers)], files.labels)
+        return replace(source, files=files.listing), files
 
     def decode(index: int) -> np.ndarray:
         try:
@@ -146,7 +152,8 @@ def open_files(
                 f"cannot read {path!r} any more: {error}; restore it, or start a new run"
             ) from error
 
-    return decoded_source(len(numbers), decode, shape, files.labels), files
+    source = decoded_source(len(numbers), decode, shape, files.labels)
+    return replace(source, files=files.listing), files
 
 
 def existing_folder(path: str, form: str) -> Path:

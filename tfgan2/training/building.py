@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
 from tfgan2 import registry, runs
-from tfgan2.data import KINDS, POINTS, kind_of, load_dataset
+from tfgan2.data import KINDS, POINTS, changes, kind_of, load_dataset
 from tfgan2.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,8 +59,10 @@ def synchronize_batch_norm(network: keras.Model) -> None:
             layer.synchronized = True
 
 
-def load_data(config: runs.RunConfig, display: Display) -> ImageDataset:
+def load_data(config: runs.RunConfig, display: Display, run_dir: Path) -> ImageDataset:
     """Loads a run's data, and resolves in its configuration what depends on them.
+
+    The run directory of a new run is not read.
 
     Raises:
         UserError: they do not suit the flavour, or have changed since the run began.
@@ -81,8 +84,8 @@ def load_data(config: runs.RunConfig, display: Display) -> ImageDataset:
         display.say(f"left out {len(left_out):,} unreadable files, the first: {left_out[0]}")
     if before and before["fingerprint"] != dataset.fingerprint:
         raise UserError(
-            f"the dataset {name} has changed since the run began, from "
-            f"{before['num_images']:,} images to {dataset.num_images:,}: start a new run"
+            f"{name} does not hold the data that the run began with: "
+            f"{changes.differences(run_dir, before, dataset)}; restore them, or start a new run"
         )
     now = runs.versions()
     if config.versions and config.versions != now:

@@ -43,7 +43,9 @@ class Session:
     statistics: called.Statistics
     saving: called.Checkpoints
 
-    def __init__(self, config: runs.RunConfig, display: Display, epochs: float | None) -> None:
+    def __init__(
+        self, config: runs.RunConfig, display: Display, epochs: float | None, run_dir: Path
+    ) -> None:
         """Connects the workers, loads the data, builds the model and resolves the configuration.
 
         `epochs`, passes over the data, stand in place of the configuration's steps. Raises a
@@ -54,7 +56,7 @@ class Session:
         make_deterministic()
         self.worker = worker = Worker.start(training.strategy, display.say)
         display.console.quiet |= not worker.chief
-        self.dataset = load_data(config, display)
+        self.dataset = load_data(config, display, run_dir)
         size = training.batch_size
         assert size is not None
         worker.check_batch_size(size)
