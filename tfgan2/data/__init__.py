@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tfgan2 import remote
-from tfgan2.data.catalogue import CATALOGUE, KINDS, POINTS, TFDS, YOURS, entry_of, form_of, kind_of
+from tfgan2.data.catalogue import CATALOGUE, KINDS, POINTS, TFDS, entry_of, form_of, kind_of
 from tfgan2.data.dataset import ImageDataset
+from tfgan2.data.naming import check_spelling, paths_of
 from tfgan2.data.request import Progress, Request
 from tfgan2.errors import UserError
 from tfgan2.options import DataOptions, show_options
@@ -59,7 +60,8 @@ def absolute_name(name: str) -> str:
 
     Names without paths, remote paths and empty paths stay as they are.
     """
-    form, paths = name.partition(":")[0], _paths(name)
+    check_spelling(name)
+    form, paths = name.partition(":")[0], paths_of(name)
     if not any(paths):
         return name
     return f"{form}:{','.join(remote.absolute(path) if path else '' for path in paths)}"
@@ -78,16 +80,8 @@ def check_place(options: DataOptions) -> None:
 
 def missing_place(options: DataOptions) -> str:
     """Returns a path of the data that does not exist on this machine; "" if all do."""
-    paths = _paths(options.name)
+    paths = paths_of(options.name)
     if entry_of(options.name).source == TFDS and options.data_dir:
         paths = [options.data_dir]
     local = (path for path in paths if path and not remote.is_remote(path))
     return next((path for path in local if not Path(path).expanduser().exists()), "")
-
-
-def _paths(name: str) -> list[str]:
-    """Returns the paths in a dataset's name, [] if its form has none."""
-    form, _, paths = name.partition(":")
-    if entry_of(name).source != YOURS:
-        return []
-    return [path.strip() for path in paths.split(",")] if form == "unpaired" else [paths]

@@ -21,6 +21,7 @@ from tensorflow_datasets.core.utils import tqdm_utils
 
 from tfgan2 import remote
 from tfgan2.data.catalogue import CATALOGUE
+from tfgan2.data.naming import advice, spelled
 from tfgan2.data.request import Request
 from tfgan2.errors import UserError, one_line, unknown
 
@@ -53,7 +54,7 @@ def prepared_builder(request: Request) -> Any:
             "prepared datasets, or create it"
         )
     if {".", ".."} & set(name.split("/")) or name.startswith(("/", "~")):
-        raise UserError(f"unknown dataset {name!r}: for a folder give 'folder:{name}'")
+        raise UserError(f"unknown dataset {name!r}: {advice(name)}")
     # Existing files first: they may be the user's own, unknown to tfds, or an older version.
     with contextlib.suppress(tfds.core.DatasetNotFoundError, ValueError, RuntimeError):
         return read_only_builder.builder_from_files(name, data_dir=data_dir)
@@ -72,6 +73,8 @@ def _check_known(name: str) -> None:
     base, _, config = name.partition(":")[0].partition("/")
     # Community datasets are never looked up: that needs a network, and hangs without one.
     known = tfds.list_builders(with_community_datasets=False)
+    if base not in known and spelled(name):
+        raise UserError(f"unknown dataset {name!r}: {advice(name)}")
     if base not in known:
         path = name.partition(":")[2]  # perhaps the user's own files, with a mistyped prefix
         own = [re.sub(":.*", f":{path}", entry) for entry in CATALOGUE if path or ":" not in entry]

@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from tfgan2.data.dataset import ImageDataset, Source
+from tfgan2.data.naming import advice
 from tfgan2.data.request import Request, build
 from tfgan2.errors import UserError
 from tfgan2.images.files import UnreadableImageError, is_grey, read_image, suffixes
@@ -164,7 +165,7 @@ def existing_folder(path: str, form: str) -> Path:
     if not root.exists():
         raise UserError(f"folder {path!r} does not exist: give {form} with an existing folder")
     if not root.is_dir():
-        raise UserError(f"{path!r} is a file: give {form} with the folder that contains it")
+        raise UserError(f"{path!r} is a file: {advice(path)}")
     return root
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from tfgan2 import remote
 from tfgan2.data.catalogue import BUILT_IN, POINTS, TFDS, YOURS, entry_of
 from tfgan2.data.dataset import ImageDataset, cpu_count
+from tfgan2.data.naming import advice, check_name
 from tfgan2.errors import UserError
 from tfgan2.inputs.labels import class_number
 from tfgan2.options import DataOptions
@@ -41,6 +42,7 @@ class Request(DataOptions):
             self.classes = [str(item) for item in self.classes]
         if self.data_dir is not None:
             self.data_dir = remote.absolute(str(self.data_dir))
+        check_name(self.name)
         entry, points = entry_of(self.name), self.name in POINTS
         images = entry.kind == "images"
         for option, fits, problem in (
@@ -55,9 +57,7 @@ class Request(DataOptions):
                 raise UserError(f"dataset {self.name!r} {problem}: leave --{flag} out")
         self.check()
         if entry.source == YOURS and remote.is_remote(self.name):
-            raise UserError(
-                f"{self.name!r} is not on this machine: copy it here; only --data-dir may be remote"
-            )
+            raise UserError(f"'{self.path}' is not on this machine: {advice(self.path)}")
 
     @property
     def path(self) -> str:

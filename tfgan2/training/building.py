@@ -11,7 +11,8 @@ import keras
 import tensorflow as tf
 
 from tfgan2 import registry, runs
-from tfgan2.data import KINDS, POINTS, changes, kind_of, load_dataset
+from tfgan2.data import POINTS, changes, kind_of, load_dataset
+from tfgan2.data.naming import advice_for_kind, check_name
 from tfgan2.errors import UserError
 
 if TYPE_CHECKING:
@@ -68,12 +69,13 @@ def load_data(config: runs.RunConfig, display: Display, run_dir: Path) -> ImageD
         UserError: they do not suit the flavour, or have changed since the run began.
     """
     flavour, name, before = registry.load_class(config.flavour), config.data.name, config.dataset
+    check_name(name, flavour.data_kind)
     points = name in POINTS and not hasattr(flavour, "draw_latents")
     if points or kind_of(name) != flavour.data_kind:
         reason = ", which holds points" if points else ""
         raise UserError(
-            f"{config.flavour} cannot train on {name!r}{reason}: give "
-            f"{KINDS[flavour.data_kind].give}"
+            f"{config.flavour} cannot train on {name!r}{reason}: "
+            f"{advice_for_kind(name, flavour.data_kind)}"
         )
     if config.data.hold_out is None:
         config.data.hold_out = flavour.hold_out
