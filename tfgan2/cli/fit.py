@@ -105,8 +105,8 @@ def _say(text: str) -> None:
 
 def _show_next_commands(run: api.Run) -> None:
     location = shlex.quote(run.location)
-    use = f"sample {location} --count 64 --out grid.png"
+    use = f"tfgan2 sample {location} --count 64 --out grid.png"
     if not run.takes_latents:
-        use = f"translate {location} --input IMAGES --out translated --compare"
+        use = f"tfgan2 translate {location} --input IMAGES --out translated --compare"
     out = " --out export" if remote.is_remote(run.location) else ""
-    _say(f"next:\n  tfgan2 {use}\n  tfgan2 export {location}{out}")
+    _say(f"next:\n  {use}\n  tfgan2 export {location}{out}")

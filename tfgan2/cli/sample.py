@@ -92,7 +92,7 @@ def _save_views(out: Path, samples: api.Samples, config: runs.RunConfig) -> list
             dataset = load_dataset(**vars(config.data))
             reals = (dataset.held_out or dataset).some(count, seed=seed)[0]
         except UserError as error:
-            print(f"no reconstructions: {error}")
+            print(f"no reconstructions: {error.args[0]}")
     paths = []
     for name, view in samples.model.views(reals).items():
         paths.append(out.with_name(f"{out.stem}-{name}.png"))

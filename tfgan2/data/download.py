@@ -50,8 +50,8 @@ def prepared_builder(request: Request) -> Any:
         remote.check(data_dir)
     elif data_dir is not None and not Path(data_dir).is_dir():
         raise UserError(
-            f"--data-dir {data_dir!r} is not an existing folder: give the one that holds the "
-            "prepared datasets, or create it"
+            f"the folder {data_dir!r} of tensorflow-datasets does not exist: create it",
+            ", or give --data-dir with the one that holds the prepared datasets",
         )
     if {".", ".."} & set(name.split("/")) or name.startswith(("/", "~")):
         raise UserError(f"unknown dataset {name!r}: {advice(name)}")
@@ -91,15 +91,16 @@ def _prepare(builder: Any, request: Request) -> None:
     """Downloads and prepares a dataset, one process at a time: the others find it prepared."""
     key = hashlib.sha256(str(builder.data_dir).encode()).hexdigest()[:16]
     name, target = request.name, request.data_dir or "DIR"
-    advice = (
-        'prepare it on a machine with a network with `python -c "import tensorflow_datasets as '
-        f"tfds; tfds.load('{name}', data_dir='{target}')\"`, copy the folder here and give "
-        f"--data-dir {target}"
-    )
     retries = downloader.MAX_RETRIES
     with (
         # The network, the disk, a download that must be made by hand, …
-        one_line(f"dataset {name!r} could not be downloaded", Exception, advice=advice),
+        one_line(
+            f"dataset {name!r} could not be downloaded",
+            Exception,
+            advice='prepare it on a machine with a network with `python -c "import '
+            f"tensorflow_datasets as tfds; tfds.load('{name}', data_dir='{target}')\"`, copy the "
+            f"folder here and give --data-dir {target}",
+        ),
         FileLock(Path(tempfile.gettempdir()) / f"tfgan2-{key}.lock"),
         contextlib.redirect_stdout(io.StringIO()),  # it prints advice
     ):

@@ -86,8 +86,8 @@ class Files:
         if self.skipped and not request.skip_unreadable:
             more = f" (and {len(self.skipped) - 1} more of {total})" if self.skipped[1:] else ""
             raise UserError(
-                f"cannot read {self.skipped[0]!r}: {reason}{more}; repair or remove it, or give "
-                "--skip-unreadable to leave such files out"
+                f"cannot read {self.skipped[0]!r}: {reason}{more}; repair or remove it",
+                ", or give --skip-unreadable to leave such files out",
             )
         if len(self.skipped) == total:
             raise UserError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import os
 import re
 import shlex
@@ -12,7 +13,6 @@ from urllib.parse import unquote, urlsplit
 from tfgan2 import remote
 from tfgan2.data.catalogue import KINDS, YOURS, entry_of, is_listed
 from tfgan2.errors import UserError
-from tfgan2.images.files import suffixes
 
 _ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"}
 _LISTS = {".jsonl", ".ndjson", ".json"}
@@ -103,6 +103,6 @@ def _advice_for_file(found: str, path: Path) -> str:
         with path.open("rb") as file:
             prepared = b'"tfgan2_prepared"' in file.read(200)
         return give("prepared" if prepared else "captions", found)
-    if suffix in suffixes():
+    if (mimetypes.guess_type(found)[0] or "").startswith("image/"):
         return give("folder", str(Path(found).parent)) + ", the folder that contains it"
     return "give folder:DIR with a folder of image files"

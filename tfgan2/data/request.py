@@ -54,7 +54,7 @@ class Request(DataOptions):
         ):
             if not fits and getattr(self, option) != getattr(Request, option):
                 flag = option.replace("_", "-")
-                raise UserError(f"dataset {self.name!r} {problem}: leave --{flag} out")
+                raise UserError(f"dataset {self.name!r} {problem}", f": leave --{flag} out")
         self.check()
         if entry.source == YOURS and remote.is_remote(self.name):
             raise UserError(f"'{self.path}' is not on this machine: {advice(self.path)}")
@@ -97,7 +97,8 @@ class Request(DataOptions):
         if self.hold_out and self.hold_out >= count:
             raise UserError(
                 f"dataset {self.name!r} has {count} samples, of which {self.hold_out} cannot be "
-                f"held out: give --hold-out {max(0, count - 1)} or less"
+                "held out",
+                f": give --hold-out {max(0, count - 1)} or less",
             )
 
     def choose_classes(self, known: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
@@ -108,9 +109,9 @@ class Request(DataOptions):
         if self.classes is None:
             return tuple(known), np.arange(len(known), dtype=np.int32)
         if not known:
-            raise UserError(f"dataset {self.name!r} has no labels: leave --classes out")
+            raise UserError(f"dataset {self.name!r} has no labels", ": leave --classes out")
         if not self.classes:
-            raise UserError("no classes given: name at least one, or leave --classes out")
+            raise UserError("no classes given: name at least one", ", or leave --classes out")
         numbers = [class_number(item, known) for item in self.classes]
         if twice := [number for number in numbers if numbers.count(number) > 1]:
             raise UserError(f"class {known[twice[0]]!r} is given twice: give each class once")
