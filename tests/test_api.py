@@ -149,6 +149,8 @@ def test_data_that_moved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         run.resume(steps=1)
     with pytest.raises(UserError, match="'digits' is another kind of dataset"):
         run.resume(steps=1, dataset="digits")
+    with pytest.raises(UserError, match=f"give folder:{new}"):
+        run.resume(steps=1, dataset=str(new))
     with pytest.raises(UserError, match=r"folder '.*/none' does not exist"):
         run.resume(steps=1, dataset=f"folder:{tmp_path}/none")
     words = ["fit", "--resume", run.location, "--dataset", f"folder:{new}"]

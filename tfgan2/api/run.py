@@ -77,16 +77,14 @@ class Run:
         """Resumes the training from the newest checkpoint.
 
         Args:
-            steps: number of steps of the whole training, at least those planned; default: as
-                planned.
+            steps: number of steps of the whole training, at least those planned, the default.
             epochs: passes over the data, in place of `steps`.
             strategy: the devices that train; default: as before.
-            dataset: the new place of data that have moved, for example "folder:PATH". They must be
-                the same data; the run remembers the place.
-            data_dir: the new folder of tensorflow-datasets.
+            dataset, data_dir: the new place of data that have moved, such as "folder:PATH" or the
+                folder of tensorflow-datasets. The run keeps it, if they are the same data.
             callbacks, dry_run, quiet: as for `fit`, which raises the same errors.
         """
-        from tfgan2.data import check_place  # slow to import
+        from tfgan2.data import relocated  # slow to import
 
         check_length(steps, epochs)
         with remote.staged(self.location, fetch=True) as (run_dir, mirror):
@@ -99,12 +97,7 @@ class Run:
                 )
             training.steps = steps or training.steps
             training.check()
-            if dataset is None and data_dir is None:
-                check_place(config.data)
-            if dataset is not None:
-                config.data.name = _moved(config.data.name, dataset)
-            if data_dir is not None:
-                config.data.data_dir = remote.absolute(str(data_dir))
+            config.data = relocated(config.data, dataset, data_dir)
             train(config, run_dir, mirror, epochs, callbacks, dry_run, quiet)
         return Run(self.location, config)
 
@@ -172,8 +165,6 @@ class Run:
     ) -> list[Artifact]:
         """Exports the generator, and verifies each file against Keras.
 
-        Returns the files, each with its path, size, speed and differences from Keras.
-
         Args:
             *formats: of "saved_model", "tflite", "onnx" and "web"; default: all but the last.
             precision: precision of the TFLite files, or several.
@@ -199,18 +190,6 @@ class Run:
             checkpoint=str(checkpoint),
             progress=None if quiet else print,
         )
-
-
-def _moved(before: str, now: str) -> str:
-    """Returns the absolute name of a dataset that has moved; a UserError if it is another."""
-    from tfgan2.data import absolute_name, entry_of  # slow to import
-
-    if entry_of(now) is not entry_of(before):
-        raise UserError(
-            f"the run was trained on {before!r}, and {now!r} is another kind of dataset: give its "
-            "new place, or start a new run"
-        )
-    return absolute_name(now)
 
 
 def open_run(location: str | Path) -> Run:

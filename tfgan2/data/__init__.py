@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from tfgan2 import remote
 from tfgan2.data.catalogue import CATALOGUE, KINDS, POINTS, TFDS, entry_of, form_of, kind_of
 from tfgan2.data.dataset import ImageDataset
-from tfgan2.data.naming import check_spelling, paths_of
+from tfgan2.data.naming import check_name, check_spelling, paths_of
 from tfgan2.data.request import Progress, Request
 from tfgan2.errors import UserError
 from tfgan2.options import DataOptions, show_options
@@ -65,6 +66,25 @@ def absolute_name(name: str) -> str:
     if not any(paths):
         return name
     return f"{form}:{','.join(remote.absolute(path) if path else '' for path in paths)}"
+
+
+def relocated(options: DataOptions, dataset: str | None, data_dir: str | None) -> DataOptions:
+    """Returns the options of a run's data at a new place: another name, another `data_dir`.
+
+    Raises:
+        UserError: another kind of dataset; or no new place, and the data are not at the old one.
+    """
+    if dataset is None and data_dir is None:
+        check_place(options)
+    if dataset is not None and entry_of(dataset) is not entry_of(options.name):
+        check_name(dataset, kind_of(options.name))
+        raise UserError(
+            f"the run was trained on {options.name!r}, and {dataset!r} is another kind of dataset: "
+            "give its new place, or start a new run"
+        )
+    name = options.name if dataset is None else absolute_name(dataset)
+    folder = options.data_dir if data_dir is None else remote.absolute(str(data_dir))
+    return replace(options, name=name, data_dir=folder)
 
 
 def check_place(options: DataOptions) -> None:
