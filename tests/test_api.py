@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import finished
+from PIL import Image
 
 import tfgan2
 from tfgan2 import cli
@@ -134,6 +135,30 @@ def test_mistakes_are_one_line(arguments: dict, message: str, tmp_path: Path) ->
     with pytest.raises(UserError, match=message):
         tfgan2.fit(**given)
     assert not list(tmp_path.iterdir())
+
+
+def test_data_that_moved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    for number in range(4):
+        Image.new("L", (8, 8), 50 * number).save(old / f"{number}.png")
+    options = {"hyperparameters": TINY, "xla": False, "image_size": 8, "batch_size": 3}
+    run = tfgan2.fit("dcgan", f"folder:{old}", steps=1, out=tmp_path / "run", **options)
+    old.rename(new)
+    with pytest.raises(UserError, match=r"at '.*/old': if they have moved, give --dataset folder:"):
+        run.resume(steps=1)
+    with pytest.raises(UserError, match="'digits' is another kind of dataset"):
+        run.resume(steps=1, dataset="digits")
+    with pytest.raises(UserError, match=f"give folder:{new}"):
+        run.resume(steps=1, dataset=str(new))
+    with pytest.raises(UserError, match=r"folder '.*/none' does not exist"):
+        run.resume(steps=1, dataset=f"folder:{tmp_path}/none")
+    words = ["fit", "--resume", run.location, "--dataset", f"folder:{new}"]
+    assert cli.run(words) == 0
+    assert tfgan2.open_run(run.location).config.data.name == f"folder:{new}"
+    (new / "3.png").unlink()
+    assert cli.run(words) == 2
+    assert "began with: 1 of 4 files is missing ('3.png');" in capsys.readouterr().err
 
 
 def test_what_is_no_run_or_no_file(tmp_path: Path) -> None:

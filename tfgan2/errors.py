@@ -11,7 +11,14 @@ from difflib import get_close_matches
 
 
 class UserError(ValueError):
-    """The user can fix it: one line that says what is wrong and what to do. Exit code 2."""
+    """The user can fix it: one line that says what is wrong and what to do. Exit code 2.
+
+    A second argument continues the line with options. The command line leaves it out if the command
+    that runs lacks one of them.
+    """
+
+    def __str__(self) -> str:
+        return "".join(map(str, self.args))
 
 
 class DataWarning(UserWarning):
@@ -75,7 +82,10 @@ def unknown(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> Us
 
 @contextlib.contextmanager
 def one_line(problem: str, *kinds: type[Exception], advice: str = "") -> Iterator[None]:
-    """Turns errors of these kinds into the UserError "PROBLEM: the error's text; ADVICE"."""
+    """Turns errors of these kinds into the UserError "PROBLEM: the error's text; ADVICE".
+
+    The advice may name options, see `UserError`.
+    """
     try:
         yield
     except UserError:
@@ -85,4 +95,4 @@ def one_line(problem: str, *kinds: type[Exception], advice: str = "") -> Iterato
         host = re.search(r"(?s)host='([^']+)'.*(NameResolution|NewConnection|Timeout)", text)
         text = f"{host[1]} cannot be reached" if host else text
         reason = textwrap.shorten(text, 200, placeholder="…")
-        raise UserError("; ".join(filter(None, [f"{problem}: {reason}", advice]))) from error
+        raise UserError(f"{problem}: {reason}", f"; {advice}" if advice else "") from error

@@ -18,7 +18,7 @@ from typing import Any
 from tfgan2 import startup
 from tfgan2.errors import TrainingDivergedError, UserError, WorkerLostError, one_line
 
-_TOP_FILES = ("config.json", "stats.jsonl", "reals.png")
+_TOP_FILES = ("config.json", "data.json.gz", "stats.jsonl", "reals.png")
 """The files that resuming needs, besides the checkpoints."""
 
 

@@ -141,19 +141,6 @@ def test_run_directories_are_numbered(tmp_path: Path) -> None:
     assert runs.propose(tmp_path, "dcgan", "folder:/a/my faces").name == "00008-dcgan-my-faces"
 
 
-def test_changed_data_is_not_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    images = tmp_path / "images"
-    images.mkdir()
-    for index in range(20):
-        Image.new("L", (9, 9), index * 12).save(images / f"{index}.png")
-    run = tmp_path / "run"
-    words = f"fit dcgan --dataset folder:{images} --image-size 8 --set base_channels=2 --no-xla"
-    assert cli.run(f"{words} --batch-size 8 --steps 2 --out {run}".split()) == 0
-    (images / "3.png").unlink()
-    assert cli.run(f"fit --resume {run} --steps 4".split()) == 2
-    assert "has changed since the run began, from 20 images to 19" in capsys.readouterr().err
-
-
 def test_sample_grid_folder_arrays_and_seed(finished_run: Path, tmp_path: Path) -> None:
     def sample(out: str, *more: str) -> None:
         assert cli.run(["sample", str(finished_run), "--out", str(tmp_path / out), *more]) == 0

@@ -88,9 +88,12 @@ def test_the_digits_are_named() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", 'line 2: the line must be {"image": path, "caption": text or list}'),
-        ('{"image": "a.png"}', "line 2: the line must be"),
-        ('{"image": "a.png", "caption": [1]}', "line 2: the line must be"),
+        ("{", "line 2 is not JSON (Expecting property name"),
+        (
+            '{"image": "a.png"}',
+            'line 2 has "image": write {"image": path, "caption":',
+        ),
+        ('{"image": "a.png", "caption": [1]}', "line 2 has a value that is no text: write"),
         ('{"image": "a.png", "caption": " ?"}', "line 2: 'a.png' has a caption without words"),
         ('{"image": "a.png", "caption": []}', "caption without words"),
         ('{"image": "no.png", "caption": "x"}', "line 2: the image 'no.png' does not exist"),

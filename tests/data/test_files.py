@@ -20,6 +20,7 @@ from PIL import Image
 
 from tfgan2.data import absolute_name, load_dataset
 from tfgan2.data import files as files_module
+from tfgan2.data.files import by_stem
 from tfgan2.data.prepared import pack
 from tfgan2.data.request import Request
 from tfgan2.errors import DataWarning, UserError
@@ -382,6 +383,13 @@ def test_names_with_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("pairs:gs://bucket/x", "pairs:gs://bucket/x"),
     ):
         assert absolute_name(name) == expected
+
+
+def test_names_are_equal_however_they_are_composed() -> None:
+    (composed,), (decomposed,) = (by_stem([name]) for name in ("caf\u00e9.png", "cafe\u0301.jpg"))
+    assert composed == decomposed
+    with pytest.raises(UserError, match="are both called"):
+        by_stem(["caf\u00e9.png", "cafe\u0301.jpg"])
 
 
 # --- ranges of values ----------------------------------------------------------------------------

@@ -156,7 +156,7 @@ def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(keras.applications, "InceptionV3", refuse)
     message = (
-        r"cannot be downloaded \(URL fetch .*: give --features classifier, or inception-tf:FILE"
+        r"cannot be downloaded \(URL fetch .*: choose the features classifier, or inception-tf:FILE"
     )
     with pytest.raises(UserError, match=message) as caught:
         make("inception", (8, 8, 3), tmp_path)

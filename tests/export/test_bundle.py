@@ -19,6 +19,7 @@ from tfgan2 import runtime
 from tfgan2.errors import UserError
 from tfgan2.export import Options, export_networks, model_specs
 from tfgan2.export.bundle import write_bundle, zip_folder
+from tfgan2.inputs import words
 from tfgan2.runtime.container import sha256_of
 
 NODE = shutil.which("node")
@@ -72,6 +73,8 @@ def test_complete(bundle):
     readme = (bundle / "README.md").read_text()
     for tensor in [*metadata["inputs"], *metadata["outputs"]]:
         assert f"| `{tensor['name']}` |" in readme
+    rules = (words.INVISIBLE, words.ALONE, words.WORD, words.APOSTROPHES)
+    assert all((rule in readme) == ("captions" in metadata) for rule in rules)
 
 
 @pytest.mark.parametrize("number", [0, 1])

@@ -68,6 +68,8 @@ class Run:
         steps: int | None = None,
         epochs: float | None = None,
         strategy: str | None = None,
+        dataset: str | None = None,
+        data_dir: str | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         dry_run: bool = False,
         quiet: bool = False,
@@ -75,12 +77,15 @@ class Run:
         """Resumes the training from the newest checkpoint.
 
         Args:
-            steps: number of steps of the whole training, at least those planned; default: as
-                planned.
+            steps: number of steps of the whole training, at least those planned, the default.
             epochs: passes over the data, in place of `steps`.
             strategy: the devices that train; default: as before.
+            dataset, data_dir: the new place of data that have moved, such as "folder:PATH" or the
+                folder of tensorflow-datasets. The run keeps it, if they are the same data.
             callbacks, dry_run, quiet: as for `fit`, which raises the same errors.
         """
+        from tfgan2.data import relocated  # slow to import
+
         check_length(steps, epochs)
         with remote.staged(self.location, fetch=True) as (run_dir, mirror):
             config = runs.RunConfig.read(run_dir)
@@ -92,6 +97,7 @@ class Run:
                 )
             training.steps = steps or training.steps
             training.check()
+            config.data = relocated(config.data, dataset, data_dir)
             train(config, run_dir, mirror, epochs, callbacks, dry_run, quiet)
         return Run(self.location, config)
 
@@ -158,8 +164,6 @@ class Run:
         **options: Any,
     ) -> list[Artifact]:
         """Exports the generator, and verifies each file against Keras.
-
-        Returns the files, each with its path, size, speed and differences from Keras.
 
         Args:
             *formats: of "saved_model", "tflite", "onnx" and "web"; default: all but the last.

@@ -62,10 +62,11 @@ def train(
         display.alias = (str(run_dir), mirror.url)
     display.say("loading TensorFlow")
     devices = startup.load()
+    from tfgan2.data import changes
     from tfgan2.training.session import Session
 
     new = not config.dataset
-    session = Session(config, display, epochs)
+    session = Session(config, display, epochs, run_dir)
     session.describe(devices)
     if dry_run:
         display.say(f"run: {run_dir}")
@@ -78,6 +79,7 @@ def train(
 
                 callbacks = [Evaluation(session), *callbacks]
             run_dir = stack.enter_context(runs.held(run_dir, config, new=new, numbered=numbered))
+            changes.keep(run_dir, session.dataset)
             if mirror is not None:
                 mirror.push()  # a directory that refuses is an error now, not later
         display.say(f"run: {run_dir}")

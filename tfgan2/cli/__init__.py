@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -82,6 +83,14 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
+def _has_options(arguments: list[str], text: str) -> bool:
+    """Returns whether the command in the arguments has all options that a text names."""
+    commands = getattr(typer.main.get_command(make_app(arguments)), "commands", {})
+    named = next((commands[word] for word in arguments if word in commands), None)
+    known = {flag for item in (named.params if named else ()) for flag in item.opts}
+    return known.issuperset(re.findall(r"--[a-z]+(?:-[a-z]+)*", text))
+
+
 def run(arguments: list[str] | None = None) -> int:
     """Runs a command, by default with the arguments of this process; returns the exit code.
 
@@ -93,10 +102,15 @@ def run(arguments: list[str] | None = None) -> int:
         with _warnings_in_one_line():
             result = make_app(arguments)(arguments, standalone_mode=False)
         return result if isinstance(result, int) else 0
-    except (UserError, TrainingDivergedError, WorkerLostError) as error:
+    except UserError as error:
         if os.environ.get("TFGAN2_DEBUG"):
             raise
-        return _fail(str(error), 2 if isinstance(error, UserError) else 1)
+        advised = all(_has_options(arguments, str(text)) for text in error.args[1:])
+        return _fail(str(error) if advised else str(error.args[0]), 2)
+    except (TrainingDivergedError, WorkerLostError) as error:
+        if os.environ.get("TFGAN2_DEBUG"):
+            raise
+        return _fail(str(error), 1)
     except (typer.Abort, KeyboardInterrupt):
         return _fail("interrupted", 130)
     except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,7 +42,11 @@ class CommandOptions(Options):
         metavar="DIR",
     )
     resume: str | None = option(
-        None, "Resume this run; --steps or --epochs may extend it.", panel=OUTPUT, metavar="RUN"
+        None,
+        "Resume this run; --steps or --epochs may extend it, --dataset or --data-dir name the new "
+        "place of data that have moved.",
+        panel=OUTPUT,
+        metavar="RUN",
     )
     dry_run: bool = option(
         False, "Show the configuration, the networks and a batch; train nothing.", panel=""
@@ -66,12 +71,12 @@ def fit(
     resume, dry_run = chosen.pop("resume", None), "dry_run" in chosen
     try:
         if resume is not None:
-            names = chosen.keys() & {"steps", "epochs", "strategy", "dry_run"}
-            kept = {name: chosen.pop(name) for name in names}
+            possible = inspect.signature(api.Run.resume).parameters
+            kept = {name: chosen.pop(name) for name in chosen.keys() & possible.keys()}
             if chosen or flavour or settings:
                 raise UserError(
-                    "--resume takes all options from the run: give only --steps or --epochs, and "
-                    "--strategy"
+                    "--resume takes all options from the run: give only --steps or --epochs, "
+                    "--strategy, and --dataset or --data-dir if the data have moved"
                 )
             run = api.Run(resume).resume(**kept)
         else:
@@ -100,8 +105,8 @@ def _say(text: str) -> None:
 
 def _show_next_commands(run: api.Run) -> None:
     location = shlex.quote(run.location)
-    use = f"sample {location} --count 64 --out grid.png"
+    use = f"tfgan2 sample {location} --count 64 --out grid.png"
     if not run.takes_latents:
-        use = f"translate {location} --input IMAGES --out translated --compare"
+        use = f"tfgan2 translate {location} --input IMAGES --out translated --compare"
     out = " --out export" if remote.is_remote(run.location) else ""
-    _say(f"next:\n  tfgan2 {use}\n  tfgan2 export {location}{out}")
+    _say(f"next:\n  {use}\n  tfgan2 export {location}{out}")

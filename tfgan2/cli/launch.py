@@ -26,7 +26,7 @@ def launch(
     from tfgan2.distributed import launcher
 
     if words[0] != "fit":
-        raise UserError("launch only starts fit: give tfgan2 launch --workers 2 -- fit dcgan …")
+        raise UserError("launch only starts fit: give `tfgan2 launch --workers 2 -- fit dcgan …`")
     if os.environ.get("TF_CONFIG"):
         raise UserError("TF_CONFIG is set already: on several machines, start `tfgan2 fit` on each")
     if not {word.partition("=")[0] for word in words} & {"--out", "--resume"}:

@@ -79,16 +79,21 @@ def sample(
 
 def _save_views(out: Path, samples: api.Samples, config: runs.RunConfig) -> list[Path]:
     """Writes what else the flavour shows, such as reconstructions; returns the files."""
-    from tfgan2.data import load_dataset  # slow to import
+    from tfgan2.data import form_of, load_dataset, missing_place  # slow to import
 
     reals = None
     if samples.model.views_need_reals:  # those that the sample grids of training show
         count, seed = config.training.sample_count, config.training.seed
         try:
+            if place := missing_place(config.data):
+                raise UserError(
+                    f"the data of the run are no longer at {place!r}: name their new place with "
+                    f"`tfgan2 fit --resume RUN --dataset {form_of(config.data.name)}`"
+                )
             dataset = load_dataset(**vars(replace(config.data, skip_unreadable=True)))
             reals = (dataset.held_out or dataset).some(count, seed=seed)[0]
         except UserError as error:
-            print(f"no reconstructions: {error}")
+            print(f"no reconstructions: {error.args[0]}")
     paths = []
     for name, view in samples.model.views(reals).items():
         paths.append(out.with_name(f"{out.stem}-{name}.png"))

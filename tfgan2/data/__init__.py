@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tfgan2 import remote
-from tfgan2.data.catalogue import CATALOGUE, KINDS, POINTS, YOURS, entry_of, kind_of
+from tfgan2.data.catalogue import CATALOGUE, KINDS, POINTS, TFDS, entry_of, form_of, kind_of
 from tfgan2.data.dataset import ImageDataset
+from tfgan2.data.naming import check_name, check_spelling, paths_of
 from tfgan2.data.request import Progress, Request
 from tfgan2.errors import UserError
 from tfgan2.options import DataOptions, show_options
@@ -69,9 +70,47 @@ def absolute_name(name: str) -> str:
 
     Names without paths, remote paths and empty paths stay as they are.
     """
-    form, _, paths = name.partition(":")
-    if entry_of(name).source != YOURS or not paths:
+    check_spelling(name)
+    form, paths = name.partition(":")[0], paths_of(name)
+    if not any(paths):
         return name
-    two = form in ("pairs", "unpaired") and not Path(paths).expanduser().is_dir()
-    each = [path.strip() for path in paths.split(",")] if two else [paths]
-    return f"{form}:{','.join(remote.absolute(path) if path else '' for path in each)}"
+    return f"{form}:{','.join(remote.absolute(path) if path else '' for path in paths)}"
+
+
+def relocated(options: DataOptions, dataset: str | None, data_dir: str | None) -> DataOptions:
+    """Returns the options of a run's data at a new place: another name, another `data_dir`.
+
+    Raises:
+        UserError: another kind of dataset; or no new place, and the data are not at the old one.
+    """
+    if dataset is None and data_dir is None:
+        check_place(options)
+    if dataset is not None and entry_of(dataset) is not entry_of(options.name):
+        check_name(dataset, kind_of(options.name))
+        raise UserError(
+            f"the run was trained on {options.name!r}, and {dataset!r} is another kind of dataset: "
+            "give its new place, or start a new run"
+        )
+    name = options.name if dataset is None else absolute_name(dataset)
+    folder = options.data_dir if data_dir is None else remote.absolute(str(data_dir))
+    return replace(options, name=name, data_dir=folder)
+
+
+def check_place(options: DataOptions) -> None:
+    """Raises a UserError if the data of a run have been moved away."""
+    if place := missing_place(options):
+        in_data_dir = place == options.data_dir
+        option = "--data-dir DIR" if in_data_dir else f"--dataset {form_of(options.name)}"
+        raise UserError(
+            f"the data of the run are no longer at {place!r}: if they have moved, give {option} "
+            "with their new place"
+        )
+
+
+def missing_place(options: DataOptions) -> str:
+    """Returns a path of the data that does not exist on this machine; "" if all do."""
+    paths = paths_of(options.name)
+    if entry_of(options.name).source == TFDS and options.data_dir:
+        paths = [options.data_dir]
+    local = (path for path in paths if path and not remote.is_remote(path))
+    return next((path for path in local if not Path(path).expanduser().exists()), "")

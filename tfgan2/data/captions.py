@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,9 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.data import embedded
+from tfgan2.data.caption_lines import read_lines
 from tfgan2.data.copies import equal_files
 from tfgan2.data.dataset import ImageDataset, Order
 from tfgan2.data.files import DEFAULT_SIZE, Files, open_files
+from tfgan2.data.naming import advice
 from tfgan2.data.request import Request, build
 from tfgan2.data.sources import as_tensor
 from tfgan2.errors import UserError
@@ -44,11 +45,13 @@ def load_file(request: Request) -> ImageDataset:
     images are their numbers.
     """
     path = Path(request.path).expanduser()
+    if path.is_dir():
+        raise UserError(f"{request.path!r} is a folder: {advice(request.path, 'captions')}")
     if not path.is_file():
         raise UserError(
             f"{request.path!r} does not exist: give captions:FILE.jsonl with an existing file"
         )
-    lines = _read_lines(path)
+    lines = read_lines(path)
     paths, captions = _merged(path.parent, *lines)
     if len(paths) < len(lines[0]):
         request.notes.append(
@@ -90,40 +93,6 @@ def load_digits(request: Request) -> ImageDataset:
         return with_captions(replace(digits, name=request.name, class_names=(), content=content))
 
     return replace(part(digits), held_out=digits.held_out and part(digits.held_out))
-
-
-def _read_lines(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Returns the paths of the images, and the captions of each."""
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    paths, captions = [], []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        try:
-            entry = json.loads(line)
-            image, caption = entry["image"], entry["caption"]
-            texts = [caption] if isinstance(caption, str) else list(caption)
-            if not all(isinstance(text, str) for text in (image, *texts)):
-                raise TypeError
-        except (ValueError, KeyError, TypeError):
-            raise UserError(
-                f'{where}: the line must be {{"image": path, "caption": text or list}}'
-            ) from None
-        if not texts or not all(words.split_words(text) for text in texts):
-            raise UserError(f"{where}: {image!r} has a caption without words")
-        if not (path.parent / image).is_file():
-            raise UserError(
-                f"{where}: the image {image!r} does not exist; paths are relative to {path.parent}"
-            )
-        paths.append(image)
-        captions.append(texts)
-    if not paths:
-        raise UserError(f"{path} is empty: give lines with an image and its caption")
-    return paths, captions
 
 
 def _merged(

@@ -117,6 +117,16 @@ def entry_of(name: str) -> Entry:
     return _FORMS.get(_form(name), _OTHER)
 
 
+def is_listed(name: str) -> bool:
+    """Returns whether the catalogue has a name, or others of its form."""
+    return _form(name) in _FORMS
+
+
+def form_of(name: str) -> str:
+    """Returns the form of a name as the catalogue has it, such as "folder:PATH"."""
+    return next((form for form, entry in CATALOGUE.items() if entry is entry_of(name)), "NAME")
+
+
 def kind_of(name: str) -> str:
     """Returns the kind of a dataset's samples, one of `KINDS`, from its name alone."""
     return entry_of(name).kind

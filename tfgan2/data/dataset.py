@@ -67,12 +67,14 @@ class Source:
     """Where the samples of an `ImageDataset` come from.
 
     `batches` yields endless batches of static shape, as `ImageDataset.batches`, but not scaled:
-    images are uint8. Values that are no pixels, such as points, are float32.
+    images are uint8. Values that are no pixels, such as points, are float32. `files` are the files
+    that they are read from: the name of each, NUL, its size in bytes, a line end.
     """
 
     num_images: int
     in_memory: bool
     batches: Callable[[Order], tf.data.Dataset]
+    files: bytes = b""
 
     def map(self, function: Callable[..., Any]) -> Source:
         """Returns the source of what `function` makes of each batch."""

@@ -21,6 +21,7 @@ from tensorflow_datasets.core.utils import tqdm_utils
 
 from tfgan2 import remote
 from tfgan2.data.catalogue import CATALOGUE
+from tfgan2.data.naming import advice, spelled
 from tfgan2.data.request import Request
 from tfgan2.errors import UserError, one_line, unknown
 
@@ -49,11 +50,11 @@ def prepared_builder(request: Request) -> Any:
         remote.check(data_dir)
     elif data_dir is not None and not Path(data_dir).is_dir():
         raise UserError(
-            f"--data-dir {data_dir!r} is not an existing folder: give the one that holds the "
-            "prepared datasets, or create it"
+            f"the folder {data_dir!r} of tensorflow-datasets does not exist: create it",
+            ", or give --data-dir with the one that holds the prepared datasets",
         )
     if {".", ".."} & set(name.split("/")) or name.startswith(("/", "~")):
-        raise UserError(f"unknown dataset {name!r}: for a folder give 'folder:{name}'")
+        raise UserError(f"unknown dataset {name!r}: {advice(name)}")
     # Existing files first: they may be the user's own, unknown to tfds, or an older version.
     with contextlib.suppress(tfds.core.DatasetNotFoundError, ValueError, RuntimeError):
         return read_only_builder.builder_from_files(name, data_dir=data_dir)
@@ -72,6 +73,8 @@ def _check_known(name: str) -> None:
     base, _, config = name.partition(":")[0].partition("/")
     # Community datasets are never looked up: that needs a network, and hangs without one.
     known = tfds.list_builders(with_community_datasets=False)
+    if base not in known and spelled(name):
+        raise UserError(f"unknown dataset {name!r}: {advice(name)}")
     if base not in known:
         path = name.partition(":")[2]  # perhaps the user's own files, with a mistyped prefix
         own = [re.sub(":.*", f":{path}", entry) for entry in CATALOGUE if path or ":" not in entry]
@@ -88,15 +91,16 @@ def _prepare(builder: Any, request: Request) -> None:
     """Downloads and prepares a dataset, one process at a time: the others find it prepared."""
     key = hashlib.sha256(str(builder.data_dir).encode()).hexdigest()[:16]
     name, target = request.name, request.data_dir or "DIR"
-    advice = (
-        'prepare it on a machine with a network with `python -c "import tensorflow_datasets as '
-        f"tfds; tfds.load('{name}', data_dir='{target}')\"`, copy the folder here and give "
-        f"--data-dir {target}"
-    )
     retries = downloader.MAX_RETRIES
     with (
         # The network, the disk, a download that must be made by hand, …
-        one_line(f"dataset {name!r} could not be downloaded", Exception, advice=advice),
+        one_line(
+            f"dataset {name!r} could not be downloaded",
+            Exception,
+            advice='prepare it on a machine with a network with `python -c "import '
+            f"tensorflow_datasets as tfds; tfds.load('{name}', data_dir='{target}')\"`, copy the "
+            f"folder here and give --data-dir {target}",
+        ),
         FileLock(Path(tempfile.gettempdir()) / f"tfgan2-{key}.lock"),
         contextlib.redirect_stdout(io.StringIO()),  # it prints advice
     ):

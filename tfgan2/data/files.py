@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from tfgan2.data.copies import equal_files
 from tfgan2.data.dataset import ImageDataset, Source
+from tfgan2.data.naming import advice
 from tfgan2.data.request import Request, build
 from tfgan2.errors import UserError, warn
 from tfgan2.images.files import NO_RANGES, UnreadableImageError, kind_left_out, read_image
@@ -55,13 +57,17 @@ class Files:
         """Returns the path of each file; each is a sample."""
         return [self.root / path for path in self.paths]
 
+    @cached_property
+    def listing(self) -> bytes:
+        """Names and sizes, see `Source.files`; they do not depend on where the folder lies."""
+        paths = (path for sample in self.paths for path in sample.split(JOINT))
+        return b"".join(
+            os.fsencode(path) + b"\0%d\n" % (self.root / path).stat().st_size for path in paths
+        )
+
     def digest(self) -> str:
-        """Returns a sha256 of names and sizes; it does not depend on where the folder lies."""
-        digest = hashlib.sha256()
-        for sample in self.paths:
-            for path in sample.split(JOINT):
-                digest.update(os.fsencode(path) + b"\0%d\n" % (self.root / path).stat().st_size)
-        return digest.hexdigest()
+        """Returns a sha256 of names and sizes."""
+        return hashlib.sha256(self.listing).hexdigest()
 
     def survey(self, request: Request) -> Survey:
         """Surveys all files: their formats, and the range of their values."""
@@ -98,8 +104,8 @@ class Files:
         if self.skipped and not request.skip_unreadable:
             more = f" (and {len(self.skipped) - 1} more of {total})" if self.skipped[1:] else ""
             raise UserError(
-                f"cannot read {self.skipped[0]!r}: {reason}{more}; repair or remove it, or give "
-                "--skip-unreadable to leave such files out"
+                f"cannot read {self.skipped[0]!r}: {reason}{more}; repair or remove it",
+                ", or give --skip-unreadable to leave such files out",
             )
         if len(self.skipped) == total:
             raise UserError(
@@ -180,7 +186,8 @@ def open_files(
         labels = None if files.labels is None else files.labels[numbers]
         files = replace(files.take(numbers, labels), skipped=files.skipped)
     if in_memory:
-        return memory_source(images[: len(numbers)], files.labels), files
+        source = memory_source(images[: len(numbers)], files.labels)
+        return replace(source, files=files.listing), files
 
     def decode(index: int) -> np.ndarray:
         try:
@@ -191,7 +198,8 @@ def open_files(
                 f"cannot read {path!r} any more: {error}; restore it, or start a new run"
             ) from error
 
-    return decoded_source(len(numbers), decode, shape, files.labels), files
+    source = decoded_source(len(numbers), decode, shape, files.labels)
+    return replace(source, files=files.listing), files
 
 
 def existing_folder(path: str, form: str) -> Path:
@@ -202,7 +210,7 @@ def existing_folder(path: str, form: str) -> Path:
     if not root.exists():
         raise UserError(f"folder {path!r} does not exist: give {form} with an existing folder")
     if not root.is_dir():
-        raise UserError(f"{path!r} is a file: give {form} with the folder that contains it")
+        raise UserError(f"{path!r} is a file: {advice(path)}")
     return root
 
 
@@ -252,10 +260,13 @@ def _is_system(name: str) -> bool:
 
 
 def by_stem(paths: Sequence[str]) -> dict[str, str]:
-    """Returns relative paths of image files by their paths without suffix, which must differ."""
+    """Returns relative paths of image files by their paths without suffix, which must differ.
+
+    These are composed (NFC): on some disks names are, on others their accents stand alone.
+    """
     found: dict[str, str] = {}
     for path in paths:
-        stem = PurePosixPath(path).with_suffix("").as_posix()
+        stem = unicodedata.normalize("NFC", PurePosixPath(path).with_suffix("").as_posix())
         if stem in found:
             raise UserError(f"{found[stem]!r} and {path!r} are both called {stem!r}: rename one")
         found[stem] = path

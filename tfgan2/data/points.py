@@ -63,7 +63,7 @@ def load(request: Request) -> ImageDataset:
     from tfgan2.data.sources import memory_source
 
     if request.hold_out:
-        raise UserError(f"dataset {request.name!r} can draw new points: leave --hold-out out")
+        raise UserError(f"dataset {request.name!r} can draw new points", ": leave --hold-out out")
     centres = modes(request.name)
     labels = np.repeat(np.arange(len(centres)), NUM_POINTS // len(centres))
     # RandomState: NumPy promises that its draws stay the same.

@@ -49,13 +49,14 @@ def load(request: Request) -> ImageDataset:
     size, channels = request.image_size or stored or DEFAULT_SIZE, request.channels
     if stored is not None and size > stored:
         raise UserError(
-            f"{request.name} holds images of {stored}x{stored}: give --image-size {stored} or "
-            "less, or prepare it again"
+            f"{request.name} holds images of {stored}x{stored}, not of {size}x{size}: prepare it "
+            "again",
+            f", or give --image-size {stored} or less",
         )
     if stored is not None and channels == 4:
         raise UserError(
-            f"{request.name} holds scaled images without transparency: for --channels 4 "
-            "prepare it without --image-size"
+            f"{request.name} holds scaled images without transparency: prepare it again without an "
+            "image size"
         )
     if stored is not None and request.value_range is not None:
         raise UserError(

@@ -68,8 +68,8 @@ def _hold_out(request: Request, name: str, count: int) -> tuple[str, str]:
         splits = prepared_builder(request).info.splits
         if name not in splits:
             raise UserError(
-                f"no images can be held out of split {name!r}: give --hold-out 0, or the plain "
-                f"name of a split of {request.name!r}: {', '.join(splits)}"
+                f"no images can be held out of split {name!r} of {request.name!r}",
+                f": give --hold-out 0, or the plain name of a split: {', '.join(splits)}",
             )
         for other in HELD_OUT:
             if other in splits and other != name:

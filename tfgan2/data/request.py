@@ -13,6 +13,7 @@ import numpy as np
 from tfgan2 import remote
 from tfgan2.data.catalogue import BUILT_IN, POINTS, TFDS, YOURS, entry_of
 from tfgan2.data.dataset import ImageDataset, cpu_count
+from tfgan2.data.naming import advice, check_name
 from tfgan2.errors import UserError
 from tfgan2.images.ranges import FULL, Ranges
 from tfgan2.inputs.labels import class_number
@@ -49,6 +50,7 @@ class Request(DataOptions):
             self.classes = [str(item) for item in self.classes]
         if self.data_dir is not None:
             self.data_dir = remote.absolute(str(self.data_dir))
+        check_name(self.name)
         entry, points = entry_of(self.name), self.name in POINTS
         images = entry.kind == "images"
         for option, fits, problem in (
@@ -61,14 +63,12 @@ class Request(DataOptions):
         ):
             if not fits and getattr(self, option) != getattr(Request, option):
                 flag = option.replace("_", "-")
-                raise UserError(f"dataset {self.name!r} {problem}: leave --{flag} out")
+                raise UserError(f"dataset {self.name!r} {problem}", f": leave --{flag} out")
         self.check()
         if self.value_range is not None:
             self.ranges = dict.fromkeys(FULL, parse_range(self.value_range))
         if entry.source == YOURS and remote.is_remote(self.name):
-            raise UserError(
-                f"{self.name!r} is not on this machine: copy it here; only --data-dir may be remote"
-            )
+            raise UserError(f"'{self.path}' is not on this machine: {advice(self.path)}")
 
     @property
     def path(self) -> str:
@@ -158,7 +158,8 @@ class Request(DataOptions):
         if self.hold_out and self.hold_out >= count:
             raise UserError(
                 f"dataset {self.name!r} has {count} samples, of which {self.hold_out} cannot be "
-                f"held out: give --hold-out {max(0, count - 1)} or less"
+                "held out",
+                f": give --hold-out {max(0, count - 1)} or less",
             )
 
     def choose_classes(self, known: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
@@ -169,9 +170,9 @@ class Request(DataOptions):
         if self.classes is None:
             return tuple(known), np.arange(len(known), dtype=np.int32)
         if not known:
-            raise UserError(f"dataset {self.name!r} has no labels: leave --classes out")
+            raise UserError(f"dataset {self.name!r} has no labels", ": leave --classes out")
         if not self.classes:
-            raise UserError("no classes given: name at least one, or leave --classes out")
+            raise UserError("no classes given: name at least one", ", or leave --classes out")
         numbers = [class_number(item, known) for item in self.classes]
         if twice := [number for number in numbers if numbers.count(number) > 1]:
             raise UserError(f"class {known[twice[0]]!r} is given twice: give each class once")

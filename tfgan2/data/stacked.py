@@ -25,7 +25,9 @@ def load(request: Request) -> ImageDataset:
     """
     name = request.name
     if request.channels not in (None, 3):
-        raise UserError(f"dataset {name!r} has a digit in each of 3 channels: leave --channels out")
+        raise UserError(
+            f"dataset {name!r} has a digit in each of 3 channels", ": leave --channels out"
+        )
     known = [f"{number:03d}" for number in range(1000)]
     request.choose_classes(known)  # errors before anything is read
     with quiet():

@@ -60,7 +60,7 @@ def make_classifier(dataset: ImageDataset, cache_dir: Path, progress: Progress) 
     classes = len(dataset.class_names) if dataset.kind == "images" else 0
     if classes < 2:
         has = "one class only, a classifier needs two" if classes else "no labels for a classifier"
-        others = "give --features random-conv-112, pixels or inception"
+        others = "choose the features random-conv-112, pixels or inception"
         raise UserError(f"dataset {dataset.name!r} has {has}: {others}")
     content = {"fingerprint": dataset.fingerprint, "image_shape": list(dataset.image_shape)}
     versions = {"version": VERSION, "tensorflow": tf.__version__, "keras": keras.__version__}

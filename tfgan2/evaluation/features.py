@@ -49,7 +49,7 @@ def make_extractor(
     if is_points(shape):
         if name is None:
             return None
-        raise UserError("points have no image features: leave --features out")
+        raise UserError("points have no image features: choose none")
     if name is None:
         labelled = dataset.kind == "images" and len(dataset.class_names) > 1
         name = "classifier" if labelled else RANDOM_CONVOLUTIONS

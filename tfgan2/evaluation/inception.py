@@ -48,8 +48,8 @@ def make_inception(image_shape: tuple[int, int, int], file: Path | None = None) 
     channels = image_shape[2]
     if channels not in _FORMATS:
         raise UserError(
-            f"Inception needs grey, RGB or RGBA images, not {channels} channels: give "
-            "--features pixels or random-conv-112"
+            f"Inception needs grey, RGB or RGBA images, not {channels} channels: choose the "
+            "features pixels or random-conv-112"
         )
     network, protocol = _keras_network() if file is None else _frozen_network(file, image_shape)
 
@@ -72,8 +72,8 @@ def _keras_network() -> tuple[Any, dict[str, str]]:
             inception = keras.applications.InceptionV3(weights=WEIGHTS)
     except Exception as error:  # Keras raises a plain Exception without a network
         raise UserError(
-            f"the ImageNet weights of Inception cannot be downloaded ({_reason(error)}): give "
-            "--features classifier, or inception-tf:FILE with a local file"
+            f"the ImageNet weights of Inception cannot be downloaded ({_reason(error)}): choose "
+            "the features classifier, or inception-tf:FILE with a local file"
         ) from error
     pooled = inception.get_layer("avg_pool").output
     network = keras.Model(inception.input, [pooled, inception.output])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfgan2 import registry, remote, runs, runtime, startup
-from tfgan2.data import POINTS, load_dataset
+from tfgan2.data import POINTS, absolute_name, changes, check_place, load_dataset
 from tfgan2.data.files import DEFAULT_SIZE, existing_folder, image_files
 from tfgan2.data.folders import split_folders
 from tfgan2.errors import UserError
@@ -90,8 +90,9 @@ def _load_run(run_dir: Path, request: EvaluationRequest, progress: Progress) -> 
         "step": facts["step"],
         "kimg": facts["step"] * batch_size * model.batches_per_step / 1000,
     }
-    if request.real_dir is not None or request.dataset is not None:
-        if not hasattr(model, "draw_latents"):
+    takes_latents, options = hasattr(model, "draw_latents"), config.data
+    if request.real_dir is not None or (request.dataset is not None and takes_latents):
+        if not takes_latents:
             raise UserError(
                 f"{facts['flavour']} is evaluated on its own targets: leave the other data out"
             )
@@ -99,14 +100,22 @@ def _load_run(run_dir: Path, request: EvaluationRequest, progress: Progress) -> 
         ranges = runs.input_ranges(facts, "generator")
         reals = _real_samples(request, model.image_shape, progress, ranges)
         return generated_samples(model, about, request.seed, names), reals
-    options = config.data
+    if request.dataset is not None:  # the same data in another place
+        options = replace(options, name=absolute_name(request.dataset))
     if request.split is not None:
         options = replace(options, split=request.split, hold_out=0)
     if request.data_dir is not None:
         options = replace(options, data_dir=remote.absolute(request.data_dir))
     if request.skip_unreadable:
         options = replace(options, skip_unreadable=True)
+    check_place(options)
     dataset = load_dataset(**vars(options), progress=progress)
+    if request.dataset is not None and dataset.fingerprint != config.dataset.get("fingerprint"):
+        difference = changes.differences(run_dir, config.dataset, dataset)
+        raise UserError(
+            f"{facts['flavour']} is evaluated on its own targets: {options.name} does not hold the "
+            f"data of the run: {difference}"
+        )
     return run_samples(model, dataset, about, request.seed, options.split)
 
 

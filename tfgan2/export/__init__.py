@@ -242,5 +242,5 @@ def _load_samples(config: runs.RunConfig, options: Options) -> tuple[np.ndarray,
         if not options.calibrated:
             return None  # float16 is only compared with float32
         raise UserError(
-            f"no samples to calibrate on: {error}; give others with --calibration"
+            f"no samples to calibrate on: {error.args[0]}; give others with --calibration"
         ) from error

@@ -21,8 +21,8 @@ from tfgan2.export.graph import reference
 from tfgan2.export.spec import draw_inputs
 from tfgan2.files import written_atomically
 from tfgan2.images import is_points, save_grid, side_by_side, to_pil, to_uint8
+from tfgan2.inputs import words
 from tfgan2.inputs.labels import label_columns
-from tfgan2.inputs.words import encode_words, in_turn
 from tfgan2.runtime.quiet import quiet
 
 NAME = "bundle"
@@ -89,8 +89,10 @@ def _fill(bundle: Path, artifacts: Sequence[Artifact], exporters: Mapping[str, E
     if encoder is not None:
         vocabulary = encoder.description["vocabulary"]
         texts["vocabulary.txt"] = "".join(f"{word}\n" for word in vocabulary)
-        sentence = description["captions"][0]
+        sentence = " ".join(description["captions"][0].split())  # it stands in a line of code
         example = {"sentence": sentence, "words": _words(encoder, [sentence])[0].tolist()}
+        names = ("invisible", "alone", "word", "apostrophes")
+        example["split"] = {name: getattr(words, name.upper()) for name in names}
     known = [str(description["about"].get(key) or "") for key in ("flavour", "dataset")]
     texts["README.md"] = _TEMPLATES.get_template("readme.md.j2").render(
         title=" ".join(filter(None, known)) or "Generator",
@@ -112,7 +114,7 @@ def _fill(bundle: Path, artifacts: Sequence[Artifact], exporters: Mapping[str, E
 
 def _words(encoder: Exporter, texts: Sequence[str]) -> np.ndarray:
     facts = encoder.description
-    return encode_words(texts, facts["vocabulary"], facts["caption_length"])
+    return words.encode_words(texts, facts["vocabulary"], facts["caption_length"])
 
 
 def _write_samples(
@@ -122,8 +124,8 @@ def _write_samples(
     spec = exporter.spec
     inputs = draw_inputs(spec, SAMPLE_COUNT, exporter.options.seed, verify=True)
     if "text" in inputs and encoder is not None:
-        words = _words(encoder, in_turn(spec.facts["captions"], SAMPLE_COUNT))
-        inputs["text"] = reference(encoder.spec, {"words": words})
+        encoded = _words(encoder, words.in_turn(spec.facts["captions"], SAMPLE_COUNT))
+        inputs["text"] = reference(encoder.spec, {"words": encoded})
     for name in ("input", "mask"):
         if name in inputs:  # the README's code reads it
             image = inputs[name][0] * 2.0 - 1.0 if name == "mask" else inputs[name][0]

@@ -1,10 +1,13 @@
-"""Captions as numbers."""
+"""Captions as words, by Unicode's rules, and words as numbers."""
 
 from __future__ import annotations
 
 import re
+import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -14,10 +17,62 @@ PADDING, UNKNOWN = 0, 1
 FIRST = 2
 """Number of the first word of a vocabulary; those before it are not words."""
 
+INVISIBLE = r"[\u00AD\u061C\u200E\u200F\u202A-\u202E\u2060\u2066-\u2069\uFEFF]"
+ALONE = r"[\p{sc=Han}\p{sc=Hiragana}][\p{M}]*"
+_REST = r"[\p{L}\p{N}_\p{M}\u200D]"
+WORD = (
+    # Between letters: apostrophes, the Catalan dot, two Hebrew marks, the zero width non-joiner.
+    rf"[\p{{L}}\p{{N}}_]{_REST}*(?:['\u2019\u2018\uFF07\u00B7\u05F3\u05F4\u200C]{_REST}+)*"
+)
+"""How a caption is split, as regular expressions of JavaScript, Java, Kotlin and Swift.
+
+`INVISIBLE` is removed: soft hyphens, marks of direction, byte order marks. `ALONE` is a word of its
+own, as in Unicode's default rules, since Chinese and Japanese write no spaces. What else matches
+`WORD` is a word: marks, such as vowel signs, stay with their letters.
+"""
+
+APOSTROPHES = "\u2019\u2018\u02bc\uff07"
+"""Characters that become ' in a word."""
+_TO_ASCII = dict.fromkeys(map(ord, APOSTROPHES), "'")
+
+_HAN = (
+    r"\u3005\u3007\u3021-\u3029\u3038-\u303b\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufad9"
+    r"\U00020000-\U0003ffff"
+)
+_HIRAGANA = r"\u3041-\u3096\u309d-\u309f\U0001b001-\U0001b11f"
+
+
+@cache
+def _compiled() -> list[re.Pattern[str]]:
+    """Returns `INVISIBLE`, `ALONE` and `WORD` as Python understands them."""
+    every = map(chr, range(0x300, sys.maxunicode + 1))  # 0.1 s, and only for what is not ASCII
+    marks = "".join("x" if unicodedata.category(each)[0] == "M" else " " for each in every)
+    runs = [(0x300 + run.start(), 0x2FF + run.end()) for run in re.finditer("x+", marks)]
+    known = {
+        r"\p{L}\p{N}": r"\w",
+        r"\p{M}": "".join(f"{chr(first)}-{chr(last)}" for first, last in runs),
+        r"\p{sc=Han}": _HAN,
+        r"\p{sc=Hiragana}": _HIRAGANA,
+    }
+    patterns = []
+    for pattern in (INVISIBLE, ALONE, WORD):
+        for name, characters in known.items():
+            pattern = pattern.replace(name, characters)
+        patterns.append(re.compile(pattern))
+    return patterns
+
 
 def split_words(text: str) -> list[str]:
-    """Returns the words of a caption, in lower case, without punctuation."""
-    return re.findall(r"\w+(?:'\w+)*", text.lower())
+    """Returns the words of a caption, in lower case and composed (NFC), without punctuation.
+
+    Lower case rather than case folding, which no phone's library has, and which would spell
+    German and Greek words in a way that nobody writes.
+    """
+    if text.isascii():
+        return re.findall(r"\w+(?:'\w+)*", text.lower())  # the same, faster
+    invisible, alone, word = _compiled()
+    text = unicodedata.normalize("NFC", invisible.sub("", text.lower()))
+    return [each.translate(_TO_ASCII) for each in word.findall(alone.sub(r" \g<0> ", text))]
 
 
 def make_vocabulary(captions: Iterable[str], *, most: int = 10_000) -> tuple[str, ...]:

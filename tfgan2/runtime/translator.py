@@ -65,7 +65,7 @@ class Translator:
         if self.size not in (None, (height, width)):
             raise UserError(
                 f"this file takes images of {self.size[0]}x{self.size[1]}, not {height}x{width}: "
-                "fit them, or export with --dynamic-size"
+                "fit them, or export with `tfgan2 export --dynamic-size`"
             )
         if (masks is None) == self.takes_mask:
             raise UserError(f"this file {'needs' if self.takes_mask else 'takes no'} masks")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
 from tfgan2 import registry, runs
-from tfgan2.data import KINDS, POINTS, kind_of, load_dataset
+from tfgan2.data import POINTS, changes, kind_of, load_dataset
+from tfgan2.data.naming import advice_for_kind, check_name
 from tfgan2.errors import UserError
 from tfgan2.nn.precision import precision
 
@@ -48,20 +50,23 @@ def synchronize_batch_norm(network: keras.Model) -> None:
             layer.synchronized = True
 
 
-def load_data(config: runs.RunConfig, display: Display) -> ImageDataset:
+def load_data(config: runs.RunConfig, display: Display, run_dir: Path) -> ImageDataset:
     """Loads a run's data, and resolves in its configuration what depends on them.
+
+    The run directory of a new run is not read.
 
     Raises:
         UserError: they do not suit the flavour, or have changed since the run began.
     """
     flavour, name, before = registry.load_class(config.flavour), config.data.name, config.dataset
+    check_name(name, flavour.data_kind)
     points = name in POINTS and not hasattr(flavour, "draw_latents")
     if points or kind_of(name) != flavour.data_kind:
         reason = ", which holds points" if points else ""
-        form, _, path = name.partition(":")
-        paired = form == "folder" and flavour.data_kind in ("pairs", "unpaired")
-        give = repr(f"{flavour.data_kind}:{path}") if paired else KINDS[flavour.data_kind].give
-        raise UserError(f"{config.flavour} cannot train on {name!r}{reason}: give {give}")
+        raise UserError(
+            f"{config.flavour} cannot train on {name!r}{reason}: "
+            f"{advice_for_kind(name, flavour.data_kind)}"
+        )
     if config.data.hold_out is None:
         config.data.hold_out = flavour.hold_out
     config.training.batch_size = config.training.batch_size or flavour.batch_size
@@ -69,8 +74,8 @@ def load_data(config: runs.RunConfig, display: Display) -> ImageDataset:
         dataset = load_dataset(**vars(config.data), progress=display.loading)
     if before and before["fingerprint"] != dataset.fingerprint:
         raise UserError(
-            f"the dataset {name} has changed since the run began, from "
-            f"{before['num_images']:,} images to {dataset.num_images:,}: start a new run"
+            f"{name} does not hold the data that the run began with: "
+            f"{changes.differences(run_dir, before, dataset)}; restore them, or start a new run"
         )
     now = runs.versions()
     if config.versions and config.versions != now:

@@ -46,7 +46,9 @@ class Session:
     statistics: called.Statistics
     saving: called.Checkpoints
 
-    def __init__(self, config: runs.RunConfig, display: Display, epochs: float | None) -> None:
+    def __init__(
+        self, config: runs.RunConfig, display: Display, epochs: float | None, run_dir: Path
+    ) -> None:
         """Connects the workers, loads the data, builds the model and resolves the configuration.
 
         `epochs`, passes over the data, stand in place of the configuration's steps. Raises a
@@ -61,7 +63,7 @@ class Session:
         with warnings.catch_warnings():
             if not worker.chief:
                 warnings.simplefilter("ignore", DataWarning)
-            self.dataset = load_data(config, display)
+            self.dataset = load_data(config, display, run_dir)
         size = training.batch_size
         assert size is not None
         worker.check_batch_size(size)

@@ -100,7 +100,7 @@ def check_folder(folder: Path) -> None:
 def check_shape(shape: tuple[int | None, ...]) -> None:
     """Raises a UserError if images of this shape, which ends with (H, W, C), cannot be shown."""
     if is_points(shape):
-        raise UserError("web shows images, and this generator makes points: use `tfgan2 sample`")
+        raise UserError("web shows images, and this generator makes points: use `tfgan2 generate`")
     if shape[-1] not in (1, 3, 4):
         raise UserError(f"web shows images of 1, 3 or 4 channels, not of {shape[-1]}")
 
