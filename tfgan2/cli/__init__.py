@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from importlib import import_module
@@ -69,6 +70,8 @@ def run(arguments: list[str] | None = None) -> int:
     interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a path may have bytes that are not UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         result = make_app(arguments)(arguments, standalone_mode=False)
         return result if isinstance(result, int) else 0

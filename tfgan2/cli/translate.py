@@ -10,7 +10,7 @@ import typer
 from PIL import Image
 
 from tfgan2 import runs, runtime
-from tfgan2.cli.options import Checkpoint
+from tfgan2.cli.options import Checkpoint, quoted
 from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
 from tfgan2.images import joined
@@ -117,7 +117,7 @@ def _from_run(run: Path, direction: str, checkpoint: str) -> Translator:
     if spec is None:
         raise UserError(f"{about['flavour']} has one direction: leave --direction out")
     if spec.resized is None:
-        raise UserError(f"{about['flavour']} takes no images: use `tfgan2 sample {run}`")
+        raise UserError(f"{about['flavour']} takes no images: use `tfgan2 sample {quoted(run)}`")
     network = spec.resized(None, None)
     metadata = {**spec.facts, **replace(spec, network=network).describe(None), "batch": None}
     return Translator(
