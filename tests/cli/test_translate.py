@@ -127,6 +127,17 @@ def test_unusable_files_are_refused_before_anything_is_written(
     refused("are both called 'c': rename one")
 
 
+def test_a_warning_names_the_file(
+    filler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    Image.new("L", (16, 16)).save(tmp_path / "a.tif")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 200)
+    words = f"translate {filler}/export/generator.onnx --input {tmp_path}/a.tif --out {tmp_path}/o"
+    assert cli.run(words.split()) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"warning: 1 of 1 files gave warnings, the first is '{tmp_path}/a.tif'")
+
+
 def test_exported_files_need_no_tensorflow(
     enlarger: Path, speaker: Path, pictures: Path, tmp_path: Path
 ) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
+import warnings
+from collections.abc import Iterator
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from tfgan2.errors import TrainingDivergedError, UserError, WorkerLostError
+from tfgan2.errors import DataWarning, TrainingDivergedError, UserError, WorkerLostError
 
 # Each stands in the module of its name.
 COMMANDS = (
@@ -58,6 +61,22 @@ def make_app(arguments: list[str]) -> typer.Typer:
     return app
 
 
+@contextlib.contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Prints a DataWarning without the line of code that it comes from; others as before."""
+    before = warnings.showwarning
+
+    def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, DataWarning):
+            print(f"warning: {message}", file=sys.stderr, flush=True)
+        else:
+            before(message, category, *where, **more)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
 def _fail(message: str, code: int) -> int:
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     return code
@@ -73,7 +92,8 @@ def run(arguments: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a path may have bytes that are not UTF-8
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        result = make_app(arguments)(arguments, standalone_mode=False)
+        with _warnings_in_one_line():
+            result = make_app(arguments)(arguments, standalone_mode=False)
         return result if isinstance(result, int) else 0
     except (UserError, TrainingDivergedError, WorkerLostError) as error:
         if os.environ.get("TFGAN2_DEBUG"):

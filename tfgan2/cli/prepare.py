@@ -47,9 +47,7 @@ def prepare(
         request = Request(
             source, image_size=image_size, skip_unreadable=skip_unreadable, progress=display.loading
         )
-        index, skipped = pack(request, path, shard_bytes=shard_mb * 10**6)
-    if skipped:
-        display.say(f"left out {len(skipped):,} unreadable files, the first: {skipped[0]}")
+        index, _ = pack(request, path, shard_bytes=shard_mb * 10**6)
     megabytes = sum(shard.bytes for shard in index.shards) / 1e6
     classes = f" of {len(index.class_names)} classes" if index.class_names else ""
     display.say(

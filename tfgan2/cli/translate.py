@@ -11,10 +11,12 @@ from PIL import Image
 
 from tfgan2 import runs, runtime
 from tfgan2.cli.options import Checkpoint, quoted
-from tfgan2.errors import UserError
+from tfgan2.errors import UserError, warn
 from tfgan2.files import written_atomically
 from tfgan2.images import joined
-from tfgan2.images.files import UnreadableImageError, open_image, suffixes
+from tfgan2.images.files import UnreadableImageError, open_image
+from tfgan2.images.formats import suffixes
+from tfgan2.images.hearing import hearing
 from tfgan2.remote import local_copy
 from tfgan2.runtime import Translator
 
@@ -62,8 +64,13 @@ def translate(
     if mask is not None and not translator.takes_mask:
         raise UserError(f"{model} takes no mask: leave --mask out")
     jobs = [(path, _mask_for(path.relative_to(root), mask)) for path in paths]
+    warned = []
     for job in jobs:  # before anything is written
-        _read(translator, *job)
+        with hearing() as messages:
+            _read(translator, *job)
+        warned += [f"{str(job[0])!r}: {message}" for message in messages[:1]]
+    if warned:
+        warn(f"{len(warned):,} of {len(jobs):,} files gave warnings, the first is {warned[0]}")
     for number, job in enumerate(jobs, 1):
         taken, result = translator.translate(*_read(translator, *job))
         target = (out / job[0].relative_to(root)).with_suffix(".png")

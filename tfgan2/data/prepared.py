@@ -26,7 +26,7 @@ from tfgan2.data.request import Request, build
 from tfgan2.errors import UserError, one_line
 from tfgan2.files import written_atomically
 from tfgan2.images import to_pil
-from tfgan2.images.files import UnreadableImageError, fit, read_image
+from tfgan2.images.files import UnreadableImageError, fit, read_content, read_image
 
 FORMAT = 1
 _AGAIN = "prepare it again"
@@ -179,10 +179,7 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
     digest = hashlib.sha256(f"{size} {channels}".encode())
 
     def record(path: str) -> bytes:
-        try:
-            content = (files.root / path).read_bytes()
-        except OSError as error:
-            raise UnreadableImageError(error.strerror or str(error)) from error
+        content = read_content(files.root / path)
         pixels = read_image(content, size=size or DEFAULT_SIZE, channels=channels)
         return content if size is None else pixels.tobytes()
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
 from tfgan2 import registry, remote, runs, runtime, startup
 from tfgan2.data import POINTS, load_dataset
-from tfgan2.data.files import existing_folder, image_files
+from tfgan2.data.files import DEFAULT_SIZE, existing_folder, image_files
 from tfgan2.errors import UserError
 from tfgan2.evaluation.evaluate import SampleEvaluator
 from tfgan2.evaluation.request import EvaluationRequest, is_exported
 from tfgan2.evaluation.result import Evaluation, check_result_dir, result_dir
 from tfgan2.evaluation.samples import RealSamples, Samples, generated_samples, run_samples
+from tfgan2.images.files import UnreadableImageError, read_header
 
 if TYPE_CHECKING:
     from tfgan2.data import Progress
@@ -135,10 +134,24 @@ def _load_directory(directory: Path, request: EvaluationRequest, progress: Progr
             f"{formats[-1][0]}: give --image-size"
         )
     colour = any(each[1] for each in formats)
-    reals = _real_samples(request, (size, size, 3 if colour else 1), progress)
-    images = _real_samples(EvaluationRequest(real_dir=directory), reals.image_shape, progress)
+    with _naming(request.real_dir):
+        reals = _real_samples(request, (size, size, 3 if colour else 1), progress)
+    with _naming(directory):
+        generated = EvaluationRequest(real_dir=directory, skip_unreadable=request.skip_unreadable)
+        images = _real_samples(generated, reals.image_shape, progress)
     images.about, images.protocol = {"folder": str(directory)}, {}
     return images, reals
+
+
+@contextlib.contextmanager
+def _naming(directory: Path | None) -> Iterator[None]:
+    """Names the directory in errors: files of the same name may lie in both."""
+    try:
+        yield
+    except UserError as error:
+        if directory is None:
+            raise
+        raise UserError(f"'{directory}': {error}") from error
 
 
 def _real_samples(
@@ -154,6 +167,7 @@ def _real_samples(
         data_dir=request.data_dir,
         classes=request.classes,
         hold_out=request.hold_out,
+        skip_unreadable=request.skip_unreadable,
         progress=progress,
     )
     return RealSamples(dataset, split=request.split)
@@ -163,19 +177,17 @@ def image_format(directory: Path, *, uniform: bool) -> tuple[int, bool]:
     """Returns the smallest width of the images in a directory, and whether any has colour.
 
     Raises:
-        UserError: no images, an unreadable one, or, if `uniform`, not square and of one size.
+        UserError: no images, or, if `uniform`, not square and of one size.
     """
     root = existing_folder(str(directory), "DIR")
     sizes, colour = set(), False
     for path in image_files(root):
-        try:
-            with Image.open(root / path) as image:
-                sizes.add(image.size)
-                colour |= image.mode not in ("1", "L", "LA", "I", "F", "I;16")
-        except OSError as error:
-            raise UserError(f"cannot read '{root / path}': repair or remove it") from error
-        if uniform and (len(sizes) > 1 or len(set(*sizes)) > 1):
+        with contextlib.suppress(UnreadableImageError):  # reported when the file is decoded
+            size, grey = read_header(root / path)
+            sizes.add(size)
+            colour |= not grey
+        if uniform and (len(sizes) > 1 or len(set().union(*sizes)) > 1):
             raise UserError(
                 f"the images in '{directory}' are not square and of one size: give --image-size"
             )
-    return min(sizes)[0], colour
+    return min(sizes, default=(DEFAULT_SIZE, 0))[0], colour
