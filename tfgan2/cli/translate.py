@@ -17,6 +17,7 @@ from tfgan2.images import joined
 from tfgan2.images.files import UnreadableImageError, open_image
 from tfgan2.images.formats import suffixes
 from tfgan2.images.hearing import hearing
+from tfgan2.images.masks import LargeMaskError
 from tfgan2.remote import local_copy
 from tfgan2.runtime import Translator
 
@@ -46,9 +47,17 @@ def translate(
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="For inpainting: an image, white where to fill, or a folder with a mask of the "
+            help="For inpainting: an image that marks what to fill, or a folder with a mask of the "
             "same name for each image.",
             show_default="the middle",
+        ),
+    ] = None,
+    invert_mask: Annotated[
+        bool | None,
+        typer.Option(
+            "--invert-mask/--no-invert-mask",
+            help="Fill what a mask does not mark. One that marks more than half needs either.",
+            show_default=False,
         ),
     ] = None,
     checkpoint: Checkpoint = runs.NEWEST,
@@ -67,12 +76,13 @@ def translate(
     warned = []
     for job in jobs:  # before anything is written
         with hearing() as messages:
-            _read(translator, *job)
+            _read(translator, *job, invert_mask)
         warned += [f"{str(job[0])!r}: {message}" for message in messages[:1]]
     if warned:
         warn(f"{len(warned):,} of {len(jobs):,} files gave warnings, the first is {warned[0]}")
     for number, job in enumerate(jobs, 1):
-        taken, result = translator.translate(*_read(translator, *job))
+        read = _read(translator, *job, invert_mask)
+        taken, result = translator.translate(*read, invert_mask=invert_mask)
         target = (out / job[0].relative_to(root)).with_suffix(".png")
         with written_atomically(target, parents=True) as partial:
             (joined(taken, result) if compare else result).save(partial, format="PNG")
@@ -132,7 +142,9 @@ def _from_run(run: Path, direction: str, checkpoint: str) -> Translator:
     )
 
 
-def _read(translator: Translator, path: Path, mask: Path | None) -> list[Image.Image]:
+def _read(
+    translator: Translator, path: Path, mask: Path | None, invert_mask: bool | None
+) -> list[Image.Image]:
     """Reads an image, and its mask if there is one; a UserError if they are of no use."""
     images = []
     for file in filter(None, (path, mask)):
@@ -141,7 +153,13 @@ def _read(translator: Translator, path: Path, mask: Path | None) -> list[Image.I
         except UnreadableImageError as error:
             raise UserError(f"cannot read {str(file)!r}: {error}; repair or remove it") from error
     try:
-        translator.prepare(*images)
+        translator.prepare(*images, invert_mask=invert_mask)
+    except LargeMaskError as error:
+        raise UserError(
+            f"{mask} marks {error.fraction:.0%} of the image: give --no-invert-mask to fill that, "
+            "--invert-mask to fill the rest"
+        ) from error
     except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+        name = f"{path} with {mask}" if mask else path
+        raise UserError(f"{name}: {error}") from error
     return images
