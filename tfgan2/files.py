@@ -74,6 +74,14 @@ def plain(folder: Path) -> Iterator[Path]:
         yield link
 
 
+def check_unicode(path: Path) -> None:
+    """Raises a UserError if a path has bytes that are not UTF-8, for libraries that refuse them."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{str(path)!r} has bytes that are not UTF-8: use another name") from None
+
+
 def remove(path: Path) -> None:
     """Removes a file or folder if it exists."""
     if path.is_dir():
