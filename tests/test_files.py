@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from tfgan2.errors import UserError
-from tfgan2.files import written_atomically
+from tfgan2.files import plain, written_atomically
 
 
 def test_file_and_folder_appear_whole(tmp_path: Path) -> None:
@@ -20,6 +22,41 @@ def test_file_and_folder_appear_whole(tmp_path: Path) -> None:
         (partial / "new").touch()
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["new"]
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("name", ["x" * 250 + ".png", "\N{FROG FACE}" * 60, "x." + "y" * 250])
+def test_the_longest_names(tmp_path: Path, name: str) -> None:
+    with written_atomically(tmp_path / name) as partial:
+        partial.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["a[1]", "a\\b", "a*b", "a?b", os.fsdecode(b"a\xff")])
+def test_tensorflow_opens_any_folder_by_a_plain_path(tmp_path: Path, name: str) -> None:
+    import tensorflow as tf
+
+    (folder := tmp_path / name).mkdir()
+    (tmp_path / "aXb").mkdir()
+    with plain(folder) as reached:
+        tf.io.write_file(str(reached / "file"), "text")
+        assert tf.io.gfile.glob(f"{reached}/f*") == [str(reached / "file")]
+    assert not reached.exists()
+    assert (folder / "file").read_text() == "text"
+
+
+def test_a_folder_with_a_plain_path_is_taken_as_it_is(tmp_path: Path) -> None:
+    with plain(tmp_path / "it's {a} #1\n~") as reached:
+        assert reached == tmp_path / "it's {a} #1\n~"
+
+
+def test_a_temporary_folder_that_tensorflow_cannot_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "t[1]").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t[1]"))
+    with plain(tmp_path / "t[1]") as reached:
+        assert reached.samefile(tmp_path / "t[1]")
+        assert "[" not in str(reached)
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

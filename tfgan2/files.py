@@ -6,10 +6,14 @@ import contextlib
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfgan2.errors import writing
+from tfgan2.errors import UserError, writing
+
+_NOT_PLAIN = re.compile(r"[*?\[\]\\\ud800-\udfff]")
+"""Patterns to TensorFlow's file system; bytes that are not UTF-8, which it refuses."""
 
 
 @contextlib.contextmanager
@@ -22,9 +26,11 @@ def written_atomically(path: Path, *, parents: bool = False) -> Iterator[Path]:
     included, the temporary path is removed; an OSError, such as a full disk, becomes a UserError.
     `parents` creates the folders above `path`, which must exist otherwise.
     """
+    stem, suffix = path.stem, path.suffix
+    if len(os.fsencode(path.name)) > 200:  # a name has at most 255 bytes
+        stem, suffix = stem[:40], suffix[:9]
     partial, old = (
-        path.with_name(f".{path.stem}.partial-{os.getpid()}{end}{path.suffix}")
-        for end in ("", "-old")
+        path.with_name(f".{stem}.partial-{os.getpid()}{end}{suffix}") for end in ("", "-old")
     )
     with writing(path):
         if parents:
@@ -44,6 +50,36 @@ def written_atomically(path: Path, *, parents: bool = False) -> Iterator[Path]:
         finally:
             remove(partial)
             remove(old)
+
+
+@contextlib.contextmanager
+def plain(folder: Path) -> Iterator[Path]:
+    """Yields a path of a folder by which TensorFlow opens the files in it.
+
+    TensorFlow reads some characters as a pattern of names, and takes no name that is not UTF-8. A
+    folder with such a path is reached by a link to it, which is gone after the block; files that
+    are open by then stay open. A UserError if the temporary folder itself has such a path.
+    """
+    if not _NOT_PLAIN.search(folder.as_posix()):
+        yield folder
+        return
+    root = next((p for p in (tempfile.gettempdir(), "/tmp") if not _NOT_PLAIN.search(p)), None)
+    if root is None:
+        raise UserError(
+            f"TensorFlow cannot open {str(folder)!r}: set TMPDIR to a folder without any of *?[]\\"
+        )
+    with tempfile.TemporaryDirectory(dir=root) as temporary, writing(folder):
+        link = Path(temporary, "link")
+        link.symlink_to(folder.absolute(), target_is_directory=True)
+        yield link
+
+
+def check_unicode(path: Path) -> None:
+    """Raises a UserError if a path has bytes that are not UTF-8, for libraries that refuse them."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{str(path)!r} has bytes that are not UTF-8: use another name") from None
 
 
 def remove(path: Path) -> None:

@@ -82,6 +82,30 @@ def test_outside_the_mask_nothing_changes(filler: Path, pictures: Path, tmp_path
     assert changed[4:12, 4:12].mean() > 0.5 and not changed[:4].any() and not changed[:, 12:].any()
 
 
+MARKS = np.zeros((16, 16), np.uint8)
+MARKS[3:9, 5:12] = 1
+MASKS = {
+    "zero and one": Image.fromarray(MARKS),
+    "sixteen bits": Image.fromarray(MARKS.astype(np.uint16)),
+    "red": Image.fromarray(np.dstack([MARKS * 255, MARKS * 0, MARKS * 0])),
+    "black strokes": Image.fromarray(np.dstack([MARKS * 0] * 3 + [MARKS * 255])),
+    "white keeps": Image.fromarray(255 - 255 * MARKS),
+}
+
+
+@pytest.mark.parametrize("suffix", ["", "/export/generator.onnx"])
+@pytest.mark.parametrize("kind", MASKS)
+def test_what_a_mask_marks_is_filled(
+    filler: Path, pictures: Path, tmp_path: Path, kind: str, suffix: str
+) -> None:
+    MASKS[kind].save(tmp_path / "mask.png")
+    words = f"translate {filler}{suffix} --input {pictures}/a.png --out {tmp_path}/out"
+    words += f" --mask {tmp_path}/mask.png" + " --invert-mask" * (kind == "white keeps")
+    assert cli.run(words.split()) == 0
+    changed = opened(tmp_path / "out" / "a.png") != opened(pictures / "a.png")
+    assert changed[MARKS == 1].mean() > 0.5 and not changed[MARKS == 0].any()
+
+
 def test_compare_shows_input_and_result(enlarger: Path, pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = f"translate {enlarger} --input {pictures} --out {out} --compare"
@@ -144,8 +168,10 @@ def test_unusable_files_are_refused_before_anything_is_written(
 ) -> None:
     masks, out = tmp_path / "masks", tmp_path / "out"
     (masks / "deeper").mkdir(parents=True)
-    Image.new("L", (16, 16)).save(masks / "a.png")
-    Image.new("L", (16, 16)).save(masks / "deeper" / "b.png")
+    box = Image.new("L", (16, 16))
+    box.paste(255, (2, 3, 9, 9))
+    box.save(masks / "a.png")
+    box.save(masks / "deeper" / "b.png")
     words = f"translate {filler} --input {pictures} --out {out}".split()
 
     def refused(message: str, *more: str) -> None:
@@ -154,7 +180,15 @@ def test_unusable_files_are_refused_before_anything_is_written(
         assert error.startswith("error: ") and message in error
         assert not out.exists()
 
-    refused("b.jpg: the mask is 16x16, the image 30x19", "--mask", str(masks))
+    refused("b.png: the mask is 16x16, the image 30x19", "--mask", str(masks))
+    for shade, hidden in ((0, "nothing"), (1, "everything"), (255, "everything")):
+        Image.new("L", (30, 19), shade).save(masks / "deeper" / "b.png")
+        refused(f"{masks}/deeper/b.png: the mask hides {hidden}: draw", "--mask", str(masks))
+    light = Image.new("L", (30, 19), 255)
+    light.paste(0, (5, 5, 15, 12))
+    light.save(masks / "deeper" / "b.png")
+    refused("b.png marks 88% of the image: give --no-invert-mask to fill", "--mask", str(masks))
+    refused("a.png: there is no mask to invert", "--invert-mask")
     Image.new("F", (16, 16), float("nan")).save(pictures / "c.tif")
     refused("cannot read 'c.tif': some of its values are not finite")
     (pictures / "d.png").write_bytes(b"x")

@@ -185,6 +185,18 @@ def test_a_pack_has_the_range_of_its_folder(
 # --- the command ---------------------------------------------------------------------------------
 
 
+def test_files_of_any_name(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / (name := "x[0:1]\\y\n*? 🐸~")).mkdir()
+    dataset = load_dataset(f"prepared:{pack(pictures, tmp_path / name / name)}")
+    assert dataset.num_images == COUNT and dataset.some(COUNT)[0].shape[0] == COUNT
+    out = tmp_path / os.fsdecode(b"x\xff")
+    with pytest.raises(UserError, match=r"x\\udcff' has bytes that are not UTF-8: use another"):
+        pack(pictures, out)
+    with pytest.raises(UserError, match="has bytes that are not UTF-8"):
+        load_dataset(f"prepared:{out}")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_the_command(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "x.json"
     words = ["prepare", f"folder:{pictures}", "--out", str(out)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import shutil
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -237,3 +239,13 @@ def test_accept(accept, expected):
             negotiate(accept)
     else:
         assert negotiate(accept) == expected
+
+
+def test_a_file_of_any_name(generators, serving, tmp_path):
+    name = os.fsdecode(b"g[1]\\\n\"'<odd>{{x}}\xff.onnx")
+    (tmp_path / "a*b").mkdir()
+    file = shutil.copyfile(generators / "generator.onnx", tmp_path / "a*b" / name)
+    with serving(file) as client:
+        addresses = "/openapi.json", "/metadata", "/page/", "/page/model.json", "/generate.png"
+        assert {client.get(address).status_code for address in addresses} == {200}
+        assert "<odd>" not in client.get("/page/").text

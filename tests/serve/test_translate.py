@@ -35,12 +35,12 @@ def bomb(width, height):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
-def mask(height, width):
-    """White in its upper half."""
+def mask(height, width, white=0.5, kind="PNG"):
+    """White in its upper part."""
     pixels = np.zeros((height, width), np.uint8)
-    pixels[: height // 2] = 255
+    pixels[: int(height * white)] = 255
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
+    Image.fromarray(pixels).save(buffer, format=kind)
     return buffer.getvalue()
 
 
@@ -62,6 +62,19 @@ def test_a_form_with_a_mask(client, painter):
     translator = runtime.load(painter)
     _, expected = translator.translate(opened(image), opened(hidden))
     np.testing.assert_array_equal(opened(answer.content), expected)
+
+
+@pytest.mark.parametrize("invert", [True, False])
+def test_a_large_mask_that_is_meant(client, painter, invert):
+    image, hidden = png(16, 16, 3), mask(16, 16, 0.75)
+    request = {
+        "files": {"image": image, "mask": hidden},
+        "data": {"invert_mask": str(invert).lower()},
+    }
+    answer = client.post("/translate", **request)
+    assert answer.status_code == 200, answer.text
+    changed = (np.asarray(opened(answer.content)) != np.asarray(opened(image))).any(-1)
+    assert (changed[:12].any(), changed[12:].any()) == (not invert, invert)
 
 
 def test_an_image_as_the_body_and_the_middle_as_mask(client, painter):
@@ -116,6 +129,20 @@ WRONG = {
     "a format for printers": (form(image=png(16, 16, kind="PCX")), 422, "PCX data; send one of"),
     "a mask that is none": (form(image=WHOLE, mask=b"hello"), 422, "mask: not an image"),
     "empty body": (raw(b"", "image/png"), 422, "empty"),
+    "an empty mask": (form(image=WHOLE, mask=mask(16, 16, 0)), 422, "the mask hides nothing: "),
+    "a full mask": (form(image=WHOLE, mask=mask(16, 16, 1)), 422, "the mask hides everything: "),
+    "a large mask": (form(image=WHOLE, mask=mask(16, 16, 0.75)), 422, "marks 75% of the image: "),
+    "an image as the mask": (form(image=WHOLE, mask=WHOLE), 422, "the mask has many shades"),
+    "inverted": (
+        {"data": {"invert_mask": "1"}, **form(image=WHOLE, mask=mask(16, 16))},
+        422,
+        "`invert_mask` must be true or false",
+    ),
+    "nothing to invert": (
+        {"data": {"invert_mask": "true"}, **form(image=WHOLE)},
+        422,
+        "there is no mask to invert",
+    ),
     "no image": (form(mask=mask(16, 16)), 422, "no file `image`"),
     "another name": (form(file=WHOLE), 422, "unknown field 'file': send the image as `image`"),
     "another file": (form(image=WHOLE, picture=WHOLE), 422, "unknown field 'picture'"),
@@ -144,8 +171,9 @@ def test_it_reads_what_fit_reads(client, kind):
         answer = client.post("/translate", files={"image": b"hello"})
         assert name not in answer.json()["detail"]
         pytest.skip(f"{name} cannot be read here")
-    image = png(16, 16, 3, kind=kind)
-    for request in (form(image=image), raw(image, Image.MIME[kind]), form(image=image, mask=image)):
+    image, hidden = png(16, 16, 3, kind=kind), mask(16, 16, kind=kind)
+    requests = form(image=image), raw(image, Image.MIME[kind]), form(image=image, mask=hidden)
+    for request in requests:
         answer = client.post("/translate", **request)
         assert answer.status_code == 200, answer.text
     accepted = client.get("/openapi.json").json()["paths"]["/translate"]["post"]["requestBody"]
@@ -190,6 +218,7 @@ def test_what_it_offers(client):
     assert set(content["content"]["multipart/form-data"]["schema"]["properties"]) == {
         "image",
         "mask",
+        "invert_mask",
     }
     assert client.get("/").url.path == "/page/"
     assert client.post("/generate", json={}).status_code == 404

@@ -306,6 +306,9 @@ def test_a_mask_is_painted(open_page, translators, tmp_path):
     assert agrees().sum() == 64
     page.click("#clear")
     page.wait_for_function("!tfgan2.taken().mask.includes(1)")
+    page.wait_for_function("!tfgan2.made()")
+    assert page.inner_text("#image-facts") == "Nothing is hidden: paint over what to fill."
+    assert page.is_disabled("#save-image")
     np.testing.assert_array_equal(shown(page, "#taken")[..., :1], np.asarray(picture)[..., None])
 
     box = page.locator("#taken").bounding_box()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import sys
@@ -98,6 +99,8 @@ def run(arguments: list[str] | None = None) -> int:
     interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a path may have bytes that are not UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with _warnings_in_one_line():
             result = make_app(arguments)(arguments, standalone_mode=False)

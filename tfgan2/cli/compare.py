@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Column, Table
+from rich.text import Text
 
 from tfgan2.cli import tables
-from tfgan2.cli.options import split_at_commas
+from tfgan2.cli.options import quoted, split_at_commas
 from tfgan2.errors import UserError, unknown
 from tfgan2.evaluation import comparison
 from tfgan2.evaluation.figures import FIGURES, RANKED
@@ -44,7 +44,7 @@ def compare(
         _show(protocol, [name for name in protocol.figures if name in chosen])
     for name, path in run_dirs.items():
         if not any(name in protocol.results for protocol in protocols):
-            print(f"{name} has no results: tfgan2 evaluate {shlex.quote(str(path))}")
+            print(f"{name} has no results: tfgan2 evaluate {quoted(path)}")
     comparison.draw(run_dirs, protocols, out)
     print(f"{out}: samples and curves of {len(run_dirs)} runs")
 
@@ -72,7 +72,7 @@ def _show(protocol: comparison.Protocol, names: list[str]) -> None:
     console.print(table)
 
 
-def _cell(name: str, result: dict[str, Any], others: list[dict[str, Any]]) -> str:
+def _cell(name: str, result: dict[str, Any], others: list[dict[str, Any]]) -> str | Text:
     """The value of a figure, bold if it is the best of several; empty if there is none."""
     value, figure = result["figures"].get(name), FIGURES[name]
     if value is None:
@@ -80,5 +80,5 @@ def _cell(name: str, result: dict[str, Any], others: list[dict[str, Any]]) -> st
     values = [other["figures"][name] for other in others if name in other["figures"]]
     best = {"lower": min, "higher": max}.get(figure.better)
     if best is not None and len(values) > 1 and value == best(values):
-        return f"[bold]{figure.text(value)}[/bold]"
+        return Text(figure.text(value), style="bold")
     return figure.text(value)

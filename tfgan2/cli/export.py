@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tfgan2.cli.options import Checkpoint, given, with_declared
+from tfgan2.cli.options import Checkpoint, given, quoted, with_declared
 from tfgan2.cli.tables import print_table
 from tfgan2.export import PAGE, Artifact, Options, export_run, page_folder
 from tfgan2.export.folder import size_of
@@ -59,7 +58,7 @@ def _next_steps(artifacts: Sequence[Artifact], options: Options) -> Iterator[str
             yield f"{artifact.path.name}, layers kept in float32: {layers}"
     folder = artifacts[0].path.parent
     yield f"Described in {folder / 'metadata.json'}. Next:"
-    files = {artifact.format: shlex.quote(str(artifact.path)) for artifact in reversed(artifacts)}
+    files = {artifact.format: quoted(artifact.path) for artifact in reversed(artifacts)}
     takes_images = any(item["name"] == "input" for item in artifacts[0].inputs)
     for kind in sorted(files.keys() - {"saved_model"}):
         if takes_images:
@@ -75,7 +74,7 @@ def _next_steps(artifacts: Sequence[Artifact], options: Options) -> Iterator[str
         if PAGE in options.formats and artifact.format == "onnx" and page.is_dir():
             size = f"{size_of(page) / 1e6:.1f} MB"
             yield f"Web page of {size} in {page}. Open http://localhost:8000 after:"
-            yield f"  python -m http.server --directory {shlex.quote(str(page))}"
+            yield f"  python -m http.server --directory {quoted(page)}"
     for layout in options.layouts:
         for artifact in artifacts:
             if artifact.format == LAYOUTS[layout]:

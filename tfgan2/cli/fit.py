@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tfgan2 import registry, remote
-from tfgan2.cli.options import given, with_declared
+from tfgan2.cli.options import given, quoted, with_declared
 from tfgan2.errors import TrainingInterrupted, UserError
 from tfgan2.options import DATA, OUTPUT, DataOptions, Options, TrainingOptions, option
 
@@ -91,7 +90,7 @@ def fit(
             hyperparameters = registry.parse_settings(flavour, settings)
             run = api.fit(flavour, hyperparameters=hyperparameters, **chosen)
     except TrainingInterrupted as error:
-        _say(f"{error}; resume with:\n  tfgan2 fit --resume {shlex.quote(error.location)}")
+        _say(f"{error}; resume with:\n  tfgan2 fit --resume {quoted(error.location)}")
         raise typer.Exit(128 + error.signal) from None
     if not dry_run:
         _show_next_commands(run)
@@ -104,7 +103,7 @@ def _say(text: str) -> None:
 
 
 def _show_next_commands(run: api.Run) -> None:
-    location = shlex.quote(run.location)
+    location = quoted(run.location)
     use = f"tfgan2 sample {location} --count 64 --out grid.png"
     if not run.takes_latents:
         use = f"tfgan2 translate {location} --input IMAGES --out translated --compare"

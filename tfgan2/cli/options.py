@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Container
 from dataclasses import Field
 from pathlib import Path
@@ -25,6 +26,12 @@ Latents = Annotated[
 Checkpoint = Annotated[str, typer.Option(help="Checkpoint of the run: newest, best or a step.")]
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
+
+
+def quoted(path: str | Path) -> str:
+    """Returns a path as a shell passes it on, and no command takes it for an option."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def split_at_commas(values: list[str] | None) -> list[str] | None:

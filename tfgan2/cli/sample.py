@@ -10,7 +10,7 @@ import typer
 
 from tfgan2 import images, runs
 from tfgan2.api.sampling import SampleRequest
-from tfgan2.cli.options import Checkpoint, Label, Latents, Text, given, with_declared
+from tfgan2.cli.options import Checkpoint, Label, Latents, Text, given, quoted, with_declared
 from tfgan2.errors import UserError
 from tfgan2.inputs.latents import read_latents
 
@@ -51,7 +51,7 @@ def sample(
     if not run.takes_latents:
         raise UserError(
             f"{run.config.flavour} takes images, not latents: use "
-            f"`tfgan2 translate {location} --input IMAGES --out FOLDER`"
+            f"`tfgan2 translate {quoted(location)} --input IMAGES --out FOLDER`"
         )
     samples = run.draw(
         label=label or (),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -10,8 +11,9 @@ from rich.table import Table
 
 def console(width: int = 120) -> Console:
     """Returns the terminal; `width` is that of a pipe, which has none of its own."""
-    terminal = Console(highlight=False)
-    return terminal if terminal.is_terminal else Console(highlight=False, width=width)
+    options: dict[str, Any] = {"highlight": False, "markup": False}  # a name may be [red]
+    terminal = Console(**options)
+    return terminal if terminal.is_terminal else Console(**options, width=width)
 
 
 def print_table(

@@ -10,12 +10,13 @@ import typer
 from PIL import Image
 
 from tfgan2 import runs, runtime
-from tfgan2.cli.options import Checkpoint
+from tfgan2.cli.options import Checkpoint, quoted
 from tfgan2.errors import UserError, one_line
 from tfgan2.files import written_atomically
 from tfgan2.images import joined
 from tfgan2.images.files import UnreadableImageError, open_image
 from tfgan2.images.formats import suffixes
+from tfgan2.images.masks import LargeMaskError
 from tfgan2.images.ranges import BYTES
 from tfgan2.images.survey import survey
 from tfgan2.remote import local_copy
@@ -50,7 +51,7 @@ def translate(
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="For inpainting: an image, white where to fill, or a folder with a mask of the "
+            help="For inpainting: an image that marks what to fill, or a folder with a mask of the "
             "same name for each image.",
             show_default="the middle",
         ),
@@ -58,6 +59,14 @@ def translate(
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Leave out files that cannot be read.")
     ] = False,
+    invert_mask: Annotated[
+        bool | None,
+        typer.Option(
+            "--invert-mask/--no-invert-mask",
+            help="Fill what a mask does not mark. One that marks more than half needs either.",
+            show_default=False,
+        ),
+    ] = None,
     checkpoint: Checkpoint = runs.NEWEST,
 ) -> None:
     """Turn images into images, with a run or an exported file."""
@@ -80,10 +89,12 @@ def translate(
     if translator.ranges:
         print(f"input: {replace(found, ranges=translator.ranges)}", flush=True)
     jobs = [(path, _mask_for(path.relative_to(root), mask)) for path in paths]
-    readable = _check(translator, root, jobs, skip_unreadable)  # before anything is written
+    # before anything is written
+    readable = _check(translator, root, jobs, invert_mask, skip_unreadable)
     for number, job in enumerate(readable, 1):
         with one_line(f"cannot read {str(job[0])!r} any more", UnreadableImageError):
-            taken, result = translator.translate(*_read(translator, *job))
+            read = _read(translator, *job, invert_mask)
+            taken, result = translator.translate(*read, invert_mask=invert_mask)
         target = (out / job[0].relative_to(root)).with_suffix(".png")
         with written_atomically(target, parents=True) as partial:
             (joined(taken, result) if compare else result).save(partial, format="PNG")
@@ -136,7 +147,7 @@ def _from_run(run: Path, direction: str, checkpoint: str) -> Translator:
         raise UserError(f"{about['flavour']} has one direction: leave --direction out")
     spec = specs[name]
     if spec.resized is None:
-        raise UserError(f"{about['flavour']} takes no images: use `tfgan2 sample {run}`")
+        raise UserError(f"{about['flavour']} takes no images: use `tfgan2 sample {quoted(run)}`")
     network = spec.resized(None, None)
     metadata = {**spec.facts, **replace(spec, network=network).describe(None), "batch": None}
     metadata["input_ranges"] = runs.input_ranges(about, name)
@@ -146,7 +157,11 @@ def _from_run(run: Path, direction: str, checkpoint: str) -> Translator:
 
 
 def _check(
-    translator: Translator, root: Path, jobs: list[_Job], skip_unreadable: bool
+    translator: Translator,
+    root: Path,
+    jobs: list[_Job],
+    invert_mask: bool | None,
+    skip_unreadable: bool,
 ) -> list[_Job]:
     """Reads all images with their masks, and returns those that can be read."""
     from tfgan2.data.files import Files  # slow to import
@@ -155,14 +170,16 @@ def _check(
     by_name = {path.relative_to(root).as_posix(): (path, mask) for path, mask in jobs}
 
     def read(name: str) -> None:  # returns nothing: the images may be large
-        _read(translator, *by_name[name])
+        _read(translator, *by_name[name], invert_mask)
 
     files = Files(root, list(by_name))
     request = Request(f"folder:{root}", skip_unreadable=skip_unreadable)
     return [jobs[number] for number, _ in files.read(read, "reading images", request)]
 
 
-def _read(translator: Translator, path: Path, mask: Path | None) -> list[Image.Image]:
+def _read(
+    translator: Translator, path: Path, mask: Path | None, invert_mask: bool | None
+) -> list[Image.Image]:
     """Reads an image, and its mask if there is one.
 
     Raises an UnreadableImageError with the path, or a UserError if they do not fit the model.
@@ -175,9 +192,15 @@ def _read(translator: Translator, path: Path, mask: Path | None) -> list[Image.I
             error.path = str(file)
             raise
     try:
-        translator.prepare(*images)
+        translator.prepare(*images, invert_mask=invert_mask)
+    except LargeMaskError as error:
+        raise UserError(
+            f"{mask} marks {error.fraction:.0%} of the image: give --no-invert-mask to fill that, "
+            "--invert-mask to fill the rest"
+        ) from error
     except UserError as error:
         if isinstance(error.__cause__, UnreadableImageError):  # values of no meaning
             raise error.__cause__ from error
-        raise UserError(f"{path}: {error}") from error
+        name = f"{path} with {mask}" if mask else path
+        raise UserError(f"{name}: {error}") from error
     return images

@@ -7,6 +7,7 @@ pixels if all images were scaled.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import os
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,7 @@ from tfgan2.data.folders import with_classes
 from tfgan2.data.index import Index, Shard
 from tfgan2.data.request import Request, build
 from tfgan2.errors import UserError, one_line
-from tfgan2.files import written_atomically
+from tfgan2.files import check_unicode, written_atomically
 from tfgan2.images import to_pil
 from tfgan2.images.files import UnreadableImageError, fit, read_content, read_image
 
@@ -44,6 +46,7 @@ def load(request: Request) -> ImageDataset:
     if not request.path:
         raise UserError("prepared: lacks its file: give prepared:FILE")
     path = Path(request.path).expanduser()
+    check_unicode(path)
     index = Index.read(path)
     stored = index.image_size
     size, channels = request.image_size or stored or DEFAULT_SIZE, request.channels
@@ -65,8 +68,14 @@ def load(request: Request) -> ImageDataset:
     shape = (size, size, channels or index.channels)
     survey = index.survey if stored else index.survey.with_given(request.ranges)
     # With their counts in the names, the package need not open every file to count.
+    instruction = functools.partial(SimpleNamespace, skip=0)
     shards = _array_record("data_source").ArrayRecordDataSource(
-        [f"{path.parent / shard.name}[0:{shard.images}]" for shard in index.shards]
+        [
+            instruction(
+                filename=str(path.parent / s.name), take=s.images, examples_in_shard=s.images
+            )
+            for s in index.shards
+        ]
     )
 
     def image(number: int) -> np.ndarray:
@@ -126,6 +135,7 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
         UserError: no such folder, no images, one that cannot be read, FILE exists, or the disk
             refuses; nothing is left behind.
     """
+    check_unicode(out)
     shards = out.with_name(f"{out.name}.shards")
     for path in (out, shards):
         if path.exists():

@@ -106,7 +106,8 @@ def draw(run_dirs: Mapping[str, Path], protocols: Sequence[Protocol], path: Path
     )
     for axes in all_axes.flat:
         axes.set_axis_off()
-    for axes, (title, run_dir) in zip(all_axes[:grid_rows].flat, run_dirs.items(), strict=False):
+    for axes, (name, run_dir) in zip(all_axes[:grid_rows].flat, run_dirs.items(), strict=False):
+        title = _literal(name)
         for grid in sorted((run_dir / "samples").glob("step-*.png"))[-1:]:
             try:
                 axes.imshow(open_image(grid).convert("RGB"), interpolation="nearest")
@@ -118,13 +119,18 @@ def draw(run_dirs: Mapping[str, Path], protocols: Sequence[Protocol], path: Path
         axes.set_axis_on()
         for name, points in curves.items():
             marker = "." if len(points) < 30 else None
-            axes.plot(*zip(*points, strict=True), label=name, marker=marker)
+            axes.plot(*zip(*points, strict=True), label=_literal(name), marker=marker)
         axes.set_title(title, fontsize=9)
         axes.set(xlabel="kimg", ylabel=label)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7)
     with written_atomically(path, parents=True) as partial:
         figure.savefig(partial, format="png", dpi=100)
+
+
+def _literal(name: str) -> str:
+    """Returns a name for Matplotlib, which would read $x$ as mathematics and draws Unicode only."""
+    return name.replace("$", r"\$").encode(errors="replace").decode()
 
 
 def _plots(run_dirs: Mapping[str, Path], protocols: Sequence[Protocol]) -> list[Plot]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ class Evaluation:
                 save_grid(partial / f"{name}.png", images, columns=columns)
             text = json.dumps(result, indent=2) + "\n"
             (partial / RESULT_FILE).write_text(text, encoding="utf-8")
-            (partial / "index.html").write_text(_page(result), encoding="utf-8")
+            (partial / "index.html").write_bytes(_page(result).encode(errors="backslashreplace"))
 
 
 def result_dir(source: Path, evaluation: Evaluation) -> Path:
@@ -88,7 +89,7 @@ def result_dir(source: Path, evaluation: Evaluation) -> Path:
     path = source.resolve()
     name = re.sub(r"[^A-Za-z0-9_]+", "-", path.name)
     # Sources of one name in different directories get different results.
-    digest = hashlib.sha256(str(path).encode()).hexdigest()[:6]
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:6]
     return Path("evaluation").absolute() / f"{name}-{digest}-{suffix}"
 
 

@@ -61,14 +61,17 @@ class Exporter:
             self._tflite = TFLiteModels(spec, options)
             self._fidelity = Fidelity(spec, options.images, options.seed + 2)
             dim = next((item.shape[1] for item in spec.network.inputs if item.name == "z"), 0)
-            facts = {**spec.facts, "about": dict(about)}
+            facts = json.dumps(
+                {**spec.facts, "about": dict(about)}, ensure_ascii=False, default=_plain
+            )
             self.description: dict[str, Any] = {
                 "tfgan2_format": FORMAT_VERSION,
                 **spec.describe(None),
                 "latent": {"distribution": spec.latent_distribution, "dim": dim},
                 "class_names": list(spec.class_names),
-                # Through JSON, so that it equals what an earlier metadata.json holds.
-                **json.loads(json.dumps(facts, default=_plain)),
+                # Through JSON, so that it equals what an earlier metadata.json holds. The name of a
+                # dataset may have bytes that are not UTF-8, which become question marks.
+                **json.loads(facts.encode(errors="replace")),
                 "weights_sha256": graph.weights_sha256(spec),
                 "versions": {name: _version(name) for name in ("tfgan2", *PACKAGES)},
             }

@@ -1,4 +1,4 @@
-"""SavedModel: the weights and one serving signature, nothing that only training needs."""
+"""SavedModel: the weights, one signature and Keras' endpoints, nothing that only training needs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from tfgan2 import startup
 from tfgan2.errors import UserError
 from tfgan2.export.spec import ExportSpec
+from tfgan2.files import plain
 from tfgan2.runtime.backends import Inputs, Model, first_line
 from tfgan2.runtime.container import METADATA_FILE
 
@@ -29,7 +30,13 @@ def write(spec: ExportSpec, path: Path, metadata: Mapping[str, Any]) -> None:
 
 
 def save(spec: ExportSpec, path: Path, batch: int | None) -> None:
-    """Writes a SavedModel to a new folder, with the one signature "serving_default"."""
+    """Writes a SavedModel to a new folder.
+
+    Its signature "serving_default" takes one tensor for each input. Its functions `serve` and
+    `serving_default` are for `keras.layers.TFSMLayer`, whose calls have one argument: a dict of the
+    inputs by name, a list of them, or the only input as it is. Like those of `Model.export`, the
+    first returns the output and the second a dict.
+    """
     import tensorflow as tf
 
     from tfgan2.export.graph import serving_function
@@ -37,8 +44,26 @@ def save(spec: ExportSpec, path: Path, batch: int | None) -> None:
     # Not keras.export.ExportArchive: it stores every weight twice.
     module = tf.Module()
     module.kept_variables = [variable.value for variable in spec.network.variables]
-    function = serving_function(spec, batch).get_concrete_function()
-    tf.saved_model.save(module, str(path), {SIGNATURE: function})
+    function = serving_function(spec, batch)
+    signature = function.get_concrete_function()
+    specs = list(function.input_signature)
+    names = [item.name for item in specs]
+
+    def by_name(inputs: Any) -> dict[str, tf.Tensor]:
+        if not isinstance(inputs, dict):
+            inputs = dict(zip(names, tf.nest.flatten(inputs), strict=True))
+        return signature(**inputs)
+
+    def output(inputs: Any) -> tf.Tensor:
+        return by_name(inputs)[spec.output_name]
+
+    for name, call in (("serve", output), (SIGNATURE, by_name)):
+        endpoint = tf.function(call, autograph=False)
+        for structure in (dict(zip(names, specs, strict=True)), specs, *specs[: len(specs) == 1]):
+            endpoint.get_concrete_function(structure)
+        setattr(module, name, endpoint)
+    with plain(path.parent) as folder:
+        tf.saved_model.save(module, str(folder / path.name), {SIGNATURE: signature})
 
 
 def open_folder(path: Path) -> Model:
@@ -57,8 +82,8 @@ def open_folder(path: Path) -> Model:
     import tensorflow as tf
 
     try:
-        with tf.device("/CPU:0"):
-            model = tf.saved_model.load(str(path))
+        with tf.device("/CPU:0"), plain(path) as folder:
+            model = tf.saved_model.load(str(folder))
     except Exception as error:  # TensorFlow has a class of its own for each
         raise UserError(f"{path} cannot be run: {first_line(error)}") from error
 

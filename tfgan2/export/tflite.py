@@ -18,6 +18,7 @@ from tfgan2.export.graph import decibels, reference
 from tfgan2.export.options import Options
 from tfgan2.export.spec import CALIBRATED, ExportError, ExportSpec, draw_inputs
 from tfgan2.export.subpixel import replaceable, rewritten
+from tfgan2.files import plain
 from tfgan2.runtime.backends import Model, first_line, open_backend
 
 if TYPE_CHECKING:
@@ -66,10 +67,11 @@ class TFLiteModels:
         network = self._spec.network
         subpixel = subpixel and bool(replaceable(network))
         if subpixel not in self._float32:
-            folder = Path(tempfile.mkdtemp(dir=path.parent)) / "source"
+            source = Path(tempfile.mkdtemp(dir=path.parent), "source")
             with rewritten(network) if subpixel else contextlib.nullcontext():
-                saved_model.save(self._spec, folder, self._batch)
-            model = convert(folder)
+                saved_model.save(self._spec, source, self._batch)
+            with plain(source) as folder:
+                model = convert(folder)
             # LiteRT crashes on what the quantizer makes of weights that are not finite.
             output = self._run(model, draw_inputs(self._spec, 1, self._seed), path.name)
             if not np.isfinite(output).all():

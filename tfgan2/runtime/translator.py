@@ -8,6 +8,7 @@ from PIL import Image
 from tfgan2.errors import UserError
 from tfgan2.images import from_uint8, to_pil, to_uint8
 from tfgan2.images.files import NO_RANGES, UnreadableImageError, fit
+from tfgan2.images.masks import check_hidden, marked
 from tfgan2.images.ranges import Ranges
 from tfgan2.runtime.backends import Inputs, Model
 
@@ -51,7 +52,8 @@ class Translator:
             float32 in [-1, 1], shape (N, scale * H, scale * W, output channels).
 
         Raises:
-            UserError: another shape, or missing or superfluous masks.
+            UserError: another shape, missing or superfluous masks, or one that hides nothing or
+                everything, or has other values.
         """
         images = np.asarray(images)
         if images.dtype == np.uint8:
@@ -71,8 +73,13 @@ class Translator:
             raise UserError(f"this file {'needs' if self.takes_mask else 'takes no'} masks")
         inputs = {"input": images}
         if masks is not None:
+            masks = np.asarray(masks)
             if masks.shape != (shape := (*images.shape[:3], 1)):
                 raise UserError(f"masks must have the shape {shape}, not {masks.shape}")
+            others = masks[(masks != 0) & (masks != 1)]
+            if others.size:
+                raise UserError(f"masks must be 1 where to fill and 0 elsewhere, not {others[0]:g}")
+            check_hidden(masks)
             inputs["mask"] = masks
         multiple = self._multiple if self.size is None else 1
         borders = ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0))
@@ -89,31 +96,43 @@ class Translator:
         return self(**inputs)
 
     def translate(
-        self, image: Image.Image, mask: Image.Image | None = None
+        self,
+        image: Image.Image,
+        mask: Image.Image | None = None,
+        *,
+        invert_mask: bool | None = None,
     ) -> tuple[Image.Image, Image.Image]:
         """Makes one image from one image, both of Pillow.
 
         Args:
             image: of any mode and size; where the size is fixed, the centre square is cut out and
                 scaled, as in training.
-            mask: of the same size, light where to fill, default: the middle; only with
-                `takes_mask`.
+            mask: of the same size; what it marks is filled, see `tfgan2.images.masks.marked`.
+                Default: the middle; only with `takes_mask`.
+            invert_mask: True fills what the mask does not mark. None fills what it marks, unless
+                that is more than half of the image.
 
         Returns:
             The input as the model took it, and the output.
 
         Raises:
-            UserError: a mask that is superfluous or of another size, or values that have no meaning
-                as brightness.
+            UserError: a mask that is superfluous, of another size, or unclear, one that hides
+                nothing or everything, or values that have no meaning as brightness.
         """
-        inputs = self.prepare(image, mask)
+        inputs = self.prepare(image, mask, invert_mask=invert_mask)
         output = finish(self(**inputs), **inputs)
         (pixels,) = inputs["images"]
         if "masks" in inputs:
             pixels = np.where(inputs["masks"][0], np.uint8(128), pixels)
         return to_pil(pixels), output
 
-    def prepare(self, image: Image.Image, mask: Image.Image | None = None) -> dict[str, np.ndarray]:
+    def prepare(
+        self,
+        image: Image.Image,
+        mask: Image.Image | None = None,
+        *,
+        invert_mask: bool | None = None,
+    ) -> dict[str, np.ndarray]:
         """Returns the arguments of a call for those of `translate`; its errors are the same.
 
         `images` are uint8, shape (1, H, W, C), and `masks` bool, shape (1, H, W, 1).
@@ -121,14 +140,21 @@ class Translator:
         inputs = {"images": self._pixels("image", image, self.channels, self.ranges)}
         if mask is not None and not self.takes_mask:
             raise UserError("this file takes no mask: leave it out")
+        if mask is None and invert_mask is not None:
+            raise UserError("there is no mask to invert: give one")
         if self.takes_mask:
-            mask = mask or middle_mask(image)
-            if mask.size != image.size:
+            if mask is None:
+                mask = middle_mask(image)
+            elif mask.size != image.size:
                 raise UserError(
                     f"the mask is {mask.width}x{mask.height}, the image "
                     f"{image.width}x{image.height}: give a mask of the same size"
                 )
+            else:
+                mask = Image.fromarray(marked(mask, invert=invert_mask))
             inputs["masks"] = self._pixels("mask", mask, 1) > 127
+            fitted = self.size is not None and image.size != self.size[::-1]
+            check_hidden(inputs["masks"], " in the middle square that is used" * fitted)
         return inputs
 
     def _pixels(

@@ -58,9 +58,10 @@ def create_app(
     if ort_web is not None:
         ort.find(Path(ort_web))  # an error now, not when the page is first requested
     service = Service(Path(path), limits or Limits(), threads)
+    title = " · ".join(title_parts(service.path, service.network.metadata))
     app = FastAPI(
         title="tfgan2 serve",
-        description=f"Images of `{service.path.name}`.",
+        description=f"Images of {title}.",
         version=version("tfgan2"),
         lifespan=service.lifespan,
         exception_handlers=dict.fromkeys((RequestValidationError, UserError), _invalid),
@@ -72,7 +73,7 @@ def create_app(
     else:
         translating.add_addresses(app, service, service.network)
     _add_common(app, service)
-    _add_page(app, service, ort_web)
+    _add_page(app, service, title, ort_web)
     known = frozenset(route.path for route in app.routes if isinstance(route, Route))
     app.add_middleware(limit_requests, service=service, known=known)
     return app
@@ -103,7 +104,7 @@ def _add_common(app: FastAPI, service: Service) -> None:
         return Response(content, media_type=CONTENT_TYPE_LATEST)
 
 
-def _add_page(app: FastAPI, service: Service, ort_web: str | Path | None) -> None:
+def _add_page(app: FastAPI, service: Service, title: str, ort_web: str | Path | None) -> None:
     """Adds the page that runs the file in the browser, or one that shows what the server makes."""
     path, metadata = service.path, service.network.metadata
     try:
@@ -114,7 +115,6 @@ def _add_page(app: FastAPI, service: Service, ort_web: str | Path | None) -> Non
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("tfgan2.serve"), autoescape=True, trim_blocks=True
     )
-    title = " · ".join(title_parts(path, metadata))
     html = templates.get_template("home.html").render(title=title, network=service.network)
     files = cache(lambda: page_files(path, ort_web))  # takes seconds
 

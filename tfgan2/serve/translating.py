@@ -44,7 +44,9 @@ def add_addresses(app: FastAPI, service: Service, translator: Translator) -> Non
             status = 413 if isinstance(error, TooManyPixelsError) else 422
             raise HTTPException(status, f"{name}: {error}") from error
 
-    def decode(image: bytes, mask: bytes | None = None) -> dict[str, np.ndarray]:
+    def decode(
+        image: bytes, mask: bytes | None = None, invert_mask: bool | None = None
+    ) -> dict[str, np.ndarray]:
         source = opened("image", image)
         pixels = source.width * source.height * translator.scale**2
         if translator.size is None and pixels > limits.max_made_pixels:
@@ -53,23 +55,29 @@ def add_addresses(app: FastAPI, service: Service, translator: Translator) -> Non
                 f"an image of {source.width}x{source.height} pixels gives one of {pixels:,}, more "
                 f"than the {limits.max_made_pixels:,} allowed",
             )
-        return translator.prepare(source, opened("mask", mask) if mask else None)
+        marks = opened("mask", mask) if mask else None
+        return translator.prepare(source, marks, invert_mask=invert_mask)
 
     def encode(output: np.ndarray, inputs: dict[str, np.ndarray]) -> bytes:
         if not np.isfinite(output).all():
             raise UserError("the output for this image is not finite")
         return encode_png(finish(output, **inputs), fast=True)
 
-    names = ("image", "mask") if translator.takes_mask else ("image",)
+    properties = {"image": BINARY["schema"]}
+    if translator.takes_mask:
+        properties |= {"mask": BINARY["schema"], "invert_mask": {"type": "boolean"}}
     form = {
         "type": "object",
-        "properties": dict.fromkeys(names, BINARY["schema"]),
+        "properties": properties,
         "required": ["image"],
         "additionalProperties": False,
     }
     content: dict[str, Any] = {"multipart/form-data": {"schema": form}}
     content |= {Image.MIME[kind]: BINARY for kind in formats}
-    mask_help = " The mask has the image's size, white where to fill; default: the middle."
+    mask_help = (
+        " The mask has the image's size and marks what to fill; default: the middle. invert_mask "
+        "fills the rest; a mask that marks more than half needs it, true or false."
+    )
 
     @app.post(
         "/translate",
@@ -94,8 +102,8 @@ def add_addresses(app: FastAPI, service: Service, translator: Translator) -> Non
         return Response(content, media_type=PNG)
 
 
-async def _uploads(request: Request, max_body: int) -> dict[str, bytes]:
-    """Returns the `image` of a request, and the `mask` if there is one."""
+async def _uploads(request: Request, max_body: int) -> dict[str, Any]:
+    """Returns the `image` of a request, and the `mask` and `invert_mask` if there are any."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type.startswith("image/") or media_type == "application/octet-stream":
         return {"image": await request.body()}
@@ -112,8 +120,13 @@ async def _uploads(request: Request, max_body: int) -> dict[str, bytes]:
     except (MultiPartException, FormParserError) as error:
         raise HTTPException(400, f"the form cannot be read: {error}") from error
     fields = form.multi_items()
-    uploads = {}
+    uploads: dict[str, Any] = {}
     for name, file in fields:
+        if name == "invert_mask":
+            if file not in ("true", "false"):
+                raise UserError("`invert_mask` must be true or false")
+            uploads[name] = file == "true"
+            continue
         if name not in ("image", "mask"):
             raise UserError(
                 f"unknown field {name[:40]!r}: send the image as `image`, and a mask as `mask`"
@@ -123,7 +136,7 @@ async def _uploads(request: Request, max_body: int) -> dict[str, bytes]:
         if content := await file.read():  # a browser sends an empty file for none
             uploads[name] = content
     if len(dict(fields)) < len(fields):
-        raise UserError("give one `image`, and one `mask` at most")
+        raise UserError("give one `image`, and one `mask` and `invert_mask` at most")
     if "image" not in uploads:
         raise UserError("the form has no file `image`")
     return uploads

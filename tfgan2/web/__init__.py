@@ -107,10 +107,11 @@ def check_shape(shape: tuple[int | None, ...]) -> None:
 
 def title_parts(path: Path, metadata: dict[str, Any]) -> list[str]:
     """Returns what the title of a file's page consists of: flavour and dataset, or its name."""
+    stem = path.stem.encode(errors="replace").decode()  # its bytes may not be UTF-8
     known = metadata.get("about", {})
-    parts = [str(known[key]) for key in ("flavour", "dataset") if known.get(key)] or [path.stem]
-    if path.stem != "generator" and len(parts) == 2:
-        parts.append(path.stem.replace("_", " "))  # one of several networks
+    parts = [str(known[key]) for key in ("flavour", "dataset") if known.get(key)] or [stem]
+    if stem != "generator" and len(parts) == 2:
+        parts.append(stem.replace("_", " "))  # one of several networks
     return parts
 
 

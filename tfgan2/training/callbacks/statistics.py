@@ -13,7 +13,7 @@ from typing import Any
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from tfgan2.files import written_atomically
+from tfgan2.files import plain, written_atomically
 from tfgan2.images.files import read_header
 from tfgan2.training import stats
 from tfgan2.training.callbacks.base import Logs, StepCallback
@@ -69,7 +69,9 @@ class Statistics(StepCallback):
             partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self._file = path.open("a", encoding="utf-8")
         resumed = any(self.run_dir.glob("events.*"))
-        self._events = EventFileWriter(str(self.run_dir))
+        with plain(self.run_dir) as folder:
+            self._events = EventFileWriter(str(folder))
+            self._events.flush()  # opens the file
         if resumed:
             # Makes TensorBoard forget what an interrupted process wrote beyond this step.
             start = SessionLog(status=SessionLog.SessionStatus.START)

@@ -70,6 +70,16 @@ export async function showImages(about, engine) {
 
   const draw = latest(async () => {
     if (!taken) return;
+    if (takesMask && mask.every((is) => is === mask[0])) {
+      made = null;
+      const canvas = byId("made");
+      canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+      byId("save-image").disabled = true;
+      facts.textContent = mask[0]
+        ? "Everything is hidden: leave a part of the image."
+        : "Nothing is hidden: paint over what to fill.";
+      return;
+    }
     facts.textContent = "Working…";
     await new Promise((resolve) => setTimeout(resolve)); // so that the browser shows it
     const start = performance.now();
