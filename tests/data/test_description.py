@@ -50,8 +50,8 @@ def test_a_folder(tmp_path: Path) -> None:
 
 def test_pairs_and_unpaired_images(tmp_path: Path) -> None:
     for i in range(4):
-        write(tmp_path / "A" / f"{i}.png", "uint16", 1023)
-        write(tmp_path / "B" / f"{i}.png")
+        write(tmp_path / "A" / f"{i}.png", "uint16", 1023 - i)
+        write(tmp_path / "B" / f"{i}.png", high=255 - i)
     hint = "0 is black, 1023 is white; --value-range LOW,HIGH sets another range"
     deep, plain = f"4 .png; 16-bit grey; {hint}", "4 .png; 8-bit grey"
     name = f"pairs:{tmp_path}"
@@ -59,8 +59,13 @@ def test_pairs_and_unpaired_images(tmp_path: Path) -> None:
         f"data: {name}, 3 pairs of 8x8x1, 1 held out, in memory",
         f"inputs: {deep}",
         f"targets: {plain}",
+        "pairs: input 'A', target 'B' (--direction BtoA turns them)",
     ]
-    assert lines(name, direction="BtoA")[1:] == [f"inputs: {plain}", f"targets: {deep}"]
+    assert lines(name, direction="BtoA")[1:] == [
+        f"inputs: {plain}",
+        f"targets: {deep}",
+        "pairs: input 'B', target 'A'",
+    ]
     name = f"unpaired:{tmp_path / 'A'},{tmp_path / 'B'}"
     assert lines(name, image_size=8) == [
         f"data: {name}, 4 images of 8x8x1 and 4 images of 8x8x1, in memory",
