@@ -9,7 +9,7 @@ import pytest
 from helpers import assert_parts_are_the_batch
 from PIL import Image
 
-from tfgan2.data import kind_of, load_dataset
+from tfgan2.data import absolute_name, load_dataset
 from tfgan2.errors import UserError
 
 
@@ -86,6 +86,59 @@ def test_the_broken_file_of_a_pair_is_named(tmp_path: Path, direction: str) -> N
         load()
 
 
+def test_two_sizes_of_one_shape_are_scaled(tmp_path: Path) -> None:
+    for i in range(3):
+        write(tmp_path / "A" / f"{i}.png", grey(10 * i, 17, 33))
+        write(tmp_path / "B" / f"{i}.png", grey(10 * i, 8, 16))
+    dataset = load_dataset(f"pairs:{tmp_path}", image_size=8)
+    np.testing.assert_array_equal(*everything(dataset))
+    assert dataset.notes == (
+        "pairs: input 'A', target 'B' (--direction BtoA turns them)",
+        "3 pairs have images of two sizes, which are scaled to 8x8, the first: A/0.png of 33x17 "
+        "and B/0.png of 16x8",
+    )
+
+
+def test_images_that_are_not_side_by_side(tmp_path: Path) -> None:
+    for height, width in ((8, 8), (8, 12), (16, 9), (8, 24)):
+        root = write(tmp_path / f"{width}x{height}" / "0.png", grey(0, height, width)).parent
+        with pytest.raises(UserError) as raised:
+            load_dataset(f"pairs:{root}", image_size=8, skip_unreadable=True)
+        assert f"'0.png' in '{root}' is {width}x{height}, and two" in str(raised.value)
+        assert "names that end with _A and _B, or pairs:DIR_INPUT" in str(raised.value)
+    # A folder's name may say that files of another shape are pairs.
+    for i, folder in enumerate(("train_AB", "train_AB", "test_AB")):
+        both = np.concatenate([grey(i + 100, 8, 12), grey(i + 105, 8, 12)], axis=1)
+        write(tmp_path / "wide" / folder / f"{i}.png", both)
+    for root in ("wide", "wide/train_AB"):
+        dataset = load_dataset(f"pairs:{tmp_path}/{root}", image_size=8)
+        inputs, targets = everything(dataset)
+        np.testing.assert_array_equal(targets - inputs, 5)
+        assert dataset.notes[0].startswith("pairs: input the left half of each file, target the")
+
+
+def test_two_folders_in_the_order_of_the_name(tmp_path: Path, monkeypatch: object) -> None:
+    for i in range(4):
+        write(tmp_path / "x, y" / "sketches" / f"{i}.png", grey(i + 105))
+        write(tmp_path / "photos" / f"{i}.png", grey(i + 100))
+    name = f"pairs:{tmp_path}/photos,{tmp_path}/x, y/sketches"
+    with pytest.raises(UserError, match="takes two folders, not 3"):
+        load_dataset(name, image_size=8)
+    (tmp_path / "x, y").rename(tmp_path / "xy")
+    name = "pairs:photos, xy/sketches"
+    monkeypatch.chdir(tmp_path)
+    assert absolute_name(name) == f"pairs:{tmp_path}/photos,{tmp_path}/xy/sketches"
+    fingerprints = []
+    for each in (name, absolute_name(name)):
+        dataset = load_dataset(each, image_size=8)
+        inputs, targets = everything(dataset)
+        np.testing.assert_array_equal(targets - inputs, 5)
+        fingerprints.append(dataset.fingerprint)
+    assert len(set(fingerprints)) == 1
+    turned = load_dataset(name, image_size=8, direction="BtoA")
+    assert turned.notes == ("pairs: input 'sketches', target 'photos'",)
+
+
 def test_test_or_val_beside_train_is_held_out(tmp_path: Path) -> None:
     for part, first in (("train", 0), ("val", 10)):
         for i in range(first, first + 4):
@@ -102,54 +155,20 @@ def test_pairs_that_do_not_match(tmp_path: Path) -> None:
             load_dataset(f"pairs:{root}", image_size=8)
 
     write(tmp_path / "A" / "1.png", grey(0))
-    refused("has only one of the folders A and B")
+    refused("has images in only one of the folders A and B")
     (tmp_path / "B").mkdir()
-    refused("holds no images")
+    refused("has images in only one of the folders A and B")
     write(tmp_path / "B" / "2.png", grey(0))
-    refused(r"'A/1.png' has no image of the same name in B")
+    refused(r"no input and target have the same name, such as 'A/1.png' and 'B/2.png': rename")
     write(tmp_path / "B" / "1.png", grey(0, 9, 8))
     refused(r"'B/2.png' has no image of the same name in A")
     (tmp_path / "B" / "2.png").unlink()
     refused(r"cannot read 'A/1.png': it is 8x8, and B/1.png is 8x9")
     write(tmp_path / "B" / "1.bmp", grey(0))
-    refused(r"'1\.\w+' and '1\.\w+' are both called '1': rename one")
-    odd = write(tmp_path / "odd" / "1.png", grey(0, 8, 15)).parent
+    refused(r"'B/1\.\w+' and 'B/1\.\w+' are both called '1': rename one")
+    odd = write(tmp_path / "odd" / "1.png", grey(0, 16, 33)).parent
     refused("two images side by side have an even width", odd)
     refused("does not exist", tmp_path / "nowhere")
-
-
-@pytest.mark.parametrize("cache", ["memory", "stream"])
-def test_unpaired_sides_of_different_length(tmp_path: Path, cache: str) -> None:
-    for side, count in (("a", 5), ("b", 8)):
-        for i in range(count):
-            write(tmp_path / side / f"{i}.png", grey(10 * i + (5 if side == "b" else 0)))
-    name = f"unpaired:{tmp_path / 'a'},{tmp_path / 'b'}"
-    dataset = load_dataset(name, image_size=8, hold_out=1, cache=cache)
-    assert kind_of(name) == dataset.kind == "unpaired"
-    assert dataset.num_images == 7 and dataset.held_out.num_images == 1
-    a, b = everything(dataset)
-    assert len(np.unique(a)) == 4 and len(np.unique(b)) == 7
-    assert set(a % 10) == {0} and set(b % 10) == {5}
-    turned = load_dataset(name, image_size=8, direction="BtoA")
-    assert set(everything(turned)[0] % 10) == {5}
-    # Resumed after two batches, the third is the same.
-    batches = list(dataset.batches(2, seed=1).take(3))
-    (again,) = dataset.batches(2, seed=1, start=4).take(1)
-    for one, other in zip(batches[2], again, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_unpaired_words_that_are_wrong(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="takes two folders, not 1"):
-        load_dataset(f"unpaired:{tmp_path}")
-    write(tmp_path / "a" / "1.png", grey(0))
-    (tmp_path / "b").mkdir()
-    with pytest.raises(UserError, match="b' holds no images"):
-        load_dataset(f"unpaired:{tmp_path / 'a'},{tmp_path / 'b'}")
-    with pytest.raises(UserError, match="unknown direction 'up': choose from AtoB, BtoA"):
-        load_dataset(f"unpaired:{tmp_path / 'a'},{tmp_path / 'a'}", direction="up")
-    with pytest.raises(UserError, match="is not paired"):
-        load_dataset("digits", direction="BtoA")
 
 
 @pytest.mark.parametrize("name", ["digits", "faces"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from tfgan2 import remote
@@ -34,8 +36,9 @@ def load_dataset(name: str, *, progress: Progress | None = None, **options: Any)
             "auto" holds up to 1 GiB. Built-in datasets and stacked_mnist are always held.
         skip_unreadable: leave out image files that cannot be read, instead of raising.
         hold_out: number of samples kept out of training, as `held_out`, default 0; taken from
-            another split of tensorflow-datasets where there is one. A folder of pairs with `test`
-            or `val`, and cycle_gan, hold out exactly these, whatever `hold_out` says.
+            another split of tensorflow-datasets where there is one. Copies of an image are held out
+            together or not at all. Pairs and unpaired images with folders `test` or `val`, and
+            cycle_gan, hold out exactly these, whatever `hold_out` says.
         direction: for pairs and unpaired images: "AtoB", or "BtoA" for the reverse.
         value_range: the values that become black and white, such as (0, 4095), in 16-bit and float
             files, and in 8-bit files that hold no others. Default: one range for all files of a
@@ -55,7 +58,7 @@ def load_dataset(name: str, *, progress: Progress | None = None, **options: Any)
         raise UserError(
             f"value_range fits no file of {name!r}: all are of 8 bits, with values outside it"
         )
-    return dataset
+    return replace(dataset, notes=(*dataset.notes, *request.notes))
 
 
 show_options(load_dataset, DataOptions)
@@ -69,5 +72,6 @@ def absolute_name(name: str) -> str:
     form, _, paths = name.partition(":")
     if entry_of(name).source != YOURS or not paths:
         return name
-    each = [path.strip() for path in paths.split(",")] if form == "unpaired" else [paths]
+    two = form in ("pairs", "unpaired") and not Path(paths).expanduser().is_dir()
+    each = [path.strip() for path in paths.split(",")] if two else [paths]
     return f"{form}:{','.join(remote.absolute(path) if path else '' for path in each)}"

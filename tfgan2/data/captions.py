@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.data import embedded
+from tfgan2.data.copies import equal_files
 from tfgan2.data.dataset import ImageDataset, Order
 from tfgan2.data.files import DEFAULT_SIZE, Files, open_files
 from tfgan2.data.request import Request, build
@@ -38,14 +40,21 @@ _SENTENCES = (
 def load_file(request: Request) -> ImageDataset:
     """Loads images with captions from lines of JSON, {"image": path, "caption": text or list}.
 
-    Paths are relative to the file's folder. The labels of the images are their line numbers.
+    Paths are relative to the file's folder. An image may have several lines. The labels of the
+    images are their numbers.
     """
     path = Path(request.path).expanduser()
     if not path.is_file():
         raise UserError(
             f"{request.path!r} does not exist: give captions:FILE.jsonl with an existing file"
         )
-    paths, captions = _read_lines(path)
+    lines = _read_lines(path)
+    paths, captions = _merged(path.parent, *lines)
+    if len(paths) < len(lines[0]):
+        request.notes.append(
+            f"captions: {len(lines[0]):,} lines name {len(paths):,} different files; each has the "
+            "captions of all its lines"
+        )
     files = Files(path.parent, paths)
     size = request.image_size or DEFAULT_SIZE
     survey = files.survey(request)
@@ -56,12 +65,13 @@ def load_file(request: Request) -> ImageDataset:
 
     def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
         source, found = open_files(files.take(numbers, numbers), shape, request, survey.ranges)
-        assert found.labels is not None  # they are numbers of lines
+        assert found.labels is not None  # they are numbers of images
         content = ["captions", found.digest(), [captions[i] for i in found.labels]]
         dataset = ImageDataset(source, request.name, shape, content, surveys=(survey,))
         return with_captions(replace(dataset, skipped=tuple(found.skipped)))
 
-    return build(request, len(paths), part)
+    copies = partial(equal_files, files.absolute(), request)
+    return build(request, len(paths), part, copies=copies)
 
 
 def load_digits(request: Request) -> ImageDataset:
@@ -114,6 +124,17 @@ def _read_lines(path: Path) -> tuple[list[str], list[list[str]]]:
     if not paths:
         raise UserError(f"{path} is empty: give lines with an image and its caption")
     return paths, captions
+
+
+def _merged(
+    root: Path, paths: list[str], captions: list[list[str]]
+) -> tuple[list[str], list[list[str]]]:
+    """Returns each file once, however its path is spelled, with the captions of all its lines."""
+    found: dict[tuple[int, int], tuple[str, list[str]]] = {}
+    for path, texts in zip(paths, captions, strict=True):
+        status = (root / path).stat()
+        found.setdefault((status.st_dev, status.st_ino), (path, []))[1].extend(texts)
+    return [path for path, _ in found.values()], [texts for _, texts in found.values()]
 
 
 def _with_captions(

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from tfgan2.data.copies import equal_files
 from tfgan2.data.dataset import ImageDataset, Source
 from tfgan2.data.request import Request, build
 from tfgan2.errors import UserError, warn
@@ -49,6 +50,10 @@ class Files:
     def take(self, indices: Sequence[int] | np.ndarray, labels: np.ndarray | None = None) -> Files:
         """Returns the samples with these indices, and with other labels."""
         return Files(self.root, [self.paths[i] for i in indices], labels)
+
+    def absolute(self) -> list[Path]:
+        """Returns the path of each file; each is a sample."""
+        return [self.root / path for path in self.paths]
 
     def digest(self) -> str:
         """Returns a sha256 of names and sizes; it does not depend on where the folder lies."""
@@ -110,8 +115,13 @@ class Files:
             warn(f"{noisy:,} of {total:,} files gave warnings, the first is {warned}")
 
 
-def load_files(files: Files, request: Request, default_size: int = DEFAULT_SIZE) -> ImageDataset:
-    """Builds a dataset of image files, each of which is one sample."""
+def load_files(
+    files: Files, request: Request, default_size: int = DEFAULT_SIZE, *, copies: bool = True
+) -> ImageDataset:
+    """Builds a dataset of image files, each of which is one sample.
+
+    With `copies` those of an image are never on both sides of a hold-out.
+    """
     size = request.image_size or default_size
     survey = files.survey(request)
     shape = (size, size, request.channels or survey.channels)
@@ -134,6 +144,8 @@ def load_files(files: Files, request: Request, default_size: int = DEFAULT_SIZE)
         part,
         known=files.classes,
         labels=files.labels,
+        copies=partial(equal_files, files.absolute(), request) if copies else None,
+        called=files.paths,
         held_out=files.held_out,
     )
 

@@ -10,19 +10,9 @@ import numpy as np
 
 from tfgan2.data.dataset import ImageDataset
 from tfgan2.data.files import Files, existing_folder, image_files, load_files
+from tfgan2.data.places import SPLITS
 from tfgan2.data.request import Request
 from tfgan2.errors import UserError
-
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    "test": "test",
-    "testing": "test",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-}
-"""Names of the subfolders that are splits, in lower case, and the split that they mean."""
 
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 """Unicode's categories of control characters, bytes that are no UTF-8, and line ends."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -29,7 +30,8 @@ class Index:
     Grey images have 1 channel, others 3. `image_size` is the edge of the pixels in the records, or
     None where these are files. `label_runs` are pairs of a label and the number of successive
     images that have it, () without labels. `digest` is the sha256 of all records and labels. The
-    last `held_out` images are held out. `formats` and `ranges` are those of the `Survey`.
+    last `held_out` images are held out. `formats` and `ranges` are those of the `Survey`. `copies`
+    are pairs of the number of an image and that of the first one whose file is equal.
     """
 
     num_images: int
@@ -42,6 +44,7 @@ class Index:
     held_out: int = 0
     formats: str = ""
     ranges: Ranges = field(default_factory=dict)
+    copies: Sequence[tuple[int, int]] = ()
 
     @property
     def survey(self) -> Survey:

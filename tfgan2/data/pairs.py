@@ -1,53 +1,80 @@
-"""`pairs:DIR` and `unpaired:DIR_A,DIR_B`: images to be made from other images."""
+"""`pairs:DIR`: images to be made from other images."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
-from tfgan2.data.dataset import ImageDataset, Order, Source
-from tfgan2.data.files import (
-    JOINT,
-    Files,
-    by_stem,
-    existing_folder,
-    image_files,
-    load_files,
-    open_files,
+from tfgan2.data.copies import groups, halves, shared_by_pairs
+from tfgan2.data.dataset import ImageDataset
+from tfgan2.data.files import JOINT, Files, open_files
+from tfgan2.data.layouts import (
+    check_side_by_side,
+    folders_in,
+    in_one_folder,
+    in_splits,
+    in_two_folders,
+    labels,
+    match,
 )
+from tfgan2.data.places import Place, is_side_by_side, is_split
 from tfgan2.data.request import Request
 from tfgan2.errors import UserError
 from tfgan2.images.files import UnreadableImageError, fit, open_image
 from tfgan2.images.survey import Survey
 
 DEFAULT_SIZE = 256
-HELD_OUT = ("test", "val")
-SIDES = ("A", "B")
+RATIOS = (1.9, 2.1)
+"""Width by height of a file that is taken for two images side by side."""
+LAYOUTS = (
+    "give a folder of such files (of any shape in a folder train_AB), the folders A and B, trainA "
+    "and trainB, input and target, or images and masks, names that end with _A and _B, or "
+    "pairs:DIR_INPUT,DIR_TARGET"
+)
 
 
 def load_pairs(request: Request) -> ImageDataset:
-    """Loads pairs; a subfolder `test` or `val` beside `train` is held out."""
-    root = existing_folder(request.path, "pairs:DIR")
-    in_train = (root / "train").is_dir()
-    files = find_pairs(root / "train" if in_train else root)
-    surveys = _surveys(files, request)
-    beside = [root / name for name in HELD_OUT if in_train and (root / name).is_dir()]
-    if beside:
-        held_out = find_pairs(beside[0])
+    """Loads pairs; a folder `test` or `val` beside the images to train on is held out."""
+    root, places = _find_pairs(request)
+    chosen, rest, unused = in_splits(places, root)
+    _describe(request, chosen)
+    if unused:
+        request.notes.append(f"{len(unused):,} images are not used, the first: {unused[0].path}")
+    any_shape = all(
+        any(map(is_side_by_side, [*root.absolute().parts[-2:], *place.path.split("/")[:-1]]))
+        for place in chosen
+    )
+    if not any_shape and chosen[0].side is None:
+        check_side_by_side(chosen, root)
+    samples, others = _samples(chosen), _samples(rest)
+
+    def shared() -> list[np.ndarray]:
+        paths = (sample.split(JOINT) for sample in [*samples, *others])
+        return shared_by_pairs([[root / path for path in each] for each in paths], request)
+
+    if others:
+        numbers = request.kept([sample.split(JOINT)[0] for sample in samples], shared())
     else:
-        files, held_out = map(files.take, request.held_out(len(files.paths)))
-    size = request.image_size or DEFAULT_SIZE
+        numbers, held_out = request.held_out(len(samples), lambda: groups(shared()))
+        others = [samples[number] for number in held_out]
+    surveys = _surveys(Files(root, list(dict.fromkeys([*samples, *others]))), request)
     channels = [request.channels or survey.channels for survey in surveys]
     step = -1 if request.direction == "BtoA" else 1  # the order of the sides
+    size = request.image_size or DEFAULT_SIZE
     input_channels, target_channels = channels[::step]
+    scaled: set[str] = set()
 
-    def dataset(files: Files, held_out: ImageDataset | None = None) -> ImageDataset:
+    def dataset(samples: list[str], held_out: ImageDataset | None = None) -> ImageDataset:
+        files = _below_split(root, samples)
+
         def read(sample: str) -> np.ndarray:
-            sides = _read_pair(files.root, sample, size, channels, surveys)
-            return np.concatenate(sides[::step], axis=-1)
+            both = _read_pair(
+                files.root, sample, size, channels, surveys, scaled, any_shape=any_shape
+            )
+            return np.concatenate(both[::step], axis=-1)
 
         both, found = open_files(files, (size, size, sum(channels)), request, read=read)
         return ImageDataset(
@@ -62,28 +89,56 @@ def load_pairs(request: Request) -> ImageDataset:
             surveys=tuple(surveys[::step]),
         )
 
-    return dataset(files, dataset(held_out) if held_out.paths else None)
-
-
-def find_pairs(root: Path) -> Files:
-    """Returns the pairs in a folder: in the subfolders A and B, or side by side in one file."""
-    folders = [root / side for side in SIDES]
-    if not any(folder.is_dir() for folder in folders):
-        return Files(root, image_files(root))
-    if not all(folder.is_dir() for folder in folders):
-        raise UserError(
-            f"{str(root)!r} has only one of the folders A and B: give both, with equal names"
+    loaded = dataset([samples[number] for number in numbers], dataset(others) if others else None)
+    if scaled:
+        request.notes.append(
+            f"{len(scaled):,} pairs have images of two sizes, which are scaled to {size}x{size}, "
+            f"the first: {min(scaled)}"
         )
-    a, b = (by_stem(image_files(folder)) for folder in folders)
-    for side, mine, other, others in (("A", a, "B", b), ("B", b, "A", a)):
-        if unmatched := sorted(mine.keys() - others.keys()):
-            path = f"{side}/{mine[unmatched[0]]}"
-            more = f" (and {len(unmatched) - 1} more)" if len(unmatched) > 1 else ""
-            raise UserError(
-                f"{path!r}{more} has no image of the same name in {other}: add it, or remove "
-                f"{path!r}"
-            )
-    return Files(root, [f"A/{a[stem]}{JOINT}B/{b[stem]}" for stem in sorted(a)])
+    return loaded
+
+
+def _find_pairs(request: Request) -> tuple[Path, list[Place]]:
+    """Returns the images, and the folder that their paths start from."""
+    roots = folders_in(request.path, "pairs:DIR")
+    if len(roots) == 1:
+        return roots[0], in_one_folder(roots[0])
+    root = roots[0].absolute().parent
+    inner = [Path(os.path.relpath(each.absolute(), root)) for each in roots]
+    places = in_two_folders(roots)
+    return root, [
+        place._replace(path=(inner[place.side or 0] / place.path).as_posix()) for place in places
+    ]
+
+
+def _describe(request: Request, places: Sequence[Place]) -> None:
+    """Notes which side is the input."""
+    turned = request.direction == "BtoA"
+    sides: Sequence[str] = ("the left half of each file", "the right half")
+    if places[0].side is not None:
+        sides = [repr(label) for label in labels(places)]
+    first, second = sides[::-1] if turned else sides
+    turn = "" if turned else " (--direction BtoA turns them)"
+    request.notes.append(f"pairs: input {first}, target {second}{turn}")
+
+
+def _samples(places: Sequence[Place]) -> list[str]:
+    """Returns the paths of each pair, joined, or of the file that holds both images."""
+    if all(place.side is None for place in places):
+        return [place.path for place in places]
+    return [f"{a.path}{JOINT}{b.path}" for a, b in match(places)]
+
+
+def _below_split(root: Path, samples: list[str]) -> Files:
+    """Returns the samples; in a folder `train`, it is the root."""
+    tops = {path.split("/")[0] for sample in samples for path in sample.split(JOINT)}
+    top = tops.pop() if len(tops) == 1 else ""
+    if not is_split(top):
+        return Files(root, samples)
+    return Files(
+        root / top,
+        [JOINT.join(path.partition("/")[2] for path in sample.split(JOINT)) for sample in samples],
+    )
 
 
 def _surveys(files: Files, request: Request) -> list[Survey]:
@@ -94,9 +149,20 @@ def _surveys(files: Files, request: Request) -> list[Survey]:
 
 
 def _read_pair(
-    root: Path, sample: str, size: int, channels: list[int], surveys: list[Survey]
+    root: Path,
+    sample: str,
+    size: int,
+    channels: list[int],
+    surveys: list[Survey],
+    scaled: set[str],
+    *,
+    any_shape: bool,
 ) -> list[np.ndarray]:
-    """Returns A and B of a sample, upright and scaled; an error names the file that is wrong."""
+    """Returns A and B of a sample, upright and scaled; an error names the file that is wrong.
+
+    `scaled` receives a line about a pair of two sizes. With `any_shape` a file with both images may
+    have any even width.
+    """
     paths = sample.split(JOINT)
     images, sides = [], []
     try:
@@ -105,15 +171,21 @@ def _read_pair(
         path = paths[0]
         width, height = images[0].size
         if len(images) == 1:
+            if not (any_shape or RATIOS[0] <= width / height <= RATIOS[1]):
+                raise UserError(
+                    f"{path!r} in {str(root)!r} is {width}x{height}, and two images side by side "
+                    f"are twice as wide as high; {LAYOUTS}"
+                )
             if width % 2:
                 raise UnreadableImageError(
                     f"it is {width}x{height}: two images side by side have an even width"
                 )
-            boxes = (0, 0, width // 2, height), (width // 2, 0, width, height)
-            paths, images = paths * 2, [images[0].crop(box) for box in boxes]
+            paths, images = paths * 2, halves(images[0])
         elif images[1].size != (width, height):
-            other = "{}x{}".format(*images[1].size)
-            raise UnreadableImageError(f"it is {width}x{height}, and {paths[1]} is {other}")
+            sizes = ["{}x{}".format(*image.size) for image in images]
+            if not _same_shape(*(image.size for image in images)):
+                raise UnreadableImageError(f"it is {sizes[0]}, and {paths[1]} is {sizes[1]}")
+            scaled.add(f"{path} of {sizes[0]} and {paths[1]} of {sizes[1]}")
         for side, image in enumerate(images):
             path = paths[side]
             ranges = surveys[side].ranges
@@ -124,57 +196,7 @@ def _read_pair(
     return sides
 
 
-def load_unpaired(request: Request) -> ImageDataset:
-    """Loads two folders of images that are not paired."""
-    paths = request.path.split(",")
-    if len(paths) != 2:
-        raise UserError(f"unpaired: takes two folders, not {len(paths)}: give unpaired:DIR_A,DIR_B")
-    roots = [existing_folder(path.strip(), "unpaired:DIR_A,DIR_B") for path in paths]
-    files = [Files(root, image_files(root)) for root in roots]
-    return _unpaired(request, *(load_files(side, request, DEFAULT_SIZE) for side in files))
-
-
-def load_cycle_gan(request: Request) -> ImageDataset:
-    """Loads a dataset of the CycleGAN paper from tensorflow-datasets; testA and testB are held out.
-
-    Paper: Zhu et al. 2017, arXiv:1703.10593.
-    """
-    from tfgan2.data import records
-
-    request = replace(request, image_size=request.image_size or DEFAULT_SIZE)
-    sides = []
-    for side in SIDES:
-        held_out = records.load_split(request, f"test{side}")
-        sides.append(records.load_split(request, f"train{side}", held_out))
-    return _unpaired(request, *sides)
-
-
-def _unpaired(request: Request, a: ImageDataset, b: ImageDataset) -> ImageDataset:
-    """Joins two datasets, each shuffled on its own; an epoch is one pass over the larger."""
-    held_out = None
-    if a.held_out is not None and b.held_out is not None:
-        held_out = _unpaired(request, a.held_out, b.held_out)
-    if request.direction == "BtoA":
-        a, b = b, a
-    sources = [
-        side.source.map(lambda images, labels: images) if side.class_names else side.source
-        for side in (a, b)
-    ]
-
-    def batches(order: Order) -> tf.data.Dataset:
-        orders = [replace(order, seed=2 * order.seed + side) for side in range(2)]
-        each = [source.batches(order) for source, order in zip(sources, orders, strict=True)]
-        return tf.data.Dataset.zip(*each)
-
-    return ImageDataset(
-        Source(max(a.num_images, b.num_images), a.in_memory and b.in_memory, batches),
-        request.name,
-        b.image_shape,
-        ["unpaired", a.fingerprint, b.fingerprint],
-        kind="unpaired",
-        skipped=(*a.skipped, *b.skipped),
-        held_out=held_out,
-        details={"input_shape": list(a.image_shape)},
-        sides=(a, b),
-        surveys=a.surveys + b.surveys,
-    )
+def _same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Returns whether the smaller image has the shape of the larger, rounded to whole pixels."""
+    (width, height), (larger_width, larger_height) = sorted([one, other])
+    return abs(larger_height * width / larger_width - height) < 1

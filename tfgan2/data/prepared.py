@@ -95,8 +95,18 @@ def load(request: Request) -> ImageDataset:
     labels = None
     if index.label_runs:
         labels = np.repeat(*np.array(index.label_runs, np.int32).T)
-    count, known, rest = index.num_images, index.class_names, index.held_out
-    return build(request, count, part, known=known, labels=labels, held_out=rest)
+    numbers, firsts = np.array(index.copies, int).reshape(-1, 2).T
+    copies = np.arange(index.num_images)
+    copies[numbers] = firsts
+    return build(
+        request,
+        index.num_images,
+        part,
+        known=index.class_names,
+        labels=labels,
+        copies=lambda: copies,
+        held_out=index.held_out,
+    )
 
 
 def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Index, tuple[str, ...]]:
@@ -127,15 +137,20 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
     numbers: list[int] = []
     labels: list[int] = []
     digest = hashlib.sha256(f"{size} {channels}".encode())
+    firsts: dict[bytes, int] = {}
+    copies: list[tuple[int, int]] = []
 
-    def record(path: str) -> bytes:
+    def record(path: str) -> tuple[bytes, bytes]:
         content = read_content(files.root / path)
         edge, ranges = size or DEFAULT_SIZE, survey.ranges
         pixels = read_image(content, size=edge, channels=channels, ranges=ranges)
-        return content if size is None else pixels.tobytes()
+        content_digest = hashlib.blake2b(content, digest_size=16).digest()
+        return content_digest, content if size is None else pixels.tobytes()
 
     def records() -> Iterator[bytes]:
-        for number, content in files.read(record, "packing images", request):
+        for number, (content_digest, content) in files.read(record, "packing images", request):
+            if (first := firsts.setdefault(content_digest, len(labels))) < len(labels):
+                copies.append((len(labels), first))
             numbers.append(number)
             labels.append(0 if files.labels is None else int(files.labels[number]))
             digest.update(b"%d %d\n" % (labels[-1], len(content)) + content)
@@ -159,6 +174,7 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
             sum(number >= len(files.paths) - files.held_out for number in numbers),
             survey.formats,
             survey.ranges,
+            copies,
         )
         with written_atomically(out) as partial:
             partial.write_text(index.to_json(), encoding="utf-8")

@@ -36,11 +36,13 @@ class Request(DataOptions):
     """The options of `load_dataset`, checked as far as that needs no data.
 
     `ranges` are the values known to become black and white, by kind of file: those of
-    `value_range` for all kinds, where it is given.
+    `value_range` for all kinds, where it is given. `notes` receives lines for the user, on how the
+    samples were found.
     """
 
     progress: Progress = lambda text, done, total: None
     ranges: Ranges = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.classes is not None:
@@ -92,14 +94,64 @@ class Request(DataOptions):
             yield from (future.result() for future in pending)
         self.progress(text, len(items), len(items))
 
-    def held_out(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the indices to train on and those held out, drawn evenly; both ascending."""
+    def held_out(
+        self, count: int, copies: Callable[[], np.ndarray] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the indices to train on and those held out, drawn evenly; both ascending.
+
+        `copies` returns for each sample a number that its copies share, 0 to count - 1. They are
+        held out together or not at all.
+        """
         if not self.hold_out:
             return np.arange(count), np.arange(0)
         self.check_held_out(count)
         # RandomState: NumPy promises that its draws stay the same.
         order = np.random.RandomState(0).permutation(count)
-        return np.sort(order[self.hold_out :]), np.sort(order[: self.hold_out])
+        groups = np.arange(count) if copies is None else copies()
+        sizes, left = np.bincount(groups, minlength=count), self.hold_out
+        chosen = np.zeros(count, bool)
+        for group in dict.fromkeys(groups[order].tolist()):
+            if sizes[group] <= left:
+                chosen[group] = True
+                left -= sizes[group]
+            if not left:
+                break
+        training, rest = np.flatnonzero(~chosen[groups]), np.flatnonzero(chosen[groups])
+        if not len(rest):
+            least = sizes[sizes > 0].min()
+            raise UserError(
+                f"every sample of {self.name!r} has copies, which are held out together: give "
+                f"--hold-out {f'{least} or more' if least < count else 0}"
+            )
+        if extra := count - np.count_nonzero(sizes):
+            fewer = f": {len(rest):,} held out, not {self.hold_out:,}" if left else ""
+            self.notes.append(
+                f"{extra:,} of {count:,} samples are copies of others; copies are held out "
+                f"together or not at all{fewer}"
+            )
+        return training, rest
+
+    def kept(self, names: Sequence[str], columns: Sequence[np.ndarray]) -> np.ndarray:
+        """Returns the indices of the samples to train on that share no value with those held out.
+
+        `names` are those of the samples to train on. Columns have the values of these, then those
+        of the samples that are held out.
+        """
+        count = len(names)
+        copied = np.any([np.isin(each[:count], each[count:]) for each in columns], axis=0)
+        left_out = np.flatnonzero(copied)
+        if len(left_out):
+            first = names[left_out[0]]
+            if len(left_out) == count:
+                raise UserError(
+                    f"all {count:,} samples are also held out, the first is {first!r}: hold out "
+                    "others"
+                )
+            self.notes.append(
+                f"left {len(left_out):,} of {count:,} samples out of training because they are "
+                f"also held out, the first: {first}"
+            )
+        return np.flatnonzero(~copied)
 
     def check_held_out(self, count: int) -> None:
         """Raises a UserError unless some of `count` samples remain to train on."""
@@ -135,12 +187,15 @@ def build(
     *,
     known: Sequence[str] = (),
     labels: np.ndarray | None = None,
+    copies: Callable[[], np.ndarray] | None = None,
+    called: Sequence[str] = (),
     held_out: int = 0,
 ) -> ImageDataset:
     """Builds a dataset of the chosen of `count` samples, and another of those held out.
 
     `part` makes a dataset of some samples from their numbers and their new labels, int32. `known`
-    are the names of all classes, () without labels; `labels` has the shape (count,). The last
+    are the names of all classes, () without labels; `labels` has the shape (count,). `copies`
+    returns for each sample a number that its copies share; they are `called` so. The last
     `held_out` samples are those held out; if 0, the request says how many.
     """
     names, new_labels = request.choose_classes(known)
@@ -159,8 +214,15 @@ def build(
         made = part(chosen, own)
         return replace(made, class_names=names, class_counts=tuple(counts), held_out=rest)
 
+    def chosen_copies() -> np.ndarray:
+        assert copies is not None
+        return np.unique(copies()[numbers], return_inverse=True)[1]
+
     if held_out:
         training, rest = np.split(np.arange(len(numbers)), [first_rest])
+        if copies is not None and len(rest):
+            each = [called[number] if called else f"image {number}" for number in numbers[training]]
+            training = request.kept(each, [chosen_copies()])
     else:
-        training, rest = request.held_out(len(numbers))
+        training, rest = request.held_out(len(numbers), copies and chosen_copies)
     return dataset(training, dataset(rest) if len(rest) else None)

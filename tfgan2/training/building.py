@@ -68,10 +68,10 @@ def load_data(config: runs.RunConfig, display: Display) -> ImageDataset:
     points = name in POINTS and not hasattr(flavour, "draw_latents")
     if points or kind_of(name) != flavour.data_kind:
         reason = ", which holds points" if points else ""
-        raise UserError(
-            f"{config.flavour} cannot train on {name!r}{reason}: give "
-            f"{KINDS[flavour.data_kind].give}"
-        )
+        form, _, path = name.partition(":")
+        paired = form == "folder" and flavour.data_kind in ("pairs", "unpaired")
+        give = repr(f"{flavour.data_kind}:{path}") if paired else KINDS[flavour.data_kind].give
+        raise UserError(f"{config.flavour} cannot train on {name!r}{reason}: give {give}")
     if config.data.hold_out is None:
         config.data.hold_out = flavour.hold_out
     config.training.batch_size = config.training.batch_size or flavour.batch_size
