@@ -20,9 +20,11 @@ SERVE = [
     "python-multipart>=0.0.20",
     "prometheus-client>=0.21",
 ]
+HEIC = ["pillow-heif>=0.18"]
 # Playwright drives an installed Chromium; it does not install one.
 TEST = [
     *SERVE,
+    *HEIC,
     "pytest>=8",
     "playwright>=1.50",
     "pytest-xdist>=3.6",
@@ -79,6 +81,7 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.21"],
         "serve": SERVE,
+        "heic": HEIC,
         "test": TEST,
         # Bounded, because other releases format and check differently.
         "dev": [*TEST, "ruff>=0.17,<0.18", "mypy>=2.4,<3", "pre-commit>=4"],

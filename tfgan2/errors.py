@@ -5,12 +5,22 @@ from __future__ import annotations
 import contextlib
 import re
 import textwrap
+import warnings
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 
 class UserError(ValueError):
     """The user can fix it: one line that says what is wrong and what to do. Exit code 2."""
+
+
+class DataWarning(UserWarning):
+    """Files that a user may miss in the data, or should look at; one line, printed as it is."""
+
+
+def warn(text: str) -> None:
+    """Gives a DataWarning."""
+    warnings.warn(text, DataWarning, stacklevel=2)
 
 
 class TrainingDivergedError(RuntimeError):

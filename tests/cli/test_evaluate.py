@@ -239,3 +239,39 @@ def test_what_is_wrong_is_one_line_with_code_2(
     assert_refused(words.replace("RUN", str(finished_run)).split(), message, capsys)
     left = [path for path in tmp_path.rglob("*") if path.suffix != ".lock"]
     assert not [path for path in left if path.name in ("result.json", "comparison.png")]
+
+
+def test_a_broken_grid_is_not_drawn(
+    judged_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [shutil.copytree(judged_run, tmp_path / name) for name in ("one", "other")]
+    grid = max(runs[1].glob("samples/step-*.png"))
+    grid.write_bytes(grid.read_bytes()[:200])
+    words = ["compare", *map(str, runs), "--out", str(tmp_path / "both.png")]
+    assert_refused(words, f"cannot read '{grid}': ", capsys)
+    assert not (tmp_path / "both.png").exists()
+
+
+@pytest.mark.parametrize("which", ["first", "second"])
+def test_what_cannot_be_read_is_one_line(
+    which: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Broken in its header or in its pixels; the folder is named, since both may have the file."""
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        for number in range(3):
+            Image.effect_noise((16, 16), 90 + number).save(tmp_path / folder / f"{number}.png")
+    broken = tmp_path / which / "1.png"
+    whole = broken.read_bytes()
+    words = ["evaluate", f"{tmp_path}/first", f"{tmp_path}/second", "--metrics", "fid"]
+    words += ["--features", "pixels", "--out", str(tmp_path / "out")]
+    for content, reason in ((whole[:100], "truncated"), (b"nonsense", "not an image")):
+        broken.write_bytes(content)
+        assert cli.run(words) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"error: '{broken.parent}': cannot read '1.png': ")
+        assert reason in error and error.count("\n") == 1
+        assert not (tmp_path / "out").exists()
+    assert cli.run([*words, "--skip-unreadable"]) == 0
+    assert "warning: left out 1 of 3 files that cannot be read" in capsys.readouterr().err
+    assert (tmp_path / "out" / "result.json").exists()

@@ -156,9 +156,26 @@ def test_unusable_files_are_refused_before_anything_is_written(
 
     refused("b.jpg: the mask is 16x16, the image 30x19", "--mask", str(masks))
     Image.new("F", (16, 16), float("nan")).save(pictures / "c.tif")
-    refused("c.tif: the image cannot be used: some of its values are not finite")
+    refused("cannot read 'c.tif': some of its values are not finite")
+    (pictures / "d.png").write_bytes(b"x")
+    refused("(and 1 more of 4); repair or remove it, or give --skip-unreadable")
+    assert cli.run([*words[:-1], f"{out}-2", "--skip-unreadable"]) == 0
+    assert "left out 2 of 4 files that cannot be read" in capsys.readouterr().err
+    assert {path.name for path in Path(f"{out}-2").rglob("*.png")} == {"a.png", "b.png"}
+    (pictures / "d.png").unlink()
     Image.new("L", (16, 16)).save(pictures / "c.png")
     refused("are both called 'c': rename one")
+
+
+def test_a_warning_names_the_file(
+    filler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    Image.new("L", (16, 16)).save(tmp_path / "a.tif")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 200)
+    words = f"translate {filler}/export/generator.onnx --input {tmp_path}/a.tif --out {tmp_path}/o"
+    assert cli.run(words.split()) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: 1 of 1 files gave warnings, the first is 'a.tif'")
 
 
 def test_exported_files_need_no_tensorflow(

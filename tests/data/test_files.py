@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import tracemalloc
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from tfgan2.data import absolute_name, load_dataset
 from tfgan2.data import files as files_module
 from tfgan2.data.prepared import pack
 from tfgan2.data.request import Request
-from tfgan2.errors import UserError
+from tfgan2.errors import DataWarning, UserError
 
 COUNT = 30
 
@@ -189,6 +190,48 @@ def test_the_fingerprint_sees_names_and_sizes(classed: Path, tmp_path: Path) -> 
     assert load_dataset(f"folder:{moved}").fingerprint != before
 
 
+def test_files_of_other_types_are_counted(classed: Path) -> None:
+    """Each folder is named once, however often it is searched."""
+    before = load_dataset(f"folder:{classed}")
+    for name in ("a/1.HEIC.x", "a/2.svg", "b/3.svg", "scan.dcm", "labels.csv", "README"):
+        (classed / name).write_bytes(b"x")
+    (classed / "__MACOSX").mkdir()
+    write(classed / "__MACOSX" / "0.png", 1)
+    with pytest.warns(DataWarning) as caught:
+        after = load_dataset(f"folder:{classed}")
+    assert [str(each.message) for each in caught] == [
+        "left out 4 files of types that cannot be read here: 2 .svg, 1 .dcm, 1 .x "
+        f"(in {str(classed)!r})"
+    ]
+    assert after.fingerprint == before.fingerprint
+
+
+def test_images_without_a_suffix_are_read(tmp_path: Path) -> None:
+    write(tmp_path / "a.png", 9).rename(tmp_path / "5d41402abc")
+    write(tmp_path / "b.png", 80).rename(tmp_path / "IMG_2024.06")
+    write(tmp_path / "c.png", 200).rename(tmp_path / "c.jpg")
+    dataset = load_dataset(f"folder:{tmp_path}", image_size=8)
+    assert sorted(values(take(dataset, 3, 1)[0][0])) == [9, 80, 200]
+
+
+@pytest.mark.parametrize("cache", ["memory", "stream"])
+def test_warnings_of_libraries_name_the_file(
+    classed: Path, cache: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a/0.png", "c/2.png"):
+        write(classed / name, 0, size=(30, 30))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    with pytest.warns(DataWarning) as caught:
+        dataset = load_dataset(f"folder:{classed}", image_size=8, cache=cache)
+    (warning,) = caught
+    assert str(warning.message).startswith(
+        "2 of 30 files gave warnings, the first is 'a/0.png': Image size (900 pixels) exceeds"
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        take(dataset, COUNT, 1)
+
+
 # --- files that cannot be read -------------------------------------------------------------------
 
 
@@ -214,7 +257,8 @@ def test_unreadable_files_are_named(damaged: Path, cache: str) -> None:
 
 @pytest.mark.parametrize("cache", ["memory", "stream"])
 def test_unreadable_files_can_be_left_out(damaged: Path, cache: str) -> None:
-    dataset = load_dataset(f"folder:{damaged}", image_size=8, cache=cache, skip_unreadable=True)
+    with pytest.warns(DataWarning, match="left out 3 of 32 files .* 'a/0.png': empty file"):
+        dataset = load_dataset(f"folder:{damaged}", image_size=8, cache=cache, skip_unreadable=True)
     assert dataset.skipped == ("a/0.png", "b/bad.jpg", "c/cut.png")
     assert dataset.num_images == COUNT - 1
     [[images, labels]] = take(dataset, COUNT - 1, 1)
@@ -235,7 +279,11 @@ def test_a_file_that_vanishes_later_is_named(classed: Path) -> None:
         ("folder:", "lacks its path"),
         ("folder:{}/none", "does not exist"),
         ("folder:{}/file.png", "is a file"),
-        ("folder:{}/empty", "holds no images"),
+        ("folder:{}/empty", "holds no images: give one with"),
+        (
+            "folder:{}/phone",
+            "holds no images that can be read: 2 .svg; convert them to .png or .jpg",
+        ),
         ("folder:{}/bad", "cannot read 'x.png': not an image"),
     ],
 )
@@ -244,6 +292,9 @@ def test_folders_that_are_refused(tmp_path: Path, name: str, message: str, skip:
     write(tmp_path / "file.png", 0)
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").write_text("x")
+    (tmp_path / "phone").mkdir()
+    for drawing in ("a.svg", "b.SVG"):
+        (tmp_path / "phone" / drawing).write_bytes(b"<svg>")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "x.png").write_bytes(b"x")
     if skip and "bad" in name:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +195,31 @@ def test_the_command(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert_refused(words, "exists: choose another --out", capsys)
     out.unlink()
     assert_refused(words, "x.json.shards exists: choose another --out", capsys)
+
+
+def test_warnings_are_lines_of_their_own(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither lines of Python's code nor lines without a file's name."""
+    some = tmp_path / "some"
+    shutil.copytree(pictures / "a", some)
+    (some / "x.heic.svg").write_bytes(b"<svg>")
+    (some / "y.png").write_bytes(b"x")
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    Image.new("L", (8, 8)).save(some / "z.jpg", exif=exif.tobytes()[:20])
+    words = ["prepare", f"folder:{some}", "--out", str(tmp_path / "x"), "--skip-unreadable"]
+    before = warnings.showwarning, list(warnings.filters)
+    assert cli.run(words) == 0
+    assert (warnings.showwarning, list(warnings.filters)) == before
+    left_out, unreadable, warned = capsys.readouterr().err.splitlines()
+    assert left_out == (
+        f"warning: left out 1 file of a type that cannot be read here: 1 .svg (in {str(some)!r})"
+    )
+    assert unreadable == (
+        "warning: left out 1 of 12 files that cannot be read, the first is 'y.png': not an image"
+    )
+    assert warned.startswith("warning: 1 of 12 files gave warnings, the first is 'z.jpg': ")
 
 
 def test_what_is_refused(

@@ -20,6 +20,8 @@ def test_directories_of_different_images_need_a_size(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="give --image-size"):
         image_format(tmp_path, uniform=True)
     assert image_format(tmp_path, uniform=False) == (8, True)
+    (tmp_path / "c.png").write_bytes(b"x")  # reported when it is decoded
+    assert image_format(tmp_path, uniform=False) == (8, True)
 
 
 def test_a_directory_of_splits_is_refused(tmp_path: Path) -> None:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tfgan2.images.files import (
+    TooManyPixelsError,
+    UnknownFormatError,
     UnreadableImageError,
     fit,
+    kind_left_out,
+    open_image,
+    read_content,
+    read_header,
     read_image,
-    suffixes,
 )
+from tfgan2.images.formats import NO_SUFFIX
 from tfgan2.images.ranges import BYTES, FLOATS, INTEGERS
 
 SIZE = 8
@@ -270,6 +278,81 @@ def test_a_mode_that_pillow_cannot_convert() -> None:
             make(flat("La", (10, 20)))
 
 
-def test_suffixes() -> None:
-    assert {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif"} <= suffixes()
-    assert not {".pdf", ".mpg", ".h5", ".eps", ".txt"} & suffixes()
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\0\0\0\x18ftyphei?" + bytes(99), "HEIC data"),
+        (b"\0\0\0\x18ftypisom" + bytes(99), "a video"),
+        (bytes(128) + b"DICM" + bytes(99), "DICOM data"),
+        (b"\n<!DOCTYPE html><html>", "a web page, not an image"),
+        (b'<?xml version="1.0"?>\n<svg>', "an SVG drawing"),
+        (b"%PDF-1.7", "a PDF"),
+        (b"version https://git-lfs.github.com/spec/v1", "run git lfs pull"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(99), "PNG data that is broken"),
+        (b"nonsense", "not an image"),
+    ],
+)
+def test_what_is_no_image_is_named(tmp_path: Path, content: bytes, reason: str) -> None:
+    (tmp_path / "x.jpg").write_bytes(content)
+    for source in (tmp_path / "x.jpg", content):
+        with pytest.raises(UnknownFormatError, match=reason):
+            open_image(source)
+
+
+def test_the_content_decides_not_the_suffix(tmp_path: Path) -> None:
+    save(flat("L", 9), tmp_path / "x.png").rename(tmp_path / "x.jpg")
+    assert only_colour(read_image(tmp_path / "x.jpg", size=SIZE, channels=1)) == [9]
+    content = (tmp_path / "x.jpg").read_bytes()
+    with pytest.raises(UnknownFormatError, match="PNG data"):
+        open_image(content, kinds=("JPEG", "GIF"))
+
+
+def test_a_large_text_chunk_is_one_line(tmp_path: Path) -> None:
+    """Programs that generate images write whole descriptions of their work."""
+    text = PngInfo()
+    text.add_text("prompt", "x" * 2_000_000, zip=True)
+    path = save(flat("L", 9), tmp_path / "x.png", pnginfo=text)
+    with pytest.raises(UnreadableImageError, match="MAX_TEXT_CHUNK"):
+        read_image(path, size=SIZE, channels=1)
+
+
+def test_a_header_needs_no_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(flat("RGB", 0, (90, 50)), tmp_path / "x.png")
+    path.write_bytes(path.read_bytes()[:60])
+    assert read_header(path) == ((90, 50), False)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(TooManyPixelsError):
+        read_header(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.png")
+    for read in (open_image, read_content, read_header):
+        with pytest.raises(UnreadableImageError, match="not a regular file"):
+            read(tmp_path / "x.png")
+    with pytest.raises(UnreadableImageError, match="No such file"):
+        read_content(tmp_path / "y.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("x.PNG", b"", None),  # reported as broken when it is read
+        ("x.svg", b"<svg>", ".svg"),
+        ("x.NEF", b"II*\0", ".nef"),
+        ("labels.json", b"[]", ""),
+        ("README", b"some text", ""),
+        ("IM000001", bytes(128) + b"DICM" + bytes(99), NO_SUFFIX),
+        ("5d41402abc", "PNG", None),
+        ("cat.jpg.1", "JPEG", None),
+        ("IMG_2024.06", "TIFF", None),
+        ("cat.jpg.part", "JPEG", ".part"),
+    ],
+)
+def test_which_files_are_left_out(
+    tmp_path: Path, name: str, content: bytes | str, kind: str | None
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(encoded(content) if isinstance(content, str) else content)
+    assert kind_left_out(path) == kind

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tfgan2 import runtime
+from tfgan2.images.formats import common_formats
 
 
 def png(*shape, seed=0, kind="PNG"):
@@ -94,6 +95,10 @@ def form(**files):
     return {"files": files}
 
 
+def form_of(*files):
+    return {"files": list(files)}
+
+
 def raw(content, kind):
     return {"content": content, "headers": {"Content-Type": kind}}
 
@@ -107,13 +112,18 @@ WRONG = {
     "head only": (form(image=WHOLE[:40]), 422, "image: "),
     "broken mask": (form(image=WHOLE, mask=WHOLE[:-30]), 422, "mask: "),
     "mask of another size": (form(image=WHOLE, mask=mask(8, 8)), 422, "the mask is 8x8"),
-    "no picture": (form(image=b"hello"), 422, "not an image"),
-    "a format for the office": (form(image=png(16, 16, kind="TIFF")), 422, "not an image"),
+    "no picture": (form(image=b"hello"), 422, "image: not an image; send one of"),
+    "a format for printers": (form(image=png(16, 16, kind="PCX")), 422, "PCX data; send one of"),
+    "a mask that is none": (form(image=WHOLE, mask=b"hello"), 422, "mask: not an image"),
     "empty body": (raw(b"", "image/png"), 422, "empty"),
     "no image": (form(mask=mask(16, 16)), 422, "no file `image`"),
-    "another file": (form(image=WHOLE, picture=WHOLE), 422, "one `image`"),
+    "another name": (form(file=WHOLE), 422, "unknown field 'file': send the image as `image`"),
+    "another file": (form(image=WHOLE, picture=WHOLE), 422, "unknown field 'picture'"),
+    "two images": (form_of(("image", WHOLE), ("image", WHOLE)), 422, "give one `image`"),
+    "a text": ({"files": {"image": (None, "a.png")}}, 422, "`image` is a text: send it as a file"),
     "three files": (form(image=WHOLE, mask=WHOLE, more=WHOLE), 400, "form cannot be read"),
-    "fields": ({"data": {"a": "1"}, **form(image=WHOLE)}, 400, "form cannot be read"),
+    "a field": ({"data": {"a": "1"}, **form(image=WHOLE)}, 422, "unknown field 'a'"),
+    "fields": ({"data": dict.fromkeys("abc", "1"), **form(image=WHOLE)}, 400, "cannot be read"),
     "no boundary": (raw(b"x", "multipart/form-data"), 400, "form cannot be read"),
     "no form": (raw(b"x" * 100, FORM), 400, "form cannot be read"),
     "half a form": (
@@ -123,7 +133,24 @@ WRONG = {
     ),
     "json": ({"json": {}}, 415, "send multipart/form-data"),
     "nothing": ({}, 415, "send multipart/form-data"),
+    "curl's default": (raw(WHOLE, "application/x-www-form-urlencoded"), 415, "-F image=@FILE"),
 }
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "PPM", "AVIF", "HEIF"])
+def test_it_reads_what_fit_reads(client, kind):
+    name = {"JPEG2000": "JPEG 2000", "WEBP": "WebP", "HEIF": "HEIC"}.get(kind, kind)
+    if kind not in common_formats():
+        answer = client.post("/translate", files={"image": b"hello"})
+        assert name not in answer.json()["detail"]
+        pytest.skip(f"{name} cannot be read here")
+    image = png(16, 16, 3, kind=kind)
+    for request in (form(image=image), raw(image, Image.MIME[kind]), form(image=image, mask=image)):
+        answer = client.post("/translate", **request)
+        assert answer.status_code == 200, answer.text
+    accepted = client.get("/openapi.json").json()["paths"]["/translate"]["post"]["requestBody"]
+    assert Image.MIME[kind] in accepted["content"]
+    assert name in client.post("/translate", files={"image": b"hello"}).json()["detail"]
 
 
 @pytest.mark.parametrize("case", WRONG)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import warnings
+from collections.abc import Iterator
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from tfgan2.errors import TrainingDivergedError, UserError, WorkerLostError
+from tfgan2.errors import DataWarning, TrainingDivergedError, UserError, WorkerLostError
 
 # Each stands in the module of its name.
 COMMANDS = (
@@ -57,6 +60,23 @@ def make_app(arguments: list[str]) -> typer.Typer:
     return app
 
 
+@contextlib.contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Prints each DataWarning once, without the line of code that gives it; others as before."""
+    before, shown = warnings.showwarning, set[str]()
+
+    def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+        if not issubclass(category, DataWarning):
+            before(message, category, *where, **more)
+        elif (line := f"warning: {message}") not in shown:
+            shown.add(line)
+            print(line, file=sys.stderr, flush=True)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
 def _fail(message: str, code: int) -> int:
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     return code
@@ -70,7 +90,8 @@ def run(arguments: list[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        result = make_app(arguments)(arguments, standalone_mode=False)
+        with _warnings_in_one_line():
+            result = make_app(arguments)(arguments, standalone_mode=False)
         return result if isinstance(result, int) else 0
     except (UserError, TrainingDivergedError, WorkerLostError) as error:
         if os.environ.get("TFGAN2_DEBUG"):

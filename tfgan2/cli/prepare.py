@@ -46,9 +46,7 @@ def prepare(
     path = Path(out).expanduser()
     with contextlib.closing(display):
         request = Request(source, image_size=image_size, progress=display.loading, **given(options))
-        index, skipped = pack(request, path, shard_bytes=shard_mb * 10**6)
-    if skipped:
-        display.say(f"left out {len(skipped):,} unreadable files, the first: {skipped[0]}")
+        index, _ = pack(request, path, shard_bytes=shard_mb * 10**6)
     megabytes = sum(shard.bytes for shard in index.shards) / 1e6
     classes = f" of {len(index.class_names)} classes" if index.class_names else ""
     rest = f", {index.held_out:,} of them held out" if index.held_out else ""

@@ -11,14 +11,18 @@ from PIL import Image
 
 from tfgan2 import runs, runtime
 from tfgan2.cli.options import Checkpoint
-from tfgan2.errors import UserError
+from tfgan2.errors import UserError, one_line
 from tfgan2.files import written_atomically
 from tfgan2.images import joined
-from tfgan2.images.files import UnreadableImageError, open_image, suffixes
+from tfgan2.images.files import UnreadableImageError, open_image
+from tfgan2.images.formats import suffixes
 from tfgan2.images.ranges import BYTES
 from tfgan2.images.survey import survey
 from tfgan2.remote import local_copy
 from tfgan2.runtime import Translator
+
+_Job = tuple[Path, Path | None]
+"""An image and its mask; None for the middle."""
 
 NETWORKS = {"AtoB": ("a_to_b", "generator"), "BtoA": ("b_to_a",)}
 
@@ -51,6 +55,9 @@ def translate(
             show_default="the middle",
         ),
     ] = None,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out files that cannot be read.")
+    ] = False,
     checkpoint: Checkpoint = runs.NEWEST,
 ) -> None:
     """Turn images into images, with a run or an exported file."""
@@ -73,15 +80,15 @@ def translate(
     if translator.ranges:
         print(f"input: {replace(found, ranges=translator.ranges)}", flush=True)
     jobs = [(path, _mask_for(path.relative_to(root), mask)) for path in paths]
-    for job in jobs:  # before anything is written
-        _read(translator, *job)
-    for number, job in enumerate(jobs, 1):
-        taken, result = translator.translate(*_read(translator, *job))
+    readable = _check(translator, root, jobs, skip_unreadable)  # before anything is written
+    for number, job in enumerate(readable, 1):
+        with one_line(f"cannot read {str(job[0])!r} any more", UnreadableImageError):
+            taken, result = translator.translate(*_read(translator, *job))
         target = (out / job[0].relative_to(root)).with_suffix(".png")
         with written_atomically(target, parents=True) as partial:
             (joined(taken, result) if compare else result).save(partial, format="PNG")
-        if number % 50 == 0 or number == len(jobs):
-            print(f"{number:,} of {len(jobs):,} images: {out}", flush=True)
+        if number % 50 == 0 or number == len(readable):
+            print(f"{number:,} of {len(readable):,} images: {out}", flush=True)
 
 
 def _images_at(source: Path) -> list[Path]:
@@ -138,16 +145,39 @@ def _from_run(run: Path, direction: str, checkpoint: str) -> Translator:
     )
 
 
+def _check(
+    translator: Translator, root: Path, jobs: list[_Job], skip_unreadable: bool
+) -> list[_Job]:
+    """Reads all images with their masks, and returns those that can be read."""
+    from tfgan2.data.files import Files  # slow to import
+    from tfgan2.data.request import Request
+
+    by_name = {path.relative_to(root).as_posix(): (path, mask) for path, mask in jobs}
+
+    def read(name: str) -> None:  # returns nothing: the images may be large
+        _read(translator, *by_name[name])
+
+    files = Files(root, list(by_name))
+    request = Request(f"folder:{root}", skip_unreadable=skip_unreadable)
+    return [jobs[number] for number, _ in files.read(read, "reading images", request)]
+
+
 def _read(translator: Translator, path: Path, mask: Path | None) -> list[Image.Image]:
-    """Reads an image, and its mask if there is one; a UserError if they are of no use."""
+    """Reads an image, and its mask if there is one.
+
+    Raises an UnreadableImageError with the path, or a UserError if they do not fit the model.
+    """
     images = []
     for file in filter(None, (path, mask)):
         try:
             images.append(open_image(file))
         except UnreadableImageError as error:
-            raise UserError(f"cannot read {str(file)!r}: {error}; repair or remove it") from error
+            error.path = str(file)
+            raise
     try:
         translator.prepare(*images)
     except UserError as error:
+        if isinstance(error.__cause__, UnreadableImageError):  # values of no meaning
+            raise error.__cause__ from error
         raise UserError(f"{path}: {error}") from error
     return images

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,8 +16,10 @@ import numpy as np
 from tfgan2.data.copies import equal_files
 from tfgan2.data.dataset import ImageDataset, Source
 from tfgan2.data.request import Request, build
-from tfgan2.errors import UserError
-from tfgan2.images.files import NO_RANGES, UnreadableImageError, read_image, suffixes
+from tfgan2.errors import UserError, warn
+from tfgan2.images.files import NO_RANGES, UnreadableImageError, kind_left_out, read_image
+from tfgan2.images.formats import SYSTEM_NAMES, count_kinds, packages_for
+from tfgan2.images.hearing import hearing
 from tfgan2.images.ranges import Ranges
 from tfgan2.images.survey import Survey, survey
 
@@ -73,19 +76,25 @@ class Files:
         At the end raises a UserError if some cannot and are not to be left out, or none can.
         """
 
-        def attempt(path: str) -> T | UnreadableImageError:
-            try:
-                return read(path)
-            except UnreadableImageError as error:
-                return error
+        def attempt(path: str) -> tuple[T | UnreadableImageError, list[str]]:
+            with hearing() as messages:
+                try:
+                    return read(path), messages
+                except UnreadableImageError as error:
+                    return error, messages
 
-        reason, total = "", len(self.paths)
-        for number, result in enumerate(request.in_threads(attempt, self.paths, text)):
+        reason, warned, noisy, total = "", "", 0, len(self.paths)
+        results = request.in_threads(attempt, self.paths, text)
+        for number, (result, messages) in enumerate(results):
             if isinstance(result, UnreadableImageError):
                 reason = reason or str(result)
                 self.skipped.append(result.path or self.paths[number])
-            else:
-                yield number, result
+                continue
+            if messages:
+                noisy += 1
+                path = self.paths[number].replace(JOINT, " and ")
+                warned = warned or f"{path!r}: {messages[0]}"
+            yield number, result
         if self.skipped and not request.skip_unreadable:
             more = f" (and {len(self.skipped) - 1} more of {total})" if self.skipped[1:] else ""
             raise UserError(
@@ -97,6 +106,13 @@ class Files:
                 f"none of the {total} images can be read, the first is {self.skipped[0]!r}: "
                 f"{reason}; give another folder"
             )
+        if self.skipped:
+            warn(
+                f"left out {len(self.skipped):,} of {total:,} files that cannot be read, the first "
+                f"is {self.skipped[0]!r}: {reason}"
+            )
+        if noisy:
+            warn(f"{noisy:,} of {total:,} files gave warnings, the first is {warned}")
 
 
 def load_files(
@@ -191,30 +207,48 @@ def existing_folder(path: str, form: str) -> Path:
 
 
 def image_files(root: Path) -> list[str]:
-    """Returns the relative paths of all image files, sorted.
+    """Returns the relative paths of all image files, sorted; no images: a UserError.
 
-    Links are followed, but not in circles; hidden files are left out. No images: a UserError.
+    Links are followed, but not in circles; hidden files are left out. Warns of other files that may
+    be images, but are of types that cannot be read.
     """
 
     def refuse(error: OSError) -> None:
         raise UserError(f"cannot read folder {error.filename}: {error.strerror}") from error
 
-    paths = []
+    paths, left_out = [], Counter[str]()
     for parent, folders, names in os.walk(root, onerror=refuse, followlinks=True):
         folder = Path(parent)
         relative = folder.relative_to(root)
         in_circle = any(map(folder.samefile, folder.parents[: len(relative.parts)]))
-        folders[:] = [name for name in folders if not in_circle and not name.startswith(".")]
-        paths += [
-            (relative / name).as_posix()
-            for name in names
-            if not (in_circle or name.startswith(".")) and Path(name).suffix.lower() in suffixes()
-        ]
+        folders[:] = [name for name in folders if not (in_circle or _is_system(name))]
+        for name in names:
+            if in_circle or _is_system(name):
+                continue
+            if kind := kind_left_out(folder / name):
+                left_out[kind] += 1
+            elif kind is None:
+                paths.append((relative / name).as_posix())
+    counts, advice = count_kinds(left_out), packages_for(left_out)
+    if left_out and not paths:
+        advice.append("convert them to .png or .jpg")
+        raise UserError(
+            f"folder {str(root)!r} holds no images that can be read: {counts}; "
+            f"{', or '.join(advice)}"
+        )
     if not paths:
         raise UserError(
             f"folder {str(root)!r} holds no images: give one with .png, .jpg or similar files"
         )
+    if total := left_out.total():
+        files = "1 file of a type" if total == 1 else f"{total:,} files of types"
+        what = "; ".join([counts, *advice])
+        warn(f"left out {files} that cannot be read here: {what} (in {str(root)!r})")
     return sorted(paths)
+
+
+def _is_system(name: str) -> bool:
+    return name.startswith(".") or name in SYSTEM_NAMES
 
 
 def by_stem(paths: Sequence[str]) -> dict[str, str]:

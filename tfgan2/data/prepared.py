@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,96 +22,19 @@ import numpy as np
 from tfgan2.data.dataset import ImageDataset
 from tfgan2.data.files import DEFAULT_SIZE, existing_folder
 from tfgan2.data.folders import with_classes
+from tfgan2.data.index import Index, Shard
 from tfgan2.data.request import Request, build
 from tfgan2.errors import UserError, one_line
 from tfgan2.files import written_atomically
 from tfgan2.images import to_pil
-from tfgan2.images.files import UnreadableImageError, fit, read_image
-from tfgan2.images.ranges import Ranges
-from tfgan2.images.survey import Survey
+from tfgan2.images.files import UnreadableImageError, fit, read_content, read_image
 
-FORMAT = 1
 _AGAIN = "prepare it again"
 _HELD_OUT = ("splits: the held-out split of the folder is held out (--hold-out has no effect)",)
 
 # Each record by itself, to be read in any order. Not compressed: image files are already, and
 # pixels are stored so that reading them is no more than copying.
 _OPTIONS = "group_size:1,uncompressed"
-
-
-@dataclass(frozen=True)
-class Shard:
-    """A file of records: its path relative to the index, their number, its size in bytes."""
-
-    name: str
-    images: int
-    bytes: int
-
-
-@dataclass(frozen=True)
-class Index:
-    """The content of FILE; the images are in the order of their folder.
-
-    Grey images have 1 channel, others 3. `image_size` is the edge of the pixels in the records, or
-    None where these are files. `label_runs` are pairs of a label and the number of successive
-    images that have it, () without labels. `digest` is the sha256 of all records and labels. The
-    last `held_out` images are held out. `formats` and `ranges` are those of the `Survey`. `copies`
-    are pairs of the number of an image and that of the first one whose file is equal.
-    """
-
-    num_images: int
-    channels: int
-    image_size: int | None
-    class_names: tuple[str, ...]
-    label_runs: tuple[tuple[int, int], ...]
-    shards: tuple[Shard, ...]
-    digest: str
-    held_out: int = 0
-    formats: str = ""
-    ranges: Ranges = field(default_factory=dict)
-    copies: Sequence[tuple[int, int]] = ()
-
-    @property
-    def survey(self) -> Survey:
-        """The survey of the files that were packed."""
-        return Survey(self.formats, self.channels == 1, self.ranges)
-
-    def to_json(self) -> str:
-        fields = {**vars(self), "shards": [asdict(shard) for shard in self.shards]}
-        return json.dumps({"tfgan2_prepared": FORMAT, **fields}, indent=1) + "\n"
-
-    @classmethod
-    def read(cls, path: Path) -> Index:
-        """Reads FILE, and checks that all shards exist in full; they are not read."""
-        if not path.exists():
-            raise UserError(f"{str(path)!r} does not exist: create it with `tfgan2 prepare`")
-        if path.is_dir():
-            raise UserError(f"{str(path)!r} is a folder: give prepared:FILE, or folder:{path}")
-        try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
-            if fields.pop("tfgan2_prepared") != FORMAT:
-                raise UserError(
-                    f"{path} was written by another version of tfgan2: prepare it again"
-                )
-            fields["shards"] = tuple(Shard(**shard) for shard in fields["shards"])
-            fields["class_names"] = tuple(fields["class_names"])
-            fields["label_runs"] = tuple((label, count) for label, count in fields["label_runs"])
-            ranges = fields.get("ranges", {})
-            fields["ranges"] = {kind: (low, high) for kind, (low, high) in ranges.items()}
-            index = cls(**fields)
-        except UserError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"{path} was not written by `tfgan2 prepare`, or is damaged: prepare it again"
-            ) from error
-        for shard in index.shards:
-            file = path.parent / shard.name
-            if not file.is_file():
-                raise UserError(f"{file} is missing: it belongs to {path}, copy it there")
-            if file.stat().st_size != shard.bytes:
-                raise UserError(f"{file} is damaged: copy it once more, or prepare it again")
-        return index
 
 
 def load(request: Request) -> ImageDataset:
@@ -219,10 +141,7 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
     copies: list[tuple[int, int]] = []
 
     def record(path: str) -> tuple[bytes, bytes]:
-        try:
-            content = (files.root / path).read_bytes()
-        except OSError as error:
-            raise UnreadableImageError(error.strerror or str(error)) from error
+        content = read_content(files.root / path)
         edge, ranges = size or DEFAULT_SIZE, survey.ranges
         pixels = read_image(content, size=edge, channels=channels, ranges=ranges)
         content_digest = hashlib.blake2b(content, digest_size=16).digest()

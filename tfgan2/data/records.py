@@ -52,11 +52,10 @@ def load_split(
         in_memory = request.fits_memory(split.num_images, split.image_shape)
         images, labels = split.read() if in_memory else (None, None)
         source = split.streamed() if images is None else memory_source(images, labels)
-    counts = () if labels is None else np.bincount(labels, minlength=len(split.class_names))
-    content = [*split.content, in_memory]
-    dataset = ImageDataset(source, request.name, split.image_shape, content, split.class_names)
-    dataset = replace(dataset, held_out=held_out, surveys=(split.survey,))
-    return replace(dataset, class_counts=tuple(map(int, counts)))
+    names, content = split.class_names, [*split.content, in_memory]
+    dataset = ImageDataset(source, request.name, split.image_shape, content, names)
+    counts = () if labels is None else np.bincount(labels, minlength=len(names)).tolist()
+    return replace(dataset, held_out=held_out, surveys=(split.survey,), class_counts=tuple(counts))
 
 
 def _hold_out(request: Request, name: str, count: int) -> tuple[str, str]:
@@ -235,13 +234,11 @@ class Split:
         self, encoded: tf.data.Dataset, batch_size: int, *, drop_remainder: bool
     ) -> tf.data.Dataset:
         """Yields batches of uint8 images and int32 labels from what `encoded` yields."""
-        shape = self.image_shape
+        shape, ranges = self.image_shape, self.survey.ranges
 
         def read(content: bytes) -> np.ndarray:
             try:
-                return read_image(
-                    content, size=shape[0], channels=shape[2], ranges=self.survey.ranges
-                )
+                return read_image(content, size=shape[0], channels=shape[2], ranges=ranges)
             except UnreadableImageError as error:
                 raise UserError(f"an image of {self} cannot be read: {error}") from error
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from tfgan2 import runs
 from tfgan2.errors import UserError
 from tfgan2.evaluation.figures import FIGURES
 from tfgan2.evaluation.result import read_results
 from tfgan2.files import written_atomically
+from tfgan2.images.files import UnreadableImageError, open_image
 from tfgan2.training import stats
 
 _CURVES = ("fid", "kid", "is", "good_samples", "modes_found", "l1")
@@ -109,8 +108,10 @@ def draw(run_dirs: Mapping[str, Path], protocols: Sequence[Protocol], path: Path
         axes.set_axis_off()
     for axes, (title, run_dir) in zip(all_axes[:grid_rows].flat, run_dirs.items(), strict=False):
         for grid in sorted((run_dir / "samples").glob("step-*.png"))[-1:]:
-            with Image.open(grid) as image:
-                axes.imshow(image.convert("RGB"), interpolation="nearest")
+            try:
+                axes.imshow(open_image(grid).convert("RGB"), interpolation="nearest")
+            except UnreadableImageError as error:
+                raise UserError(f"cannot read {str(grid)!r}: {error}; remove it") from error
             title += f"\nstep {int(grid.stem.removeprefix('step-')):,}"
         axes.set_title(title, fontsize=9)
     for axes, (title, label, curves) in zip(all_axes[grid_rows:].flat, plots, strict=False):

@@ -48,6 +48,7 @@ class EvaluationRequest(Options):
     image_size: int | None = _option(
         None, "Resize images of directories to this edge.", shown="no resizing"
     )
+    skip_unreadable: bool = _option(False, "Leave out files of directories that cannot be read.")
     checkpoint: str = _option(runs.NEWEST, "Checkpoint of the run: newest, best or a step.")
     real_dir: Path | None = None
     hold_out: int = 0

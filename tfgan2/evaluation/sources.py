@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
 from tfgan2 import registry, remote, runs, runtime, startup
 from tfgan2.data import POINTS, load_dataset
-from tfgan2.data.files import existing_folder, image_files
+from tfgan2.data.files import DEFAULT_SIZE, existing_folder, image_files
 from tfgan2.data.folders import split_folders
 from tfgan2.errors import UserError
 from tfgan2.evaluation.evaluate import SampleEvaluator
 from tfgan2.evaluation.request import EvaluationRequest, is_exported
 from tfgan2.evaluation.result import Evaluation, check_result_dir, result_dir
 from tfgan2.evaluation.samples import RealSamples, Samples, generated_samples, run_samples
-from tfgan2.images.files import NO_RANGES
+from tfgan2.images.files import NO_RANGES, UnreadableImageError, read_header
 from tfgan2.images.ranges import Ranges
 
 if TYPE_CHECKING:
@@ -49,6 +47,12 @@ def evaluate_source(
     request = request or EvaluationRequest()
     request.check_source(source)
     is_run, is_file = runs.is_run(source), is_exported(source)
+    for directory in (request.real_dir, None if is_run or is_file else source):
+        if directory and len(splits := split_folders(directory)) > 1:
+            raise UserError(
+                f"'{directory}' holds the splits {', '.join(splits.values())}: give one of them, "
+                f"such as '{directory / splits['train']}'"
+            )
     load = _load_run if is_run else _load_file if is_file else _load_directory
     return SampleEvaluator(*load(source, request, progress), request, progress).evaluate()
 
@@ -100,6 +104,8 @@ def _load_run(run_dir: Path, request: EvaluationRequest, progress: Progress) -> 
         options = replace(options, split=request.split, hold_out=0)
     if request.data_dir is not None:
         options = replace(options, data_dir=remote.absolute(request.data_dir))
+    if request.skip_unreadable:
+        options = replace(options, skip_unreadable=True)
     dataset = load_dataset(**vars(options), progress=progress)
     return run_samples(model, dataset, about, request.seed, options.split)
 
@@ -140,10 +146,24 @@ def _load_directory(directory: Path, request: EvaluationRequest, progress: Progr
             f"{formats[-1][0]}: give --image-size"
         )
     colour = any(each[1] for each in formats)
-    reals = _real_samples(request, (size, size, 3 if colour else 1), progress)
-    images = _real_samples(EvaluationRequest(real_dir=directory), reals.image_shape, progress)
+    with _naming(request.real_dir):
+        reals = _real_samples(request, (size, size, 3 if colour else 1), progress)
+    with _naming(directory):
+        generated = EvaluationRequest(real_dir=directory, skip_unreadable=request.skip_unreadable)
+        images = _real_samples(generated, reals.image_shape, progress)
     images.about, images.protocol = {"folder": str(directory)}, {}
     return images, reals
+
+
+@contextlib.contextmanager
+def _naming(directory: Path | None) -> Iterator[None]:
+    """Names the directory in errors: files of the same name may lie in both."""
+    try:
+        yield
+    except UserError as error:
+        if directory is None:
+            raise
+        raise UserError(f"'{directory}': {error}") from error
 
 
 def _real_samples(
@@ -156,11 +176,6 @@ def _real_samples(
 
     Their values become black and white as `ranges` say, or as the files themselves do.
     """
-    if request.real_dir and len(splits := split_folders(request.real_dir)) > 1:
-        raise UserError(
-            f"'{request.real_dir}' holds the splits {', '.join(splits.values())}: give one of "
-            f"them, such as '{request.real_dir / splits['train']}'"
-        )
     name = f"folder:{request.real_dir}" if request.real_dir else str(request.dataset)
     dataset = load_dataset(
         name,
@@ -171,6 +186,7 @@ def _real_samples(
         classes=request.classes,
         hold_out=request.hold_out,
         ranges=ranges,
+        skip_unreadable=request.skip_unreadable,
         progress=progress,
     )
     return RealSamples(dataset, split=request.split)
@@ -180,19 +196,17 @@ def image_format(directory: Path, *, uniform: bool) -> tuple[int, bool]:
     """Returns the smallest width of the images in a directory, and whether any has colour.
 
     Raises:
-        UserError: no images, an unreadable one, or, if `uniform`, not square and of one size.
+        UserError: no images, or, if `uniform`, not square and of one size.
     """
     root = existing_folder(str(directory), "DIR")
     sizes, colour = set(), False
     for path in image_files(root):
-        try:
-            with Image.open(root / path) as image:
-                sizes.add(image.size)
-                colour |= image.mode not in ("1", "L", "LA", "I", "F", "I;16", "I;16B")
-        except OSError as error:
-            raise UserError(f"cannot read '{root / path}': repair or remove it") from error
-        if uniform and (len(sizes) > 1 or len(set(*sizes)) > 1):
+        with contextlib.suppress(UnreadableImageError):  # reported when the file is decoded
+            size, grey = read_header(root / path)
+            sizes.add(size)
+            colour |= not grey
+        if uniform and (len(sizes) > 1 or len(set().union(*sizes)) > 1):
             raise UserError(
                 f"the images in '{directory}' are not square and of one size: give --image-size"
             )
-    return min(sizes)[0], colour
+    return min(sizes, default=(DEFAULT_SIZE, 0))[0], colour

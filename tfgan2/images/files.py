@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import io
-from functools import cache
+import stat
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from tfgan2.images.formats import (
+    COMPANIONS,
+    NO_SUFFIX,
+    common_formats,
+    describe,
+    formats,
+    is_text,
+    suffix_of,
+    suffixes,
+)
+from tfgan2.images.hearing import hearing, in_one_line
 from tfgan2.images.ranges import BYTES, Ranges, kind_of, range_of, scaled
 
-# Formats that Pillow recognises but cannot decode itself.
-_UNDECODABLE = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 NO_RANGES: Ranges = MappingProxyType({})
 """Each image by itself."""
@@ -29,19 +39,12 @@ class UnreadableImageError(Exception):
     path: str | None = None
 
 
+class UnknownFormatError(UnreadableImageError):
+    """A file is not an image, or has none of the formats that are accepted."""
+
+
 class TooManyPixelsError(UnreadableImageError):
     """An image is larger than the caller allows."""
-
-
-@cache
-def suffixes() -> frozenset[str]:
-    """Returns the file suffixes that Pillow can decode here, in lower case with their dot."""
-    Image.init()
-    return frozenset(
-        suffix
-        for suffix, kind in Image.registered_extensions().items()
-        if kind in Image.OPEN and kind not in _UNDECODABLE
-    )
 
 
 def read_image(
@@ -58,7 +61,7 @@ def read_image(
 def open_image(
     source: Path | bytes,
     *,
-    formats: tuple[str, ...] | None = None,
+    kinds: tuple[str, ...] | None = None,
     most_pixels: int | None = None,
     size: int | None = None,
 ) -> Image.Image:
@@ -66,33 +69,107 @@ def open_image(
 
     Args:
         source: a file, or the content of a file.
-        formats: Pillow's names of the accepted formats; default: all that it knows.
+        kinds: Pillow's names of the accepted formats; default: all that can be read here.
         most_pixels: limit of the size in the file's header; default: Pillow's own limit.
         size: edge to which the image will be fitted; a large one may be decoded smaller.
 
     Raises:
         TooManyPixelsError: the image exceeds the limit; nothing was decoded.
-        UnreadableImageError: not an image, or a broken one.
+        UnknownFormatError: not an image, or none of these formats.
+        UnreadableImageError: a broken one, or not a file.
     """
-    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    with opened(source, kinds) as image:
+        if most_pixels is not None and image.width * image.height > most_pixels:
+            raise Image.DecompressionBombError(
+                f"{image.width}x{image.height} pixels, more than the {most_pixels:,} allowed"
+            )
+        # JPEG decodes at 1/2, 1/4 or 1/8 of its size, several times as fast; three times the
+        # final size leaves no visible difference.
+        if size is not None:
+            image.draft(None, (3 * size, 3 * size))
+        image.load()
+        with contextlib.suppress(Exception):  # the pixels are fine even if the EXIF is broken
+            ImageOps.exif_transpose(image, in_place=True)
+        return image
+
+
+def read_header(path: Path, kinds: tuple[str, ...] | None = None) -> tuple[tuple[int, int], bool]:
+    """Returns the width and height that a file's header promises, and whether it is grey only.
+
+    The arguments and errors are those of `open_image`; no pixels are decoded.
+    """
+    with opened(path, kinds) as image:
+        return image.size, is_grey(image)
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Returns whether the mode of an image, or its palette, has grey only."""
+    if image.mode == "P":
+        palette = np.asarray(image.getpalette("RGB")).reshape(-1, 3)
+        return bool((palette == palette[:, :1]).all())
+    return image.mode in ("1", "L", "LA", "La") or kind_of(image.mode) != BYTES
+
+
+def kind_left_out(path: Path) -> str | None:
+    """Returns the type of a file that is left out; "" if it is no image, None if it can be read.
+
+    A file without a suffix can be read if its content is an image.
+    """
+    suffix = suffix_of(path.name)
+    if suffix:
+        kind = "" if suffix in COMPANIONS else suffix
+        return None if suffix in suffixes() else kind
     try:
-        with Image.open(file, "r", formats) as image:
-            if most_pixels is not None and image.width * image.height > most_pixels:
-                raise Image.DecompressionBombError(
-                    f"{image.width}x{image.height} pixels, more than the {most_pixels:,} allowed"
-                )
-            # JPEG decodes at 1/2, 1/4 or 1/8 of its size, several times as fast; three times the
-            # final size leaves no visible difference.
-            if size is not None:
-                image.draft(None, (3 * size, 3 * size))
-            image.load()
-            with contextlib.suppress(Exception):  # the pixels are fine even if the EXIF is broken
-                ImageOps.exif_transpose(image, in_place=True)
-            return image
-    except Image.DecompressionBombError as error:
-        raise TooManyPixelsError(_reason(error, source)) from error
-    except Exception as error:  # Pillow's decoders raise nearly anything for broken files
-        raise UnreadableImageError(_reason(error, source)) from error
+        read_header(path, tuple(common_formats()))
+    except UnknownFormatError:
+        return "" if is_text(path) else NO_SUFFIX
+    except UnreadableImageError:
+        return NO_SUFFIX
+    return None
+
+
+def read_content(path: Path) -> bytes:
+    """Returns the bytes of a file. Raises an UnreadableImageError if there are none to read."""
+    try:
+        _check_regular(path)
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableImageError(_reason(error, [])) from error
+
+
+@contextlib.contextmanager
+def opened(source: Path | bytes, kinds: tuple[str, ...] | None = None) -> Iterator[Image.Image]:
+    """Opens an image; makes an UnreadableImageError of whatever is raised in the block."""
+    kinds = kinds or formats()
+    with hearing() as messages:
+        try:
+            if isinstance(source, Path):
+                _check_regular(source)
+            file = io.BytesIO(source) if isinstance(source, bytes) else source
+            with Image.open(file, "r", kinds) as image:
+                if not (image.width and image.height):
+                    raise UnreadableImageError("it has no pixels")
+                yield image
+        except UnreadableImageError:
+            raise
+        except Image.DecompressionBombError as error:
+            raise TooManyPixelsError(_reason(error, messages)) from error
+        except Image.UnidentifiedImageError as error:
+            head = source[:512] if isinstance(source, bytes) else _head(source)
+            reason = ": ".join([describe(head, kinds), *messages[-1:]])
+            raise UnknownFormatError(reason) from error
+        except Exception as error:  # Pillow's decoders raise nearly anything for broken files
+            raise UnreadableImageError(_reason(error, messages)) from error
+
+
+def _check_regular(path: Path) -> None:
+    if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would wait for ever
+        raise UnreadableImageError("not a regular file")
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(512)
 
 
 def fit(
@@ -156,10 +233,9 @@ def _converted(image: Image.Image, channels: int, ranges: Ranges) -> Image.Image
         raise UnreadableImageError(f"images of mode {image.mode} cannot be converted") from error
 
 
-def _reason(error: Exception, source: Path | bytes) -> str:
-    if isinstance(error, Image.UnidentifiedImageError):
-        length = len(source) if isinstance(source, bytes) else source.stat().st_size
-        return "not an image" if length else "empty file"
+def _reason(error: Exception, messages: Sequence[str]) -> str:
+    """Returns an error in a line, and what the libraries said last if that explains it."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
+    reason = in_one_line(error) or type(error).__name__
+    return f"{reason}: {messages[-1]}" if messages and "decoder error" in reason else reason

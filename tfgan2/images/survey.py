@@ -11,7 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from tfgan2.images.files import NO_RANGES, fit, open_image
+from tfgan2.images.files import (
+    NO_RANGES,
+    UnreadableImageError,
+    fit,
+    is_grey,
+    open_image,
+    opened,
+)
 from tfgan2.images.ranges import BYTES, FULL, Range, Ranges, kind_of, range_of
 
 _MODES = {
@@ -107,12 +114,12 @@ def survey(
 
     def examine(path: Path) -> _Header | None:
         try:
-            with Image.open(path) as image:
+            with opened(path) as image:
                 mode, kind = image.mode, kind_of(image.mode)
-                words, grey = _in_words(image), _is_grey(image)
+                words, grey = _in_words(image), is_grey(image)
             settled = kind == BYTES and (mode == "1" or found.get(kind, (0, 0))[1] >= bright)
             return _Header(words, grey, kind, None if settled else _values_of(path, kind))
-        except Exception:  # reported when the file is decoded
+        except UnreadableImageError:  # reported when the file is decoded
             return None
 
     for path, header in zip(paths, each(examine, paths), strict=True):
@@ -160,10 +167,3 @@ def _in_words(image: Image.Image) -> str:
     if any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())):
         return f"16-bit {mode}, of which 8 bits are read"
     return _MODES.get(mode, f"8-bit {mode}")
-
-
-def _is_grey(image: Image.Image) -> bool:
-    if image.mode == "P":
-        palette = np.asarray(image.getpalette("RGB")).reshape(-1, 3)
-        return bool((palette == palette[:, :1]).all())
-    return image.mode in ("1", "L", "LA", "La") or kind_of(image.mode) != BYTES

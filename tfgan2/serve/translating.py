@@ -16,22 +16,30 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from tfgan2.errors import UserError
 from tfgan2.images import encode_png
-from tfgan2.images.files import TooManyPixelsError, UnreadableImageError, open_image
+from tfgan2.images.files import (
+    TooManyPixelsError,
+    UnknownFormatError,
+    UnreadableImageError,
+    open_image,
+)
+from tfgan2.images.formats import common_formats
 from tfgan2.runtime import Translator
 from tfgan2.runtime.translator import finish
 from tfgan2.serve.responses import BINARY, PNG, PROBLEMS, Problem, negotiate
 from tfgan2.serve.service import Service
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
-
 
 def add_addresses(app: FastAPI, service: Service, translator: Translator) -> None:
     """Adds the address of a translator to an application."""
-    limits = service.limits
+    limits, formats = service.limits, common_formats()
 
     def opened(name: str, content: bytes) -> Image.Image:
         try:
-            return open_image(content, formats=FORMATS, most_pixels=limits.max_pixels)
+            kinds = tuple(formats)
+            return open_image(content, kinds=kinds, most_pixels=limits.max_pixels)
+        except UnknownFormatError as error:
+            taken = ", ".join(formats.values())
+            raise UserError(f"{name}: {error}; send one of {taken}") from error
         except UnreadableImageError as error:
             status = 413 if isinstance(error, TooManyPixelsError) else 422
             raise HTTPException(status, f"{name}: {error}") from error
@@ -60,7 +68,7 @@ def add_addresses(app: FastAPI, service: Service, translator: Translator) -> Non
         "additionalProperties": False,
     }
     content: dict[str, Any] = {"multipart/form-data": {"schema": form}}
-    content |= {f"image/{kind}": BINARY for kind in ("png", "jpeg", "webp")}
+    content |= {Image.MIME[kind]: BINARY for kind in formats}
     mask_help = " The mask has the image's size, white where to fill; default: the middle."
 
     @app.post(
@@ -92,18 +100,30 @@ async def _uploads(request: Request, max_body: int) -> dict[str, bytes]:
     if media_type.startswith("image/") or media_type == "application/octet-stream":
         return {"image": await request.body()}
     if media_type != "multipart/form-data":
-        raise HTTPException(415, "send multipart/form-data with `image`, or an image as the body")
-    parser = MultiPartParser(request.headers, request.stream(), max_files=2, max_fields=0)
+        raise HTTPException(
+            415,
+            "send multipart/form-data with the file `image` (with curl: -F image=@FILE), or an "
+            "image as the body with its content type",
+        )
+    parser = MultiPartParser(request.headers, request.stream(), max_files=2, max_fields=2)
     parser.spool_max_size = max_body  # it is in memory already: no file is needed
     try:
         form = await parser.parse()
     except (MultiPartException, FormParserError) as error:
         raise HTTPException(400, f"the form cannot be read: {error}") from error
-    files = [(name, file) for name, file in form.multi_items() if isinstance(file, UploadFile)]
-    if sorted(name for name, _ in files) not in ([], ["image"], ["mask"], ["image", "mask"]):
+    fields = form.multi_items()
+    uploads = {}
+    for name, file in fields:
+        if name not in ("image", "mask"):
+            raise UserError(
+                f"unknown field {name[:40]!r}: send the image as `image`, and a mask as `mask`"
+            )
+        if not isinstance(file, UploadFile):
+            raise UserError(f"`{name}` is a text: send it as a file (with curl: -F {name}=@FILE)")
+        if content := await file.read():  # a browser sends an empty file for none
+            uploads[name] = content
+    if len(dict(fields)) < len(fields):
         raise UserError("give one `image`, and one `mask` at most")
-    # A browser sends an empty file for none.
-    uploads = {name: content for name, file in files if (content := await file.read())}
     if "image" not in uploads:
         raise UserError("the form has no file `image`")
     return uploads

@@ -77,8 +77,6 @@ def load_data(config: runs.RunConfig, display: Display) -> ImageDataset:
     config.training.batch_size = config.training.batch_size or flavour.batch_size
     with contextlib.closing(display):
         dataset = load_dataset(**vars(config.data), progress=display.loading)
-    if left_out := dataset.skipped:
-        display.say(f"left out {len(left_out):,} unreadable files, the first: {left_out[0]}")
     if before and before["fingerprint"] != dataset.fingerprint:
         raise UserError(
             f"the dataset {name} has changed since the run began, from "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ import keras
 from tfgan2 import runs
 from tfgan2.data.description import describe
 from tfgan2.distributed.strategies import Worker
-from tfgan2.errors import TrainingInterrupted, UserError, writing
+from tfgan2.errors import DataWarning, TrainingInterrupted, UserError, writing
 from tfgan2.training import callbacks as called
 from tfgan2.training import checkpoints
 from tfgan2.training.building import build_model, load_data, make_deterministic
@@ -57,7 +58,10 @@ class Session:
         make_deterministic()
         self.worker = worker = Worker.start(training.strategy, display.say)
         display.console.quiet |= not worker.chief
-        self.dataset = load_data(config, display)
+        with warnings.catch_warnings():
+            if not worker.chief:
+                warnings.simplefilter("ignore", DataWarning)
+            self.dataset = load_data(config, display)
         size = training.batch_size
         assert size is not None
         worker.check_batch_size(size)

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from tfgan2.files import written_atomically
+from tfgan2.images.files import read_header
 from tfgan2.training import stats
 from tfgan2.training.callbacks.base import Logs, StepCallback
 
@@ -116,8 +116,8 @@ class Statistics(StepCallback):
 
     def image(self, path: Path) -> None:
         """Shows a PNG file in TensorBoard."""
-        with Image.open(path) as image:
-            size = {"width": image.width, "height": image.height, "colorspace": 3}
+        (width, height), _ = read_header(path)
+        size = {"width": width, "height": height, "colorspace": 3}
         content = {**size, "encoded_image_string": path.read_bytes()}
         self._add_event(self.step, summary={"value": [{"tag": "samples", "image": content}]})
 
