@@ -64,8 +64,18 @@ def test_splits_without_classes(tmp_path: Path) -> None:
     assert dataset.facts["held_out"] == 1
 
 
+def test_a_split_that_equals_the_other_holds_nothing_out(tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        for i in range(3):
+            write(tmp_path / part / "cat" / f"{i}.png", value=30 * i)
+    dataset = load_dataset(f"folder:{tmp_path}", image_size=8)
+    assert (values(dataset), dataset.held_out) == ([0, 30, 60], None)
+    assert dataset.notes[1] == "all images to train on are also held out: nothing is held out"
+
+
 def test_train_alone(tmp_path: Path) -> None:
-    write(tmp_path / "train" / "cat" / "0.png", tmp_path / "train" / "dog" / "0.png")
+    write(tmp_path / "train" / "cat" / "0.png")
+    write(tmp_path / "train" / "dog" / "0.png", value=200)
     dataset = load_dataset(f"folder:{tmp_path}")
     assert (dataset.class_names, dataset.held_out) == (("cat", "dog"), None)
     assert load_dataset(f"folder:{tmp_path}", hold_out=1).held_out.num_images == 1

@@ -13,6 +13,7 @@ from PIL import Image
 
 from tfgan2.data.request import Request
 from tfgan2.images.files import UnreadableImageError, open_image
+from tfgan2.images.hearing import hearing
 
 
 def equal_files(paths: Sequence[Path], request: Request) -> np.ndarray:
@@ -51,7 +52,9 @@ def shared_by_pairs(paths: Sequence[Sequence[Path]], request: Request) -> list[n
             firsts = equal_files(files, request)
             repeated = [first for first, count in Counter(firsts.tolist()).items() if count > 1]
             sides.append(firsts)
-            blank.append(np.isin(firsts, [first for first in repeated if _is_blank(files[first])]))
+            blank.append(
+                np.isin(firsts, [first for first in repeated if _is_blank(_opened(files[first]))])
+            )
     else:
         digests = request.in_threads(_digests, [path for (path,) in paths], "comparing images")
         for side in zip(*digests, strict=True):
@@ -72,23 +75,29 @@ def halves(image: Image.Image) -> list[Image.Image]:
 
 def _digests(path: Path) -> list[tuple[bytes, bool]]:
     """Returns for each half of a file a digest of its pixels, and whether it is blank."""
-    try:
-        image = open_image(path, size=16)  # a small version of a JPEG file is enough
-    except UnreadableImageError:  # reported when the file is read
+    image = _opened(path, size=16)  # a small version of a JPEG file is enough
+    if image is None:
         return [(os.fsencode(path), False)] * 2
     content = [f"{half.mode} {half.size}".encode() + half.tobytes() for half in halves(image)]
     digests = [hashlib.blake2b(each).digest() for each in content]
     return list(zip(digests, map(_is_blank, halves(image)), strict=True))
 
 
-def _is_blank(source: Path | Image.Image) -> bool:
-    """Returns whether an image is black or white everywhere; False if it cannot be read."""
-    try:
-        image = open_image(source) if isinstance(source, Path) else source
-    except UnreadableImageError:
+def _is_blank(image: Image.Image | None) -> bool:
+    """Returns whether an image is black or white everywhere."""
+    if image is None:
         return False
     extrema = np.reshape(image.getextrema(), (-1, 2)).tolist()
     return all(low == high and low in (0, 255, 65535) for low, high in extrema)
+
+
+def _opened(path: Path, size: int | None = None) -> Image.Image | None:
+    """Opens an image, or returns None; what is wrong is reported when it is read to train on."""
+    with hearing():
+        try:
+            return open_image(path, size=size)
+        except UnreadableImageError:
+            return None
 
 
 def groups(columns: Sequence[np.ndarray]) -> np.ndarray:

@@ -60,7 +60,7 @@ def load_pairs(request: Request) -> ImageDataset:
     else:
         numbers, held_out = request.held_out(len(samples), lambda: groups(shared()))
         others = [samples[number] for number in held_out]
-    surveys = _surveys(Files(root, samples), request)
+    surveys = _surveys(Files(root, list(dict.fromkeys([*samples, *others]))), request)
     channels = [request.channels or survey.channels for survey in surveys]
     step = -1 if request.direction == "BtoA" else 1  # the order of the sides
     size = request.image_size or DEFAULT_SIZE

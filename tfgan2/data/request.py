@@ -221,9 +221,13 @@ def build(
 
     if held_out:
         training, rest = np.split(np.arange(len(numbers)), [first_rest])
-        if copies is not None and len(rest):
+        groups = chosen_copies() if copies is not None else numbers
+        if np.isin(groups[training], groups[rest]).all():
+            request.notes.append("all images to train on are also held out: nothing is held out")
+            rest = rest[:0]
+        else:
             each = [called[number] if called else f"image {number}" for number in numbers[training]]
-            training = request.kept(each, [chosen_copies()])
+            training = request.kept(each, [groups])
     else:
         training, rest = request.held_out(len(numbers), copies and chosen_copies)
     return dataset(training, dataset(rest) if len(rest) else None)

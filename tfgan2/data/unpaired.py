@@ -42,8 +42,9 @@ def load_unpaired(request: Request) -> ImageDataset:
         in_splits([place for place in places if place.side == side], root)
         for side, root in enumerate([roots[0], roots[-1]])
     ]
-    first, second = labels([*splits[0][0], *splits[1][0]])
-    request.notes.append(f"unpaired: A is {first!r}, B is {second!r}")
+    if len(roots) == 1:
+        first, second = labels([*splits[0][0], *splits[1][0]])
+        request.notes.append(f"unpaired: A is {first!r}, B is {second!r}")
     sides = []
     for root, (training, rest, unused) in zip([roots[0], roots[-1]], splits, strict=True):
         paths = [path for part in (training, rest) for path in sorted(p.path for p in part)]
