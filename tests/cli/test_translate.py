@@ -310,8 +310,8 @@ def test_a_text_generator_of_another_precision_and_a_foreign_encoder(
         ("export {speaker} --dynamic-size --out o", "leave --dynamic-size out"),
         ("fit pix2pix --dataset digits --out o", "give pairs:DIR"),
         ("fit pix2pix --dataset folder:{pictures} --out o", "give pairs:/"),
-        ("fit cyclegan --dataset folder:{pictures} --out o", "give 'unpaired:/"),
-        ("fit dcgan --dataset pairs:{pictures} --out o", "the name of a dataset of images"),
+        ("fit cyclegan --dataset folder:{pictures} --out o", "give unpaired:/"),
+        ("fit dcgan --dataset pairs:{pictures} --out o", "give folder:/"),
         ("fit stackgan --dataset digits --out o", "give captions:FILE.jsonl"),
         (
             "fit srgan --dataset digits --image-size 18 --out o",

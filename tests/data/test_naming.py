@@ -43,6 +43,7 @@ PATHS = {
     "told/c.jsonl": "give captions:told/c.jsonl",
     "folder:told/c.jsonl": "'told/c.jsonl' is a file: give captions:told/c.jsonl",
     "captions:told": "'told' is a folder: give captions:told/c.jsonl",
+    "captions:x.tar.gz": "'x.tar.gz' is an archive: unpack it, and give captions:FILE.jsonl",
     "captions:pics": "'pics' is a folder: give captions:pics/FILE.jsonl",
     "index.json": "give prepared:index.json",
     "folder:index.json": "'index.json' is a file: give prepared:index.json",

@@ -16,7 +16,7 @@ from tfgan2.data.caption_lines import read_lines
 from tfgan2.data.copies import equal_files
 from tfgan2.data.dataset import ImageDataset, Order
 from tfgan2.data.files import DEFAULT_SIZE, Files, open_files
-from tfgan2.data.naming import advice
+from tfgan2.data.naming import ARCHIVES, advice
 from tfgan2.data.request import Request, build
 from tfgan2.data.sources import as_tensor
 from tfgan2.errors import UserError
@@ -45,8 +45,9 @@ def load_file(request: Request) -> ImageDataset:
     images are their numbers.
     """
     path = Path(request.path).expanduser()
-    if path.is_dir():
-        raise UserError(f"{request.path!r} is a folder: {advice(request.path, 'captions')}")
+    if path.is_dir() or (path.exists() and path.suffix.lower() in ARCHIVES):
+        what = "a folder" if path.is_dir() else "an archive"
+        raise UserError(f"{request.path!r} is {what}: {advice(request.path, 'captions')}")
     if not path.is_file():
         raise UserError(
             f"{request.path!r} does not exist: give captions:FILE.jsonl with an existing file"

@@ -14,7 +14,7 @@ from tfgan2 import remote
 from tfgan2.data.catalogue import KINDS, YOURS, entry_of, is_listed
 from tfgan2.errors import UserError
 
-_ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"}
+ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"}
 _LISTS = {".jsonl", ".ndjson", ".json"}
 _PATH = re.compile(r"\s*['\"]?\s*(~|\$|\.{0,2}[/\\]|[A-Za-z]:[/\\]|[A-Za-z0-9+]+://)|.*\\")
 
@@ -35,7 +35,7 @@ def check_name(name: str, kind: str | None = None) -> None:
     """
     check_spelling(name)
     suffix = Path(name.strip(" '\"")).suffix.lower()
-    if not is_listed(name) and (_PATH.match(name) or suffix in _ARCHIVES | _LISTS):
+    if not is_listed(name) and (_PATH.match(name) or suffix in ARCHIVES | _LISTS):
         raise UserError(f"'{name}' is a path, not the name of a dataset: {advice(name, kind)}")
 
 
@@ -57,7 +57,7 @@ def advice(text: str, kind: str | None = None) -> str:
         return f"no such file or folder here; give {KINDS[kind].give if kind else 'folder:PATH'}"
     path = Path(found).expanduser()
     if not path.is_dir():
-        return _advice_for_file(found, path)
+        return _advice_for_file(found, path, kind)
     if kind in ("pairs", "unpaired"):
         return give(kind, found)
     inside = sorted(path.iterdir()) if os.access(path, os.R_OK) else []
@@ -92,10 +92,11 @@ def _spellings(text: str) -> Iterator[str]:
     yield bare.replace("\\", "/")
 
 
-def _advice_for_file(found: str, path: Path) -> str:
+def _advice_for_file(found: str, path: Path, kind: str | None) -> str:
     suffix = path.suffix.lower()
-    if suffix in _ARCHIVES:
-        return "unpack it, and give folder:DIR with the new folder"
+    if suffix in ARCHIVES:
+        form = "folder:DIR" if kind in (None, "images") else KINDS[kind].give
+        return f"unpack it, and give {form}"
     if suffix in _LISTS:
         with path.open("rb") as file:
             prepared = b'"tfgan2_prepared"' in file.read(200)
