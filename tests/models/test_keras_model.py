@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -214,64 +214,68 @@ def test_callbacks_of_keras(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("events.*"))
 
 
-def arrays(model: GenerativeModel) -> dict[str, Any]:
-    x, y = batch_for(model, 8)
-    return {"x": x, "y": y, "verbose": 0}
+PAGE = (Path(__file__).parents[2] / "docs" / "python.md").read_text("utf-8")
+HABITS = re.findall(
+    r"^\| `(model.*|keras.*)` \| (.*) \|$", PAGE.partition("### Habits of Keras")[2], re.M
+)
+WORKS = [code for code, outcome in HABITS if not outcome.startswith("refused: ")]
+REFUSED = [(code, outcome[9:]) for code, outcome in HABITS if outcome.startswith("refused: ")]
 
 
-HABITS: list[tuple[str, str, Callable[[GenerativeModel], Any], str]] = [
-    ("gan", "compile", lambda m: m.compile("adam"), "GAN has 2 optimizers: give generator_opt"),
-    ("gan", "compile", lambda m: m.compile(loss="mse"), "GAN has its own losses and metrics"),
-    ("gan", "compile", lambda m: m.compile(metrics=["mae"]), "leave metrics out"),
-    ("gan", "compile", lambda m: m.compile(gen_optimizer="adam"), "did you mean 'generator_opti"),
-    ("srgan", "compile", lambda m: m.compile(steps_per_execution=2), "SRGAN trains in phases"),
-    (
-        "gan",
-        "compile",
-        lambda m: m.compile(**dict.fromkeys(m.trained_by(), keras.optimizers.Adam())),
-        "one optimizer cannot train two networks",
-    ),
-    ("gan", "fit", lambda m: m.fit(**arrays(m), validation_split=0.1), "no validation loss"),
-    ("gan", "fit", lambda m: m.fit(**arrays(m), validation_data=([], [])), "no validation loss"),
-    ("gan", "fit", lambda m: m.fit(**arrays(m), class_weight={0: 2}), "leave class_weight out"),
-    ("gan", "fit", lambda m: m.fit(**arrays(m), sample_weight=[1]), "leave sample_weight out"),
-    (
-        "gan",
-        "fit",
-        lambda m: m.fit(**arrays(m), callbacks=[keras.callbacks.EarlyStopping()]),
-        "EarlyStopping waits for val_loss",
-    ),
-    (
-        "gan",
-        "fit",
-        lambda m: m.fit(**arrays(m), callbacks=keras.callbacks.EarlyStopping("generator_loss")),
-        "cannot know which generator_loss is good",
-    ),
-    (
-        "cyclegan",
-        "fit",
-        lambda m: m.fit(**arrays(m), callbacks=[keras.callbacks.ReduceLROnPlateau("cycle_loss")]),
-        "ReduceLROnPlateau cannot change the rate of generator_optimizer",
-    ),
-    ("gan", "evaluate", lambda m: m.evaluate(arrays(m)["x"], verbose=0), "no validation loss"),
-    ("gan", "test_on_batch", lambda m: m.test_on_batch(arrays(m)["x"]), "no validation loss"),
-    (
-        "cgan",
-        "predict",
-        lambda m: m.predict(arrays(m)["x"], verbose=0),
-        r"generates from z, shape \(N, 6\) and label, shape \(N,\), not from",
-    ),
-]
+def names_for(model: GenerativeModel) -> dict[str, Any]:
+    """What the habits in the docs are about."""
+    x, y = batch_for(model, 12)
+    x.flat[:2] = -1, 1
+    return {
+        "model": model,
+        "x": x,
+        "y": y,
+        "z": model.draw_latents(12),
+        "keras": keras,
+        "np": np,
+        "rate": lambda epoch, rate: rate,
+        "dataset": tf.data.Dataset.from_tensor_slices((x, y)),
+    }
 
 
-@pytest.mark.parametrize(("name", "what", "habit", "message"), HABITS)
-def test_habits_that_make_no_sense_are_refused(
-    name: str, what: str, habit: Callable[[GenerativeModel], Any], message: str
-) -> None:
-    model = make_small(name) if what == "compile" else compiled(name)
-    with pytest.raises(UserError, match=message) as error:
-        habit(model)
-    assert "\n" not in str(error.value) and int(model.step) == 0
+def test_habits_that_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert len(WORKS) == 16
+    model = compiled("cgan", dropout=0.0)
+    for code in WORKS:
+        before = int(model.step)
+        eval(code, names_for(model))
+        assert int(model.step) > before or "fit" not in code
+        if code.startswith("model.compile"):
+            model.train_step(batch_for(model))
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("1.keras", "exported", "logs", "model.keras", "model.weights.h5")
+    }
+
+
+@pytest.mark.parametrize(("code", "message"), REFUSED)
+def test_habits_that_are_refused(code: str, message: str) -> None:
+    model = compiled("cgan")
+    with pytest.raises(UserError) as error:
+        eval(code, names_for(model))
+    assert str(error.value) == message and "\n" not in message
+    assert int(model.step) == 0
+
+
+def test_what_some_flavours_refuse() -> None:
+    with pytest.raises(UserError, match="SRGAN trains in phases: leave steps_per_execution out"):
+        make_small("srgan").compile(steps_per_execution=2)
+    with pytest.raises(UserError, match="one optimizer cannot train two networks"):
+        model = make_small("gan")
+        model.compile(**dict.fromkeys(model.trained_by(), keras.optimizers.Adam()))
+    model = compiled("cyclegan")
+    plateau = keras.callbacks.ReduceLROnPlateau("cycle_loss", mode="min")
+    message = "ReduceLROnPlateau cannot change the rate of generator_optimizer"
+    with pytest.raises(UserError, match=message):
+        model.fit(*batch_for(model), callbacks=[plateau], verbose=0)
+    model = compiled("gan")
+    with pytest.raises(UserError, match="computes no validation loss"):
+        model.test_on_batch(batch_for(model)[0])
 
 
 def test_the_only_optimizer_may_be_given_to_compile() -> None:

@@ -90,7 +90,7 @@ def test_a_batch_of_one_is_refused() -> None:
     model = compiled()
     with pytest.raises(UserError, match="--batch-size of 2 or more"):
         model.check_batch_size(1)
-    with pytest.raises(UserError, match="--batch-size of 2 or more"):
+    with pytest.raises(UserError, match=r"a batch of 1 is too small .* of 2 or more"):
         model.train_step(batch_for(model, 1))
 
 

@@ -6,27 +6,21 @@ out.
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import sys
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfgan2.distributed import replicas
 from tfgan2.errors import UserError
 from tfgan2.images import is_points
 
 if TYPE_CHECKING:
     from tfgan2.models.base import GenerativeModel
 
-Step = Callable[[Any, Any], dict[str, tf.Tensor]]
 NUMBERS = ("labels", "words")
 """Parts of a batch that are whole numbers; all others are images."""
-_local = threading.local()  # each replica has a thread of its own
 MOST = 1.1
 """Largest value of an image; a little more than 1, because resizing overshoots."""
 
@@ -48,7 +42,7 @@ def check_parts(model: GenerativeModel, parts: Sequence[Any]) -> None:
         raise UserError(f"a batch is {both}, as a tuple, not a dictionary")
     if len(parts) < len(wanted):
         raise UserError(f"{name} needs {both}: give both, as fit(x, y) or as tuples of a dataset")
-    if len(parts) > 2:
+    if len(parts) > max(2, len(wanted)):
         raise UserError(
             f"a batch has {len(parts)} parts, but {name} takes {both}: leave sample weights out"
         )
@@ -107,7 +101,7 @@ def check_values(model: GenerativeModel, parts: Sequence[Any]) -> None:
         elif not is_points(model.image_shape) and max(-low, high) > MOST:
             advice = "x / 127.5 - 1" if low >= 0 and high > 2 else "values of that range"
             raise UserError(
-                f"{what} run from {low:.2g} to {high:.2g}, but the model trains on [-1, 1]: give "
+                f"{what} run from {low:.4g} to {high:.4g}, but the model trains on [-1, 1]: give "
                 f"{advice}"
             )
         elif not is_points(model.image_shape) and low >= 0 and high > low:
@@ -172,110 +166,26 @@ def whole_batches(model: GenerativeModel, dataset: tf.data.Dataset) -> tuple[tf.
     unit, count = _unit(model), int(parts[0].shape[0])
     size = count - count % unit
     if size < max(unit, model.fewest_samples):
-        raise _too_small(model, count, max(unit, model.fewest_samples))
+        raise too_small(model, count, max(unit, model.fewest_samples))
     specs = parts_of(dataset.element_spec)
-    if any(_float32(part) is not part for part in parts) or any(
-        s.shape.rank is None for s in specs
-    ):
+    if any(float32(part) is not part for part in parts) or any(s.shape.rank is None for s in specs):
         shapes = [(None, *part.shape[1:]) for part in parts]
         dataset = dataset.map(
-            lambda *parts: tuple(map(tf.ensure_shape, map(_float32, parts_of(parts)), shapes))
+            lambda *parts: tuple(map(tf.ensure_shape, map(float32, parts_of(parts)), shapes))
         )
     if parts_of(dataset.element_spec)[0].shape[0] != size:
         dataset = dataset.rebatch(size, drop_remainder=True)
     return dataset, size
 
 
-def _too_small(model: GenerativeModel, count: int, least: int) -> UserError:
+def too_small(model: GenerativeModel, count: int, least: int) -> UserError:
+    """Makes the error for a batch with fewer than the least number of samples."""
     return UserError(
-        f"a batch of {count} samples is too small for a step of {type(model).__name__}: give "
-        f"batches of {least} or a multiple"
+        f"a batch of {count} is too small for a step of {type(model).__name__}: give batches of "
+        f"{least} or more"
     )
 
 
-def _float32(part: Any) -> Any:
+def float32(part: Any) -> Any:
+    """The part in float32, if it is of floats of another size."""
     return tf.cast(part, tf.float32) if tf.as_dtype(part.dtype).is_floating else part
-
-
-# --- one step ------------------------------------------------------------------------------------
-
-
-def on_whole_batches(step: Step) -> Step:
-    """Makes a `train_step` check its batch, and leave out what does not divide.
-
-    Of a batch of known size nothing is computed. A batch that is too small is skipped: its metrics
-    are 0; the first one of all is a UserError. On several replicas all take as many samples as the
-    one with the fewest; if these are too few, the step has a weight of 0.
-    """
-
-    @functools.wraps(step)
-    def train_step(model: GenerativeModel, batch: Any) -> dict[str, tf.Tensor]:
-        if getattr(_local, "in_step", False):  # a subclass's step calls that of its base
-            return step(model, batch)
-        parts = parts_of(batch)
-        check_parts(model, parts)
-        parts = tuple(_float32(part) for part in parts)
-        count, several = parts[0].shape[0], replicas.count()
-        if count is None and model.share:
-            parts = tuple(tf.ensure_shape(p, (model.share, *p.shape[1:])) for p in parts)
-            count = model.share
-        least = max(model.batch_multiple, -(-model.fewest_samples // several))
-        if several > 1 and (not replicas.agree(count) or count is None or count < least):
-            return _weighted(model, parts, least, step)
-        if count is None:
-            count = tf.shape(parts[0])[0]
-            kept = count - count % model.batch_multiple
-            rows = tuple(part[:kept] for part in parts)
-            return tf.cond(kept >= least, lambda: _run(model, rows, step), lambda: _skipped(model))
-        kept = count - count % model.batch_multiple
-        if kept >= least:
-            cut = parts if kept == count else tuple(part[:kept] for part in parts)
-            return _run(model, cut, step)
-        if not model.reported:
-            raise _too_small(model, count, least)
-        return _skipped(model)
-
-    return train_step
-
-
-def _run(model: GenerativeModel, parts: tuple[Any, ...], step: Step) -> dict[str, tf.Tensor]:
-    _local.in_step = True
-    # At the end of Keras' data, counters that need no data would move nevertheless.
-    wait = tf.control_dependencies(parts) if model.share else contextlib.nullcontext()
-    try:
-        with wait:
-            metrics = step(model, parts if len(parts) > 1 else parts[0])
-    finally:
-        _local.in_step = False
-    model.reported = tuple(metrics)
-    return metrics
-
-
-def _skipped(model: GenerativeModel) -> dict[str, tf.Tensor]:
-    return {name: tf.zeros(()) for name in model.reported}
-
-
-def _weighted(
-    model: GenerativeModel, parts: tuple[Any, ...], least: int, step: Step
-) -> dict[str, tf.Tensor]:
-    """A step of a replica whose share may be too small; replicas cannot skip one."""
-    count = tf.reduce_min(replicas.gathered(tf.shape(parts[0])[:1]))
-    kept = count - count % model.batch_multiple
-    enough = kept >= least
-    kept, missing = (tf.where(enough, a, b) for a, b in ((kept, 0), (0, least)))
-    filled = []
-    for part in parts:
-        blank = tf.zeros(tf.concat([[missing], tf.shape(part)[1:]], 0), part.dtype)
-        filled.append(tf.concat([part[:kept], blank], 0))
-    _local.weight = weight = tf.cast(enough, tf.float32)
-    try:
-        metrics = _run(model, tuple(filled), step)
-    finally:
-        _local.weight = None
-    return {name: value * weight for name, value in metrics.items()}
-
-
-def weighted(loss: tf.Tensor) -> tf.Tensor:
-    """The loss of a replica; 0 in a step whose batch is too small."""
-    weight = getattr(_local, "weight", None)
-    return loss if weight is None else loss * weight

@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from tfgan2.errors import UserError, unknown
 from tfgan2.models import batches
-from tfgan2.nn.precision import precision
-from tfgan2.registry import registered_name
+from tfgan2.models.guard import on_whole_batches
+from tfgan2.models.keras_saving import SavedModel
 
 if TYPE_CHECKING:
     from tfgan2.models.base import GenerativeModel
@@ -33,7 +33,7 @@ _WITHOUT_EFFECT = {
 }
 
 
-class KerasModel(keras.Model):
+class KerasModel(SavedModel):
     """A Keras model with several optimizers, one for each name in `trained_by`.
 
     Attributes:
@@ -42,22 +42,22 @@ class KerasModel(keras.Model):
             callbacks expect.
         fewest_samples: fewest samples of a step, on all replicas together.
         share: samples that each replica gets in `fit`; 0 outside of it.
+        compiled_share: that of the latest `fit`.
         reported: names of the metrics of the latest step that was traced.
     """
 
     optimizers: dict[str, keras.optimizers.Optimizer]
     fewest_samples: int = 1
     share: int = 0
+    compiled_share: int = 0
     reported: tuple[str, ...] = ()
     train_function: Any
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Registers the class for `keras.models.load_model`, and guards its `train_step`."""
+        """Guards the class's `train_step`."""
         super().__init_subclass__(**kwargs)
-        package, _, name = registered_name(cls.__module__, cls.__name__).partition(">")
-        keras.saving.register_keras_serializable(package, name)(cls)
         if "train_step" in vars(cls):
-            cls.train_step = batches.on_whole_batches(cls.train_step)
+            cls.train_step = on_whole_batches(cls.train_step)
 
     # --- training --------------------------------------------------------------------------------
 
@@ -147,6 +147,9 @@ class KerasModel(keras.Model):
             options |= {"y": None, "batch_size": None, "shuffle": False}
             options["x"], size = batches.whole_batches(self, data)
             self.share = size // self.distribute_strategy.num_replicas_in_sync
+            if self.share != self.compiled_share:
+                self.train_function = None  # what Keras compiled has the old number in it
+            self.compiled_share = self.share
             steps = steps or max(0, int(data.cardinality()))  # negative: unknown or endless
         if steps:
             epochs = options.get("epochs", 1) - options.get("initial_epoch", 0)
@@ -179,7 +182,9 @@ class KerasModel(keras.Model):
                     "loss: give it another monitor, such as 'discriminator_loss', and a mode"
                 )
             if getattr(callback, "mode", "") == "auto" and monitor != "loss":
-                raise UserError(f"{kind} cannot know which {monitor} is good: give it a mode")
+                raise UserError(
+                    f"{kind} cannot know which {monitor} is good: give it mode='min' or 'max'"
+                )
 
     def make_train_function(self: GenerativeModel, force: bool = False) -> Any:
         """Like Keras', but one function for each phase."""
@@ -228,63 +233,3 @@ class KerasModel(keras.Model):
     def export(self: GenerativeModel, filepath: Any, *args: Any, **kwargs: Any) -> Any:
         """Exports the sampling generator, like `tf.keras.Model.export`."""
         return self.sampling_generator.export(filepath, *args, **kwargs)
-
-    # --- saving ----------------------------------------------------------------------------------
-
-    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Like `tf.keras.Model.save`: networks, averages, optimizers and all of their state.
-
-        Raises:
-            UserError: not a .keras file.
-        """
-        if str(filepath).endswith((".h5", ".hdf5")):
-            raise UserError(f"{str(filepath)!r} cannot hold a GAN: save it as a .keras file")
-        super().save(filepath, *args, **kwargs)
-
-    def get_config(self: GenerativeModel) -> dict[str, Any]:
-        """Every hyperparameter, resolved, the precision and the planned number of steps."""
-        policy = keras.dtype_policies.serialize(self.dtype_policy)
-        return {**dict(self.config), "dtype": policy, "planned_steps": self.planned_steps}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        """A model like the one that gave this `get_config`, with fresh weights."""
-        options = dict(config)
-        policy, steps = options.pop("dtype", None), options.pop("planned_steps", None)
-        with precision(keras.dtype_policies.get(policy or keras.config.dtype_policy())):
-            model = cls(**options)
-        if steps is not None:
-            model.planned_steps = steps
-        return model
-
-    def get_compile_config(self) -> dict[str, Any]:
-        if not self.compiled:
-            return {}
-        # The others follow from the hyperparameters.
-        chosen = {name: self.optimizers[name] for name in self._chosen}
-        serialized = {name: keras.optimizers.serialize(each) for name, each in chosen.items()}
-        return {"optimizers": serialized, **self._settings}
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        settings = dict(config)
-        serialized = settings.pop("optimizers").items()
-        self.compile(
-            **{name: keras.optimizers.deserialize(each) for name, each in serialized}, **settings
-        )
-
-    def _own_state(self: GenerativeModel) -> list[keras.Variable]:
-        """The model's own variables, and the seeds of its layers, which Keras would not save."""
-        known = {id(variable) for variable in self.weights}
-        seeds = [v for v in self.weights_by_name().values() if id(v) not in known]
-        return [*self._trainable_variables, *self._non_trainable_variables, *seeds]
-
-    def save_own_variables(self, store: Any) -> None:
-        for index, variable in enumerate(self._own_state()):
-            store[str(index)] = variable
-
-    def load_own_variables(self, store: Any) -> None:
-        own = self._own_state()
-        if len(store.keys()) != len(own):
-            raise UserError(f"the file is not of this {type(self).__name__}: load_model makes it")
-        for index, variable in enumerate(own):
-            variable.assign(store[str(index)])
