@@ -60,6 +60,20 @@ def test_trains_with_its_own_hyperparameter(environment: dict[str, str], tmp_pat
     assert mistyped.returncode == 2 and "did you mean 'r1_weight'" in mistyped.stderr
 
 
+def test_keras_loads_it_in_another_process(environment: dict[str, str], tmp_path: Path) -> None:
+    path = str(tmp_path / "model.keras")
+    shape = "image_shape=(8, 8, 1), base_channels=4, r1_weight=1.0"
+    for code in (
+        f"import tfgan2; tfgan2.create('ragan', {shape}).save({path!r})",
+        f"import tfgan2, keras; print(keras.models.load_model({path!r}).config.r1_weight)",
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["1.0"]
+
+
 @pytest.mark.slow
 def test_meets_the_requirements_of_every_flavour(environment: dict[str, str]) -> None:
     words = ["-m", "pytest", "-p", "no:cacheprovider", "-k", "[ragan]"]

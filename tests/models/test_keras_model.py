@@ -268,6 +268,11 @@ def test_what_some_flavours_refuse() -> None:
     with pytest.raises(UserError, match="one optimizer cannot train two networks"):
         model = make_small("gan")
         model.compile(**dict.fromkeys(model.trained_by(), keras.optimizers.Adam()))
+    sgd = {name: keras.optimizers.SGD() for name in model.trained_by()}
+    for _ in range(2):
+        model.compile(**sgd)
+    with pytest.raises(UserError, match=r"the optimizer 'sgd.*' has trained another network"):
+        make_small("gan").compile(**sgd)
     model = compiled("cyclegan")
     plateau = keras.callbacks.ReduceLROnPlateau("cycle_loss", mode="min")
     message = "ReduceLROnPlateau cannot change the rate of generator_optimizer"

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.distributed import replicas
+from tfgan2.errors import UserError
 from tfgan2.export.spec import ExportSpec
 from tfgan2.models.guard import weighted
 from tfgan2.models.keras_model import KerasModel
@@ -313,8 +314,18 @@ class GenerativeModel(KerasModel):
     def prepared(
         self, optimizer: keras.optimizers.Optimizer | str, variables: list[keras.Variable]
     ) -> keras.optimizers.Optimizer:
-        """An optimizer ready for `train_step`: built, and scaling losses in float16."""
+        """An optimizer ready for `train_step`: built, and scaling losses in float16.
+
+        Raises:
+            UserError: it has trained other variables.
+        """
         optimizer = keras.optimizers.get(optimizer)
+        if optimizer.built:
+            trained = getattr(optimizer, "inner_optimizer", optimizer)._trainable_variables
+            if list(map(id, trained)) != list(map(id, variables)):
+                raise UserError(
+                    f"the optimizer {optimizer.name!r} has trained another network: make a new one"
+                )
         half = self.dtype_policy.compute_dtype == "float16"
         if half and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             # Keras would wrap `self.optimizer` alone.

@@ -155,8 +155,9 @@ class KerasModel(SavedModel):
             epochs = options.get("epochs", 1) - options.get("initial_epoch", 0)
             self.plan(int(self.step.numpy()) + epochs * steps)
         with warnings.catch_warnings():
-            # How many whole batches a dataset has is not known before its end.
-            warnings.filterwarnings("ignore", "Your input ran out of data", UserWarning)
+            if data is not None and not options.get("steps_per_epoch"):
+                # How many whole batches a dataset has is not known before its end.
+                warnings.filterwarnings("ignore", "Your input ran out of data", UserWarning)
             try:
                 return super().fit(**options)
             finally:
