@@ -40,7 +40,7 @@ def own_row(options: argparse.Namespace) -> dict[str, float]:
 
     from tfgan2 import registry
     from tfgan2.kernels import compiled_update
-    from tfgan2.training.building import precision
+    from tfgan2.nn.precision import precision
 
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)

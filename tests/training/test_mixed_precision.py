@@ -10,7 +10,7 @@ import tensorflow as tf
 from helpers import batch_for, make_small, phases
 
 from tfgan2 import registry
-from tfgan2.training.building import precision
+from tfgan2.nn.precision import precision
 
 FLAVOURS = list(registry.flavours())
 POLICIES = ("mixed_float16", "mixed_bfloat16")

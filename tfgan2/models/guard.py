@@ -41,7 +41,7 @@ def on_whole_batches(step: Step) -> Step:
             parts = tuple(tf.ensure_shape(p, (model.share, *p.shape[1:])) for p in parts)
             count = model.share
         least = max(model.batch_multiple, -(-model.fewest_samples // several))
-        if several > 1 and (not replicas.agree(count) or count is None or count < least):
+        if several > 1 and (count is None or not replicas.agree(count) or count < least):
             return _weighted(model, parts, least, step)
         if count is None:
             count = tf.shape(parts[0])[0]
