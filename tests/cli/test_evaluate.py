@@ -241,6 +241,17 @@ def test_what_is_wrong_is_one_line_with_code_2(
     assert not [path for path in left if path.name in ("result.json", "comparison.png")]
 
 
+def test_a_broken_grid_is_not_drawn(
+    judged_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [shutil.copytree(judged_run, tmp_path / name) for name in ("one", "other")]
+    grid = max(runs[1].glob("samples/step-*.png"))
+    grid.write_bytes(grid.read_bytes()[:200])
+    words = ["compare", *map(str, runs), "--out", str(tmp_path / "both.png")]
+    assert_refused(words, f"cannot read '{grid}': ", capsys)
+    assert not (tmp_path / "both.png").exists()
+
+
 @pytest.mark.parametrize("which", ["first", "second"])
 def test_what_cannot_be_read_is_one_line(
     which: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -156,7 +156,13 @@ def test_unusable_files_are_refused_before_anything_is_written(
     refused("b.png marks 88% of the image: give --no-invert-mask to fill", "--mask", str(masks))
     refused("a.png: there is no mask to invert", "--invert-mask")
     Image.new("F", (16, 16), 300.0).save(pictures / "c.tif")
-    refused("c.tif: the image cannot be used: its grey values go from 300 to 300")
+    refused("cannot read 'c.tif': its grey values go from 300 to 300")
+    (pictures / "d.png").write_bytes(b"x")
+    refused("(and 1 more of 4); repair or remove it, or give --skip-unreadable")
+    assert cli.run([*words[:-1], f"{out}-2", "--skip-unreadable"]) == 0
+    assert "left out 2 of 4 files that cannot be read" in capsys.readouterr().err
+    assert {path.name for path in Path(f"{out}-2").rglob("*.png")} == {"a.png", "b.png"}
+    (pictures / "d.png").unlink()
     Image.new("L", (16, 16)).save(pictures / "c.png")
     refused("are both called 'c': rename one")
 
@@ -169,7 +175,7 @@ def test_a_warning_names_the_file(
     words = f"translate {filler}/export/generator.onnx --input {tmp_path}/a.tif --out {tmp_path}/o"
     assert cli.run(words.split()) == 0
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"warning: 1 of 1 files gave warnings, the first is '{tmp_path}/a.tif'")
+    assert line.startswith("warning: 1 of 1 files gave warnings, the first is 'a.tif'")
 
 
 def test_exported_files_need_no_tensorflow(

@@ -66,14 +66,15 @@ def make_app(arguments: list[str]) -> typer.Typer:
 
 @contextlib.contextmanager
 def _warnings_in_one_line() -> Iterator[None]:
-    """Prints a DataWarning without the line of code that it comes from; others as before."""
-    before = warnings.showwarning
+    """Prints each DataWarning once, without the line of code that gives it; others as before."""
+    before, shown = warnings.showwarning, set[str]()
 
     def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
-        if issubclass(category, DataWarning):
-            print(f"warning: {message}", file=sys.stderr, flush=True)
-        else:
+        if not issubclass(category, DataWarning):
             before(message, category, *where, **more)
+        elif (line := f"warning: {message}") not in shown:
+            shown.add(line)
+            print(line, file=sys.stderr, flush=True)
 
     with warnings.catch_warnings():
         warnings.showwarning = show

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -84,7 +85,7 @@ def _save_views(out: Path, samples: api.Samples, config: runs.RunConfig) -> list
     if samples.model.views_need_reals:  # those that the sample grids of training show
         count, seed = config.training.sample_count, config.training.seed
         try:
-            dataset = load_dataset(**vars(config.data))
+            dataset = load_dataset(**vars(replace(config.data, skip_unreadable=True)))
             reals = (dataset.held_out or dataset).some(count, seed=seed)[0]
         except UserError as error:
             print(f"no reconstructions: {error}")

@@ -11,15 +11,17 @@ from PIL import Image
 
 from tfgan2 import runs, runtime
 from tfgan2.cli.options import Checkpoint, quoted
-from tfgan2.errors import UserError, warn
+from tfgan2.errors import UserError, one_line
 from tfgan2.files import written_atomically
 from tfgan2.images import joined
 from tfgan2.images.files import UnreadableImageError, open_image
 from tfgan2.images.formats import suffixes
-from tfgan2.images.hearing import hearing
 from tfgan2.images.masks import LargeMaskError
 from tfgan2.remote import local_copy
 from tfgan2.runtime import Translator
+
+_Job = tuple[Path, Path | None, bool | None]
+"""An image, its mask, and whether that is inverted; a mask of None is the middle."""
 
 NETWORKS = {"AtoB": ("a_to_b", "generator"), "BtoA": ("b_to_a",)}
 
@@ -60,6 +62,9 @@ def translate(
             show_default=False,
         ),
     ] = None,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out files that cannot be read.")
+    ] = False,
     checkpoint: Checkpoint = runs.NEWEST,
 ) -> None:
     """Turn images into images, with a run or an exported file."""
@@ -72,22 +77,17 @@ def translate(
     translator = load(model, direction, checkpoint)
     if mask is not None and not translator.takes_mask:
         raise UserError(f"{model} takes no mask: leave --mask out")
-    jobs = [(path, _mask_for(path.relative_to(root), mask)) for path in paths]
-    warned = []
-    for job in jobs:  # before anything is written
-        with hearing() as messages:
-            _read(translator, *job, invert_mask)
-        warned += [f"{str(job[0])!r}: {message}" for message in messages[:1]]
-    if warned:
-        warn(f"{len(warned):,} of {len(jobs):,} files gave warnings, the first is {warned[0]}")
-    for number, job in enumerate(jobs, 1):
-        read = _read(translator, *job, invert_mask)
-        taken, result = translator.translate(*read, invert_mask=invert_mask)
+    jobs = [(path, _mask_for(path.relative_to(root), mask), invert_mask) for path in paths]
+    readable = _check(translator, root, jobs, skip_unreadable)  # before anything is written
+    for number, job in enumerate(readable, 1):
+        with one_line(f"cannot read {str(job[0])!r} any more", UnreadableImageError):
+            images = _read(translator, *job)
+        taken, result = translator.translate(*images, invert_mask=invert_mask)
         target = (out / job[0].relative_to(root)).with_suffix(".png")
         with written_atomically(target, parents=True) as partial:
             (joined(taken, result) if compare else result).save(partial, format="PNG")
-        if number % 50 == 0 or number == len(jobs):
-            print(f"{number:,} of {len(jobs):,} images: {out}", flush=True)
+        if number % 50 == 0 or number == len(readable):
+            print(f"{number:,} of {len(readable):,} images: {out}", flush=True)
 
 
 def _images_at(source: Path) -> list[Path]:
@@ -142,16 +142,37 @@ def _from_run(run: Path, direction: str, checkpoint: str) -> Translator:
     )
 
 
+def _check(
+    translator: Translator, root: Path, jobs: list[_Job], skip_unreadable: bool
+) -> list[_Job]:
+    """Reads all images with their masks, and returns those that can be read."""
+    from tfgan2.data.files import Files  # slow to import
+    from tfgan2.data.request import Request
+
+    by_name = {job[0].relative_to(root).as_posix(): job for job in jobs}
+
+    def read(name: str) -> None:  # returns nothing: the images may be large
+        _read(translator, *by_name[name])
+
+    files = Files(root, list(by_name))
+    request = Request(f"folder:{root}", skip_unreadable=skip_unreadable)
+    return [jobs[number] for number, _ in files.read(read, "reading images", request)]
+
+
 def _read(
     translator: Translator, path: Path, mask: Path | None, invert_mask: bool | None
 ) -> list[Image.Image]:
-    """Reads an image, and its mask if there is one; a UserError if they are of no use."""
+    """Reads an image, and its mask if there is one.
+
+    Raises an UnreadableImageError with the path, or a UserError if they do not fit the model.
+    """
     images = []
     for file in filter(None, (path, mask)):
         try:
             images.append(open_image(file))
         except UnreadableImageError as error:
-            raise UserError(f"cannot read {str(file)!r}: {error}; repair or remove it") from error
+            error.path = str(file)
+            raise
     try:
         translator.prepare(*images, invert_mask=invert_mask)
     except LargeMaskError as error:
@@ -160,6 +181,8 @@ def _read(
             "--invert-mask to fill the rest"
         ) from error
     except UserError as error:
+        if isinstance(error.__cause__, UnreadableImageError):  # values of no meaning
+            raise error.__cause__ from error
         name = f"{path} with {mask}" if mask else path
         raise UserError(f"{name}: {error}") from error
     return images

@@ -95,6 +95,8 @@ def _load_run(run_dir: Path, request: EvaluationRequest, progress: Progress) -> 
         options = replace(options, split=request.split, hold_out=0)
     if request.data_dir is not None:
         options = replace(options, data_dir=remote.absolute(request.data_dir))
+    if request.skip_unreadable:
+        options = replace(options, skip_unreadable=True)
     dataset = load_dataset(**vars(options), progress=progress)
     return run_samples(model, dataset, about, request.seed, options.split)
 

@@ -221,7 +221,7 @@ def _load_samples(config: runs.RunConfig, options: Options) -> tuple[np.ndarray,
         return None
     from tfgan2.data import load_dataset
 
-    data, name = config.data, options.calibration
+    data, name = replace(config.data, skip_unreadable=True), options.calibration
     if name is not None:
         shape = config.dataset.get("image_shape")
         size = shape[0] if shape else data.image_size

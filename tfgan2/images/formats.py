@@ -73,6 +73,7 @@ def formats() -> tuple[str, ...]:
 
     HEIC is among them if pillow-heif is installed.
     """
+    Image.preinit()  # the most common formats first
     Image.init()
     with contextlib.suppress(ImportError):
         from pillow_heif import register_heif_opener
@@ -83,8 +84,8 @@ def formats() -> tuple[str, ...]:
 
 def common_formats() -> dict[str, str]:
     """Returns those of `COMMON` that can be read here."""
-    known = {*Image.registered_extensions().values()}  # AVIF only where it can be decoded
-    return {name: COMMON[name] for name in formats() if name in COMMON and name in known}
+    readable = {*formats()} & {*Image.registered_extensions().values()}  # AVIF if it is decoded
+    return {name: called for name, called in COMMON.items() if name in readable}
 
 
 @cache

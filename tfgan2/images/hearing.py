@@ -21,8 +21,10 @@ from PIL import Image
 
 _collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
 _lock = threading.Lock()
-_redirection = contextlib.ExitStack()
+_logger = logging.getLogger("PIL")
 _readers = 0
+_python_warn: Any = warnings.warn
+_libtiff_handler: Any = None
 
 
 @contextlib.contextmanager
@@ -45,7 +47,7 @@ def hearing() -> Iterator[list[str]]:
         with _lock:
             _readers -= 1
             if not _readers:
-                _redirection.close()
+                _restore()
         if outer is not None:
             outer += [message for message in messages if message not in outer]
 
@@ -66,26 +68,28 @@ def _collect(message: object) -> bool:
 def _redirect() -> None:
     # `warnings.catch_warnings` is not for threads: one that ends while another is open restores
     # filters and output of the wrong moment. No code but this replaces `warn` itself.
-    before = warnings.warn
-
-    def warn(message: Any, category: Any = None, stacklevel: int = 1, *rest: Any, **more: Any):  # type: ignore[no-untyped-def]
-        kind = type(message) if isinstance(message, Warning) else category or UserWarning
-        about_code = issubclass(kind, (DeprecationWarning, PendingDeprecationWarning))
-        if about_code or not _collect(message):
-            before(message, category, stacklevel + 1, *rest, **more)
-
-    def restore() -> None:
-        if warnings.warn is warn:  # else other code has wrapped it: `warn` passes all on
-            warnings.warn = before
-
-    warnings.warn = warn
-    _redirection.callback(restore)
-    logger = logging.getLogger("PIL")
-    logger.addHandler(_HANDLER)
-    _redirection.callback(logger.removeHandler, _HANDLER)
+    global _libtiff_handler
+    if warnings.warn is _python_warn:  # else other code has replaced it, and keeps it
+        warnings.warn = _warn
+    _logger.addHandler(_HANDLER)
     if (libtiff := _libtiff()) is not None:
         set_handler, handler = libtiff
-        _redirection.callback(set_handler, set_handler(handler))
+        _libtiff_handler = set_handler(handler)
+
+
+def _restore() -> None:
+    if warnings.warn is _warn:
+        warnings.warn = _python_warn
+    _logger.removeHandler(_HANDLER)
+    if (libtiff := _libtiff()) is not None:
+        libtiff[0](_libtiff_handler)
+
+
+def _warn(message: Any, category: Any = None, stacklevel: int = 1, *rest: Any, **more: Any) -> None:
+    kind = type(message) if isinstance(message, Warning) else category or UserWarning
+    about_code = issubclass(kind, (DeprecationWarning, PendingDeprecationWarning))
+    if about_code or not _collect(message):
+        _python_warn(message, category, stacklevel + 1, *rest, **more)
 
 
 class _Handler(logging.Handler):
@@ -118,5 +122,4 @@ def _libtiff() -> tuple[Any, Any] | None:
         vsnprintf(text, len(text), form, values)
         _collect(text.value.decode(errors="replace"))
 
-    # The caller keeps the function: only its address goes to C.
-    return set_handler, handler
+    return set_handler, handler  # cached, since only the handler's address goes to C

@@ -55,9 +55,10 @@ class Session:
         make_deterministic()
         self.worker = worker = Worker.start(training.strategy, display.say)
         display.console.quiet |= not worker.chief
-        if not worker.chief:
-            warnings.simplefilter("ignore", DataWarning)
-        self.dataset = load_data(config, display)
+        with warnings.catch_warnings():
+            if not worker.chief:
+                warnings.simplefilter("ignore", DataWarning)
+            self.dataset = load_data(config, display)
         size = training.batch_size
         assert size is not None
         worker.check_batch_size(size)
