@@ -58,3 +58,32 @@ def test_the_commands_that_it_shows_can_be_pasted(
     echoed = subprocess.run(["sh", "-c", f"printf %s {command[7:]}"], capture_output=True)
     assert echoed.stdout.decode() == f"./{name}"
     done(*shlex.split(command), "--count", 1)
+
+
+LONG = "y" * 300
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "fit dcgan --dataset digits --steps 1 --out {}",
+        "fit dcgan --dataset folder:{} --out r",
+        "fit --resume {}",
+        "sample {} --out o.png",
+        "export {}",
+        "generate {}.onnx",
+        "generate x.onnx --out {}.png",
+        "translate x.onnx --input {} --out o",
+        "evaluate {}",
+        "serve {}.onnx",
+        "prepare folder:. --out {}",
+    ],
+)
+def test_a_name_that_is_too_long_is_one_line(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(words.format(LONG).split()) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and "yyy" in line and line.endswith("File name too long")
+    assert not list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import re
@@ -21,6 +22,8 @@ COMMANDS = (
     *("fit", "launch", "prepare", "sample", "export", "generate", "translate"),
     *("evaluate", "compare", "serve", "benchmark", "models", "datasets", "info"),
 )
+_OF_PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES)
+"""Errors of a path that a user gave, raised already by asking whether it exists."""
 
 
 def _version(requested: bool) -> None:
@@ -116,6 +119,10 @@ def run(arguments: list[str] | None = None) -> int:
         return _fail(str(error), 1)
     except (typer.Abort, KeyboardInterrupt):
         return _fail("interrupted", 130)
+    except OSError as error:
+        if error.errno not in _OF_PATHS or error.filename is None or os.environ.get("TFGAN2_DEBUG"):
+            raise
+        return _fail(f"cannot use {os.fsdecode(error.filename)!r}: {error.strerror}", 2)
     except Exception as error:
         # Typer's own errors about the arguments; their class depends on Typer's version.
         if isinstance(error, typer.BadParameter.__mro__[2]) and hasattr(error, "format_message"):

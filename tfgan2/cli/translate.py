@@ -22,8 +22,8 @@ from tfgan2.images.survey import survey
 from tfgan2.remote import local_copy
 from tfgan2.runtime import Translator
 
-_Job = tuple[Path, Path | None]
-"""An image and its mask; None for the middle."""
+_Job = tuple[Path, Path | None, bool | None]
+"""An image, its mask, and whether that is inverted; a mask of None is the middle."""
 
 NETWORKS = {"AtoB": ("a_to_b", "generator"), "BtoA": ("b_to_a",)}
 
@@ -56,9 +56,6 @@ def translate(
             show_default="the middle",
         ),
     ] = None,
-    skip_unreadable: Annotated[
-        bool, typer.Option("--skip-unreadable", help="Leave out files that cannot be read.")
-    ] = False,
     invert_mask: Annotated[
         bool | None,
         typer.Option(
@@ -67,6 +64,9 @@ def translate(
             show_default=False,
         ),
     ] = None,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out files that cannot be read.")
+    ] = False,
     checkpoint: Checkpoint = runs.NEWEST,
 ) -> None:
     """Turn images into images, with a run or an exported file."""
@@ -88,13 +88,12 @@ def translate(
     }
     if translator.ranges:
         print(f"input: {replace(found, ranges=translator.ranges)}", flush=True)
-    jobs = [(path, _mask_for(path.relative_to(root), mask)) for path in paths]
-    # before anything is written
-    readable = _check(translator, root, jobs, invert_mask, skip_unreadable)
+    jobs = [(path, _mask_for(path.relative_to(root), mask), invert_mask) for path in paths]
+    readable = _check(translator, root, jobs, skip_unreadable)  # before anything is written
     for number, job in enumerate(readable, 1):
         with one_line(f"cannot read {str(job[0])!r} any more", UnreadableImageError):
-            read = _read(translator, *job, invert_mask)
-            taken, result = translator.translate(*read, invert_mask=invert_mask)
+            images = _read(translator, *job)
+        taken, result = translator.translate(*images, invert_mask=invert_mask)
         target = (out / job[0].relative_to(root)).with_suffix(".png")
         with written_atomically(target, parents=True) as partial:
             (joined(taken, result) if compare else result).save(partial, format="PNG")
@@ -160,17 +159,16 @@ def _check(
     translator: Translator,
     root: Path,
     jobs: list[_Job],
-    invert_mask: bool | None,
     skip_unreadable: bool,
 ) -> list[_Job]:
     """Reads all images with their masks, and returns those that can be read."""
     from tfgan2.data.files import Files  # slow to import
     from tfgan2.data.request import Request
 
-    by_name = {path.relative_to(root).as_posix(): (path, mask) for path, mask in jobs}
+    by_name = {job[0].relative_to(root).as_posix(): job for job in jobs}
 
     def read(name: str) -> None:  # returns nothing: the images may be large
-        _read(translator, *by_name[name], invert_mask)
+        _read(translator, *by_name[name])
 
     files = Files(root, list(by_name))
     request = Request(f"folder:{root}", skip_unreadable=skip_unreadable)
