@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from tfgan2.data.dataset import ImageDataset
-from tfgan2.data.files import Files, existing_folder, image_files, load_files
+from tfgan2.data.files import Files, load_files
+from tfgan2.data.finding import existing_folder, image_files
 from tfgan2.data.places import SPLITS
 from tfgan2.data.request import Request
 from tfgan2.errors import UserError

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from tfgan2.data.files import existing_folder, image_files
+from tfgan2.data.finding import existing_folder, image_files
 from tfgan2.data.places import (
     FAMILIES,
     NO_FAMILY,

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from tfgan2.data.dataset import ImageDataset
-from tfgan2.data.files import DEFAULT_SIZE, existing_folder
+from tfgan2.data.files import DEFAULT_SIZE
+from tfgan2.data.finding import existing_folder
 from tfgan2.data.folders import with_classes
 from tfgan2.data.index import Index, Shard
 from tfgan2.data.request import Request, build

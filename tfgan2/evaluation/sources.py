@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from tfgan2 import registry, remote, runs, runtime, startup
 from tfgan2.data import POINTS, absolute_name, changes, check_place, load_dataset
-from tfgan2.data.files import DEFAULT_SIZE, existing_folder, image_files
+from tfgan2.data.files import DEFAULT_SIZE
+from tfgan2.data.finding import existing_folder, image_files
 from tfgan2.data.folders import split_folders
 from tfgan2.errors import UserError
 from tfgan2.evaluation.evaluate import SampleEvaluator
