@@ -6,11 +6,10 @@ imported, before or after, `keras.models.load_model` knows the flavours.
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from importlib.abc import MetaPathFinder
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+
+from tfgan2.keras_model import registration
 
 if TYPE_CHECKING:
     from tfgan2.api import fit, open_run
@@ -38,30 +37,4 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'tfgan2' has no attribute {name!r}")
 
 
-def _register() -> None:
-    import_module("tfgan2.registry").register_with_keras()
-
-
-class _AfterKeras(MetaPathFinder):
-    """Calls `_register` when Keras has been imported."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name != "keras":
-            return None
-        sys.meta_path.remove(self)
-        spec = find_spec(name)
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def execute_and_register(module: Any) -> None:
-                execute(module)
-                _register()
-
-            spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
-        return spec
-
-
-if "keras" in sys.modules:
-    _register()
-else:
-    sys.meta_path.insert(0, _AfterKeras())
+registration.register_after_keras()

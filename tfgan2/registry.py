@@ -98,43 +98,11 @@ def create(name: str, **hyperparameters: Any) -> GenerativeModel:
     return load_class(name)(**hyperparameters)
 
 
-# --- for keras.models.load_model ------------------------------------------------------------------
-
-
-class Deferred:
-    """Stands for a class in Keras' registry, and imports it to make an object."""
-
-    def __init__(self, module: str, name: str) -> None:
-        self.module, self.name = module, name
-
-    def from_config(self, config: dict[str, Any]) -> Any:
-        return getattr(import_module(self.module), self.name).from_config(config)
-
-
-def registered_name(module: str, name: str) -> str:
-    """The name that a class has in a .keras file."""
-    return f"{module.partition('.')[0]}>{name}"
-
-
-def register_with_keras() -> None:
-    """Lets Keras find the classes of all flavours, and our layers, by their registered names.
-
-    It looks for no module. A class that is imported takes the place of what stands for it.
-    """
-    import keras
-
-    layers = "tfgan2.nn.layers"
-    targets = [value.partition(":")[::2] for value in flavours().values()]
-    for module, name in [*targets, *((layers, name) for name in _source(layers)[0])]:
-        known = keras.saving.get_custom_objects()
-        known.setdefault(registered_name(module, name), Deferred(module, name))
-
-
 # --- what the source says ------------------------------------------------------------------------
 
 
 @cache
-def _source(module: str) -> tuple[dict[str, ast.ClassDef], dict[str, tuple[str, str]]]:
+def read_source(module: str) -> tuple[dict[str, ast.ClassDef], dict[str, tuple[str, str]]]:
     """The classes of a module, and what it imports: name -> (module, name there)."""
     spec = find_spec(module)
     tree = ast.parse(Path(spec.origin if spec and spec.origin else module).read_text("utf-8"))
@@ -156,7 +124,7 @@ def _outline(module: str, name: str) -> type:
     """
     if module == "tfgan2.models":
         module = import_module(module).MODULES[name]
-    classes, imports = _source(module)
+    classes, imports = read_source(module)
     node = classes[name]
     nested = [item for item in node.body if isinstance(item, ast.ClassDef)]
     config = [item for item in nested if item.name == "Config"]
@@ -194,7 +162,7 @@ def summary(name: str) -> str:
     """The first line of the flavour's docstring, and the module of one that is not ours."""
     module, class_name = find(name)
     try:
-        text = ast.get_docstring(_source(module)[0][class_name])
+        text = ast.get_docstring(read_source(module)[0][class_name])
     except (ImportError, KeyError, OSError, SyntaxError):
         text = None
     line = (text or flavours()[name]).splitlines()[0]

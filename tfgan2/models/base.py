@@ -14,8 +14,8 @@ import tensorflow as tf
 from tfgan2.distributed import replicas
 from tfgan2.errors import UserError
 from tfgan2.export.spec import ExportSpec
-from tfgan2.models.guard import weighted
-from tfgan2.models.keras_model import KerasModel
+from tfgan2.keras_model.guard import weighted
+from tfgan2.keras_model.model import KerasModel
 from tfgan2.models.options import ModelConfig
 from tfgan2.networks.layers import LayerMaker
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from tfgan2.errors import UserError
 from tfgan2.images import is_points
-
-if TYPE_CHECKING:
-    from tfgan2.models.base import GenerativeModel
 
 NUMBERS = ("labels", "words")
 """Parts of a batch that are whole numbers; all others are images."""
@@ -34,7 +32,7 @@ def parts_of(batch: Any) -> tuple[Any, ...]:
 # --- checks --------------------------------------------------------------------------------------
 
 
-def check_parts(model: GenerativeModel, parts: Sequence[Any]) -> None:
+def check_parts(model: keras.Model, parts: Sequence[Any]) -> None:
     """Raises a UserError unless number, shapes and types of a batch's parts suit the model."""
     name, wanted = type(model).__name__, model.batch_parts()
     both = " with ".join(wanted)
@@ -65,7 +63,7 @@ def check_parts(model: GenerativeModel, parts: Sequence[Any]) -> None:
             )
 
 
-def _check_shape(what: str, found: tuple, shape: tuple, model: GenerativeModel) -> None:
+def _check_shape(what: str, found: tuple, shape: tuple, model: keras.Model) -> None:
     if what == "labels" and found in ((1,), (model.num_labels,)):
         return
     pairs = zip(found, shape, strict=False)
@@ -81,7 +79,7 @@ def _check_shape(what: str, found: tuple, shape: tuple, model: GenerativeModel) 
     raise UserError(f"{what} have shape {found}, but the model takes {shape}: {advice}")
 
 
-def check_values(model: GenerativeModel, parts: Sequence[Any]) -> None:
+def check_values(model: keras.Model, parts: Sequence[Any]) -> None:
     """Raises a UserError if values of a batch are out of range, and warns if they look so."""
     for what, part in zip(model.batch_parts(), parts, strict=False):
         values = np.asarray(part)
@@ -115,7 +113,7 @@ def check_values(model: GenerativeModel, parts: Sequence[Any]) -> None:
 
 
 def dataset_of(
-    model: GenerativeModel, x: Any, y: Any, batch_size: int | None, shuffle: bool
+    model: keras.Model, x: Any, y: Any, batch_size: int | None, shuffle: bool
 ) -> tf.data.Dataset | None:
     """The batches of a dataset or of arrays; None for other data, which are left to Keras.
 
@@ -144,11 +142,11 @@ def dataset_of(
     return rows.map(lambda rows: tuple(tf.gather(part, rows) for part in tensors))
 
 
-def _unit(model: GenerativeModel) -> int:
+def _unit(model: keras.Model) -> int:
     return model.batch_multiple * model.distribute_strategy.num_replicas_in_sync
 
 
-def whole_batches(model: GenerativeModel, dataset: tf.data.Dataset) -> tuple[tf.data.Dataset, int]:
+def whole_batches(model: keras.Model, dataset: tf.data.Dataset) -> tuple[tf.data.Dataset, int]:
     """The dataset in batches of one size that all replicas can share, and that size.
 
     The size is that of the first batch, or a little less. What an epoch has left is left out.
@@ -178,7 +176,7 @@ def whole_batches(model: GenerativeModel, dataset: tf.data.Dataset) -> tuple[tf.
     return dataset, size
 
 
-def too_small(model: GenerativeModel, count: int, least: int) -> UserError:
+def too_small(model: keras.Model, count: int, least: int) -> UserError:
     """Makes the error for a batch with fewer than the least number of samples."""
     return UserError(
         f"a batch of {count} is too small for a step of {type(model).__name__}: give batches of "

@@ -6,15 +6,13 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfgan2.distributed import replicas
-from tfgan2.models.batches import check_parts, float32, parts_of, too_small
-
-if TYPE_CHECKING:
-    from tfgan2.models.base import GenerativeModel
+from tfgan2.keras_model.batches import check_parts, float32, parts_of, too_small
 
 Step = Callable[[Any, Any], dict[str, tf.Tensor]]
 _local = threading.local()  # each replica has a thread of its own
@@ -30,7 +28,7 @@ def on_whole_batches(step: Step) -> Step:
 
     @tf.autograph.experimental.do_not_convert
     @functools.wraps(step)
-    def train_step(model: GenerativeModel, batch: Any) -> dict[str, tf.Tensor]:
+    def train_step(model: keras.Model, batch: Any) -> dict[str, tf.Tensor]:
         if getattr(_local, "in_step", False):  # a subclass's step calls that of its base
             return step(model, batch)
         parts = parts_of(batch)
@@ -59,7 +57,7 @@ def on_whole_batches(step: Step) -> Step:
     return train_step
 
 
-def _run(model: GenerativeModel, parts: tuple[Any, ...], step: Step) -> dict[str, tf.Tensor]:
+def _run(model: keras.Model, parts: tuple[Any, ...], step: Step) -> dict[str, tf.Tensor]:
     _local.in_step = True
     # At the end of Keras' data, counters that need no data would move nevertheless.
     wait = tf.control_dependencies(parts) if model.share else contextlib.nullcontext()
@@ -72,12 +70,12 @@ def _run(model: GenerativeModel, parts: tuple[Any, ...], step: Step) -> dict[str
     return metrics
 
 
-def _skipped(model: GenerativeModel) -> dict[str, tf.Tensor]:
+def _skipped(model: keras.Model) -> dict[str, tf.Tensor]:
     return {name: tf.zeros(()) for name in model.reported}
 
 
 def _weighted(
-    model: GenerativeModel, parts: tuple[Any, ...], least: int, step: Step
+    model: keras.Model, parts: tuple[Any, ...], least: int, step: Step
 ) -> dict[str, tf.Tensor]:
     """A step of a replica whose share may be too small; replicas cannot skip one."""
     count = tf.reduce_min(replicas.gathered(tf.shape(parts[0])[:1]))

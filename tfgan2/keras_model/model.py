@@ -8,18 +8,15 @@ from __future__ import annotations
 import inspect
 import warnings
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfgan2.errors import UserError, unknown
-from tfgan2.models import batches
-from tfgan2.models.guard import on_whole_batches
-from tfgan2.models.keras_saving import SavedModel
-
-if TYPE_CHECKING:
-    from tfgan2.models.base import GenerativeModel
+from tfgan2.keras_model import batches
+from tfgan2.keras_model.guard import on_whole_batches
+from tfgan2.keras_model.saving import SavedModel
 
 _FIT = inspect.signature(keras.Model.fit)
 _COMPILE = ("jit_compile", "run_eagerly", "steps_per_execution")
@@ -61,9 +58,7 @@ class KerasModel(SavedModel):
 
     # --- training --------------------------------------------------------------------------------
 
-    def compile(
-        self: GenerativeModel, optimizer: Any = None, loss: Any = None, **kwargs: Any
-    ) -> None:
+    def compile(self, optimizer: Any = None, loss: Any = None, **kwargs: Any) -> None:
         """Sets the optimizers; like `tf.keras.Model.compile` otherwise.
 
         Args:
@@ -113,7 +108,7 @@ class KerasModel(SavedModel):
         )
         self.optimizer = several if others else first
 
-    def fit(self: GenerativeModel, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Like `tf.keras.Model.fit`, with batches of one size, and calls `plan`.
 
         Before the first step the data are checked: number, shapes and types of the parts, and the
@@ -187,7 +182,7 @@ class KerasModel(SavedModel):
                     f"{kind} cannot know which {monitor} is good: give it mode='min' or 'max'"
                 )
 
-    def make_train_function(self: GenerativeModel, force: bool = False) -> Any:
+    def make_train_function(self, force: bool = False) -> Any:
         """Like Keras', but one function for each phase."""
         if not self.has_phases:
             return super().make_train_function(force)
@@ -209,7 +204,7 @@ class KerasModel(SavedModel):
 
     # --- generating ------------------------------------------------------------------------------
 
-    def __call__(self: GenerativeModel, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         wanted = self.sampling_generator.inputs
         found = [tf.TensorShape(each.shape) for each in keras.tree.flatten(inputs)]
         if len(found) != len(wanted) or not all(
@@ -222,7 +217,7 @@ class KerasModel(SavedModel):
             )
         return super().__call__(inputs, *args, **kwargs)
 
-    def call(self: GenerativeModel, inputs: Any, training: bool = False) -> tf.Tensor:
+    def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """The images that the sampling generator makes of its inputs, as `predict` does.
 
         Args:
@@ -231,6 +226,6 @@ class KerasModel(SavedModel):
         """
         return self.sampling_generator(inputs, training=training)
 
-    def export(self: GenerativeModel, filepath: Any, *args: Any, **kwargs: Any) -> Any:
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> Any:
         """Exports the sampling generator, like `tf.keras.Model.export`."""
         return self.sampling_generator.export(filepath, *args, **kwargs)

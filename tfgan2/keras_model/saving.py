@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
 from tfgan2.errors import UserError
+from tfgan2.keras_model import registered_name
 from tfgan2.nn.precision import precision
-from tfgan2.registry import registered_name
-
-if TYPE_CHECKING:
-    from tfgan2.models.base import GenerativeModel
 
 
 class SavedModel(keras.Model):
@@ -33,7 +30,7 @@ class SavedModel(keras.Model):
             raise UserError(f"{str(filepath)!r} cannot hold a GAN: save it as a .keras file")
         super().save(filepath, *args, **kwargs)
 
-    def get_config(self: GenerativeModel) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         """Every hyperparameter, resolved, the precision and the planned number of steps."""
         policy = keras.dtype_policies.serialize(self.dtype_policy)
         return {**dict(self.config), "dtype": policy, "planned_steps": self.planned_steps}
@@ -64,7 +61,7 @@ class SavedModel(keras.Model):
             **{name: keras.optimizers.deserialize(each) for name, each in serialized}, **settings
         )
 
-    def _own_state(self: GenerativeModel) -> list[keras.Variable]:
+    def _own_state(self) -> list[keras.Variable]:
         """The model's own variables, and the seeds of its layers, which Keras would not save."""
         known = {id(variable) for variable in self.weights}
         seeds = [v for v in self.weights_by_name().values() if id(v) not in known]
