@@ -73,8 +73,8 @@ def test_the_right_form_is_named(here: Path, name: str, message: str) -> None:
     ("name", "kind", "expected"),
     [
         ("./sides", "pairs", "give pairs:./sides"),
-        ("two", "unpaired", "give unpaired:two/trainA,two/trainB"),
-        ("pics", "unpaired", "give unpaired:DIR_A,DIR_B"),
+        ("two", "unpaired", "give unpaired:two"),
+        ("pics", "unpaired", "give unpaired:pics"),
         ("told", "captions", "give captions:told/c.jsonl"),
         ("sides", "images", "give folder:sides"),
         ("folder:sides", "pairs", "give pairs:sides"),

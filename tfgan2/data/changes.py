@@ -58,6 +58,7 @@ def _description(dataset: ImageDataset) -> dict[str, Any]:
         for part in filter(None, (side, side.held_out))
         for name, size in re.findall(rb"([^\0]*)\0(\d+)\n", part.source.files)
     }
+    files = dict(sorted(files.items()))
     return {"files": files, "content": [part.content for part in parts]}
 
 
