@@ -36,6 +36,8 @@ SHOWN_BY = {
     "distributed/": ["fit"],
     "data/__init__.py": ["fit", "evaluate"],
     "data/dataset.py": ["fit"],
+    "data/description.py": ["fit", "prepare"],
+    "data/pairs.py": ["fit"],
     "data/prepared.py": ["prepare"],
     "evaluation/": ["evaluate"],
     "images/": ["sample", "generate"],

@@ -118,7 +118,7 @@ def test_packs_keep_the_splits(tmp_path: Path) -> None:
     assert (index.num_images, index.held_out) == (4, 2)
     dataset = load_dataset(f"prepared:{tmp_path / 'x.json'}", hold_out=1)
     assert (values(dataset), values(dataset.held_out)) == ([0, 60], [120, 180])
-    assert "--hold-out has no effect" in dataset.notes[0]
+    assert "is held out" in dataset.notes[0]
     fields = json.loads((tmp_path / "x.json").read_text())
     assert Index.read(tmp_path / "x.json").to_json() == json.dumps(fields, indent=1) + "\n"
 

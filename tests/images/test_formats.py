@@ -42,7 +42,7 @@ def test_counts_name_the_most_common_types() -> None:
         "1,200 .heic, 2 .svg, 1 .a, 1 .b, 1 .c, 1 .d, 1 .e, 1 .f, 2 of 2 other types"
     )
     assert formats.packages_for(kinds) == ["pip install pillow-heif to read .heic"]
-    assert formats.packages_for([".avif"]) == ["pip install --upgrade pillow to read .avif"]
+    assert formats.packages_for([".avif"]) == ["pip install -U pillow to read .avif"]
 
 
 def test_without_pillow_heif_the_package_is_named(without_heic: None) -> None:

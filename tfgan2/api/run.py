@@ -146,7 +146,8 @@ class Run:
         Returns:
             The figures by name, for example {"fid": 12.3}.
         """
-        from tfgan2.evaluation import EvaluationRequest, evaluate_and_write
+        from tfgan2.evaluation import EvaluationRequest
+        from tfgan2.evaluation.sources import evaluate_and_write
         from tfgan2.training.progress import Display
 
         chosen = None if metrics is None else list(metrics)

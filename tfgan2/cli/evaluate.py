@@ -10,7 +10,7 @@ from rich.table import Column, Table
 
 from tfgan2.cli import tables
 from tfgan2.cli.options import given, with_declared
-from tfgan2.evaluation import FIGURES, Evaluation, EvaluationRequest, evaluate_and_write
+from tfgan2.evaluation import FIGURES, Evaluation, EvaluationRequest
 from tfgan2.remote import local_copy, local_out
 
 
@@ -51,6 +51,7 @@ def evaluate(
     **options: Any,
 ) -> None:
     """Compare generated images with real ones: FID, KID, IS, precision, recall and more."""
+    from tfgan2.evaluation.sources import evaluate_and_write  # slow to import
     from tfgan2.training.progress import Display
 
     request = EvaluationRequest(real_dir=real, cache_dir=cache, **given(options))

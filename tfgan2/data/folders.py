@@ -47,7 +47,7 @@ def with_classes(root: Path) -> Files:
         raise UserError(_difference(root, train, held_out, classes, others))
     labels = np.concatenate([part for part, _ in labelled if part is not None]) if classes else None
     note = f"splits: {train!r} is trained on"
-    note += f", {held_out!r} is held out (--hold-out has no effect)" if held_out else ""
+    note += f", {held_out!r} is held out" if held_out else ""
     unused = [folder for folder in splits.values() if folder not in (train, held_out)]
     note += "".join(f", {folder!r} is not used" for folder in unused)
     paths = parts[0] + parts[1]

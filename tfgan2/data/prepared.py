@@ -33,7 +33,7 @@ from tfgan2.images import to_pil
 from tfgan2.images.files import UnreadableImageError, fit, read_content, read_image
 
 _AGAIN = "prepare it again"
-_HELD_OUT = ("splits: the held-out split of the folder is held out (--hold-out has no effect)",)
+_HELD_OUT = ("splits: the held-out split of the folder is held out",)
 
 # Each record by itself, to be read in any order. Not compressed: image files are already, and
 # pixels are stored so that reading them is no more than copying.

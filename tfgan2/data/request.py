@@ -120,8 +120,8 @@ class Request(DataOptions):
         if not len(rest):
             least = sizes[sizes > 0].min()
             raise UserError(
-                f"every sample of {self.name!r} has copies, which are held out together: give "
-                f"--hold-out {f'{least} or more' if least < count else 0}"
+                f"every sample of {self.name!r} has copies, which are held out together",
+                f": give --hold-out {f'{least} or more' if least < count else 0}",
             )
         if extra := count - np.count_nonzero(sizes):
             fewer = f": {len(rest):,} held out, not {self.hold_out:,}" if left else ""

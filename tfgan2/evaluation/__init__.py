@@ -7,4 +7,3 @@ from tfgan2.evaluation.features import FEATURES
 from tfgan2.evaluation.figures import FIGURES, check_best
 from tfgan2.evaluation.request import EvaluationRequest
 from tfgan2.evaluation.result import Evaluation, read_results
-from tfgan2.evaluation.sources import evaluate_and_write, evaluate_source

@@ -55,7 +55,7 @@ _CONTENTS = tuple(
             rb".{4}ftyp(hei|hev|mif1|msf1)",
             "HEIC data: to read it, pip install pillow-heif",
         ),
-        (rb".{4}ftypavi", "AVIF data: to read it, pip install --upgrade pillow"),
+        (rb".{4}ftypavi", "AVIF data: to read it, pip install -U pillow"),
         (rb".{4}ftyp", "a video, or camera raw data"),
         (rb"\xff\x0a|\0\0\0\x0cJXL ", "JPEG XL data, which cannot be read here"),
         (rb".{128}DICM", "DICOM data, which cannot be read here"),
@@ -133,7 +133,7 @@ def count_kinds(kinds: Counter[str]) -> str:
 
 def packages_for(kinds: Collection[str]) -> list[str]:
     """Says for suffixes which package reads them, if there is one."""
-    readers = (_HEIC, "pillow-heif"), ({".avif"}, "--upgrade pillow")
+    readers = (_HEIC, "pillow-heif"), ({".avif"}, "-U pillow")
     return [
         f"pip install {package} to read {found[0]}"
         for known, package in readers

@@ -58,7 +58,7 @@ class _AfterKeras(MetaPathFinder):
 
 def register_after_keras() -> None:
     """Calls `register` now if Keras is imported, else as soon as it is."""
-    if "keras" in sys.modules:
+    if sys.modules.get("keras") is not None:
         register()
     else:
         sys.meta_path.insert(0, _AfterKeras())
