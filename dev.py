@@ -61,7 +61,7 @@ def demo() -> None:
 
 def test() -> None:
     install("[test]")
-    run("python", "-m", "pytest", "-n", "auto", "--dist", "worksteal")
+    run("python", "-m", "pytest", "-n", "auto", "--dist", "loadfile")
 
 
 def slow() -> None:

@@ -61,14 +61,13 @@ def image_folder(tmp_path: Path) -> Path:
     return folder
 
 
-# They differ from others only in their losses, which have their own tests.
-SIMILAR = ("lsgan", "dragan", "wgan")
+def all_but_few(*quick: str) -> list[object]:
+    """All flavours; those of this package are slow tests, but for a quick few."""
+    slow = set(registry.FLAVOURS) - set(quick)
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name in slow)) for name in FLAVOURS]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=[pytest.mark.slow] if n in SIMILAR else []) for n in FLAVOURS],
-)
+@pytest.mark.parametrize("name", all_but_few("gan", "dcgan", "cgan", "vae", "pix2pix"))
 def test_from_training_to_exported_files(name: str, tmp_path: Path, image_folder: Path) -> None:
     cls = registry.load_class(name)
     assert cls.data_kind in KINDS and registry.outline(name).data_kind == cls.data_kind
@@ -245,7 +244,9 @@ def check_translation(run: Path, image_folder: Path, tmp_path: Path) -> None:
         assert len({image.shape for image in results["fixed"]}) == 1
 
 
-@pytest.mark.parametrize("name", FLAVOURS)
+@pytest.mark.parametrize(
+    "name", all_but_few("gan", "cgan", "wgan-gp", "vae", "pix2pix", "stackgan")
+)
 def test_plain_keras_fit_and_rebuilding(name: str) -> None:
     model = make_small(name, seed=5)
     model.compile()
@@ -271,15 +272,8 @@ def test_plain_keras_fit_and_rebuilding(name: str) -> None:
         assert np.abs(images[::2] - images[1::2]).max() > 1e-5
 
 
-# XLA takes up to half a minute per flavour. Those of other packages are always tested.
-QUICK = ("dcgan", "infogan", "sngan", "vae")
-SLOW = set(registry.FLAVOURS) - set(QUICK)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in FLAVOURS],
-)
+# XLA takes up to half a minute per flavour.
+@pytest.mark.parametrize("name", all_but_few("dcgan", "sngan", "vae"))
 def test_mixed_precision_under_xla(name: str) -> None:
     keras.config.set_dtype_policy("mixed_float16")
     try:

@@ -192,6 +192,6 @@ def input_ranges(about: Mapping[str, Any], network: str) -> dict[str, tuple[floa
 
     By kind of file, see `tfgan2.images.ranges`. `about` is from `load_model`.
     """
-    sides = about["data"].get("value_ranges") or [{}]
+    sides = about.get("data", {}).get("value_ranges") or [{}]
     chosen = sides[-1 if network == "b_to_a" else 0]
     return {kind: (low, high) for kind, (low, high) in chosen.items()}

@@ -154,6 +154,7 @@ def test_a_resumed_run_finds_the_same_figures(judged_run: Path, tmp_path: Path) 
         assert all(np.array_equal(whole[name], parts[name]) for name in names)
 
 
+@pytest.mark.slow
 def test_points_and_pairs_while_training(tmp_path: Path) -> None:
     ring = "--steps 2 --set latent_dim=2 --no-xla --evaluate-every 1 --evaluate-count 50"
     assert fit(tmp_path / "ring", f"gan --dataset ring8 {ring}") == 0

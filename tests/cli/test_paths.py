@@ -22,6 +22,7 @@ def done(*words: object) -> None:
     assert cli.run([str(word) for word in words]) == 0
 
 
+@pytest.mark.slow
 def test_a_run_of_any_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Takes some seconds: it does all that can be done with a run."""
     run = tmp_path / ODD

@@ -255,6 +255,7 @@ def test_texts(speaker: Path, tmp_path: Path) -> None:
     assert np.abs(generated - captions).max() <= 1
 
 
+@pytest.mark.slow
 def test_a_text_generator_of_another_precision_and_a_foreign_encoder(
     speaker: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

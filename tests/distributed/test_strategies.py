@@ -59,7 +59,7 @@ def test_every_flavour_on_two_replicas(names: list[str]) -> None:
 @pytest.mark.parametrize(
     "names",
     [
-        ["gan", "vae"],
+        ["gan"],
         *(pytest.param(NAMES[start::3], marks=pytest.mark.slow) for start in range(3)),
     ],
     ids=["some", "a", "b", "c"],

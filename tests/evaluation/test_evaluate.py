@@ -104,6 +104,7 @@ def test_the_distance_is_that_of_the_features(cache: Path, reals: RealSamples) -
     assert found.figures["fid"] == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_features_of_real_images_are_cached(
     reals: RealSamples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

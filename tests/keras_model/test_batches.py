@@ -47,7 +47,9 @@ def options_of(name: str) -> dict[str, int]:
     return {key: value for key, value in {"d_steps": 2, "packing": 3}.items() if key in known}
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "cyclegan")) for n in QUICK]
+)
 def test_the_rest_of_an_epoch_is_left_out(name: str) -> None:
     model = compiled(name, **QUICK[name])
     unit = model.batch_multiple

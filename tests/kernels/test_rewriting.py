@@ -20,7 +20,9 @@ def from_few_channels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(winograd, "FEWEST_CHANNELS", {1: 4, 2: 4})
 
 
-@pytest.mark.parametrize("name", ["dcgan", "sngan", "began"])
+@pytest.mark.parametrize(
+    "name", ["dcgan", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sngan", "began"))]
+)
 @pytest.mark.usefixtures("from_few_channels")
 def test_a_step_is_the_same_but_for_rounding(name: str) -> None:
     # Second derivatives are tested with `tfgan2.kernels.winograd`.
@@ -95,6 +97,7 @@ def test_activations_have_no_second_derivative(kind: type) -> None:
             np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_updates_compiled_apart_equal_the_whole_step() -> None:
     after = []
     for apart in (False, True):

@@ -136,7 +136,7 @@ def _load_file(file: Path, request: EvaluationRequest, progress: Progress) -> Lo
             split=request.split or data.get("split"),
             hold_out=0 if request.split else data.get("hold_out") or 0,
         )
-    ranges = runs.input_ranges({"data": {}, **facts}, "generator")
+    ranges = runs.input_ranges(facts, "generator")
     reals = _real_samples(request, generator.image_shape, progress, ranges)
     names: Sequence[str] = ()
     if generator.conditional and facts.get("flavour") in registry.flavours():
