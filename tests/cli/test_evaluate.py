@@ -46,6 +46,7 @@ def evaluate(*words: str | Path) -> int:
     return cli.run(["evaluate", *map(str, words)])
 
 
+@pytest.mark.slow
 def test_a_run_twice_gives_the_same_to_all_digits(finished_run: Path, tmp_path: Path) -> None:
     run = shutil.copytree(finished_run, tmp_path / "run")
     assert evaluate(run, "--count", "60") == 0

@@ -80,7 +80,7 @@ STACKGAN = [f"stackgan {phase}" for phase in ("text", "one", "two")]
 @pytest.mark.parametrize(
     "names",
     [
-        ["lsgan", "dcgan", "stackgan text"],
+        pytest.param(["lsgan", "dcgan", "stackgan text"], marks=pytest.mark.slow),
         pytest.param(["sngan", "wgan", "pix2pix", "inpainting"], marks=pytest.mark.slow),
         pytest.param(["cyclegan", *STACKGAN], marks=pytest.mark.slow),
     ],
@@ -126,6 +126,7 @@ def test_exchange_between_replicas(small: dict[str, Any]) -> None:
     np.testing.assert_allclose(found["gradient"], np.reshape(3 * whole**2, (2, 4)), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_run_on_two_replicas_and_its_checkpoints(tmp_path: Path) -> None:
     """The run resumes exactly on two replicas, and continues with one."""
     two, parts = tmp_path / "two", tmp_path / "parts"

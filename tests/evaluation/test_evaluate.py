@@ -60,6 +60,7 @@ def all_of(reals: RealSamples) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
+@pytest.mark.slow
 def test_the_real_images_themselves_score_perfectly(reals: RealSamples) -> None:
     images, labels = all_of(reals)
     found = evaluate(given(images, labels), reals, "classifier", count=len(images)).figures
