@@ -69,6 +69,7 @@ def test_evaluation_export_and_exported_files(finished_run: Path, tmp_path: Path
     assert tfgan2.load(artifact.path)(latents).shape == (2, 16, 16, 1)
 
 
+@pytest.mark.slow
 def test_an_exported_translator(tmp_path: Path) -> None:
     location = finished(tmp_path / "run", "srgan --dataset digits --set blocks=1")
     run = tfgan2.open_run(location)

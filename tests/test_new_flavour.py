@@ -60,6 +60,7 @@ def test_trains_with_its_own_hyperparameter(environment: dict[str, str], tmp_pat
     assert mistyped.returncode == 2 and "did you mean 'r1_weight'" in mistyped.stderr
 
 
+@pytest.mark.slow
 def test_keras_loads_it_in_another_process(environment: dict[str, str], tmp_path: Path) -> None:
     path = str(tmp_path / "model.keras")
     shape = "image_shape=(8, 8, 1), base_channels=4, r1_weight=1.0"

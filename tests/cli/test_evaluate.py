@@ -138,6 +138,7 @@ def test_a_folder_of_something_else_is_left_alone(finished_run: Path, tmp_path: 
     assert {path.name for path in tmp_path.iterdir()} == {"result.json", "thesis.txt"}
 
 
+@pytest.mark.slow
 def test_a_resumed_run_finds_the_same_figures(judged_run: Path, tmp_path: Path) -> None:
     out = tmp_path / "resumed"
     assert fit_small(out, EVERY, steps=4) == 0

@@ -81,6 +81,7 @@ def test_the_draw_never_changes() -> None:
     np.testing.assert_allclose(sums, [0.381, 32.968], atol=0.002)
 
 
+@pytest.mark.slow
 def test_another_process_draws_the_same() -> None:
     code = (
         "import hashlib, sys, tfgan2.data.points; "

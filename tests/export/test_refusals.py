@@ -76,7 +76,10 @@ def test_request_in_order_without_repetition():
     ]
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(
+    "precision",
+    [pytest.param(each, marks=[pytest.mark.slow] * (each != "int8")) for each in PRECISIONS],
+)
 def test_select_tf_ops_are_refused_by_name(make_generator, tmp_path, precision):
     out = tmp_path / "export"
     with pytest.raises(ExportError, match="ResizeBicubic") as error:

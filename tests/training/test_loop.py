@@ -90,6 +90,7 @@ def test_data_is_read_no_more_often_than_needed(
     assert sorted(sizes) == [16, 64]  # to train on, and to show
 
 
+@pytest.mark.slow
 def test_an_extended_run_keeps_its_phases(tmp_path: Path) -> None:
     run = tmp_path / "run"
     words = "fit srgan --dataset digits --set blocks=1 --set base_channels=4 --log-every 1 --no-xla"
