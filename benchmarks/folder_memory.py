@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfgan2.data.finding import image_files
+from tfgan2.data.folders.finding import image_files
 
 MOST_GROWTH = 0.05
 MOST_IN_A_FOLDER = 1000

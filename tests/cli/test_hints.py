@@ -37,7 +37,7 @@ SHOWN_BY = {
     "data/__init__.py": ["fit", "evaluate"],
     "data/dataset.py": ["fit"],
     "data/description.py": ["fit", "prepare"],
-    "data/pairs.py": ["fit"],
+    "data/folders/pairs.py": ["fit"],
     "data/prepared.py": ["prepare"],
     "evaluation/": ["evaluate"],
     "images/": ["sample", "generate"],

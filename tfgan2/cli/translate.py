@@ -106,7 +106,7 @@ def _images_at(source: Path) -> list[Path]:
         return [source]
     if not source.exists():
         raise UserError(f"{source} does not exist: give an image or a folder of images")
-    from tfgan2.data.finding import by_stem, image_files  # slow to import
+    from tfgan2.data.folders.finding import by_stem, image_files  # slow to import
 
     names = image_files(source)
     by_stem(names)  # each becomes a .png of its name
@@ -162,7 +162,7 @@ def _check(
     skip_unreadable: bool,
 ) -> list[_Job]:
     """Reads all images with their masks, and returns those that can be read."""
-    from tfgan2.data.files import Files
+    from tfgan2.data.folders.files import Files
     from tfgan2.data.request import Request
 
     by_name = {job[0].relative_to(root).as_posix(): job for job in jobs}

@@ -53,7 +53,7 @@ def load_dataset(name: str, *, progress: Progress | None = None, **options: Any)
         UserError: an impossible option, an unknown name, data that cannot be downloaded or read.
     """
     request = Request(name, progress=progress or Request.progress, **options)
-    module, _, function = entry_of(name).loader.partition(".")
+    module, _, function = entry_of(name).loader.rpartition(".")
     dataset: ImageDataset = getattr(import_module(f"tfgan2.data.{module}"), function)(request)
     if request.value_range is not None and not any(dataset.value_ranges):
         raise UserError(

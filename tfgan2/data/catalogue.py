@@ -58,16 +58,17 @@ CATALOGUE: dict[str, Entry] = {
     "grid25": Entry("points: 25 Gaussians on a grid", (1, 1, 2), 100_000, BUILT_IN, "points.load"),
     "digits-captions": Entry(
         "the digits, with captions that name them", (8, 8, 1), 1797,
-        BUILT_IN, "captions.load_digits", "captions"),
+        BUILT_IN, "folders.captions.load_digits", "captions"),
     "pairs:DIR": _yours(
         "pairs side by side in one file, or in two folders such as A and B",
-        "pairs.load_pairs", "pairs"),
+        "folders.pairs.load_pairs", "pairs"),
     "unpaired:DIR_A,DIR_B": _yours(
-        "images of two kinds, not paired", "unpaired.load_unpaired", "unpaired"),
+        "images of two kinds, not paired", "folders.unpaired.load_unpaired", "unpaired"),
     "captions:FILE.jsonl": _yours(
-        'lines of {"image": path, "caption": text}', "captions.load_file", "captions"),
+        'lines of {"image": path, "caption": text}', "folders.captions.load_file", "captions"),
     "folder:PATH": _yours(
-        "images in a folder; its subfolders are the classes, or train and test", "folders.load"),
+        "images in a folder; its subfolders are the classes, or train and test",
+        "folders.classes.load"),
     "prepared:FILE": _yours("a folder packed by `tfgan2 prepare`, fast to read", "prepared.load"),
     "mnist": Entry("handwritten digits", (28, 28, 1), 60_000),
     "stacked_mnist": Entry(
@@ -86,7 +87,7 @@ CATALOGUE: dict[str, Entry] = {
     "celeb_a": Entry("faces of celebrities", (218, 178, 3), 162_770),
     "cycle_gan/horse2zebra": Entry(
         "horses and zebras, unpaired", (256, 256, 3), 1_334,
-        TFDS, "unpaired.load_cycle_gan", "unpaired"),
+        TFDS, "folders.unpaired.load_cycle_gan", "unpaired"),
     "lfw": Entry("faces in the wild", (250, 250, 3), 13_233),
     "horses_or_humans": Entry("rendered horses and people", (300, 300, 3), 1_027),
     "rock_paper_scissors": Entry("rendered hands", (300, 300, 3), 2_520),

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from tfgan2.data.dataset import ImageDataset
-from tfgan2.data.files import DEFAULT_SIZE
-from tfgan2.data.finding import existing_folder
-from tfgan2.data.folders import with_classes
+from tfgan2.data.folders.classes import with_classes
+from tfgan2.data.folders.files import DEFAULT_SIZE
+from tfgan2.data.folders.finding import existing_folder
 from tfgan2.data.index import Index, Shard
 from tfgan2.data.request import Request, build
 from tfgan2.errors import UserError, one_line

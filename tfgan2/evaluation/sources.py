@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from tfgan2 import registry, remote, runs, runtime, startup
 from tfgan2.data import POINTS, absolute_name, changes, check_place, load_dataset
-from tfgan2.data.files import DEFAULT_SIZE
-from tfgan2.data.finding import existing_folder, image_files
-from tfgan2.data.folders import split_folders
+from tfgan2.data.folders.classes import split_folders
+from tfgan2.data.folders.files import DEFAULT_SIZE
+from tfgan2.data.folders.finding import existing_folder, image_files
 from tfgan2.errors import UserError
 from tfgan2.evaluation.evaluate import SampleEvaluator
 from tfgan2.evaluation.request import EvaluationRequest, is_exported

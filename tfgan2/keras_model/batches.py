@@ -6,7 +6,6 @@ out.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgan2.errors import UserError
+from tfgan2.errors import UserError, warn
 from tfgan2.images import is_points
 
 NUMBERS = ("labels", "words")
@@ -103,10 +102,10 @@ def check_values(model: keras.Model, parts: Sequence[Any]) -> None:
                 f"{advice}"
             )
         elif not is_points(model.image_shape) and low >= 0 and high > low:
-            warning = (
-                f"{what} of the first batch run from {low:.2f} to {high:.2f}, not from -1 to 1"
+            warn(
+                f"{what} of the first batch run from {low:.2f} to {high:.2f}, not from -1 to 1: if "
+                "all do, give 2 * x - 1"
             )
-            print(f"warning: {warning}: if all do, give 2 * x - 1", file=sys.stderr)
 
 
 # --- the data of `fit` ---------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tfgan2.data import layouts
+from tfgan2.data.folders import layouts
 from tfgan2.errors import UserError
 
 

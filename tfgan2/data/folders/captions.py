@@ -12,10 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.data import embedded
-from tfgan2.data.caption_lines import read_lines
-from tfgan2.data.copies import equal_files
 from tfgan2.data.dataset import ImageDataset, Order
-from tfgan2.data.files import DEFAULT_SIZE, Files, open_files
+from tfgan2.data.folders.caption_lines import read_lines
+from tfgan2.data.folders.copies import equal_files
+from tfgan2.data.folders.files import DEFAULT_SIZE, Files, open_files
 from tfgan2.data.naming import ARCHIVES, advice
 from tfgan2.data.request import Request, build
 from tfgan2.data.sources import as_tensor

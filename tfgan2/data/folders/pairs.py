@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tfgan2.data.copies import groups, halves, shared_by_pairs
 from tfgan2.data.dataset import ImageDataset
-from tfgan2.data.files import JOINT, Files, open_files
-from tfgan2.data.layouts import (
+from tfgan2.data.folders.copies import groups, halves, shared_by_pairs
+from tfgan2.data.folders.files import JOINT, Files, open_files
+from tfgan2.data.folders.layouts import (
     check_side_by_side,
     folders_in,
     in_one_folder,
@@ -20,7 +20,7 @@ from tfgan2.data.layouts import (
     labels,
     match,
 )
-from tfgan2.data.places import Place, is_side_by_side, is_split
+from tfgan2.data.folders.places import Place, is_side_by_side, is_split
 from tfgan2.data.request import Request
 from tfgan2.errors import UserError
 from tfgan2.images.files import UnreadableImageError, fit, open_image

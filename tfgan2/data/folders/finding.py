@@ -49,12 +49,11 @@ def image_files(root: Path) -> list[str]:
                 left_out[kind] += 1
             elif kind is None:
                 paths.append((relative / name).as_posix())
-    counts, advice = count_kinds(left_out), packages_for(left_out)
+    counts, packages = count_kinds(left_out), packages_for(left_out)
     if left_out and not paths:
-        advice.append("convert them to .png or .jpg")
+        remedies = ", or ".join([*packages, "convert them to .png or .jpg"])
         raise UserError(
-            f"folder {str(root)!r} holds no images that can be read: {counts}; "
-            f"{', or '.join(advice)}"
+            f"folder {str(root)!r} holds no images that can be read: {counts}; {remedies}"
         )
     if not paths:
         raise UserError(
@@ -62,7 +61,7 @@ def image_files(root: Path) -> list[str]:
         )
     if total := left_out.total():
         files = "1 file of a type" if total == 1 else f"{total:,} files of types"
-        what = "; ".join([counts, *advice])
+        what = "; ".join([counts, *packages])
         warn(f"left out {files} that cannot be read here: {what} (in {str(root)!r})")
     return sorted(paths)
 

@@ -19,8 +19,8 @@ from helpers import assert_parts_are_the_batch
 from PIL import Image
 
 from tfgan2.data import absolute_name, load_dataset
-from tfgan2.data import files as files_module
-from tfgan2.data.finding import by_stem
+from tfgan2.data.folders import files as files_module
+from tfgan2.data.folders.finding import by_stem
 from tfgan2.data.prepared import pack
 from tfgan2.data.request import Request
 from tfgan2.errors import DataWarning, UserError

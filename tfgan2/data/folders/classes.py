@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from tfgan2.data.dataset import ImageDataset
-from tfgan2.data.files import Files, load_files
-from tfgan2.data.finding import existing_folder, image_files
-from tfgan2.data.places import SPLITS
+from tfgan2.data.folders.files import Files, load_files
+from tfgan2.data.folders.finding import existing_folder, image_files
+from tfgan2.data.folders.places import SPLITS
 from tfgan2.data.request import Request
 from tfgan2.errors import UserError
 

@@ -9,10 +9,10 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 
-from tfgan2.data.copies import equal_files
 from tfgan2.data.dataset import ImageDataset, Order, Source
-from tfgan2.data.files import Files, load_files
-from tfgan2.data.layouts import (
+from tfgan2.data.folders.copies import equal_files
+from tfgan2.data.folders.files import Files, load_files
+from tfgan2.data.folders.layouts import (
     folders_in,
     in_one_folder,
     in_splits,

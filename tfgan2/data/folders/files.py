@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from tfgan2.data.copies import equal_files
 from tfgan2.data.dataset import ImageDataset, Source
+from tfgan2.data.folders.copies import equal_files
 from tfgan2.data.request import Request, build
 from tfgan2.errors import UserError, warn
 from tfgan2.images.files import NO_RANGES, UnreadableImageError, read_image

@@ -6,26 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from grey_images import everything, grey, write
 
 from tfgan2.data import kind_of, load_dataset
 from tfgan2.errors import UserError
-
-
-def write(path: Path, pixels: np.ndarray) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels.astype(np.uint8)).save(path)
-    return path
-
-
-def grey(value: int, height: int = 8, width: int = 8) -> np.ndarray:
-    return np.full((height, width), value, np.uint8)
-
-
-def everything(dataset: object) -> list[np.ndarray]:
-    """All samples of an epoch: of each part the grey values."""
-    parts = dataset.some(dataset.num_images)
-    return [np.rint((part[:, 0, 0, 0] + 1) * 127.5).astype(int) for part in parts]
 
 
 @pytest.mark.parametrize("cache", ["memory", "stream"])

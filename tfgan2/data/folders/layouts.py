@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from tfgan2.data.finding import existing_folder, image_files
-from tfgan2.data.places import (
+from tfgan2.data.folders.finding import existing_folder, image_files
+from tfgan2.data.folders.places import (
     FAMILIES,
     NO_FAMILY,
     Place,

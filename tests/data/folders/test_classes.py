@@ -12,7 +12,7 @@ from helpers import assert_refused, fit
 from PIL import Image
 
 from tfgan2.data import load_dataset
-from tfgan2.data.folders import with_classes
+from tfgan2.data.folders.classes import with_classes
 from tfgan2.data.prepared import Index, pack
 from tfgan2.data.request import Request
 from tfgan2.errors import UserError

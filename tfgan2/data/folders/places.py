@@ -123,7 +123,8 @@ def word_of(text: str) -> str:
 
 def is_split(folder: str) -> bool:
     """Returns whether a folder's name tells a split and nothing else."""
-    return words_of_folder(folder) in [(split, "") for split in SPLITS.values()]
+    split, word = words_of_folder(folder)
+    return bool(split) and not word
 
 
 def is_side_by_side(folder: str) -> bool:

@@ -6,21 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from grey_images import everything, grey, write
 from helpers import assert_parts_are_the_batch
 from PIL import Image
 
 from tfgan2.data import absolute_name, load_dataset
 from tfgan2.errors import UserError
-
-
-def write(path: Path, pixels: np.ndarray) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels.astype(np.uint8)).save(path)
-    return path
-
-
-def grey(value: int, height: int = 8, width: int = 8) -> np.ndarray:
-    return np.full((height, width), value, np.uint8)
 
 
 @pytest.fixture
@@ -30,12 +21,6 @@ def side_by_side(tmp_path: Path) -> Path:
     for i in range(12):
         write(root / f"{i}.png", np.concatenate([grey(10 * i), grey(10 * i + 5)], axis=1))
     return root
-
-
-def everything(dataset: object) -> list[np.ndarray]:
-    """All samples of an epoch: of each part the grey values."""
-    parts = dataset.some(dataset.num_images)
-    return [np.rint((part[:, 0, 0, 0] + 1) * 127.5).astype(int) for part in parts]
 
 
 @pytest.mark.parametrize("cache", ["memory", "stream"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tfgan2.data.caption_lines import read_lines
+from tfgan2.data.folders.caption_lines import read_lines
 from tfgan2.errors import UserError
 
 ENTRIES = [

@@ -1,0 +1,26 @@
+"""Files of one grey value each, so that a value tells which file it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tfgan2.data.dataset import ImageDataset
+
+
+def write(path: Path, pixels: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
+    return path
+
+
+def grey(value: int, height: int = 8, width: int = 8) -> np.ndarray:
+    return np.full((height, width), value, np.uint8)
+
+
+def everything(dataset: ImageDataset) -> list[np.ndarray]:
+    """All samples of an epoch: of each part the grey values."""
+    parts = dataset.some(dataset.num_images)
+    return [np.rint((part[:, 0, 0, 0] + 1) * 127.5).astype(int) for part in parts]

@@ -1,0 +1,1 @@
+"""Datasets of image files in folders: with classes, in pairs, unpaired, with captions."""
