@@ -23,7 +23,11 @@ def load(compiled: Path | None = None) -> str:
     if not debug:
         # With 2, each compiled function that XLA finds is reported as an error.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with contextlib.nullcontext() if debug else quiet(), _no_garbage_collection(), _reading(compiled):
+    with (
+        contextlib.nullcontext() if debug else quiet(),
+        _no_garbage_collection(),
+        _reading(compiled),
+    ):
         import absl.logging
         import tensorflow as tf
 

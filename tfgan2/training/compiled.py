@@ -50,7 +50,11 @@ def folder_of_process() -> Path | None:
     Call it before TensorFlow is imported. Returns None if nothing is kept: TensorFlow is in use
     already, the user names a folder to XLA or sets the limit to 0, or the disk is full.
     """
-    if "tensorflow" in sys.modules or XLA_FOLDER in os.environ.get("TF_XLA_FLAGS", "") or not limit():
+    if (
+        "tensorflow" in sys.modules
+        or XLA_FOLDER in os.environ.get("TF_XLA_FLAGS", "")
+        or not limit()
+    ):
         return None
     try:
         if shutil.disk_usage(tempfile.gettempdir()).free < _ROOM:
@@ -81,11 +85,13 @@ class CompiledSteps:
     def fetch(self) -> bool:
         """Puts the steps where XLA finds them; returns whether there are any undamaged ones."""
         found, target = False, folder_of_process()
+        if target is None:
+            return False
         with contextlib.suppress(OSError):
             # They may be the reason why a process ended while it loaded them.
             if any(map(is_abandoned, self._folder.glob("*.partial-*"))):
                 remove(self._folder)
-            for path in self._folder.glob("xla_*.pb.*") if target else ():
+            for path in self._folder.glob("xla_*.pb.*"):
                 data = path.read_bytes()
                 if path.suffix == f".{_hash(data)}":
                     (target / path.stem).write_bytes(data)

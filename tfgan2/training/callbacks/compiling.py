@@ -25,7 +25,11 @@ class Compiling(StepCallback):
             return
         self._phases.add(self.model.phase)
         found = self.steps is not None and self.steps.fetch()
-        text = "loading the compiled training step from the cache" if found else "compiling the training step"
+        text = (
+            "loading the compiled training step from the cache"
+            if found
+            else "compiling the training step"
+        )
         if self.display.has_bar:
             self.display.move_bar(text, self.step, self.model.planned_steps)
         else:
