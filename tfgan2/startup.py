@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-XLA_FOLDER = "--tf_xla_persistent_cache_directory"
+XLA_FOLDER = "tf_xla_persistent_cache_directory"
 
 
 def load(compiled: Path | None = None) -> str:
@@ -61,7 +61,7 @@ def _reading(compiled: Path | None) -> Iterator[None]:
         yield
         return
     quoted = str(compiled).replace("\\", "\\\\").replace('"', '\\"')
-    os.environ["TF_XLA_FLAGS"] = f'{before or ""} {XLA_FOLDER}="{quoted}"'
+    os.environ["TF_XLA_FLAGS"] = f'{before or ""} --{XLA_FOLDER}="{quoted}"'
     try:
         yield
     finally:
