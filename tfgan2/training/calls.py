@@ -1,8 +1,7 @@
-"""Compiled calls that train: several steps on one device, or one step on all replicas."""
+"""Compiled calls that train one or several steps."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,10 @@ from tfgan2.options import TrainingOptions
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
-    from tfgan2.models.base import GenerativeModel
+    from tfgan2.models.base import GenerativeModel, Metrics
 
-_STOP = "_stop"
+Stop = tuple[bool, bool]
+"""Whether training is to stop because of a signal, and because of a callback."""
 
 
 @dataclass(frozen=True)
@@ -26,102 +26,130 @@ class Call:
     """What a call did.
 
     Attributes:
-        metrics: those of each step that it trained.
+        metrics: those of each step that it trained, means over all replicas.
         input_seconds: time that it waited for images.
         compiled: whether it had to compile the step first.
-        stop: whether a signal has asked any worker to stop, and whether a callback has.
+        stop: whether any worker is to stop.
     """
 
     metrics: list[dict[str, float]]
     input_seconds: float
     compiled: bool
-    stop: tuple[bool, bool]
+    stop: Stop
 
 
-Stop = tuple[bool, bool]
-"""Whether this worker is to stop, because of a signal, because of a callback."""
+class Calls:
+    """Calls of any number of steps: a loop of TensorFlow around the compiled step.
 
+    Within XLA, convolutions in a loop would be 15 times as slow on a CPU. The weights do not depend
+    on the number of steps in a call.
 
-class DeviceCalls:
-    """Calls of any number of steps on one device: a loop of TensorFlow around the compiled step.
-
-    Within XLA, convolutions in a loop are 15 times as slow on a CPU. Samples that lie in memory are
-    found within the loop. The weights do not depend on the number of steps in a call.
+    Attributes:
+        takes_several: whether a call may train several steps.
     """
 
     takes_several = True
+
+    def __init__(self, model: GenerativeModel, options: TrainingOptions, iterator: Any) -> None:
+        self.model, self.options = model, options
+        self._iterator = iterator
+        self._functions: dict[str, Any] = {}
+        self._names: dict[str, list[str]] = {}
+
+    def train(self, count: int, stop: Stop) -> Call:
+        """Trains `count` steps. If data cannot be read, the steps before that are done.
+
+        `stop` says whether this worker is to stop.
+        """
+        phase = self.model.phase
+        new = phase not in self._functions
+        if new:
+            self._functions[phase] = self._compiled(self._names.setdefault(phase, []))
+        function = self._functions[phase]
+        waited, rows, stops = function(self._iterator, tf.constant(count), tf.constant(stop))
+        names = self._names[phase]
+        metrics = [dict(zip(names, row, strict=True)) for row in rows.numpy().tolist()]
+        by_signal, by_callback = (stops.numpy() > 0).tolist()
+        return Call(metrics, float(waited), new, (by_signal, by_callback))
+
+    def _compiled(self, names: list[str]) -> Any:
+        """Compiles the present phase; `names` receives the names of its metrics.
+
+        The function returns the seconds of waiting, the metrics, shape (steps, names), and how many
+        replicas are to stop.
+        """
+        update = self._update()
+
+        @tf.function(autograph=False)
+        def train(iterator: Any, count: tf.Tensor, stop: tf.Tensor) -> Any:
+            found, waiting = _timed(lambda: self._first(iterator, count))
+
+            def step(index: tf.Tensor, waiting: tf.Tensor, rows: tf.TensorArray) -> Any:
+                batch, seconds = _timed(lambda: self._next(iterator, found, index))
+                metrics = update(batch)
+                names[:] = metrics
+                row = tf.stack(list(metrics.values()))
+                return index + 1, waiting + seconds, rows.write(index, row)
+
+            rows = tf.TensorArray(tf.float32, count)
+            if self.takes_several:
+                _, waiting, rows = _repeated(count, step, waiting, rows)
+            else:
+                _, waiting, rows = step(tf.constant(0), waiting, rows)
+            return waiting, rows.stack(), self._stops(stop)
+
+        return train
+
+    def _update(self) -> Callable[[Any], Metrics]:
+        """Returns the function that trains one step, of what `_next` returns."""
+        raise NotImplementedError
+
+    def _first(self, iterator: Any, count: tf.Tensor) -> Any:
+        """Returns what is read before the first of `count` steps."""
+        return ()
+
+    def _next(self, iterator: Any, found: Any, index: tf.Tensor) -> Any:
+        """Returns what a step needs; `found` is what `_first` returned."""
+        return iterator.get_next()
+
+    def _stops(self, stop: tf.Tensor) -> tf.Tensor:
+        return tf.cast(stop, tf.float32)
+
+
+class DeviceCalls(Calls):
+    """Calls on one device; samples that lie in memory are looked up there."""
 
     def __init__(
         self, model: GenerativeModel, dataset: ImageDataset, options: TrainingOptions, step: int
     ) -> None:
         """Begins with the samples that follow `step` steps."""
-        self.model, self.options = model, options
-        self._functions: dict[str, Callable[[Any, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]] = {}
-        self._names: dict[str, list[str]] = {}
         gpus = tf.config.list_logical_devices("GPU")
         self._device = gpus[0].name if gpus else "/CPU:0"
         assert options.batch_size is not None
         size = options.batch_size * model.batches_per_step
         source, order = dataset.source, Order(size, options.seed, step * size)
-        tables = _tables(source, self._device, options.device_share)
-        self._looks_up = tables is not None
-        pipeline = endless(source.drawn(order) if self._looks_up else source.batches(order))
-        if gpus and not self._looks_up:
+        self._tables = _tables(source, self._device, options.device_share)
+        self._look_up = source.look_up
+        pipeline = endless(source.batches(order) if self._tables is None else source.drawn(order))
+        if gpus and self._tables is None:
             pipeline = pipeline.apply(tf.data.experimental.prefetch_to_device(self._device, 2))
-        self._iterator = iter(pipeline)
+        super().__init__(model, options, iter(pipeline))
 
-        def prepared(tables: Any, *drawn: Any) -> Any:
-            batch = whole(drawn)
-            return scaled(batch if tables is None else source.look_up(tables, batch))
-
-        compiled = tf.function(prepared, jit_compile=options.xla, autograph=False)
-        self._prepared = lambda drawn: compiled(tables, *parts(drawn))
-
-    def train(self, count: int, stop: Stop) -> Call:
-        """Trains `count` steps. If data cannot be read, the steps before that are done."""
-        phase = self.model.phase
-        new = phase not in self._functions
-        if new:
-            self._functions[phase] = self._compiled(self._names.setdefault(phase, []))
-        waited, values = self._functions[phase](self._iterator, tf.constant(count))
-        metrics = [
-            dict(zip(self._names[phase], row, strict=True)) for row in values.numpy().tolist()
-        ]
-        return Call(metrics, float(waited), new, stop)
-
-    def _compiled(self, names: list[str]) -> Any:
-        """Compiles the present phase; `names` receives the names of its metrics.
-
-        The function returns the seconds of waiting, and the metrics, shape (steps, names).
-        """
+    def _update(self) -> Callable[[Any], Metrics]:
         options = self.options
         update = compiled_update(self.model, xla=options.xla, fast_convolutions=options.winograd)
 
-        @tf.function(autograph=False)
-        def train(iterator: Any, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            draws, waiting = None, tf.constant(0.0, tf.float64)
-            if self._looks_up:
-                draws, waiting = _timed(lambda: self._drawn(iterator, count))
+        @tf.function(jit_compile=options.xla, autograph=False)
+        def prepared(tables: Any, *drawn: Any) -> Any:
+            batch = whole(drawn)
+            return scaled(batch if tables is None else self._look_up(tables, batch))
 
-            def step(index: tf.Tensor, waiting: tf.Tensor, rows: tf.TensorArray) -> Any:
-                if draws is None:
-                    drawn, seconds = _timed(iterator.get_next)
-                    waiting += seconds
-                else:
-                    each = [draw[index] for draw in draws]
-                    drawn = tf.nest.pack_sequence_as(iterator.element_spec, each)
-                metrics = update(self._prepared(drawn))
-                names[:] = metrics
-                return index + 1, waiting, rows.write(index, tf.stack(list(metrics.values())))
+        return lambda drawn: update(prepared(self._tables, *parts(drawn)))
 
-            rows = tf.TensorArray(tf.float32, count)
-            _, waiting, rows = _repeated(count, step, waiting, rows)
-            return waiting, rows.stack()
-
-        return train
-
-    def _drawn(self, iterator: Any, count: tf.Tensor) -> list[tf.Tensor]:
-        """Returns what the iterator draws for `count` steps: one transfer to the device in all."""
+    def _first(self, iterator: Any, count: tf.Tensor) -> Any:
+        """The numbers of the samples of all steps: one transfer to the device."""
+        if self._tables is None:
+            return ()
         specs = tf.nest.flatten(iterator.element_spec)
 
         def draw(index: tf.Tensor, *drawn: tf.TensorArray) -> Any:
@@ -135,21 +163,54 @@ class DeviceCalls:
         with tf.device(self._device):
             return [tf.identity(stack) for stack in stacks]
 
-
-def _timed(function: Callable[[], Any]) -> tuple[Any, tf.Tensor]:
-    """Returns the tensors that a function computes, and how many seconds it takes."""
-    with tf.device("/CPU:0"):
-        started = tf.timestamp()
-        with tf.control_dependencies([started]):
-            result = function()
-        with tf.control_dependencies(tf.nest.flatten(result)):
-            return result, tf.timestamp() - started
+    def _next(self, iterator: Any, found: Any, index: tf.Tensor) -> Any:
+        if self._tables is None:
+            return iterator.get_next()
+        return tf.nest.pack_sequence_as(iterator.element_spec, [each[index] for each in found])
 
 
-def _repeated(count: tf.Tensor, body: Callable[..., Any], *state: Any) -> Any:
-    """Calls `body(index, *state)` `count` times; each call begins when the one before has ended."""
-    first = (tf.constant(0), *state)
-    return tf.while_loop(lambda index, *state: index < count, body, first, parallel_iterations=1)
+class ReplicaCalls(Calls):
+    """Calls on all replicas.
+
+    With several processes a call is one step, after which they tell each other whether to stop.
+    """
+
+    def __init__(
+        self,
+        model: GenerativeModel,
+        dataset: ImageDataset,
+        options: TrainingOptions,
+        step: int,
+        worker: Worker,
+    ) -> None:
+        """Begins with the samples that follow `step` steps."""
+        assert options.batch_size is not None
+        size = options.batch_size * model.batches_per_step
+
+        def batches(part: Part) -> tf.data.Dataset:
+            return dataset.batches(size, part=part, seed=options.seed, start=step * size)
+
+        self.takes_several = worker.part.of == 1
+        self._strategy = worker.strategy
+        super().__init__(model, options, iter(worker.distribute(batches)))
+
+    def _update(self) -> Callable[[Any], Metrics]:
+        options, strategy, update = self.options, self._strategy, self.model.train_step
+        # Neither XLA nor a nested function can add up the gradients of several replicas.
+        if strategy.num_replicas_in_sync == 1:
+            winograd = options.winograd
+            update = compiled_update(self.model, xla=options.xla, fast_convolutions=winograd)
+
+        def mean_update(batch: Any) -> Metrics:
+            metrics = strategy.run(update, args=(batch,))
+            mean = tf.distribute.ReduceOp.MEAN
+            return {name: strategy.reduce(mean, metrics[name], axis=None) for name in metrics}
+
+        return mean_update
+
+    def _stops(self, stop: tf.Tensor) -> tf.Tensor:
+        each = self._strategy.run(lambda: tf.cast(stop, tf.float32))
+        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
 
 
 def _tables(source: Source, device: str, share: float) -> tuple[tf.Tensor, ...] | None:
@@ -172,62 +233,18 @@ def _tables(source: Source, device: str, share: float) -> tuple[tf.Tensor, ...] 
         return tuple(tf.identity(table) for table in source.tables)
 
 
-class ReplicaCalls:
-    """Calls of one step on all replicas; TensorFlow compiles no loop around a step of several."""
+def _timed(function: Callable[[], Any]) -> tuple[Any, tf.Tensor]:
+    """Returns the tensors that a function computes, and how many seconds it takes."""
+    with tf.device("/CPU:0"):
+        started = tf.timestamp()
+    with tf.control_dependencies([started]):
+        result = function()
+    tensors = tf.nest.flatten(result, expand_composites=True)
+    with tf.control_dependencies(tensors), tf.device("/CPU:0"):
+        return result, tf.timestamp() - started
 
-    takes_several = False
 
-    def __init__(
-        self,
-        model: GenerativeModel,
-        dataset: ImageDataset,
-        options: TrainingOptions,
-        step: int,
-        worker: Worker,
-    ) -> None:
-        """Begins with the samples that follow `step` steps."""
-        self.model, self.options, self.worker = model, options, worker
-        self._functions: dict[str, Any] = {}
-        assert options.batch_size is not None
-        size = options.batch_size * model.batches_per_step
-
-        def batches(part: Part) -> tf.data.Dataset:
-            return dataset.batches(size, part=part, seed=options.seed, start=step * size)
-
-        self._iterator = iter(worker.distribute(batches))
-
-    def train(self, count: int, stop: Stop) -> Call:
-        """Trains one step, and asks all workers whether they are to stop after it."""
-        started = time.perf_counter()
-        batch = next(self._iterator)
-        waited = time.perf_counter() - started
-        phase = self.model.phase
-        new = phase not in self._functions
-        if new:
-            self._functions[phase] = self._compiled()
-        metrics = self._functions[phase](batch, tf.constant(stop))
-        by_signal, by_callback = metrics.pop(_STOP).numpy() > 0
-        values = {name: float(value) for name, value in metrics.items()}
-        return Call([values], waited, new, (bool(by_signal), bool(by_callback)))
-
-    def _compiled(self) -> Any:
-        """Compiles a step of the present phase; it returns means over all replicas."""
-        strategy, options = self.worker.strategy, self.options
-        update = self.model.train_step
-        # Neither XLA nor a nested function can add up the gradients of several replicas.
-        if self.worker.replicas == 1:
-            winograd = options.winograd
-            update = compiled_update(self.model, xla=options.xla, fast_convolutions=winograd)
-
-        def update_and_stop(batch: Any, stop: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {**update(batch), _STOP: tf.cast(stop, tf.float32)}
-
-        @tf.function(autograph=False)
-        def step(batch: Any, stop: tf.Tensor) -> dict[str, tf.Tensor]:
-            metrics = strategy.run(update_and_stop, args=(batch, stop))
-            return {
-                name: strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
-                for name, value in metrics.items()
-            }
-
-        return step
+def _repeated(count: tf.Tensor, body: Callable[..., Any], *state: Any) -> Any:
+    """Calls `body(index, *state)` `count` times; each call begins when the one before has ended."""
+    first = (tf.constant(0), *state)
+    return tf.while_loop(lambda index, *state: index < count, body, first, parallel_iterations=1)
