@@ -134,8 +134,8 @@ def scaled(batch: Any) -> Any:
     return whole(tuple(map(each, parts(batch))))
 
 
-def endless(pipeline: tf.data.Dataset) -> tf.data.Dataset:
-    """Returns a pipeline that never ends with the options that all have; it prefetches."""
+def endless(pipeline: tf.data.Dataset, prefetched: int = 2) -> tf.data.Dataset:
+    """Returns a pipeline that never ends, with the options of all, and what it has prefetched."""
     import tensorflow as tf
 
     options = tf.data.Options()
@@ -143,7 +143,7 @@ def endless(pipeline: tf.data.Dataset) -> tf.data.Dataset:
     # Rewriting the pipeline's graph would copy the tensors in it: all images, once more.
     options.experimental_optimization.apply_default_optimizations = False
     infinite = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
-    return pipeline.apply(infinite).prefetch(2).with_options(options)
+    return pipeline.apply(infinite).prefetch(prefetched).with_options(options)
 
 
 @dataclass(eq=False)

@@ -21,6 +21,10 @@ Stop = tuple[bool, bool]
 """Whether training is to stop because of a signal, and because of a callback."""
 
 
+_PREFETCHED_NUMBERS = 256
+"""Steps whose samples' numbers are drawn ahead: a call takes those of many steps at once."""
+
+
 @dataclass(frozen=True)
 class Call:
     """What a call did.
@@ -87,8 +91,8 @@ class Calls:
             def step(index: tf.Tensor, waiting: tf.Tensor, rows: tf.TensorArray) -> Any:
                 batch, seconds = _timed(lambda: self._next(iterator, found, index))
                 metrics = update(batch)
-                names[:] = metrics
-                row = tf.stack(list(metrics.values()))
+                names[:] = sorted(metrics)
+                row = tf.stack([metrics[name] for name in names])
                 return index + 1, waiting + seconds, rows.write(index, row)
 
             rows = tf.TensorArray(tf.float32, count)
@@ -130,9 +134,12 @@ class DeviceCalls(Calls):
         source, order = dataset.source, Order(size, options.seed, step * size)
         self._tables = _tables(source, self._device, options.device_share)
         self._look_up = source.look_up
-        pipeline = endless(source.batches(order) if self._tables is None else source.drawn(order))
-        if gpus and self._tables is None:
-            pipeline = pipeline.apply(tf.data.experimental.prefetch_to_device(self._device, 2))
+        if self._tables is not None:
+            pipeline = endless(source.drawn(order), _PREFETCHED_NUMBERS)
+        else:
+            pipeline = endless(source.batches(order))
+            if gpus:
+                pipeline = pipeline.apply(tf.data.experimental.prefetch_to_device(self._device, 2))
         super().__init__(model, options, iter(pipeline))
 
     def _update(self) -> Callable[[Any], Metrics]:
