@@ -12,8 +12,8 @@ Needs PyTorch and NumPy, not tfgan2. Trains until it is killed. The modes:
 * `graph-compile`: the same with compiled networks.
 
 On a CPU the graph modes run the same step without a graph. float16 scales losses with GradScaler
-in every mode: with a fused Adam it keeps the scale, and the choice to skip an update, on the device,
-so that a graph holds it too. `--feed random` gathers uint8 images from a tensor on the device by
+in every mode: with a fused Adam it keeps the scale, and the choice to skip an update, on the
+device, so that a graph holds it too. `--feed random` gathers uint8 images from a tensor on the device by
 random indices, without a loader; `--feed fixed` trains on the same images again and again.
 """
 
@@ -119,7 +119,11 @@ class Game:
     def __init__(self, options: argparse.Namespace, layout: torch.memory_format) -> None:
         torch.manual_seed(0)
         self.device, self.batch = torch.device(options.device), options.batch_size
-        self.mode, self.half, self.layout = MODES[options.mode], PRECISIONS[options.precision], layout
+        self.mode, self.half, self.layout = (
+            MODES[options.mode],
+            PRECISIONS[options.precision],
+            layout,
+        )
         self.flavour = options.flavour
         gradient_penalty = self.flavour == "wgan-gp"
         networks = [
