@@ -12,8 +12,8 @@ DCGAN, SNGAN and WGAN-GP at 32x32x3 with 64-128-256 channels, and DCGAN at 64x64
 * `torch`: the modes of torch_gans.py, on a fixed batch and on random images from the device.
 
 Each row is a process, timed over windows of steps (contestants.py). `results.json` and `table.md`
-are written after each row, the most important first. A call ends after `--minutes`; `--resume` goes on
-with the rows that `results.json` lacks, and `--rows A:B` measures only those.
+are written after each row, the most important first. A call ends after `--minutes`; `--resume` goes
+on with the rows that `results.json` lacks, and `--rows A:B` measures only those.
 """
 
 from __future__ import annotations
