@@ -14,7 +14,7 @@ Needs PyTorch and NumPy, not tfgan2. Trains until it is killed. The modes:
 On a CPU the graph modes run the same step without a graph. float16 scales losses with GradScaler
 in every mode: with a fused Adam it keeps the scale, and the choice to skip an update, on the
 device, so that a graph holds it too. `--feed random` gathers uint8 images from a tensor on the
-device by random indices, without a loader; `--feed fixed` trains on the same images again and again.
+device by random indices, without a loader; `--feed fixed` trains on a few fixed batches.
 """
 
 from __future__ import annotations

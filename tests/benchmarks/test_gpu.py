@@ -111,4 +111,4 @@ def test_a_contestant_that_ends_tells_its_error(benchmark: Any, tmp_path: Path) 
 def test_rows_can_be_listed() -> None:
     words = [sys.executable, str(BENCHMARKS / "gpu.py"), "--smoke", "--list"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("0 dcgan 32 64 float32 64 step xla")
+    assert done.stdout.startswith("0 dcgan 32 64 float32 8 step xla")
