@@ -40,12 +40,11 @@ LIMIT = 600.0  # seconds for compiling beside the others
 DATA = ["--dataset", "digits", "--image-size", str(SIZE), "--channels", str(CHANNELS)]
 
 
-def contestants(flavour: str, torch: str | None, folder: Path) -> list[Contestant]:
-    """Starts all contestants, one after the other."""
+def start_all(found: list[Contestant], flavour: str, torch: str | None, folder: Path) -> None:
+    """Starts all contestants, one after the other, and pauses each."""
     tfgan2 = str(Path(sys.executable).with_name("tfgan2"))
     bare = [sys.executable, str(HERE / "bare_step.py")]
     channels = f"base_channels={BASE_CHANNELS}"
-    found: list[Contestant] = []
 
     def start(name: str, words: list[str], lines: Path | None = None) -> None:
         log = folder / f"{name.replace(' ', '')}.err"
@@ -70,7 +69,6 @@ def contestants(flavour: str, torch: str | None, folder: Path) -> list[Contestan
         modes = {"torch": "example", "torch tuned": "eager", "torch.compile": "compile"}
         for name, mode in modes.items():
             start(name, [*words, "--mode", mode])
-    return found
 
 
 def save_images(path: Path) -> None:
@@ -84,9 +82,10 @@ def save_images(path: Path) -> None:
 def measured(flavour: str, options: argparse.Namespace) -> dict[str, Any]:
     """Returns the seconds per step of each contestant in each turn."""
     with tempfile.TemporaryDirectory() as folder:
-        there = contestants(flavour, options.torch_python, Path(folder))
-        turns: dict[str, list[float]] = {one.name: [] for one in there}
+        there: list[Contestant] = []
         try:
+            start_all(there, flavour, options.torch_python, Path(folder))
+            turns: dict[str, list[float]] = {one.name: [] for one in there}
             for index in range(options.rounds):
                 for one in there[:: 1 if index % 2 else -1]:
                     one.resume()
