@@ -297,6 +297,8 @@ def main() -> None:
         options.seconds, options.minutes = 1.0, max(options.minutes, 60.0)
         options.fit = [f"{fit} --log-every 2".strip() for fit in options.fit]
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+        # More threads of PyTorch wait for each other when the cores are busy otherwise.
+        os.environ["OMP_NUM_THREADS"] = "1"
     if options.list:
         for index, row in enumerate(rows(options)):
             print(index, *row.values())
