@@ -64,7 +64,7 @@ class Contestant:
         environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
         started = time.monotonic()
         with log.with_suffix(".out").open("w") as output, log.open("w") as errors:
-            # In its own session: when a shell exits, the kernel resumes the stopped processes of its
+            # In its own session: when a shell exits, the kernel resumes stopped processes of its
             # session, and a paused contestant would train during the others' turns.
             self._process = subprocess.Popen(
                 words, stdout=output, stderr=errors, env=environment, start_new_session=True
