@@ -16,7 +16,12 @@ from tfgan2.distributed.strategies import Worker
 from tfgan2.errors import DataWarning, TrainingInterrupted, UserError, writing
 from tfgan2.training import callbacks as called
 from tfgan2.training import checkpoints
-from tfgan2.training.building import build_model, load_data, make_deterministic
+from tfgan2.training.building import (
+    build_model,
+    determinism_errors,
+    load_data,
+    make_deterministic,
+)
 from tfgan2.training.compiled import CompiledSteps
 from tfgan2.training.loop import Loop
 from tfgan2.training.progress import Display
@@ -58,7 +63,8 @@ class Session:
         training = config.training
         self.is_new = new = not config.dataset
         self.config, self.display = config, display
-        make_deterministic()
+        if training.deterministic:
+            make_deterministic()
         self.worker = worker = Worker.start(training.strategy, display.say)
         display.console.quiet |= not worker.chief
         with warnings.catch_warnings():
@@ -143,7 +149,8 @@ class Session:
                 loop.step = self.saving.restore(self.model, say)
             self._check_same_folder(loop.step)
             if loop.step < options.steps:
-                number = loop.run(chosen)
+                with determinism_errors():
+                    number = loop.run(chosen)
         if number is not None:
             location = str(run_dir) if mirror is None else mirror.url
             raise TrainingInterrupted(location, number, loop.step, options.steps)
@@ -177,7 +184,8 @@ class Session:
         compiling = called.Compiling(display, self._compiled_steps())
         chosen = [stopping, compiling, statistics, progress, previews, *callbacks, self.saving]
         if self.mirror is not None:
-            chosen.append(called.Publishing(self.mirror, options, display.say))
+            writing = (statistics.background, self.saving.background)
+            chosen.append(called.Publishing(self.mirror, options, display.say, writing))
         return chosen
 
     def _compiled_steps(self) -> CompiledSteps | None:
