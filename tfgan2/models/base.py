@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgan2.distributed import replicas
+from tfgan2.distributed import microbatches, replicas
 from tfgan2.errors import UserError
 from tfgan2.export.spec import ExportSpec
 from tfgan2.keras_model.guard import weighted
@@ -66,8 +66,7 @@ class GenerativeModel(KerasModel):
         planned_steps: number of steps of the whole training; phases and learning rates that decay
             depend on it. `plan` sets it.
         phase: what `train_step` trains now, one of the names that `phase_at` returns.
-        is_divided: true if `train_step` is several equal updates and a last one, which can be
-            compiled apart: see `divided`, `first_update` and `last_update` of `AdversarialModel`.
+        is_divided: true if the parts of `train_step` are compiled apart, see `compiled_step`.
         update_index: index of the update within a step, int32, shape (); None outside of one.
     """
 
@@ -146,7 +145,7 @@ class GenerativeModel(KerasModel):
     @property
     def batch_multiple(self) -> int:
         """Number of samples that divides the batch of a step on each replica."""
-        return self.batches_per_step
+        return self.batches_per_step * self.accumulate
 
     def batch_parts(self) -> dict[str, tuple[int | None, ...]]:
         """The parts of a batch that the model needs, and their shapes without the batch's axis."""
@@ -336,14 +335,53 @@ class GenerativeModel(KerasModel):
     def minimize(
         self, name: str, loss_function: Callable[[tf.GradientTape], Objective]
     ) -> Objective:
-        """Updates the variables of one optimizer by what a function computes, and returns that."""
-        optimizer = self.optimizers[name]
-        with tf.GradientTape() as tape:
-            loss, metrics = loss_function(tape)
-            loss = weighted(loss)
-            # The gradients of all replicas are summed.
-            count = tf.distribute.get_strategy().num_replicas_in_sync
-            scaled = optimizer.scale_loss(loss / count if count > 1 else loss)
-        variables = self.trained_variables(name)
-        optimizer.apply(tape.gradient(scaled, variables), variables)
-        return loss, metrics
+        """Updates the variables of one optimizer by what a function computes, and returns that.
+
+        Of several micro-batches the gradients, the loss and metrics that are scalars are averaged;
+        other tensors among the metrics are those of the micro-batch. Whatever else the
+        function makes is lost.
+        """
+        optimizer, variables = self.optimizers[name], self.trained_variables(name)
+
+        def compute() -> tuple[Any, Metrics]:
+            with tf.GradientTape() as tape:
+                loss, metrics = loss_function(tape)
+                loss = weighted(loss)
+                # The gradients of all replicas are summed.
+                count = tf.distribute.get_strategy().num_replicas_in_sync
+                scaled = optimizer.scale_loss(loss / count if count > 1 else loss)
+            scalars = {
+                key: metrics.pop(key) for key in list(metrics) if not metrics[key].shape.rank
+            }
+            gradients = tape.gradient(scaled, [variable._value for variable in variables])
+            return (gradients, loss, scalars), metrics
+
+        def update(mean: Any, others: Any) -> Objective:
+            gradients, loss, scalars = mean
+            optimizer.apply(gradients, variables)
+            return loss, scalars
+
+        (loss, scalars), others = microbatches.exchange(compute, update, updates=True)
+        return loss, {**scalars, **others}
+
+    # --- micro-batches ---------------------------------------------------------------------------
+
+    def compiled_step(
+        self, compiled: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
+    ) -> Callable[[Batch], Metrics]:
+        """The step, as one function or several that are compiled once each.
+
+        Of more than one micro-batch `compiled` compiles the parts that these share; see
+        `microbatches.Accumulation`.
+        """
+        return self.compiled_part(self.train_step, compiled, self.batches_per_step)
+
+    def compiled_part(
+        self, function: Callable[..., Any], compiled: Any, groups: int = 1
+    ) -> Callable[..., Metrics]:
+        """A part of the step, which takes a batch; see `compiled_step`."""
+        if self.accumulate == 1:
+            return function if compiled is None else compiled(function)
+        return microbatches.Accumulation(
+            function, self.accumulate, compiled=compiled, groups=groups
+        )
