@@ -95,7 +95,9 @@ class KerasModel(SavedModel):
             raise UserError(f"{flavour} trains in phases: leave steps_per_execution out")
         self._settings, self.accumulate = dict(kwargs), kwargs.pop("accumulate", 1)
         if not isinstance(self.accumulate, int) or self.accumulate < 1:
-            raise UserError(f"accumulate must be at least 1, not {self.accumulate!r}")
+            raise UserError(
+                f"accumulate must be a whole number of at least 1, not {self.accumulate!r}"
+            )
         super().compile(optimizer=None, **kwargs)
         self._chosen = [name for name in names if chosen[name] is not None]
         self.optimizers = {

@@ -161,6 +161,14 @@ class GenerativeModel(KerasModel):
 
     def check_batch_size(self, batch_size: int, replicas: int = 1) -> None:
         """Raises a UserError unless it can train with this batch size, shared by replicas."""
+        shares = self.accumulate * replicas
+        if batch_size % shares:
+            devices = f" on each of {replicas} devices" if replicas > 1 else ""
+            raise UserError(
+                f"a batch of {batch_size} images cannot be divided into {self.accumulate} "
+                f"micro-batches{devices}: give another --accumulate, or a --batch-size that is a "
+                f"multiple of {shares}"
+            )
 
     # --- randomness ------------------------------------------------------------------------------
 

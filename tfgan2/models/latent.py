@@ -168,11 +168,13 @@ class LatentGAN(AdversarialModel, LatentModel):
         return {}
 
     def check_batch_size(self, batch_size: int, replicas: int = 1) -> None:
-        divisor = self.packing.count * replicas
+        super().check_batch_size(batch_size, replicas)
+        divisor = self.packing.count * self.accumulate * replicas
         if batch_size % divisor:
-            devices = f" on {replicas} devices" if replicas > 1 else ""
+            parts = f" in {self.accumulate} micro-batches" if self.accumulate > 1 else ""
+            parts += f" on {replicas} devices" if replicas > 1 else ""
             raise UserError(
-                f"a batch of {batch_size} images cannot be packed by {self.packing.count}{devices}:"
+                f"a batch of {batch_size} images cannot be packed by {self.packing.count}{parts}:"
                 f" give a --batch-size that is a multiple of {divisor}"
             )
 

@@ -162,6 +162,7 @@ class StackGAN(LatentModel):
         return TEXT if step < text else STAGE_ONE if step < text + one else STAGE_TWO
 
     def check_batch_size(self, batch_size: int, replicas: int = 1) -> None:
+        super().check_batch_size(batch_size, replicas)
         if batch_size < 2:
             raise UserError(
                 "stackgan pairs each image with the text of another: give a --batch-size of 2 "
