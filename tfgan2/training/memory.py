@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import keras
 import tensorflow as tf
 
 from tfgan2.costs.graph import peak_bytes
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 _USABLE = 0.9
 """Fraction of a device's memory that a step can use; the rest is lost between its tensors."""
+_LEAST = 0.6
+"""Least of what a step took over its estimate; XLA keeps fewer tensors than the graph has."""
+_SUSPECT = 0.1
+"""Fraction of the memory from which on the outputs of all layers are worth an estimate."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,27 @@ def available() -> tuple[int, str]:
 # --- errors --------------------------------------------------------------------------------------
 
 
+def check(config: RunConfig, model: GenerativeModel, replicas: int) -> None:
+    """Raises a UserError if a step can certainly not fit the memory of this machine.
+
+    A process that takes more of it than there is would be killed. A GPU says so by itself.
+    """
+    training, (limit, _) = config.training, available()
+    share = (training.batch_size or 1) // replicas
+    outputs = sum(
+        math.prod(size or 1 for size in tensor.shape[1:])
+        for network in model.networks().values()
+        for layer in network._flatten_layers()
+        for tensor in keras.tree.flatten(layer.output)
+    )
+    # The estimate takes seconds: only for a step whose forward passes are large already.
+    least = 2 * outputs * share // training.accumulate
+    if _device() == "CPU:0" and least > _SUSPECT * limit:
+        estimate = Estimator(config).estimate(share, training.accumulate)
+        if _LEAST * estimate.total * replicas > limit:
+            raise _too_large(config, replicas, None)
+
+
 def is_exhausted(error: BaseException | None) -> bool:
     """Returns whether an error says that memory does not suffice."""
     if isinstance(error, tf.errors.ResourceExhaustedError | MemoryError):
@@ -205,4 +231,5 @@ def _advice(estimator: Estimator, size: int, accumulate: int, replicas: int, lim
 
 def amount(number: int) -> str:
     """Formats bytes."""
-    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
+    unit, size = next(((u, s) for u, s in (("GB", 1e9), ("MB", 1e6)) if number >= s), ("kB", 1e3))
+    return f"{number / size:.{int(unit == 'GB')}f} {unit}"

@@ -133,6 +133,7 @@ class Session:
             f"memory of a step, estimated: {total} (variables {variables}, batch {images}, "
             f"what it computes {tensors})"
         )
+        memory.check(self.config, model, self.worker.replicas)
         if self.worker.replicas > 1:
             return
         model.phase = model.phase_at(training.steps - 1)
@@ -168,6 +169,7 @@ class Session:
                 loop.step = self.saving.restore(self.model, say)
             self._check_same_folder(loop.step)
             if loop.step < options.steps:
+                memory.check(self.config, self.model, worker.replicas)
                 with memory.telling_what_fits(self.config, worker.replicas, run_dir):
                     number = loop.run(chosen)
         if number is not None:
