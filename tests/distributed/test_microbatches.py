@@ -144,7 +144,10 @@ def test_an_overflow_in_one_micro_batch_skips_the_update() -> None:
         np.testing.assert_array_equal(old, variable)
 
 
-@pytest.mark.parametrize("settings", [{}, {"run_eagerly": True}, {"jit_compile": True}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"run_eagerly": True}, pytest.param({"jit_compile": True}, marks=pytest.mark.slow)],
+)
 def test_in_plain_keras(settings: dict[str, Any], tmp_path: Path) -> None:
     model = make_small("cgan")
     model.compile(accumulate=4, **settings)

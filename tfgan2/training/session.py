@@ -69,7 +69,11 @@ class Session:
         assert size is not None
         worker.check_batch_size(size)
         lost = "before the first step: start all workers again"
-        with worker.detecting_lost_workers(lambda: lost), worker.strategy.scope():
+        with (
+            worker.detecting_lost_workers(lambda: lost),
+            memory.telling_what_fits(config, worker.replicas, None),
+            worker.strategy.scope(),
+        ):
             self.model = model = build_model(
                 config.flavour,
                 config.hyperparameters,
