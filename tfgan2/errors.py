@@ -66,6 +66,18 @@ def writing(path: object) -> Iterator[None]:
         raise UserError(f"cannot write to {name}: {reason}") from error
 
 
+def cause_of(message: str) -> str:
+    """Returns the line of an error of TensorFlow that says what is wrong.
+
+    Most lines say where it was noticed. Of a UserError in a pipeline, its own message.
+    """
+    around = ("Graph execution error", "Detected at", "File ", "The error could", "[[", "<stack")
+    lines = [line.strip() for line in message.splitlines()]
+    own = (line.rpartition("UserError: ")[2] for line in lines if "UserError: " in line)
+    other = (line for line in lines if line and not line.startswith(around))
+    return next(own, next(other, ""))
+
+
 def unknown(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> UserError:
     """Makes the error for an unknown name of a kind, such as "flavour", with the closest known.
 

@@ -171,6 +171,21 @@ class TrainingOptions(Options):
     winograd: bool = option(
         True, "Use faster forms of convolutions.", shown="on the CPU with XLA in float32"
     )
+    steps_per_call: str = option(
+        "auto",
+        "Steps that are trained before losses are read and signals answered: a number, or auto.",
+        shown="auto: as many as take 0.2 s",
+        metavar="auto|N",
+    )
+    device_share: float = option(
+        0.25,
+        "Part of a GPU's free memory that images may take; if they need more, they are sent there "
+        "batch by batch.",
+        at_most=1,
+    )
+    deterministic: bool = option(
+        True, "Compute the same bits each time.", shown="on a GPU some 10 % slower"
+    )
     strategy: str = option(
         "auto",
         "Train on one device, on all of this machine, or on all machines in TF_CONFIG.",
@@ -202,3 +217,10 @@ class TrainingOptions(Options):
         "Keep the checkpoint with the best value of this figure.",
         shown="fid; good_samples for points",
     )
+
+    def check(self) -> None:
+        self.steps_per_call = str(self.steps_per_call)
+        steps = self.steps_per_call
+        if steps != "auto" and not (steps.isdecimal() and int(steps)):
+            raise UserError(f"steps_per_call must be auto or a number from 1, not {steps!r}")
+        super().check()

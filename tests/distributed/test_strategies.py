@@ -142,11 +142,12 @@ def test_exchange_between_replicas(small: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_a_run_on_two_replicas_and_its_checkpoints(tmp_path: Path) -> None:
-    """The run resumes exactly on two replicas, and continues with one."""
+    """The run resumes exactly on two replicas, in other calls, and continues with one."""
     two, parts = tmp_path / "two", tmp_path / "parts"
     words = f"{FIT} --strategy mirrored".split()
-    assert replicas("fit", *words, "--steps", "6", "--out", str(two))["code"] == 0
-    assert replicas("fit", *words, "--steps", "4", "--out", str(parts))["code"] == 0
+    for run, steps, call in ((two, "6", "1"), (parts, "4", "2")):
+        options = ["--steps", steps, "--steps-per-call", call, "--out", str(run)]
+        assert replicas("fit", *words, *options)["code"] == 0
     alone = tmp_path / "alone"
     subprocess.run(["cp", "-r", str(parts), str(alone)], check=True)
     resume = ["fit", "--resume", str(parts), "--steps", "6"]

@@ -17,7 +17,8 @@ from helpers import SMALL, fit_small
 from PIL import Image
 
 from tfgan2 import cli, registry
-from tfgan2.data import ImageDataset
+from tfgan2.data import sources
+from tfgan2.data.dataset import Order
 from tfgan2.errors import UserError
 from tfgan2.models.base import GenerativeModel
 from tfgan2.runs import RunConfig, held
@@ -79,13 +80,13 @@ def test_data_is_read_no_more_often_than_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    batches = ImageDataset.batches
+    shuffled = sources.shuffled_indices
 
-    def counted(self: ImageDataset, size: int, **more: int) -> object:
-        sizes.append(size)
-        return batches(self, size, **more)
+    def counted(count: int, order: Order) -> tf.data.Dataset:
+        sizes.append(order.batch_size)
+        return shuffled(count, order)
 
-    monkeypatch.setattr(ImageDataset, "batches", counted)
+    monkeypatch.setattr(sources, "shuffled_indices", counted)
     assert fit_small(tmp_path / "run", steps=1) == 0
     assert sorted(sizes) == [16, 64]  # to train on, and to show
 

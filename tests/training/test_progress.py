@@ -40,3 +40,19 @@ def test_a_folder_is_shown_as_its_remote_directory(display: Display, shown: io.S
 def test_a_notebook_shows_a_bar_if_it_can(widgets: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "find_spec", lambda name: name if widgets else None)
     assert Display(Console(force_jupyter=True)).has_bar == widgets
+
+
+def test_the_bar_moves_at_most_ten_times_a_second(
+    display: Display, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moves: list[int] = []
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(
+        progress.Progress, "update", lambda bar, task, **state: moves.append(state["completed"])
+    )
+    for step in range(1, 101):
+        now[0] += 0.01
+        display.move_bar("training", step, 100)
+    display.close()
+    assert 9 <= len(moves) <= 12 and moves[-1] == 100  # the end is always shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,10 @@ from tfgan2.images.survey import Survey
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+
+_SCALED = np.arange(256, dtype=np.float32) / np.float32(127.5) - np.float32(1)
+"""The value in [-1, 1] of each byte."""
 
 
 def cpu_count() -> int:
@@ -66,19 +70,80 @@ class Order:
 class Source:
     """Where the samples of an `ImageDataset` come from.
 
-    `batches` yields endless batches of static shape, as `ImageDataset.batches`, but not scaled:
-    images are uint8. Values that are no pixels, such as points, are float32. `files` are the files
-    that they are read from: the name of each, NUL, its size in bytes, a line end.
+    Samples in memory lie in `tables`: `drawn` yields their numbers, and `look_up` finds them, which
+    a device can do by itself if it has a copy of the tables. Other samples are drawn as they are.
+
+    Attributes:
+        num_images: number of samples.
+        in_memory: whether all are held in memory.
+        drawn: yields endless batches of static shape, one for each batch of samples.
+        look_up: makes a batch of samples of `tables` and a batch of `drawn`. Images are uint8,
+            values that are no pixels, such as points, float32.
+        tables: tensors in the machine's memory.
+        files: the files that they are read from: the name of each, NUL, its size in bytes, a line
+            end.
     """
 
     num_images: int
     in_memory: bool
-    batches: Callable[[Order], tf.data.Dataset]
+    drawn: Callable[[Order], tf.data.Dataset]
+    look_up: Callable[[Sequence[tf.Tensor], Any], Any] = lambda tables, drawn: drawn
+    tables: tuple[tf.Tensor, ...] = ()
     files: bytes = b""
+
+    def batches(self, order: Order) -> tf.data.Dataset:
+        """Yields endless batches, as `ImageDataset.batches`, but not scaled."""
+
+        def sample(*drawn: Any) -> Any:
+            return self.look_up(self.tables, whole(drawn))
+
+        drawn = self.drawn(order)
+        return drawn.map(sample, num_parallel_calls=cpu_count(), deterministic=True)
 
     def map(self, function: Callable[..., Any]) -> Source:
         """Returns the source of what `function` makes of each batch."""
-        return replace(self, batches=lambda order: self.batches(order).map(function))
+
+        def look_up(tables: Sequence[tf.Tensor], drawn: Any) -> Any:
+            return function(*parts(self.look_up(tables, drawn)))
+
+        return replace(self, look_up=look_up)
+
+
+def parts(batch: Any) -> tuple[Any, ...]:
+    """Returns the parts of a batch, which is a tuple if there are several."""
+    return batch if isinstance(batch, tuple) else (batch,)
+
+
+def whole(parts: tuple[Any, ...]) -> Any:
+    """Returns the batch that has these parts."""
+    return parts if len(parts) > 1 else parts[0]
+
+
+def scaled(batch: Any) -> Any:
+    """Returns a batch with images in float32, in [-1, 1], in place of those in uint8.
+
+    The values are looked up, since TensorFlow divides by 127.5 in some places, and multiplies by
+    its inverse in others, which may differ in the last bit.
+    """
+    import tensorflow as tf
+
+    def each(part: tf.Tensor) -> tf.Tensor:
+        is_image = part.dtype == tf.uint8
+        return tf.gather(tf.constant(_SCALED), tf.cast(part, tf.int32)) if is_image else part
+
+    return whole(tuple(map(each, parts(batch))))
+
+
+def endless(pipeline: tf.data.Dataset, prefetched: int = 2) -> tf.data.Dataset:
+    """Returns a pipeline that never ends, with the options of all, and what it has prefetched."""
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.deterministic = True
+    # Rewriting the pipeline's graph would copy the tensors in it: all images, once more.
+    options.experimental_optimization.apply_default_optimizations = False
+    infinite = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+    return pipeline.apply(infinite).prefetch(prefetched).with_options(options)
 
 
 @dataclass(eq=False)
@@ -201,32 +266,18 @@ class ImageDataset:
             UserError: the batch is larger than the dataset, or smaller than 1.
             ValueError: `start` is negative.
         """
-        import tensorflow as tf
-
         self.check_batch_size(batch_size)
         if start < 0:
             raise ValueError(f"start must be at least 0, not {start}")
-
-        def scale(*arrays: tf.Tensor) -> Any:
-            scaled = [
-                tf.cast(array, tf.float32) / 127.5 - 1.0 if array.dtype == tf.uint8 else array
-                for array in arrays
-            ]
-            return tuple(scaled) if len(scaled) > 1 else scaled[0]
-
-        options = tf.data.Options()
-        options.deterministic = True
-        # Rewriting the pipeline's graph would copy the tensors in it: all images, once more.
-        options.experimental_optimization.apply_default_optimizations = False
-        return (
-            self.source.batches(Order(batch_size, seed, start, part))
-            .map(scale, num_parallel_calls=cpu_count(), deterministic=True)
-            .apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
-            .prefetch(2)
-            .with_options(options)
+        return endless(
+            self.source.batches(Order(batch_size, seed, start, part)).map(
+                lambda *batch: scaled(whole(batch)),
+                num_parallel_calls=cpu_count(),
+                deterministic=True,
+            )
         )
 
     def some(self, count: int, *, seed: int = 0) -> tuple[np.ndarray, ...]:
         """Returns the arrays of the first `count` samples of `batches`, or of all if fewer."""
         batch = next(iter(self.batches(min(count, self.num_images), seed=seed)))
-        return tuple(array.numpy() for array in (batch if isinstance(batch, tuple) else (batch,)))
+        return tuple(part.numpy() for part in parts(batch))

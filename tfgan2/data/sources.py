@@ -5,8 +5,8 @@ from __future__ import annotations
 import atexit
 import threading
 import time
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -17,28 +17,26 @@ from tfgan2.data.dataset import Order, Source, cpu_count
 _ALIGNMENT = 64
 
 
-def indexed_source(
+def table_source(
     num_images: int,
-    gather: Callable[[tf.Tensor], tf.Tensor],
+    tables: Sequence[tf.Tensor],
+    look_up: Callable[[Sequence[tf.Tensor], tf.Tensor], tf.Tensor],
     labels: np.ndarray | None = None,
-    *,
-    in_memory: bool = True,
 ) -> Source:
-    """Samples found by number: `gather` makes images of numbers, int64, shape (N,).
+    """Samples that `look_up` makes of `tables` and numbers, int64, shape (N,).
 
     Every epoch is another permutation.
     """
-    classes = None if labels is None else as_tensor(labels.astype(np.int32))
+    drawn = partial(shuffled_indices, num_images)
+    if labels is None:
+        return Source(num_images, True, drawn, look_up, tuple(tables))
 
-    def sample(indices: tf.Tensor) -> Any:
-        images = gather(indices)
-        return images if classes is None else (images, tf.gather(classes, indices))
+    def with_labels(tables: Sequence[tf.Tensor], numbers: tf.Tensor) -> Any:
+        *rest, classes = tables
+        return look_up(rest, numbers), tf.gather(classes, numbers)
 
-    def batches(order: Order) -> tf.data.Dataset:
-        indices = shuffled_indices(num_images, order)
-        return indices.map(sample, num_parallel_calls=cpu_count(), deterministic=True)
-
-    return Source(num_images, in_memory, batches)
+    classes = as_tensor(labels.astype(np.int32))
+    return Source(num_images, True, drawn, with_labels, (*tables, classes))
 
 
 def memory_source(images: np.ndarray, labels: np.ndarray | None = None) -> Source:
@@ -46,8 +44,11 @@ def memory_source(images: np.ndarray, labels: np.ndarray | None = None) -> Sourc
 
     They are not copied if `empty_images` made the array.
     """
-    tensor = as_tensor(images)
-    return indexed_source(len(images), lambda indices: tf.gather(tensor, indices), labels)
+
+    def look_up(tables: Sequence[tf.Tensor], numbers: tf.Tensor) -> tf.Tensor:
+        return tf.gather(tables[0], numbers)
+
+    return table_source(len(images), [as_tensor(images)], look_up, labels)
 
 
 def decoded_source(
@@ -58,10 +59,17 @@ def decoded_source(
 ) -> Source:
     """Images that `decode` makes of their numbers when they are needed, in several threads."""
 
-    def gather(indices: tf.Tensor) -> tf.Tensor:
-        return images_from_python(lambda index: decode(int(index)), indices, shape)
+    classes = None if labels is None else as_tensor(labels.astype(np.int32))
 
-    return indexed_source(num_images, gather, labels, in_memory=False)
+    def sample(numbers: tf.Tensor) -> Any:
+        images = images_from_python(lambda number: decode(int(number)), numbers, shape)
+        return images if classes is None else (images, tf.gather(classes, numbers))
+
+    def drawn(order: Order) -> tf.data.Dataset:
+        numbers = shuffled_indices(num_images, order)
+        return numbers.map(sample, num_parallel_calls=cpu_count(), deterministic=True)
+
+    return Source(num_images, False, drawn)
 
 
 def images_from_python(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from tfgan2.data.dataset import ImageDataset, Source
 from tfgan2.data.download import quiet
 from tfgan2.data.records import DEFAULT_SPLIT, Split
 from tfgan2.data.request import Request, build
-from tfgan2.data.sources import as_tensor, indexed_source
+from tfgan2.data.sources import as_tensor, table_source
 from tfgan2.errors import UserError
 
 NUM_IMAGES = 128_000
@@ -54,10 +55,10 @@ def stacked_source(images: np.ndarray, triples: np.ndarray, labels: np.ndarray |
 
     `triples` are the indices of a sample's red, green and blue image, int32, shape (N, 3).
     """
-    grey, rows = as_tensor(images), as_tensor(triples)
 
-    def gather(indices: tf.Tensor) -> tf.Tensor:
-        channels = [tf.gather(grey, row) for row in tf.unstack(tf.gather(rows, indices), axis=1)]
+    def look_up(tables: Sequence[tf.Tensor], numbers: tf.Tensor) -> tf.Tensor:
+        grey, rows = tables
+        channels = [tf.gather(grey, row) for row in tf.unstack(tf.gather(rows, numbers), axis=1)]
         return tf.concat(channels, axis=-1)
 
-    return indexed_source(len(triples), gather, labels)
+    return table_source(len(triples), [as_tensor(images), as_tensor(triples)], look_up, labels)

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfgan2.data.dataset import WHOLE, Part
 from tfgan2.distributed.cluster import Cluster, find_cluster, killed_after, meet
-from tfgan2.errors import UserError, WorkerLostError
+from tfgan2.errors import UserError, WorkerLostError, cause_of
 
 LOST_WORKER_ERRORS = (
     tf.errors.UnavailableError,
@@ -89,6 +89,11 @@ class Worker:
         return self.part.index == 0
 
     @property
+    def has_strategy(self) -> bool:
+        """Whether a strategy divides the work; else one device does it."""
+        return self.strategy is not tf.distribute.get_strategy()
+
+    @property
     def replicas(self) -> int:
         """Number of devices of all workers."""
         return self.strategy.num_replicas_in_sync
@@ -104,10 +109,7 @@ class Worker:
         except LOST_WORKER_ERRORS as error:
             if self.part.of == 1:
                 raise
-            # Most lines say where the error was noticed, not what it is.
-            around = ("Graph execution error", "Detected at", "File ", "The error could", "[[")
-            lines = [line.strip() for line in error.message.splitlines()]
-            cause = next((line for line in lines if line and not line.startswith(around)), "")
+            cause = cause_of(error.message)
             raise WorkerLostError(f"another worker was lost {when()} ({cause[:120]})") from error
 
     def check_batch_size(self, batch_size: int) -> None:

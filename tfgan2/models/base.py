@@ -358,11 +358,11 @@ class GenerativeModel(KerasModel):
                 # The gradients of all replicas are summed.
                 count = tf.distribute.get_strategy().num_replicas_in_sync
                 scaled = optimizer.scale_loss(loss / count if count > 1 else loss)
-            scalars = {
-                key: metrics.pop(key) for key in list(metrics) if not metrics[key].shape.rank
-            }
             gradients = tape.gradient(scaled, [variable._value for variable in variables])
-            return (gradients, loss, scalars), metrics
+            tensors = {key: tf.convert_to_tensor(value) for key, value in metrics.items()}
+            scalars = {key: value for key, value in tensors.items() if not value.shape.rank}
+            others = {key: value for key, value in tensors.items() if value.shape.rank}
+            return (gradients, loss, scalars), others
 
         def update(mean: Any, others: Any) -> Objective:
             gradients, loss, scalars = mean

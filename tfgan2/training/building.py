@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfgan2 import registry, runs
 from tfgan2.data import POINTS, changes, kind_of, load_dataset
 from tfgan2.data.naming import advice_for_kind, check_name
-from tfgan2.errors import UserError
+from tfgan2.errors import UserError, cause_of
 from tfgan2.nn.precision import precision
 
 if TYPE_CHECKING:
@@ -29,6 +29,21 @@ def make_deterministic() -> None:
     """
     if tf.config.list_physical_devices("GPU"):
         tf.config.experimental.enable_op_determinism()
+
+
+@contextlib.contextmanager
+def determinism_errors() -> Iterator[None]:
+    """Makes a UserError if an operation has no deterministic kernel."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if "determinis" not in error.message.lower():
+            raise
+        raise UserError(
+            "this device cannot compute an operation of the model in the same bits each time "
+            f"({cause_of(error.message)[:200]})",
+            ": give --no-deterministic",
+        ) from error
 
 
 def build_model(

@@ -66,6 +66,13 @@ def diverged(event: str, run_dir: Path) -> TrainingDivergedError:
     return TrainingDivergedError(f"{event}, {state}: lower the learning rates, or try another seed")
 
 
+def check_finite(run_dir: Path, step: int, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raises a TrainingDivergedError if a weight is not finite."""
+    for name, array in arrays.items():
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+            raise diverged(f"{name} is not finite after step {step}", run_dir)
+
+
 def save(
     run_dir: Path,
     step: int,
@@ -77,12 +84,8 @@ def save(
 ) -> Path:
     """Writes a checkpoint atomically, then removes all but the newest `keep`; returns the file.
 
-    With `best`, replaces the best checkpoint, which is kept beside them. If a weight is not finite,
-    raises a TrainingDivergedError and writes nothing.
+    With `best`, replaces the best checkpoint, which is kept beside them.
     """
-    for name, array in arrays.items():
-        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-            raise diverged(f"{name} is not finite after step {step}", run_dir)
     path = folder(run_dir) / ("best.npz" if best else f"step-{step:07d}.npz")
     header = json.dumps({"step": step, **extra}).encode()
     with written_atomically(path, parents=True) as partial:

@@ -1,4 +1,4 @@
-"""The training loop: it takes batches, runs the compiled step and calls the callbacks."""
+"""The training loop: it trains call by call, and calls the callbacks."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import contextlib
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import keras
 import tensorflow as tf
 
 from tfgan2.distributed.strategies import LOST_WORKER_ERRORS, Worker
-from tfgan2.errors import UserError
-from tfgan2.kernels import compiled_update
+from tfgan2.errors import UserError, cause_of
 from tfgan2.options import TrainingOptions
+from tfgan2.training.callbacks import StepCallback
+from tfgan2.training.calls import Call, DeviceCalls, ReplicaCalls
 from tfgan2.training.interruption import noticed
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
-    from tfgan2.data.dataset import Part
     from tfgan2.models.base import GenerativeModel
 
-_STOP = "_stop"
+_CALL_SECONDS = 0.2
+"""Time of a call of several steps; signals are answered, and progress is shown, after it."""
 
 
 class Loop:
@@ -36,21 +37,19 @@ class Loop:
         options: TrainingOptions,
     ) -> None:
         """Takes a compiled model; if it is restored later, set `step`, too."""
-        assert options.batch_size is not None
         self.model = model
         self.dataset = dataset
         self.worker = worker
         self.options = options
-        self.images_per_step = options.batch_size * model.batches_per_step
         self.alone = worker.part.of == 1
         self.step = int(model.step.numpy())
-        self._step_functions: dict[str, Any] = {}
 
     def run(self, callbacks: Sequence[keras.callbacks.Callback]) -> int | None:
         """Trains until all steps are done, a signal comes or a callback sets `stop_training`.
 
-        The callbacks see one epoch, and as `batch` the index of the step in it. Returns the number
-        of the signal that stopped the training, or None.
+        The callbacks see one epoch, and as `batch` the index of the step in it: before a call that
+        of its first step, after it that of its last. Returns the number of the signal that stopped
+        the training, or None.
 
         Raises:
             UserError: data can no longer be read; in a single process all is saved.
@@ -65,7 +64,7 @@ class Loop:
             signals = stack.enter_context(noticed())
             called.on_train_begin()
             called.on_epoch_begin(0)
-            by_signal, logs = self._train(called, signals)
+            by_signal, logs = self._train(called, callbacks, signals)
             called.on_epoch_end(0, logs)
             called.on_train_end(logs)
         if self.step >= steps:  # a signal came too late to matter
@@ -74,31 +73,35 @@ class Loop:
         return signals[-1] if signals else (signal.SIGTERM if by_signal else None)
 
     def _train(
-        self, called: keras.callbacks.CallbackList, signals: list[int]
+        self,
+        called: keras.callbacks.CallbackList,
+        callbacks: Sequence[keras.callbacks.Callback],
+        signals: list[int],
     ) -> tuple[bool, dict[str, float]]:
         """Returns whether a signal stopped the training, and the metrics of the last step."""
-        model, functions = self.model, self._step_functions
-        iterator = iter(self.worker.distribute(self._batches))
+        model = self.model
+        calls = self._calls()
+        lengths = _Lengths(self.options, callbacks, several=calls.takes_several)
         logs: dict[str, float] = {}
         by_signal = stopped = requested = False
         while self.step < self.options.steps and not stopped:
+            model.phase = model.phase_at(self.step)
+            count = lengths.next(model, self.step)
+            called.on_train_batch_begin(self.step)
             started = time.perf_counter()
             with self._data_errors(called, logs):
-                batch = next(iterator)
-            waited = time.perf_counter() - started
-            phase = model.phase = model.phase_at(self.step)
-            begin = {"input_seconds": waited, "compiles": float(phase not in functions)}
-            called.on_train_batch_begin(self.step, begin)
-            if phase not in functions:
-                functions[phase] = self._step_function()
-            metrics = functions[phase](batch, tf.constant([bool(signals), requested]))
+                call = calls.train(count, (bool(signals), requested))
+            lengths.measured(call, time.perf_counter() - started)
+            logs = call.metrics[-1]
+            self.step += len(call.metrics)
             # Any worker may have been asked to stop: all stop after the same step.
-            by_signal, by_callback = metrics.pop(_STOP).numpy() > 0
-            logs = {name: float(value) for name, value in metrics.items()}
-            self.step += 1
+            by_signal, by_callback = call.stop
             if self.alone:
-                by_signal = bool(signals)  # it came during the step
-            stopped = model.stop_training = bool(by_signal or by_callback)
+                by_signal = bool(signals)  # it came during the call
+            stopped = model.stop_training = by_signal or by_callback
+            for callback in callbacks:
+                if isinstance(callback, StepCallback):
+                    callback.call = call
             with self._data_errors(called, logs):
                 called.on_train_batch_end(self.step - 1, logs)
             # A callback may stop the training; other workers learn of it in the next step.
@@ -106,31 +109,11 @@ class Loop:
             stopped = stopped or (self.alone and requested)
         return by_signal, logs
 
-    def _batches(self, part: Part) -> tf.data.Dataset:
-        size, seed = self.images_per_step, self.options.seed
-        return self.dataset.batches(size, part=part, seed=seed, start=self.step * size)
-
-    def _step_function(self) -> Any:
-        """Compiles a step of the present phase; it returns means over all replicas."""
-        strategy, options = self.worker.strategy, self.options
-        update = self.model.train_step
-        # Neither XLA nor a nested function can add up the gradients of several replicas.
-        if self.worker.replicas == 1:
-            winograd = options.winograd
-            update = compiled_update(self.model, xla=options.xla, fast_convolutions=winograd)
-
-        def update_and_stop(batch: Any, stop: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {**update(batch), _STOP: tf.cast(stop, tf.float32)}
-
-        @tf.function(autograph=False)
-        def step(batch: Any, stop: tf.Tensor) -> dict[str, tf.Tensor]:
-            metrics = strategy.run(update_and_stop, args=(batch, stop))
-            return {
-                name: strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
-                for name, value in metrics.items()
-            }
-
-        return step
+    def _calls(self) -> DeviceCalls | ReplicaCalls:
+        about = self.model, self.dataset, self.options, self.step
+        if self.worker.has_strategy:
+            return ReplicaCalls(*about, self.worker)
+        return DeviceCalls(*about)
 
     @contextlib.contextmanager
     def _data_errors(
@@ -140,12 +123,56 @@ class Loop:
         try:
             yield
         except tf.errors.OpError as error:  # a file vanished or broke since it was checked
-            if not self.alone and isinstance(error, LOST_WORKER_ERRORS):
+            lost = not self.alone and isinstance(error, LOST_WORKER_ERRORS)
+            if lost or "iterator" not in error.message.lower():
                 raise
+            self.step = int(self.model.step.numpy())  # a call trains until there are no more data
             saved = self.step > 0 and self.alone
             if saved:
                 called.on_train_end(logs)
-            # TensorFlow wraps the message of the Python code that failed in its own words.
-            cause = error.message.strip().splitlines()[0].rpartition("UserError: ")[2]
             where = f"after step {self.step}{', which is saved' if saved else ''}"
-            raise UserError(f"{where}, no more data could be read: {cause}") from error
+            raise UserError(
+                f"{where}, no more data could be read: {cause_of(error.message)}"
+            ) from error
+
+
+class _Lengths:
+    """Chooses the number of steps of each call.
+
+    A call ends where a callback is to act, where a phase ends, and at the last step.
+    """
+
+    def __init__(
+        self,
+        options: TrainingOptions,
+        callbacks: Sequence[keras.callbacks.Callback],
+        *,
+        several: bool,
+    ) -> None:
+        self.steps = options.steps
+        self.periods = {each.every for each in callbacks if isinstance(each, StepCallback)} - {0}
+        self.is_fixed = options.steps_per_call != "auto"
+        self.most = int(options.steps_per_call) if self.is_fixed else 1
+        if not several or (not self.is_fixed and any(map(_wants_every_step, callbacks))):
+            self.is_fixed, self.most = True, 1
+
+    def next(self, model: GenerativeModel, step: int) -> int:
+        """Returns the number of steps of the call that begins after `step` steps."""
+        ends = [self.steps, *(step - step % every + every for every in self.periods)]
+        most = min(min(ends) - step, self.most)
+        changes = (n for n in range(1, most) if model.phase_at(step + n) != model.phase)
+        return next(changes, most)
+
+    def measured(self, call: Call, seconds: float) -> None:
+        """Takes the time of a call."""
+        if not (self.is_fixed or call.compiled):
+            self.most = max(1, int(_CALL_SECONDS * len(call.metrics) / seconds))
+
+
+def _wants_every_step(callback: keras.callbacks.Callback) -> bool:
+    """Returns whether a callback that knows no calls of several steps acts after each batch."""
+    kind, base = type(callback), keras.callbacks.Callback
+    hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+    return not isinstance(callback, StepCallback) and any(
+        getattr(kind, hook) is not getattr(base, hook) for hook in hooks
+    )

@@ -14,6 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 _SLOW_SECONDS = 3.0
 """Loading that takes longer is reported in lines, too."""
+_BAR_SECONDS = 0.1
+"""Least time between two moves of the bar."""
 _NOTABLE_SHARE = 0.05
 """A larger share of the time spent waiting for images is reported."""
 
@@ -73,6 +75,10 @@ class Display:
             self._bar = Progress(*left, remaining, right, console=self.console, transient=True)
             self._bar.add_task(text, completed=done, total=total, facts=facts)
             self._bar.start()
+        now = time.monotonic()
+        if text == self._text and done < total and now - self._since < _BAR_SECONDS:
+            return
+        self._text, self._since = text, now
         task = self._bar.task_ids[0]
         self._bar.update(task, description=text, completed=done, total=total, facts=facts)
 

@@ -17,7 +17,12 @@ from tfgan2.errors import DataWarning, TrainingInterrupted, UserError, writing
 from tfgan2.kernels import compiled_update
 from tfgan2.training import callbacks as called
 from tfgan2.training import checkpoints, memory
-from tfgan2.training.building import build_model, load_data, make_deterministic
+from tfgan2.training.building import (
+    build_model,
+    determinism_errors,
+    load_data,
+    make_deterministic,
+)
 from tfgan2.training.loop import Loop
 from tfgan2.training.progress import Display
 
@@ -58,7 +63,8 @@ class Session:
         training = config.training
         self.is_new = new = not config.dataset
         self.config, self.display = config, display
-        make_deterministic()
+        if training.deterministic:
+            make_deterministic()
         self.worker = worker = Worker.start(training.strategy, display.say)
         display.console.quiet |= not worker.chief
         with warnings.catch_warnings():
@@ -174,7 +180,8 @@ class Session:
             self._check_same_folder(loop.step)
             if loop.step < options.steps:
                 memory.check(self.config, self.model, worker.replicas)
-                with memory.telling_what_fits(self.config, worker.replicas, run_dir):
+                fitting = memory.telling_what_fits(self.config, worker.replicas, run_dir)
+                with fitting, determinism_errors():
                     number = loop.run(chosen)
         if number is not None:
             location = str(run_dir) if mirror is None else mirror.url
@@ -208,7 +215,8 @@ class Session:
         progress = called.Progress(display, statistics)
         chosen = [stopping, statistics, progress, previews, *callbacks, self.saving]
         if self.mirror is not None:
-            chosen.append(called.Publishing(self.mirror, options, display.say))
+            writing = (statistics.background, self.saving.background)
+            chosen.append(called.Publishing(self.mirror, options, display.say, writing))
         return chosen
 
     def _check_same_folder(self, step: int) -> None:

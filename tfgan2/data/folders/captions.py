@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -126,21 +126,28 @@ def _with_captions(
     first_rows = as_tensor((np.cumsum(sizes) - sizes).astype(np.int32))
 
     def add(dataset: ImageDataset) -> ImageDataset:
-        def batches(order: Order) -> tf.data.Dataset:
-            def with_words(first: tf.Tensor, sample: Any) -> tuple[tf.Tensor, tf.Tensor]:
-                images, labels = sample
+        labelled = dataset.source
+
+        def drawn(order: Order) -> tf.data.Dataset:
+            def with_draw(first: tf.Tensor, drawn: Any) -> tuple[Any, tf.Tensor]:
                 key = tf.stack([tf.constant(order.seed, tf.int64), first])
-                drawn = tf.random.stateless_uniform((order.batch_size,), key)[order.rows]
-                count = tf.gather(counts, labels)
-                # A draw just below 1 may round up to the count itself.
-                which = tf.cast(drawn * tf.cast(count, tf.float32), tf.int32)
-                rows = tf.gather(first_rows, labels) + tf.minimum(which, count - 1)
-                return images, tf.gather(encoded, rows)
+                return drawn, tf.random.stateless_uniform((order.batch_size,), key)[order.rows]
 
             counter = tf.data.Dataset.counter(order.start, order.batch_size)
-            return tf.data.Dataset.zip(counter, dataset.source.batches(order)).map(with_words)
+            return tf.data.Dataset.zip(counter, labelled.drawn(order)).map(with_draw)
 
-        source = replace(dataset.source, batches=batches)
+        def look_up(tables: Sequence[tf.Tensor], drawn: Any) -> tuple[tf.Tensor, tf.Tensor]:
+            *rest, counts, first_rows, encoded = tables
+            samples, draw = drawn
+            images, labels = labelled.look_up(rest, samples)
+            count = tf.gather(counts, labels)
+            # A draw just below 1 may round up to the count itself.
+            which = tf.cast(draw * tf.cast(count, tf.float32), tf.int32)
+            rows = tf.gather(first_rows, labels) + tf.minimum(which, count - 1)
+            return images, tf.gather(encoded, rows)
+
+        tables = (*labelled.tables, counts, first_rows, encoded)
+        source = replace(labelled, drawn=drawn, look_up=look_up, tables=tables)
         return replace(dataset, source=source, kind="captions", details=details)
 
     return add

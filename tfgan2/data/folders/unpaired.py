@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -111,14 +112,26 @@ def _unpaired(request: Request, a: ImageDataset, b: ImageDataset) -> ImageDatase
         side.source.map(lambda images, labels: images) if side.class_names else side.source
         for side in (a, b)
     ]
+    tables_of_a = len(sources[0].tables)
 
-    def batches(order: Order) -> tf.data.Dataset:
+    def drawn(order: Order) -> tf.data.Dataset:
         orders = [replace(order, seed=2 * order.seed + side) for side in range(2)]
-        each = [source.batches(order) for source, order in zip(sources, orders, strict=True)]
+        each = [source.drawn(order) for source, order in zip(sources, orders, strict=True)]
         return tf.data.Dataset.zip(*each)
 
+    def look_up(tables: Sequence[tf.Tensor], drawn: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        own = tables[:tables_of_a], tables[tables_of_a:]
+        images, others = (
+            source.look_up(*each) for source, *each in zip(sources, own, drawn, strict=True)
+        )
+        return images, others
+
+    tables = (*sources[0].tables, *sources[1].tables)
+
     return ImageDataset(
-        Source(max(a.num_images, b.num_images), a.in_memory and b.in_memory, batches),
+        Source(
+            max(a.num_images, b.num_images), a.in_memory and b.in_memory, drawn, look_up, tables
+        ),
         request.name,
         b.image_shape,
         ["unpaired", a.fingerprint, b.fingerprint],

@@ -11,9 +11,11 @@ import keras
 import numpy as np
 
 from tfgan2.training import checkpoints
+from tfgan2.training.background import Background
 
 if TYPE_CHECKING:
     from tfgan2.models.base import GenerativeModel
+    from tfgan2.training.calls import Call
 
 Logs = Mapping[str, float] | None
 
@@ -24,9 +26,12 @@ class StepCallback(keras.callbacks.Callback):
     Attributes:
         step: number of steps done.
         every: steps between two calls of `act`; 0: never.
+        call: what the latest call of a compiled function trained; None in plain `model.fit`, which
+            knows the metrics of its last step only.
     """
 
     model: GenerativeModel
+    call: Call | None = None
 
     def __init__(self, every: int = 0) -> None:
         super().__init__()
@@ -48,6 +53,10 @@ class StepCallback(keras.callbacks.Callback):
         if self.every and (self.is_last or self.is_due(self.every)):
             self.act()
 
+    def metrics(self, logs: Logs) -> list[Mapping[str, float]]:
+        """Returns those of each step of the latest call that are known."""
+        return [logs or {}] if self.call is None else list(self.call.metrics)
+
     def is_due(self, every: int) -> bool:
         """True if the last call has reached or passed a multiple of `every` steps."""
         return self.step // every > (self.step - self._steps_in_call) // every
@@ -68,7 +77,7 @@ class StepCallback(keras.callbacks.Callback):
 
 
 class StopOnDivergence(StepCallback):
-    """Raises a TrainingDivergedError at the first loss or metric that is not finite."""
+    """Raises a TrainingDivergedError that names the first step with a metric that is not finite."""
 
     def __init__(self, run_dir: Path) -> None:
         super().__init__()
@@ -76,14 +85,19 @@ class StopOnDivergence(StepCallback):
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         super().on_train_batch_end(batch, logs)
-        for name, value in (logs or {}).items():
-            if not math.isfinite(value):
-                event = f"{name} became {value} at step {self.step}"
-                raise checkpoints.diverged(event, self.run_dir)
+        metrics = self.metrics(logs)
+        for step, values in enumerate(metrics, self.step + 1 - len(metrics)):
+            for name, value in values.items():
+                if not math.isfinite(value):
+                    event = f"{name} became {value} at step {step}"
+                    raise checkpoints.diverged(event, self.run_dir)
 
 
 class Checkpoints(StepCallback):
-    """Saves all state every N steps, after the last step and when training is stopped."""
+    """Saves all state every N steps, after the last step and when training is stopped.
+
+    A thread writes the files, of a copy of the state.
+    """
 
     def __init__(
         self, run_dir: Path, *, every: int = 500, keep: int = 3, stateful: Sequence[Any] = ()
@@ -97,6 +111,7 @@ class Checkpoints(StepCallback):
         self.run_dir = run_dir
         self.keep = keep
         self.stateful = stateful
+        self.background = Background()
         self._saved = 0
 
     def restore(self, model: GenerativeModel, report: Callable[[str], None]) -> int:
@@ -124,7 +139,10 @@ class Checkpoints(StepCallback):
         super().on_train_end(logs)
 
     def save(self, best: bool = False) -> None:
-        """Saves a checkpoint of this moment, unless there is one; or replaces the best one."""
+        """Saves a checkpoint of this moment, unless there is one; or replaces the best one.
+
+        If a weight is not finite, raises a TrainingDivergedError and writes nothing.
+        """
         # Other callbacks may ask for a checkpoint before this one has counted the step.
         step = int(self.model.step.numpy())
         if not best and self._saved >= step:
@@ -132,7 +150,12 @@ class Checkpoints(StepCallback):
         extra: dict[str, Any] = {}
         for callback in self.stateful:
             extra |= callback.state()
-        arrays = {name: np.asarray(variable) for name, variable in self.model.state().items()}
-        checkpoints.save(self.run_dir, step, arrays, extra, keep=self.keep, best=best)
+        arrays = {name: np.array(variable.numpy()) for name, variable in self.model.state().items()}
+        checkpoints.check_finite(self.run_dir, step, arrays)
+        save, run_dir = checkpoints.save, self.run_dir
+        self.background.run(save, run_dir, step, arrays, extra, keep=self.keep, best=best)
         if not best:
             self._saved = step
+
+    def close(self) -> None:
+        self.background.wait()

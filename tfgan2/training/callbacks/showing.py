@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfgan2 import images
 from tfgan2.errors import UserError
 from tfgan2.training import stats
+from tfgan2.training.background import Background
 from tfgan2.training.callbacks.base import Logs, StepCallback
 from tfgan2.training.callbacks.statistics import Statistics
 from tfgan2.training.progress import Display, losses, statistics_line
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
+    from tfgan2.models.base import View
     from tfgan2.options import TrainingOptions
     from tfgan2.remote import Mirror
 
@@ -47,6 +49,8 @@ class Previews(StepCallback):
         self.count = count
         self.seed = seed
         self.statistics = statistics
+        # Statistics close their files when all tasks of theirs have ended.
+        self.background = Background() if statistics is None else statistics.background
 
     def on_train_begin(self, logs: Logs = None) -> None:
         super().on_train_begin(logs)
@@ -59,15 +63,21 @@ class Previews(StepCallback):
             images.save_grid(path, images.side_by_side(*shown) if len(shown) > 1 else shown[0])
 
     def act(self) -> None:
-        path = self.run_dir / "samples" / f"step-{self.step:07d}.png"
         views = self.model.previews(self._examples, about=self.count, seed=self.seed)
+        self.background.run(self._write, self.step, views)
+
+    def _write(self, step: int, views: Mapping[str, View]) -> None:
+        path = self.run_dir / "samples" / f"step-{step:07d}.png"
         for name, view in views.items():
             file = path.parent / name / path.name
             file.parent.mkdir(exist_ok=True, parents=True)
             images.save_grid(file, view.images, columns=view.columns, reals=view.reals)
         if self.statistics is not None:
-            self.statistics.image(path)
+            self.statistics.image(step, path)
             stats.draw_losses(self.run_dir)
+
+    def close(self) -> None:
+        self.background.wait()
 
 
 class Progress(StepCallback):
@@ -102,17 +112,22 @@ class Progress(StepCallback):
 class Publishing(StepCallback):
     """Copies what is new to the remote directory; a failing network does not stop training.
 
-    It copies when the options say that files are written; TensorBoard's file, which only grows, is
-    copied with checkpoints only.
+    It copies when the options say that files are written, after `writing` them; TensorBoard's file,
+    which only grows, is copied with checkpoints only.
     """
 
     def __init__(
-        self, mirror: Mirror, options: TrainingOptions, say: Callable[[str], None]
+        self,
+        mirror: Mirror,
+        options: TrainingOptions,
+        say: Callable[[str], None],
+        writing: Sequence[Background],
     ) -> None:
         super().__init__()
         self.mirror = mirror
         self.options = options
         self.say = say
+        self.writing = writing
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         super().on_train_batch_end(batch, logs)
@@ -120,6 +135,8 @@ class Publishing(StepCallback):
         events = self.is_last or self.is_due(options.checkpoint_every)
         intervals = (options.log_every, options.sample_every, options.evaluate_every)
         if events or any(self.is_due(every) for every in intervals if every):
+            for background in self.writing:
+                background.wait()
             try:
                 self.mirror.push(events)
             except UserError as error:

@@ -16,6 +16,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tfgan2.files import plain, written_atomically
 from tfgan2.images.files import read_header
 from tfgan2.training import stats
+from tfgan2.training.background import Background
 from tfgan2.training.callbacks.base import Logs, StepCallback
 
 
@@ -29,6 +30,7 @@ class Statistics(StepCallback):
         line: the last line of averages.
         seconds: time in all steps and in waiting for their images, without compiling.
         images_per_second: speed since that line; 0 before the first step after compiling.
+        background: writes what belongs to the statistics; they are closed after it.
     """
 
     def __init__(self, run_dir: Path, *, every: int = 50, images_per_step: int) -> None:
@@ -42,6 +44,7 @@ class Statistics(StepCallback):
         self._sums: Counter[str] = Counter()
         self._timed: Counter[str] = Counter()
         self._events: EventFileWriter | None = None
+        self.background = Background()
 
     @property
     def images_per_second(self) -> float:
@@ -62,7 +65,7 @@ class Statistics(StepCallback):
     def on_train_begin(self, logs: Logs = None) -> None:
         """Opens the files, and removes the lines of steps that are trained again."""
         super().on_train_begin(logs)
-        self._compiles = True
+        self._is_first = True
         path = self.run_dir / "stats.jsonl"
         kept = [line for line in stats.read(self.run_dir) if line["step"] <= self.step]
         with written_atomically(path, parents=True) as partial:
@@ -79,26 +82,25 @@ class Statistics(StepCallback):
 
     def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
         super().on_train_batch_begin(batch, logs)
-        # Our loop says how long it waited for the batch, and whether the step is new.
-        self._waited = (logs or {}).get("input_seconds")
-        self._compiles = bool((logs or {}).get("compiles", self._compiles))
         self._started = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        waited = self._waited or 0.0
-        elapsed = time.perf_counter() - self._started + waited
-        self._counts.update((logs or {}).keys())
-        self._sums.update(logs)  # adds the values
-        if not self._compiles:  # compiling would take most of the time
+        elapsed = time.perf_counter() - self._started
+        for metrics in self.metrics(logs):
+            self._counts.update(metrics.keys())
+            self._sums.update(metrics)  # adds the values
+        compiled = self._is_first if self.call is None else self.call.compiled
+        if not compiled:  # compiling would take most of the time
             self.seconds += elapsed
             images = (batch - self._first_batch + 1) * self.images_per_step
+            waited = self.call.input_seconds if self.call is not None else 0.0
             self._timed.update({"images": images, "seconds": elapsed, "waiting": waited})
-        self._compiles = False
+        self._is_first = False
         super().on_train_batch_end(batch, logs)
 
     def act(self) -> None:
         figures = {"images_per_second": round(self.images_per_second, 2)}
-        if self._waited is not None:
+        if self.call is not None:
             seconds = self._timed["seconds"] or 1.0
             figures["input_share"] = round(self._timed["waiting"] / seconds, 4)
         for name, total in self._sums.items():
@@ -116,18 +118,19 @@ class Statistics(StepCallback):
         self._add_event(self.step, summary={"value": values})
         return {**head, **figures}
 
-    def image(self, path: Path) -> None:
-        """Shows a PNG file in TensorBoard."""
+    def image(self, step: int, path: Path) -> None:
+        """Shows a PNG file in TensorBoard, as of this step."""
         (width, height), _ = read_header(path)
         size = {"width": width, "height": height, "colorspace": 3}
         content = {**size, "encoded_image_string": path.read_bytes()}
-        self._add_event(self.step, summary={"value": [{"tag": "samples", "image": content}]})
+        self._add_event(step, summary={"value": [{"tag": "samples", "image": content}]})
 
     def _add_event(self, step: int, **content: Any) -> None:
         assert self._events is not None, "training has not begun"
         self._events.add_event(Event(wall_time=time.time(), step=step, **content))
 
     def close(self) -> None:
+        self.background.wait()
         if self._events is not None:
             self.state()
             self._file.close()
