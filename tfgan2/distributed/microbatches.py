@@ -1,13 +1,7 @@
-"""Gradient accumulation: one step on micro-batches in turn, which equals a step on all of them.
+"""What a step on micro-batches exchanges among them, and draws for each.
 
 A micro-batch is a replica in time. A step stops at each exchange: `minimize`, and what
-`tfgan2.distributed.replicas` shares. Up to there it runs on every micro-batch, one after the other,
-so that the activations of one are in memory at a time. What they give is combined, and the step
-begins again, with the result, up to its next exchange. What follows the last one runs once.
-
-Changes of variables are recorded. An update of an optimizer makes them, as their mean; until then
-every micro-batch finds the variables as they were. What a step computes before an update and uses
-after it must not depend on the weights that are updated, or be among the metrics of `minimize`.
+`tfgan2.distributed.replicas` shares; `tfgan2.distributed.accumulation` runs it.
 """
 
 from __future__ import annotations
@@ -24,7 +18,6 @@ _local = threading.local()  # each replica has a thread of its own
 _Changes = dict[int, tuple[keras.Variable, tf.Tensor]]
 Compute = Callable[[], tuple[Any, Any]]
 Finish = Callable[[Any, Sequence[Any]], Any]
-Function = Callable[..., Any]
 
 
 def current() -> MicroBatch | None:
@@ -83,7 +76,7 @@ def drawn(draw: Callable[[Any], tf.Tensor], shape: Any, axis: int = 0) -> tf.Ten
     return tf.gather(parts, micro_batch.index, axis=axis)
 
 
-class _Stop(BaseException):
+class Stop(BaseException):
     """Ends a function at its first exchange without a result; Keras would wrap an Exception.
 
     Attributes:
@@ -102,7 +95,7 @@ class _Stop(BaseException):
         """The values, and those of the variables; they belong to a graph, and are not kept."""
         tensors, self._tensors = self._tensors, (None, [])
         self.__traceback__ = None
-        return tf.nest.map_structure(_dense, tensors)
+        return tensors
 
 
 class MicroBatch(keras.StatelessScope):
@@ -115,7 +108,7 @@ class MicroBatch(keras.StatelessScope):
     """
 
     def __init__(
-        self, index: tf.Tensor, count: int, ended: Sequence[_Stop], results: Sequence[Any]
+        self, index: tf.Tensor, count: int, ended: Sequence[Stop], results: Sequence[Any]
     ) -> None:
         """Takes the exchanges that have ended, and what `exchange` is to return for each."""
         super().__init__(initialize_variables=False)
@@ -164,138 +157,4 @@ class MicroBatch(keras.StatelessScope):
             # Not what the update around this one has changed so far: it will do so once more.
             made = {key: new for key, new in self.changes.items() if begun.get(key) is not new}
             changes = {**(self._before or {}), **made}
-        raise _Stop(values, changes, finish, range(number, self._number))
-
-
-class Accumulation:
-    """A function of a batch, computed on micro-batches; it returns what the function would.
-
-    All micro-batches share one compiled function for each exchange.
-    """
-
-    def __init__(
-        self,
-        function: Function,
-        count: int,
-        *,
-        compiled: Callable[[Function], Function] | None = None,
-        groups: int = 1,
-    ) -> None:
-        """Makes a function of a batch and further tensors.
-
-        Args:
-            function: computes scalars, and changes variables of Keras.
-            count: number of micro-batches.
-            compiled: compiles what the micro-batches share; by default into a graph, where
-                TensorFlow allows that.
-            groups: number of equal parts of a batch, each of which is divided.
-        """
-        self._function, self._count, self._groups = function, count, groups
-        self._compiled = compiled or _graph
-        self._mean = self._compiled(_mean)
-        self._stages: list[_Stage] = []
-
-    def __call__(self, batch: Any, *others: Any) -> Any:
-        results: list[list[tuple[Any, Any]]] = [[] for _ in range(self._count)]
-        while True:
-            number = len(results[0])
-            if number == len(self._stages):
-                ended = [each.stop for each in self._stages]
-                self._stages.append(_Stage(self._function, self._count, self._compiled, ended))
-            stage, mean, owns = self._stages[number], None, []
-            for position, known in enumerate(results):
-                # One after the other, or their activations would be in memory together.
-                with tf.control_dependencies(_tensors(mean)):
-                    index = tf.constant(position)
-                    values, changes = stage.compute(index, known, self._part(batch, index), *others)
-                    if stage.stop is None:
-                        stage.make(changes)
-                        return values
-                    averaged, own = (values[0], changes), values[1]
-                    mean = averaged if mean is None else self._mean(mean, averaged, index)
-                    owns.append(own)
-            assert mean is not None
-            result = stage.finish(*mean, owns)
-            for known, own in zip(results, owns, strict=True):
-                known.append((result, own))
-
-    def _part(self, batch: Any, index: tf.Tensor) -> Any:
-        def part(samples: tf.Tensor) -> tf.Tensor:
-            shape = samples.shape[1:]
-            size = (samples.shape[0] or tf.shape(samples)[0]) // (self._groups * self._count)
-            parts = tf.reshape(samples, [self._groups, self._count, size, *shape])
-            return tf.reshape(tf.gather(parts, index, axis=1), [self._groups * size, *shape])
-
-        return tf.nest.map_structure(lambda x: None if x is None else part(x), batch)
-
-
-class _Stage:
-    """A function up to its first exchange without a result, or to its end.
-
-    Attributes:
-        stop: how it ended when it was traced; None if it reached its end.
-    """
-
-    def __init__(
-        self,
-        function: Function,
-        count: int,
-        compiled: Callable[[Function], Function],
-        ended: Sequence[Any],
-    ) -> None:
-        self._function, self._count, self._ended = function, count, ended
-        self.stop: _Stop | None = None
-        self._variables: list[keras.Variable] = []
-        self.compute, self.finish = compiled(self._compute), compiled(self._finish)
-        self.make = compiled(self._make)
-
-    def _compute(
-        self, index: tf.Tensor, known: Sequence[tuple[Any, Any]], batch: Any, *others: Any
-    ) -> tuple[Any, list[tf.Tensor]]:
-        self.stop = None
-        with MicroBatch(index, self._count, self._ended, known) as micro_batch:
-            try:
-                values = self._function(batch, *others)
-            except _Stop as stop:
-                self.stop, self._variables = stop, stop.variables
-                return stop.take()
-        self._variables = [variable for variable, _ in micro_batch.changes.values()]
-        return values, [value for _, value in micro_batch.changes.values()]
-
-    def _finish(self, mean: Any, changes: list[tf.Tensor], owns: Sequence[Any]) -> Any:
-        assert self.stop is not None
-        self._make(changes)
-        return self.stop.finish(mean, owns)
-
-    def _make(self, changes: list[tf.Tensor]) -> None:
-        for variable, value in zip(self._variables, changes, strict=True):
-            variable.assign(value)
-
-
-def _graph(function: Function) -> Function:
-    """Compiles a function into a graph, where TensorFlow allows that."""
-    # A nested function cannot add up what several replicas compute.
-    several = tf.distribute.get_strategy().num_replicas_in_sync > 1
-    if tf.executing_eagerly() or several:
-        return function
-    return tf.function(function, autograph=False)
-
-
-def _dense(leaf: Any) -> Any:
-    return tf.convert_to_tensor(leaf) if isinstance(leaf, tf.IndexedSlices) else leaf
-
-
-def _tensors(structure: Any) -> list[tf.Tensor]:
-    return [leaf for leaf in tf.nest.flatten(structure) if leaf is not None]
-
-
-def _mean(before: Any, values: Any, index: tf.Tensor) -> Any:
-    """The mean of `index` + 1 values, from that of the first ones; of integers the last one."""
-
-    def mean(before: tf.Tensor | None, value: tf.Tensor | None) -> tf.Tensor | None:
-        if value is None or not value.dtype.is_floating:
-            return value
-        # Equal values have exactly this mean.
-        return before + (value - before) / tf.cast(index + 1, value.dtype)
-
-    return tf.nest.map_structure(mean, before, values)
+        raise Stop(values, changes, finish, range(number, self._number))

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.distributed import microbatches, replicas
+from tfgan2.distributed.accumulation import accumulated
 from tfgan2.errors import UserError
 from tfgan2.export.spec import ExportSpec
 from tfgan2.keras_model.guard import weighted
@@ -372,24 +373,6 @@ class GenerativeModel(KerasModel):
         (loss, scalars), others = microbatches.exchange(compute, update, updates=True)
         return loss, {**scalars, **others}
 
-    # --- micro-batches ---------------------------------------------------------------------------
-
-    def compiled_step(
-        self, compiled: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
-    ) -> Callable[[Batch], Metrics]:
-        """The step, as one function or several that are compiled once each.
-
-        Of more than one micro-batch `compiled` compiles the parts that these share; see
-        `microbatches.Accumulation`.
-        """
-        return self.compiled_part(self.train_step, compiled, self.batches_per_step)
-
-    def compiled_part(
-        self, function: Callable[..., Any], compiled: Any, groups: int = 1
-    ) -> Callable[..., Metrics]:
-        """A part of the step, which takes a batch; see `compiled_step`."""
-        if self.accumulate == 1:
-            return function if compiled is None else compiled(function)
-        return microbatches.Accumulation(
-            function, self.accumulate, compiled=compiled, groups=groups
-        )
+    def compiled_step(self, compiled: Any = None) -> Callable[[Batch], Metrics]:
+        """The step, of one or several functions that are compiled once; see `accumulated`."""
+        return accumulated(self.train_step, self.accumulate, compiled, self.batches_per_step)

@@ -18,6 +18,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfgan2.distributed.accumulation import accumulated
 from tfgan2.hyperparameters import option
 from tfgan2.models.base import Batch, GenerativeModel, Metrics, Objective, images_of
 from tfgan2.models.options import OPTIMIZERS, Adam, ModelConfig
@@ -116,8 +117,8 @@ class AdversarialModel(GenerativeModel):
         if not self.is_divided:
             return super().compiled_step(compiled)
         # The repeated updates share one compiled function.
-        first_update = self.compiled_part(self.first_update, compiled)
-        last_update = self.compiled_part(self.last_update, compiled)
+        parts = (self.first_update, self.last_update)
+        first_update, last_update = (accumulated(f, self.accumulate, compiled) for f in parts)
 
         def step(batch: Batch) -> Metrics:
             *first, last = self.divided(batch)

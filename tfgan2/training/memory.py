@@ -65,9 +65,9 @@ class Estimator:
     def estimate(self, size: int, accumulate: int) -> Estimate:
         """Returns the estimate for so many images of an update on each device."""
         model, micro_batch = self.model, size // accumulate
-        weights = [v for name in model.optimizers for v in model.trained_variables(name)]
-        # The mean of the gradients, and those of the present micro-batch.
-        means = 2 * _bytes(weights) if accumulate > 1 else 0
+        weights = max(_bytes(model.trained_variables(name)) for name in model.optimizers)
+        # The mean of the gradients before and after, and those of the present micro-batch.
+        means = 3 * weights if accumulate > 1 else 0
         images = sum(math.prod(shape) for _, shape in _specs(model, size))
         tensors = self._tensors.get(micro_batch) or self._trace(micro_batch)
         return Estimate(_bytes(model.state().values()), 4 * images, tensors + means)
