@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import resource
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,17 +127,24 @@ def _device() -> str:
 
 
 def available() -> tuple[int, str]:
-    """Returns the memory of the device that trains, in bytes, and the device's name."""
+    """Returns the memory of the device that trains, in bytes, and what to call the device.
+
+    `sys.maxsize` if it is not known.
+    """
     if _device() == "GPU:0":
         from tensorflow.python.client import device_lib
 
         devices = [each for each in device_lib.list_local_devices() if each.device_type == "GPU"]
         return min(each.memory_limit for each in devices), "the GPU"
-    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    limits += [limit for limit in resource.getrlimit(resource.RLIMIT_AS) if limit > 0]
+    limits = []
+    with contextlib.suppress(ImportError, AttributeError, ValueError):  # Windows has neither
+        import resource
+
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        limits += [limit for limit in resource.getrlimit(resource.RLIMIT_AS) if limit > 0]
     with contextlib.suppress(OSError, ValueError):  # of a container
         limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
-    return min(limits), "this machine"
+    return min(limits, default=sys.maxsize), "this machine"
 
 
 # --- errors --------------------------------------------------------------------------------------
@@ -148,17 +155,19 @@ def check(config: RunConfig, model: GenerativeModel, replicas: int) -> None:
 
     A process that takes more of it than there is would be killed. A GPU says so by itself.
     """
+    if _device() != "CPU:0":
+        return
     training, (limit, _) = config.training, available()
     share = (training.batch_size or 1) // replicas
     outputs = sum(
         math.prod(size or 1 for size in tensor.shape[1:])
         for network in model.networks().values()
         for layer in network._flatten_layers()
-        for tensor in keras.tree.flatten(layer.output)
+        for tensor in keras.tree.flatten(getattr(layer, "output", ()))
     )
     # The estimate takes seconds: only for a step whose forward passes are large already.
     least = 2 * outputs * share // training.accumulate
-    if _device() == "CPU:0" and least > _SUSPECT * limit:
+    if least > _SUSPECT * limit:
         estimate = Estimator(config).estimate(share, training.accumulate)
         if _LEAST * estimate.total * replicas > limit:
             raise _too_large(config, replicas, None)
@@ -201,9 +210,10 @@ def _too_large(config: RunConfig, replicas: int, run_dir: Path | None) -> UserEr
         advice = _advice(estimator, size, accumulate, replicas, limit)
     kept = checkpoints.paths(run_dir)[0].name if run_dir and checkpoints.paths(run_dir) else ""
     saved = f"; {kept} is kept" if kept else ""
+    has = f", {device} has {amount(limit)}" if limit < sys.maxsize else ""
     return UserError(
-        f"not enough memory: a step of {size:,} images{parts}{needed or ' does not fit'}, "
-        f"{device} has {amount(limit)}{saved}",
+        f"not enough memory: a step of {size:,} images{parts}{needed or ' does not fit'}{has}"
+        f"{saved}",
         f": {advice}",
     )
 
