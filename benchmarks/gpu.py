@@ -1,14 +1,19 @@
-"""Measures speed on a GPU by precision and compiler, beside PyTorch; then trains for quality.
+"""Measures training speed on a GPU beside PyTorch at its best.
 
-python benchmarks/gpu.py --minutes 25 --torch-python PYTHON --data-dir DIR --out DIR
-python benchmarks/gpu.py --smoke                  # a few small steps of everything, on the CPU
+python benchmarks/gpu.py --torch-python PYTHON --data-dir DIR --out DIR --minutes 9
+python benchmarks/gpu.py --torch-python PYTHON --smoke     # every kind of row in small, on the CPU
+python benchmarks/gpu.py --profile dcgan --out DIR         # what the GPU does during `fit`
 
-Covers DCGAN, SNGAN and WGAN-GP, 32x32x3, 64-128-256 channels, in float32 (TF32 where the card has
-it), bfloat16 and float16, with and without XLA, with batch sizes 64 and 512. Each row is a process:
-first some steps, whose losses must be finite, then windows of steps, whose median counts. PyTorch's
-rows (torch_gans.py, eager and compiled) alternate with those of tfgan2. The remaining minutes go to
-`tfgan2 fit dcgan` on CIFAR-10, with evaluations. `results.json` and `table.md` are
-written after each row, so figures survive the loss of the machine.
+DCGAN, SNGAN and WGAN-GP at 32x32x3 with 64-128-256 channels, and DCGAN at 64x64x3 with
+128-256-512-1024, in float32 (TF32), bfloat16 and float16, batch sizes 64 and 512:
+
+* `step`: the compiled step on a fixed batch (bare_step.py), and the same without XLA;
+* `fit`: `tfgan2 fit` on CIFAR-10, or on images made here; `--fit OPTIONS` (repeatable) adds some;
+* `torch`: the modes of torch_gans.py, on a fixed batch and on random images from the device.
+
+Each row is a process, timed over windows of steps (contestants.py). `results.json` and `table.md`
+are written after each row, the most important first. A call ends after `--minutes`; `--resume` goes
+on with the rows that `results.json` lacks, and `--rows A:B` measures only those.
 """
 
 from __future__ import annotations
@@ -17,6 +22,8 @@ import argparse
 import itertools
 import json
 import os
+import shlex
+import shutil
 import statistics
 import subprocess
 import sys
@@ -24,207 +31,283 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from contestants import Contestant, ContestantEnded
+from PIL import Image
+
 HERE = Path(__file__).resolve().parent
-SIZE, CHANNELS = 32, 3
-FLAVOURS = ("dcgan", "sngan", "wgan-gp")
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+# flavour, image size, channels nearest to the image
+MODELS = (("dcgan", 32, 64), ("wgan-gp", 32, 64), ("sngan", 32, 64), ("dcgan", 64, 128))
+# The first pair has the columns of docs/speed.md.
+SETTINGS = (
+    (("float32", 64), ("bfloat16", 512)),
+    (("bfloat16", 64), ("float32", 512)),
+    (("float16", 64), ("float16", 512)),
+)
 WINDOWS = 5
-# A row whose process hangs ends after this time.
-ROW_SECONDS = 240
+# A process that writes no line for so long ends.
+ROW_SECONDS = 240.0
+Row = dict[str, Any]
 
 
-def own_row(options: argparse.Namespace) -> dict[str, float]:
-    """Times the compiled step of a flavour; runs in a separate process."""
-    import numpy as np
-    import tensorflow as tf
-
-    from tfgan2 import registry
-    from tfgan2.kernels import compiled_update
-    from tfgan2.nn.precision import precision
-
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
-    with precision(PRECISIONS[options.precision]):
-        model = registry.create(
-            options.only, image_shape=(SIZE, SIZE, CHANNELS), base_channels=options.base_channels
-        )
-        model.compile()
-    count = options.batch_size * model.batches_per_step
-    batch = tf.random.stateless_uniform((count, SIZE, SIZE, CHANNELS), (1, 2), -1.0, 1.0)
-    started = time.perf_counter()
-    step = compiled_update(model, xla=options.mode == "xla")
-    losses = [{k: float(v) for k, v in step(batch).items()}]
-    compiling = time.perf_counter() - started
-    for _ in range(options.steps):
-        found = step(batch)
-    losses.append({name: float(value) for name, value in found.items()})
-    if not all(np.isfinite(list(line.values())).all() for line in losses):
-        raise SystemExit(f"a loss is not finite: {losses}")
-    times = []
-    for _ in range(WINDOWS):
-        started = time.perf_counter()
-        for _ in range(options.steps):
-            found = step(batch)
-        float(found["generator_loss"])  # waits for the computation
-        times.append((time.perf_counter() - started) / options.steps)
-    return {"seconds": statistics.median(times), "first_step": compiling}
+def kinds(tier: int, fits: list[str]) -> list[tuple[str, str]]:
+    """Returns what measures a case: the important kinds in the first tier."""
+    if tier == 0:
+        return [("step", "xla"), *(("fit", fit) for fit in fits), ("torch", "graph random")]
+    if tier == 1:
+        modes = ("graph fixed", "graph-compile random", "graph-compile fixed", "eager random")
+        return [("torch", mode) for mode in modes]
+    modes = ("compile", "compile-reduce-overhead", "compile-max-autotune", "example")
+    return [*(("torch", f"{mode} random") for mode in modes), ("step", "no xla")]
 
 
-def torch_row(words: list[str], steps: int) -> dict[str, float]:
-    """Times torch_gans.py by the lines that it prints."""
-    started = time.perf_counter()
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, bufsize=1)
-    assert process.stdout is not None
-    times: list[float] = []
-    while len(times) < WINDOWS + 2 and time.perf_counter() - started < ROW_SECONDS:
-        if not process.stdout.readline():
-            break
-        times.append(time.perf_counter())
-    process.kill()
-    process.wait()
-    if len(times) < 3:
-        raise subprocess.CalledProcessError(process.returncode, words)
-    gaps = [(after - before) / steps for before, after in itertools.pairwise(times[1:])]
-    return {"seconds": statistics.median(gaps), "first_step": times[0] - started}
-
-
-def rows(options: argparse.Namespace) -> list[dict[str, Any]]:
+def rows(options: argparse.Namespace) -> list[Row]:
     """Returns the rows to measure, the most important first."""
-    batches = [64] if options.smoke else [64, 512]
-    kinds = [("tfgan2", "xla"), ("torch", "eager"), ("tfgan2", "no xla"), ("torch", "compile")]
+    # (settings, tier): the main settings in the main kinds come first, float16 last.
+    order = [(0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (2, 1)]
+    found = []
+    for group, tier in order:
+        for model, (precision, batch) in itertools.product(MODELS, SETTINGS[group]):
+            case = dict(zip(("flavour", "image_size", "channels"), model, strict=True))
+            case |= {"precision": precision, "batch_size": batch}
+            for by, mode in kinds(tier, options.fit):
+                if by != "torch" or options.torch_python:
+                    found.append({**case, "by": by, "mode": mode})
+    return smoke_rows(found) if options.smoke else found
+
+
+def smoke_rows(every: list[Row]) -> list[Row]:
+    """Returns so many small rows that each kind, network and precision of each program is there."""
+    seen: set[tuple[Any, ...]] = set()
+    found = []
+    for row in every:
+        features = {
+            (row["by"], row["mode"]),
+            (row["by"], row["flavour"], row["image_size"]),
+            (row["by"], row["precision"]),
+        }
+        if not features <= seen:
+            seen |= features
+            found.append({**row, "batch_size": 8})
+    return found
+
+
+def channels_set(row: Row, options: argparse.Namespace) -> list[str]:
+    base = options.base_channels or row["channels"]
+    return ["--set", f"base_channels={base}", "--set", "max_channels=1024"]
+
+
+def fit_words(row: Row, options: argparse.Namespace, run: Path) -> list[str]:
+    """Returns the command of a run that goes on until it is killed."""
+    tfgan2 = str(Path(sys.executable).with_name("tfgan2"))
+    tfgan2 = tfgan2 if Path(tfgan2).exists() else shutil.which("tfgan2") or "tfgan2"
+    data = ["--dataset", "cifar10", "--data-dir", str(options.data_dir)]
+    if not options.data_dir:
+        data = ["--dataset", f"folder:{made_images(options.out / 'images', options.smoke)}"]
     return [
-        {"flavour": flavour, "precision": precision, "batch_size": batch, "by": by, "mode": mode}
-        for batch, precision, flavour, (by, mode) in itertools.product(
-            batches, options.precisions.split(","), options.flavours.split(","), kinds
-        )
-        if by == "tfgan2" or options.torch_python
+        *(tfgan2, "fit", row["flavour"], *data, "--image-size", str(row["image_size"])),
+        *("--channels", "3", "--precision", PRECISIONS[row["precision"]]),
+        *("--batch-size", str(row["batch_size"]), *channels_set(row, options)),
+        *("--steps", "100000000", "--out", str(run), *shlex.split(row["mode"])),
     ]
 
 
-def measure(row: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
-    """Returns a row with its figures, or with an error."""
-    settings = ["--precision", row["precision"], "--batch-size", str(row["batch_size"])]
-    settings += [
-        "--base-channels",
-        str(options.base_channels),
-        "--steps",
-        str(options.steps),
-        "--mode",
-        row["mode"],
+def made_images(folder: Path, smoke: bool) -> Path:
+    """Writes smooth random images of 64x64 pixels, where there is no CIFAR-10."""
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        random = np.random.default_rng(0)
+        for index in range(200 if smoke else 4000):
+            small = Image.fromarray(random.integers(0, 256, (8, 8, 3), np.uint8))
+            small.resize((64, 64)).save(folder / f"{index:05}.png")
+    return folder
+
+
+def words_of(row: Row, options: argparse.Namespace, run: Path) -> list[str]:
+    """Returns the command that trains a row."""
+    size = ["--batch-size", str(row["batch_size"]), "--image-size", str(row["image_size"])]
+    if row["by"] == "fit":
+        return fit_words(row, options, run)
+    if row["by"] == "step":
+        words = [sys.executable, str(HERE / "bare_step.py"), row["flavour"], *size]
+        words += ["--precision", PRECISIONS[row["precision"]], *channels_set(row, options)]
+        return words + ["--no-xla"] * (row["mode"] == "no xla")
+    mode, feed = row["mode"].split()
+    return [
+        *(options.torch_python, str(HERE / "torch_gans.py"), row["flavour"], *size),
+        *("--precision", row["precision"], "--mode", mode, "--feed", feed),
+        *("--base-channels", str(options.base_channels or row["channels"])),
+        *("--device", "cpu" if options.smoke else "cuda"),
     ]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
+
+
+def measure(row: Row, options: argparse.Namespace, limit: float) -> Row:
+    """Returns a row with its figures and what it says about the machine, or with an error."""
+    run, log = options.out / "run", options.out / "row.log"
+    shutil.rmtree(run, ignore_errors=True)
+    lines = run / "stats.jsonl" if row["by"] == "fit" else None
+    words = words_of(row, options, run)
     try:
-        if row["by"] == "tfgan2":
-            words = [sys.executable, str(HERE / "gpu.py"), "--only", row["flavour"], *settings]
-            done = subprocess.run(
-                words,
-                capture_output=True,
-                text=True,
-                timeout=ROW_SECONDS,
-                env=environment,
-                check=False,
-            )
-            if done.returncode:
-                lines = done.stderr.strip().splitlines() or ["no message"]
-                return {**row, "error": lines[-1][:300]}
-            found = json.loads(done.stdout.strip().splitlines()[-1])
-        else:
-            device = "cpu" if options.smoke else "cuda"
-            words = [
-                options.torch_python,
-                str(HERE / "torch_gans.py"),
-                row["flavour"],
-                *settings,
-            ]
-            words[words.index("--steps")] = "--every"
-            found = torch_row([*words, "--device", device], options.steps)
-    except (subprocess.TimeoutExpired, subprocess.CalledProcessError, ValueError) as error:
-        return {**row, "error": f"{type(error).__name__}: {error}"[:300]}
+        process = Contestant(row["by"], words, log, lines=lines, limit=limit)
+    except ContestantEnded as error:
+        return {**row, "error": str(error)[-400:]}
+    try:
+        turns = [process.seconds_per_step(options.seconds / WINDOWS) for _ in range(WINDOWS)]
+    except ContestantEnded as error:
+        return {**row, "error": str(error)[-400:]}
+    finally:
+        process.end()
+    wall = row["batch_size"] / statistics.median(turns)
+    # `fit` tells the speed of its steps; wall-clock time also has grids and checkpoints.
+    told = [line["images_per_second"] for line in process.lines if "images_per_second" in line]
+    steps = statistics.median(told[len(told) // 2 :]) / batches(row) if told else wall
+    about = {name: value for name, value in process.lines[0].items() if name[0].isupper()}
+    about |= {k: v for k, v in process.lines[0].items() if k in ("device", "layout")}
     return {
         **row,
-        "images_per_second": round(row["batch_size"] / found["seconds"], 1),
-        "first_step_seconds": round(found["first_step"], 1),
+        "images_per_second": round(steps, 1),
+        "wall_images_per_second": round(wall, 1),
+        "first_step_seconds": round(process.first_step_seconds, 1),
+        "about": {} if row["by"] == "fit" else about,
     }
 
 
-def table(found: list[dict[str, Any]]) -> str:
-    """Returns a table of images/s with a line for each flavour, precision and batch size."""
-    columns = list(dict.fromkeys((row["by"], row["mode"]) for row in found))
-    lines = [
-        "| flavour | precision | batch | " + " | ".join(" ".join(c) for c in columns) + " |",
-        "|---" * (3 + len(columns)) + "|",
-    ]
-    keys = dict.fromkeys((row["flavour"], row["precision"], row["batch_size"]) for row in found)
-    for key in keys:
-        cells = []
-        for column in columns:
-            here = [
-                row
-                for row in found
-                if (row["flavour"], row["precision"], row["batch_size"]) == key
-                and (row["by"], row["mode"]) == column
+def batches(row: Row) -> int:
+    """Images of `fit` count all batches of a step, those of this table the generator's updates."""
+    return 5 if row["flavour"] == "wgan-gp" else 1
+
+
+def table(found: list[Row], command: str) -> str:
+    """Returns images/s of each case, of `fit` and the bare step beside PyTorch's best."""
+    about: dict[str, str] = {}
+    for row in found:
+        about |= {k: v for k, v in row.get("about", {}).items() if v and k != "layout"}
+    head = ", ".join(v if k == "device" else f"{k} {v}" for k, v in about.items())
+    fits = list(dict.fromkeys(row["mode"] for row in found if row["by"] == "fit"))
+    modes = list(dict.fromkeys(row["mode"] for row in found if row["by"] == "torch"))
+    columns = ["step", "step without XLA"]
+    for fit in fits:
+        name = f"fit {fit}".strip()
+        columns += [name, f"{name}, wall clock", f"{name} / step", f"{name} / PyTorch's best"]
+    columns += ["step / PyTorch's best", *(f"torch {mode}" for mode in modes)]
+    lines = [f"{head}: `{command}`", "", "| flavour | precision | batch | " + " | ".join(columns)]
+    lines = [*lines[:-1], lines[-1] + " |", "|---" * (3 + len(columns)) + "|"]
+
+    cases: dict[tuple[Any, ...], dict[tuple[str, str], Row]] = {}
+    for row in found:
+        key = row["flavour"], row["image_size"], row["precision"], row["batch_size"]
+        cases.setdefault(key, {})[row["by"], row["mode"]] = row
+    for (flavour, size, precision, batch), case in cases.items():
+
+        def speed(by: str, mode: str, name: str = "images_per_second", case: Any = case) -> Any:
+            row = case.get((by, mode))
+            return None if row is None else row.get(name, "failed")
+
+        def best(feed: str, case: Any = case) -> Any:
+            """The best speed of PyTorch with random images, or on a fixed batch."""
+            speeds = [
+                row.get("images_per_second", 0.0)
+                for (by, mode), row in case.items()
+                if by == "torch" and mode.endswith(feed)
             ]
-            value = here[0].get("images_per_second") if here else None
-            cells.append("failed" if here and value is None else f"{value:,.0f}" if here else "")
-        lines.append("| " + " | ".join([f"`{key[0]}`", key[1], str(key[2]), *cells]) + " |")
+            return max(speeds, default=0.0) or None
+
+        bare = speed("step", "xla")
+        cells = [number(bare), number(speed("step", "no xla"))]
+        for fit in fits:
+            own = speed("fit", fit)
+            cells += [number(own), number(speed("fit", fit, "wall_images_per_second"))]
+            cells += [ratio(own, bare), ratio(own, best("random"))]
+        cells.append(ratio(bare, best("fixed") or best("random")))
+        cells += [number(speed("torch", mode)) for mode in modes]
+        lines.append(f"| `{flavour}` {size}x{size} | {precision} | {batch} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def quality(minutes: float, options: argparse.Namespace) -> None:
-    """Trains for this time; SIGTERM saves the run and ends it."""
-    run = options.out / "quality"
-    data = ["--dataset", "cifar10", "--data-dir", str(options.data_dir)]
-    channels = ["--set", f"base_channels={options.base_channels}"]
-    words = ["fit", "dcgan", *data, *channels, "--steps", "1000000"]
-    if options.smoke or not options.data_dir:
-        words = ["fit", "dcgan", "--dataset", "digits", *channels]
-        words += ["--steps", "20" if options.smoke else "1000000"]
-    every = "10" if options.smoke else "2000"
-    count = "100" if options.smoke else "5000"
-    words += ["--evaluate-every", every, "--evaluate-count", count, "--out", str(run)]
-    process = subprocess.Popen([str(Path(sys.executable).with_name("tfgan2")), *words])
-    try:
-        process.wait(timeout=60 * minutes)
-    except subprocess.TimeoutExpired:
-        process.terminate()
-        process.wait()
+def number(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else f"{value:,.0f}"
+
+
+def ratio(value: Any, base: Any) -> str:
+    known = isinstance(value, float) and isinstance(base, float)
+    return f"{value / base:.2f}" if known else ""
+
+
+def key(row: Row) -> str:
+    names = ("flavour", "image_size", "precision", "batch_size", "by", "mode")
+    return json.dumps([row[name] for name in names])
+
+
+def measure_all(options: argparse.Namespace) -> list[Row]:
+    """Measures the rows that fit in the time, and writes the files after each."""
+    started, results = time.monotonic(), options.out / "results.json"
+    found = json.loads(results.read_text()) if options.resume and results.exists() else []
+    have = {key(row) for row in found if "error" not in row}
+    low, high = options.rows
+    for index, row in list(enumerate(rows(options)))[low:high]:
+        left = 60 * options.minutes - (time.monotonic() - started)
+        if left < 0:
+            print(f"out of time: {len(found)} rows are there, go on with --resume")
+            break
+        if key(row) in have:
+            continue
+        row = measure(row, options, min(ROW_SECONDS, max(left, 20.0)))
+        found = [other for other in found if key(other) != key(row)] + [row]
+        print(index, json.dumps(row), flush=True)
+        results.write_text(json.dumps(found, indent=2) + "\n")
+        (options.out / "table.md").write_text(table(found, options.command))
+    return found
+
+
+def profile(options: argparse.Namespace) -> int:
+    """Profiles `fit` at batch 512 in bfloat16, in the smoke test at batch 64 in float32."""
+    precision, batch = ("float32", 64) if options.smoke else ("bfloat16", 512)
+    row = {"flavour": options.profile, "image_size": 32, "channels": 64, "mode": options.fit[0]}
+    row |= {"precision": precision, "batch_size": batch}
+    run = options.out / "run"
+    shutil.rmtree(run, ignore_errors=True)
+    words = fit_words(row, options, run)[1:]
+    return subprocess.call([sys.executable, str(HERE / "profile_fit.py"), str(run), *words])
+
+
+def slice_of(text: str) -> tuple[int | None, int | None]:
+    low, _, high = text.partition(":")
+    return int(low) if low else None, int(high) if high else None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=25.0, help="total time")
+    parser.add_argument("--minutes", type=float, default=9.0, help="no row begins after this time")
     parser.add_argument("--torch-python", help="Python with PyTorch")
-    parser.add_argument("--data-dir", type=Path, help="folder with CIFAR-10, for the quality run")
+    parser.add_argument("--data-dir", type=Path, help="folder with CIFAR-10; else images are made")
     parser.add_argument("--out", type=Path, default=Path("runs/gpu"))
     parser.add_argument("--smoke", action="store_true", help="small networks on the CPU")
-    parser.add_argument("--base-channels", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=50, help="steps per window")
-    parser.add_argument("--flavours", default=",".join(FLAVOURS))
-    parser.add_argument("--precisions", default=",".join(PRECISIONS))
-    parser.add_argument("--only", help=argparse.SUPPRESS)
-    parser.add_argument("--mode", help=argparse.SUPPRESS)
-    parser.add_argument("--precision", help=argparse.SUPPRESS)
-    parser.add_argument("--batch-size", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--fit", action="append", help="further options of `tfgan2 fit`")
+    parser.add_argument("--rows", type=slice_of, default=(None, None), help="A:B")
+    parser.add_argument("--resume", action="store_true", help="keep the rows of results.json")
+    parser.add_argument("--seconds", type=float, default=5.0, help="timed seconds of a row")
+    parser.add_argument("--list", action="store_true", help="print the rows and their numbers")
+    parser.add_argument("--profile", metavar="FLAVOUR", help="profile `fit` in place of rows")
     options = parser.parse_args()
-    if options.only:
-        print(json.dumps(own_row(options)))
-        return
+    options.command = shlex.join(["python", "benchmarks/gpu.py", *sys.argv[1:]])
+    options.fit = options.fit or [""]
+    options.base_channels = 8 if options.smoke else None
     if options.smoke:
-        options.base_channels, options.steps = 8, 2
+        options.seconds, options.minutes = 1.0, max(options.minutes, 60.0)
+        options.fit = [f"{fit} --log-every 2".strip() for fit in options.fit]
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+        # More threads of PyTorch wait for each other when the cores are busy otherwise.
+        os.environ["OMP_NUM_THREADS"] = "1"
+    if options.list:
+        for index, row in enumerate(rows(options)):
+            print(index, *row.values())
+        return
     options.out.mkdir(parents=True, exist_ok=True)
-    started, found = time.monotonic(), []
-    # Measuring takes at most half of the time.
-    for row in rows(options):
-        if not options.smoke and time.monotonic() - started > 30 * options.minutes:
-            break
-        found.append(measure(row, options))
-        print(json.dumps(found[-1]), flush=True)
-        (options.out / "results.json").write_text(json.dumps(found, indent=2) + "\n")
-        (options.out / "table.md").write_text(table(found))
-    left = options.minutes - (time.monotonic() - started) / 60
-    quality(max(left, 0.5), options)
-    print(table(found))
+    if options.profile:
+        sys.exit(profile(options))
+    found = measure_all(options)
+    print(table(found, options.command))
     if any("error" in row for row in found):
         sys.exit(1)
 
