@@ -80,7 +80,8 @@ def test_an_exported_translator(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = tfgan2.fit("dcgan", "digits", hyperparameters=TINY, out=tmp_path / "x", dry_run=True)
+    settings = {"hyperparameters": TINY, "xla": False, "dry_run": True}
+    run = tfgan2.fit("dcgan", "digits", out=tmp_path / "x", **settings)
     assert "generator: (None, 8) -> (None, 16, 16, 1)" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
     with pytest.raises(UserError, match="no such run directory"):

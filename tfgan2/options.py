@@ -160,6 +160,7 @@ class TrainingOptions(Options):
     batch_size: int | None = option(
         None, "Images per update, over all devices.", at_least=1, shown="64, or the paper's"
     )
+    accumulate: int = option(1, "Micro-batches of an update, one in memory at a time.", at_least=1)
     seed: int = option(0, "Seed of weights, noise and data order.", at_most=2**31 - 1)
     precision: str = option(
         "float32",

@@ -90,7 +90,7 @@ def test_a_dry_run_shows_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     for i in range(4):
         write(tmp_path / "data" / f"{i}.tif", "float32", 30)
     words = f"dcgan --dataset folder:{tmp_path / 'data'} --image-size 8 --batch-size 4 --dry-run"
-    assert fit(tmp_path / "run", f"{words} --value-range -10,50") == 0
+    assert fit(tmp_path / "run", f"{words} --no-xla --value-range -10,50") == 0
     shown = capsys.readouterr().out
     assert "files: 4 .tif; float grey; -10 is black, 50 is white; --value-range" in shown
     assert '"-10"' in shown

@@ -124,6 +124,32 @@ def _same_latents(model: Any, whole: int) -> None:
     model.random_latents = random_latents
 
 
+def accumulated(*names: str) -> dict[str, float]:
+    """Returns by how much micro-batches change each flavour's state after a step of each phase."""
+    import keras
+    from helpers import batch_for, make_small, phases
+
+    worker, call = worker_for("mirrored"), keras.layers.BatchNormalization.call
+    keras.layers.BatchNormalization.call = lambda self, x, training=None: call(self, x, False)
+    results = {}
+    for name in names:
+        states = []
+        for count in (1, 2):
+            with worker.strategy.scope():
+                model = make_small(name, seed=1)
+                optimizers = {key: keras.optimizers.SGD(1e-3) for key in model.trained_by()}
+                model.compile(**optimizers, accumulate=count)
+            model.plan(4)
+            parts = batch_for(model, 8)
+            for phase in phases(model):
+                model.phase = phase
+                _update(model, worker, parts)
+            states.append([np.asarray(variable) for variable in model.state().values()])
+        pairs = zip(*states, strict=True)
+        results[name] = max(float(np.abs(a - b).max()) for a, b in pairs if a.size)
+    return results
+
+
 def odd(*names: str) -> dict[str, Any]:
     """Trains on batches that two replicas cannot share, with `fit` and in a loop of its own.
 

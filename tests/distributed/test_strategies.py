@@ -59,6 +59,20 @@ def test_every_flavour_on_two_replicas(names: list[str]) -> None:
 @pytest.mark.parametrize(
     "names",
     [
+        ["dragan"],
+        *(pytest.param(NAMES[start::3], marks=pytest.mark.slow) for start in range(3)),
+    ],
+    ids=["some", "a", "b", "c"],
+)
+def test_micro_batches_on_two_replicas(names: list[str]) -> None:
+    found = replicas("accumulated", *names)
+    assert found.keys() == set(names)
+    assert max(found.values()) < 1e-5, found
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
         ["gan"],
         *(pytest.param(NAMES[start::3], marks=pytest.mark.slow) for start in range(3)),
     ],

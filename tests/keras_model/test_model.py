@@ -240,7 +240,7 @@ def names_for(model: GenerativeModel) -> dict[str, Any]:
 
 def test_habits_that_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert len(WORKS) == 16
+    assert len(WORKS) == 17
     model = compiled("cgan", dropout=0.0)
     for code in WORKS:
         before = int(model.step)

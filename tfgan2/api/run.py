@@ -70,6 +70,7 @@ class Run:
         strategy: str | None = None,
         dataset: str | None = None,
         data_dir: str | None = None,
+        accumulate: int | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         dry_run: bool = False,
         quiet: bool = False,
@@ -82,6 +83,7 @@ class Run:
             strategy: the devices that train; default: as before.
             dataset, data_dir: the new place of data that have moved, such as "folder:PATH" or the
                 folder of tensorflow-datasets. The run keeps it, if they are the same data.
+            accumulate: micro-batches of an update, for less memory; default: as before.
             callbacks, dry_run, quiet: as for `fit`, which raises the same errors.
         """
         from tfgan2.data import relocated  # slow to import
@@ -96,6 +98,7 @@ class Run:
                     f"{self.location} is planned for {training.steps} steps: give at least as many"
                 )
             training.steps = steps or training.steps
+            training.accumulate = accumulate or training.accumulate
             training.check()
             config.data = relocated(config.data, dataset, data_dir)
             train(config, run_dir, mirror, epochs, callbacks, dry_run, quiet)

@@ -75,7 +75,7 @@ def fit(
             if chosen or flavour or settings:
                 raise UserError(
                     "--resume takes all options from the run: give only --steps or --epochs, "
-                    "--strategy, and --dataset or --data-dir if the data have moved"
+                    "--strategy, --accumulate, and --dataset or --data-dir if the data have moved"
                 )
             run = api.Run(resume).resume(**kept)
         else:

@@ -94,13 +94,7 @@ def _count(graph: Any, outputs: Sequence[tf.Tensor]) -> Work:
     Backward passes are traced with gradients that nothing uses, such as that of the first layer's
     input. TensorFlow prunes them.
     """
-    executed: set[Any] = set()
-    waiting = [*(tensor.op for tensor in outputs), *graph.control_outputs]
-    while waiting:
-        op = waiting.pop()
-        if op not in executed:
-            executed.add(op)
-            waiting += [*(tensor.op for tensor in op.inputs), *op.control_inputs]
+    executed = _executed(graph, outputs)
     tensors = [*outputs, *(tensor for op in executed for tensor in op.inputs)]
     used = {(tensor.op, tensor.value_index) for tensor in tensors}
     total = Work()
@@ -119,6 +113,54 @@ def _count(graph: Any, outputs: Sequence[tf.Tensor]) -> Work:
         elif op.type not in _FREE:
             total.add(_work(op))
     return total
+
+
+def _executed(graph: Any, outputs: Sequence[tf.Tensor]) -> set[Any]:
+    """Returns the ops that outputs and side effects need."""
+    executed: set[Any] = set()
+    waiting = [*(tensor.op for tensor in outputs), *graph.control_outputs]
+    while waiting:
+        op = waiting.pop()
+        if op not in executed:
+            executed.add(op)
+            waiting += [*(tensor.op for tensor in op.inputs), *op.control_inputs]
+    return executed
+
+
+def peak_bytes(function: Any) -> int:
+    """Returns the most bytes that the tensors of a concrete function take at one time.
+
+    Its ops run in the order in which they were written, each with memory of its own. The inputs of
+    the function and its variables do not count, nor what an op needs besides its outputs.
+    """
+    return _peak(function.graph, function.graph.outputs)
+
+
+def _peak(graph: Any, outputs: Sequence[tf.Tensor]) -> int:
+    executed = _executed(graph, outputs)
+    ops = [op for op in graph.get_operations() if op in executed]
+    buffers: dict[Any, Any] = {}  # of a tensor that shares its memory: that of another
+    last: dict[Any, int] = {}
+    for index, op in enumerate(ops):
+        used = [buffers.get(tensor.ref(), tensor.ref()) for tensor in op.inputs]
+        last.update(dict.fromkeys(used, index))
+        if op.type in _FREE and used:
+            buffers.update({tensor.ref(): used[0] for tensor in op.outputs})
+    last.update({buffers.get(tensor.ref(), tensor.ref()): len(ops) for tensor in outputs})
+    sizes: dict[Any, int] = {}
+    now = most = 0
+    for index, op in enumerate(ops):
+        if op.type not in _FREE:
+            made = {tensor.ref(): _bytes(tensor) or 0 for tensor in op.outputs}
+            within = sum(made.values())
+            if op.type in _CALLS:
+                within = max(_peak(inner, inner.outputs) for inner in _functions(op))
+            most = max(most, now + within)
+            sizes |= {each: size for each, size in made.items() if last.get(each, 0) > index}
+            now = sum(sizes.values())
+        for each in [each for each in sizes if last[each] <= index]:
+            now -= sizes.pop(each)
+    return most
 
 
 def _functions(op: Any) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfgan2.distributed import replicas
+from tfgan2.distributed import microbatches, replicas
 from tfgan2.keras_model.batches import check_parts, float32, parts_of, too_small
 
 Step = Callable[[Any, Any], dict[str, tf.Tensor]]
@@ -29,7 +29,8 @@ def on_whole_batches(step: Step) -> Step:
     @tf.autograph.experimental.do_not_convert
     @functools.wraps(step)
     def train_step(model: keras.Model, batch: Any) -> dict[str, tf.Tensor]:
-        if getattr(_local, "in_step", False):  # a subclass's step calls that of its base
+        # A subclass's step calls that of its base, and a step on micro-batches that on each.
+        if getattr(_local, "in_step", False) or microbatches.current() is not None:
             return step(model, batch)
         parts = parts_of(batch)
         check_parts(model, parts)
@@ -63,7 +64,9 @@ def _run(model: keras.Model, parts: tuple[Any, ...], step: Step) -> dict[str, tf
     wait = tf.control_dependencies(parts) if model.share else contextlib.nullcontext()
     try:
         with wait:
-            metrics = step(model, parts if len(parts) > 1 else parts[0])
+            batch = parts if len(parts) > 1 else parts[0]
+            several = model.accumulate > 1
+            metrics = model.compiled_step()(batch) if several else step(model, batch)
     finally:
         _local.in_step = False
     model.reported = tuple(metrics)

@@ -19,7 +19,7 @@ from tfgan2.keras_model.guard import on_whole_batches
 from tfgan2.keras_model.saving import SavedModel
 
 _FIT = inspect.signature(keras.Model.fit)
-_COMPILE = ("jit_compile", "run_eagerly", "steps_per_execution")
+_COMPILE = ("jit_compile", "run_eagerly", "steps_per_execution", "accumulate")
 _RATE_CALLBACKS = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
 _NO_VALIDATION = "computes no validation loss: judge the images of predict() instead"
 _WITHOUT_EFFECT = {
@@ -37,6 +37,7 @@ class KerasModel(SavedModel):
         optimizers: the optimizers of a compiled model, by the names that `trained_by` gives.
         optimizer: the only one of them, or an object whose `optimizers` lists them, as Keras'
             callbacks expect.
+        accumulate: number of micro-batches of an update; their gradients are averaged.
         fewest_samples: fewest samples of a step, on all replicas together.
         share: samples that each replica gets in `fit`; 0 outside of it.
         compiled_share: that of the latest `fit`.
@@ -44,6 +45,7 @@ class KerasModel(SavedModel):
     """
 
     optimizers: dict[str, keras.optimizers.Optimizer]
+    accumulate: int = 1
     fewest_samples: int = 1
     share: int = 0
     compiled_share: int = 0
@@ -66,7 +68,8 @@ class KerasModel(SavedModel):
             loss: none; a flavour has its own.
             **kwargs: an optimizer of Keras or its name for each name in `trained_by`, for example
                 `generator_optimizer`; by default those that the hyperparameters describe, which are
-                the paper's. Besides, `jit_compile`, `run_eagerly` and `steps_per_execution`.
+                the paper's. Besides, `jit_compile`, `run_eagerly` and `steps_per_execution`, and
+                `accumulate`, the number of micro-batches that a batch is divided into.
 
         Raises:
             UserError: another argument, or one optimizer for two names.
@@ -90,8 +93,12 @@ class KerasModel(SavedModel):
             raise UserError("one optimizer cannot train two networks: give each its own")
         if kwargs.get("steps_per_execution", 1) > 1 and self.has_phases:
             raise UserError(f"{flavour} trains in phases: leave steps_per_execution out")
+        self._settings, self.accumulate = dict(kwargs), kwargs.pop("accumulate", 1)
+        if not isinstance(self.accumulate, int) or self.accumulate < 1:
+            raise UserError(
+                f"accumulate must be a whole number of at least 1, not {self.accumulate!r}"
+            )
         super().compile(optimizer=None, **kwargs)
-        self._settings = kwargs
         self._chosen = [name for name in names if chosen[name] is not None]
         self.optimizers = {
             name: self.prepared(

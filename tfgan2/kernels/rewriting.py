@@ -116,18 +116,9 @@ def compiled_update(
 
         return tf.function(traced, jit_compile=True, autograph=False)
 
-    if not model.is_divided:
-        return compiled(model.train_step)
-    # The repeated updates share one compiled function.
-    first_update, last_update = compiled(model.first_update), compiled(model.last_update)
-
-    def update(batch: Any) -> dict[str, tf.Tensor]:
-        *first, last = model.divided(batch)
-        for index, part in enumerate(first):
-            first_update(part, tf.constant(index))
-        return last_update(last)
-
-    return tf.function(update, autograph=False)
+    step = model.compiled_step(compiled)
+    several = model.accumulate > 1 or model.is_divided
+    return tf.function(step, autograph=False) if several else step
 
 
 @contextlib.contextmanager

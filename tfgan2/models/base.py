@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgan2.distributed import replicas
+from tfgan2.distributed import microbatches, replicas
+from tfgan2.distributed.accumulation import accumulated
 from tfgan2.errors import UserError
 from tfgan2.export.spec import ExportSpec
 from tfgan2.keras_model.guard import weighted
@@ -66,8 +67,7 @@ class GenerativeModel(KerasModel):
         planned_steps: number of steps of the whole training; phases and learning rates that decay
             depend on it. `plan` sets it.
         phase: what `train_step` trains now, one of the names that `phase_at` returns.
-        is_divided: true if `train_step` is several equal updates and a last one, which can be
-            compiled apart: see `divided`, `first_update` and `last_update` of `AdversarialModel`.
+        is_divided: true if the parts of `train_step` are compiled apart, see `compiled_step`.
         update_index: index of the update within a step, int32, shape (); None outside of one.
     """
 
@@ -146,7 +146,7 @@ class GenerativeModel(KerasModel):
     @property
     def batch_multiple(self) -> int:
         """Number of samples that divides the batch of a step on each replica."""
-        return self.batches_per_step
+        return self.batches_per_step * self.accumulate
 
     def batch_parts(self) -> dict[str, tuple[int | None, ...]]:
         """The parts of a batch that the model needs, and their shapes without the batch's axis."""
@@ -162,6 +162,14 @@ class GenerativeModel(KerasModel):
 
     def check_batch_size(self, batch_size: int, replicas: int = 1) -> None:
         """Raises a UserError unless it can train with this batch size, shared by replicas."""
+        shares = self.accumulate * replicas
+        if batch_size % shares:
+            devices = f" on each of {replicas} devices" if replicas > 1 else ""
+            raise UserError(
+                f"a batch of {batch_size} images cannot be divided into {self.accumulate} "
+                f"micro-batches{devices}: give another --accumulate, or a --batch-size that is a "
+                f"multiple of {shares}"
+            )
 
     # --- randomness ------------------------------------------------------------------------------
 
@@ -336,14 +344,35 @@ class GenerativeModel(KerasModel):
     def minimize(
         self, name: str, loss_function: Callable[[tf.GradientTape], Objective]
     ) -> Objective:
-        """Updates the variables of one optimizer by what a function computes, and returns that."""
-        optimizer = self.optimizers[name]
-        with tf.GradientTape() as tape:
-            loss, metrics = loss_function(tape)
-            loss = weighted(loss)
-            # The gradients of all replicas are summed.
-            count = tf.distribute.get_strategy().num_replicas_in_sync
-            scaled = optimizer.scale_loss(loss / count if count > 1 else loss)
-        variables = self.trained_variables(name)
-        optimizer.apply(tape.gradient(scaled, variables), variables)
-        return loss, metrics
+        """Updates the variables of one optimizer by what a function computes, and returns that.
+
+        Of several micro-batches the gradients, the loss and metrics that are scalars are averaged;
+        other tensors among the metrics are those of the micro-batch. Whatever else the
+        function makes is lost.
+        """
+        optimizer, variables = self.optimizers[name], self.trained_variables(name)
+
+        def compute() -> tuple[Any, Metrics]:
+            with tf.GradientTape() as tape:
+                loss, metrics = loss_function(tape)
+                loss = weighted(loss)
+                # The gradients of all replicas are summed.
+                count = tf.distribute.get_strategy().num_replicas_in_sync
+                scaled = optimizer.scale_loss(loss / count if count > 1 else loss)
+            gradients = tape.gradient(scaled, [variable._value for variable in variables])
+            tensors = {key: tf.convert_to_tensor(value) for key, value in metrics.items()}
+            scalars = {key: value for key, value in tensors.items() if not value.shape.rank}
+            others = {key: value for key, value in tensors.items() if value.shape.rank}
+            return (gradients, loss, scalars), others
+
+        def update(mean: Any, others: Any) -> Objective:
+            gradients, loss, scalars = mean
+            optimizer.apply(gradients, variables)
+            return loss, scalars
+
+        (loss, scalars), others = microbatches.exchange(compute, update, updates=True)
+        return loss, {**scalars, **others}
+
+    def compiled_step(self, compiled: Any = None) -> Callable[[Batch], Metrics]:
+        """The step, of one or several functions that are compiled once; see `accumulated`."""
+        return accumulated(self.train_step, self.accumulate, compiled, self.batches_per_step)

@@ -123,12 +123,10 @@ class CycleGAN(TranslationModel):
         """
         config = self.config
         a, b = (self.jittered(x, f"jitter {side}") for x, side in zip(batch[:2], "ab", strict=True))
-        fakes: list[tf.Tensor] = []
 
         def generator_objective(tape: tf.GradientTape) -> Objective:
             fake_b = self.generator(a, training=True)
             fake_a = self.back_generator(b, training=True)
-            fakes.extend((fake_a, fake_b))
             cycle_a = losses.absolute_error(self.back_generator(fake_b, training=True), a)
             cycle_b = losses.absolute_error(self.generator(fake_a, training=True), b)
             fools_b = losses.LEAST_SQUARES.generator(self.discriminator_b(fake_b, training=True))
@@ -144,10 +142,11 @@ class CycleGAN(TranslationModel):
                 same_a = losses.absolute_error(self.back_generator(a, training=True), a)
                 terms["identity_loss"] = same_b + same_a
                 loss += config.cycle_weight * config.identity_weight * terms["identity_loss"]
-            return loss, terms
+            return loss, {**terms, "fake_a": fake_a, "fake_b": fake_b}
 
         loss, terms = self.minimize(GENERATOR, generator_objective)
-        shown = [self.pooled(side, tf.stop_gradient(fake)) for side, fake in enumerate(fakes)]
+        fakes = [tf.stop_gradient(terms.pop(name)) for name in ("fake_a", "fake_b")]
+        shown = [self.pooled(side, fake) for side, fake in enumerate(fakes)]
 
         def discriminator_objective(tape: tf.GradientTape) -> Objective:
             loss = losses.LEAST_SQUARES.discriminator

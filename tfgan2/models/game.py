@@ -12,11 +12,13 @@ float32 scalars to report.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tfgan2.distributed.accumulation import accumulated
 from tfgan2.hyperparameters import option
 from tfgan2.models.base import Batch, GenerativeModel, Metrics, Objective, images_of
 from tfgan2.models.options import OPTIMIZERS, Adam, ModelConfig
@@ -108,7 +110,23 @@ class AdversarialModel(GenerativeModel):
 
     @property
     def is_divided(self) -> bool:
+        """True if the step is several equal updates and a last one, which are compiled apart."""
         return self.config.d_steps > 1 and type(self).train_step is AdversarialModel.train_step
+
+    def compiled_step(self, compiled: Any = None) -> Callable[[Batch], Metrics]:
+        if not self.is_divided:
+            return super().compiled_step(compiled)
+        # The repeated updates share one compiled function.
+        parts = (self.first_update, self.last_update)
+        first_update, last_update = (accumulated(f, self.accumulate, compiled) for f in parts)
+
+        def step(batch: Batch) -> Metrics:
+            *first, last = self.divided(batch)
+            for index, real in enumerate(first):
+                first_update(real, tf.constant(index))
+            return last_update(last)
+
+        return step
 
     def divided(self, batch: Batch) -> list[Samples]:
         """The real samples of each update of the discriminator."""
@@ -131,22 +149,21 @@ class AdversarialModel(GenerativeModel):
 
     def last_update(self, real: Samples) -> Metrics:
         """The last update of the discriminator and the one of the generator, like `train_step`."""
-        metrics: Metrics = {}
 
         def loss(tape: tf.GradientTape) -> Objective:
             fake = self.fake_samples(real, batch_size(real), "latents")
             with tape.stop_recording():
-                metrics.update(self.update_discriminator(real, fake))
+                metrics = self.update_discriminator(real, fake)
             game, game_metrics = self.generator_objective(
                 self.discriminator_inputs(fake, "fake for G"),
                 self.discriminator_inputs(real, "real for G"),
             )
             content, content_metrics = self.content_objective(fake, real)
-            return game + content, {**game_metrics, **content_metrics}
+            return game + content, {**metrics, **game_metrics, **content_metrics}
 
-        generator_loss, more = self.minimize(GENERATOR, loss)
+        generator_loss, metrics = self.minimize(GENERATOR, loss)
         self.end_step()
-        return {"generator_loss": generator_loss, **metrics, **more}
+        return {"generator_loss": generator_loss, **metrics}
 
     def update_discriminator(self, real: Samples, fake: Samples) -> Metrics:
         """One update of the discriminator: "discriminator_loss" and the flavour's metrics."""

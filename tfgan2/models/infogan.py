@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfgan2.distributed import microbatches
 from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option
 from tfgan2.images import is_points
@@ -65,7 +66,7 @@ class InfoGAN(LatentGAN):
         if not self.num_labels:
             return None
         seed = self.noise_seed(stream)
-        return tf.random.stateless_uniform((count,), seed, 0, self.num_labels, tf.int32)
+        return microbatches.uniform((count,), seed, 0, self.num_labels, tf.int32)
 
     def information_loss(self, predictions: Metrics, fake: Samples) -> Objective:
         """Q's error on generated images: a float32 scalar, and its terms."""

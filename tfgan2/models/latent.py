@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfgan2.distributed import microbatches
 from tfgan2.errors import UserError
 from tfgan2.hyperparameters import data_option, option
 from tfgan2.images import is_points
@@ -60,8 +61,8 @@ class LatentModel(GenerativeModel):
         """Latents for training, float32, shape (count, latent_dim)."""
         shape = (count, self.latent_dim)
         if self.latent_distribution == "uniform":
-            return tf.random.stateless_uniform(shape, self.noise_seed(stream), -1.0, 1.0)
-        return tf.random.stateless_normal(shape, self.noise_seed(stream))
+            return microbatches.uniform(shape, self.noise_seed(stream), -1.0, 1.0)
+        return microbatches.normal(shape, self.noise_seed(stream))
 
     def draw_latents(self, count: int, *, seed: int = 0) -> np.ndarray:
         """Latents for sampling, float32, shape (count, latent_dim); see `tfgan2.inputs.latents`."""
@@ -167,11 +168,13 @@ class LatentGAN(AdversarialModel, LatentModel):
         return {}
 
     def check_batch_size(self, batch_size: int, replicas: int = 1) -> None:
-        divisor = self.packing.count * replicas
+        super().check_batch_size(batch_size, replicas)
+        divisor = self.packing.count * self.accumulate * replicas
         if batch_size % divisor:
-            devices = f" on {replicas} devices" if replicas > 1 else ""
+            parts = f" in {self.accumulate} micro-batches" if self.accumulate > 1 else ""
+            parts += f" on {replicas} devices" if replicas > 1 else ""
             raise UserError(
-                f"a batch of {batch_size} images cannot be packed by {self.packing.count}{devices}:"
+                f"a batch of {batch_size} images cannot be packed by {self.packing.count}{parts}:"
                 f" give a --batch-size that is a multiple of {divisor}"
             )
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from tfgan2.distributed import microbatches
 from tfgan2.hyperparameters import Hyperparameters, option
 from tfgan2.nn.augment import augment, parse_policy
 
@@ -89,7 +90,7 @@ class InstanceNoise:
         deviation = tf.constant(self.deviation, tf.float32)
         if self.steps:
             deviation *= tf.maximum(1.0 - tf.cast(step, tf.float32) / self.steps, 0.0)
-        noise = tf.random.stateless_normal(tf.shape(images), seed(f"{stream}: instance noise"))
+        noise = microbatches.normal(tf.shape(images), seed(f"{stream}: instance noise"))
         return images + deviation * noise
 
 
@@ -132,7 +133,7 @@ class FlippedLabels:
 
         def flipped(kind: str) -> tf.Tensor:
             shape = (tf.shape(real_logits)[0], *[1] * (real_logits.shape.rank - 1))
-            draw = tf.random.stateless_uniform(shape, seed(f"{stream}: {kind} label noise"))
+            draw = microbatches.uniform(shape, seed(f"{stream}: {kind} label noise"))
             return draw < self.fraction
 
         return (

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgan2.distributed import replicas
+from tfgan2.distributed import microbatches, replicas
 from tfgan2.errors import UserError
 from tfgan2.export.spec import ExportSpec
 from tfgan2.hyperparameters import data_option, option
@@ -162,6 +162,7 @@ class StackGAN(LatentModel):
         return TEXT if step < text else STAGE_ONE if step < text + one else STAGE_TWO
 
     def check_batch_size(self, batch_size: int, replicas: int = 1) -> None:
+        super().check_batch_size(batch_size, replicas)
         if batch_size < 2:
             raise UserError(
                 "stackgan pairs each image with the text of another: give a --batch-size of 2 "
@@ -208,7 +209,7 @@ class StackGAN(LatentModel):
     def _condition(self, stage: int, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """A random condition for each sentence, and the KL term."""
         mean, log_var = self.conditions[stage](text, training=True)
-        noise = tf.random.stateless_normal(tf.shape(mean), self.noise_seed(f"condition {stage}"))
+        noise = microbatches.normal(tf.shape(mean), self.noise_seed(f"condition {stage}"))
         return mean + tf.exp(0.5 * log_var) * noise, losses.kl_divergence(mean, log_var)
 
     def _fake_images(self, stage: int, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -219,8 +220,10 @@ class StackGAN(LatentModel):
             images = self.stages[0]([latents, condition], training=True)
             if replicas.count() > 1:
                 # One stage one for all: stage two uses it as it is, and so does a resumed run.
-                for statistic in self.stages[0].non_trainable_variables:
-                    statistic.assign(replicas.mean(statistic.value))
+                statistics = self.stages[0].non_trainable_variables
+                means = replicas.mean([statistic.value for statistic in statistics])
+                for statistic, mean in zip(statistics, means, strict=True):
+                    statistic.assign(mean)
             return images, kl
         small = self.stages[0]([latents, self.conditions[0](text)[0]], training=False)
         condition, kl = self._condition(1, text)
@@ -230,7 +233,6 @@ class StackGAN(LatentModel):
         text = self.text_encoder(indices, training=False)
         generator, discriminator = STAGE_OPTIMIZERS[stage]
         network = self.discriminators[stage]
-        metrics: Metrics = {}
 
         def objective(tape: tf.GradientTape) -> Objective:
             fake, kl = self._fake_images(stage, text)
@@ -239,14 +241,14 @@ class StackGAN(LatentModel):
                 loss, scores = self.minimize(
                     discriminator, lambda tape: self.discriminator_objective(network, *seen)
                 )
-                metrics.update({"discriminator_loss": loss, **scores})
             logits = network([fake, text], training=True)
             adversarial = losses.non_saturating_generator_loss(logits)
+            metrics = {"discriminator_loss": loss, **scores}
             terms = {"adversarial_loss": adversarial, "kl_loss": kl}
-            return adversarial + self.config.kl_weight * kl, terms
+            return adversarial + self.config.kl_weight * kl, {**metrics, **terms}
 
-        loss, terms = self.minimize(generator, objective)
-        return {"generator_loss": loss, **metrics, **terms}
+        loss, metrics = self.minimize(generator, objective)
+        return {"generator_loss": loss, **metrics}
 
     @staticmethod
     def discriminator_objective(

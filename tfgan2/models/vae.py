@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from tfgan2.distributed import microbatches
 from tfgan2.hyperparameters import option
 from tfgan2.images import is_points
 from tfgan2.models.base import Batch, Metrics, Objective, View, images_of
@@ -104,7 +105,7 @@ class VAE(LatentModel):
 
         def objective(tape: tf.GradientTape) -> Objective:
             code = self.encoder(images, training=True)
-            noise = tf.random.stateless_normal(tf.shape(code["mean"]), self.noise_seed("latents"))
+            noise = microbatches.normal(tf.shape(code["mean"]), self.noise_seed("latents"))
             latents = code["mean"] + tf.exp(0.5 * code["log_var"]) * noise
             decoded = self.decoder(latents, training=True)
             reconstruction = self._negative_log_likelihood(images, decoded)

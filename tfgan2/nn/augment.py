@@ -15,6 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfgan2.distributed.microbatches import uniform
 from tfgan2.errors import unknown
 from tfgan2.nn.resizing import crops
 
@@ -98,12 +99,12 @@ def random_crop(
         margins = [round(size * CROP_MARGIN) for size in (height, width)]
         images = tf.image.resize(images, (height + margins[0], width + margins[1]))
         tops, lefts = (
-            tf.random.stateless_uniform((count,), seed(f"{stream} {axis}"), 0, margin + 1, tf.int32)
+            uniform((count,), seed(f"{stream} {axis}"), 0, margin + 1, tf.int32)
             for axis, margin in enumerate(margins)
         )
         images = crops(images, tops, lefts, height, width)
     if mirror:
-        draws = tf.random.stateless_uniform((count,), seed(f"{stream} mirror"))
+        draws = uniform((count,), seed(f"{stream} mirror"))
         mirrored = tf.reverse(images, axis=[2])
         images = tf.where((draws < 0.5)[:, None, None, None], mirrored, images)
     return images
@@ -121,7 +122,7 @@ def _uniform(shape: tuple[int | tf.Tensor, ...], seed: tf.Tensor) -> tf.Tensor:
     Both draw the same bits, but convert them to different floats. 23 bits are used, so the product
     with a whole number stays below that number after rounding.
     """
-    bits = tf.random.stateless_uniform(shape, seed, None, None, tf.int32, alg="philox")
+    bits = uniform(shape, seed, None, None, tf.int32, alg="philox")
     return tf.cast(bits & 0x7FFFFF, tf.float32) * 2.0**-23
 
 

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tfgan2.distributed import replicas
+from tfgan2.distributed import microbatches, replicas
 from tfgan2.errors import UserError
 
 _TRANSPOSED = (
@@ -196,11 +196,22 @@ class SpectralNormalization(keras.layers.SpectralNormalization):
 
 @keras.saving.register_keras_serializable(package="tfgan2")
 class Dropout(keras.layers.Dropout):
-    """Keras' layer, with a different mask on each replica."""
+    """Keras' layer, with a different mask on each replica and for each micro-batch."""
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        if replicas.count() == 1 or not training or not self.rate:
-            return super().call(inputs, training=training)
+        if not training or not self.rate:
+            return inputs
+        if microbatches.current() is None:
+            return self._dropped(inputs)
+        # The samples have the masks that they would have in the whole batch.
+        masks = microbatches.drawn(
+            lambda shape: self._dropped(tf.ones(shape, inputs.dtype)), tf.shape(inputs)
+        )
+        return inputs * masks
+
+    def _dropped(self, inputs: tf.Tensor) -> tf.Tensor:
+        if replicas.count() == 1:
+            return super().call(inputs, training=True)
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         seed = tf.math.floormod(self.seed_generator.next(), tf.int32.max - 1)
         seed = tf.random.experimental.stateless_fold_in(

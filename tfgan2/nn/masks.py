@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from tfgan2.distributed.microbatches import uniform
+
 KINDS = ("centre", "box", "free-form")
 STROKES, SEGMENTS = 3, 4
 """Strokes of a free-form mask, and straight segments of a stroke."""
@@ -47,7 +49,7 @@ def centre(size: tuple[int, int], fraction: float) -> np.ndarray:
 def _boxes(
     count: int | tf.Tensor, size: tuple[int, int], fraction: float, seed: tf.Tensor
 ) -> tf.Tensor:
-    draws = tf.random.stateless_uniform((4, count), seed)
+    draws = uniform((4, count), seed, axis=1)
 
     def interval(length: int, edge: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
         """1 for the rows or columns inside the boxes, shape (count, length)."""
@@ -64,7 +66,7 @@ def _strokes(
     count: int | tf.Tensor, size: tuple[int, int], fraction: float, seed: tf.Tensor
 ) -> tf.Tensor:
     """Strokes of a round brush, each of a few random segments (after Yu et al. 2019)."""
-    draws = tf.random.stateless_uniform((count, STROKES, 2 + 2 * SEGMENTS), seed)
+    draws = uniform((count, STROKES, 2 + 2 * SEGMENTS), seed)
     start = draws[:, :, None, :2]
     angles = 2 * np.pi * draws[:, :, 2 : 2 + SEGMENTS]
     lengths = fraction / SEGMENTS * (0.5 + draws[:, :, 2 + SEGMENTS :])

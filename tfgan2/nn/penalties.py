@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfgan2.distributed import replicas
+from tfgan2.distributed import microbatches, replicas
 
 Critic = Callable[[tf.Tensor], tf.Tensor]
 
@@ -68,7 +68,7 @@ def r1_penalty(critic: Critic, real: tf.Tensor) -> tf.Tensor:
 
 def _uniform(shape: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
     """U(0, 1), float32."""
-    return tf.random.uniform(shape) if seed is None else tf.random.stateless_uniform(shape, seed)
+    return tf.random.uniform(shape) if seed is None else microbatches.uniform(shape, seed)
 
 
 def _interpolate(start: tf.Tensor, end: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:

@@ -20,7 +20,7 @@ def swap(pool: keras.Variable, fakes: tf.Tensor, step: tf.Tensor, seed: tf.Tenso
         seed: int32, shape (2,), the same on all replicas.
     """
     size = pool.shape[0]
-    count = fakes.shape[0] * replicas.count()
+    count = fakes.shape[0] * replicas.shares()
     fakes = replicas.gathered(fakes)
     kept, swapped = tf.convert_to_tensor(pool.value), []
     seen = tf.cast(step, tf.int32) * count

@@ -47,15 +47,23 @@ def determinism_errors() -> Iterator[None]:
 
 
 def build_model(
-    flavour: str, hyperparameters: Mapping[str, Any], policy: str, *, sync_batch_norm: bool = False
+    flavour: str,
+    hyperparameters: Mapping[str, Any],
+    policy: str,
+    *,
+    sync_batch_norm: bool = False,
+    accumulate: int = 1,
 ) -> GenerativeModel:
-    """Builds and compiles a model; with `sync_batch_norm` its statistics are over all replicas."""
+    """Builds and compiles a model; with `sync_batch_norm` its statistics are over all replicas.
+
+    `accumulate` is the number of micro-batches of an update.
+    """
     with precision(policy):
         model = registry.create(flavour, **hyperparameters)
         if sync_batch_norm:
             for network in model.networks().values():
                 synchronize_batch_norm(network)
-        model.compile()
+        model.compile(accumulate=accumulate)
     return model
 
 

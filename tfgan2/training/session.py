@@ -6,7 +6,7 @@ import secrets
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -14,8 +14,9 @@ from tfgan2 import runs
 from tfgan2.data.description import describe
 from tfgan2.distributed.strategies import Worker
 from tfgan2.errors import DataWarning, TrainingInterrupted, UserError, writing
+from tfgan2.kernels import compiled_update
 from tfgan2.training import callbacks as called
-from tfgan2.training import checkpoints
+from tfgan2.training import checkpoints, memory
 from tfgan2.training.building import (
     build_model,
     determinism_errors,
@@ -75,12 +76,17 @@ class Session:
         assert size is not None
         worker.check_batch_size(size)
         lost = "before the first step: start all workers again"
-        with worker.detecting_lost_workers(lambda: lost), worker.strategy.scope():
+        with (
+            worker.detecting_lost_workers(lambda: lost),
+            memory.telling_what_fits(config, worker.replicas, None),
+            worker.strategy.scope(),
+        ):
             self.model = model = build_model(
                 config.flavour,
                 config.hyperparameters,
                 training.precision,
                 sync_batch_norm=training.sync_batch_norm,
+                accumulate=training.accumulate,
             )
         self.images_per_step = size * model.batches_per_step
         model.check_batch_size(size, worker.replicas)
@@ -103,8 +109,9 @@ class Session:
         if worker.replicas > 1:
             shared = f" in {worker.part.of} processes" if worker.part.of > 1 else ""
             devices += f", {worker.replicas} replicas{shared}"
-        steps, size, precision = training.steps, training.batch_size, training.precision
-        say(f"training: {steps:,} steps of {size} images, {precision}, on {devices}")
+        parts = f" in {training.accumulate} micro-batches" if training.accumulate > 1 else ""
+        size = f"{training.batch_size} images{parts}"
+        say(f"training: {training.steps:,} steps of {size}, {training.precision}, on {devices}")
 
     def describe_fully(self) -> None:
         """Shows the configuration, the networks and a batch: a dry run."""
@@ -118,11 +125,35 @@ class Session:
             )
         seed = self.config.training.seed
         batch = next(iter(self.dataset.batches(self.images_per_step, seed=seed)))
+        self._describe_memory(batch)
         parts = batch if isinstance(batch, tuple) else (batch,)
         for name, part in zip(_PARTS[self.dataset.kind], parts, strict=False):
             low, high = part.numpy().min(), part.numpy().max()
             say(f"a batch's {name}: {part.dtype.name} {tuple(part.shape)}, {low:g} to {high:g}")
         say("dry run: nothing was written")
+
+    def _describe_memory(self, batch: Any) -> None:
+        """Shows the estimate of a step's memory, and what it takes where it runs."""
+        model, training, say = self.model, self.config.training, self.display.say
+        share = (training.batch_size or 1) // self.worker.replicas
+        estimate = memory.Estimator(self.config).estimate(share, training.accumulate)
+        variables, images, tensors, total = map(
+            memory.amount, (estimate.variables, estimate.batch, estimate.tensors, estimate.total)
+        )
+        say(
+            f"memory of a step, estimated: {total} (variables {variables}, batch {images}, "
+            f"what it computes {tensors})"
+        )
+        memory.check(self.config, model, self.worker.replicas)
+        if self.worker.replicas > 1:
+            return
+        model.phase = model.phase_at(training.steps - 1)
+        step = compiled_update(model, xla=training.xla, fast_convolutions=training.winograd)
+        with memory.telling_what_fits(self.config, 1, None):
+            measured = memory.measure(lambda: step(batch))
+        if measured is not None:
+            total = memory.amount(estimate.variables + estimate.batch + measured)
+            say(f"memory of a step, measured: {total}")
 
     def train(
         self, run_dir: Path, callbacks: Sequence[keras.callbacks.Callback], mirror: Mirror | None
@@ -149,7 +180,9 @@ class Session:
                 loop.step = self.saving.restore(self.model, say)
             self._check_same_folder(loop.step)
             if loop.step < options.steps:
-                with determinism_errors():
+                memory.check(self.config, self.model, worker.replicas)
+                fitting = memory.telling_what_fits(self.config, worker.replicas, run_dir)
+                with fitting, determinism_errors():
                     number = loop.run(chosen)
         if number is not None:
             location = str(run_dir) if mirror is None else mirror.url
