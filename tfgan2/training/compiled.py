@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfgan2 import __version__
+from tfgan2 import runs
 from tfgan2.cache import COMPILED_STEPS, cache_dir, contents, size
 from tfgan2.errors import UserError
 from tfgan2.files import is_abandoned, remove, written_atomically
@@ -146,7 +146,7 @@ def _environment() -> dict[str, Any]:
     variables = ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_NUM_INTRAOP_THREADS")
     gpus = tf.config.list_physical_devices("GPU")
     return {
-        "versions": (__version__, tf.version.GIT_VERSION, dict(tf.sysconfig.get_build_info())),
+        "versions": (runs.versions(), tf.version.GIT_VERSION, dict(tf.sysconfig.get_build_info())),
         "settings": (
             *map(os.environ.get, variables),
             is_op_determinism_enabled(),
