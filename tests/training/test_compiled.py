@@ -144,3 +144,18 @@ def test_kept_steps_give_the_same_weights_and_two_processes_may_write_at_once(
         file.write_bytes(file.read_bytes()[:-5])
     assert "compiling the training step\n" in ended(start(tmp_path / "d"))
     assert len({weights(tmp_path / name) for name in "abcd"}) == 1
+
+
+def test_nothing_is_kept_on_an_untried_gpu_unless_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = tmp_path / "version"
+    driver.touch()
+    monkeypatch.setattr(compiled, "_GPU_DRIVER", driver)
+    monkeypatch.delitem(sys.modules, "tensorflow")
+    find = compiled.folder_of_process.__wrapped__
+    monkeypatch.delenv("TFGAN2_COMPILED_MB")
+    assert find() is None
+    monkeypatch.setenv("TFGAN2_COMPILED_MB", "10")
+    folder = find()
+    assert folder is not None and folder.is_dir()

@@ -28,6 +28,7 @@ from tfgan2.errors import UserError
 from tfgan2.files import is_abandoned, remove, written_atomically
 from tfgan2.startup import XLA_FOLDER
 
+_GPU_DRIVER = Path("/proc/driver/nvidia/version")
 _ROOM = 2**28
 """Free bytes that the folder of a process needs: XLA ends a run if it cannot write."""
 
@@ -48,10 +49,12 @@ def folder_of_process() -> Path | None:
     """Makes the folder in which XLA reads and writes; the end of the process removes it.
 
     Call it before TensorFlow is imported. Returns None if nothing is kept: TensorFlow is in use
-    already, the user names a folder to XLA or sets the limit to 0, or the disk is full.
+    already, the user names a folder to XLA or sets the limit to 0, the disk is full, or there is a
+    GPU, where this is not tried yet, and the user sets no limit.
     """
     if (
         "tensorflow" in sys.modules
+        or (_GPU_DRIVER.exists() and not os.environ.get("TFGAN2_COMPILED_MB"))
         or XLA_FOLDER in os.environ.get("TF_XLA_FLAGS", "")
         or not limit()
     ):
@@ -160,8 +163,8 @@ def _environment() -> dict[str, Any]:
 def _processor() -> list[str]:
     """Returns what Linux says about processor and graphics driver; empty elsewhere."""
     lines: list[str] = []
-    for path in ("/proc/cpuinfo", "/proc/driver/nvidia/version"):
+    for path in (Path("/proc/cpuinfo"), _GPU_DRIVER):
         with contextlib.suppress(OSError):
-            lines += Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+            lines += path.read_text(encoding="utf-8", errors="replace").splitlines()
     named = ("model name", "flags", "Features", "CPU part", "NVRM")
     return sorted({line for line in lines if line.startswith(named)})
