@@ -34,6 +34,7 @@ SHOWN_BY = {
     "models/": ["fit", "info"],
     "networks/": ["fit", "info"],
     "distributed/": ["fit"],
+    "training/": ["fit"],
     "data/__init__.py": ["fit", "evaluate"],
     "data/dataset.py": ["fit"],
     "data/description.py": ["fit", "prepare"],

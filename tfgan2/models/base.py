@@ -167,8 +167,8 @@ class GenerativeModel(KerasModel):
             devices = f" on each of {replicas} devices" if replicas > 1 else ""
             raise UserError(
                 f"a batch of {batch_size} images cannot be divided into {self.accumulate} "
-                f"micro-batches{devices}: give another --accumulate, or a --batch-size that is a "
-                f"multiple of {shares}"
+                f"micro-batches{devices}",
+                f": give another --accumulate, or a --batch-size that is a multiple of {shares}",
             )
 
     # --- randomness ------------------------------------------------------------------------------
