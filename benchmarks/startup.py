@@ -2,13 +2,15 @@
 
 python benchmarks/startup.py
 
-Starts each `--rounds` times and reports the median. From the lines that `fit` prints it also
+Starts each `--rounds` times and reports the median, of `fit` with an empty cache and with the
+compiled step in the cache. From the lines that `fit` prints it also
 reports when TensorFlow was loaded, data and model were ready, and the first step was done.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -18,7 +20,11 @@ from pathlib import Path
 
 TFGAN2 = str(Path(sys.executable).with_name("tfgan2"))
 # Line that the command prints at each point.
-MARKS = {"TensorFlow is there": "data:", "compiling": "compiling", "first step": "step 1/"}
+MARKS = {
+    "TensorFlow is there": "data:",
+    "compiling or loading": ("compiling", "loading the compiled"),
+    "first step": "step 1/",
+}
 
 
 def until_help() -> float:
@@ -27,7 +33,7 @@ def until_help() -> float:
     return time.perf_counter() - started
 
 
-def until_first_step(flavour: str, words: list[str]) -> dict[str, float]:
+def until_first_step(flavour: str, words: list[str], cache: str) -> dict[str, float]:
     """Seconds from the start of the command to each of `MARKS`."""
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -35,6 +41,7 @@ def until_first_step(flavour: str, words: list[str]) -> dict[str, float]:
         started = time.perf_counter()
         process = subprocess.Popen(
             [*command, "--out", f"{folder}/run"],
+            env={**os.environ, "TFGAN2_CACHE": cache},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -65,10 +72,12 @@ def main() -> None:
                 data = f"unpaired:{folder}/a,{folder}/b"
                 make_pictures(Path(folder))
             words = ["--dataset", data, "--image-size", "32"]
-            rounds = [until_first_step(flavour, words) for _ in range(options.rounds)]
-        medians = {k: statistics.median(found[k] for found in rounds) for k in rounds[0]}
-        shown = ", ".join(f"{name} {value:.1f} s" for name, value in medians.items())
-        print(f"fit {flavour}: {shown}", flush=True)
+            for kept in (False, True):
+                caches = [f"{folder}/cache{0 if kept else n}" for n in range(options.rounds)]
+                rounds = [until_first_step(flavour, words, cache) for cache in caches]
+                medians = {k: statistics.median(found[k] for found in rounds) for k in rounds[0]}
+                shown = ", ".join(f"{name} {value:.1f} s" for name, value in medians.items())
+                print(f"fit {flavour}{', from the cache' * kept}: {shown}", flush=True)
 
 
 def make_pictures(folder: Path) -> None:

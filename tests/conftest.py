@@ -10,6 +10,7 @@ import pytest
 from helpers import fit_small, small_generator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ["TFGAN2_COMPILED_MB"] = "0"  # compiled steps of tests are not kept
 # Garbage collection of old graphs takes a sixth of the time otherwise.
 gc.set_threshold(100_000, 20, 20)
 if "PYTEST_XDIST_WORKER" in os.environ:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tfgan2.errors import UserError
-from tfgan2.evaluation.cache import CachedArrays, default_cache_dir
+from tfgan2.evaluation.cache import CachedArrays
 
 KEY = {"fingerprint": "0123", "count": 5, "protocol": {"weights": None, "resize": "none"}}
 ARRAYS = {"features": np.arange(6, dtype=np.float32).reshape(2, 3), "count": np.array(2)}
@@ -58,11 +58,3 @@ def test_errors(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write to .*file"):
         CachedArrays(tmp_path / "file", "reference", KEY).save(ARRAYS)
-
-
-def test_the_default_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("TFGAN2_CACHE", str(tmp_path))
-    assert default_cache_dir() == tmp_path
-    monkeypatch.delenv("TFGAN2_CACHE")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert default_cache_dir() == tmp_path / ".cache" / "tfgan2"

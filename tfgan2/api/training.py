@@ -55,13 +55,14 @@ def train(
     The arguments are those of `fit`, `remote.staged` and `runs.held`. Returns the run directory,
     which may have got another number.
     """
+    from tfgan2.training.compiled import folder_of_process
     from tfgan2.training.progress import Display
 
     display = Display(quiet=quiet)
     if mirror is not None:
         display.alias = (str(run_dir), mirror.url)
     display.say("loading TensorFlow")
-    devices = startup.load()
+    devices = startup.load(folder_of_process())
     from tfgan2.data import changes
     from tfgan2.training.session import Session
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,6 @@ import numpy as np
 from tfgan2.files import written_atomically
 
 _KEY = "cache_key"
-
-
-def default_cache_dir() -> Path:
-    """Returns $TFGAN2_CACHE, or ~/.cache/tfgan2."""
-    return Path(os.environ.get("TFGAN2_CACHE") or "~/.cache/tfgan2").expanduser()
 
 
 class CachedArrays:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfgan2.cache import cache_dir
 from tfgan2.data.points import modes, quality
 from tfgan2.errors import UserError
-from tfgan2.evaluation.cache import CachedArrays, default_cache_dir
+from tfgan2.evaluation.cache import CachedArrays
 from tfgan2.evaluation.extractor import BANK_SIZE, SPLITS, Extracted, FeatureSummary
 from tfgan2.evaluation.features import make_extractor
 from tfgan2.evaluation.figures import KID_SIZES, METRICS, PRDC_NEIGHBOURS, compute_figures
@@ -54,7 +55,7 @@ class SampleEvaluator:
         self._real_count = reals.dataset.num_images
         if min(self.count, self._real_count) < 2:
             raise UserError("at least 2 real and 2 generated images are needed")
-        self._cache_dir = request.cache_dir or default_cache_dir()
+        self._cache_dir = request.cache_dir or cache_dir()
         self.extractor = make_extractor(
             request.features, reals.training_data, cache_dir=self._cache_dir, progress=progress
         )

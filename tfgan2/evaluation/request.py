@@ -22,7 +22,7 @@ class EvaluationRequest(Options):
     Attributes:
         real_dir: a directory of real images to compare with.
         hold_out: number of samples of `dataset` that are left out.
-        cache_dir: for classifiers and features of real images; default: `default_cache_dir`.
+        cache_dir: for classifiers and features of real images; default: `tfgan2.cache.cache_dir`.
     """
 
     metrics: list[str] | None = _option(  # noqa: RUF009

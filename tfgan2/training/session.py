@@ -23,6 +23,7 @@ from tfgan2.training.building import (
     load_data,
     make_deterministic,
 )
+from tfgan2.training.compiled import CompiledSteps
 from tfgan2.training.loop import Loop
 from tfgan2.training.progress import Display
 
@@ -212,11 +213,26 @@ class Session:
             statistics=statistics,
         )
         progress = called.Progress(display, statistics)
-        chosen = [stopping, statistics, progress, previews, *callbacks, self.saving]
+        compiling = called.Compiling(display, self._compiled_steps())
+        chosen = [stopping, compiling, statistics, progress, previews, *callbacks, self.saving]
         if self.mirror is not None:
             writing = (statistics.background, self.saving.background)
             chosen.append(called.Publishing(self.mirror, options, display.say, writing))
         return chosen
+
+    def _compiled_steps(self) -> CompiledSteps | None:
+        """Returns the steps that XLA compiles; it compiles for one replica only."""
+        options = self.config.training
+        if not options.xla or self.worker.replicas > 1:
+            return None
+        names = ("batch_size", "precision", "winograd")
+        return CompiledSteps(
+            {
+                "flavour": self.config.flavour,
+                "hyperparameters": self.config.hyperparameters,
+                **{name: getattr(options, name) for name in names},
+            }
+        )
 
     def _check_same_folder(self, step: int) -> None:
         """Raises a UserError unless all workers read and write one run directory."""

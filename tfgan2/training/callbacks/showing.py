@@ -88,13 +88,6 @@ class Progress(StepCallback):
         self.display = display
         self.statistics = statistics
 
-    def on_train_begin(self, logs: Logs = None) -> None:
-        super().on_train_begin(logs)
-        if self.display.has_bar:
-            self.display.move_bar("compiling", self.step, self.model.planned_steps)
-        else:
-            self.display.say("compiling the training step")
-
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         super().on_train_batch_end(batch, logs)
         steps, line = self.model.planned_steps, self.statistics.line
