@@ -109,6 +109,7 @@ def test_a_batch_that_this_machine_can_never_hold(
     assert found and "a step of 512 images needs about" in message
     batch, count = map(int, found.groups())
     assert batch == 512 // count  # the variables are small
+    assert not list(tmp_path.iterdir())
     # What it advises, it accepts.
     assert fit(tmp_path / "parts", f"{LARGE} --dry-run --accumulate {count}") == 0
 

@@ -96,6 +96,7 @@ class Session:
             training.steps = max(1 if new else training.steps, needed)
         model.plan(training.steps)
         config.hyperparameters = dict(model.config)
+        memory.check(config, model, worker.replicas)
 
     def describe(self, devices: str) -> None:
         """Shows the data, the model and the training in a few lines; `devices` are names."""
@@ -144,7 +145,6 @@ class Session:
             f"memory of a step, estimated: {total} (variables {variables}, batch {images}, "
             f"what it computes {tensors})"
         )
-        memory.check(self.config, model, self.worker.replicas)
         if self.worker.replicas > 1:
             return
         model.phase = model.phase_at(training.steps - 1)
@@ -180,7 +180,6 @@ class Session:
                 loop.step = self.saving.restore(self.model, say)
             self._check_same_folder(loop.step)
             if loop.step < options.steps:
-                memory.check(self.config, self.model, worker.replicas)
                 fitting = memory.telling_what_fits(self.config, worker.replicas, run_dir)
                 with fitting, determinism_errors():
                     number = loop.run(chosen)
