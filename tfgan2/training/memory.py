@@ -191,9 +191,8 @@ def telling_what_fits(config: RunConfig, replicas: int, run_dir: Path | None) ->
     """
     try:
         yield
-    except (tf.errors.OpError, MemoryError, UserError) as error:
-        # The loop takes every error of a batch for one of its data.
-        if not is_exhausted(error) and not is_exhausted(error.__cause__):
+    except (tf.errors.OpError, MemoryError) as error:
+        if not is_exhausted(error):
             raise
         raise _too_large(config, replicas, run_dir) from error
 
