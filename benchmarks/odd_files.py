@@ -95,7 +95,7 @@ class Trial:
         odd = self.mixed / path.name
         shutil.copyfile(path, odd)
         name, mixed = path.name, f"folder:{self.mixed}"
-        fit = ["fit", "dcgan", "--image-size", "16", "--batch-size", "2", "--dry-run"]
+        fit = ["fit", "dcgan", "--image-size", "16", "--batch-size", "2", "--dry-run", "--no-xla"]
         self.command(name, [*fit, "--dataset", mixed])
         self.command(name, ["prepare", mixed], "index.json")
         self.command(name, ["translate", str(self.model), "--input", str(odd)], "translated")
@@ -112,7 +112,16 @@ class Trial:
         for folder in folders:
             name, data = folder.name, f"folder:{folder}"
             skip = "--skip-unreadable"
-            fit = ["fit", "dcgan", "--image-size", "16", "--batch-size", "2", "--dry-run"]
+            fit = [
+                "fit",
+                "dcgan",
+                "--image-size",
+                "16",
+                "--batch-size",
+                "2",
+                "--dry-run",
+                "--no-xla",
+            ]
             for more in ([], [skip]):
                 self.command(name, [*fit, "--dataset", data, *more])
                 self.command(name, ["prepare", data, *more], "index.json")
