@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -134,3 +136,30 @@ def test_an_api_run_equals_one_of_the_command_line(tmp_path: Path) -> None:
         json.loads((path / "config.json").read_text()) for path in (out, run.directory)
     )
     assert first == second
+
+
+def test_a_checkpoint_has_the_state_of_its_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the thread that writes it is slow."""
+    save = checkpoints.save
+
+    def slowly(*args: Any, **kwargs: Any) -> Path:
+        time.sleep(0.5)
+        return save(*args, **kwargs)
+
+    monkeypatch.setattr(checkpoints, "save", slowly)
+    options = {**OPTIONS, "log_every": 100, "checkpoint_every": 2, "keep_checkpoints": 9}
+    run = tfgan2.fit(
+        "gan",
+        "digits",
+        out=tmp_path / "run",
+        steps=8,
+        hyperparameters={"base_channels": 4},
+        **options,
+    )
+    found = [checkpoints.read(path) for path in reversed(checkpoints.paths(run.directory))]
+    assert [each.step for each in found] == [2, 4, 6, 8]
+    counts = [each.extra["averages"]["counts"]["generator_loss"] for each in found[:3]]
+    assert counts == [2, 4, 6]
+    assert [int(each.arrays["model/000/step"]) for each in found] == [2, 4, 6, 8]

@@ -45,6 +45,7 @@ def sizes(out: str) -> list[float]:
     return [float(size) for size in re.findall(r"memory of a step, \w+: ([\d.]+) MB", out)]
 
 
+@pytest.mark.slow
 def test_a_dry_run_estimates_and_measures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -99,6 +100,7 @@ def test_a_step_without_memory_is_one_line(
         tfgan2.open_run(out).resume(steps=8, quiet=True)
 
 
+@pytest.mark.slow
 def test_a_batch_that_this_machine_can_never_hold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

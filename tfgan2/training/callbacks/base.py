@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -149,7 +150,7 @@ class Checkpoints(StepCallback):
             return
         extra: dict[str, Any] = {}
         for callback in self.stateful:
-            extra |= callback.state()
+            extra |= copy.deepcopy(callback.state())  # it may change while the thread writes
         arrays = {name: np.array(variable.numpy()) for name, variable in self.model.state().items()}
         checkpoints.check_finite(self.run_dir, step, arrays)
         save, run_dir = checkpoints.save, self.run_dir
