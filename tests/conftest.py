@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # There is one process per core already.
     for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(threads, "1")
+
+
+@pytest.fixture(autouse=True)
+def graphs_again() -> Iterator[None]:
+    """Keras' `run_eagerly=True` makes all functions of the process run without graphs."""
+    yield
+    if (tensorflow := sys.modules.get("tensorflow")) is not None:
+        tensorflow.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")
