@@ -71,7 +71,11 @@ GPU = (
 )
 
 
-@pytest.mark.parametrize("error", GPU, ids=["tensorflow", "xla"])
+@pytest.mark.parametrize(
+    "error",
+    [pytest.param(GPU[0], marks=pytest.mark.slow), GPU[1]],
+    ids=["tensorflow", "xla"],
+)
 def test_a_step_without_memory_is_one_line(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
