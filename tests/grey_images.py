@@ -20,7 +20,11 @@ def grey(value: int, height: int = 8, width: int = 8) -> np.ndarray:
     return np.full((height, width), value, np.uint8)
 
 
+def values(images: np.ndarray) -> np.ndarray:
+    """The grey values of images in [-1, 1], shape (N, H, W, C)."""
+    return np.rint((images[:, 0, 0, 0] + 1) * 127.5).astype(int)
+
+
 def everything(dataset: ImageDataset) -> list[np.ndarray]:
     """All samples of an epoch: of each part the grey values."""
-    parts = dataset.some(dataset.num_images)
-    return [np.rint((part[:, 0, 0, 0] + 1) * 127.5).astype(int) for part in parts]
+    return [values(part) for part in dataset.some(dataset.num_images)]

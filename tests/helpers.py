@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -46,19 +46,44 @@ def assert_refused(words: list[str], message: str, capsys: pytest.CaptureFixture
     assert error.startswith("error: ") and message in error
 
 
-def assert_parts_are_the_batch(dataset: ImageDataset) -> None:
-    """Asserts that the parts of four workers join to the batches of one, across epochs."""
+def take(
+    dataset: ImageDataset, batch_size: int, count: int, **options: Any
+) -> list[list[np.ndarray]]:
+    """Returns the parts of the first `count` batches."""
     import tensorflow as tf
 
-    from tfgan2.data.dataset import Part
+    batches = dataset.batches(batch_size, **options).take(count)
+    return [[part.numpy() for part in tf.nest.flatten(batch)] for batch in batches]
 
-    def take(part: Part) -> list[list[np.ndarray]]:
-        batches = dataset.batches(8, seed=5, start=dataset.num_images - 12, part=part).take(4)
-        return [[array.numpy() for array in tf.nest.flatten(batch)] for batch in batches]
 
-    shares = [take(Part(index, 4)) for index in range(4)]
-    for whole, *each in zip(take(Part(0, 1)), *shares, strict=True):
-        for number, array in enumerate(whole):
+def poison(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Makes the generator's loss of dcgan NaN at one step."""
+    import tensorflow as tf
+
+    from tfgan2 import registry
+
+    flavour = registry.load_class("dcgan")
+    train_step = flavour.train_step
+
+    def poisoned(self: GenerativeModel, batch: object) -> dict[str, tf.Tensor]:
+        metrics = train_step(self, batch)
+        loss = metrics["generator_loss"]
+        return {**metrics, "generator_loss": tf.where(self.step == step, np.nan, loss)}
+
+    monkeypatch.setattr(flavour, "train_step", poisoned)
+
+
+def assert_parts_are_the_batch(dataset: ImageDataset) -> None:
+    """Asserts that the parts of four workers join to the batches of one, across epochs."""
+    from tfgan2.data.dataset import WHOLE, Part
+
+    options = {"seed": 5, "start": dataset.num_images - 12}
+    found = (
+        take(dataset, 8, 4, part=part, **options)
+        for part in (WHOLE, *(Part(index, 4) for index in range(4)))
+    )
+    for batch, *each in zip(*found, strict=True):
+        for number, array in enumerate(batch):
             assert len(each[0][number]) == 2
             np.testing.assert_array_equal(np.concatenate([share[number] for share in each]), array)
 

@@ -67,7 +67,7 @@ def all_but_few(*quick: str) -> list[object]:
     return [pytest.param(name, marks=[pytest.mark.slow] * (name in slow)) for name in FLAVOURS]
 
 
-@pytest.mark.parametrize("name", all_but_few("gan", "dcgan", "cgan", "vae", "pix2pix"))
+@pytest.mark.parametrize("name", all_but_few("gan", "dcgan", "cgan", "vae"))
 def test_from_training_to_exported_files(name: str, tmp_path: Path, image_folder: Path) -> None:
     cls = registry.load_class(name)
     assert cls.data_kind in KINDS and registry.outline(name).data_kind == cls.data_kind

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from array_record.python.array_record_data_source import ArrayRecordDataSource
-from helpers import assert_parts_are_the_batch, assert_refused
+from helpers import assert_parts_are_the_batch, assert_refused, take
 from PIL import Image
 
 from tfgan2 import cli
@@ -50,13 +50,6 @@ def files(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scaled(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("scaled") / "x.json"
     return pack(pictures, out, image_size=16, shard_bytes=16 * 16 * 3 * 7)
-
-
-def take(dataset: object, batch_size: int, count: int, **options: object) -> list:
-    return [
-        [array.numpy() for array in tf.nest.flatten(batch)]
-        for batch in dataset.batches(batch_size, **options).take(count)
-    ]
 
 
 def assert_same(ours: list, theirs: list) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from helpers import assert_parts_are_the_batch
+from grey_images import values
+from helpers import assert_parts_are_the_batch, take
 from PIL import Image
 from prepared_records import COUNT, PER_SHARD, prepare
 
@@ -68,17 +69,6 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     prepare(root, "words", {"text": tfds.features.Text()}, lambda i: {"text": "x"})
     return root
-
-
-def take(dataset: object, batch_size: int, count: int, **options: int) -> list:
-    return [
-        [array.numpy() for array in tf.nest.flatten(batch)]
-        for batch in dataset.batches(batch_size, **options).take(count)
-    ]
-
-
-def values(images: np.ndarray) -> np.ndarray:
-    return np.rint((images[:, 0, 0, 0] + 1) * 127.5).astype(int)
 
 
 @pytest.mark.parametrize("cache", ["memory", "stream"])

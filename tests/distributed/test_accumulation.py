@@ -78,30 +78,30 @@ def graph(model: GenerativeModel) -> Any:
 
 D_STEPS = ["wgan-gp", "sngan", "wgan", "srgan", "pix2pix"]
 # The others take up to half a minute each.
-QUICK = ("dragan",)
-
-
-def marked(names: list[str], quick: tuple[str, ...]) -> list[Any]:
-    return [pytest.param(n, marks=[pytest.mark.slow] * (n not in quick)) for n in names]
+QUICK = "dragan"
 
 
 @pytest.mark.usefixtures("frozen_statistics")
-@pytest.mark.parametrize("name", marked(FLAVOURS, QUICK))
+@pytest.mark.parametrize(
+    "name", [QUICK, *(pytest.param(n, marks=pytest.mark.slow) for n in FLAVOURS if n != QUICK)]
+)
 def test_micro_batches_equal_the_whole_batch(name: str) -> None:
     whole, parts = (after_training(model_for(name, count), graph) for count in (1, 4))
     assert_equal_training(parts, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("frozen_statistics")
-@pytest.mark.parametrize("name", marked(FLAVOURS, ("gan",)))
+@pytest.mark.parametrize("name", FLAVOURS)
 def test_so_do_compiled_ones(name: str) -> None:
     # XLA draws other numbers.
     whole, parts = (after_training(model_for(name, count), compiled_update) for count in (1, 4))
     assert_equal_training(parts, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("frozen_statistics")
-@pytest.mark.parametrize("name", marked(["wgan-gp", "sngan", "wgan", "srgan", "pix2pix"], ()))
+@pytest.mark.parametrize("name", D_STEPS)
 def test_every_update_of_a_step_has_micro_batches(name: str) -> None:
     whole, parts = (after_training(model_for(name, count, d_steps=3), graph) for count in (1, 2))
     assert_equal_training(parts, whole)
@@ -144,7 +144,13 @@ def test_an_overflow_in_one_micro_batch_skips_the_update() -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"run_eagerly": True}, pytest.param({"jit_compile": True}, marks=pytest.mark.slow)],
+    [
+        {},
+        *(
+            pytest.param({each: True}, marks=pytest.mark.slow)
+            for each in ("run_eagerly", "jit_compile")
+        ),
+    ],
 )
 def test_in_plain_keras(settings: dict[str, Any], tmp_path: Path) -> None:
     model = make_small("cgan")

@@ -35,16 +35,10 @@ def replicas(task: str, *words: str) -> dict[str, Any]:
 
 
 NAMES = sorted(registry.flavours())
+ALL = [pytest.param(NAMES[start::3], marks=pytest.mark.slow, id="abc"[start]) for start in range(3)]
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["began", "gan", "vae"],
-        *(pytest.param(NAMES[start::3], marks=pytest.mark.slow) for start in range(3)),
-    ],
-    ids=["some", "a", "b", "c"],
-)
+@pytest.mark.parametrize("names", [pytest.param(["began", "gan", "vae"], id="some"), *ALL])
 def test_every_flavour_on_two_replicas(names: list[str]) -> None:
     found = replicas("flavours", *names)
     assert found.keys() == set(names)
@@ -56,28 +50,14 @@ def test_every_flavour_on_two_replicas(names: list[str]) -> None:
         assert all("/moving_" in key for key in result["unequal"]), (name, result["unequal"])
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["dragan"],
-        *(pytest.param(NAMES[start::3], marks=pytest.mark.slow) for start in range(3)),
-    ],
-    ids=["some", "a", "b", "c"],
-)
+@pytest.mark.parametrize("names", ALL)
 def test_micro_batches_on_two_replicas(names: list[str]) -> None:
     found = replicas("accumulated", *names)
     assert found.keys() == set(names)
     assert max(found.values()) < 1e-5, found
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["gan"],
-        *(pytest.param(NAMES[start::3], marks=pytest.mark.slow) for start in range(3)),
-    ],
-    ids=["some", "a", "b", "c"],
-)
+@pytest.mark.parametrize("names", ALL)
 def test_batches_that_two_replicas_cannot_share(names: list[str]) -> None:
     found = replicas("odd", *names)
     assert found.keys() == set(names)

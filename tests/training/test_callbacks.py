@@ -30,7 +30,7 @@ def fit_plainly(run_dir: Path, epochs: int) -> keras.Model:
     saving = Checkpoints(run_dir, every=4, stateful=[statistics])
     step = saving.restore(model, print)
     callbacks = [
-        StopOnDivergence(run_dir),
+        StopOnDivergence(saving),
         statistics,
         Previews(run_dir, dataset, every=4, count=16, statistics=statistics),
         saving,

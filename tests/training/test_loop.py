@@ -13,14 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import SMALL, fit_small
+from helpers import SMALL, fit_small, poison
 from PIL import Image
 
-from tfgan2 import cli, registry
+from tfgan2 import cli
 from tfgan2.data import sources
 from tfgan2.data.dataset import Order
 from tfgan2.errors import UserError
-from tfgan2.models.base import GenerativeModel
 from tfgan2.runs import RunConfig, held
 from tfgan2.training import checkpoints, stats
 from tfgan2.training.callbacks import Progress
@@ -155,15 +154,7 @@ def test_streamed_run_equals_the_one_in_memory(finished_run: Path, tmp_path: Pat
 def test_first_non_finite_loss_stops_and_keeps_the_last_good_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flavour = registry.load_class("dcgan")
-    train_step = flavour.train_step
-
-    def poisoned(self: GenerativeModel, batch: object) -> dict:
-        metrics = train_step(self, batch)
-        loss = metrics["generator_loss"]
-        return {**metrics, "generator_loss": tf.where(self.step == 5, np.nan, loss)}
-
-    monkeypatch.setattr(flavour, "train_step", poisoned)
+    poison(monkeypatch, 5)
     run = tmp_path / "run"
     assert fit_small(run) == 1
     message = capsys.readouterr().err.strip().splitlines()[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,13 @@ from tfgan2 import registry, runs
 from tfgan2.data import POINTS, changes, kind_of, load_dataset
 from tfgan2.data.naming import advice_for_kind, check_name
 from tfgan2.errors import UserError, cause_of
+from tfgan2.kernels import compiled_update
 from tfgan2.nn.precision import precision
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
-    from tfgan2.models.base import GenerativeModel
+    from tfgan2.models.base import Batch, GenerativeModel, Metrics
+    from tfgan2.options import TrainingOptions
     from tfgan2.training.progress import Display
 
 
@@ -65,6 +67,11 @@ def build_model(
                 synchronize_batch_norm(network)
         model.compile(accumulate=accumulate)
     return model
+
+
+def compiled_step(model: GenerativeModel, options: TrainingOptions) -> Callable[[Batch], Metrics]:
+    """Returns the model's step in its present phase, compiled for one device."""
+    return compiled_update(model, xla=options.xla, fast_convolutions=options.winograd)
 
 
 def synchronize_batch_norm(network: keras.Model) -> None:

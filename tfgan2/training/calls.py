@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from tfgan2.data.dataset import Order, Part, Source, endless, parts, scaled, whole
 from tfgan2.distributed.strategies import Worker
-from tfgan2.kernels import compiled_update
 from tfgan2.options import TrainingOptions
+from tfgan2.training.building import compiled_step
+from tfgan2.training.memory import available
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 Stop = tuple[bool, bool]
 """Whether training is to stop because of a signal, and because of a callback."""
-
-
 _PREFETCHED_NUMBERS = 256
 """Steps whose samples' numbers are drawn ahead: a call takes those of many steps at once."""
 
@@ -124,14 +123,12 @@ class DeviceCalls(Calls):
     """Calls on one device; samples that lie in memory are looked up there."""
 
     def __init__(
-        self, model: GenerativeModel, dataset: ImageDataset, options: TrainingOptions, step: int
+        self, model: GenerativeModel, options: TrainingOptions, dataset: ImageDataset, order: Order
     ) -> None:
-        """Begins with the samples that follow `step` steps."""
+        """Trains on the samples in this order; its batches are those of a step."""
         gpus = tf.config.list_logical_devices("GPU")
         self._device = gpus[0].name if gpus else "/CPU:0"
-        assert options.batch_size is not None
-        size = options.batch_size * model.batches_per_step
-        source, order = dataset.source, Order(size, options.seed, step * size)
+        source = dataset.source
         self._tables = _tables(source, self._device, options.device_share)
         self._look_up = source.look_up
         if self._tables is not None:
@@ -143,10 +140,9 @@ class DeviceCalls(Calls):
         super().__init__(model, options, iter(pipeline))
 
     def _update(self) -> Callable[[Any], Metrics]:
-        options = self.options
-        update = compiled_update(self.model, xla=options.xla, fast_convolutions=options.winograd)
+        update = compiled_step(self.model, self.options)
 
-        @tf.function(jit_compile=options.xla, autograph=False)
+        @tf.function(jit_compile=self.options.xla, autograph=False)
         def prepared(tables: Any, *drawn: Any) -> Any:
             batch = whole(drawn)
             return scaled(batch if tables is None else self._look_up(tables, batch))
@@ -185,28 +181,25 @@ class ReplicaCalls(Calls):
     def __init__(
         self,
         model: GenerativeModel,
-        dataset: ImageDataset,
         options: TrainingOptions,
-        step: int,
+        dataset: ImageDataset,
+        order: Order,
         worker: Worker,
     ) -> None:
-        """Begins with the samples that follow `step` steps."""
-        assert options.batch_size is not None
-        size = options.batch_size * model.batches_per_step
+        """As `DeviceCalls`."""
 
         def batches(part: Part) -> tf.data.Dataset:
-            return dataset.batches(size, part=part, seed=options.seed, start=step * size)
+            return dataset.batches(**vars(replace(order, part=part)))
 
         self.takes_several = worker.part.of == 1
         self._strategy = worker.strategy
         super().__init__(model, options, iter(worker.distribute(batches)))
 
     def _update(self) -> Callable[[Any], Metrics]:
-        options, strategy, update = self.options, self._strategy, self.model.train_step
+        strategy, update = self._strategy, self.model.train_step
         # Neither XLA nor a nested function can add up the gradients of several replicas.
         if strategy.num_replicas_in_sync == 1:
-            winograd = options.winograd
-            update = compiled_update(self.model, xla=options.xla, fast_convolutions=winograd)
+            update = compiled_step(self.model, self.options)
 
         def mean_update(batch: Any) -> Metrics:
             metrics = strategy.run(update, args=(batch,))
@@ -229,12 +222,9 @@ def _tables(source: Source, device: str, share: float) -> tuple[tf.Tensor, ...] 
         return None
     if "GPU" not in device:
         return source.tables
-    from tensorflow.python.client import device_lib  # the only way to the limit
-
-    limits = {each.name: each.memory_limit for each in device_lib.list_local_devices()}
-    used = tf.config.experimental.get_memory_info(device.removeprefix("/device:"))["current"]
     needed = sum(table.shape.num_elements() * table.dtype.size for table in source.tables)
-    if needed > share * (limits[device] - used):
+    used = tf.config.experimental.get_memory_info(device.removeprefix("/device:"))["current"]
+    if needed > share * (available()[0] - used):
         return None
     with tf.device(device):
         return tuple(tf.identity(table) for table in source.tables)

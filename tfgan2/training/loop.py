@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import keras
 import tensorflow as tf
 
+from tfgan2.data.dataset import Order
 from tfgan2.distributed.strategies import LOST_WORKER_ERRORS, Worker
 from tfgan2.errors import UserError, cause_of
 from tfgan2.options import TrainingOptions
@@ -110,7 +111,10 @@ class Loop:
         return by_signal, logs
 
     def _calls(self) -> DeviceCalls | ReplicaCalls:
-        about = self.model, self.dataset, self.options, self.step
+        options, size = self.options, self.model.batches_per_step
+        size *= options.batch_size or 1
+        order = Order(size, options.seed, self.step * size)
+        about = self.model, options, self.dataset, order
         if self.worker.has_strategy:
             return ReplicaCalls(*about, self.worker)
         return DeviceCalls(*about)

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from tfgan2 import runs
+from tfgan2.data.dataset import parts
 from tfgan2.data.description import describe
 from tfgan2.distributed.strategies import Worker
 from tfgan2.errors import DataWarning, TrainingInterrupted, UserError, writing
-from tfgan2.kernels import compiled_update
 from tfgan2.training import callbacks as called
 from tfgan2.training import checkpoints, memory
 from tfgan2.training.building import (
     build_model,
+    compiled_step,
     determinism_errors,
     load_data,
     make_deterministic,
@@ -110,8 +111,8 @@ class Session:
         if worker.replicas > 1:
             shared = f" in {worker.part.of} processes" if worker.part.of > 1 else ""
             devices += f", {worker.replicas} replicas{shared}"
-        parts = f" in {training.accumulate} micro-batches" if training.accumulate > 1 else ""
-        size = f"{training.batch_size} images{parts}"
+        divided = f" in {training.accumulate} micro-batches" if training.accumulate > 1 else ""
+        size = f"{training.batch_size} images{divided}"
         say(f"training: {training.steps:,} steps of {size}, {training.precision}, on {devices}")
 
     def describe_fully(self) -> None:
@@ -127,8 +128,7 @@ class Session:
         seed = self.config.training.seed
         batch = next(iter(self.dataset.batches(self.images_per_step, seed=seed)))
         self._describe_memory(batch)
-        parts = batch if isinstance(batch, tuple) else (batch,)
-        for name, part in zip(_PARTS[self.dataset.kind], parts, strict=False):
+        for name, part in zip(_PARTS[self.dataset.kind], parts(batch), strict=False):
             low, high = part.numpy().min(), part.numpy().max()
             say(f"a batch's {name}: {part.dtype.name} {tuple(part.shape)}, {low:g} to {high:g}")
         say("dry run: nothing was written")
@@ -148,7 +148,7 @@ class Session:
         if self.worker.replicas > 1:
             return
         model.phase = model.phase_at(training.steps - 1)
-        step = compiled_update(model, xla=training.xla, fast_convolutions=training.winograd)
+        step = compiled_step(model, training)
         with memory.telling_what_fits(self.config, 1, None):
             measured = memory.measure(lambda: step(batch))
         if measured is not None:
@@ -201,7 +201,7 @@ class Session:
         stateful = [statistics, *(each for each in callbacks if hasattr(each, "state"))]
         every, keep = options.checkpoint_every, options.keep_checkpoints
         self.saving = called.Checkpoints(run_dir, every=every, keep=keep, stateful=stateful)
-        stopping = called.StopOnDivergence(run_dir)
+        stopping = called.StopOnDivergence(self.saving)
         if not self.worker.chief:  # the other processes only compute
             return [stopping]
         previews = called.Previews(

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import assert_parts_are_the_batch
+from grey_images import values
+from helpers import assert_parts_are_the_batch, take
 from PIL import Image
 
 from tfgan2.data import absolute_name, load_dataset
@@ -43,18 +44,6 @@ def classed(tmp_path: Path) -> Path:
         deeper = "deeper/still" if i % 2 else "."
         write(root / "abc"[i % 3] / deeper / f"{i}.png", 8 * i)
     return root
-
-
-def take(dataset: object, batch_size: int, count: int, **options: int) -> list:
-    return [
-        [array.numpy() for array in tf.nest.flatten(batch)]
-        for batch in dataset.batches(batch_size, **options).take(count)
-    ]
-
-
-def values(images: np.ndarray) -> np.ndarray:
-    """Grey values of flat images."""
-    return np.rint((images[:, 0, 0, 0] + 1) * 127.5).astype(int)
 
 
 @pytest.mark.parametrize("cache", ["memory", "stream"])

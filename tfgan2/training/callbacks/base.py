@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 
+from tfgan2.errors import TrainingDivergedError
 from tfgan2.training import checkpoints
 from tfgan2.training.background import Background
 
@@ -77,23 +77,6 @@ class StepCallback(keras.callbacks.Callback):
         self.close()
 
 
-class StopOnDivergence(StepCallback):
-    """Raises a TrainingDivergedError that names the first step with a metric that is not finite."""
-
-    def __init__(self, run_dir: Path) -> None:
-        super().__init__()
-        self.run_dir = run_dir
-
-    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        super().on_train_batch_end(batch, logs)
-        metrics = self.metrics(logs)
-        for step, values in enumerate(metrics, self.step + 1 - len(metrics)):
-            for name, value in values.items():
-                if not math.isfinite(value):
-                    event = f"{name} became {value} at step {step}"
-                    raise checkpoints.diverged(event, self.run_dir)
-
-
 class Checkpoints(StepCallback):
     """Saves all state every N steps, after the last step and when training is stopped.
 
@@ -151,12 +134,34 @@ class Checkpoints(StepCallback):
         extra: dict[str, Any] = {}
         for callback in self.stateful:
             extra |= copy.deepcopy(callback.state())  # it may change while the thread writes
-        arrays = {name: np.array(variable.numpy()) for name, variable in self.model.state().items()}
+        arrays = {name: variable.numpy() for name, variable in self.model.state().items()}
+        self.background.wait()  # before an error names the newest file
         checkpoints.check_finite(self.run_dir, step, arrays)
         save, run_dir = checkpoints.save, self.run_dir
         self.background.run(save, run_dir, step, arrays, extra, keep=self.keep, best=best)
         if not best:
             self._saved = step
 
+    def diverged(self, event: str) -> TrainingDivergedError:
+        """Makes the error, which names the last good checkpoint."""
+        self.background.wait()
+        return checkpoints.diverged(event, self.run_dir)
+
     def close(self) -> None:
         self.background.wait()
+
+
+class StopOnDivergence(StepCallback):
+    """Raises a TrainingDivergedError that names the first step with a metric that is not finite."""
+
+    def __init__(self, saving: Checkpoints) -> None:
+        super().__init__()
+        self.saving = saving
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        super().on_train_batch_end(batch, logs)
+        metrics = self.metrics(logs)
+        for step, values in enumerate(metrics, self.step + 1 - len(metrics)):
+            for name, value in values.items():
+                if not math.isfinite(value):
+                    raise self.saving.diverged(f"{name} became {value} at step {step}")

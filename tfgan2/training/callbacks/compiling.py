@@ -15,15 +15,13 @@ class Compiling(StepCallback):
         super().__init__()
         self.display = display
         self.steps = steps
-        self._phases: set[str] = set()
-        self._compiles = False
+        self._phase: str | None = None
 
     def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
         super().on_train_batch_begin(batch, logs)
-        self._compiles = self.model.phase not in self._phases
-        if not self._compiles:
+        if self.model.phase == self._phase:
             return
-        self._phases.add(self.model.phase)
+        self._phase = self.model.phase
         found = self.steps is not None and self.steps.fetch()
         text = (
             "loading the compiled training step from the cache"
@@ -37,7 +35,7 @@ class Compiling(StepCallback):
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         super().on_train_batch_end(batch, logs)
-        if self._compiles and self.steps is not None:
+        if self.call is not None and self.call.compiled and self.steps is not None:
             self.steps.keep()
 
     def close(self) -> None:
