@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tfgan2 import registry
-from tfgan2.hyperparameters import Option
+from tfgan2.hyperparameters import PRESETS, Option
 
 PAGE = Path(__file__).with_name("options.md")
 HEAD = """# Hyperparameters
@@ -64,7 +64,19 @@ def page() -> str:
                 lines.append(
                     f"| `{name}` | {values(items[key])} | {items[key].default_text()} | {help} |"
                 )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *presets()]) + "\n"
+
+
+def presets() -> list[str]:
+    """The lines on the presets of all flavours."""
+    lines = ["", "## Presets", "", "Values that `tfgan2 fit FLAVOUR --preset NAME` sets:", ""]
+    lines += [f"- `{name}`: {text}" for name, text in PRESETS.items()]
+    lines += ["", "| flavour | preset | values |", "|---|---|---|"]
+    for flavour in registry.FLAVOURS:
+        for name, values in registry.outline(flavour).Config.presets.items():
+            text = " ".join(f"{key}={value}" for key, value in values.items())
+            lines.append(f"| `{flavour}` | `{name}` | {text or 'those of the defaults'} |")
+    return lines
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 
 from tfgan2 import registry
 from tfgan2.errors import UserError
-from tfgan2.hyperparameters import Hyperparameters, data_option, option
+from tfgan2.hyperparameters import Hyperparameters, data_option, option, preset
 
 
 class Size(Hyperparameters):
@@ -61,13 +61,13 @@ def test_values_and_defaults() -> None:
     assert dict(config)["dim"] == 100
 
 
-def test_presets_are_defaults_that_depend_on_the_network() -> None:
+def test_defaults_that_depend_on_the_network() -> None:
     assert Shared(network="large").dim == 32
     assert Shared(network="large", dim=5).dim == 5
     assert Shared.options["dim"].default_text() == "100 (32 with network=large)"
 
 
-def test_a_plain_value_replaces_presets() -> None:
+def test_a_plain_value_replaces_defaults_by_network() -> None:
     class Fixed(Shared):
         dim: int = 7
 
@@ -108,6 +108,27 @@ def test_a_missing_value_is_refused() -> None:
     with pytest.raises(UserError, match="shape is missing: shape of the images"):
         Needed()
     assert Needed(shape=[1, 2]).shape == (1, 2)
+
+
+def test_a_preset_adds_to_that_of_the_bases() -> None:
+    class Base(Size):
+        small = preset(size=8, steps=10)
+        large = preset(size=64)
+
+    class Other(Hyperparameters):
+        small = preset(batch_size=2)
+
+    class Both(Base, Other):
+        small = preset(steps=20)
+        paper = preset()
+
+    assert Base.presets == {"small": {"size": 8, "steps": 10}, "large": {"size": 64}}
+    assert Both.presets == {
+        "small": {"batch_size": 2, "size": 8, "steps": 20},
+        "large": {"size": 64},
+        "paper": {},
+    }
+    assert list(Both.options) == ["size"] and Both().size == 4
 
 
 # --- parsing -------------------------------------------------------------------------------------

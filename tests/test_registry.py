@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tfgan2 import registry
+from tfgan2.costs.report import random_data_facts
 from tfgan2.errors import UserError
+from tfgan2.runs import RunConfig
 
 
 def test_unknown_flavours_are_refused_with_close_names() -> None:
@@ -55,6 +57,37 @@ def test_wrong_settings_are_refused(setting: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
         registry.parse_settings("dcgan", [setting])
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+# --- presets --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", registry.FLAVOURS)
+def test_every_preset_has_possible_values(name: str) -> None:
+    cls = registry.load_class(name)
+    assert "cpu" in cls.Config.presets
+    assert cls.Config.presets == registry.outline(name).Config.presets
+    facts = cls.data_hyperparameters(random_data_facts((32, 32, 3)))
+    for preset, values in cls.Config.presets.items():
+        config = RunConfig.create(name, "digits", preset=preset)
+        assert config.training.preset == preset
+        assert config.hyperparameters.keys() | vars(config.training).keys() >= set(values)
+        cls.Config(**facts, **config.hyperparameters)
+
+
+def test_given_values_win_over_those_of_a_preset() -> None:
+    given = {"base_channels": 8, "network": "dcgan"}
+    config = RunConfig.create("sngan", "digits", given, preset="paper", steps=7)
+    assert config.hyperparameters == {**given, "ema_decay": 0.0, "seed": 0}
+    assert config.training.steps == 7 and config.training.preset == "paper"
+    assert RunConfig.create("sngan", "digits").training.preset is None
+
+
+def test_an_unknown_preset_is_refused_with_those_of_the_flavour() -> None:
+    with pytest.raises(UserError, match=r"^cgan has no preset 'paper': it has few and cpu$"):
+        RunConfig.create("cgan", "digits", preset="paper")
+    with pytest.raises(UserError, match=r"^inpainting has no preset 'few': it has cpu$"):
+        RunConfig.create("inpainting", "digits", preset="few")
 
 
 # --- what the source says ------------------------------------------------------------------------

@@ -7,7 +7,12 @@
 
 The constructor's arguments, the checks, `tfgan2 info`, `--set`, `config.json` and the tables in the
 docs come from this declaration. A subclass inherits the options of its bases; a plain value, as for
-`d_steps`, changes the default alone. Imports no TensorFlow.
+`d_steps`, changes the default alone. A `Config` declares the flavour's presets, too, which fill in
+hyperparameters and training options:
+
+        paper = preset(network="resnet", steps=100_000)
+
+Imports no TensorFlow.
 """
 
 from __future__ import annotations
@@ -20,6 +25,13 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from tfgan2.errors import UserError, unknown
+
+PRESETS = {
+    "few": "fewer than 1,000 images",
+    "cpu": "about 20 minutes on 2 cores, at 32x32 pixels",
+    "paper": "the paper's values where the defaults differ",
+}
+"""What the common presets are for, by name."""
 
 _REQUIRED: Any = object()
 _INHERITED: Any = object()
@@ -46,7 +58,7 @@ class Option:
             cannot change such an option.
         name: the attribute's name in `Config`.
         type: the attribute's annotation, for example "int | None".
-        presets: other defaults: value of the option `network` -> default.
+        by_network: other defaults: value of the option `network` -> default.
     """
 
     default: Any = _REQUIRED
@@ -57,7 +69,7 @@ class Option:
     from_data: Callable[[Mapping[str, Any]], Any] | None = None
     name: str = ""
     type: str = ""
-    presets: Mapping[str, Any] | None = None
+    by_network: Mapping[str, Any] | None = None
 
     @property
     def settable(self) -> bool:
@@ -78,7 +90,7 @@ class Option:
         """The default for people, for example "100 (32 with network=tutorial)"."""
         default = str(self.default)
         default = default.lower() if default in ("None", "True", "False") else default
-        others = [f"{value} with network={name}" for name, value in (self.presets or {}).items()]
+        others = [f"{value} with network={name}" for name, value in (self.by_network or {}).items()]
         return f"{default} ({', '.join(others)})" if others else default
 
     def check(self, value: Any) -> None:
@@ -132,15 +144,15 @@ def option(
     at_least: float = _INHERITED,
     at_most: float | None = _INHERITED,
     choices: Collection[Any] | None = _INHERITED,
-    **presets: Any,
+    **by_network: Any,
 ) -> Any:
     """Declares an option in the body of a `Config`; the arguments are those of `Option`.
 
-    What is left out stays as in the base class that declares an option of the same name. `presets`
-    are the defaults for other architectures: `option(100, tutorial=32)`.
+    What is left out stays as in the base class that declares an option of the same name.
+    `by_network` are the defaults for other architectures: `option(100, tutorial=32)`.
     """
     given = {"default": default, "help": help, "at_least": at_least, "at_most": at_most}
-    given |= {"choices": choices, "presets": presets or _INHERITED}
+    given |= {"choices": choices, "by_network": by_network or _INHERITED}
     return {key: value for key, value in given.items() if value is not _INHERITED}
 
 
@@ -149,14 +161,25 @@ def data_option(help: str, from_data: Callable[[Mapping[str, Any]], Any], **give
     return {"help": help, "from_data": from_data, **given}
 
 
+class _Preset(dict[str, Any]):
+    """Values of hyperparameters and of training options, by name."""
+
+
+def preset(**values: Any) -> _Preset:
+    """Declares a preset in the body of a `Config`; it adds to that of the same name in a base."""
+    return _Preset(values)
+
+
 class Hyperparameters:
     """Base class of every `Config`.
 
     Attributes:
         options: the options by name, the class's own first, then the inherited ones.
+        presets: values of hyperparameters and of training options, by the name of the preset.
     """
 
     options: ClassVar[dict[str, Option]] = {}
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
     _own: ClassVar[dict[str, Option]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -166,12 +189,17 @@ class Hyperparameters:
         cls._own = {}
         for name, annotation in inspect.get_annotations(cls).items():
             given = vars(cls).get(name, _REQUIRED)
-            fields = given if isinstance(given, dict) else {"default": given, "presets": None}
+            fields = given if isinstance(given, dict) else {"default": given, "by_network": None}
             kind = getattr(annotation, "__name__", str(annotation))
             cls._own[name] = replace(inherited.get(name, Option()), **fields, name=name, type=kind)
         known = inherited | cls._own
         names = [name for base in cls.__mro__ for name in vars(base).get("_own", {})]
         cls.options = {name: known[name] for name in names}
+        cls.presets = {}
+        for base in reversed(cls.__mro__):
+            for name, values in vars(base).items():
+                if isinstance(values, _Preset):
+                    cls.presets[name] = {**cls.presets.get(name, {}), **values}
 
     def __init__(self, **values: Any) -> None:
         """Takes values by the names of the options; those left out have their defaults.
@@ -184,8 +212,8 @@ class Hyperparameters:
                 raise unknown("hyperparameter", name, self.options)
         network = values.get("network", self.options.get("network", Option()).default)
         for name, item in self.options.items():
-            presets: Mapping[Any, Any] = item.presets or {}
-            value = values.get(name, presets.get(network, item.default))
+            by_network: Mapping[Any, Any] = item.by_network or {}
+            value = values.get(name, by_network.get(network, item.default))
             if value is _REQUIRED:
                 raise UserError(f"{name} is missing: {item.help}")
             item.check(value)

@@ -97,8 +97,11 @@ class DataOptions(Options):
     """
 
     name: str
-    image_size: int | None = _data(
-        None, "Crop to a square and resize to this.", at_least=4, at_most=1024
+    image_size: str | None = _data(
+        None,
+        "Crop and resize to this: the edge of a square, or a height and a width such as 48x32.",
+        shown="square",
+        metavar="N|HxW",
     )
     channels: int | None = _data(
         None, "1: grey, 3: color, 4: color and transparency.", choices=(1, 3, 4)
@@ -130,9 +133,34 @@ class DataOptions(Options):
     )
 
     def check(self) -> None:
+        if self.image_size is not None:
+            self.image_size = size_text(*parse_size(self.image_size))
         if self.value_range is not None:
             parse_range(self.value_range)
         super().check()
+
+
+def parse_size(value: Any) -> tuple[int, int]:
+    """Returns height and width of an `image_size`, such as 64, "48x32" or (48, 32)."""
+    parts = value if isinstance(value, list | tuple) else str(value).split("x")
+    given = "x".join(map(str, parts))
+    try:
+        edges = [int(part) for part in parts]
+    except (TypeError, ValueError):
+        edges = []
+    if len(edges) not in (1, 2):
+        raise UserError(
+            f"image_size must be a number of pixels, or a height and a width such as 48x32, not "
+            f"{given!r}"
+        )
+    if min(edges) < 4 or max(edges) > 1024:
+        raise UserError(f"image_size must be from 4 to 1024, not {given}")
+    return edges[0], edges[-1]
+
+
+def size_text(height: int, width: int) -> str:
+    """Formats a size as `parse_size` reads it, for example "64" or "48x32"."""
+    return str(height) if height == width else f"{height}x{width}"
 
 
 def parse_range(value: Sequence[str | float]) -> tuple[float, float]:
@@ -153,9 +181,20 @@ def parse_range(value: Sequence[str | float]) -> tuple[float, float]:
 class TrainingOptions(Options):
     """How a run trains, what it writes and when.
 
-    `config.json` holds the resolved number in `batch_size`.
+    `config.json` holds the resolved number in `batch_size`, and all values of the preset.
     """
 
+    preset: str | None = option(
+        None,
+        "Values for a purpose, such as few, cpu or paper, under those given here; "
+        "`tfgan2 info FLAVOUR` lists them.",
+        metavar="NAME",
+    )
+    init_from: str | None = option(
+        None,
+        "Begin with the weights of this run, or of a checkpoint in .npz, where they fit.",
+        metavar="RUN|FILE",
+    )
     steps: int = option(5000, "Number of updates of the generator.", at_least=1)
     batch_size: int | None = option(
         None, "Images per update, over all devices.", at_least=1, shown="64, or the paper's"

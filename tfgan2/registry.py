@@ -8,7 +8,7 @@ from __future__ import annotations
 import __future__
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -167,6 +167,28 @@ def summary(name: str) -> str:
         text = None
     line = (text or flavours()[name]).splitlines()[0]
     return line if name in FLAVOURS else f"{line} ({module})"
+
+
+def apply_preset(
+    name: str, chosen: str, hyperparameters: dict[str, Any], options: dict[str, Any]
+) -> Mapping[str, Any]:
+    """Adds the values of a flavour's preset to hyperparameters and training options without them.
+
+    Returns:
+        All values of the preset, by name.
+
+    Raises:
+        UserError: the flavour has no such preset; the message names those it has.
+    """
+    presets = outline(name).Config.presets
+    if chosen not in presets:
+        *first, last = presets or ("none",)
+        known = f"{', '.join(first)} and {last}" if first else last
+        raise UserError(f"{name} has no preset {chosen!r}: it has {known}")
+    for key, value in presets[chosen].items():
+        is_option = key not in outline(name).Config.options
+        (options if is_option else hyperparameters).setdefault(key, value)
+    return presets[chosen]
 
 
 def hyperparameters(name: str) -> dict[str, Option]:

@@ -160,6 +160,19 @@ def local_copy(location: str) -> Path:
     return stack.enter_context(staged(location, fetch=True))[0]
 
 
+def local_file(location: str) -> Path:
+    """Returns a file of this machine; of a remote one a copy, removed when Python ends."""
+    if not is_remote(location):
+        return Path(location)
+    check(location)
+    folder = Path(tempfile.mkdtemp(prefix="tfgan2-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    copy = folder / location.rpartition("/")[2]
+    with _gfile(f"cannot read {location}") as gfile:
+        gfile.copy(location, str(copy))
+    return copy
+
+
 def local_out(location: str, out: str | Path | None) -> Path | None:
     """Makes the folder for results absolute; a remote run needs one, since it is only read."""
     if out is None and is_remote(location):

@@ -54,6 +54,8 @@ class RunConfig:
         from tfgan2.data import absolute_name  # slow to import
 
         values = dict(hyperparameters or {})
+        if options.get("preset") is not None:
+            registry.apply_preset(flavour, options["preset"], values, options)
         of_data = {item.name for item in DataOptions.declared()}
         known = {*of_data, *(item.name for item in TrainingOptions.declared())}
         for kind, names, possible in (
@@ -69,6 +71,8 @@ class RunConfig:
         training.check()
         if data.data_dir:
             data.data_dir = remote.absolute(data.data_dir)
+        if training.init_from:
+            training.init_from = remote.absolute(training.init_from)
         values["seed"] = training.seed
         return cls(flavour, values, data, training)
 

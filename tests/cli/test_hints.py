@@ -29,6 +29,7 @@ SHOWN_BY = {
     "cli/__init__.py": [],
     "cli/launch.py": ["fit"],  # of the command that it starts
     "cli/options.py": ["sample", "generate"],
+    "cli/presets.py": ["info"],
     "options.py": ["fit"],
     "registry.py": ["fit", "info"],
     "models/": ["fit", "info"],

@@ -36,10 +36,36 @@ def test_phases_in_half_precision(capsys: pytest.CaptureFixture[str]) -> None:
     assert "measured on" not in output
 
 
+def test_all_values_of_a_preset(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(f"info sngan --preset paper {SMALL} --set lookahead=5".split()) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    values = {row[0]: row[1] for row in rows if len(row) > 1}
+    changed = {row[1]: row[2:4] for row in rows if row[:1] == ["*"]}
+    assert changed["network"] == ["resnet", "dcgan"] and changed["lookahead"] == ["5", "0"]
+    assert changed["d_steps"] == ["5", "1"]  # what follows from the network
+    assert changed["--batch-size"] == ["4", "64"] and values["--steps"] == "5000"
+    assert values["augment"] == "none" and "augment" not in changed
+    last = rows[-1] if rows[-1] else rows[-2]
+    text = " ".join(last)
+    assert text.startswith("expected time of 5,000 steps of 4 images of 8x8x1 on CPU: about ")
+    assert "(an estimate; --cost times steps)" in text
+
+
+def test_costs_of_a_preset(tmp_path: Path) -> None:
+    file = tmp_path / "cost.json"
+    words = f"info began --cost --preset paper --image-size 8 --no-measure --json {file}"
+    assert cli.run([*words.split(), "--set", "base_channels=4"]) == 0
+    content = json.loads(file.read_text())
+    assert content["batch_size"] == 16 and content["hyperparameters"]["gamma"] == 0.5
+    assert content["hyperparameters"]["base_channels"] == 4
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("info dcgan --batch-size 8", "--batch-size needs --cost"),
+        ("info dcgan --batch-size 8", "--batch-size needs --cost or --preset"),
+        ("info dcgan --preset cpu --steps 3", "--steps needs --cost"),
+        ("info dcgan --preset big", "dcgan has no preset 'big': it has few, cpu and paper"),
         ("info dcgan --no-measure", "--measure needs --cost"),
         ("info dcgan --set base_channels=8", "--set needs --cost"),
         ("info dcgan --cost --set widht=3", "unknown hyperparameter of dcgan 'widht'"),

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tfgan2.data import load_dataset
 from tfgan2.data.description import classes, describe
+from tfgan2.errors import UserError
 
 
 def lines(name: str, **options: object) -> list[str]:
@@ -78,6 +79,24 @@ def test_captions(tmp_path: Path) -> None:
     file = tmp_path / "x.jsonl"
     file.write_text(json.dumps({"image": "a.png", "caption": "a cat"}))
     assert lines(f"captions:{file}")[1] == "files: 1 .png; 8-bit grey"
+
+
+def test_images_that_are_not_square(tmp_path: Path) -> None:
+    for number in range(2):
+        Image.new("RGB", (32, 48)).save(tmp_path / f"{number}.png")
+    name = f"folder:{tmp_path}"
+    hint = "; they are cropped to squares, --image-size 48x32 keeps them whole"
+    assert lines(name)[1].endswith(hint)
+    whole = lines(name, image_size="48x32")
+    assert "2 images of 48x32x3" in whole[0] and "cropped" not in whole[1]
+    Image.new("RGB", (31, 48)).save(tmp_path / "3.png")
+    assert "cropped" not in lines(name)[1]
+
+
+@pytest.mark.parametrize("size", ["4x", "x", "a", "8x8x8", "8.5"])
+def test_sizes_are_numbers(size: str) -> None:
+    with pytest.raises(UserError, match=f"a height and a width such as 48x32, not '{size}'"):
+        load_dataset("digits", image_size=size)
 
 
 def test_many_classes() -> None:

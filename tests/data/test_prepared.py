@@ -89,13 +89,26 @@ def test_the_same_as_the_folder(
 def test_sizes_channels_and_classes(files: Path, scaled: Path, pictures: Path) -> None:
     assert load_dataset(f"prepared:{files}").image_shape == (64, 64, 3)
     assert load_dataset(f"prepared:{scaled}").image_shape == (16, 16, 3)
-    for options in ({"image_size": 20, "channels": 4}, {"classes": ["c", "a"], "image_size": 8}):
+    for options in (
+        {"image_size": 20, "channels": 4},
+        {"classes": ["c", "a"], "image_size": 8},
+        {"image_size": (12, 20)},
+    ):
         ours = load_dataset(f"prepared:{files}", cache="stream", **options)
         theirs = load_dataset(f"folder:{pictures}", cache="stream", **options)
         assert ours.class_names == theirs.class_names
         assert_same(take(ours, 10, 2), take(theirs, 10, 2))
     smaller = load_dataset(f"prepared:{scaled}", image_size=8, channels=1, cache="stream")
     assert take(smaller, 2, 1)[0][0].shape == (2, 8, 8, 1)
+
+
+def test_sizes_that_are_not_square(pictures: Path, tmp_path: Path) -> None:
+    out = pack(pictures, tmp_path / "x.json", image_size="12x20")
+    theirs = take(load_dataset(f"folder:{pictures}", image_size="12x20"), 10, 2)
+    assert theirs[0][0].shape == (10, 12, 20, 3)
+    assert_same(take(load_dataset(f"prepared:{out}"), 10, 2), theirs)
+    with pytest.raises(UserError, match="holds images of 12x20, not of 13x13: prepare it again"):
+        load_dataset(f"prepared:{out}", image_size=13)
 
 
 def test_a_stream_goes_on_and_is_shared(scaled: Path) -> None:

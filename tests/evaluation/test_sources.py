@@ -10,18 +10,29 @@ from PIL import Image
 
 from tfgan2.errors import UserError
 from tfgan2.evaluation.request import EvaluationRequest
-from tfgan2.evaluation.sources import _load_run, evaluate_source, image_format
+from tfgan2.evaluation.sources import _load_directory, _load_run, evaluate_source, image_format
 
 
 def test_directories_of_different_images_need_a_size(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    assert image_format(tmp_path, uniform=True) == (8, True)
+    assert image_format(tmp_path, uniform=True) == ("8", True)
     Image.new("L", (9, 9)).save(tmp_path / "b.png")
     with pytest.raises(UserError, match="give --image-size"):
         image_format(tmp_path, uniform=True)
-    assert image_format(tmp_path, uniform=False) == (8, True)
+    assert image_format(tmp_path, uniform=False) == ("8", True)
     (tmp_path / "c.png").write_bytes(b"x")  # reported when it is decoded
-    assert image_format(tmp_path, uniform=False) == (8, True)
+    assert image_format(tmp_path, uniform=False) == ("8", True)
+
+
+def test_directories_of_images_that_are_not_square(tmp_path: Path) -> None:
+    for number in range(4):
+        for name, color in (("made", 40 * number), ("real", 50 * number)):
+            (tmp_path / name).mkdir(exist_ok=True)
+            Image.new("RGB", (8, 12), (color, 9, 9)).save(tmp_path / name / f"{number}.png")
+    assert image_format(tmp_path / "made", uniform=True) == ("12x8", True)
+    request = EvaluationRequest(["pairs"], "pixels", real_dir=tmp_path / "real")
+    samples, reals = _load_directory(tmp_path / "made", request, lambda *progress: None)
+    assert tuple(samples.image_shape) == tuple(reals.image_shape) == (12, 8, 3)
 
 
 def test_a_directory_of_splits_is_refused(tmp_path: Path) -> None:

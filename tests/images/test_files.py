@@ -149,6 +149,15 @@ def test_exif_orientation(tmp_path: Path, orientation: int, suffix: str) -> None
     np.testing.assert_allclose(pixels.astype(int), upright, atol=3)
 
 
+def test_the_largest_part_of_another_shape_is_cut() -> None:
+    pixels = np.tile(np.arange(60, dtype=np.uint8), (40, 1))
+    image = Image.fromarray(pixels)
+    assert fit(image, size=(40, 20), channels=1)[..., 0].tolist() == pixels[:, 20:40].tolist()
+    assert fit(image, size=(40, 60), channels=1)[..., 0].tolist() == pixels.tolist()
+    assert fit(image, size=(20, 60), channels=1)[..., 0].tolist() == pixels[:20].tolist()
+    assert fit(image, size=(10, 15), channels=3).shape == (10, 15, 3)
+
+
 @pytest.mark.parametrize("wide", [True, False])
 def test_the_centre_square_is_cut(wide: bool) -> None:
     pixels = np.repeat(np.arange(20, dtype=np.uint8)[None, :], SIZE, axis=0)  # a column's number

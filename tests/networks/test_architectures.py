@@ -12,9 +12,33 @@ import pytest
 from helpers import layer_kinds, make_small, tensors_for
 
 from tfgan2 import registry
+from tfgan2.errors import UserError
 from tfgan2.models import BEGAN, DCGAN, SNGAN
 from tfgan2.networks import ARCHITECTURES, Architecture
 from tfgan2.networks.layers import LayerMaker
+
+IMAGES = [name for name in ARCHITECTURES if name != "mlp"]
+
+
+@pytest.mark.parametrize("network", IMAGES)
+@pytest.mark.parametrize("size", [(48, 32), (9, 21), (8, 64)])
+def test_sizes_that_are_not_square(network: str, size: tuple[int, int]) -> None:
+    model = DCGAN((*size, 3), network=network, base_channels=2, max_channels=8)
+    images = model.generate(model.draw_latents(2))
+    assert images.shape == (2, *size, 3)
+    assert model.discriminator(images).shape == (2, 1)
+    first = next(x for x in model.generator.layers if isinstance(x, keras.layers.Reshape))
+    assert size != (48, 32) or first.output.shape[1:3] in ((6, 4), (12, 8), (24, 16))
+
+
+@pytest.mark.parametrize("network", IMAGES)
+def test_256_pixels(network: str) -> None:
+    model = DCGAN((256, 256, 1), network=network, base_channels=2, max_channels=4)
+    assert model.generator.output_shape == (None, 256, 256, 1)
+    with pytest.raises(UserError, match=r"edges of 8 to 256 pixels, not 264x256$"):
+        DCGAN((264, 256, 1), network=network)
+    with pytest.raises(UserError, match=r"edges of 8 to 256 pixels, not 256x7$"):
+        DCGAN((256, 7, 1), network=network)
 
 
 @pytest.mark.parametrize("network", ["dcgan", "tutorial"])

@@ -53,7 +53,7 @@ def test_masks_that_are_none(translator: Translator, values: np.ndarray, message
 def test_a_mask_is_used_where_the_image_is(translator: Translator) -> None:
     image, mask = Image.new("L", (24, 8)), Image.new("1", (24, 8))
     mask.paste(1, (0, 0, 6, 6))
-    with pytest.raises(UserError, match="hides nothing in the middle square that is used: draw"):
+    with pytest.raises(UserError, match="hides nothing in the middle part that is used: draw"):
         translator.translate(image, mask)
     mask.paste(1, (10, 2, 12, 5))
     taken, made = translator.translate(image, mask)

@@ -64,14 +64,15 @@ def train(
     display.say("loading TensorFlow")
     devices = startup.load(folder_of_process())
     from tfgan2.data import changes
+    from tfgan2.training.description import describe, describe_fully
     from tfgan2.training.session import Session
 
     new = not config.dataset
     session = Session(config, display, epochs, run_dir)
-    session.describe(devices)
+    describe(session, devices)
     if dry_run:
         display.say(f"run: {run_dir}")
-        session.describe_fully()
+        describe_fully(session)
         return run_dir
     with contextlib.ExitStack() as stack:
         if session.worker.chief:

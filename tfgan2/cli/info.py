@@ -1,4 +1,4 @@
-"""`tfgan2 info`: a flavour's paper and hyperparameters, or what training it costs."""
+"""`tfgan2 info`: a flavour's paper and hyperparameters, a preset, or what training it costs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,16 +15,20 @@ from rich.console import Console
 from rich.table import Table
 
 from tfgan2 import registry
-from tfgan2.cli import tables
+from tfgan2.cli import presets, tables
 from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
 
-COST = "With --cost"
+COST, BOTH = "With --cost", "With --cost or --preset"
 
 
-def cost_option(*names: str, help: str, **options: Any) -> Any:
+def cost_option(*names: str, help: str, panel: str = COST, **options: Any) -> Any:
     """Returns an option that needs --cost."""
-    return typer.Option(*names, help=help, rich_help_panel=COST, **options)
+    return typer.Option(*names, help=help, rich_help_panel=panel, **options)
+
+
+model_option = partial(cost_option, panel=BOTH)
+"""Returns an option that needs --cost or --preset."""
 
 
 def info(
@@ -32,19 +37,25 @@ def info(
     cost: Annotated[
         bool, typer.Option("--cost", help="Count what training costs, and time it here.")
     ] = False,
-    image_size: Annotated[int, cost_option(min=4, help="Height and width of the images.")] = 32,
-    channels: Annotated[int, cost_option(min=1, max=4, help="Channels of the images.")] = 3,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Show all values of this preset, and the time to expect here."
+        ),
+    ] = None,
+    image_size: Annotated[int, model_option(min=4, help="Height and width of the images.")] = 32,
+    channels: Annotated[int, model_option(min=1, max=4, help="Channels of the images.")] = 3,
     batch_size: Annotated[
-        int | None, cost_option(min=1, help="Images per update.", show_default="that of fit")
+        int | None, model_option(min=1, help="Images per update.", show_default="that of fit")
     ] = None,
     settings: Annotated[
         list[str] | None,
-        cost_option("--set", metavar="KEY=VALUE", help="Hyperparameter. Repeatable."),
+        model_option("--set", metavar="KEY=VALUE", help="Hyperparameter. Repeatable."),
     ] = None,
     precision: Annotated[
-        Literal["float32", "mixed_bfloat16", "mixed_float16"],
-        cost_option(help="Keras' dtype policy."),
-    ] = "float32",
+        Literal["float32", "mixed_bfloat16", "mixed_float16"] | None,
+        model_option(help="Keras' dtype policy.", show_default="float32"),
+    ] = None,
     xla: Annotated[bool, cost_option("--xla/--no-xla", help="Compile timed steps.")] = True,
     measure: Annotated[bool, cost_option("--measure/--no-measure", help="Time steps.")] = True,
     steps: Annotated[int, cost_option(min=1, help="Number of timed steps.")] = 10,
@@ -52,26 +63,34 @@ def info(
         Path | None, cost_option("--json", metavar="FILE", help="Write the figures to this file.")
     ] = None,
 ) -> None:
-    """Show a flavour's paper and hyperparameters, or what training it costs."""
+    """Show a flavour's paper and hyperparameters, a preset, or what training it costs."""
     used = {
-        option.name: option.opts[0]
+        option.name: (option.opts[0], getattr(option, "rich_help_panel", None))
         for option in context.command.params
-        if getattr(option, "rich_help_panel", None) == COST
-        and getattr(context.get_parameter_source(str(option.name)), "name", "") == "COMMANDLINE"
+        if getattr(context.get_parameter_source(str(option.name)), "name", "") == "COMMANDLINE"
     }
-    if not cost:
-        if used:
-            raise UserError(f"{next(iter(used.values()))} needs --cost")
+    for flag, panel in used.values():
+        if (panel == COST and not cost) or (panel == BOTH and not cost and preset is None):
+            raise UserError(f"{flag} needs --cost{' or --preset' if panel == BOTH else ''}")
+    if not cost and preset is None:
         _describe(name)
         return
     if not measure and used.keys() & {"xla", "steps"}:
         raise UserError("--xla and --steps have no effect with --no-measure: leave them out")
+    values = registry.parse_settings(name, settings or ())
+    given = {"batch_size": batch_size, "precision": precision}
+    options = {key: value for key, value in given.items() if value is not None}
+    of_preset = registry.apply_preset(name, preset, values, options) if preset else {}
+    shape = (image_size, image_size, channels)
+    if not cost:
+        presets.show(name, of_preset, shape, values, options)
+        return
     costs = _costs(
         name,
-        (image_size, image_size, channels),
-        batch_size=batch_size,
-        hyperparameters=registry.parse_settings(name, settings or ()),
-        precision=precision,
+        shape,
+        batch_size=options.get("batch_size"),
+        hyperparameters=values,
+        precision=options.get("precision", "float32"),
         xla=xla,
         steps=steps if measure else 0,
     )
@@ -97,6 +116,7 @@ def _describe(name: str) -> None:
     console.print(re.sub(r"(?<=\S)\n(?=\S)", " ", description), markup=False)
     console.print()
     console.print(table)
+    presets.list_all(flavour.Config.presets, console)
     example = KINDS[flavour.data_kind].example
     console.print(f"\ntfgan2 fit {name} --dataset {example} --set KEY=VALUE --set KEY=VALUE")
 

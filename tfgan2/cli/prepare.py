@@ -24,10 +24,11 @@ def prepare(
         str, typer.Option(metavar="FILE", help="The index; the shards are written beside it.")
     ],
     image_size: Annotated[
-        int | None,
+        str | None,
         typer.Option(
-            help="Crop to a square, resize to this and store the pixels.",
+            help="Crop and resize to this, as for fit, and store the pixels.",
             show_default="files as they are",
+            metavar="N|HxW",
         ),
     ] = None,
     shard_mb: Annotated[int, typer.Option(min=1, help="Approximate size of a shard in MB.")] = 256,

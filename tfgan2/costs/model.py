@@ -33,8 +33,7 @@ def count_model(model: GenerativeModel, batch: tuple[np.ndarray, ...]) -> dict[s
     optimizers = model.optimizers.values()
     optimizer_state = _bytes(variable for each in optimizers for variable in each.variables)
     total, phases = Work(), []
-    for name, share in planned_phases(model).items():
-        work = _count_step(model, specs, name)
+    for name, share, work in count_phases(model, specs):
         total.add(work, share)
         phases.append({"name": name, "share": share, **_step(work, images)})
     networks = {name: spec.network for name, spec in model.exports().items()}
@@ -88,13 +87,17 @@ def planned_phases(model: GenerativeModel) -> dict[str, float]:
     return {name: number / model.planned_steps for name, number in steps.items()}
 
 
-def _count_step(model: GenerativeModel, specs: tuple[Any, ...], phase: str) -> Work:
-    model.phase = phase
-    step = tf.function(model.train_step, autograph=False)
-    with _recorded_updates(model) as updates:
-        work = count(step.get_concrete_function(specs))
-    work.gradient_bytes, work.updates = sum(map(_bytes, updates)), len(updates)
-    return work
+def count_phases(
+    model: GenerativeModel, specs: tuple[tf.TensorSpec, ...]
+) -> Iterator[tuple[str, float, Work]]:
+    """Yields the name of each phase, its share of the planned steps, and what its step does."""
+    for name, share in planned_phases(model).items():
+        model.phase = name
+        step = tf.function(model.train_step, autograph=False)
+        with _recorded_updates(model) as updates:
+            work = count(step.get_concrete_function(specs))
+        work.gradient_bytes, work.updates = sum(map(_bytes, updates)), len(updates)
+        yield name, share, work
 
 
 @contextlib.contextmanager

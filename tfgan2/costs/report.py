@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import timeit
 from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2 import registry, runs
+from tfgan2.costs.estimate import peak_flops
 from tfgan2.costs.model import count_model, planned_phases
 from tfgan2.inputs.words import FIRST
 from tfgan2.kernels import compiled_update
@@ -19,7 +19,6 @@ from tfgan2.models.base import GenerativeModel
 from tfgan2.training.building import build_model
 
 CLASSES, VOCABULARY, CAPTION_LENGTH = 10, 1000, 16
-_MATRIX_SIZE = 2048
 
 
 def report(
@@ -52,9 +51,7 @@ def report(
     Raises:
         UserError: an unknown name, invalid hyperparameters, or a step that cannot be counted.
     """
-    facts = registry.load_class(flavour).data_hyperparameters(random_data_facts(image_shape))
-    model = build_model(flavour, {**(hyperparameters or {}), **facts}, precision)
-    model.plan(model.planned_steps)
+    model = any_model(flavour, image_shape, hyperparameters or {}, precision)
     batch_size = batch_size or model.batch_size
     model.check_batch_size(batch_size)
     batch = random_batch(model, batch_size)
@@ -76,6 +73,20 @@ def report(
         "counted": counted,
         "measured": measured,
     }
+
+
+def any_model(
+    flavour: str,
+    image_shape: tuple[int, int, int],
+    hyperparameters: Mapping[str, Any],
+    precision: str,
+    steps: int | None = None,
+) -> GenerativeModel:
+    """Builds, compiles and plans a flavour's model without data."""
+    facts = registry.load_class(flavour).data_hyperparameters(random_data_facts(image_shape))
+    model = build_model(flavour, {**hyperparameters, **facts}, precision)
+    model.plan(steps or model.planned_steps)
+    return model
 
 
 def random_data_facts(image_shape: tuple[int, int, int]) -> dict[str, Any]:
@@ -130,13 +141,11 @@ def _measure(
             times.append(time.perf_counter() - started)
         seconds[name] = median(times[2:])
     mean = sum(seconds[name] * share for name, share in shares.items())
-    matrix = tf.random.stateless_uniform((_MATRIX_SIZE, _MATRIX_SIZE), (0, 0))
-    times = timeit.repeat(lambda: tf.matmul(matrix, matrix)[0, 0].numpy(), number=1, repeat=6)
     return {
         "seconds": seconds,
         "seconds_per_step": mean,
         "images_per_second": len(batch[0]) / mean,
         "steps": steps,
-        "peak_flops": 2 * _MATRIX_SIZE**3 / min(times[1:]),
+        "peak_flops": peak_flops(),
         "xla": xla,
     }

@@ -26,6 +26,10 @@ def describe(dataset: ImageDataset, *, can_change: bool) -> list[str]:
     names = ("files",) if same else SIDES.get(dataset.kind, ("files",))
     for name, survey in zip(names, dataset.surveys, strict=False):
         hint = "; --value-range LOW,HIGH sets another range" if survey.ranges and can_change else ""
+        height, width = survey.size or dataset.image_shape[:2]
+        is_cropped = height != width and dataset.image_shape[0] == dataset.image_shape[1]
+        if is_cropped and can_change and dataset.kind == "images":
+            hint += f"; they are cropped to squares, --image-size {height}x{width} keeps them whole"
         lines.append(f"{name}: {survey}{hint}")
     if dataset.class_names:
         lines.append(f"classes: {classes(dataset.class_names, dataset.class_counts)}")

@@ -35,7 +35,7 @@ def _in_memory(
     """Builds a dataset from pixels in 0…1, shape (N, H, W)."""
     from tfgan2.data.sources import memory_source
 
-    size, channels = request.image_size or default_size, request.channels or 1
+    size, channels = request.edges(default_size), request.channels or 1
     pixels = np.clip(np.rint(pixels * 255), 0, 255).astype(np.uint8)
 
     def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
@@ -44,6 +44,6 @@ def _in_memory(
         ]
         request.progress(f"reading {request.name}", len(images), len(images))
         source = memory_source(np.stack(images), labels)
-        return ImageDataset(source, request.name, (size, size, channels), request.name)
+        return ImageDataset(source, request.name, (*size, channels), request.name)
 
     return build(request, len(pixels), part, known=tuple(known), labels=labels)

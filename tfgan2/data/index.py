@@ -27,7 +27,7 @@ class Shard:
 class Index:
     """The content of FILE; the images are in the order of their folder.
 
-    Grey images have 1 channel, others 3. `image_size` is the edge of the pixels in the records, or
+    Grey images have 1 channel, others 3. `image_size` is that of the pixels in the records, or
     None where these are files. `label_runs` are pairs of a label and the number of successive
     images that have it, () without labels. `digest` is the sha256 of all records and labels. The
     last `held_out` images are held out. `formats` and `ranges` are those of the `Survey`. `copies`
@@ -36,7 +36,7 @@ class Index:
 
     num_images: int
     channels: int
-    image_size: int | None
+    image_size: str | None
     class_names: tuple[str, ...]
     label_runs: tuple[tuple[int, int], ...]
     shards: tuple[Shard, ...]

@@ -31,6 +31,7 @@ from tfgan2.errors import UserError, one_line
 from tfgan2.files import check_unicode, written_atomically
 from tfgan2.images import to_pil
 from tfgan2.images.files import UnreadableImageError, fit, read_content, read_image
+from tfgan2.options import parse_size
 
 _AGAIN = "prepare it again"
 _HELD_OUT = ("splits: the held-out split of the folder is held out",)
@@ -49,13 +50,13 @@ def load(request: Request) -> ImageDataset:
     path = Path(request.path).expanduser()
     check_unicode(path)
     index = Index.read(path)
-    stored = index.image_size
-    size, channels = request.image_size or stored or DEFAULT_SIZE, request.channels
-    if stored is not None and size > stored:
+    stored = None if index.image_size is None else parse_size(index.image_size)
+    size, channels = request.edges(index.image_size or DEFAULT_SIZE), request.channels
+    if stored is not None and (size[0] > stored[0] or size[1] > stored[1]):
         raise UserError(
-            f"{request.name} holds images of {stored}x{stored}, not of {size}x{size}: prepare it "
-            "again",
-            f", or give --image-size {stored} or less",
+            f"{request.name} holds images of {stored[0]}x{stored[1]}, not of {size[0]}x{size[1]}: "
+            "prepare it again",
+            f", or give --image-size {index.image_size} or less",
         )
     if stored is not None and channels == 4:
         raise UserError(
@@ -66,7 +67,7 @@ def load(request: Request) -> ImageDataset:
         raise UserError(
             f"{request.name} holds scaled images: give --value-range to `tfgan2 prepare` instead"
         )
-    shape = (size, size, channels or index.channels)
+    shape = (*size, channels or index.channels)
     survey = index.survey if stored else index.survey.with_given(request.ranges)
     # With their counts in the names, the package need not open every file to count.
     instruction = functools.partial(SimpleNamespace, skip=0)
@@ -87,7 +88,7 @@ def load(request: Request) -> ImageDataset:
                 return read_image(record, size=size, channels=shape[-1], ranges=survey.ranges)
             except UnreadableImageError as error:
                 raise UserError(f"image {number} of {path} cannot be read: {error}") from error
-        pixels = np.frombuffer(record, np.uint8).reshape(stored, stored, index.channels)
+        pixels = np.frombuffer(record, np.uint8).reshape(*stored, index.channels)
         same = pixels.shape == shape
         return pixels if same else fit(to_pil(pixels), size=size, channels=shape[-1])
 
@@ -154,8 +155,8 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
 
     def record(path: str) -> tuple[bytes, bytes]:
         content = read_content(files.root / path)
-        edge, ranges = size or DEFAULT_SIZE, survey.ranges
-        pixels = read_image(content, size=edge, channels=channels, ranges=ranges)
+        edges, ranges = request.edges(DEFAULT_SIZE), survey.ranges
+        pixels = read_image(content, size=edges, channels=channels, ranges=ranges)
         content_digest = hashlib.blake2b(content, digest_size=16).digest()
         return content_digest, content if size is None else pixels.tobytes()
 

@@ -119,9 +119,9 @@ class Split:
         self.class_names, self._new_labels = request.choose_classes(known)
         height, width, channels = self._image.shape
         native = height is not None and height == width and height <= LARGEST_NATIVE_SIZE
-        size = request.image_size or (height if native else DEFAULT_SIZE)
+        size = request.edges(height if native else DEFAULT_SIZE)
         channels = request.channels or (channels if channels in (1, 3, 4) else 3)
-        self.image_shape = (size, size, channels)
+        self.image_shape = (*size, channels)
         bits = 8 * np.dtype(self._image.np_dtype).itemsize
         ranges = {} if bits == 8 else {INTEGERS: (0.0, 65535.0)}
         survey = Survey(f"{info.full_name}, split {name}; {bits} bits", channels == 1, ranges)
@@ -238,7 +238,7 @@ class Split:
 
         def read(content: bytes) -> np.ndarray:
             try:
-                return read_image(content, size=shape[0], channels=shape[2], ranges=ranges)
+                return read_image(content, size=shape[:2], channels=shape[2], ranges=ranges)
             except UnreadableImageError as error:
                 raise UserError(f"an image of {self} cannot be read: {error}") from error
 

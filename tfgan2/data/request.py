@@ -17,7 +17,7 @@ from tfgan2.data.naming import advice, check_name
 from tfgan2.errors import UserError
 from tfgan2.images.ranges import FULL, Ranges
 from tfgan2.inputs.labels import class_number
-from tfgan2.options import DataOptions, parse_range
+from tfgan2.options import DataOptions, parse_range, parse_size
 
 Progress = Callable[[str, int, int], None]
 """Receives what is being done, how much of it is done, and the total."""
@@ -74,6 +74,10 @@ class Request(DataOptions):
     def path(self) -> str:
         """The part of the name behind the prefix, as in "folder:PATH"."""
         return self.name.partition(":")[2]
+
+    def edges(self, default: int | str) -> tuple[int, int]:
+        """Height and width of the images, by default of a square."""
+        return parse_size(self.image_size or default)
 
     def fits_memory(self, num_images: int, image_shape: tuple[int, int, int]) -> bool:
         """Returns whether uint8 images of this shape are to be held in memory."""

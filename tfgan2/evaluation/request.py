@@ -10,7 +10,7 @@ from tfgan2 import runs
 from tfgan2.errors import UserError, unknown
 from tfgan2.evaluation.features import check_features
 from tfgan2.evaluation.figures import METRICS
-from tfgan2.options import Options, option
+from tfgan2.options import Options, option, parse_size, size_text
 
 _option = functools.partial(option, panel="Options")
 
@@ -45,8 +45,11 @@ class EvaluationRequest(Options):
     data_dir: str | None = _option(
         None, "Directory of tensorflow-datasets, local or gs://….", metavar="DIR"
     )
-    image_size: int | None = _option(
-        None, "Resize images of directories to this edge.", shown="no resizing"
+    image_size: str | None = _option(
+        None,
+        "Crop and resize images of directories to this, as for fit.",
+        shown="no resizing",
+        metavar="N|HxW",
     )
     skip_unreadable: bool = _option(False, "Leave out files of directories that cannot be read.")
     checkpoint: str = _option(runs.NEWEST, "Checkpoint of the run: newest, best or a step.")
@@ -55,6 +58,9 @@ class EvaluationRequest(Options):
     cache_dir: Path | None = None
 
     def __post_init__(self) -> None:
+        if self.image_size is not None:
+            text = size_text(*parse_size(self.image_size))
+            object.__setattr__(self, "image_size", text)
         self.check()
         for name in self.metrics or []:
             if name not in METRICS:

@@ -20,6 +20,7 @@ from tfgan2.evaluation.result import Evaluation, check_result_dir, result_dir
 from tfgan2.evaluation.samples import RealSamples, Samples, generated_samples, run_samples
 from tfgan2.images.files import NO_RANGES, UnreadableImageError, read_header
 from tfgan2.images.ranges import Ranges
+from tfgan2.options import parse_size, size_text
 
 if TYPE_CHECKING:
     from tfgan2.data import Progress
@@ -152,12 +153,12 @@ def _load_directory(directory: Path, request: EvaluationRequest, progress: Progr
     size = request.image_size or formats[0][0]
     if request.image_size is None and formats[-1][0] != size:
         raise UserError(
-            f"the images in '{directory}' are {size} pixels wide, those in '{request.real_dir}' of "
+            f"the images in '{directory}' are of {size}, those in '{request.real_dir}' of "
             f"{formats[-1][0]}: give --image-size"
         )
     colour = any(each[1] for each in formats)
     with _naming(request.real_dir):
-        reals = _real_samples(request, (size, size, 3 if colour else 1), progress)
+        reals = _real_samples(request, (*parse_size(size), 3 if colour else 1), progress)
     with _naming(directory):
         generated = EvaluationRequest(real_dir=directory, skip_unreadable=request.skip_unreadable)
         images = _real_samples(generated, reals.image_shape, progress)
@@ -182,14 +183,14 @@ def _real_samples(
     progress: Progress,
     ranges: Ranges = NO_RANGES,
 ) -> RealSamples:
-    """Real images of this height and these channels, from the request's directory or dataset.
+    """Real images of this shape, from the request's directory or dataset.
 
     Their values become black and white as `ranges` say, or as the files themselves do.
     """
     name = f"folder:{request.real_dir}" if request.real_dir else str(request.dataset)
     dataset = load_dataset(
         name,
-        image_size=None if name in POINTS else shape[0],
+        image_size=None if name in POINTS else size_text(*shape[:2]),
         channels=None if name in (*POINTS, "stacked_mnist") else shape[-1],
         split=request.split,
         data_dir=request.data_dir,
@@ -202,21 +203,19 @@ def _real_samples(
     return RealSamples(dataset, split=request.split)
 
 
-def image_format(directory: Path, *, uniform: bool) -> tuple[int, bool]:
-    """Returns the smallest width of the images in a directory, and whether any has colour.
+def image_format(directory: Path, *, uniform: bool) -> tuple[str, bool]:
+    """Returns the size of the first images in a directory, and whether any has colour.
 
     Raises:
-        UserError: no images, or, if `uniform`, not square and of one size.
+        UserError: no images, or, if `uniform`, not all of one size.
     """
     root = existing_folder(str(directory), "DIR")
     sizes, colour = set(), False
     for path in image_files(root):
         with contextlib.suppress(UnreadableImageError):  # reported when the file is decoded
             size, grey = read_header(root / path)
-            sizes.add(size)
+            sizes.add(size[::-1])
             colour |= not grey
-        if uniform and (len(sizes) > 1 or len(set().union(*sizes)) > 1):
-            raise UserError(
-                f"the images in '{directory}' are not square and of one size: give --image-size"
-            )
-    return min(sizes, default=(DEFAULT_SIZE, 0))[0], colour
+        if uniform and len(sizes) > 1:
+            raise UserError(f"the images in '{directory}' are not of one size: give --image-size")
+    return size_text(*min(sizes, default=(DEFAULT_SIZE, DEFAULT_SIZE))), colour

@@ -47,10 +47,18 @@ class TooManyPixelsError(UnreadableImageError):
     """An image is larger than the caller allows."""
 
 
+Size = int | tuple[int, int]
+"""Edge of a square, or height and width."""
+
+
+def _edges(size: Size) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
+
+
 def read_image(
-    source: Path | bytes, *, size: int, channels: int, ranges: Ranges = NO_RANGES
+    source: Path | bytes, *, size: Size, channels: int, ranges: Ranges = NO_RANGES
 ) -> np.ndarray:
-    """Decodes an image file, or the content of one, and fits it to a square; errors: `open_image`.
+    """Decodes an image file, or the content of one, and fits it to a size; errors: `open_image`.
 
     Applies the EXIF orientation, takes the first frame of an animation, blends transparency with
     white unless `channels` is 4, and scales values as `ranges` say.
@@ -63,7 +71,7 @@ def open_image(
     *,
     kinds: tuple[str, ...] | None = None,
     most_pixels: int | None = None,
-    size: int | None = None,
+    size: Size | None = None,
 ) -> Image.Image:
     """Decodes the first frame of an image file, upright, in its own mode.
 
@@ -71,7 +79,7 @@ def open_image(
         source: a file, or the content of a file.
         kinds: Pillow's names of the accepted formats; default: all that can be read here.
         most_pixels: limit of the size in the file's header; default: Pillow's own limit.
-        size: edge to which the image will be fitted; a large one may be decoded smaller.
+        size: to which the image will be fitted; a large one may be decoded smaller.
 
     Raises:
         TooManyPixelsError: the image exceeds the limit; nothing was decoded.
@@ -86,7 +94,8 @@ def open_image(
         # JPEG decodes at 1/2, 1/4 or 1/8 of its size, several times as fast; three times the
         # final size leaves no visible difference.
         if size is not None:
-            image.draft(None, (3 * size, 3 * size))
+            height, width = _edges(size)
+            image.draft(None, (3 * width, 3 * height))
         image.load()
         with contextlib.suppress(Exception):  # the pixels are fine even if the EXIF is broken
             ImageOps.exif_transpose(image, in_place=True)
@@ -176,7 +185,7 @@ def fit(
     image: Image.Image,
     *,
     channels: int,
-    size: int | None = None,
+    size: Size | None = None,
     ranges: Ranges = NO_RANGES,
 ) -> np.ndarray:
     """Converts an image of any mode to uint8, shape (H, W, channels), with 1, 3 or 4 channels.
@@ -184,22 +193,26 @@ def fit(
     Args:
         image: of Pillow.
         channels: 1 grey, 3 RGB, 4 RGBA.
-        size: edge; the centre square is cropped and scaled to it. Default: the image's own size.
+        size: the largest part of this shape, in the centre, is cropped and scaled to it. Default:
+            the image's own size.
         ranges: the values that become black and white, by kind of file. Where a kind is missing,
             8-bit values stay, and 16-bit and float images have a range each, see `range_of`.
 
     Raises:
         UnreadableImageError: values that are not finite, or a mode that Pillow cannot convert.
     """
-    if size is not None and image.width != image.height:
+    if size is not None:
         # ImageOps.fit crops between pixels if the excess is odd, and resamples from outside.
-        edge = min(image.size)
-        left, top = (image.width - edge) // 2, (image.height - edge) // 2
-        image = image.crop((left, top, left + edge, top + edge))
+        height, width = _edges(size)
+        scale = min(image.width / width, image.height / height)
+        cut = max(1, round(width * scale)), max(1, round(height * scale))
+        left, top = (image.width - cut[0]) // 2, (image.height - cut[1]) // 2
+        if cut != image.size:
+            image = image.crop((left, top, left + cut[0], top + cut[1]))
     image = _converted(image, channels, ranges)
-    if size is not None and image.size != (size, size):
+    if size is not None and image.size != (width, height):
         # Bicubic rings less than Lanczos at the hard edges of drawings and digits.
-        image = image.resize((size, size), Image.Resampling.BICUBIC)
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
     if image.mode == "F":
         grey = np.clip(np.rint(np.asarray(image)), 0, 255).astype(np.uint8)
         image = Image.fromarray(grey).convert(_MODES[channels])

@@ -38,11 +38,12 @@ _BRIGHT = 64
 
 
 class _Header(NamedTuple):
-    """The mode of a file in words, whether it is grey only, its kind, and its values, if read."""
+    """The mode of a file in words, whether it is grey only, its kind, size and values, if read."""
 
     mode: str
     grey: bool
     kind: str
+    size: tuple[int, int]
     values: Range | None
 
 
@@ -59,12 +60,14 @@ class Survey:
         ranges: the values that become black and white, by kind of file; of 8-bit files only if
             they are given, or not 0 and 255.
         values: the smallest and the largest value, by kind of file.
+        size: height and width, if all files have the same; None if not, or if it is not known.
     """
 
     formats: str = ""
     grey: bool = False
     ranges: Ranges = field(default_factory=dict)
     values: Ranges = field(default_factory=dict)
+    size: tuple[int, int] | None = None
 
     @property
     def channels(self) -> int:
@@ -116,9 +119,9 @@ def survey(
         try:
             with opened(path) as image:
                 mode, kind = image.mode, kind_of(image.mode)
-                words, grey = _in_words(image), is_grey(image)
+                words, grey, size = _in_words(image), is_grey(image), (image.height, image.width)
             settled = kind == BYTES and (mode == "1" or found.get(kind, (0, 0))[1] >= bright)
-            return _Header(words, grey, kind, None if settled else _values_of(path, kind))
+            return _Header(words, grey, kind, size, None if settled else _values_of(path, kind))
         except UnreadableImageError:  # reported when the file is decoded
             return None
 
@@ -140,7 +143,9 @@ def survey(
     numbers = len(modes) > 1
     words = (f"{mode} ({count:,})" if numbers else mode for mode, count in modes.most_common())
     grey = bool(headers) and all(header.grey for header in headers)
-    return Survey(f"{counts}; {', '.join(words)}", grey, ranges, found)
+    sizes = {header.size for header in headers}
+    size = sizes.pop() if len(sizes) == 1 else None
+    return Survey(f"{counts}; {', '.join(words)}", grey, ranges, found, size)
 
 
 def _chosen(kind: str, values: Range | None, given: Ranges) -> Range:

@@ -28,6 +28,15 @@ def parts_of(batch: Any) -> tuple[Any, ...]:
     return tuple(part for part in parts if part is not None)
 
 
+def step_specs(model: keras.Model, size: int) -> tuple[tf.TensorSpec, ...]:
+    """The parts that a step takes, `size` images per update, on one device."""
+    count = size * model.batches_per_step
+    return tuple(
+        tf.TensorSpec((count, *shape), tf.int32 if name in NUMBERS else tf.float32)
+        for name, shape in model.batch_parts().items()
+    )
+
+
 # --- checks --------------------------------------------------------------------------------------
 
 

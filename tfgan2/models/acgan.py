@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfgan2.hyperparameters import option
+from tfgan2.hyperparameters import option, preset
 from tfgan2.models.base import Objective
 from tfgan2.models.latent import ConditionalGAN
 from tfgan2.models.regularizers import LabelSmoothing, Samples
@@ -24,6 +24,8 @@ class ACGAN(ConditionalGAN):
     class Config(LabelSmoothing.Config, ConditionalGAN.Config):
         class_weight: float = option(1.0, "weight of the class losses")
         dropout: float = 0.5
+
+        paper = preset(base_channels=96, max_channels=384, batch_size=100, ema_decay=0.0)
 
     gan_loss = losses.NON_SATURATING
 

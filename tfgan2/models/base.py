@@ -68,6 +68,7 @@ class GenerativeModel(KerasModel):
             depend on it. `plan` sets it.
         phase: what `train_step` trains now, one of the names that `phase_at` returns.
         is_divided: true if the parts of `train_step` are compiled apart, see `compiled_step`.
+        is_fine_tuned: true if its first weights are those of a trained model.
         update_index: index of the update within a step, int32, shape (); None outside of one.
     """
 
@@ -82,6 +83,7 @@ class GenerativeModel(KerasModel):
     batches_per_step: int = 1
     planned_steps: int = 10_000
     phase: str = ""
+    is_fine_tuned: bool = False
     update_index: tf.Tensor | None = None
     is_divided: Any = False
 

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfgan2.distributed import replicas
-from tfgan2.hyperparameters import option
+from tfgan2.hyperparameters import option, preset
 from tfgan2.images import is_points
 from tfgan2.models.base import Metrics, Objective
 from tfgan2.models.latent import LatentGAN
@@ -36,6 +36,17 @@ class BEGAN(LatentGAN):
         gamma: float = option(1.0, "target ratio of L(G(z)) to L(x)", at_most=1)
         lambda_k: float = option(0.01, "step size of k")
 
+        cpu = preset(steps=12_000)
+        paper = preset(
+            network="began",
+            gamma=0.5,
+            lambda_k=1e-3,
+            generator_learning_rate=1e-4,
+            discriminator_learning_rate=1e-4,
+            batch_size=16,
+            ema_decay=0.0,
+        )
+
     gan_loss = WASSERSTEIN  # of the errors L, where only their means count
     latent_distribution = "uniform"
 
@@ -58,6 +69,7 @@ class BEGAN(LatentGAN):
         x = architecture.decoder(make.dense(config.latent_dim)(x), packed, make)
         x = output(x, "linear", "reconstruction")
         self.discriminator = keras.Model(image, x, name="discriminator")
+        make.freeze(self.discriminator, config.freeze_d)
 
     def logits(self, samples: Samples) -> tf.Tensor:
         """L of each sample, float32, shape (B,)."""

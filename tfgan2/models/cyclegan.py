@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfgan2.errors import UserError
 from tfgan2.export.spec import ExportSpec
-from tfgan2.hyperparameters import option
+from tfgan2.hyperparameters import option, preset
 from tfgan2.images import side_by_side
 from tfgan2.models.base import Batch, Examples, Metrics, Objective, View
 from tfgan2.models.game import DISCRIMINATOR, GENERATOR
@@ -40,6 +40,9 @@ class CycleGAN(TranslationModel):
         pool_size: int = option(50, "earlier fakes that the discriminators see; 0: none")
         blocks: int = option(0, "residual blocks; 0: 9 from 256 pixels on, else 6")
         decay: bool = option(True, "let the learning rate fall to zero in the second half")
+
+        cpu = preset(base_channels=24, blocks=3, steps=14_000)
+        paper = preset()
 
         def resolve(self) -> None:
             super().resolve()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfgan2.hyperparameters import option
+from tfgan2.hyperparameters import option, preset
 from tfgan2.models.latent import LatentGAN
 from tfgan2.models.regularizers import LabelSmoothing
 from tfgan2.nn import losses
@@ -31,5 +31,7 @@ class DCGAN(LatentGAN):
         discriminator_learning_rate: float = option(2e-4, tutorial=8e-4)
         clipvalue: float = option(0.0, tutorial=1.0)
         label_noise: float = option(0.0, tutorial=0.025)
+
+        paper = preset(base_channels=128, max_channels=1024, batch_size=128, ema_decay=0.0)
 
     gan_loss = losses.NON_SATURATING

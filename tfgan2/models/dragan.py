@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfgan2.hyperparameters import preset
 from tfgan2.models.latent import LatentGAN
 from tfgan2.models.options import GradientPenalty
 from tfgan2.models.regularizers import LabelSmoothing, Samples
@@ -21,7 +22,8 @@ class DRAGAN(LatentGAN):
     """
 
     class Config(GradientPenalty, LabelSmoothing.Config, LatentGAN.Config):
-        pass
+        cpu = preset(steps=14_000)
+        paper = preset(base_channels=64, ema_decay=0.0)
 
     gan_loss = losses.NON_SATURATING
 

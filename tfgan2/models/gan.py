@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfgan2.hyperparameters import option
+from tfgan2.hyperparameters import option, preset
 from tfgan2.images import is_points
 from tfgan2.models.latent import LatentGAN
 from tfgan2.models.regularizers import LabelSmoothing
@@ -30,6 +30,9 @@ class GAN(LatentGAN):
             "the generator's loss: -log D(G(z)), or minimax: log(1 - D(G(z)))",
             choices=("non_saturating", "minimax"),
         )
+
+        few = preset(base_channels=256)
+        cpu = preset(base_channels=512, steps=40_000)
 
         def resolve(self) -> None:
             super().resolve()

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfgan2.distributed import microbatches
 from tfgan2.errors import UserError
-from tfgan2.hyperparameters import option
+from tfgan2.hyperparameters import option, preset
 from tfgan2.images import is_points
 from tfgan2.models.base import Metrics, Objective, View
 from tfgan2.models.latent import LatentGAN
@@ -40,6 +40,15 @@ class InfoGAN(LatentGAN):
         category_weight: float = option(0.1, "weight of the category's cross entropy")
         code_weight: float = option(0.3, "weight of the codes' halved squared error")
         dropout: float = 0.5
+
+        paper = preset(
+            base_channels=64,
+            category_weight=1.0,
+            code_weight=1.0,
+            dropout=0.0,
+            generator_learning_rate=1e-3,
+            ema_decay=0.0,
+        )
 
         def resolve(self) -> None:
             super().resolve()

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.distributed import replicas
-from tfgan2.hyperparameters import option
+from tfgan2.hyperparameters import option, preset
 from tfgan2.models.base import Batch, Examples, Objective
 from tfgan2.models.options import Channels, GeneratorNorm
 from tfgan2.models.regularizers import Samples
@@ -44,6 +44,8 @@ class Inpainting(TranslationGAN):
         )
         reconstruction_weight: float = option(0.999, "weight of the reconstruction")
         adversarial_weight: float = 0.001
+
+        cpu = preset(base_channels=24, batch_size=16, steps=5_000)
 
         def resolve(self) -> None:
             super().resolve()

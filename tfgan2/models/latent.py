@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfgan2.distributed import microbatches
 from tfgan2.errors import UserError
-from tfgan2.hyperparameters import data_option, option
+from tfgan2.hyperparameters import data_option, option, preset
 from tfgan2.images import is_points
 from tfgan2.inputs.labels import check_labels, grid_count, label_columns
 from tfgan2.inputs.latents import check_latents, draw_latents
@@ -136,6 +136,14 @@ class LatentGAN(AdversarialModel, LatentModel):
             "fraction of features to drop before D's last layer; after each layer of mlp",
             at_most=0.99,
         )
+        freeze_d: int = option(
+            0, "first blocks of D, from the image on, whose weights stay (FreezeD, Mo 2020)"
+        )
+
+        few = preset(
+            augment="color,translation,cutout", base_channels=32, max_channels=256, steps=10_000
+        )
+        cpu = preset(base_channels=32, max_channels=256, steps=20_000)
 
     def build_networks(self) -> None:
         config = self.config
@@ -150,13 +158,11 @@ class LatentGAN(AdversarialModel, LatentModel):
             self.layer_maker(0),
             num_labels=self.num_labels,
         )
+        make = self.layer_maker(1, dropout=config.dropout, **of_layers)
         self.discriminator = discriminator(
-            config.network,
-            shape,
-            self.layer_maker(1, dropout=config.dropout, **of_layers),
-            packing=self.packing.count,
-            **settings,
+            config.network, shape, make, packing=self.packing.count, **settings
         )
+        make.freeze(self.discriminator, config.freeze_d)
 
     def discriminator_settings(self) -> dict[str, Any]:
         """What the flavour's discriminator needs.

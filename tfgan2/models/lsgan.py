@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tfgan2.hyperparameters import preset
 from tfgan2.models.latent import LatentGAN
 from tfgan2.nn import losses
 
@@ -13,5 +14,13 @@ class LSGAN(LatentGAN):
     (D(G(z)) - 1)^2 / 2: the paper's losses with a = 0 and b = c = 1. Samples on the right side of
     the border but far from the data still get a gradient.
     """
+
+    class Config(LatentGAN.Config):
+        paper = preset(
+            base_channels=64,
+            generator_learning_rate=1e-3,
+            discriminator_learning_rate=1e-3,
+            ema_decay=0.0,
+        )
 
     gan_loss = losses.LEAST_SQUARES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from tfgan2.hyperparameters import option
+from tfgan2.hyperparameters import option, preset
 from tfgan2.models.base import Batch, Objective
 from tfgan2.models.options import ImageInput
 from tfgan2.models.regularizers import Samples
@@ -31,6 +31,9 @@ class Pix2Pix(TranslationGAN):
         l1_weight: float = option(100.0, "weight of the mean absolute error")
         dropout: float = option(0.5, "fraction to drop in three layers of G", at_most=0.99)
         ema_decay: float = 0.0
+
+        cpu = preset(base_channels=32, max_channels=128, batch_size=4, steps=4_000)
+        paper = preset()
 
     data_kind = "pairs"
     batch_size = 1

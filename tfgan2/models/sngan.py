@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfgan2.hyperparameters import option
+from tfgan2.hyperparameters import option, preset
 from tfgan2.models.latent import LatentGAN
 from tfgan2.nn import losses
 
@@ -25,6 +25,9 @@ class SNGAN(LatentGAN):
         d_steps: int = option(1, resnet=5)
         beta_1: float = option(0.5, resnet=0.0)
         beta_2: float = option(0.999, resnet=0.9)
+
+        cpu = preset(steps=16_000)
+        paper = preset(network="resnet", ema_decay=0.0)
 
     gan_loss = losses.HINGE
 

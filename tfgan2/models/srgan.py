@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.errors import UserError
-from tfgan2.hyperparameters import option
+from tfgan2.hyperparameters import option, preset
 from tfgan2.images import resize_matrix
 from tfgan2.models.base import Batch, Examples, Metrics, Objective
 from tfgan2.models.game import GENERATOR
@@ -53,6 +53,9 @@ class SRGAN(TranslationGAN):
         generator_learning_rate: float = 1e-4
         discriminator_learning_rate: float = 1e-4
         beta_1: float = 0.9
+
+        cpu = preset(base_channels=24, blocks=4, steps=5_000)
+        paper = preset(content="vgg", ema_decay=0.0)
 
         def resolve(self) -> None:
             super().resolve()

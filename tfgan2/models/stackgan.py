@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfgan2.distributed import microbatches, replicas
 from tfgan2.errors import UserError
 from tfgan2.export.spec import ExportSpec
-from tfgan2.hyperparameters import data_option, option
+from tfgan2.hyperparameters import data_option, option, preset
 from tfgan2.images import resize_matrix
 from tfgan2.inputs import words
 from tfgan2.models.base import Batch, Examples, Metrics, Objective, View
@@ -62,6 +62,8 @@ class StackGAN(LatentModel):
         stage_one_steps: int | None = option(None, "steps of stage one; none: half of the rest")
         learning_rate: float = option(help="learning rate of both stages")
         text_learning_rate: float = option(1e-3, "learning rate of the text encoder")
+
+        cpu = preset(base_channels=24, blocks=2, batch_size=32, steps=5_000)
 
         def resolve(self) -> None:
             super().resolve()

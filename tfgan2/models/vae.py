@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 from tfgan2.distributed import microbatches
-from tfgan2.hyperparameters import option
+from tfgan2.hyperparameters import option, preset
 from tfgan2.images import is_points
 from tfgan2.models.base import Batch, Metrics, Objective, View, images_of
 from tfgan2.models.latent import LatentModel
@@ -46,6 +46,9 @@ class VAE(LatentModel):
         beta: float = option(1.0, "weight of the KL term")
         network: str = "mlp"
         learning_rate: float = 1e-3
+
+        cpu = preset(steps=40_000)
+        paper = preset(base_channels=500, batch_size=100)
 
         def resolve(self) -> None:
             super().resolve()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfgan2.hyperparameters import option
+from tfgan2.hyperparameters import option, preset
 from tfgan2.models.latent import LatentGAN
 from tfgan2.nn import losses
 
@@ -25,6 +25,9 @@ class WGAN(LatentGAN):
         discriminator_optimizer: str = "rmsprop"
         generator_learning_rate: float = 5e-5
         discriminator_learning_rate: float = 5e-5
+
+        cpu = preset(steps=6_000)
+        paper = preset(base_channels=64, ema_decay=0.0)
 
     gan_loss = losses.WASSERSTEIN
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfgan2.hyperparameters import option
+from tfgan2.hyperparameters import option, preset
 from tfgan2.models.latent import LatentGAN
 from tfgan2.models.options import GradientPenalty
 from tfgan2.models.regularizers import Samples
@@ -31,6 +31,9 @@ class WGANGP(LatentGAN):
         discriminator_learning_rate: float = 1e-4
         beta_1: float = 0.0
         beta_2: float = 0.9
+
+        cpu = preset(steps=5_000)
+        paper = preset(network="resnet", ema_decay=0.0, steps=100_000)
 
     gan_loss = losses.WASSERSTEIN
 

@@ -9,7 +9,7 @@ from types import ModuleType
 from tfgan2.errors import UserError
 from tfgan2.images import is_points
 
-MIN_SIZE, MAX_SIZE = 8, 128
+MIN_SIZE, MAX_SIZE = 8, 256
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ def fitting(network: str, image_shape: tuple[int, int, int]) -> str:
     height, width, _ = image_shape
     if network == "mlp":
         return network
-    if height != width:
-        raise UserError(f"images must be square for network={network}, not {height}x{width}")
-    if not MIN_SIZE <= height <= MAX_SIZE:
+    if min(height, width) < MIN_SIZE or max(height, width) > MAX_SIZE:
         sizes = f"{MIN_SIZE} to {MAX_SIZE}"
-        raise UserError(f"network={network} makes images from {sizes} pixels wide, not {width}")
+        raise UserError(
+            f"network={network} makes images with edges of {sizes} pixels, not {height}x{width}"
+        )
     return network
 
 
@@ -66,6 +66,6 @@ def default_channels(network: str, image_shape: tuple[int, int, int]) -> int:
     """The number of base channels where none is given."""
     if is_points(image_shape):
         return 128
-    if network == "dcgan" and image_shape[0] <= 32:
+    if network == "dcgan" and max(image_shape[:2]) <= 32:
         return 32  # three times as fast as the paper's channels
     return ARCHITECTURES[network].channels

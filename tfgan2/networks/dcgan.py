@@ -1,31 +1,32 @@
-"""The convolutional networks of Radford et al. 2015 (arXiv:1511.06434), for any square size.
+"""The convolutional networks of Radford et al. 2015 (arXiv:1511.06434), for any size.
 
-Going down, a strided convolution maps a size n to ceil(n / 2). Going up, the same sizes come in
-reverse, and where one is odd the last row and column are cropped. Small images, which few halvings
-bring down, get 3x3 convolutions without a stride at the smallest size: fewer than three layers of
-features draw whole digits less well.
+Going down, a strided convolution maps an edge n to ceil(n / 2). Going up, the same sizes come in
+reverse, and where an edge is odd the last row or column is cropped. Small images, which few
+halvings bring down, get 3x3 convolutions without a stride at the smallest size: fewer than three
+layers of features draw whole digits less well.
 """
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 from keras import KerasTensor, layers
 
-from tfgan2.networks.layers import ImageShape, LayerMaker, crop_to, sizes_down
+from tfgan2.networks.layers import ImageShape, LayerMaker, Size, crop_to, size_of, sizes_down
 
 
-def layer_sizes(size: int) -> list[int]:
-    """The sizes between the layers: halved to 4…7, at least three layers.
+def layer_sizes(size: Size) -> list[Size]:
+    """The sizes between the layers: halved until the smaller edge is 4…7, at least three layers.
 
-    Two equal neighbours stand for a convolution without a stride. Examples: layer_sizes(64) is
-    [64, 32, 16, 8, 4], layer_sizes(28) is [28, 14, 7, 7].
+    Two equal neighbours stand for a convolution without a stride. The edges of
+    layer_sizes((64, 64)) are 64, 32, 16, 8, 4, those of layer_sizes((28, 28)) are 28, 14, 7, 7.
     """
     sizes = sizes_down(size, 7)
     return sizes + sizes[-1:] * (4 - len(sizes))
 
 
-def layer_channels(sizes: list[int], make: LayerMaker) -> list[int]:
+def layer_channels(sizes: list[Size], make: LayerMaker) -> list[int]:
     """Channels of each layer of features: they double where the size halves."""
     channels = [make.channels]
     for size, smaller in pairwise(sizes[1:]):
@@ -39,14 +40,14 @@ def decoder(x: KerasTensor, image_shape: ImageShape, make: LayerMaker) -> KerasT
     4x4 where the paper has 5x5: a kernel that the stride divides leaves no checkerboard (Odena et
     al. 2016).
     """
-    sizes = layer_sizes(image_shape[0])
+    sizes = layer_sizes(image_shape[:2])
     channels = layer_channels(sizes, make)
     base, depth = sizes[-1], channels[-1]
-    x = make.dense(base * base * depth, init="normal", use_bias=False)(x)
-    x = layers.Reshape((base, base, depth))(x)
+    x = make.dense(math.prod(base) * depth, init="normal", use_bias=False)(x)
+    x = layers.Reshape((*base, depth))(x)
     x = layers.ReLU()(make.normalize(x, "batch"))
     for size, filters in zip(sizes[-2:0:-1], channels[-2::-1], strict=True):
-        if x.shape[1] == size:
+        if size_of(x) == size:
             x = make.block(x, filters, 3, norm="batch")
         else:
             x = make.conv_transpose(filters, 4, init="normal", use_bias=False)(x)
@@ -56,10 +57,10 @@ def decoder(x: KerasTensor, image_shape: ImageShape, make: LayerMaker) -> KerasT
 
 def features(x: KerasTensor, make: LayerMaker) -> KerasTensor:
     """4x4 convolutions with stride 2, a norm in all but the first, LeakyReLU 0.2."""
-    sizes = layer_sizes(x.shape[1])
+    sizes = layer_sizes(size_of(x))
     steps = zip(layer_channels(sizes, make), pairwise(sizes), strict=True)
     for level, (filters, (size, smaller)) in enumerate(steps):
         kernel, stride = (3, 1) if size == smaller else (4, 2)
         norm = make.norm if level else "none"
-        x = make.block(x, filters, kernel, stride, norm=norm, leaky=True)
+        x = make.end_block(make.block(x, filters, kernel, stride, norm=norm, leaky=True))
     return make.dropout(layers.Flatten()(x))

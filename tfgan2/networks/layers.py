@@ -8,10 +8,13 @@ from typing import Any
 import keras
 from keras import KerasTensor, layers
 
+from tfgan2.errors import UserError
 from tfgan2.nn.layers import Dropout, SpectralNormalization
 
 ImageShape = tuple[int, int, int]
 """Height, width and channels."""
+Size = tuple[int, int]
+"""Height and width."""
 AnyShape = tuple[int | None, int | None, int]
 """The same; None for any height or width."""
 
@@ -27,6 +30,7 @@ class LayerMaker:
         norm: one of `tfgan2.models.options.NORMS`; for all layers that do not say otherwise.
         spectral: hold the kernels of `conv` and `dense` to a spectral norm of 1.
         rate: fraction of features that `dropout` drops.
+        block_ends: the last tensor of each block of a discriminator, from the image on.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class LayerMaker:
         self.norm = norm
         self.spectral = spectral
         self.rate = dropout
+        self.block_ends: list[KerasTensor] = []
 
     def seed(self) -> int:
         return next(self._seeds)
@@ -57,7 +62,9 @@ class LayerMaker:
         """Uniform, of the variance of Glorot and Bengio 2010."""
         return keras.initializers.GlorotUniform(self.seed())
 
-    def conv(self, filters: int, size: int, stride: int = 1, **settings: Any) -> layers.Layer:
+    def conv(
+        self, filters: int, size: int | Size, stride: int = 1, **settings: Any
+    ) -> layers.Layer:
         """A 2D convolution, by default padded to "same"; `init` is "normal" or "glorot"."""
         settings = {"padding": "same", **self._initialized(**settings)}
         return self._spectral(layers.Conv2D(filters, size, stride, **settings))
@@ -112,6 +119,23 @@ class LayerMaker:
     def dropout(self, x: KerasTensor) -> KerasTensor:
         return Dropout(self.rate, seed=self.seed())(x) if self.rate else x
 
+    def end_block(self, x: KerasTensor) -> KerasTensor:
+        """Marks the end of a block of a discriminator; the first one begins at the image."""
+        self.block_ends.append(x)
+        return x
+
+    def freeze(self, model: keras.Model, count: int) -> None:
+        """Keeps the weights of a discriminator's first blocks as they are.
+
+        Batch norm goes on to normalize by each batch. Raises a UserError if there are fewer blocks.
+        """
+        blocks = len(self.block_ends)
+        if count > blocks:
+            raise UserError(f"freeze_d must be from 0 to {blocks}, the blocks of D, not {count}")
+        if count:
+            for weight in keras.Model(model.inputs, self.block_ends[count - 1]).weights:
+                weight.trainable = False
+
     def seed_power_iterations(self, model: keras.Model) -> None:
         """Gives the power iterations of all spectral norms starts that depend on the seed."""
         for layer in model.layers:
@@ -125,18 +149,25 @@ def output(x: KerasTensor, activation: str = "tanh", name: str = "image") -> Any
     return layers.Activation(activation, dtype="float32", name=name)(x)
 
 
-def sizes_down(size: int, smallest: int) -> list[int]:
-    """The sizes from `size` down, each half of the one before rounded up, the last <= `smallest`.
+def sizes_down(size: Size, smallest: int) -> list[Size]:
+    """The sizes from `size` down, each half of the one before, rounded up.
 
-    Example: sizes_down(28, 7) is [28, 14, 7].
+    The smaller edge of the last one is at most `smallest`. Example: sizes_down((28, 42), 7) is
+    [(28, 42), (14, 21), (7, 11)].
     """
     sizes = [size]
-    while sizes[-1] > smallest:
-        sizes.append(-(-sizes[-1] // 2))
+    while min(sizes[-1]) > smallest:
+        height, width = sizes[-1]
+        sizes.append((-(-height // 2), -(-width // 2)))
     return sizes
 
 
-def crop_to(x: KerasTensor, size: int) -> KerasTensor:
+def size_of(x: KerasTensor) -> Size:
+    """Height and width of images or features."""
+    return tuple(x.shape[1:3])
+
+
+def crop_to(x: KerasTensor, size: Size) -> KerasTensor:
     """Drops the last rows and columns."""
-    excess = x.shape[1] - size
-    return layers.Cropping2D(((0, excess), (0, excess)))(x) if excess else x
+    rows, columns = (edge - wanted for edge, wanted in zip(size_of(x), size, strict=True))
+    return layers.Cropping2D(((0, rows), (0, columns)))(x) if rows or columns else x

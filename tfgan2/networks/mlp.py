@@ -30,5 +30,5 @@ def features(x: KerasTensor, make: LayerMaker) -> KerasTensor:
     for level in range(DEPTH):
         x = make.dense(make.channels)(x)
         x = layers.LeakyReLU(0.2)(make.normalize(x, None if level else "none"))
-        x = make.dropout(x)
+        x = make.end_block(make.dropout(x))
     return x

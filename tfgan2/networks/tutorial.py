@@ -1,10 +1,12 @@
-"""The networks for CIFAR-10 frogs of Chollet's "Deep Learning with Python", for any square size."""
+"""The networks for CIFAR-10 frogs of Chollet's "Deep Learning with Python", for any size."""
 
 from __future__ import annotations
 
+import math
+
 from keras import KerasTensor, layers
 
-from tfgan2.networks.layers import ImageShape, LayerMaker, crop_to, sizes_down
+from tfgan2.networks.layers import ImageShape, LayerMaker, crop_to, size_of, sizes_down
 
 
 def decoder(x: KerasTensor, image_shape: ImageShape, make: LayerMaker) -> KerasTensor:
@@ -13,12 +15,12 @@ def decoder(x: KerasTensor, image_shape: ImageShape, make: LayerMaker) -> KerasT
     At 32x32 it is the book's: 16x16 features, one transposed 4x4 convolution, three 5x5 and a 7x7
     convolution. Larger images get further transposed convolutions, smaller ones start smaller.
     """
-    sizes = sizes_down(image_shape[0], 16)
+    sizes = sizes_down(image_shape[:2], 16)
     if len(sizes) == 1:
-        sizes = [sizes[0], -(-sizes[0] // 2)]
+        sizes = sizes_down(sizes[0], min(sizes[0]) - 1)
     base, filters = sizes[-1], 2 * make.channels
-    x = layers.LeakyReLU(0.3)(make.dense(base * base * make.channels)(x))
-    x = layers.Reshape((base, base, make.channels))(x)
+    x = layers.LeakyReLU(0.3)(make.dense(math.prod(base) * make.channels)(x))
+    x = layers.Reshape((*base, make.channels))(x)
     x = layers.LeakyReLU(0.3)(make.conv(filters, 5)(x))
     for size in sizes[-2::-1]:
         x = layers.LeakyReLU(0.3)(crop_to(make.conv_transpose(filters, 4)(x), size))
@@ -32,7 +34,8 @@ def features(x: KerasTensor, make: LayerMaker) -> KerasTensor:
 
     Padded, where the book's is not, so that it works from 8x8 on.
     """
-    x = layers.LeakyReLU(0.3)(make.conv(make.channels, 3)(x))
-    for _ in sizes_down(x.shape[1], 4)[1:]:
+    x = make.end_block(layers.LeakyReLU(0.3)(make.conv(make.channels, 3)(x)))
+    for _ in sizes_down(size_of(x), 4)[1:]:
         x = layers.LeakyReLU(0.3)(make.normalize(make.conv(make.channels, 4, 2)(x)))
+        x = make.end_block(x)
     return make.dropout(layers.Flatten()(x))

@@ -189,6 +189,10 @@ class SpectralNormalization(keras.layers.SpectralNormalization):
         kwargs |= {"dtype": layer.variable_dtype, "autocast": False}
         super().__init__(layer, power_iterations, **kwargs)
 
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        # Training stores the normalized kernel: one that is frozen stays as it is.
+        return super().call(inputs, training=training and self.kernel.trainable)
+
     def compute_output_spec(self, inputs: Any, training: bool = False) -> Any:
         # Keras would give the outputs the dtype of this layer.
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), inputs.dtype)
@@ -218,6 +222,18 @@ class Dropout(keras.layers.Dropout):
             tf.cast(seed, tf.int32), tf.cast(replica, tf.int32)
         )
         return tf.nn.experimental.stateless_dropout(inputs, self.rate, seed)
+
+
+@keras.saving.register_keras_serializable(package="tfgan2")
+class GatedLinearUnit(keras.layers.Layer):
+    """The first half of the channels times the sigmoid of the second, Dauphin et al. 2016."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        values, gates = tf.split(inputs, 2, axis=-1)
+        return values * tf.sigmoid(gates)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (*input_shape[:-1], input_shape[-1] // 2)
 
 
 @keras.saving.register_keras_serializable(package="tfgan2")

@@ -55,6 +55,11 @@ class Lookahead(keras.layers.Layer):
         ]
         self.built = True
 
+    def restart(self) -> None:
+        """Copies the variables again, for example after they were loaded."""
+        for fast, slow in zip(self._fast(), self._slow, strict=True):
+            slow.assign(fast.value)
+
     def update(self, steps: tf.Tensor) -> None:
         """Synchronizes at the end of each period; call it after every step.
 

@@ -16,6 +16,15 @@ def crops(
     return tf.gather(images, columns, axis=2, batch_dims=1)
 
 
+def windows(
+    maps: tf.Tensor, tops: tf.Tensor, lefts: tf.Tensor, height: int, width: int
+) -> tf.Tensor:
+    """Crops each map as `crops`, by multiplications: the gradient adds in a fixed order."""
+    rows = tf.one_hot(tops[:, None] + tf.range(height), maps.shape[1], dtype=maps.dtype)
+    columns = tf.one_hot(lefts[:, None] + tf.range(width), maps.shape[2], dtype=maps.dtype)
+    return tf.einsum("bpw,bowc->bopc", columns, tf.einsum("boh,bhwc->bowc", rows, maps))
+
+
 def resized_by(images: tf.Tensor, rows: np.ndarray, columns: np.ndarray) -> tf.Tensor:
     """Resizes images by two matrices from `resize_matrix`, and clips them to [-1, 1]."""
     images = tf.einsum("oh,bhwc->bowc", tf.constant(rows), images)

@@ -105,7 +105,7 @@ class Translator:
         """Makes one image from one image, both of Pillow.
 
         Args:
-            image: of any mode and size; where the size is fixed, the centre square is cut out and
+            image: of any mode and size; where the size is fixed, the centre is cut out and
                 scaled, as in training.
             mask: of the same size; what it marks is filled, see `tfgan2.images.masks.marked`.
                 Default: the middle; only with `takes_mask`.
@@ -154,16 +154,15 @@ class Translator:
                 mask = Image.fromarray(marked(mask, invert=invert_mask))
             inputs["masks"] = self._pixels("mask", mask, 1) > 127
             fitted = self.size is not None and image.size != self.size[::-1]
-            check_hidden(inputs["masks"], " in the middle square that is used" * fitted)
+            check_hidden(inputs["masks"], " in the middle part that is used" * fitted)
         return inputs
 
     def _pixels(
         self, name: str, image: Image.Image, channels: int, ranges: Ranges = NO_RANGES
     ) -> np.ndarray:
         """Returns uint8, shape (1, H, W, channels)."""
-        size = None if self.size is None else self.size[0]
         try:
-            return fit(image, size=size, channels=channels, ranges=ranges)[None]
+            return fit(image, size=self.size, channels=channels, ranges=ranges)[None]
         except UnreadableImageError as error:
             raise UserError(f"the {name} cannot be used: {error}") from error
 

@@ -100,6 +100,8 @@ def read(path: Path) -> Checkpoint:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = dict(archive)
+        if "header" not in arrays:
+            raise ValueError("it is no checkpoint of a run")
         extra = json.loads(arrays.pop("header").tobytes())
         return Checkpoint(path, extra.pop("step"), arrays, extra)
     except _DAMAGE as error:

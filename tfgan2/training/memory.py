@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tfgan2.costs.graph import peak_bytes
 from tfgan2.errors import UserError
-from tfgan2.keras_model.batches import NUMBERS
+from tfgan2.keras_model.batches import step_specs
 from tfgan2.training import checkpoints
 from tfgan2.training.building import build_model
 
@@ -68,13 +68,13 @@ class Estimator:
         weights = max(_bytes(model.trained_variables(name)) for name in model.optimizers)
         # The mean of the gradients before and after, and those of the present micro-batch.
         means = 3 * weights if accumulate > 1 else 0
-        images = sum(math.prod(shape) for _, shape in _specs(model, size))
+        images = sum(math.prod(spec.shape) for spec in step_specs(model, size))
         tensors = self._tensors.get(micro_batch) or self._trace(micro_batch)
         return Estimate(_bytes(model.state().values()), 4 * images, tensors + means)
 
     def _trace(self, size: int) -> int:
         model = self.model
-        parts = tuple(tf.TensorSpec(shape, dtype) for dtype, shape in _specs(model, size))
+        parts = step_specs(model, size)
         most = 0
         for phase in {model.phase_at(step): None for step in range(model.planned_steps)}:
             model.phase = phase
@@ -82,14 +82,6 @@ class Estimator:
             most = max(most, peak_bytes(step.get_concrete_function(parts)))
         self._tensors[size] = most
         return most
-
-
-def _specs(model: GenerativeModel, size: int) -> list[tuple[Any, tuple[Any, ...]]]:
-    count = size * model.batches_per_step
-    return [
-        (tf.int32 if name in NUMBERS else tf.float32, (count, *shape))
-        for name, shape in model.batch_parts().items()
-    ]
 
 
 def _bytes(variables: Any) -> int:

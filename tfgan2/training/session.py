@@ -6,37 +6,28 @@ import secrets
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import keras
 
 from tfgan2 import runs
-from tfgan2.data.dataset import parts
-from tfgan2.data.description import describe
 from tfgan2.distributed.strategies import Worker
 from tfgan2.errors import DataWarning, TrainingInterrupted, UserError, writing
 from tfgan2.training import callbacks as called
 from tfgan2.training import checkpoints, memory
 from tfgan2.training.building import (
     build_model,
-    compiled_step,
     determinism_errors,
     load_data,
     make_deterministic,
 )
 from tfgan2.training.compiled import CompiledSteps
+from tfgan2.training.initial import take_weights
 from tfgan2.training.loop import Loop
 from tfgan2.training.progress import Display
 
 if TYPE_CHECKING:
     from tfgan2.remote import Mirror
-
-_PARTS = {
-    "images": ("images", "labels"),
-    "pairs": ("inputs", "targets"),
-    "unpaired": ("images A", "images B"),
-    "captions": ("images", "words"),
-}
 
 
 class Session:
@@ -47,6 +38,7 @@ class Session:
         is_new: False if it resumes.
         model: the model, compiled, with fresh weights.
         images_per_step: number of real images that one step takes.
+        taken: a line on the weights that came from another run, "" if none did.
     """
 
     run_dir: Path
@@ -89,6 +81,12 @@ class Session:
                 sync_batch_norm=training.sync_batch_norm,
                 accumulate=training.accumulate,
             )
+            if dict(model.config).get("freeze_d") and not training.init_from:
+                raise UserError("freeze_d keeps random weights: give --init-from, too")
+            model.is_fine_tuned = training.init_from is not None
+            self.taken = ""
+            if training.init_from and not checkpoints.paths(run_dir):
+                self.taken = take_weights(model, training.init_from)
         self.images_per_step = size * model.batches_per_step
         model.check_batch_size(size, worker.replicas)
         self.dataset.check_batch_size(size, model.batches_per_step)
@@ -98,62 +96,6 @@ class Session:
         model.plan(training.steps)
         config.hyperparameters = dict(model.config)
         memory.check(config, model, worker.replicas)
-
-    def describe(self, devices: str) -> None:
-        """Shows the data, the model and the training in a few lines; `devices` are names."""
-        config, dataset, worker, say = self.config, self.dataset, self.worker, self.display.say
-        training = config.training
-        for line in describe(dataset, can_change=self.is_new):
-            say(line)
-        networks = self.model.networks().items()
-        sizes = ", ".join(f"{name} {network.count_params():,}" for name, network in networks)
-        say(f"model: {config.flavour}, weights: {sizes}")
-        if worker.replicas > 1:
-            shared = f" in {worker.part.of} processes" if worker.part.of > 1 else ""
-            devices += f", {worker.replicas} replicas{shared}"
-        divided = f" in {training.accumulate} micro-batches" if training.accumulate > 1 else ""
-        size = f"{training.batch_size} images{divided}"
-        say(f"training: {training.steps:,} steps of {size}, {training.precision}, on {devices}")
-
-    def describe_fully(self) -> None:
-        """Shows the configuration, the networks and a batch: a dry run."""
-        say = self.display.say
-        say(self.config.to_json().rstrip())
-        for name, network in self.model.networks().items():
-            weights = network.count_params()
-            say(
-                f"{name}: {network.input_shape} -> {network.output_shape}, "
-                f"{weights:,} weights, {weights * 4 / 1e6:.1f} MB in float32"
-            )
-        seed = self.config.training.seed
-        batch = next(iter(self.dataset.batches(self.images_per_step, seed=seed)))
-        self._describe_memory(batch)
-        for name, part in zip(_PARTS[self.dataset.kind], parts(batch), strict=False):
-            low, high = part.numpy().min(), part.numpy().max()
-            say(f"a batch's {name}: {part.dtype.name} {tuple(part.shape)}, {low:g} to {high:g}")
-        say("dry run: nothing was written")
-
-    def _describe_memory(self, batch: Any) -> None:
-        """Shows the estimate of a step's memory, and what it takes where it runs."""
-        model, training, say = self.model, self.config.training, self.display.say
-        share = (training.batch_size or 1) // self.worker.replicas
-        estimate = memory.Estimator(self.config).estimate(share, training.accumulate)
-        variables, images, tensors, total = map(
-            memory.amount, (estimate.variables, estimate.batch, estimate.tensors, estimate.total)
-        )
-        say(
-            f"memory of a step, estimated: {total} (variables {variables}, batch {images}, "
-            f"what it computes {tensors})"
-        )
-        if self.worker.replicas > 1:
-            return
-        model.phase = model.phase_at(training.steps - 1)
-        step = compiled_step(model, training)
-        with memory.telling_what_fits(self.config, 1, None):
-            measured = memory.measure(lambda: step(batch))
-        if measured is not None:
-            total = memory.amount(estimate.variables + estimate.batch + measured)
-            say(f"memory of a step, measured: {total}")
 
     def train(
         self, run_dir: Path, callbacks: Sequence[keras.callbacks.Callback], mirror: Mirror | None

@@ -60,9 +60,8 @@ def load_file(request: Request) -> ImageDataset:
             "captions of all its lines"
         )
     files = Files(path.parent, paths)
-    size = request.image_size or DEFAULT_SIZE
     survey = files.survey(request)
-    shape = (size, size, request.channels or survey.channels)
+    shape = (*request.edges(DEFAULT_SIZE), request.channels or survey.channels)
     examples = list(dict.fromkeys(texts[0] for texts in captions))
     chosen = np.unique(np.linspace(0, len(examples) - 1, EXAMPLES).astype(int))
     with_captions = _with_captions(captions, [examples[i] for i in chosen], captions)

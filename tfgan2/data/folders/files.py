@@ -124,9 +124,8 @@ def load_files(
 
     With `copies` those of an image are never on both sides of a hold-out.
     """
-    size = request.image_size or default_size
     survey = files.survey(request)
-    shape = (size, size, request.channels or survey.channels)
+    shape = (*request.edges(default_size), request.channels or survey.channels)
 
     def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
         source, found = open_files(files.take(numbers, labels), shape, request, survey.ranges)
@@ -167,7 +166,7 @@ def open_files(
     from tfgan2.data.sources import decoded_source, empty_images, memory_source
 
     def read_file(path: str) -> np.ndarray:
-        return read_image(files.root / path, size=shape[0], channels=shape[2], ranges=ranges)
+        return read_image(files.root / path, size=shape[:2], channels=shape[2], ranges=ranges)
 
     read = read or read_file
     in_memory = request.fits_memory(len(files.paths), shape)

@@ -63,7 +63,7 @@ def load_pairs(request: Request) -> ImageDataset:
     surveys = _surveys(Files(root, list(dict.fromkeys([*samples, *others]))), request)
     channels = [request.channels or survey.channels for survey in surveys]
     step = -1 if request.direction == "BtoA" else 1  # the order of the sides
-    size = request.image_size or DEFAULT_SIZE
+    size = request.edges(DEFAULT_SIZE)
     input_channels, target_channels = channels[::step]
     scaled: set[str] = set()
 
@@ -76,24 +76,24 @@ def load_pairs(request: Request) -> ImageDataset:
             )
             return np.concatenate(both[::step], axis=-1)
 
-        both, found = open_files(files, (size, size, sum(channels)), request, read=read)
+        both, found = open_files(files, (*size, sum(channels)), request, read=read)
         return ImageDataset(
             both.map(lambda both: (both[..., :input_channels], both[..., input_channels:])),
             request.name,
-            (size, size, target_channels),
+            (*size, target_channels),
             ["pairs", request.direction, found.digest()],
             kind="pairs",
             skipped=tuple(found.skipped),
             held_out=held_out,
-            details={"input_shape": [size, size, input_channels]},
+            details={"input_shape": [*size, input_channels]},
             surveys=tuple(surveys[::step]),
         )
 
     loaded = dataset([samples[number] for number in numbers], dataset(others) if others else None)
     if scaled:
         request.notes.append(
-            f"{len(scaled):,} pairs have images of two sizes, which are scaled to {size}x{size}, "
-            f"the first: {min(scaled)}"
+            f"{len(scaled):,} pairs have images of two sizes, which are scaled to "
+            f"{size[0]}x{size[1]}, the first: {min(scaled)}"
         )
     return loaded
 
@@ -151,7 +151,7 @@ def _surveys(files: Files, request: Request) -> list[Survey]:
 def _read_pair(
     root: Path,
     sample: str,
-    size: int,
+    size: tuple[int, int],
     channels: list[int],
     surveys: list[Survey],
     scaled: set[str],

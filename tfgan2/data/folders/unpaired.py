@@ -93,7 +93,7 @@ def load_cycle_gan(request: Request) -> ImageDataset:
     """
     from tfgan2.data import records
 
-    request = replace(request, image_size=request.image_size or DEFAULT_SIZE)
+    request = replace(request, image_size=request.image_size or str(DEFAULT_SIZE))
     sides = []
     for side in SIDES:
         held_out = records.load_split(request, f"test{side}")

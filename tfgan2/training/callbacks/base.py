@@ -114,6 +114,9 @@ class Checkpoints(StepCallback):
     def on_train_begin(self, logs: Logs = None) -> None:
         super().on_train_begin(logs)
         self._saved = self.step
+        if not self.step and self.model.is_fine_tuned:
+            self._saved = -1
+            self.save()  # a resume needs the other run no more
 
     def act(self) -> None:
         self.save()

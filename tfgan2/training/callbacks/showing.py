@@ -61,6 +61,8 @@ class Previews(StepCallback):
             reals = self.dataset.some(count, seed=self.seed) if held_out else self._examples
             shown = [part for part in reals if part.ndim == 4]
             images.save_grid(path, images.side_by_side(*shown) if len(shown) > 1 else shown[0])
+        if not self.step and self.model.is_fine_tuned:
+            self.act()
 
     def act(self) -> None:
         views = self.model.previews(self._examples, about=self.count, seed=self.seed)

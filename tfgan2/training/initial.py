@@ -1,0 +1,74 @@
+"""Initial weights from another run or a checkpoint file, for fine-tuning."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tfgan2 import remote, runs
+from tfgan2.errors import UserError
+from tfgan2.models.base import GenerativeModel
+from tfgan2.training import checkpoints
+
+_SHOWN = 12
+"""Most weights that are named."""
+
+
+def take_weights(model: GenerativeModel, location: str) -> str:
+    """Sets the weights of a new model to those in a checkpoint, where name and shape fit.
+
+    All else begins anew: steps, optimizers, seeds and the state of regularizers.
+
+    Args:
+        model: with fresh weights.
+        location: a run, local or remote, whose newest checkpoint counts, or an `.npz` of one.
+
+    Returns:
+        A line that says how many weights were taken and names the others.
+
+    Raises:
+        UserError: there is no checkpoint, it is damaged, or no weight fits.
+    """
+    checkpoint = _read(location)
+    weights = {
+        name: variable
+        for name, variable in model.weights_by_name().items()
+        if np.issubdtype(variable.dtype, np.floating)
+        and (variable.trainable or not name.startswith("model/"))
+    }
+    taken: set[str] = set()
+    fresh: dict[str, str] = {}
+    for name, variable in weights.items():
+        array = checkpoint.arrays.get(name)
+        if array is not None and array.shape == tuple(variable.shape):
+            variable.assign(array)
+            taken.add(name)
+        else:
+            there = "" if array is None else f", there {array.shape}"
+            fresh[name] = f"{name} {tuple(variable.shape)}{there}"
+    if not taken:
+        raise UserError(
+            f"no weight of {location} fits this {type(model).__name__}: give a run whose networks "
+            "are like these"
+        )
+    for name in [name for name in fresh if name.startswith("ema_")]:
+        source = name.removeprefix("ema_")
+        if source in taken:  # without an average there, it begins at the weights
+            weights[name].assign(weights[source])
+            del fresh[name]
+    if (lookahead := getattr(model, "lookahead", None)) is not None:
+        lookahead.restart()
+    more = f" and {len(fresh) - _SHOWN} more" if len(fresh) > _SHOWN else ""
+    rest = f"; fresh: {', '.join(list(fresh.values())[:_SHOWN])}{more}" if fresh else ""
+    number = len(weights) - len(fresh)
+    return f"weights: {number} of {len(weights)} from {location}, step {checkpoint.step:,}{rest}"
+
+
+def _read(location: str) -> checkpoints.Checkpoint:
+    if not location.endswith(".npz"):
+        run_dir = remote.local_copy(location)
+        runs.RunConfig.read(run_dir)
+        return checkpoints.choose(run_dir, runs.NEWEST)
+    path = remote.local_file(location)
+    if not path.is_file():
+        raise UserError(f"no such checkpoint: {location}")
+    return checkpoints.read(path)
