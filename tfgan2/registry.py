@@ -37,6 +37,7 @@ FLAVOURS = {
     "began": "tfgan2.models.began:BEGAN",
     "sngan": "tfgan2.models.sngan:SNGAN",
     "vae": "tfgan2.models.vae:VAE",
+    "fastgan": "tfgan2.models.fastgan:FastGAN",
     "pix2pix": "tfgan2.models.pix2pix:Pix2Pix",
     "cyclegan": "tfgan2.models.cyclegan:CycleGAN",
     "inpainting": "tfgan2.models.inpainting:Inpainting",

@@ -40,6 +40,7 @@ ARCHITECTURES = {
     "resnet": Architecture("resnet", 128, norm="batch"),
     "tutorial": Architecture("tutorial", 128),
     "began": Architecture("began", 64),
+    "fastgan": Architecture("fastgan", 32, norm="batch"),
 }
 
 
