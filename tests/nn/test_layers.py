@@ -13,7 +13,12 @@ import tensorflow as tf
 
 from tfgan2.errors import UserError
 from tfgan2.export import export_generator
-from tfgan2.nn.layers import ImageRange, SpectralNormalization, WeightNormalization
+from tfgan2.nn.layers import (
+    GatedLinearUnit,
+    ImageRange,
+    SpectralNormalization,
+    WeightNormalization,
+)
 
 layers = keras.layers
 
@@ -366,3 +371,14 @@ def test_spectral_normalization_keeps_the_kernel_in_float32(policy: str) -> None
         assert again.layer.dtype_policy.name == dtype and again.variable_dtype == "float32"
     assert np.linalg.norm(kernels[0], 2) == pytest.approx(1.0, abs=1e-3)
     np.testing.assert_allclose(kernels[1], kernels[0], rtol=1e-6)
+
+
+def test_gated_linear_unit(tmp_path: Path) -> None:
+    inputs = keras.Input((2, 3, 6))
+    model = keras.Model(inputs, GatedLinearUnit()(inputs))
+    assert model.output_shape == (None, 2, 3, 3)
+    x = np.random.default_rng(0).normal(size=(4, 2, 3, 6)).astype(np.float32)
+    expected = x[..., :3] / (1 + np.exp(-x[..., 3:].astype(np.float64)))
+    np.testing.assert_allclose(model(x), expected, rtol=1e-5)
+    model.save(tmp_path / "x.keras")
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "x.keras")(x), model(x))

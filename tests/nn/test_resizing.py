@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.images import resize_matrix
-from tfgan2.nn.resizing import crops, resized_by
+from tfgan2.nn.resizing import crops, resized_by, windows
 
 
 def test_resizing_keeps_constants() -> None:
@@ -22,3 +22,17 @@ def test_each_image_is_cropped_at_its_own_position() -> None:
     result = crops(tf.constant(images), tf.constant(tops), tf.constant(lefts), 5, 4)
     for crop, image, top, left in zip(result, images, tops, lefts, strict=True):
         np.testing.assert_array_equal(crop, image[top : top + 5, left : left + 4])
+
+
+def test_windows_are_crops_with_gradients() -> None:
+    maps = tf.constant(np.random.default_rng(1).normal(size=(3, 6, 7, 2)).astype(np.float32))
+    tops, lefts = tf.constant([0, 2, 3]), tf.constant([4, 0, 1])
+    with tf.GradientTape() as tape:
+        tape.watch(maps)
+        cut = windows(maps, tops, lefts, 3, 2)
+    np.testing.assert_allclose(cut, crops(maps, tops, lefts, 3, 2), rtol=1e-6)
+    gradient = tape.gradient(cut, maps).numpy()
+    for each, top, left in zip(gradient, tops.numpy(), lefts.numpy(), strict=True):
+        inside = np.zeros((6, 7, 2))
+        inside[top : top + 3, left : left + 2] = 1
+        np.testing.assert_array_equal(each, inside)

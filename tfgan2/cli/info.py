@@ -18,6 +18,7 @@ from tfgan2 import registry
 from tfgan2.cli import presets, tables
 from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
+from tfgan2.options import parse_size
 
 COST, BOTH = "With --cost", "With --cost or --preset"
 
@@ -43,7 +44,9 @@ def info(
             metavar="NAME", help="Show all values of this preset, and the time to expect here."
         ),
     ] = None,
-    image_size: Annotated[int, model_option(min=4, help="Height and width of the images.")] = 32,
+    image_size: Annotated[
+        str, model_option(metavar="N|HxW", help="Height and width of the images.")
+    ] = "32",
     channels: Annotated[int, model_option(min=1, max=4, help="Channels of the images.")] = 3,
     batch_size: Annotated[
         int | None, model_option(min=1, help="Images per update.", show_default="that of fit")
@@ -81,7 +84,7 @@ def info(
     given = {"batch_size": batch_size, "precision": precision}
     options = {key: value for key, value in given.items() if value is not None}
     of_preset = registry.apply_preset(name, preset, values, options) if preset else {}
-    shape = (image_size, image_size, channels)
+    shape = (*parse_size(image_size), channels)
     if not cost:
         presets.show(name, of_preset, shape, values, options)
         return

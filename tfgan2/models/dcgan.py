@@ -11,7 +11,7 @@ from tfgan2.nn import losses
 class DCGAN(LatentGAN):
     """The deep convolutional GAN, Radford et al. 2015 (arXiv:1511.06434).
 
-    For any square size from 8x8 to 128x128 and any number of channels. The discriminator minimizes
+    For any size from 8x8 to 256x256 and any number of channels. The discriminator minimizes
     -log D(x) - log(1 - D(G(z))), the generator -log D(G(z)).
 
     `network=dcgan` is the paper's design: strided convolutions, batch norm, ReLU in the generator

@@ -50,14 +50,18 @@ export async function decode(file) {
   }
 }
 
-// Fits a decoded image to the network: with `size`, its middle square is cut out and scaled;
-// without, an image larger than `most` pixels is reduced.
+// Fits a decoded image to the network: with `size`, the largest part of that shape in its middle is
+// cut out and scaled; without, an image larger than `most` pixels is reduced.
 export async function fitted(bitmap, { size, most, channels }) {
-  const edge = Math.min(bitmap.width, bitmap.height);
   const scale = Math.min(1, most / Math.max(bitmap.width, bitmap.height));
-  const cut = size
-    ? [(bitmap.width - edge) >> 1, (bitmap.height - edge) >> 1, edge, edge]
-    : [0, 0, bitmap.width, bitmap.height];
+  const cut = [0, 0, bitmap.width, bitmap.height];
+  if (size) {
+    const factor = Math.min(bitmap.height / size[0], bitmap.width / size[1]);
+    cut[2] = Math.max(1, Math.round(size[1] * factor));
+    cut[3] = Math.max(1, Math.round(size[0] * factor));
+    cut[0] = (bitmap.width - cut[2]) >> 1;
+    cut[1] = (bitmap.height - cut[3]) >> 1;
+  }
   const [height, width] =
     size ?? [bitmap.height, bitmap.width].map((length) => Math.max(1, Math.round(length * scale)));
   const context = new OffscreenCanvas(width, height).getContext("2d");

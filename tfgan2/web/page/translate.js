@@ -114,7 +114,7 @@ export async function showImages(about, engine) {
     if (event.dataTransfer.files[0]) take(event.dataTransfer.files[0]);
   });
   byId("fit").textContent = size
-    ? `The middle square is cut out and scaled to ${size[1]}×${size[0]} pixels.`
+    ? `The middle is cut out and scaled to ${size[1]}×${size[0]} pixels.`
     : `Images larger than ${MOST} pixels are reduced.`;
   byId("save-image").addEventListener("click", () => download(made, `${about.name}-image`));
 
