@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
+from helpers import clean_resized
 
 from tfgan2.images import resize_matrix
-from tfgan2.nn.resizing import crops, resized_by
+from tfgan2.nn.resizing import crops, resampled, resized_by
 
 
 def test_resizing_keeps_constants() -> None:
@@ -22,3 +23,14 @@ def test_each_image_is_cropped_at_its_own_position() -> None:
     result = crops(tf.constant(images), tf.constant(tops), tf.constant(lefts), 5, 4)
     for crop, image, top, left in zip(result, images, tops, lefts, strict=True):
         np.testing.assert_array_equal(crop, image[top : top + 5, left : left + 4])
+
+
+def test_images_are_resampled_as_pillow_does() -> None:
+    images = np.random.default_rng(0).uniform(0, 255, (2, 9, 12, 3)).astype(np.float32)
+    for edge in (5, 20):
+        matrices = resize_matrix(9, edge), resize_matrix(12, edge)
+        result = np.clip(resampled(tf.constant(images), *matrices), 0, 255)
+        np.testing.assert_allclose(result, clean_resized(images, edge), atol=1e-3)
+        tf.debugging.assert_near(
+            resized_by(images / 127.5 - 1, *matrices), result / 127.5 - 1, atol=1e-4
+        )
