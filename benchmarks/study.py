@@ -102,7 +102,8 @@ def cell(dataset: str, flavour: str, seed: int, options: argparse.Namespace) -> 
         words = fit_words(dataset, flavour, seed)
         tfgan2("fit", *words, *shown, "--data-dir", options.data_dir, "--out", run)
     evaluation = options.work / dataset / f"{flavour}-{seed}-evaluation"
-    tfgan2("evaluate", run, "--count", str(COUNTS[dataset]), "--seed", "0", "--out", evaluation)
+    measured = ["--features", "classifier", "--count", str(COUNTS[dataset]), "--seed", "0"]
+    tfgan2("evaluate", run, *measured, "--out", evaluation)
     result = json.loads((evaluation / "result.json").read_text())
     shutil.copy(evaluation / "samples.png", options.out / dataset / f"{flavour}-{seed}.png")
     for view in (run / "samples").glob("*/"):  # views of this flavour, such as codes

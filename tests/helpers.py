@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 if TYPE_CHECKING:
     import keras
@@ -88,6 +89,18 @@ def assert_parts_are_the_batch(dataset: ImageDataset) -> None:
             np.testing.assert_array_equal(np.concatenate([share[number] for share in each]), array)
 
 
+def clean_resized(images: np.ndarray, edge: int) -> np.ndarray:
+    """Resizes images from 0 to 255, each channel by Pillow as an image of floats; clips them."""
+    size = (edge, edge)
+
+    def resized(channel: np.ndarray) -> np.ndarray:
+        return np.asarray(Image.fromarray(channel).resize(size, Image.Resampling.BICUBIC))
+
+    planes = np.moveaxis(images.astype(np.float32), 3, 1)
+    result = np.stack([[resized(channel) for channel in image] for image in planes])
+    return np.moveaxis(result, 1, 3).clip(0, 255)
+
+
 SMALL_GAN = {"image_shape": (8, 8, 1), "base_channels": 4, "latent_dim": 6}
 """Arguments of any flavour from latents."""
 
@@ -101,6 +114,7 @@ def image_batch(count: int, seed: int = 0, shape: tuple[int, int, int] = (8, 8, 
 
 
 SIZES = {"base_channels": 8, "latent_dim": 6, "blocks": 1, "pool_size": 3}
+SIZES |= {"feature_size": 32, "feature_channels": 4}
 # A few steps then cover every phase.
 PHASES = {"text_steps": 1, "stage_one_steps": 1, "pretrain_steps": 1}
 VOCABULARY = ("a", "bright", "dark", "picture")

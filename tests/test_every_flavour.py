@@ -31,7 +31,9 @@ def is_latent(name: str) -> bool:
 
 
 POINT_FLAVOURS = [
-    name for name in FLAVOURS if is_latent(name) and registry.load_class(name).data_kind == "images"
+    name
+    for name in FLAVOURS
+    if is_latent(name) and registry.load_class(name).data_kind == "images" and name != "projected"
 ]
 
 

@@ -244,7 +244,7 @@ class TrainingOptions(Options):
     evaluate_features: str | None = _evaluation(
         None,
         "Feature extractor of the evaluations.",
-        shown="classifier for labelled images, else random-conv-112",
+        shown="as for `tfgan2 evaluate`",
     )
     evaluate_metrics: list[str] | None = _evaluation(  # noqa: RUF009
         None,

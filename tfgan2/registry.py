@@ -36,6 +36,7 @@ FLAVOURS = {
     "dragan": "tfgan2.models.dragan:DRAGAN",
     "began": "tfgan2.models.began:BEGAN",
     "sngan": "tfgan2.models.sngan:SNGAN",
+    "projected": "tfgan2.models.projected:ProjectedGAN",
     "vae": "tfgan2.models.vae:VAE",
     "fastgan": "tfgan2.models.fastgan:FastGAN",
     "pix2pix": "tfgan2.models.pix2pix:Pix2Pix",

@@ -49,7 +49,7 @@ def evaluate(*words: str | Path) -> int:
 @pytest.mark.slow
 def test_a_run_twice_gives_the_same_to_all_digits(finished_run: Path, tmp_path: Path) -> None:
     run = shutil.copytree(finished_run, tmp_path / "run")
-    assert evaluate(run, "--count", "60") == 0
+    assert evaluate(run, "--count", "60", "--features", "classifier") == 0
     (folder,) = (run / "evaluation").iterdir()
     first = (folder / "result.json").read_text()
     result = json.loads(first)
@@ -61,9 +61,10 @@ def test_a_run_twice_gives_the_same_to_all_digits(finished_run: Path, tmp_path: 
     for picture in ("samples.png", "neighbours.png"):
         with Image.open(folder / picture) as opened:
             opened.verify()
-    assert evaluate(run, "--count", "60") == 0
+    again = [run, "--count", "60", "--features", "classifier"]
+    assert evaluate(*again) == 0
     assert (folder / "result.json").read_text() == first
-    assert evaluate(run, "--count", "60", "--seed", "1", "--out", tmp_path / "other") == 0
+    assert evaluate(*again, "--seed", "1", "--out", tmp_path / "other") == 0
     other = json.loads((tmp_path / "other" / "result.json").read_text())
     assert other["figures"]["fid"] != result["figures"]["fid"]
     assert other["protocol_id"] != result["protocol_id"]
@@ -95,7 +96,8 @@ def test_two_folders(tmp_path: Path) -> None:
 
     def figures(one: str, other: str) -> dict[str, float]:
         out = tmp_path / f"{one}-{other}"
-        assert evaluate(tmp_path / one, tmp_path / other, "--out", out) == 0
+        words = [tmp_path / one, tmp_path / other, "--features", "random-conv-112"]
+        assert evaluate(*words, "--out", out) == 0
         return json.loads((out / "result.json").read_text())["figures"]
 
     assert figures("real", "real")["fid"] == 0.0

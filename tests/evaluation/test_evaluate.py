@@ -207,7 +207,7 @@ def test_the_score_is_that_of_the_splits() -> None:
     ("metrics", "message"),
     [
         (["fit"], "did you mean 'fid'"),
-        (["is"], "give classifier or inception"),
+        (["is"], "give efficientnet-lite0 or classifier"),
         (["classes"], "give classifier"),
         (["modes"], "give classifier"),
         (["pairs"], "no targets"),

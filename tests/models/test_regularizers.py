@@ -34,7 +34,8 @@ def test_every_flavour_trains_with_all_regularizers(name: str) -> None:
         metrics = model.train_step(parts)
     assert all(np.isfinite(float(value)) for value in metrics.values())
     if latent:
-        assert model.discriminator.inputs[0].shape[-1] == 2
+        plain = 4 if name == "projected" else 1
+        assert model.discriminator.inputs[0].shape[-1] == 2 * plain
     again = type(model).from_config(model.get_config())
     assert again.get_config() == model.get_config()
     assert again.weights_by_name().keys() == model.weights_by_name().keys()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
+from helpers import clean_resized
 
 from tfgan2.images import resize_matrix
-from tfgan2.nn.resizing import crops, resized_by, windows
+from tfgan2.nn.resizing import crops, resampled, resized_by, windows
 
 
 def test_resizing_keeps_constants() -> None:
@@ -36,3 +37,14 @@ def test_windows_are_crops_with_gradients() -> None:
         inside = np.zeros((6, 7, 2))
         inside[top : top + 3, left : left + 2] = 1
         np.testing.assert_array_equal(each, inside)
+
+
+def test_images_are_resampled_as_pillow_does() -> None:
+    images = np.random.default_rng(0).uniform(0, 255, (2, 9, 12, 3)).astype(np.float32)
+    for edge in (5, 20):
+        matrices = resize_matrix(9, edge), resize_matrix(12, edge)
+        result = np.clip(resampled(tf.constant(images), *matrices), 0, 255)
+        np.testing.assert_allclose(result, clean_resized(images, edge), atol=1e-3)
+        tf.debugging.assert_near(
+            resized_by(images / 127.5 - 1, *matrices), result / 127.5 - 1, atol=1e-4
+        )

@@ -9,6 +9,7 @@ from typing import Any
 
 from tfgan2.errors import UserError
 from tfgan2.evaluation.evaluate import SampleEvaluator
+from tfgan2.evaluation.features import default_features
 from tfgan2.evaluation.figures import FIGURES, METRICS, RANKED
 from tfgan2.evaluation.request import EvaluationRequest
 from tfgan2.evaluation.result import result_dir
@@ -28,6 +29,11 @@ class Evaluation(StepCallback):
         super().__init__(options.evaluate_every or 0)
         self.session = session
         self.best: dict[str, Any] | None = None
+        metrics = [*(options.evaluate_metrics or ()), *_metrics_with(options.best_metric)]
+        # Kept in the run's configuration: what is installed may change before it is resumed.
+        options.evaluate_features = options.evaluate_features or default_features(
+            session.dataset, metrics
+        )
         request = EvaluationRequest(
             options.evaluate_metrics or None, options.evaluate_features, options.evaluate_count
         )
@@ -70,6 +76,10 @@ class Evaluation(StepCallback):
         values = " ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in figures.items())
         seconds = f"{time.perf_counter() - started:.0f} s{' | best so far' if best else ''}"
         session.display.say(f"step {self.step} | {self.prefix} {values} | {seconds}")
+
+
+def _metrics_with(figure: str | None) -> list[str]:
+    return [metric for metric, figures in METRICS.items() if figure in figures]
 
 
 def _metric_of(figure: str, obstacles: Mapping[str, str]) -> str:

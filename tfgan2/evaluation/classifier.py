@@ -20,8 +20,9 @@ from keras.initializers import HeNormal, LecunNormal
 
 from tfgan2.errors import UserError
 from tfgan2.evaluation.cache import CachedArrays
-from tfgan2.evaluation.extractor import Extractor, means_of_blocks, weights_hash
+from tfgan2.evaluation.extractor import Extractor, means_of_blocks
 from tfgan2.evaluation.samples import RealSamples
+from tfgan2.pretrained.hashing import weights_hash
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset, Progress
@@ -60,7 +61,7 @@ def make_classifier(dataset: ImageDataset, cache_dir: Path, progress: Progress) 
     classes = len(dataset.class_names) if dataset.kind == "images" else 0
     if classes < 2:
         has = "one class only, a classifier needs two" if classes else "no labels for a classifier"
-        others = "choose the features random-conv-112, pixels or inception"
+        others = "choose the features efficientnet-lite0, random-conv-112, pixels or inception"
         raise UserError(f"dataset {dataset.name!r} has {has}: {others}")
     content = {"fingerprint": dataset.fingerprint, "image_shape": list(dataset.image_shape)}
     versions = {"version": VERSION, "tensorflow": tf.__version__, "keras": keras.__version__}

@@ -14,7 +14,7 @@ from tfgan2.data.points import modes, quality
 from tfgan2.errors import UserError
 from tfgan2.evaluation.cache import CachedArrays
 from tfgan2.evaluation.extractor import BANK_SIZE, SPLITS, Extracted, FeatureSummary
-from tfgan2.evaluation.features import make_extractor
+from tfgan2.evaluation.features import default_features, make_extractor
 from tfgan2.evaluation.figures import KID_SIZES, METRICS, PRDC_NEIGHBOURS, compute_figures
 from tfgan2.evaluation.request import EvaluationRequest
 from tfgan2.evaluation.result import Evaluation, Sheet
@@ -56,8 +56,10 @@ class SampleEvaluator:
         if min(self.count, self._real_count) < 2:
             raise UserError("at least 2 real and 2 generated images are needed")
         self._cache_dir = request.cache_dir or cache_dir()
+        data = reals.training_data
+        features = request.features or default_features(data, request.metrics or ())
         self.extractor = make_extractor(
-            request.features, reals.training_data, cache_dir=self._cache_dir, progress=progress
+            features, data, cache_dir=self._cache_dir, progress=progress
         )
         names, classes = samples.label_names, self.extractor.class_names if self.extractor else ()
         # The class that each label means; None if one of them means no class.
@@ -68,7 +70,8 @@ class SampleEvaluator:
             if name in self.obstacles:
                 raise UserError(f"metric {name!r} is not possible: {self.obstacles[name]}")
         possible = [name for name in METRICS if name not in self.obstacles]
-        if self.extractor is not None and self.extractor.name.startswith("inception"):
+        slow = self.extractor is not None and self.extractor.is_slow
+        if slow and self._real_count > BANK_SIZE:
             possible.remove("neighbours")  # takes as long as all others together
         chosen = possible if request.metrics is None else request.metrics
         self.metrics = tuple(dict.fromkeys(chosen))
@@ -80,7 +83,7 @@ class SampleEvaluator:
             return dict.fromkeys(names, "points have modes only")
         stacked = self.reals.dataset.name == "stacked_mnist"
         predicts = bool(extractor.class_names)
-        no_classes = f"{extractor.name!r} has no classes, give classifier or inception"
+        no_classes = f"{extractor.name!r} has no classes, give efficientnet-lite0 or classifier"
         others = f"{extractor.name!r} does not predict the dataset's classes, give classifier"
         enough = min(self.count, self._real_count) > PRDC_NEIGHBOURS
         labelled = self._classes is not None
@@ -164,8 +167,11 @@ class SampleEvaluator:
         }
         cached, nearest = CachedArrays(self._cache_dir, "reference", key), None
         arrays, summary = cached.load(), FeatureSummary(self._real_count)
+        number = min(_NEIGHBOURS, self._real_count)
         if arrays is not None and queries is None:
             return arrays, None
+        if arrays is not None and queries is not None and self._real_count <= BANK_SIZE:
+            return arrays, nearest_neighbours(queries, [arrays["bank"]], count=number)
 
         def features() -> Iterator[np.ndarray]:
             text = "evaluating real images"
@@ -176,7 +182,6 @@ class SampleEvaluator:
         if queries is None:
             deque(features(), maxlen=0)
         else:
-            number = min(_NEIGHBOURS, self._real_count)
             nearest = nearest_neighbours(queries, features(), count=number)
         if arrays is None:
             cached.save(arrays := summary.arrays())

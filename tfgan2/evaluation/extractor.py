@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -35,7 +34,7 @@ class Extractor:
     `compute` takes uint8 images, shape (batch_size, *image_shape), and returns their features and
     class probabilities, or None. `class_names` are the dataset's, in the order of the
     probabilities, or () for other classes. `protocol` is JSON that distinguishes these features
-    from others.
+    from others. `is_slow` if features of all real images take minutes.
     """
 
     name: str
@@ -45,6 +44,7 @@ class Extractor:
     compute: Callable[[np.ndarray], tuple[Any, Any]]
     has_classes: bool = False
     class_names: tuple[str, ...] = ()
+    is_slow: bool = False
 
     def __call__(self, images: np.ndarray) -> Extracted:
         """Extracts features from uint8 images, shape (N, H, W, C), N > 0; else a ValueError."""
@@ -102,12 +102,3 @@ class FeatureSummary:
 def means_of_blocks(factor: int) -> str:
     """Describes how images are shrunk."""
     return f"means of {factor}x{factor} pixels" if factor > 1 else "none"
-
-
-def weights_hash(weights: Iterable[np.ndarray]) -> str:
-    """Returns 16 hexadecimal digits of the SHA-256 of arrays, their shapes and types."""
-    digest = hashlib.sha256()
-    for array in weights:
-        digest.update(f"{array.dtype} {array.shape} ".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:16]

@@ -2,8 +2,8 @@
 
 The Fréchet Inception distance (Heusel et al. 2017, arXiv:1706.08500) and the inception score
 (Salimans et al. 2016, arXiv:1606.03498) are published for the frozen graph of 2015. Keras has other
-weights and resizes differently: its distances are close to the published ones, but not comparable
-with them.
+weights and gets images that are resized without aliasing: its distances are close to the published
+ones, but not comparable with them.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.errors import UserError
-from tfgan2.evaluation.extractor import Extractor, weights_hash
+from tfgan2.evaluation.extractor import Extractor
+from tfgan2.evaluation.preparing import FORMATS, check_channels, resized, resizing, rgb
+from tfgan2.pretrained.hashing import weights_hash
 
 WEIGHTS: str | None = "imagenet"
 """As for `keras.applications.InceptionV3`."""
 
 BATCH = 50
 _EDGE = 299
-_FORMATS = {1: "grey, repeated to RGB", 3: "RGB", 4: "RGBA, alpha left out"}
 
 _INPUT, _POOLED = "ExpandDims", "pool_3"
 _PROBABILITIES, _LOGITS = "softmax", "logits"
@@ -45,23 +46,17 @@ def make_inception(image_shape: tuple[int, int, int], file: Path | None = None) 
         UserError: the images have 2 channels; the weights cannot be downloaded; or the file is
             missing, holds no graph or lacks the tensors.
     """
-    channels = image_shape[2]
-    if channels not in _FORMATS:
-        raise UserError(
-            f"Inception needs grey, RGB or RGBA images, not {channels} channels: choose the "
-            "features pixels or random-conv-112"
-        )
+    check_channels("Inception", image_shape[2])
     network, protocol = _keras_network() if file is None else _frozen_network(file, image_shape)
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec((BATCH, *image_shape), tf.uint8)])
     def compute(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
-        images = tf.cast(images, tf.float32)
-        return network(tf.repeat(images, 3, axis=-1) if channels == 1 else images[..., :3])
+        return network(rgb(images))
 
     _, probabilities = compute.get_concrete_function().structured_outputs
     name, has_classes = "inception" if file is None else "inception-tf", probabilities is not None
-    protocol["input"] = f"uint8 {_FORMATS[channels]}"
-    return Extractor(name, protocol, image_shape, BATCH, compute, has_classes)
+    protocol["input"] = f"uint8 {FORMATS[image_shape[2]]}"
+    return Extractor(name, protocol, image_shape, BATCH, compute, has_classes, is_slow=True)
 
 
 def _keras_network() -> tuple[Any, dict[str, str]]:
@@ -73,20 +68,20 @@ def _keras_network() -> tuple[Any, dict[str, str]]:
     except Exception as error:  # Keras raises a plain Exception without a network
         raise UserError(
             f"the ImageNet weights of Inception cannot be downloaded ({_reason(error)}): choose "
-            "the features classifier, or inception-tf:FILE with a local file"
+            "the features efficientnet-lite0, or inception-tf:FILE with a local file"
         ) from error
     pooled = inception.get_layer("avg_pool").output
     network = keras.Model(inception.input, [pooled, inception.output])
 
     def run(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        resized = tf.image.resize(images, (_EDGE, _EDGE), "bilinear", antialias=True)
-        features, probabilities = network(resized / 127.5 - 1.0, training=False)
+        images = resized(images, _EDGE)
+        features, probabilities = network(images / 127.5 - 1.0, training=False)
         return features, probabilities
 
     return run, {
         "features": "inception: Keras' InceptionV3, its global average pooling",
         "weights": weights_hash(network.get_weights()),
-        "resize": f"bilinear with antialias to {_EDGE}x{_EDGE}",
+        "resize": resizing(_EDGE),
     }
 
 

@@ -30,8 +30,10 @@ class EvaluationRequest(Options):
     )
     features: str | None = _option(
         None,
-        "classifier, inception, inception-tf:FILE, pixels or random-conv-112.",
-        shown="classifier for data with labels, else random-conv-112",
+        "efficientnet-lite0, efficientnet-lite1, classifier, inception, inception-tf:FILE, pixels "
+        "or random-conv-112.",
+        shown="efficientnet-lite0 where installed; else classifier for data with labels, or "
+        "random-conv-112",
     )
     count: int = _option(10_000, "Number of samples to evaluate.", at_least=2)
     seed: int = _option(0, "Seed of the latents and of KID.")

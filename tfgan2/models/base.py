@@ -238,6 +238,10 @@ class GenerativeModel(KerasModel):
 
     # --- state -----------------------------------------------------------------------------------
 
+    def frozen_networks(self) -> list[keras.Model]:
+        """Networks that a step computes with and nothing changes; checkpoints do not hold them."""
+        return []
+
     def networks(self) -> dict[str, keras.Model]:
         """All networks by name: by default those that are trained."""
         return {network.name: network for group in self.trained_by().values() for network in group}

@@ -114,6 +114,15 @@ class Packing:
         images = tf.transpose(images, (0, 2, 3, 1, 4))
         return tf.reshape(images, (-1, height, width, self.count * channels))
 
+    def unpacked(self, images: tf.Tensor) -> tf.Tensor:
+        """The images of which `__call__` made these."""
+        if self.count == 1:
+            return images
+        height, width, channels = images.shape[1:]
+        images = tf.reshape(images, (-1, height, width, self.count, channels // self.count))
+        images = tf.transpose(images, (0, 3, 1, 2, 4))
+        return tf.reshape(images, (-1, height, width, channels // self.count))
+
 
 class FlippedLabels:
     """Some real samples count as generated, and the reverse."""

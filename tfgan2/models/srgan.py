@@ -20,7 +20,7 @@ from tfgan2.models.translation import TranslationGAN
 from tfgan2.networks import srgan as networks
 from tfgan2.nn import losses
 from tfgan2.nn.resizing import resized_by
-from tfgan2.nn.vgg import vgg_features
+from tfgan2.pretrained.vgg import vgg_features
 
 CONTENT, ADVERSARIAL = "content", "adversarial"
 VGG_MIN_SIZE = 32

@@ -25,8 +25,12 @@ def windows(
     return tf.einsum("bpw,bowc->bopc", columns, tf.einsum("boh,bhwc->bowc", rows, maps))
 
 
+def resampled(images: tf.Tensor, rows: np.ndarray, columns: np.ndarray) -> tf.Tensor:
+    """Resizes images, float32, by two matrices from `resize_matrix`, which may overshoot."""
+    images = tf.einsum("oh,bhwc->bowc", tf.constant(rows), images)
+    return tf.einsum("pw,bowc->bopc", tf.constant(columns), images)
+
+
 def resized_by(images: tf.Tensor, rows: np.ndarray, columns: np.ndarray) -> tf.Tensor:
     """Resizes images by two matrices from `resize_matrix`, and clips them to [-1, 1]."""
-    images = tf.einsum("oh,bhwc->bowc", tf.constant(rows), images)
-    images = tf.einsum("pw,bowc->bopc", tf.constant(columns), images)
-    return tf.clip_by_value(images, -1.0, 1.0)
+    return tf.clip_by_value(resampled(images, rows, columns), -1.0, 1.0)

@@ -153,7 +153,7 @@ def check(config: RunConfig, model: GenerativeModel, replicas: int) -> None:
     share = (training.batch_size or 1) // replicas
     outputs = sum(
         math.prod(size or 1 for size in tensor.shape[1:])
-        for network in model.networks().values()
+        for network in [*model.networks().values(), *model.frozen_networks()]
         for layer in network._flatten_layers()
         for tensor in keras.tree.flatten(getattr(layer, "output", ()))
     )

@@ -1,0 +1,1 @@
+"""Networks whose weights others have trained on ImageNet, and never trained further here."""
