@@ -10,6 +10,7 @@ from tfgan2.errors import UserError
 from tfgan2.images import is_points
 
 MIN_SIZE, MAX_SIZE = 8, 128
+MAX_SIZE_OF_R3GAN = 256
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,13 @@ class Architecture:
         module: its name in this package.
         channels: default number of base channels, or of units of fully connected layers.
         norm: normalization of the discriminator unless a flavour needs another.
+        bounded: true if the generator ends with tanh; else its images are clipped to [-1, 1].
     """
 
     module: str
     channels: int
     norm: str = "none"
+    bounded: bool = True
 
     def load(self) -> ModuleType:
         return import_module(f"tfgan2.networks.{self.module}")
@@ -40,6 +43,7 @@ ARCHITECTURES = {
     "resnet": Architecture("resnet", 128, norm="batch"),
     "tutorial": Architecture("tutorial", 128),
     "began": Architecture("began", 64),
+    "r3gan": Architecture("r3gan", 32, bounded=False),
 }
 
 
@@ -54,12 +58,37 @@ def fitting(network: str, image_shape: tuple[int, int, int]) -> str:
     height, width, _ = image_shape
     if network == "mlp":
         return network
+    if network == "r3gan":
+        halvings(image_shape)
+        return network
     if height != width:
         raise UserError(f"images must be square for network={network}, not {height}x{width}")
     if not MIN_SIZE <= height <= MAX_SIZE:
         sizes = f"{MIN_SIZE} to {MAX_SIZE}"
         raise UserError(f"network={network} makes images from {sizes} pixels wide, not {width}")
     return network
+
+
+def halvings(image_shape: tuple[int, int, int]) -> int:
+    """How often network=r3gan halves an image: until its smaller edge has 4 to 7 pixels.
+
+    Raises:
+        UserError: an edge is out of range, or does not halve that often.
+    """
+    height, width, _ = image_shape
+    count = max(0, (min(height, width) // 4).bit_length() - 1)
+    largest = MAX_SIZE_OF_R3GAN
+    if not MIN_SIZE <= min(height, width) <= max(height, width) <= largest:
+        raise UserError(
+            f"network=r3gan makes images with edges from {MIN_SIZE} to {largest} pixels, not "
+            f"{height}x{width}: give --image-size"
+        )
+    if height % 2**count or width % 2**count:
+        raise UserError(
+            f"network=r3gan halves an image of {height}x{width} {count} times: give an --image-size"
+            f" whose edges are multiples of {2**count}"
+        )
+    return count
 
 
 def default_channels(network: str, image_shape: tuple[int, int, int]) -> int:
