@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from tfgan2.kernels import grouped, patches, winograd
-from tfgan2.nn.convolutions import GroupedConv2D
+from tfgan2.kernels import patches, winograd
+from tfgan2.nn.convolutions import GroupedConv2D, grouped_conv2d
 
 if TYPE_CHECKING:
     from tfgan2.models.base import GenerativeModel
@@ -81,7 +81,7 @@ class _GroupedConv2D(GroupedConv2D):
     def convolution_op(self, inputs: tf.Tensor, kernel: keras.Variable) -> tf.Tensor:
         if None in inputs.shape[1:3]:
             return super().convolution_op(inputs, kernel)
-        return grouped.conv2d(inputs, tf.convert_to_tensor(kernel))
+        return grouped_conv2d(inputs, tf.convert_to_tensor(kernel))
 
 
 class _ReLU(keras.layers.ReLU):
@@ -155,8 +155,7 @@ def rewritten(
 
 def _can_rewrite(layer: keras.layers.Layer, convolutions: bool, groups: bool) -> bool:
     if isinstance(layer, GroupedConv2D):
-        odd = all(size % 2 for size in layer.kernel_size)
-        return groups and odd and layer.padding == "same" and {1} == {*layer.strides}
+        return groups
     if isinstance(layer, keras.layers.LeakyReLU):
         return True
     if isinstance(layer, keras.layers.ReLU):

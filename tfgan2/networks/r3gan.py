@@ -40,7 +40,7 @@ def decoder(x: KerasTensor, image_shape: ImageShape, make: LayerMaker) -> KerasT
     depth = make.blocks * len(channels)
     x = make.dense(channels[-1], init=make.scaled(), use_bias=False)(x)
     x = layers.Reshape((1, 1, channels[-1]))(x)
-    x = Basis([size >> halved for size in image_shape[:2]], make.normal(1.0))(x)
+    x = Basis((image_shape[0] >> halved, image_shape[1] >> halved), make.normal(1.0))(x)
     for level in reversed(range(len(channels))):
         if level < halved:
             # It commutes with the upsampling, and is four times cheaper before it.

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import keras
 
 
-@cache
-def with_scheduled_beta_2(kind: type[keras.optimizers.Adam]) -> type[keras.optimizers.Adam]:
-    """Adam, or an optimizer derived from it, that also takes a schedule as `beta_2`.
+def with_scheduled_beta_2(kind: Any) -> Any:
+    """A class of Adam, or of an optimizer derived from it, that also takes a schedule as `beta_2`.
 
     The correction of the bias takes the beta_2 of the step for all earlier steps, which is what
     changing it between steps does in other libraries.
     """
 
-    class Scheduled(kind):  # type: ignore[misc, valid-type]
+    class Scheduled(kind):
         @property
         def beta_2(self) -> Any:
             """The value for the current step."""

@@ -32,7 +32,7 @@ def decay_of(half_life: tf.Tensor) -> tf.Tensor:
 
 def half_life_of(decay: float) -> float:
     """Steps after which a value weighs half in a moving average; the inverse of `decay_of`."""
-    return -math.log(2.0) / math.log(decay) if 0.0 < decay < 1.0 else 0.0
+    return -math.log(2.0) / math.log(min(decay, 1.0 - 1e-9)) if decay > 0.0 else 0.0
 
 
 class _OverPlannedSteps(keras.optimizers.schedules.LearningRateSchedule):
