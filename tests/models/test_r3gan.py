@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -60,7 +61,9 @@ def test_penalties_are_on_images_before_augmentation() -> None:
     assert abs(expected - other) > 0.01 * other
 
 
-def test_second_derivative_against_finite_differences() -> None:
+def test_second_derivative_against_finite_differences(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Smooth: differences across the kink of LeakyReLU are no derivatives.
+    monkeypatch.setattr(keras.layers.LeakyReLU, "call", lambda self, x: tf.nn.softplus(x))
     model = trained(gamma=2.0, augment="color")
     real, fake = Samples(image_batch(4)), Samples(image_batch(4, seed=1))
     kernels = [w for w in model.discriminator.trainable_weights if len(w.shape) == 4]
@@ -79,7 +82,7 @@ def test_second_derivative_against_finite_differences() -> None:
         for kernel, direction in zip(kernels, directions, strict=True):
             kernel.assign_add(sign * 1e-3 * direction)
         ends.append(float(loss()))
-    assert slope == pytest.approx((ends[0] - ends[1]) / 2e-3, rel=0.02)
+    assert slope == pytest.approx((ends[0] - ends[1]) / 2e-3, rel=1e-3)
 
 
 def test_schedules_of_the_optimizers_and_of_the_average() -> None:
@@ -143,7 +146,9 @@ def test_classes_on_request_only() -> None:
 
 def test_projection_adds_the_product_with_the_embedded_class() -> None:
     model = R3GAN(**SMALL_GAN, labels=True, num_classes=3)
-    embedding = next(w for w in model.discriminator.weights if w.shape[0] == 3 and len(w.shape) == 2)
+    embedding = next(
+        w for w in model.discriminator.weights if w.shape[0] == 3 and len(w.shape) == 2
+    )
     images = image_batch(2)
 
     def logits(label: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from tfgan2.nn import losses, penalties, schedules
 
 
 class R3GAN(LatentGAN):
-    """Relativistic pairs, two gradient penalties, modern ResNets, Huang et al. 2024 (2501.05441).
+    """Relativistic pairs, R1 and R2, modern ResNets, Huang et al. 2024 (arXiv:2501.05441).
 
     Each real sample is paired with a generated one. The discriminator minimizes
     mean softplus(-(D(x) - D(G(z)))) + gamma / 2 (R1 + R2), the generator
@@ -34,7 +34,7 @@ class R3GAN(LatentGAN):
     class Config(LatentGAN.Config):
         gamma: float | None = option(
             None,
-            "weight of half of R1 and R2 at first; auto: by the size, 0.15 at 32x32 pixels, 1.4 at "
+            "weight of half of R1 and R2 at first; none or auto: 0.15 at 32x32 pixels, 1.4 at "
             "64x64, 120 at 256x256",
         )
         final_gamma: float = option(0.1, "gamma at the end, as a fraction of gamma")
@@ -47,7 +47,9 @@ class R3GAN(LatentGAN):
         )
         labels: bool = option(False, "give the classes to both networks")
         num_classes: int = data_option(
-            "number of classes", lambda facts: len(facts["class_names"] or ()), default=0
+            "number of the dataset's classes; 0: no labels",
+            lambda facts: len(facts["class_names"] or ()),
+            default=0,
         )
         blocks: int = option(1, "residual blocks at each size", at_least=1)
         group_size: int = option(16, "channels of a group of the 3x3 convolutions", at_least=1)
