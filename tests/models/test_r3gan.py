@@ -146,9 +146,8 @@ def test_classes_on_request_only() -> None:
 
 def test_projection_adds_the_product_with_the_embedded_class() -> None:
     model = R3GAN(**SMALL_GAN, labels=True, num_classes=3)
-    embedding = next(
-        w for w in model.discriminator.weights if w.shape[0] == 3 and len(w.shape) == 2
-    )
+    features = model.discriminator.get_layer("logits").kernel.shape[0]
+    embedding = next(w for w in model.discriminator.weights if w.shape == (3, features))
     images = image_batch(2)
 
     def logits(label: int) -> np.ndarray:
