@@ -17,7 +17,6 @@ import keras
 import tensorflow as tf
 
 from tfgan2.kernels import patches, winograd
-from tfgan2.nn.convolutions import GroupedConv2D, grouped_conv2d
 
 if TYPE_CHECKING:
     from tfgan2.models.base import GenerativeModel
@@ -77,13 +76,6 @@ class _Conv2DTranspose(keras.layers.Conv2DTranspose):
         return outputs if self.activation is None else self.activation(outputs)
 
 
-class _GroupedConv2D(GroupedConv2D):
-    def convolution_op(self, inputs: tf.Tensor, kernel: keras.Variable) -> tf.Tensor:
-        if None in inputs.shape[1:3]:
-            return super().convolution_op(inputs, kernel)
-        return grouped_conv2d(inputs, tf.convert_to_tensor(kernel))
-
-
 class _ReLU(keras.layers.ReLU):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         # In this order, NaN stays NaN, and training notices it.
@@ -98,7 +90,6 @@ class _LeakyReLU(keras.layers.LeakyReLU):
 _REWRITTEN: dict[type, type] = {
     keras.layers.Conv2D: _Conv2D,
     keras.layers.Conv2DTranspose: _Conv2DTranspose,
-    GroupedConv2D: _GroupedConv2D,
     keras.layers.ReLU: _ReLU,
     keras.layers.LeakyReLU: _LeakyReLU,
 }
@@ -109,18 +100,20 @@ def compiled_update(
 ) -> Callable[[Any], dict[str, tf.Tensor]]:
     """Compiles `model.train_step` for one device, in the fastest form of the model's phase.
 
-    With `xla` layers are rewritten for XLA, convolutions without groups only if
-    `fast_convolutions`. Returns a function from a batch to the step's metrics, as `train_step`.
+    With `xla` layers are rewritten for XLA, convolutions too if `fast_convolutions`. A model with a
+    layer that XLA would slow down here is compiled without. Returns a function from a batch to the
+    step's metrics, as `train_step`.
     """
-    if not xla:
+    networks = model.networks().values()
+    layers = [layer for network in networks for layer in network._flatten_layers()]
+    if not xla or not all(layer.supports_jit for layer in layers):
         return tf.function(model.train_step, autograph=False)
 
     def compiled(function: Callable[..., Any]) -> Any:
         def traced(*parts: Any) -> Any:
             # A GPU's own convolutions are faster.
             on_cpu = not tf.config.list_logical_devices("GPU")
-            networks, fast = model.networks().values(), fast_convolutions and on_cpu
-            with rewritten(networks, convolutions=fast, groups=on_cpu):
+            with rewritten(networks, convolutions=fast_convolutions and on_cpu):
                 return function(*parts)
 
         return tf.function(traced, jit_compile=True, autograph=False)
@@ -131,18 +124,13 @@ def compiled_update(
 
 
 @contextlib.contextmanager
-def rewritten(
-    networks: Iterable[keras.Model], *, convolutions: bool, groups: bool = True
-) -> Iterator[None]:
-    """Rewrites the layers of networks within the block.
-
-    Convolutions are rewritten only if `convolutions`, those with groups only if `groups`.
-    """
+def rewritten(networks: Iterable[keras.Model], *, convolutions: bool) -> Iterator[None]:
+    """Rewrites the layers of networks within the block, convolutions only if asked."""
     before = {
         layer: type(layer)
         for network in networks
         for layer in network._flatten_layers()
-        if type(layer) in _REWRITTEN and _can_rewrite(layer, convolutions, groups)
+        if type(layer) in _REWRITTEN and _can_rewrite(layer, convolutions)
     }
     try:
         for layer, kind in before.items():
@@ -153,9 +141,7 @@ def rewritten(
             layer.__class__ = kind
 
 
-def _can_rewrite(layer: keras.layers.Layer, convolutions: bool, groups: bool) -> bool:
-    if isinstance(layer, GroupedConv2D):
-        return groups
+def _can_rewrite(layer: keras.layers.Layer, convolutions: bool) -> bool:
     if isinstance(layer, keras.layers.LeakyReLU):
         return True
     if isinstance(layer, keras.layers.ReLU):

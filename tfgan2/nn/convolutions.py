@@ -1,12 +1,7 @@
-"""Grouped convolutions, in the form that is fast on each device.
-
-| where | form |
-|---|---|
-| on a GPU; on a CPU without XLA; in exported files | `tf.nn.conv2d` |
-| under XLA on a CPU, by `tfgan2.kernels`; where it has no gradients | `grouped_conv2d` |
+"""Grouped convolutions.
 
 XLA on a CPU computes a convolution with groups a hundred times as slowly as one without, and Keras
-sends all of them through XLA.
+sends all of them through XLA. TensorFlow's own kernel is fast, also in its gradients of any order.
 """
 
 from __future__ import annotations
@@ -18,36 +13,22 @@ import keras
 import tensorflow as tf
 
 
-def grouped_conv2d(images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Computes `tf.nn.conv2d` with groups by one matrix multiplication for each of them.
+def one_by_one(images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Computes `tf.nn.conv2d` with groups by a convolution for each group.
 
-    With "SAME" padding and stride 1, (B, H, W, C) to (B, H, W, N), gradients of any order, up to
-    rounding. H and W must be known. The kernel has the shape (k, l, C / groups, N), k and l odd.
+    With "SAME" padding and stride 1, (B, H, W, C) to (B, H, W, N). The kernel has the shape
+    (k, l, C / groups, N).
     """
-    _, height, width, channels = images.shape
-    rows, columns, size, filters = kernel.shape
-    groups, above, left = channels // size, rows // 2, columns // 2
-    with tf.name_scope("grouped_conv2d"):
-        x = tf.reshape(images, (-1, height, width, groups, size))
-        x = tf.transpose(x, (3, 0, 1, 2, 4))
-        x = tf.pad(x, ((0, 0), (0, 0), (above, above), (left, left), (0, 0)))
-        views = [
-            x[:, :, row : row + height, column : column + width]
-            for row in range(rows)
-            for column in range(columns)
-        ]
-        patches = tf.reshape(tf.concat(views, axis=4), (groups, -1, rows * columns * size))
-        kernel = tf.reshape(kernel, (rows * columns * size, groups, filters // groups))
-        products = patches @ tf.transpose(kernel, (1, 0, 2))
-        products = tf.reshape(products, (groups, -1, height, width, filters // groups))
-        return tf.reshape(tf.transpose(products, (1, 2, 3, 0, 4)), (-1, height, width, filters))
+    groups = images.shape[3] // kernel.shape[2]
+    pairs = zip(tf.split(images, groups, 3), tf.split(kernel, groups, 3), strict=True)
+    return tf.concat([tf.nn.conv2d(*pair, 1, "SAME") for pair in pairs], 3)
 
 
 @keras.saving.register_keras_serializable(package="tfgan2")
 class GroupedConv2D(keras.layers.Conv2D):
-    """Keras' layer with groups, an odd kernel, stride 1 and padding "same".
+    """Keras' layer with groups, stride 1 and padding "same", by TensorFlow's own kernel.
 
-    On a CPU, Keras' `fit` compiles a model with such a layer without XLA.
+    On a CPU, a model with such a layer is compiled without XLA, by Keras and by `tfgan2.kernels`.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -58,7 +39,7 @@ class GroupedConv2D(keras.layers.Conv2D):
         kernel = tf.convert_to_tensor(kernel)
         if _has_gradients(inputs.dtype):
             return tf.nn.conv2d(inputs, kernel, 1, "SAME")
-        return grouped_conv2d(inputs, kernel)
+        return one_by_one(inputs, kernel)
 
 
 @cache
@@ -68,13 +49,12 @@ def _has_gradients(dtype: tf.DType) -> bool:
         return True
     with tf.init_scope():
         images, kernel = tf.ones((1, 3, 3, 4), dtype), tf.ones((3, 3, 2, 4), dtype)
-        sizes, strides = tf.shape(images), [1, 1, 1, 1]
         try:
             tf.raw_ops.Conv2DBackpropInput(
-                input_sizes=sizes,
+                input_sizes=tf.shape(images),
                 filter=kernel,
                 out_backprop=images,
-                strides=strides,
+                strides=[1, 1, 1, 1],
                 padding="SAME",
             )
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
