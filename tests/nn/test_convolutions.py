@@ -77,3 +77,18 @@ def test_a_model_with_groups_is_compiled_without_xla_on_a_cpu() -> None:
         model.compile()
         step = compiled_update(model).get_concrete_function(batch)
         assert step.function_def.attr["_XlaMustCompile"].b == expected
+
+
+def test_tflite_has_one_convolution() -> None:
+    inputs = keras.Input((6, 6, 12), batch_size=1)
+    network = keras.Model(inputs, GroupedConv2D(6, 3, groups=3, padding="same")(inputs))
+    converter = tf.lite.TFLiteConverter.from_keras_model(network)
+    interpreter = tf.lite.Interpreter(model_content=converter.convert())
+    interpreter.allocate_tensors()
+    kinds = [each["op_name"] for each in interpreter._get_ops_details()]
+    assert kinds.count("CONV_2D") == 1 and not set(kinds) & {"SPLIT", "CONCATENATION"}
+    images = tf.cast(numbers(1, 6, 6, 12), tf.float32)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], images)
+    interpreter.invoke()
+    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    np.testing.assert_allclose(found, network(images), atol=1e-5)
