@@ -3,13 +3,15 @@
 python benchmarks/convolutions.py
 python benchmarks/convolutions.py --small
 python benchmarks/convolutions.py --depthwise
+python benchmarks/convolutions.py --grouped
 
 The first run decides `FEWEST_CHANNELS` of Winograd's filtering, --small where patches pay,
---depthwise that of depthwise convolutions, whose kernels are frozen, so without C. For each
-shape it times the convolution (A), the gradient for its images, which is what a transposed
-convolution computes (B), the gradient for its kernel (C), and all three in one function, which
-share transforms as in training. The forms take turns; the ratio is the median over the rounds.
-`--everywhere` uses Winograd's filtering for few channels too.
+--depthwise that of depthwise convolutions, whose kernels are frozen, so without C, --grouped which
+form convolutions with groups take. For each shape it times the convolution (A), the gradient for its
+images, which is what a transposed convolution computes (B), the gradient for its kernel (C), and all
+three in one function, which share transforms as in training. The forms take turns; the ratio is the
+median over the rounds. `--everywhere` uses Winograd's filtering for few channels too. --grouped times
+a loss with a gradient penalty, and its gradient for the kernel.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 
 from tfgan2.kernels import depthwise, patches, winograd
+from tfgan2.nn.convolutions import one_by_one
 
 # (edge of the images, channels, filters, stride)
 SHAPES = [
@@ -75,6 +78,8 @@ DEPTHWISE = [
     (6, 672, 5, 2),
     (3, 1152, 5, 1),
 ]
+# (edge of the images, channels, channels of a group)
+GROUPED = [(32, 32, 16), (32, 64, 16), (16, 64, 16), (16, 128, 16), (8, 256, 16), (4, 512, 16)]
 Convolution = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
@@ -165,6 +170,88 @@ def depthwise_kernels(batch: int, rounds: int) -> None:
         print(f"| {edge}x{edge}x{channels} | {kernel}x{kernel}/{stride} | {row} |", flush=True)
 
 
+def of_groups(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+    """Patches, and a matrix multiplication for each group."""
+    _, height, width, channels = x.shape
+    size, filters = w.shape[2:]
+    groups = channels // size
+    x = tf.transpose(tf.reshape(x, (-1, height, width, groups, size)), (3, 0, 1, 2, 4))
+    x = tf.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1), (0, 0)))
+    views = [x[:, :, i : i + height, j : j + width] for i in range(3) for j in range(3)]
+    gathered = tf.reshape(tf.concat(views, 4), (groups, -1, 9 * size))
+    w = tf.transpose(tf.reshape(w, (9 * size, groups, filters // groups)), (1, 0, 2))
+    y = tf.reshape(gathered @ w, (groups, -1, height, width, filters // groups))
+    return tf.reshape(tf.transpose(y, (1, 2, 3, 0, 4)), (-1, height, width, filters))
+
+
+def without_groups(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+    """A convolution without groups, whose kernel is zero between groups."""
+    size, filters = w.shape[2:]
+    groups = x.shape[3] // size
+    mask = tf.eye(groups, dtype=w.dtype)[:, None, :, None]
+    kernel = tf.reshape(w, (3, 3, 1, size, groups, filters // groups)) * mask
+    return tf.nn.conv2d(x, tf.reshape(kernel, (3, 3, x.shape[3], filters)), 1, "SAME")
+
+
+def by_rows(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+    """Patches of the columns only; the rows of the kernel are added up."""
+    _, height, width, channels = x.shape
+    size, filters = w.shape[2:]
+    groups = channels // size
+    x = tf.transpose(tf.reshape(x, (-1, height, width, groups, size)), (3, 0, 1, 2, 4))
+    x = tf.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1), (0, 0)))
+    x = tf.concat([x[:, :, :, i : i + width] for i in range(3)], 4)
+    w = tf.transpose(tf.reshape(w, (3, 3 * size, groups, filters // groups)), (0, 2, 1, 3))
+    rows = [tf.reshape(x[:, :, i : i + height], (groups, -1, 3 * size)) @ w[i] for i in range(3)]
+    y = tf.reshape(tf.add_n(rows), (groups, -1, height, width, filters // groups))
+    return tf.reshape(tf.transpose(y, (1, 2, 3, 0, 4)), (-1, height, width, filters))
+
+
+def penalized(convolution: Convolution, xla: bool) -> Any:
+    """Compiles a loss with R1: the first derivative, and the second one for the kernel."""
+
+    @tf.function(jit_compile=xla)
+    def function(x: tf.Tensor, w: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as outer:
+            outer.watch(w)
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                value = tf.reduce_sum(convolution(x, w) * y)
+            penalty = tf.reduce_sum(tape.gradient(value, x) ** 2)
+            loss = value + penalty
+        return tf.reduce_sum(outer.gradient(loss, w))
+
+    return function
+
+
+def grouped(rounds: int, batch: int) -> None:
+    """Times a loss with R1 of each form of a convolution with groups."""
+    forms = {
+        "XLA's own": (lambda x, w: tf.nn.conv2d(x, w, 1, "SAME"), True),
+        "without XLA": (lambda x, w: tf.nn.conv2d(x, w, 1, "SAME"), False),
+        "patches": (of_groups, True),
+        "by rows": (by_rows, True),
+        "one by one": (one_by_one, True),
+        "without groups": (without_groups, True),
+    }
+    print(f"| images, groups | {' | '.join(f'{name}, ms' for name in forms)} |")
+    print("|---" * (len(forms) + 1) + "|")
+    for edge, channels, size in GROUPED:
+        shape = (batch, edge, edge, channels)
+        parts = [tf.random.normal(each) for each in (shape, (3, 3, size, channels), shape)]
+        functions = [penalized(*each) for each in forms.values()]
+        times = [
+            statistics.median(seconds(each, parts, 1) for _ in range(1 if index == 0 else rounds))
+            for index, each in enumerate(functions)
+            if seconds(each, parts, 1) > 0
+        ]
+        print(
+            f"| {edge}x{edge}x{channels}, {channels // size} "
+            f"| {' | '.join(f'{1e3 * each:.1f}' for each in times)} |",
+            flush=True,
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
@@ -173,9 +260,13 @@ def main() -> None:
     parser.add_argument("--everywhere", action="store_true")
     parser.add_argument("--small", action="store_true", help="small images, with patches")
     parser.add_argument("--depthwise", action="store_true", help="depthwise convolutions")
+    parser.add_argument("--grouped", action="store_true", help="convolutions with groups")
     options = parser.parse_args()
     if options.depthwise:
         depthwise_kernels(options.batch, options.rounds)
+        return
+    if options.grouped:
+        grouped(options.rounds, options.batch)
         return
     if options.small:
         small_images(options.rounds)

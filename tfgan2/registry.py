@@ -37,6 +37,7 @@ FLAVOURS = {
     "began": "tfgan2.models.began:BEGAN",
     "sngan": "tfgan2.models.sngan:SNGAN",
     "projected": "tfgan2.models.projected:ProjectedGAN",
+    "r3gan": "tfgan2.models.r3gan:R3GAN",
     "vae": "tfgan2.models.vae:VAE",
     "fastgan": "tfgan2.models.fastgan:FastGAN",
     "pix2pix": "tfgan2.models.pix2pix:Pix2Pix",

@@ -74,6 +74,16 @@ CASES = {
         (REAL, FAKE),
         cross_entropy(REAL + 0.75 / 4, 0.0) + cross_entropy(FAKE - 4.25 / 4, 1.0),
     ),
+    "relativistic_pairing_discriminator": Case(
+        losses.relativistic_pairing_discriminator_loss,
+        (REAL, FAKE),
+        cross_entropy(REAL - FAKE, 1.0),
+    ),
+    "relativistic_pairing_generator": Case(
+        losses.relativistic_pairing_generator_loss,
+        (REAL, FAKE),
+        np.mean(np.log1p(np.exp(np.array([2.5, -1.25, -1.75, 5.5])))),
+    ),
     "absolute_error": Case(losses.absolute_error, (REAL, FAKE), (2.5 + 1.25 + 1.75 + 5.5) / 4),
     "squared_error": Case(losses.squared_error, (REAL, FAKE), (6.25 + 1.5625 + 3.0625 + 30.25) / 4),
     "kl_divergence": Case(  # of two samples with two latents each, here (mean, log_var)

@@ -73,6 +73,15 @@ class PenaltyCase(Case):
         return [weights, *(item.reshape(shape) for item in images)]
 
 
+class WithLogits(PenaltyCase):
+    """A case of a function that returns the critic's logits too."""
+
+    def value(self, *inputs: Any) -> tf.Tensor:
+        logits, penalty = super().value(*inputs)
+        assert np.array_equal(tf.shape(logits), tf.shape(self.critic(*inputs[:2])))
+        return penalty
+
+
 BOTH = (WEIGHTS, REAL, FAKE)
 CASES = {
     "gradient": PenaltyCase(penalties.gradient_penalty, BOTH, (NORM - 1) ** 2),
@@ -103,6 +112,9 @@ CASES = {
         penalties.r1_penalty, (WEIGHTS, REAL), np.mean(NORMS**2), critic=quadratic
     ),
 }
+CASES["with_logits"] = WithLogits(
+    penalties.logits_and_penalty, (WEIGHTS, REAL), np.mean(NORMS**2), critic=quadratic
+)
 CASES |= {
     f"{name}_{critic.__name__}": replace(CASES[name], critic=critic)
     for name, critic in itertools.product(("gradient", "dragan", "r1"), (column, patches))

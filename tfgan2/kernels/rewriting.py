@@ -109,17 +109,19 @@ def compiled_update(
 ) -> Callable[[Any], dict[str, tf.Tensor]]:
     """Compiles `model.train_step` for one device, in the fastest form of the model's phase.
 
-    With `xla` layers are rewritten for XLA, convolutions too if `fast_convolutions`. Returns a
-    function from a batch to the step's metrics, as `train_step`.
+    With `xla` layers are rewritten for XLA, convolutions too if `fast_convolutions`. A model with a
+    layer that XLA would slow down here is compiled without. Returns a function from a batch to the
+    step's metrics, as `train_step`.
     """
-    if not xla:
+    networks = [*model.networks().values(), *model.frozen_networks()]
+    layers = [layer for network in networks for layer in network._flatten_layers()]
+    if not xla or not all(layer.supports_jit for layer in layers):
         return tf.function(model.train_step, autograph=False)
 
     def compiled(function: Callable[..., Any]) -> Any:
         def traced(*parts: Any) -> Any:
             # A GPU's own convolutions are faster.
             on_cpu = not tf.config.list_logical_devices("GPU")
-            networks = [*model.networks().values(), *model.frozen_networks()]
             with rewritten(networks, convolutions=fast_convolutions and on_cpu):
                 return function(*parts)
 

@@ -19,6 +19,7 @@ from tfgan2.keras_model.guard import weighted
 from tfgan2.keras_model.model import KerasModel
 from tfgan2.models.options import ModelConfig
 from tfgan2.networks.layers import LayerMaker
+from tfgan2.nn.optimizers import with_scheduled_beta_2
 
 Batch = Any  # images, or a tuple of images and what belongs to them
 Metrics = dict[str, tf.Tensor]
@@ -307,12 +308,16 @@ class GenerativeModel(KerasModel):
         """
         options = dict(self.config)
         kind = type(keras.optimizers.get(options.get(name) or options.get("optimizer", "adam")))
-        betas = ("beta_1", "beta_2") if issubclass(kind, keras.optimizers.Adam) else ()
+        betas = {key: options[key] for key in ("beta_1", "beta_2") if key in options}
+        if not issubclass(kind, keras.optimizers.Adam):
+            betas = {}
+        elif (schedule := self.beta_2_schedule(name)) is not None:
+            kind, betas["beta_2"] = with_scheduled_beta_2(kind), schedule
         return kind(
             name=name,
             learning_rate=self.learning_rate(name),
             clipvalue=options.get("clipvalue") or None,
-            **{beta: options[beta] for beta in betas if beta in options},
+            **betas,
         )
 
     def learning_rate(self, name: str) -> Any:
@@ -320,6 +325,10 @@ class GenerativeModel(KerasModel):
         options = dict(self.config)
         own = name.replace("optimizer", "learning_rate")
         return options[own if own in options else "learning_rate"]
+
+    def beta_2_schedule(self, name: str) -> Any:
+        """The schedule of an optimizer's beta_2, if it is Adam; None: the option `beta_2`."""
+        return None
 
     def trained_variables(self, name: str) -> list[keras.Variable]:
         """The variables that an optimizer trains."""

@@ -117,8 +117,9 @@ class AdversarialModel(GenerativeModel):
         if not self.is_divided:
             return super().compiled_step(compiled)
         # The repeated updates share one compiled function.
-        parts = (self.first_update, self.last_update)
-        first_update, last_update = (accumulated(f, self.accumulate, compiled) for f in parts)
+        first_update = accumulated(self.first_update, self.accumulate, compiled)
+        batches = self.batches_per_step - self.config.d_steps + 1
+        last_update = accumulated(self.last_update, self.accumulate, compiled, batches)
 
         def step(batch: Batch) -> Metrics:
             *first, last = self.divided(batch)
@@ -129,11 +130,13 @@ class AdversarialModel(GenerativeModel):
         return step
 
     def divided(self, batch: Batch) -> list[Samples]:
-        """The real samples of each update of the discriminator."""
+        """The real samples of each `first_update`, and of `last_update`."""
         samples = self.real_samples(batch)
-        count = batch_size(samples) // self.config.d_steps
+        total = batch_size(samples)
+        count = total // self.batches_per_step
         starts = [i * count for i in range(self.config.d_steps)]
-        return [samples.rows(slice(start, start + count)) for start in starts]
+        ends = [*starts[1:], total]
+        return [samples.rows(slice(*each)) for each in zip(starts, ends, strict=True)]
 
     def first_update(self, real: Samples, index: tf.Tensor) -> Metrics:
         """An update of the discriminator that no update of the generator follows.
@@ -150,13 +153,15 @@ class AdversarialModel(GenerativeModel):
     def last_update(self, real: Samples) -> Metrics:
         """The last update of the discriminator and the one of the generator, like `train_step`."""
 
+        real, opponents = self.reals_of_both(real)
+
         def loss(tape: tf.GradientTape) -> Objective:
             fake = self.fake_samples(real, batch_size(real), "latents")
             with tape.stop_recording():
                 metrics = self.update_discriminator(real, fake)
             game, game_metrics = self.generator_objective(
                 self.discriminator_inputs(fake, "fake for G"),
-                self.discriminator_inputs(real, "real for G"),
+                self.discriminator_inputs(opponents, "real for G"),
             )
             content, content_metrics = self.content_objective(fake, real)
             return game + content, {**metrics, **game_metrics, **content_metrics}
@@ -165,13 +170,18 @@ class AdversarialModel(GenerativeModel):
         self.end_step()
         return {"generator_loss": generator_loss, **metrics}
 
+    def reals_of_both(self, real: Samples) -> tuple[Samples, Samples]:
+        """The real samples of the last update of the discriminator, and of that of the generator.
+
+        They are the same, unless a flavour takes more batches per step.
+        """
+        return real, real
+
     def update_discriminator(self, real: Samples, fake: Samples) -> Metrics:
         """One update of the discriminator: "discriminator_loss" and the flavour's metrics."""
         fake = fake._replace(images=tf.stop_gradient(fake.images))
-        real = self.discriminator_inputs(real, "step: real")
-        fake = self.discriminator_inputs(fake, "step: fake")
         loss, metrics = self.minimize(
-            DISCRIMINATOR, lambda tape: self.discriminator_objective(real, fake, "step")
+            DISCRIMINATOR, lambda tape: self.objective_of_samples(real, fake, "step")
         )
         self.after_discriminator_update()
         return {"discriminator_loss": loss, **metrics}
@@ -181,15 +191,20 @@ class AdversarialModel(GenerativeModel):
         if self.config.lookahead:
             self.lookahead.update(tf.cast(self.step.value, tf.int64) + 1)
         if self.ema_generator is not None:
-            decay = tf.constant(self.config.ema_decay)
-            if not self.is_fine_tuned:
-                # Low at first, or random weights would weigh for long.
-                step = tf.cast(self.step.value, tf.float32)
-                decay = tf.minimum(decay, (1.0 + step) / (10.0 + step))
+            decay = self.average_decay()
             pairs = zip(self.ema_generator.weights, self.generator.weights, strict=True)
             for average, value in pairs:
                 average.assign(average + (1.0 - decay) * (value - average))
         self.step.assign_add(1)
+
+    def average_decay(self) -> tf.Tensor:
+        """The decay of the averaged generator's weights in this step, a float32 scalar."""
+        decay = tf.constant(self.config.ema_decay)
+        if self.is_fine_tuned:
+            return decay
+        # Low at first, or random weights would weigh for long.
+        step = tf.cast(self.step.value, tf.float32)
+        return tf.minimum(decay, (1.0 + step) / (10.0 + step))
 
     # --- what a flavour overrides ----------------------------------------------------------------
 
@@ -213,6 +228,12 @@ class AdversarialModel(GenerativeModel):
     def logits(self, samples: Samples) -> tf.Tensor:
         """The discriminator's logits for its inputs."""
         return self.discriminator(samples.images, training=True)
+
+    def objective_of_samples(self, real: Samples, fake: Samples, stream: str) -> Objective:
+        """What an update of the discriminator minimizes, of samples as they are."""
+        real = self.discriminator_inputs(real, f"{stream}: real")
+        fake = self.discriminator_inputs(fake, f"{stream}: fake")
+        return self.discriminator_objective(real, fake, stream)
 
     def discriminator_objective(self, real: Samples, fake: Samples, stream: str) -> Objective:
         """What an update of the discriminator minimizes, of its inputs."""

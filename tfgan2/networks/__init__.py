@@ -24,11 +24,13 @@ class Architecture:
         module: its name in this package.
         channels: default number of base channels, or of units of fully connected layers.
         norm: normalization of the discriminator unless a flavour needs another.
+        bounded: true if the generator ends with tanh; else its images are clipped to [-1, 1].
     """
 
     module: str
     channels: int
     norm: str = "none"
+    bounded: bool = True
 
     def load(self) -> ModuleType:
         return import_module(f"tfgan2.networks.{self.module}")
@@ -41,6 +43,7 @@ ARCHITECTURES = {
     "tutorial": Architecture("tutorial", 128),
     "began": Architecture("began", 64),
     "fastgan": Architecture("fastgan", 32, norm="batch"),
+    "r3gan": Architecture("r3gan", 32, bounded=False),
 }
 
 
@@ -60,7 +63,25 @@ def fitting(network: str, image_shape: tuple[int, int, int]) -> str:
         raise UserError(
             f"network={network} makes images with edges of {sizes} pixels, not {height}x{width}"
         )
+    if network == "r3gan":
+        halvings(image_shape)
     return network
+
+
+def halvings(image_shape: tuple[int, int, int]) -> int:
+    """How often network=r3gan halves an image: until its smaller edge has 4 to 7 pixels.
+
+    Raises:
+        UserError: an edge does not halve that often.
+    """
+    height, width, _ = image_shape
+    count = max(0, (min(height, width) // 4).bit_length() - 1)
+    if height % 2**count or width % 2**count:
+        raise UserError(
+            f"network=r3gan halves an image of {height}x{width} {count} times: give an --image-size"
+            f" whose edges are multiples of {2**count}"
+        )
+    return count
 
 
 def default_channels(network: str, image_shape: tuple[int, int, int]) -> int:

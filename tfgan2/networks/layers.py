@@ -9,6 +9,7 @@ import keras
 from keras import KerasTensor, layers
 
 from tfgan2.errors import UserError
+from tfgan2.nn.convolutions import GroupedConv2D
 from tfgan2.nn.layers import Dropout, SpectralNormalization
 
 ImageShape = tuple[int, int, int]
@@ -30,6 +31,8 @@ class LayerMaker:
         norm: one of `tfgan2.models.options.NORMS`; for all layers that do not say otherwise.
         spectral: hold the kernels of `conv` and `dense` to a spectral norm of 1.
         rate: fraction of features that `dropout` drops.
+        blocks: residual blocks per size, of networks that leave their number open.
+        group_size: channels of a group, of networks with grouped convolutions.
         block_ends: the last tensor of each block of a discriminator, from the image on.
     """
 
@@ -42,6 +45,8 @@ class LayerMaker:
         norm: str = "none",
         spectral: bool = False,
         dropout: float = 0.0,
+        blocks: int = 1,
+        group_size: int = 16,
     ) -> None:
         self._seeds = count(seed * 1000)
         self.channels = channels
@@ -49,6 +54,8 @@ class LayerMaker:
         self.norm = norm
         self.spectral = spectral
         self.rate = dropout
+        self.blocks = blocks
+        self.group_size = group_size
         self.block_ends: list[KerasTensor] = []
 
     def seed(self) -> int:
@@ -62,12 +69,32 @@ class LayerMaker:
         """Uniform, of the variance of Glorot and Bengio 2010."""
         return keras.initializers.GlorotUniform(self.seed())
 
+    def scaled(self, gain: float = 1.0) -> keras.initializers.Initializer:
+        """Normal, and keeps the variance if `gain`² makes up for the activation (He et al. 2015).
+
+        A gain of 0 gives zeros, but with spectral norm small numbers: zeros have no norm.
+        """
+        if not gain and self.spectral:
+            return self.normal()
+        if not gain:
+            return keras.initializers.Zeros()
+        return keras.initializers.VarianceScaling(
+            gain**2, "fan_in", "untruncated_normal", self.seed()
+        )
+
     def conv(
-        self, filters: int, size: int | Size, stride: int = 1, **settings: Any
+        self, filters: int, size: int | Size, stride: int = 1, *, groups: int = 1, **settings: Any
     ) -> layers.Layer:
-        """A 2D convolution, by default padded to "same"; `init` is "normal" or "glorot"."""
+        """A 2D convolution, by default padded to "same".
+
+        `init` is "normal", "glorot" or an initializer.
+        """
         settings = {"padding": "same", **self._initialized(**settings)}
-        return self._spectral(layers.Conv2D(filters, size, stride, **settings))
+        if groups > 1:
+            layer = GroupedConv2D(filters, size, stride, groups=groups, **settings)
+        else:
+            layer = layers.Conv2D(filters, size, stride, **settings)
+        return self._spectral(layer)
 
     def conv_transpose(
         self, filters: int, size: int, stride: int = 2, **settings: Any
@@ -79,8 +106,9 @@ class LayerMaker:
     def dense(self, units: int, **settings: Any) -> layers.Layer:
         return self._spectral(layers.Dense(units, **self._initialized(**settings)))
 
-    def _initialized(self, *, init: str = "glorot", **settings: Any) -> dict[str, Any]:
-        return {"kernel_initializer": getattr(self, init)(), **settings}
+    def _initialized(self, *, init: Any = "glorot", **settings: Any) -> dict[str, Any]:
+        initializer = getattr(self, init)() if isinstance(init, str) else init
+        return {"kernel_initializer": initializer, **settings}
 
     def _spectral(self, layer: layers.Layer) -> layers.Layer:
         return SpectralNormalization(layer, name=f"{layer.name}_sn") if self.spectral else layer

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from tfgan2.images import is_points
 from tfgan2.networks import ARCHITECTURES
 from tfgan2.networks.layers import ImageShape, LayerMaker, output
+from tfgan2.nn.layers import ImageRange
 
 LABEL_EMBEDDING = 50
 
@@ -40,7 +42,12 @@ def generator(
         init = make.normal(LABEL_EMBEDDING**-0.5)
         x = layers.Concatenate()([x, layers.Embedding(num_labels, LABEL_EMBEDDING, init)(label)])
     x = ARCHITECTURES[network].load().decoder(x, image_shape, make)
-    image = output(x, "linear" if is_points(image_shape) else "tanh")
+    activation = "linear"
+    if ARCHITECTURES[network].bounded and not is_points(image_shape):
+        activation = "tanh"
+    elif not is_points(image_shape):
+        x = ImageRange(dtype="float32")(x)
+    image = output(x, activation)
     return keras.Model(inputs, image, name="generator")
 
 
@@ -50,6 +57,7 @@ def discriminator(
     make: LayerMaker,
     *,
     num_labels: int = 0,
+    projection: bool = False,
     packing: int = 1,
     heads: Mapping[str, int] | None = None,
     head_units: int = 0,
@@ -61,6 +69,9 @@ def discriminator(
         image_shape: (height, width, channels) of one image.
         make: makes the layers.
         num_labels: number of labels, 0 for none.
+        projection: embed labels beside the features, and add the product of both to the logits,
+            divided by the square root of their number (Miyato and Koyama 2018,
+            arXiv:1802.05637), instead of joining labels with the image.
         packing: images per input, concatenated along the channels.
         heads: further outputs: name -> units.
         head_units: units of a hidden layer that the further outputs share; 0 for none.
@@ -75,6 +86,7 @@ def discriminator(
     if num_labels:
         label = keras.Input((packing,), dtype="int32", name="label")
         inputs = [x, label]
+    if num_labels and not projection:
         # Features for "mlp", channels for the others.
         size = LABEL_EMBEDDING if network == "mlp" else height * width
         y = layers.Embedding(num_labels, size, make.normal(1.0))(label)
@@ -84,7 +96,12 @@ def discriminator(
             y = layers.Permute((2, 3, 1))(layers.Reshape((packing, height, width))(y))
         x = layers.Concatenate()([x, y])
     x = ARCHITECTURES[network].load().features(x, make)
-    logits = make.dense(1, init="normal", dtype="float32", name="logits")(x)
+    init = "normal" if ARCHITECTURES[network].bounded else make.scaled()
+    logits = make.dense(1, init=init, dtype="float32", name="logits")(x)
+    if num_labels and projection:
+        y = layers.Embedding(num_labels, x.shape[-1], make.normal(1.0), dtype="float32")(label)
+        products = ops.cast(x, "float32")[:, None] * y
+        logits += ops.sum(products, axis=(1, 2))[:, None] / math.sqrt(x.shape[-1])
     outputs: Any = logits
     if heads:
         if head_units:

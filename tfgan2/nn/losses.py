@@ -154,6 +154,28 @@ def relativistic_average_generator_loss(
     return relativistic_average_discriminator_loss(fake_logits, real_logits)
 
 
+def relativistic_pairing_discriminator_loss(
+    real_logits: tf.Tensor, fake_logits: tf.Tensor
+) -> tf.Tensor:
+    """mean softplus(-(D(x) - D(G(z)))): each real sample against one generated sample.
+
+    Jolicoeur-Martineau 2018 and Huang et al. 2024 (arXiv:2501.05441). Only differences of logits
+    matter. From logits of one shape, any floating type, to a float32 scalar.
+    """
+    differences = tf.cast(real_logits, tf.float32) - tf.cast(fake_logits, tf.float32)
+    return tf.reduce_mean(tf.nn.softplus(-differences))
+
+
+def relativistic_pairing_generator_loss(
+    real_logits: tf.Tensor, fake_logits: tf.Tensor
+) -> tf.Tensor:
+    """`relativistic_pairing_discriminator_loss` with real and generated samples swapped.
+
+    Huang et al. 2024. The generator needs the real logits too.
+    """
+    return relativistic_pairing_discriminator_loss(fake_logits, real_logits)
+
+
 NON_SATURATING = GANLoss(minimax_discriminator_loss, non_saturating_generator_loss, log_odds=True)
 MINIMAX = GANLoss(minimax_discriminator_loss, minimax_generator_loss, log_odds=True)
 LEAST_SQUARES = GANLoss(least_squares_discriminator_loss, least_squares_generator_loss)
@@ -163,6 +185,11 @@ RELATIVISTIC_AVERAGE = GANLoss(
     relativistic_average_discriminator_loss,
     relativistic_average_generator_loss,
     log_odds=True,
+    relativistic=True,
+)
+RELATIVISTIC_PAIRING = GANLoss(
+    relativistic_pairing_discriminator_loss,
+    relativistic_pairing_generator_loss,
     relativistic=True,
 )
 

@@ -63,7 +63,16 @@ def dragan_penalty(
 
 def r1_penalty(critic: Critic, real: tf.Tensor) -> tf.Tensor:
     """mean |gradient|² at real samples, without the paper's factor 1/2, Mescheder et al. 2018."""
-    return tf.reduce_mean(_squared_norms(critic, tf.cast(real, tf.float32)))
+    return logits_and_penalty(critic, real)[1]
+
+
+def logits_and_penalty(critic: Critic, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The critic's logits for images, and mean |gradient|² there, of one forward pass.
+
+    At real samples this is `r1_penalty`, at generated ones the R2 of the same paper.
+    """
+    logits, squares = _logits_and_squared_norms(critic, tf.cast(images, tf.float32))
+    return logits, tf.reduce_mean(squares)
 
 
 def _uniform(shape: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
@@ -80,15 +89,17 @@ def _interpolate(start: tf.Tensor, end: tf.Tensor, seed: tf.Tensor | None) -> tf
 def _norm_penalty(
     critic: Critic, images: tf.Tensor, target: float, one_sided: bool = False
 ) -> tf.Tensor:
-    excess = tf.sqrt(tf.maximum(_squared_norms(critic, images), _TINY)) - target
+    _, squares = _logits_and_squared_norms(critic, images)
+    excess = tf.sqrt(tf.maximum(squares, _TINY)) - target
     return tf.reduce_mean(tf.square(tf.nn.relu(excess) if one_sided else excess))
 
 
-def _squared_norms(critic: Critic, images: tf.Tensor) -> tf.Tensor:
-    """Squared norm of each sample's gradient, float32, shape (B,)."""
+def _logits_and_squared_norms(critic: Critic, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The logits, and the squared norm of each sample's gradient, float32, shape (B,)."""
     images = tf.stop_gradient(images)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
-        scaled = _SCALE * tf.reduce_sum(tf.cast(critic(images), tf.float32))
+        logits = critic(images)
+        scaled = _SCALE * tf.reduce_sum(tf.cast(logits, tf.float32))
     gradients = tape.gradient(scaled, images, unconnected_gradients="zero") / _SCALE
-    return tf.reduce_sum(tf.square(gradients), axis=list(range(1, len(images.shape))))
+    return logits, tf.reduce_sum(tf.square(gradients), axis=list(range(1, len(images.shape))))
