@@ -62,6 +62,8 @@ CASES = {
     "began-began": f"began {DIGITS} base_channels=8 network=began",
     "sngan": f"sngan {DIGITS} base_channels=8 latent_dim=8",
     "sngan-resnet": f"sngan {DIGITS} base_channels=8 network=resnet d_steps=2",
+    "stylegan2": f"stylegan2 {DIGITS} base_channels=8 latent_dim=8 path_length_weight=2 "
+    "style_mixing=0.9",
     "vae": f"vae {DIGITS} base_channels=16 latent_dim=8",
     "vae-gaussian": f"vae {DIGITS} base_channels=8 network=dcgan likelihood=gaussian latent_dim=2",
     "pix2pix": "pix2pix --dataset PAIRS --image-size 32 base_channels=8",

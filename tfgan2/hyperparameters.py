@@ -108,7 +108,7 @@ class Option:
         Raises:
             UserError: the text is not a value of this type.
         """
-        if self.optional and text.lower() == "none":
+        if self.optional and text.lower() in ("none", "auto"):
             return None
         if self.choices is not None:
             named = {str(choice): choice for choice in self.choices}

@@ -36,6 +36,7 @@ FLAVOURS = {
     "dragan": "tfgan2.models.dragan:DRAGAN",
     "began": "tfgan2.models.began:BEGAN",
     "sngan": "tfgan2.models.sngan:SNGAN",
+    "stylegan2": "tfgan2.models.stylegan2:StyleGAN2",
     "vae": "tfgan2.models.vae:VAE",
     "pix2pix": "tfgan2.models.pix2pix:Pix2Pix",
     "cyclegan": "tfgan2.models.cyclegan:CycleGAN",

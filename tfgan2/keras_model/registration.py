@@ -10,6 +10,8 @@ from typing import Any
 
 from tfgan2.keras_model import registered_name
 
+_LAYERS = ("tfgan2.nn.layers", "tfgan2.nn.equalized", "tfgan2.nn.filtering", "tfgan2.nn.style")
+
 
 class Deferred:
     """Stands for a class in Keras' registry, and imports it to make an object."""
@@ -30,9 +32,9 @@ def register() -> None:
 
     from tfgan2 import registry
 
-    layers = "tfgan2.nn.layers"
     targets = [value.partition(":")[::2] for value in registry.flavours().values()]
-    for module, name in [*targets, *((layers, name) for name in registry.read_source(layers)[0])]:
+    layers = [(module, name) for module in _LAYERS for name in registry.read_source(module)[0]]
+    for module, name in [*targets, *layers]:
         known = keras.saving.get_custom_objects()
         known.setdefault(registered_name(module, name), Deferred(module, name))
 
