@@ -114,7 +114,9 @@ def test_gamma_auto_depends_on_the_whole_batch() -> None:
 def test_batches_are_whole_groups() -> None:
     model = model_for(minibatch_group=4)
     model.check_batch_size(8, 2)
-    with pytest.raises(UserError, match="groups of 4: give a --batch-size that is a multiple of 8"):
+    with pytest.raises(
+        UserError, match="groups of 4 for D: give a --batch-size that is a multiple of 8"
+    ):
         model.check_batch_size(12, 2)
 
 

@@ -18,7 +18,6 @@ from tfgan2.networks import stylegan2 as networks
 from tfgan2.nn import losses, penalties
 from tfgan2.nn.style import path_lengths
 
-SMALL = 32
 MEAN_DECAY, LENGTH_DECAY = 0.995, 0.99
 
 
@@ -44,33 +43,25 @@ class StyleGAN2(LazyGAN):
         gamma: float | None = option(
             None, "weight of half of R1; auto: 0.0002 * pixels / batch size (Karras 2020b)"
         )
-        r1_interval: int = option(16, "steps from one update for R1 to the next", at_least=1)
+        r1_interval: int = option(16, "steps between R1 updates", at_least=1)
         path_length_weight: float = option(
             None, "weight of the path length penalty; none: 2, up to 32x32 pixels 0"
         )
-        path_length_interval: int = option(
-            4, "steps from one update for the path length to the next", at_least=1
-        )
+        path_length_interval: int = option(4, "steps between path length updates", at_least=1)
         style_mixing: float = option(
-            None,
-            "fraction of samples with two styles; none: 0.9, up to 32x32 pixels 0",
-            at_most=1,
+            None, "fraction of samples with two styles; none: 0.9, up to 32x32 pixels 0", at_most=1
         )
         mapping_layers: int = option(
             None, "layers of the mapping network; none: 8, up to 32x32 pixels 2", at_least=1
         )
-        mapping_learning_rate: float = option(
-            0.01, "learning rate of the mapping network, relative to that of the generator"
-        )
+        mapping_learning_rate: float = option(0.01, "mapping network's rate, relative to G's")
         noise: str = option(
             "fixed",
             "noise of samples and exports: fixed, the same for all, or mean, which is zero; none: "
             "none in training, either",
             choices=("fixed", "mean", "none"),
         )
-        residual: bool = option(
-            None, "residual discriminator; none: true, up to 32x32 pixels false"
-        )
+        residual: bool = option(None, "residual D; none: true, up to 32x32 pixels false")
         minibatch_group: int = option(
             4, "samples whose deviation D gets as a feature; divides the batch size", at_least=1
         )
@@ -91,7 +82,7 @@ class StyleGAN2(LazyGAN):
 
         def resolve(self) -> None:
             super().resolve()
-            small = max(self.image_shape[:2]) <= SMALL
+            small = max(self.image_shape[:2]) <= 32
             self.default("path_length_weight", 0.0 if small else 2.0)
             self.default("style_mixing", 0.0 if small else 0.9)
             self.default("mapping_layers", 2 if small else 8)
@@ -107,8 +98,8 @@ class StyleGAN2(LazyGAN):
         self.packing = Packing(config)
         self.labels_are_classes = config.labels
         make = self.layer_maker(0)
-        settings = (config.latent_dim, config.mapping_layers, config.mapping_learning_rate)
-        mapping = networks.mapping(*settings, make, self.num_labels)
+        depth, rate = config.mapping_layers, config.mapping_learning_rate
+        mapping = networks.mapping(config.latent_dim, depth, rate, make, self.num_labels)
         self.synthesis = networks.Synthesis(shape, config.noise, make)
         self.generator = networks.generator(mapping, self.synthesis)
         self.discriminator = networks.discriminator(
@@ -133,26 +124,22 @@ class StyleGAN2(LazyGAN):
 
     def check_batch_size(self, batch_size: int, replicas: int = 1) -> None:
         super().check_batch_size(batch_size, replicas)
-        shares = self.packing.count * self.accumulate * replicas
         group = self.config.minibatch_group
-        if batch_size % (group * shares):
+        divisor = group * self.packing.count * self.accumulate * replicas
+        if batch_size % divisor:
             raise UserError(
-                f"a batch of {batch_size} images in {shares} parts does not divide into groups of "
-                f"{group}: give a --batch-size that is a multiple of {group * shares}, or "
-                "--set minibatch_group=N"
+                f"a batch of {batch_size} images cannot be divided into groups of {group} for D: "
+                f"give a --batch-size that is a multiple of {divisor}, or --set minibatch_group=N"
             )
 
     # --- the step --------------------------------------------------------------------------------
 
     def lazy_updates(self) -> dict[str, LazyUpdate]:
-        config, found = self.config, {}
-        if config.gamma != 0:
-            found["R1"] = LazyUpdate(DISCRIMINATOR, config.r1_interval, self.update_for_r1)
-        if config.path_length_weight:
-            found["path length"] = LazyUpdate(
-                GENERATOR, config.path_length_interval, self.update_for_path_length
-            )
-        return found
+        config = self.config
+        r1 = LazyUpdate(DISCRIMINATOR, config.r1_interval, self.update_for_r1)
+        length = LazyUpdate(GENERATOR, config.path_length_interval, self.update_for_path_length)
+        lengths = {"path length": length} if config.path_length_weight else {}
+        return ({"R1": r1} if config.gamma != 0 else {}) | lengths
 
     def default_optimizer(self, name: str) -> keras.optimizers.Optimizer:
         optimizer = super().default_optimizer(name)
@@ -165,13 +152,11 @@ class StyleGAN2(LazyGAN):
         real = self.divided(batch)[-1]
         latents = self.random_latents(batch_size(real), "latents")
         styles = tf.reduce_mean(self.styles(latents, real.labels), axis=0)
-        mean = self.generator.get_layer("mean_style").mean
-        change = replicas.mean(tf.stop_gradient(styles)) - mean.value
-        mean.assign(mean.value + (1.0 - MEAN_DECAY) * change)
+        average(self.generator.get_layer("mean_style").mean, styles, MEAN_DECAY)
         return super().play(batch)
 
     def update_for_r1(self, batch: Batch) -> Metrics:
-        """An update of the discriminator for the penalty at real images alone: "r1_penalty"."""
+        """An update of the discriminator for the penalty at real images alone."""
         real, gamma = self.divided(batch)[-1], self.config.gamma
         if gamma is None:
             height, width, _ = self.image_shape
@@ -188,28 +173,24 @@ class StyleGAN2(LazyGAN):
         return self.minimize(DISCRIMINATOR, objective)[1]
 
     def update_for_path_length(self, batch: Batch) -> Metrics:
-        """An update of the generator for the path length alone, on half as many samples.
-
-        Returns "path_length", the mean |J^T y|, and "path_length_penalty".
-        """
+        """An update of the generator for the path length alone, on half as many samples."""
         real = self.divided(batch)[-1]
-        count = tf.maximum(1, batch_size(real) // 2)
-        labels = None if real.labels is None else real.labels[::2][:count]
-        weight = self.lazy_weight("path length") * self.config.path_length_weight
+        count, stream = (batch_size(real) + 1) // 2, "path length"
+        labels = None if real.labels is None else real.labels[::2]
+        weight = self.lazy_weight(stream) * self.config.path_length_weight
         before = tf.convert_to_tensor(self.path_length.value)
 
         def objective(tape: tf.GradientTape) -> Objective:
-            styles = self.random_styles(count, labels, "path length")
-            seed = self.noise_seed("path length: directions")
+            styles = self.random_styles(count, labels, stream)
+            seed = self.noise_seed(f"{stream}: directions")
             directions = microbatches.normal((count, *self.image_shape), seed)
-            lengths = path_lengths(lambda w: self.images(w, "path length"), styles, directions)
+            lengths = path_lengths(lambda w: self.images(w, stream), styles, directions)
             penalty = tf.reduce_mean(tf.square(lengths - before))
             metrics = {"path_length": tf.reduce_mean(lengths), "path_length_penalty": penalty}
             return weight * penalty, metrics
 
         metrics = self.minimize(GENERATOR, objective)[1]
-        change = replicas.mean(metrics["path_length"]) - self.path_length.value
-        self.path_length.assign(self.path_length.value + (1.0 - LENGTH_DECAY) * change)
+        average(self.path_length, metrics["path_length"], LENGTH_DECAY)
         return metrics
 
     # --- samples ---------------------------------------------------------------------------------
@@ -226,10 +207,7 @@ class StyleGAN2(LazyGAN):
     def random_styles(
         self, count: int | tf.Tensor, labels: tf.Tensor | None, stream: str
     ) -> tf.Tensor:
-        """Styles for all layers, float32, shape (count, layers, latent_dim).
-
-        Some samples have a second style from a random layer on.
-        """
+        """Styles for all layers, (count, layers, latent_dim); some change at a random layer."""
         depth = self.synthesis.num_styles
         first = self.styles(self.random_latents(count, stream), labels)[:, None]
         if not self.config.style_mixing or depth == 1:
@@ -260,5 +238,11 @@ class StyleGAN2(LazyGAN):
         source = self.sampling_generator
         mapping, synthesis = source.get_layer("mapping"), source.get_layer("synthesis")
         mean = tf.convert_to_tensor(source.get_layer("mean_style").mean.value)
-        inputs = source.inputs if len(source.inputs) > 1 else source.inputs[0]
+        inputs = source.inputs if self.num_labels else source.inputs[0]
         return keras.Model(inputs, synthesis(mean + truncation * (mapping(inputs) - mean)))
+
+
+def average(variable: keras.Variable, value: tf.Tensor, decay: float) -> None:
+    """Moves a moving average towards the mean of a value over all replicas."""
+    change = replicas.mean(tf.stop_gradient(value)) - variable.value
+    variable.assign(variable.value + (1.0 - decay) * change)
