@@ -62,6 +62,8 @@ CASES = {
     "began-began": f"began {DIGITS} base_channels=8 network=began",
     "sngan": f"sngan {DIGITS} base_channels=8 latent_dim=8",
     "sngan-resnet": f"sngan {DIGITS} base_channels=8 network=resnet d_steps=2",
+    "stylegan2": f"stylegan2 {DIGITS} base_channels=8 latent_dim=8 path_length_weight=2 "
+    "style_mixing=0.9",
     "projected": f"projected {DIGITS} base_channels=8 feature_size=32 feature_channels=4",
     "r3gan": f"r3gan {DIGITS} base_channels=8 latent_dim=8 augment=color",
     "r3gan-labels": f"r3gan {DIGITS} base_channels=16 labels=true d_steps=2 packing=2",

@@ -115,12 +115,14 @@ def image_batch(count: int, seed: int = 0, shape: tuple[int, int, int] = (8, 8, 
 
 SIZES = {"base_channels": 8, "latent_dim": 6, "blocks": 1, "pool_size": 3}
 SIZES |= {"feature_size": 32, "feature_channels": 4}
+# So that they are tested at the smallest sizes, too.
+SIZES |= {"path_length_weight": 2, "style_mixing": 0.9, "minibatch_group": 2}
 # A few steps then cover every phase.
 PHASES = {"text_steps": 1, "stage_one_steps": 1, "pretrain_steps": 1}
 VOCABULARY = ("a", "bright", "dark", "picture")
 
 
-def small_settings(name: str) -> dict[str, int]:
+def small_settings(name: str) -> dict[str, float]:
     """Hyperparameters for a small model with short phases."""
     from tfgan2 import registry
 

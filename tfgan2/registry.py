@@ -36,6 +36,7 @@ FLAVOURS = {
     "dragan": "tfgan2.models.dragan:DRAGAN",
     "began": "tfgan2.models.began:BEGAN",
     "sngan": "tfgan2.models.sngan:SNGAN",
+    "stylegan2": "tfgan2.models.stylegan2:StyleGAN2",
     "projected": "tfgan2.models.projected:ProjectedGAN",
     "r3gan": "tfgan2.models.r3gan:R3GAN",
     "vae": "tfgan2.models.vae:VAE",

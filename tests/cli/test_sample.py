@@ -87,6 +87,8 @@ def test_points_are_scattered(points: Path, tmp_path: Path) -> None:
         ("sample {conditional} --label nine", "unknown label 'nine'"),
         ("sample {conditional} --label 12", "unknown label '12'"),
         ("sample {points} --label 1", "takes no labels"),
+        ("sample {conditional} --truncation 0.7", "CGAN has no truncation, as stylegan2 has"),
+        ("sample {conditional} --truncation -1", "truncation must be at least 0, not -1"),
         ("sample {conditional} --interpolate --label 0 --label 1", "interpolate takes one"),
         ("sample {conditional} --latents none.npy", "none.npy does not exist"),
         ("sample {points} --out p.gif", "points cannot be animated"),

@@ -267,6 +267,9 @@ def gradients(*names: str) -> dict[str, float]:
     makes = {
         "lsgan": lambda: make_small("lsgan", network="mlp"),
         "sngan": lambda: make_small("sngan"),
+        "stylegan2": lambda: make_small(
+            "stylegan2", noise="none", style_mixing=0.0, path_length_weight=0.0
+        ),
         "wgan": lambda: make_small("wgan", network="mlp", d_steps=1),
         "pix2pix": lambda: make_small("pix2pix", jitter=False, mirror=False, dropout=0.0),
         "dcgan": lambda: make_small("dcgan"),

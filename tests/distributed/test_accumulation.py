@@ -76,7 +76,7 @@ def graph(model: GenerativeModel) -> Any:
     return tf.function(model.train_step, autograph=False)
 
 
-D_STEPS = ["wgan-gp", "r3gan", "sngan", "wgan", "srgan", "pix2pix"]
+D_STEPS = ["wgan-gp", "r3gan", "sngan", "stylegan2", "wgan", "srgan", "pix2pix"]
 # The others take up to half a minute each.
 QUICK = "dragan"
 

@@ -75,7 +75,9 @@ STACKGAN = [f"stackgan {phase}" for phase in ("text", "one", "two")]
     "names",
     [
         pytest.param(["lsgan", "dcgan", "stackgan text"], marks=pytest.mark.slow),
-        pytest.param(["sngan", "wgan", "pix2pix", "inpainting"], marks=pytest.mark.slow),
+        pytest.param(
+            ["sngan", "stylegan2", "wgan", "pix2pix", "inpainting"], marks=pytest.mark.slow
+        ),
         pytest.param(["cyclegan", *STACKGAN], marks=pytest.mark.slow),
     ],
     ids=["some", "a", "b"],

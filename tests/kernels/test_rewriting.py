@@ -21,7 +21,11 @@ def from_few_channels(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["dcgan", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sngan", "began"))]
+    "name",
+    [
+        "dcgan",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("sngan", "stylegan2", "began")),
+    ],
 )
 @pytest.mark.usefixtures("from_few_channels")
 def test_a_step_is_the_same_but_for_rounding(name: str) -> None:

@@ -43,6 +43,9 @@ class SampleRequest(Options):
     frames: int = option(
         10, "Images from one latent to the next.", panel="", at_least=2, shown="10, in a .gif 24"
     )
+    truncation: float = option(
+        1.0, "Below 1: more typical, less varied images; stylegan2 only.", panel=""
+    )
     label: Sequence[str] | str = ()
     text: Sequence[str] | str = ()
     latents: np.ndarray | None = None
@@ -102,5 +105,5 @@ def draw_samples(run_dir: Path, request: SampleRequest) -> Samples:
     labels = choose_labels(len(latents), label or None, names)
     columns = columns or label_columns(len(text or captions) or len(label or names))
     condition = in_turn(text or captions, len(latents)) if captions else labels
-    samples = model.generate(latents, condition)
+    samples = model.generate(latents, condition, truncation=request.truncation)
     return Samples(samples, latents, labels, columns, model, about["step"])

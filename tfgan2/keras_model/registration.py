@@ -10,7 +10,14 @@ from typing import Any
 
 from tfgan2.keras_model import registered_name
 
-_LAYERS = ("tfgan2.nn.layers", "tfgan2.nn.convolutions", "tfgan2.nn.resampling")
+_LAYERS = (
+    "tfgan2.nn.layers",
+    "tfgan2.nn.convolutions",
+    "tfgan2.nn.equalized",
+    "tfgan2.nn.filtering",
+    "tfgan2.nn.resampling",
+    "tfgan2.nn.style",
+)
 
 
 class Deferred:

@@ -17,6 +17,8 @@ import keras
 import tensorflow as tf
 
 from tfgan2.kernels import depthwise, patches, winograd
+from tfgan2.nn.equalized import EqualizedConv2D
+from tfgan2.nn.style import ModulatedConv2D
 
 if TYPE_CHECKING:
     from tfgan2.models.base import GenerativeModel
@@ -84,6 +86,34 @@ class _DepthwiseConv2D(keras.layers.DepthwiseConv2D):
         return outputs if self.activation is None else self.activation(outputs)
 
 
+class _EqualizedConv2D(EqualizedConv2D, _Conv2D):
+    def strided(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        if min(kernel.shape[2:]) < winograd.FEWEST_CHANNELS[2] or kernel.shape[0] != 3:
+            return super().strided(inputs, kernel)
+        # A 4x4 kernel with zeros, padded to "same": a row and a column more.
+        outputs = winograd.conv2d(_extended(inputs), _as_4x4(kernel), 2)
+        return outputs[:, :-1, :-1]
+
+
+class _ModulatedConv2D(ModulatedConv2D, _EqualizedConv2D):
+    def transposed(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        if kernel.shape[0] != 3:
+            return super().transposed(inputs, kernel)
+        kernel = _as_4x4(tf.transpose(kernel, (0, 1, 3, 2)))
+        outputs = winograd.conv2d_transpose(_extended(inputs), kernel, 2)
+        return outputs[:, :-1, :-1]
+
+
+def _extended(images: tf.Tensor) -> tf.Tensor:
+    """Images with a row and a column of zeros at the end."""
+    return tf.pad(images, ((0, 0), (0, 1), (0, 1), (0, 0)))
+
+
+def _as_4x4(kernel: tf.Tensor) -> tf.Tensor:
+    """A 3x3 kernel with a row and a column of zeros at the beginning."""
+    return tf.pad(kernel, ((1, 0), (1, 0), (0, 0), (0, 0)))
+
+
 class _ReLU(keras.layers.ReLU):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         # In this order, NaN stays NaN, and training notices it.
@@ -99,6 +129,8 @@ _REWRITTEN: dict[type, type] = {
     keras.layers.Conv2D: _Conv2D,
     keras.layers.Conv2DTranspose: _Conv2DTranspose,
     keras.layers.DepthwiseConv2D: _DepthwiseConv2D,
+    EqualizedConv2D: _EqualizedConv2D,
+    ModulatedConv2D: _ModulatedConv2D,
     keras.layers.ReLU: _ReLU,
     keras.layers.LeakyReLU: _LeakyReLU,
 }
@@ -111,12 +143,13 @@ def compiled_update(
 
     With `xla` layers are rewritten for XLA, convolutions too if `fast_convolutions`. A model with a
     layer that XLA would slow down here is compiled without. Returns a function from a batch to the
-    step's metrics, as `train_step`.
+    step's metrics, as `train_step`; if the model `is_divided`, it does what the phase says whenever
+    it is called.
     """
     networks = [*model.networks().values(), *model.frozen_networks()]
     layers = [layer for network in networks for layer in network._flatten_layers()]
-    if not xla or not all(layer.supports_jit for layer in layers):
-        return tf.function(model.train_step, autograph=False)
+    if not all(layer.supports_jit for layer in layers):
+        xla = False
 
     def compiled(function: Callable[..., Any]) -> Any:
         def traced(*parts: Any) -> Any:
@@ -127,9 +160,17 @@ def compiled_update(
 
         return tf.function(traced, jit_compile=True, autograph=False)
 
-    step = model.compiled_step(compiled)
-    several = model.accumulate > 1 or model.is_divided
-    return tf.function(step, autograph=False) if several else step
+    step = model.compiled_step(compiled) if xla else model.train_step
+    if not model.is_divided:
+        return step if xla and model.accumulate == 1 else tf.function(step, autograph=False)
+    by_phase: dict[str, Any] = {}
+
+    def update(batch: Any) -> dict[str, tf.Tensor]:
+        if model.phase not in by_phase:
+            by_phase[model.phase] = tf.function(step, autograph=False)
+        return by_phase[model.phase](batch)
+
+    return update
 
 
 @contextlib.contextmanager

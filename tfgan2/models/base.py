@@ -68,7 +68,8 @@ class GenerativeModel(KerasModel):
         planned_steps: number of steps of the whole training; phases and learning rates that decay
             depend on it. `plan` sets it.
         phase: what `train_step` trains now, one of the names that `phase_at` returns.
-        is_divided: true if the parts of `train_step` are compiled apart, see `compiled_step`.
+        is_divided: true if the parts of `train_step` are compiled apart, once for all phases, see
+            `compiled_step`.
         is_fine_tuned: true if its first weights are those of a trained model.
         update_index: index of the update within a step, int32, shape (); None outside of one.
     """
@@ -374,7 +375,8 @@ class GenerativeModel(KerasModel):
                 # The gradients of all replicas are summed.
                 count = tf.distribute.get_strategy().num_replicas_in_sync
                 scaled = optimizer.scale_loss(loss / count if count > 1 else loss)
-            gradients = tape.gradient(scaled, [variable._value for variable in variables])
+            values = [variable._value for variable in variables]
+            gradients = tape.gradient(scaled, values, unconnected_gradients="zero")
             tensors = {key: tf.convert_to_tensor(value) for key, value in metrics.items()}
             scalars = {key: value for key, value in tensors.items() if not value.shape.rank}
             others = {key: value for key, value in tensors.items() if value.shape.rank}

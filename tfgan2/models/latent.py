@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -83,7 +84,12 @@ class LatentModel(GenerativeModel):
         return np.resize(np.arange(self.num_labels, dtype=np.int32), count)
 
     def generate(
-        self, latents: np.ndarray | tf.Tensor, condition: Any = None, *, batch_size: int = 64
+        self,
+        latents: np.ndarray | tf.Tensor,
+        condition: Any = None,
+        *,
+        batch_size: int = 64,
+        truncation: float = 1.0,
     ) -> np.ndarray:
         """Generates images in inference mode, with the averaged weights if there are any.
 
@@ -92,19 +98,32 @@ class LatentModel(GenerativeModel):
             condition: labels, integers from 0 to num_labels - 1, shape (N,), or where the flavour
                 takes sentences N texts; default: all labels, or the dataset's captions, in turn.
             batch_size: images per call.
+            truncation: less than 1 gives more typical and less varied images, see
+                `truncated_generator`.
 
         Returns:
             float32 in [-1, 1], shape (N, height, width, channels); points are not bounded.
 
         Raises:
-            UserError: latents or labels of another shape, labels out of range, or a text without a
-                known word.
+            UserError: latents or labels of another shape, labels out of range, a text without a
+                known word, or a truncation where the flavour has none.
         """
         latents = check_latents(np.asarray(latents), self.latent_dim)
         if not len(latents):
             raise UserError("no latents: give at least one")
         inputs = {"z": latents, **self.condition_inputs(condition, len(latents))}
-        return self.run_generator(self.sampling_generator, inputs, batch_size=batch_size)
+        generator = self.sampling_generator
+        if truncation != 1.0:
+            generator = self.truncated_generator(truncation)
+        return self.run_generator(generator, inputs, batch_size=batch_size)
+
+    def truncated_generator(self, truncation: float) -> keras.Model:
+        """The sampling generator, its styles at `truncation` of their distance from the mean style.
+
+        Raises:
+            UserError: the flavour has no styles.
+        """
+        raise UserError(f"{type(self).__name__} has no truncation, as stylegan2 has: leave it out")
 
     def condition_inputs(self, condition: Any, count: int) -> dict[str, np.ndarray]:
         """The generator's inputs besides the latents, by name; see `generate`."""

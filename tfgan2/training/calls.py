@@ -131,6 +131,7 @@ class DeviceCalls(Calls):
         source = dataset.source
         self._tables = _tables(source, self._device, options.device_share)
         self._look_up = source.look_up
+        self._step: Callable[[Any], Metrics] | None = None
         if self._tables is not None:
             pipeline = endless(source.drawn(order), _PREFETCHED_NUMBERS)
         else:
@@ -140,7 +141,9 @@ class DeviceCalls(Calls):
         super().__init__(model, options, iter(pipeline))
 
     def _update(self) -> Callable[[Any], Metrics]:
-        update = compiled_step(self.model, self.options)
+        if self._step is None or not self.model.is_divided:
+            self._step = compiled_step(self.model, self.options)
+        update = self._step
 
         @tf.function(jit_compile=self.options.xla, autograph=False)
         def prepared(tables: Any, *drawn: Any) -> Any:

@@ -15,13 +15,13 @@ class Compiling(StepCallback):
         super().__init__()
         self.display = display
         self.steps = steps
-        self._phase: str | None = None
+        self._begun: set[str] = set()
 
     def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
         super().on_train_batch_begin(batch, logs)
-        if self.model.phase == self._phase:
+        if self.model.phase in self._begun:
             return
-        self._phase = self.model.phase
+        self._begun.add(self.model.phase)
         found = self.steps is not None and self.steps.fetch()
         text = (
             "loading the compiled training step from the cache"

@@ -1,0 +1,47 @@
+"""The filter [1, 3, 3, 1] against sums by NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfgan2.nn.filtering import blur, downsampled, upsampled
+
+TAPS = np.array([1.0, 3.0, 3.0, 1.0]) / 8.0
+IMAGES = np.random.default_rng(0).normal(size=(2, 6, 4, 3)).astype(np.float32)
+
+
+def along(images: np.ndarray, function: object) -> np.ndarray:
+    """Applies a function of a row along both spatial axes."""
+    for axis in (1, 2):
+        images = np.apply_along_axis(function, axis, images)
+    return images
+
+
+@pytest.mark.parametrize("padding", [(2, 2), (1, 1), (2, 1)])
+def test_blur_is_the_filter_with_zeros_around(padding: tuple[int, int]) -> None:
+    expected = along(IMAGES, lambda row: np.convolve(np.pad(row, padding), TAPS, "valid"))
+    np.testing.assert_allclose(blur(tf.constant(IMAGES), padding), expected, atol=1e-6)
+
+
+def test_upsampling_filters_pixels_between_zeros() -> None:
+    def up(row: np.ndarray) -> np.ndarray:
+        spread = np.zeros(2 * len(row))
+        spread[::2] = row
+        return np.convolve(np.pad(spread, (2, 1)), 2 * TAPS, "valid")
+
+    made = upsampled(tf.constant(IMAGES))
+    assert made.shape == (2, 12, 8, 3)
+    np.testing.assert_allclose(made, along(IMAGES, up), atol=1e-6)
+
+
+def test_downsampling_takes_every_second_filtered_pixel() -> None:
+    expected = along(IMAGES, lambda row: np.convolve(np.pad(row, 1), TAPS, "valid")[::2])
+    np.testing.assert_allclose(downsampled(tf.constant(IMAGES)), expected, atol=1e-6)
+
+
+def test_constant_images_stay_constant_inside() -> None:
+    ones = tf.ones((1, 8, 8, 1))
+    np.testing.assert_allclose(upsampled(ones)[:, 1:-1, 1:-1], 1.0, atol=1e-6)
+    np.testing.assert_allclose(downsampled(ones)[:, 1:-1, 1:-1], 1.0, atol=1e-6)
