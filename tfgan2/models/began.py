@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfgan2.distributed import replicas
+from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option
 from tfgan2.images import is_points
 from tfgan2.models.base import Metrics, Objective
@@ -35,6 +36,11 @@ class BEGAN(LatentGAN):
         latent_dim: int = option(64, "number of latents, U(-1, 1), and of the autoencoder's codes")
         gamma: float = option(1.0, "target ratio of L(G(z)) to L(x)", at_most=1)
         lambda_k: float = option(0.01, "step size of k")
+
+        def resolve(self) -> None:
+            super().resolve()
+            if self.lecam:
+                raise UserError("began has no logits that lecam could regularize: leave it out")
 
     gan_loss = WASSERSTEIN  # of the errors L, where only their means count
     latent_distribution = "uniform"
