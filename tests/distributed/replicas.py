@@ -150,6 +150,56 @@ def accumulated(*names: str) -> dict[str, float]:
     return results
 
 
+def adaptive() -> dict[str, Any]:
+    """Trains with the regularizers for few images; both replicas have different images.
+
+    Returns the variables that differ, those of the regularizers after a step, and the mean logits
+    of each replica in it; p after four updates; whether the flips differ.
+    """
+    from helpers import image_batch, make_small
+
+    worker = worker_for("mirrored")
+    with worker.strategy.scope():
+        options = {"lecam": 0.3, "ada": 0.01, "ada_images": 100, "flip": True}
+        model = make_small("gan", **options)
+        model.compile()
+    images = np.asarray(image_batch(8))
+    iterator = iter(worker.distribute(lambda part: tf.data.Dataset.from_tensors(images).repeat()))
+
+    @tf.function(autograph=False)
+    def step(batch: Any) -> Any:
+        return worker.strategy.run(model.train_step, args=(batch,))
+
+    def locally(values: Any) -> list[float]:
+        return [float(each) for each in worker.strategy.experimental_local_results(values)]
+
+    first = step(next(iterator))
+    averages = [float(np.asarray(each)) for each in model.lecam.averages]
+    logits = [locally(first[name]) for name in ("real_logit", "fake_logit")]
+    signs, total = locally(first["ada_rt"]), float(np.asarray(model.ada.signs))
+    for _ in range(3):
+        last = step(next(iterator))
+
+    @tf.function(autograph=False)
+    def flipped() -> Any:
+        return worker.strategy.run(lambda: model.flip(images, "test", model.noise_seed))
+
+    flips = [each.numpy() for each in worker.strategy.experimental_local_results(flipped())]
+    state = model.state().items()
+    return {
+        "unequal": [
+            key
+            for key, variable in state
+            if len({each.numpy().tobytes() for each in _replicas(worker, variable)}) > 1
+        ],
+        "averages": averages,
+        "logits": logits,
+        "signs": [*signs, total],
+        "p": locally(last["ada_p"]),
+        "flips_differ": not np.array_equal(*flips),
+    }
+
+
 def odd(*names: str) -> dict[str, Any]:
     """Trains on batches that two replicas cannot share, with `fit` and in a loop of its own.
 

@@ -76,6 +76,19 @@ def graph(model: GenerativeModel) -> Any:
     return tf.function(model.train_step, autograph=False)
 
 
+@pytest.mark.usefixtures("frozen_statistics")
+def test_regularizers_of_few_images_follow_all_micro_batches() -> None:
+    def trained(count: int) -> Any:
+        options = {"ada": 0.01, "ada_images": 200, "lecam": 0.3, "flip": True, "augment": "none"}
+        model = model_for("sngan", count, network="mlp", packing=2, **options)
+        model.ada.p.assign(0.5)
+        return after_training(model, graph, steps=5)
+
+    whole, parts = trained(1), trained(2)
+    assert_equal_training(parts, whole)
+    assert abs(parts[0][-1]["ada_p"] - 0.5) == pytest.approx(4 * 8 / 200)  # one move so far
+
+
 D_STEPS = ["wgan-gp", "r3gan", "sngan", "stylegan2", "wgan", "srgan", "pix2pix"]
 # The others take up to half a minute each.
 QUICK = "dragan"

@@ -50,6 +50,19 @@ def test_every_flavour_on_two_replicas(names: list[str]) -> None:
         assert all("/moving_" in key for key in result["unequal"]), (name, result["unequal"])
 
 
+def test_regularizers_of_few_images_follow_all_replicas() -> None:
+    found = replicas("adaptive")
+    assert all("/moving_" in key for key in found["unequal"]), found["unequal"]
+    for average, logits in zip(found["averages"], found["logits"], strict=True):
+        assert logits[0] != logits[1]
+        assert average == pytest.approx(sum(logits) / 2, abs=1e-6)
+    one, two, total = found["signs"]
+    assert total == pytest.approx((one + two) / 2)
+    # Four updates on all 8 images each, of the 100 in which p can go from 0 to 1.
+    assert found["p"] == pytest.approx([0.32, 0.32]) or found["p"] == [0.0, 0.0]
+    assert found["flips_differ"]
+
+
 @pytest.mark.parametrize("names", ALL)
 def test_micro_batches_on_two_replicas(names: list[str]) -> None:
     found = replicas("accumulated", *names)

@@ -50,6 +50,12 @@ CASES = {
         # (0.5² + 1.5² + 0.75² + 2²) / 8 + (1² + 0.75² + 2² + 2.5²) / 8
         7.0625 / 8 + 11.8125 / 8,
     ),
+    "lecam": Case(
+        losses.lecam_regularization,
+        (REAL, FAKE),
+        np.mean((REAL - 0.25) ** 2) + np.mean((FAKE - 1.5) ** 2),
+        {"real_average": 1.5, "fake_average": 0.25},
+    ),
     "least_squares_generator": Case(
         losses.least_squares_generator_loss,
         (FAKE,),

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfgan2.distributed import replicas
+from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option, preset
 from tfgan2.images import is_points
 from tfgan2.models.base import Metrics, Objective
@@ -46,6 +47,11 @@ class BEGAN(LatentGAN):
             batch_size=16,
             ema_decay=0.0,
         )
+
+        def resolve(self) -> None:
+            super().resolve()
+            if self.lecam:
+                raise UserError("began has no logits that lecam could regularize: leave it out")
 
     gan_loss = WASSERSTEIN  # of the errors L, where only their means count
     latent_distribution = "uniform"

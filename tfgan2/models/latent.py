@@ -9,16 +9,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgan2.distributed import microbatches
+from tfgan2.distributed import microbatches, replicas
 from tfgan2.errors import UserError
 from tfgan2.hyperparameters import data_option, option, preset
 from tfgan2.images import is_points
 from tfgan2.inputs.labels import check_labels, grid_count, label_columns
 from tfgan2.inputs.latents import check_latents, draw_latents
-from tfgan2.models.base import Batch, Examples, GenerativeModel, View
-from tfgan2.models.game import AdversarialModel
+from tfgan2.models.adaptive import AdaptiveAugmentation, LeCam
+from tfgan2.models.base import Batch, Examples, GenerativeModel, Metrics, View
+from tfgan2.models.game import AdversarialModel, batch_size
 from tfgan2.models.options import ModelConfig, NetworkChoice
-from tfgan2.models.regularizers import Packing, Samples
+from tfgan2.models.regularizers import Flip, Packing, Samples
 from tfgan2.networks import ARCHITECTURES
 from tfgan2.networks.pairs import discriminator, generator
 
@@ -149,7 +150,15 @@ class LatentModel(GenerativeModel):
 class LatentGAN(AdversarialModel, LatentModel):
     """A generator of images from latents against a discriminator, of any architecture."""
 
-    class Config(NetworkChoice, Packing.Config, AdversarialModel.Config, LatentModel.Config):
+    class Config(
+        NetworkChoice,
+        Packing.Config,
+        Flip.Config,
+        AdaptiveAugmentation.Config,
+        LeCam.Config,
+        AdversarialModel.Config,
+        LatentModel.Config,
+    ):
         dropout: float = option(
             0.0,
             "fraction of features to drop before D's last layer; after each layer of mlp",
@@ -163,6 +172,12 @@ class LatentGAN(AdversarialModel, LatentModel):
             augment="color,translation,cutout", base_channels=32, max_channels=256, steps=10_000
         )
         cpu = preset(base_channels=32, max_channels=256, steps=20_000)
+
+    def __init__(self, *args: Any, **hyperparameters: Any) -> None:
+        super().__init__(*args, **hyperparameters)
+        self.flip = Flip(self.config)
+        self.ada = AdaptiveAugmentation(self.config, self, self.gan_loss)
+        self.lecam = LeCam(self.config, self)
 
     def build_networks(self) -> None:
         config = self.config
@@ -235,10 +250,35 @@ class LatentGAN(AdversarialModel, LatentModel):
         inputs = latents if labels is None else [latents, labels]
         return Samples(self.generator(inputs, training=True), labels, latents)
 
+    def divided(self, batch: Batch) -> list[Samples]:
+        samples = super().divided(batch)
+        return [
+            each._replace(images=self.flip(each.images, f"real {index}", self.noise_seed))
+            for index, each in enumerate(samples)
+        ]
+
     def discriminator_inputs(self, samples: Samples, stream: str) -> Samples:
         """Samples as the discriminator sees them: augmented, with noise, packed."""
-        samples = super().discriminator_inputs(samples, stream)
+        images = self.ada(samples.images, stream, self.noise_seed)
+        samples = super().discriminator_inputs(samples._replace(images=images), stream)
         return samples._replace(images=self.packing(samples.images))
+
+    def discriminator_loss(
+        self, real_logits: tf.Tensor, fake_logits: tf.Tensor, stream: str
+    ) -> tf.Tensor:
+        loss = super().discriminator_loss(real_logits, fake_logits, stream)
+        return self.lecam(loss, real_logits, fake_logits, self.step.value)
+
+    def scores(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> Metrics:
+        scores = super().scores(real_logits, fake_logits)
+        followed = (each.metrics(real_logits, fake_logits) for each in (self.ada, self.lecam))
+        return scores | {name: value for each in followed for name, value in each.items()}
+
+    def update_discriminator(self, real: Samples, fake: Samples) -> Metrics:
+        metrics = super().update_discriminator(real, fake)
+        self.lecam.update(metrics, self.step.value)
+        images = batch_size(real) * replicas.shares()
+        return {**metrics, **self.ada.update(metrics, images)}
 
 
 class ConditionalGAN(LatentGAN):

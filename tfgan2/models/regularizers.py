@@ -12,8 +12,11 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfgan2.distributed import microbatches
+from tfgan2.errors import UserError
 from tfgan2.hyperparameters import Hyperparameters, option
-from tfgan2.nn.augment import augment, parse_policy
+from tfgan2.images import is_points
+from tfgan2.models.options import ModelConfig
+from tfgan2.nn.augment import augment, mirrored, parse_policy, stateless_draws
 
 Seed = Callable[[str], tf.Tensor]
 """From the name of a draw to a seed, int32, shape (2,)."""
@@ -39,6 +42,27 @@ class Samples(NamedTuple):
     def rows(self, rows: slice) -> Samples:
         """Some of the samples."""
         return Samples(*(None if field is None else field[rows] for field in self))
+
+
+class Flip:
+    """Mirrors half of the real images left and right, which doubles the data."""
+
+    class Config(ModelConfig):
+        flip: bool = option(False, "mirror half of the real images, left and right")
+
+        def resolve(self) -> None:
+            super().resolve()
+            if self.flip and is_points(self.image_shape):
+                raise UserError("flip mirrors images, not points: leave it out")
+
+    def __init__(self, config: Config) -> None:
+        self.is_on = config.flip
+
+    def __call__(self, images: tf.Tensor, stream: str, seed: Seed) -> tf.Tensor:
+        if not self.is_on:
+            return images
+        count = images.shape[0] or tf.shape(images)[0]
+        return mirrored(images, stateless_draws((count,), seed(f"{stream}: flip")))
 
 
 class Augmentation:

@@ -15,6 +15,7 @@ from tfgan2.images import is_points
 from tfgan2.models.base import Batch, Metrics, Objective, View, images_of
 from tfgan2.models.latent import LatentModel
 from tfgan2.models.options import NetworkChoice, OptimizerChoice
+from tfgan2.models.regularizers import Flip
 from tfgan2.networks import ARCHITECTURES
 from tfgan2.networks.layers import output
 from tfgan2.nn import losses
@@ -36,7 +37,7 @@ class VAE(LatentModel):
     images are smoother than those of GANs.
     """
 
-    class Config(OptimizerChoice, NetworkChoice, LatentModel.Config):
+    class Config(OptimizerChoice, NetworkChoice, Flip.Config, LatentModel.Config):
         latent_dim: int = option(20, "number of latents; with 2, `sample` shows the manifold")
         likelihood: str = option(
             "bernoulli",
@@ -58,6 +59,7 @@ class VAE(LatentModel):
     views_need_reals = True
 
     def build_networks(self) -> None:
+        self.flip = Flip(self.config)
         architecture = ARCHITECTURES[self.config.network]
         z = keras.Input((self.latent_dim,), name="z")
         x = architecture.load().decoder(z, self.image_shape, self.layer_maker(0))
@@ -104,7 +106,7 @@ class VAE(LatentModel):
             Float32 scalars: "loss", and its terms "reconstruction_loss" and "kl_loss", in nats per
             image.
         """
-        images = images_of(batch)
+        images = self.flip(images_of(batch), "real", self.noise_seed)
 
         def objective(tape: tf.GradientTape) -> Objective:
             code = self.encoder(images, training=True)

@@ -67,7 +67,7 @@ def augment(images: tf.Tensor, policy: Sequence[str], seed: tf.Tensor) -> tf.Ten
     if not policy:
         return images
     count = images.shape[0] or tf.shape(images)[0]
-    draws = tf.unstack(_uniform((count, 7), seed), axis=1)
+    draws = tf.unstack(stateless_draws((count, 7), seed), axis=1)
     dtype = images.dtype
     x = tf.cast(images, tf.float32) if dtype in (tf.float16, tf.bfloat16) else images
     for name in policy:
@@ -104,10 +104,13 @@ def random_crop(
         )
         images = crops(images, tops, lefts, height, width)
     if mirror:
-        draws = uniform((count,), seed(f"{stream} mirror"))
-        mirrored = tf.reverse(images, axis=[2])
-        images = tf.where((draws < 0.5)[:, None, None, None], mirrored, images)
+        images = mirrored(images, uniform((count,), seed(f"{stream} mirror")))
     return images
+
+
+def mirrored(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+    """Mirrors left and right the images, (B, H, W, C), whose draws, (B,), are below 1/2."""
+    return tf.where((draws < 0.5)[:, None, None, None], tf.reverse(images, axis=[2]), images)
 
 
 def _check(policy: Sequence[str]) -> None:
@@ -116,7 +119,7 @@ def _check(policy: Sequence[str]) -> None:
             raise unknown("augmentation", name, POLICIES)
 
 
-def _uniform(shape: tuple[int | tf.Tensor, ...], seed: tf.Tensor) -> tf.Tensor:
+def stateless_draws(shape: tuple[int | tf.Tensor, ...], seed: tf.Tensor) -> tf.Tensor:
     """U[0, 1), float32, with and without XLA the same numbers.
 
     Both draw the same bits, but convert them to different floats. 23 bits are used, so the product

@@ -24,12 +24,14 @@ class GANLoss:
             float32 scalar.
         log_odds: true if sigmoid(logits) is a probability "real".
         relativistic: true if the generator's loss depends on the logits of real samples.
+        boundary: the logit between real and generated samples; None: only differences count.
     """
 
     discriminator: Callable[..., tf.Tensor]
     generator: Callable[..., tf.Tensor]
     log_odds: bool = False
     relativistic: bool = False
+    boundary: float | None = None
 
     def smoothed(self, label_smoothing: float) -> GANLoss:
         """The loss with a target of 1 - label_smoothing for real samples; cross entropy only."""
@@ -176,11 +178,15 @@ def relativistic_pairing_generator_loss(
     return relativistic_pairing_discriminator_loss(fake_logits, real_logits)
 
 
-NON_SATURATING = GANLoss(minimax_discriminator_loss, non_saturating_generator_loss, log_odds=True)
-MINIMAX = GANLoss(minimax_discriminator_loss, minimax_generator_loss, log_odds=True)
-LEAST_SQUARES = GANLoss(least_squares_discriminator_loss, least_squares_generator_loss)
+NON_SATURATING = GANLoss(
+    minimax_discriminator_loss, non_saturating_generator_loss, log_odds=True, boundary=0.0
+)
+MINIMAX = replace(NON_SATURATING, generator=minimax_generator_loss)
+LEAST_SQUARES = GANLoss(
+    least_squares_discriminator_loss, least_squares_generator_loss, boundary=0.5
+)
 WASSERSTEIN = GANLoss(wasserstein_discriminator_loss, wasserstein_generator_loss)
-HINGE = GANLoss(hinge_discriminator_loss, wasserstein_generator_loss)
+HINGE = GANLoss(hinge_discriminator_loss, wasserstein_generator_loss, boundary=0.0)
 RELATIVISTIC_AVERAGE = GANLoss(
     relativistic_average_discriminator_loss,
     relativistic_average_generator_loss,
@@ -192,6 +198,21 @@ RELATIVISTIC_PAIRING = GANLoss(
     relativistic_pairing_generator_loss,
     relativistic=True,
 )
+
+
+def lecam_regularization(
+    real_logits: tf.Tensor,
+    fake_logits: tf.Tensor,
+    real_average: tf.Tensor | float,
+    fake_average: tf.Tensor | float,
+) -> tf.Tensor:
+    """mean (D(x) - a_F)² + mean (D(G(z)) - a_R)², Tseng et al. 2021 (arXiv:2104.03310).
+
+    a_R and a_F are moving averages of the logits of real and of generated samples, scalars. This is
+    the paper's formula; its authors' code counts only logits on the right side of the average.
+    """
+    real = squared_error(real_logits, tf.broadcast_to(fake_average, tf.shape(real_logits)))
+    return real + squared_error(fake_logits, tf.broadcast_to(real_average, tf.shape(fake_logits)))
 
 
 def absolute_error(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
