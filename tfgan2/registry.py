@@ -124,6 +124,8 @@ def read_source(module: str) -> tuple[dict[str, ast.ClassDef], dict[str, tuple[s
 def _outline(module: str, name: str) -> type:
     """A class without TensorFlow: only its docstring, `data_kind` and `Config`, and its bases.
 
+    A class whose own name ends with `Config` is whole.
+
     The body of `Config` may use what the module imports from `_LIGHT_MODULES`.
     """
     if module == "tfgan2.models":
@@ -142,7 +144,8 @@ def _outline(module: str, name: str) -> type:
         if root not in names:
             names[root] = _outline(*((module, root) if root in classes else imports[root]))
     kept = [item for item in node.body if ast.unparse(item).startswith(("data_kind", "'", '"'))]
-    node.body = [*kept, *config] or [ast.Pass()]
+    if not name.endswith("Config"):
+        node.body = [*kept, *config] or [ast.Pass()]
     flags = __future__.annotations.compiler_flag
     exec(compile(ast.Module([node], []), module, "exec", flags), names)
     return names[name]

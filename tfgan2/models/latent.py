@@ -147,25 +147,29 @@ class LatentModel(GenerativeModel):
         return {"": samples, **self.views(examples[0])}
 
 
+class LatentGANConfig(
+    Packing.Config,
+    Flip.Config,
+    AdaptiveAugmentation.Config,
+    LeCam.Config,
+    AdversarialModel.Config,
+    LatentModel.Config,
+):
+    """The options of all GANs from latents, whatever their networks."""
+
+    freeze_d: int = option(
+        0, "first blocks of D, from the image on, whose weights stay (FreezeD, Mo 2020)"
+    )
+
+
 class LatentGAN(AdversarialModel, LatentModel):
     """A generator of images from latents against a discriminator, of any architecture."""
 
-    class Config(
-        NetworkChoice,
-        Packing.Config,
-        Flip.Config,
-        AdaptiveAugmentation.Config,
-        LeCam.Config,
-        AdversarialModel.Config,
-        LatentModel.Config,
-    ):
+    class Config(NetworkChoice, LatentGANConfig):
         dropout: float = option(
             0.0,
             "fraction of features to drop before D's last layer; after each layer of mlp",
             at_most=0.99,
-        )
-        freeze_d: int = option(
-            0, "first blocks of D, from the image on, whose weights stay (FreezeD, Mo 2020)"
         )
 
         few = preset(

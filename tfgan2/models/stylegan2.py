@@ -9,8 +9,8 @@ from tfgan2.distributed import microbatches, replicas
 from tfgan2.errors import UserError
 from tfgan2.hyperparameters import data_option, option
 from tfgan2.models.base import Batch, Metrics, Objective
-from tfgan2.models.game import DISCRIMINATOR, GENERATOR, AdversarialModel, batch_size
-from tfgan2.models.latent import LatentModel
+from tfgan2.models.game import DISCRIMINATOR, GENERATOR, batch_size
+from tfgan2.models.latent import LatentGANConfig
 from tfgan2.models.lazy import LazyGAN, LazyUpdate
 from tfgan2.models.options import MaxChannels
 from tfgan2.models.regularizers import Packing, Samples
@@ -39,7 +39,7 @@ class StyleGAN2(LazyGAN):
     (arXiv:2006.06676): two mapping layers, no residuals in D, no path length, no style mixing.
     """
 
-    class Config(MaxChannels, Packing.Config, AdversarialModel.Config, LatentModel.Config):
+    class Config(MaxChannels, LatentGANConfig):
         gamma: float | None = option(
             None, "weight of half of R1; auto: 0.0002 * pixels / batch size (Karras 2020b)"
         )
@@ -102,14 +102,16 @@ class StyleGAN2(LazyGAN):
         mapping = networks.mapping(config.latent_dim, depth, rate, make, self.num_labels)
         self.synthesis = networks.Synthesis(shape, config.noise, make)
         self.generator = networks.generator(mapping, self.synthesis)
+        make = self.layer_maker(1)
         self.discriminator = networks.discriminator(
             shape,
-            self.layer_maker(1),
+            make,
             residual=config.residual,
             group=config.minibatch_group,
             num_labels=self.num_labels,
             packing=config.packing,
         )
+        make.freeze(self.discriminator, config.freeze_d)
         self.path_length = self.add_weight(
             name="path_length", shape=(), initializer="zeros", dtype="float32", trainable=False
         )

@@ -60,7 +60,7 @@ def features(x: KerasTensor, make: LayerMaker) -> KerasTensor:
         if level:
             x = _adapt(LinearDownsampling()(x), filters, make)
         for _ in range(make.blocks):
-            x = _block(x, depth, make)
+            x = make.end_block(_block(x, depth, make))
     size = x.shape[1:3]
     basis = Basis(size, make.normal(math.prod(size) ** -0.5), dtype="float32")
     return make.dropout(ops.sum(basis(x), axis=(1, 2)))

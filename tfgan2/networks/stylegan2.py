@@ -218,7 +218,7 @@ def discriminator(
         units = make.channels
         x = layers.Flatten(dtype="float32")(x)
         for _ in range(POINT_LAYERS):
-            x = active(dense(make, units, gain=GAIN)(x), dtype="float32")
+            x = make.end_block(active(dense(make, units, gain=GAIN)(x), dtype="float32"))
         x = layers.Reshape((1, 1, units), dtype="float32")(x)
     else:
         channels = level_channels(image_shape, make)
@@ -231,6 +231,7 @@ def discriminator(
                 x = layers.Add()([y, conv(x, more, 1, math.sqrt(0.5), **settings)])
             else:
                 x = active(conv(y, more, 3, downsample=True))
+            x = make.end_block(x)
     x = MinibatchDeviation(group, dtype="float32")(x)
     if not is_points(image_shape):
         x = active(conv(x, units, 3, dtype="float32"), dtype="float32")
