@@ -181,11 +181,9 @@ class AdversarialModel(GenerativeModel):
         if self.config.lookahead:
             self.lookahead.update(tf.cast(self.step.value, tf.int64) + 1)
         if self.ema_generator is not None:
-            decay = tf.constant(self.config.ema_decay)
-            if not self.is_fine_tuned:
-                # Low at first, or random weights would weigh for long.
-                step = tf.cast(self.step.value, tf.float32)
-                decay = tf.minimum(decay, (1.0 + step) / (10.0 + step))
+            step = tf.cast(self.step.value, tf.float32)
+            # Low at first, or the initial weights would weigh for long.
+            decay = tf.minimum(self.config.ema_decay, (1.0 + step) / (10.0 + step))
             pairs = zip(self.ema_generator.weights, self.generator.weights, strict=True)
             for average, value in pairs:
                 average.assign(average + (1.0 - decay) * (value - average))
