@@ -88,7 +88,7 @@ WRONG = {
         "fit stackgan --dataset digits-captions --batch-size 1",
         "give a --batch-size of 2",
     ),
-    "image size": ("fit dcgan --dataset digits --image-size 200", "from 8 to 128"),
+    "image size": ("fit dcgan --dataset digits --image-size 264", "edges of 8 to 256 pixels"),
     "batch": ("fit dcgan --dataset faces --batch-size 128", "--batch-size 100 or less"),
     "folder": ("fit dcgan --dataset folder:{tmp}/none", "{tmp}/none"),
     "empty folder": ("fit dcgan --dataset folder:{tmp}/empty", "{tmp}/empty"),

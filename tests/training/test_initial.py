@@ -41,11 +41,6 @@ def test_weights_and_averages_are_taken_and_all_else_is_fresh(
     assert (run / "samples" / "step-0000000.png").is_file()
     config = runs.RunConfig.read(run)
     assert config.training.init_from == str(finished_run)
-    # The average does not begin low: it still is near that of the parent after a step.
-    name = next(name for name in weights if name.startswith("ema_"))
-    step = arrays(run, 1)
-    expected = first[name] + 0.001 * (step[name.removeprefix("ema_")] - first[name])
-    np.testing.assert_allclose(step[name], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_resume_does_not_read_the_parent_again(finished_run: Path, tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ class FastGAN(LatentGAN):
         reconstruction: str = option("l1", "error of the decoders", choices=("l1", "l2"))
         reconstruction_weight: float = option(1.0, "weight of the error of the decoders")
 
-        few = preset(augment="color,translation,cutout")
-        cpu = preset(steps=10_000)
+        few = preset(batch_size=8, steps=10_000)
+        cpu = preset(steps=9_000)
         paper = preset(steps=100_000)
 
         def resolve(self) -> None:

@@ -199,12 +199,9 @@ class AdversarialModel(GenerativeModel):
 
     def average_decay(self) -> tf.Tensor:
         """The decay of the averaged generator's weights in this step, a float32 scalar."""
-        decay = tf.constant(self.config.ema_decay)
-        if self.is_fine_tuned:
-            return decay
-        # Low at first, or random weights would weigh for long.
         step = tf.cast(self.step.value, tf.float32)
-        return tf.minimum(decay, (1.0 + step) / (10.0 + step))
+        # Low at first, or the initial weights would weigh for long.
+        return tf.minimum(self.config.ema_decay, (1.0 + step) / (10.0 + step))
 
     # --- what a flavour overrides ----------------------------------------------------------------
 

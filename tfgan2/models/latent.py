@@ -173,7 +173,11 @@ class LatentGAN(AdversarialModel, LatentModel):
         )
 
         few = preset(
-            augment="color,translation,cutout", base_channels=32, max_channels=256, steps=10_000
+            augment="color,translation,cutout",
+            base_channels=32,
+            max_channels=256,
+            batch_size=32,
+            steps=20_000,
         )
         cpu = preset(base_channels=32, max_channels=256, steps=20_000)
 

@@ -72,12 +72,18 @@ def features(x: KerasTensor, make: LayerMaker) -> KerasTensor:
 
 
 def _encoder(x: KerasTensor, make: LayerMaker) -> tuple[KerasTensor, KerasTensor]:
-    """The last two feature maps: of 16x16 and 8x8 where the edge is a power of 2, 32 or more."""
+    """The last two feature maps: of 16x16 and 8x8 where the edge is a power of 2, 32 or more.
+
+    Channels double where the size halves, up to 8 times the base channels or more.
+    """
     halvings = max(2, len(sizes_down(size_of(x), 8)) - 1)
-    x = layers.LeakyReLU(0.2)(make.conv(make.channels, 4, 2, init="normal")(x))
+    least = max(0, 4 - halvings)
+    first, *others = (
+        min(make.channels << level, make.max_channels) for level in range(least, least + halvings)
+    )
+    x = layers.LeakyReLU(0.2)(make.conv(first, 4, 2, init="normal")(x))
     x = before = make.end_block(x)
-    for level in range(1, halvings):
-        filters = min(make.channels << level, make.max_channels)
+    for filters in others:
         before, x = x, make.end_block(_block_down(x, filters, make))
     return before, x
 
@@ -124,7 +130,7 @@ def decoders(discriminator: keras.Model, make: LayerMaker) -> keras.Model:
         inputs.append(x)
         for level in range(doublings):
             height, width = size_of(x)
-            filters = max(channels >> level + 1, make.channels)
+            filters = max(channels >> level + 2, make.channels)
             x = _block_up(x, (2 * height, 2 * width), filters, make)
         x = make.conv(discriminator.input.shape[-1], 3, init="normal")(x)
         images[name] = output(x, name=f"image_of_{name}")
