@@ -2,10 +2,8 @@
 
 python benchmarks/convolutions.py
 python benchmarks/convolutions.py --small
-python benchmarks/convolutions.py --depthwise
 
-The first run decides `FEWEST_CHANNELS` of Winograd's filtering, --small where patches pay,
---depthwise that of depthwise convolutions, whose kernels are frozen, so without C. For each
+The first run decides `FEWEST_CHANNELS` of Winograd's filtering, --small where patches pay. For each
 shape it times the convolution (A), the gradient for its images, which is what a transposed
 convolution computes (B), the gradient for its kernel (C), and all three in one function, which
 share transforms as in training. The forms take turns; the ratio is the median over the rounds.
@@ -25,7 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
 
-from tfgan2.kernels import depthwise, patches, winograd
+from tfgan2.kernels import patches, winograd
 
 # (edge of the images, channels, filters, stride)
 SHAPES = [
@@ -63,25 +61,13 @@ SMALL = [
     (64, 8, 256, 256, 3, 1, 4),
     (64, 8, 256, 256, 3, 1, 8),
 ]
-# (edge of the images, channels, edge of the kernel, stride), of EfficientNet-Lite at 96 pixels
-DEPTHWISE = [
-    (48, 32, 3, 1),
-    (48, 96, 3, 2),
-    (24, 144, 3, 1),
-    (24, 144, 5, 2),
-    (12, 240, 5, 1),
-    (12, 240, 3, 2),
-    (6, 672, 5, 1),
-    (6, 672, 5, 2),
-    (3, 1152, 5, 1),
-]
 Convolution = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-def compiled(convolution: Convolution, which: str = "ABC", *, xla: bool = True) -> Any:
+def compiled(convolution: Convolution, which: str = "ABC") -> Any:
     """Compiles parts of a convolution: A forward, B and C the gradients for images and kernel."""
 
-    @tf.function(jit_compile=xla)
+    @tf.function(jit_compile=True)
     def function(x: tf.Tensor, w: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             tape.watch([x, w])
@@ -142,29 +128,6 @@ def small_images(rounds: int) -> None:
         )
 
 
-def depthwise_kernels(batch: int, rounds: int) -> None:
-    """Times depthwise convolutions and the gradient for their images, with and without XLA."""
-    print("| images | kernel | own ms | shifts | own, without XLA |\n|---|---|---|---|---|")
-    for edge, channels, kernel, stride in DEPTHWISE:
-        small = -(-edge // stride)
-        parts = [
-            tf.random.normal((batch, edge, edge, channels)),
-            tf.random.normal((kernel, kernel, channels, 1)),
-            tf.random.normal((batch, small, small, channels)),
-        ]
-
-        def own(x: tf.Tensor, w: tf.Tensor, s: int = stride) -> tf.Tensor:
-            return tf.nn.depthwise_conv2d(x, w, (1, s, s, 1), "SAME")
-
-        def shifts(x: tf.Tensor, w: tf.Tensor, s: int = stride) -> tf.Tensor:
-            return depthwise.conv2d(x, w, s)
-
-        forms = [compiled(own, "AB"), compiled(shifts, "AB"), compiled(own, "AB", xla=False)]
-        times = compare(forms, parts, rounds)
-        row = " | ".join(f"{time:.2f}" for time, _ in times)
-        print(f"| {edge}x{edge}x{channels} | {kernel}x{kernel}/{stride} | {row} |", flush=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
@@ -172,11 +135,7 @@ def main() -> None:
     parser.add_argument("--which", default="A,B,C,ABC")
     parser.add_argument("--everywhere", action="store_true")
     parser.add_argument("--small", action="store_true", help="small images, with patches")
-    parser.add_argument("--depthwise", action="store_true", help="depthwise convolutions")
     options = parser.parse_args()
-    if options.depthwise:
-        depthwise_kernels(options.batch, options.rounds)
-        return
     if options.small:
         small_images(options.rounds)
         return

@@ -1,9 +1,9 @@
 """Rewrites layers, while a step is traced, into forms that XLA runs faster; weights are unchanged.
 
-On a CPU, convolutions take the form of `winograd`, `patches` or `depthwise` where it is faster, as
-benchmarks/convolutions.py measured. ReLU and LeakyReLU are written so that they have no second
-derivative. It is zero, but TensorFlow's gradients of these ops multiply by it, so a gradient
-penalty would pass through them twice, and XLA does not simplify that.
+On a CPU, convolutions take the form of `winograd` or `patches` where benchmarks/convolutions.py
+measured it to be faster. ReLU and LeakyReLU are written so that they have no second derivative. It
+is zero, but TensorFlow's gradients of these ops multiply by it, so a gradient penalty would pass
+through them twice, and XLA does not simplify that.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from tfgan2.kernels import depthwise, patches, winograd
+from tfgan2.kernels import patches, winograd
 
 if TYPE_CHECKING:
     from tfgan2.models.base import GenerativeModel
@@ -76,14 +76,6 @@ class _Conv2DTranspose(keras.layers.Conv2DTranspose):
         return outputs if self.activation is None else self.activation(outputs)
 
 
-class _DepthwiseConv2D(keras.layers.DepthwiseConv2D):
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        outputs = depthwise.conv2d(inputs, tf.convert_to_tensor(self.kernel), self.strides[0])
-        if self.use_bias:
-            outputs = outputs + self.bias
-        return outputs if self.activation is None else self.activation(outputs)
-
-
 class _ReLU(keras.layers.ReLU):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         # In this order, NaN stays NaN, and training notices it.
@@ -98,7 +90,6 @@ class _LeakyReLU(keras.layers.LeakyReLU):
 _REWRITTEN: dict[type, type] = {
     keras.layers.Conv2D: _Conv2D,
     keras.layers.Conv2DTranspose: _Conv2DTranspose,
-    keras.layers.DepthwiseConv2D: _DepthwiseConv2D,
     keras.layers.ReLU: _ReLU,
     keras.layers.LeakyReLU: _LeakyReLU,
 }
@@ -109,17 +100,17 @@ def compiled_update(
 ) -> Callable[[Any], dict[str, tf.Tensor]]:
     """Compiles `model.train_step` for one device, in the fastest form of the model's phase.
 
-    With `xla` layers are rewritten for XLA, convolutions too if `fast_convolutions`. Returns a
-    function from a batch to the step's metrics, as `train_step`.
+    With `xla`, if the model supports it, layers are rewritten for XLA, convolutions too if
+    `fast_convolutions`. Returns a function from a batch to the step's metrics, as `train_step`.
     """
-    if not xla:
+    if not (xla and model.supports_jit):
         return tf.function(model.train_step, autograph=False)
 
     def compiled(function: Callable[..., Any]) -> Any:
         def traced(*parts: Any) -> Any:
             # A GPU's own convolutions are faster.
             on_cpu = not tf.config.list_logical_devices("GPU")
-            networks = [*model.networks().values(), *model.frozen_networks()]
+            networks = model.networks().values()
             with rewritten(networks, convolutions=fast_convolutions and on_cpu):
                 return function(*parts)
 
@@ -160,8 +151,7 @@ def _can_rewrite(layer: keras.layers.Layer, convolutions: bool) -> bool:
         and layer.dilation_rate[0] == layer.dilation_rate[1]
         and getattr(layer, "output_padding", None) is None
         and getattr(layer, "groups", 1) == 1
-        and (layer.dilation_rate[0] == 1 or type(layer) is keras.layers.Conv2D)
-        and getattr(layer, "depth_multiplier", 1) == 1
+        and (layer.dilation_rate[0] == 1 or isinstance(layer, keras.layers.Conv2D))
         and layer.data_format == "channels_last"
         and layer.compute_dtype == "float32"
     )

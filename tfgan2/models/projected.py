@@ -105,6 +105,8 @@ class ProjectedGAN(LatentGAN):
                 "new run"
             )
         config.features_hash = found
+        # XLA's depthwise convolutions take some 30 times as long as TensorFlow's on a CPU.
+        self.supports_jit = bool(tf.config.list_logical_devices("GPU"))
         # In a function: Keras would count the weights as this model's, and save them.
         self._frozen = lambda: network
 
