@@ -2,12 +2,10 @@
 
 python benchmarks/convolutions.py
 python benchmarks/convolutions.py --small
-python benchmarks/convolutions.py --depthwise
 python benchmarks/convolutions.py --grouped
 
 The first run decides `FEWEST_CHANNELS` of Winograd's filtering, --small where patches pay,
---depthwise that of depthwise convolutions, whose kernels are frozen, so without C, --grouped which
-form convolutions with groups take. For each shape it times the convolution (A), the gradient for
+--grouped which form convolutions with groups take. For each shape it times the convolution (A), the gradient for
 its images, which is what a transposed convolution computes (B), the gradient for its kernel (C),
 and all three in one function, which share transforms as in training. The forms take turns; the
 ratio is the median over the rounds. `--everywhere` uses Winograd's filtering for few channels too.
@@ -27,7 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
 
-from tfgan2.kernels import depthwise, patches, winograd
+from tfgan2.kernels import patches, winograd
 from tfgan2.nn.convolutions import one_by_one
 
 # (edge of the images, channels, filters, stride)
@@ -65,18 +63,6 @@ SMALL = [
     (64, 4, 64, 64, 3, 1, 1),
     (64, 8, 256, 256, 3, 1, 4),
     (64, 8, 256, 256, 3, 1, 8),
-]
-# (edge of the images, channels, edge of the kernel, stride), of EfficientNet-Lite at 96 pixels
-DEPTHWISE = [
-    (48, 32, 3, 1),
-    (48, 96, 3, 2),
-    (24, 144, 3, 1),
-    (24, 144, 5, 2),
-    (12, 240, 5, 1),
-    (12, 240, 3, 2),
-    (6, 672, 5, 1),
-    (6, 672, 5, 2),
-    (3, 1152, 5, 1),
 ]
 # (edge of the images, channels, channels of a group)
 GROUPED = [(32, 32, 16), (32, 64, 16), (16, 64, 16), (16, 128, 16), (8, 256, 16), (4, 512, 16)]
@@ -145,29 +131,6 @@ def small_images(rounds: int) -> None:
             f"| {''.join(f'{ratio:.2f}' for _, ratio in filtered)} | {gathered[1]:.2f} |",
             flush=True,
         )
-
-
-def depthwise_kernels(batch: int, rounds: int) -> None:
-    """Times depthwise convolutions and the gradient for their images, with and without XLA."""
-    print("| images | kernel | own ms | shifts | own, without XLA |\n|---|---|---|---|---|")
-    for edge, channels, kernel, stride in DEPTHWISE:
-        small = -(-edge // stride)
-        parts = [
-            tf.random.normal((batch, edge, edge, channels)),
-            tf.random.normal((kernel, kernel, channels, 1)),
-            tf.random.normal((batch, small, small, channels)),
-        ]
-
-        def own(x: tf.Tensor, w: tf.Tensor, s: int = stride) -> tf.Tensor:
-            return tf.nn.depthwise_conv2d(x, w, (1, s, s, 1), "SAME")
-
-        def shifts(x: tf.Tensor, w: tf.Tensor, s: int = stride) -> tf.Tensor:
-            return depthwise.conv2d(x, w, s)
-
-        forms = [compiled(own, "AB"), compiled(shifts, "AB"), compiled(own, "AB", xla=False)]
-        times = compare(forms, parts, rounds)
-        row = " | ".join(f"{time:.2f}" for time, _ in times)
-        print(f"| {edge}x{edge}x{channels} | {kernel}x{kernel}/{stride} | {row} |", flush=True)
 
 
 def of_groups(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
@@ -259,12 +222,8 @@ def main() -> None:
     parser.add_argument("--which", default="A,B,C,ABC")
     parser.add_argument("--everywhere", action="store_true")
     parser.add_argument("--small", action="store_true", help="small images, with patches")
-    parser.add_argument("--depthwise", action="store_true", help="depthwise convolutions")
     parser.add_argument("--grouped", action="store_true", help="convolutions with groups")
     options = parser.parse_args()
-    if options.depthwise:
-        depthwise_kernels(options.batch, options.rounds)
-        return
     if options.grouped:
         grouped(options.rounds, options.batch)
         return

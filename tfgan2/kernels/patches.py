@@ -19,7 +19,7 @@ def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int, dilation: int = 1)
     both directions; one of them must be 1.
     """
     rows, columns = (
-        Taps(*sizes, stride, dilation)
+        _Taps(*sizes, stride, dilation)
         for sizes in zip(images.shape[1:3], kernel.shape[:2], strict=True)
     )
     with tf.name_scope("patches_dilated_conv2d" if dilation > 1 else "patches_conv2d"):
@@ -46,7 +46,7 @@ def conv2d_transpose(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Te
         return tape.gradient(outputs, images, output_gradients=inputs)
 
 
-class Taps:
+class _Taps:
     """The taps of a kernel along one direction.
 
     Attributes:

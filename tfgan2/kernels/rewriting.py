@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from tfgan2.kernels import depthwise, patches, winograd
+from tfgan2.kernels import patches, winograd
 from tfgan2.nn.equalized import EqualizedConv2D
 from tfgan2.nn.style import ModulatedConv2D
 
@@ -78,14 +78,6 @@ class _Conv2DTranspose(keras.layers.Conv2DTranspose):
         return outputs if self.activation is None else self.activation(outputs)
 
 
-class _DepthwiseConv2D(keras.layers.DepthwiseConv2D):
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        outputs = depthwise.conv2d(inputs, tf.convert_to_tensor(self.kernel), self.strides[0])
-        if self.use_bias:
-            outputs = outputs + self.bias
-        return outputs if self.activation is None else self.activation(outputs)
-
-
 class _EqualizedConv2D(EqualizedConv2D, _Conv2D):
     def strided(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         if min(kernel.shape[2:]) < winograd.FEWEST_CHANNELS[2] or kernel.shape[0] != 3:
@@ -128,7 +120,6 @@ class _LeakyReLU(keras.layers.LeakyReLU):
 _REWRITTEN: dict[type, type] = {
     keras.layers.Conv2D: _Conv2D,
     keras.layers.Conv2DTranspose: _Conv2DTranspose,
-    keras.layers.DepthwiseConv2D: _DepthwiseConv2D,
     EqualizedConv2D: _EqualizedConv2D,
     ModulatedConv2D: _ModulatedConv2D,
     keras.layers.ReLU: _ReLU,
@@ -141,15 +132,12 @@ def compiled_update(
 ) -> Callable[[Any], dict[str, tf.Tensor]]:
     """Compiles `model.train_step` for one device, in the fastest form of the model's phase.
 
-    With `xla` layers are rewritten for XLA, convolutions too if `fast_convolutions`. A model with a
-    layer that XLA would slow down here is compiled without. Returns a function from a batch to the
-    step's metrics, as `train_step`; if the model `is_divided`, it does what the phase says whenever
-    it is called.
+    With `xla`, if the model supports it, layers are rewritten for XLA, convolutions too if
+    `fast_convolutions`. Returns a function from a batch to the step's metrics, as `train_step`; if
+    the model `is_divided`, it does what the phase says whenever it is called.
     """
     networks = [*model.networks().values(), *model.frozen_networks()]
-    layers = [layer for network in networks for layer in network._flatten_layers()]
-    if not all(layer.supports_jit for layer in layers):
-        xla = False
+    xla = xla and model.supports_jit
 
     def compiled(function: Callable[..., Any]) -> Any:
         def traced(*parts: Any) -> Any:

@@ -113,6 +113,8 @@ class GenerativeModel(KerasModel):
             aggregation="only_first_replica",
         )
         self.build_networks()
+        layers = [each for one in self.networks().values() for each in one._flatten_layers()]
+        self.supports_jit = all(layer.supports_jit for layer in layers)  # at its full speed
         # Without this Keras would try to build the model by calling it.
         self.built = True
 

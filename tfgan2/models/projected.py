@@ -32,7 +32,7 @@ class ProjectedGAN(LatentGAN):
 
     Any `network` is the generator; the paper has that of FastGAN. The paper's features are those of
     EfficientNet-Lite1, its authors' code has Lite0, which is faster and the default here. Smaller
-    `feature_size` and `feature_channels` train faster: on 2 cores take 96 and 32.
+    `feature_size` and `feature_channels` train faster: on a CPU take 64 and 32.
 
     Checkpoints do not hold what is frozen. `features_hash` names it, so that a run goes on with the
     very same weights or not at all. Only training needs them.
@@ -105,6 +105,8 @@ class ProjectedGAN(LatentGAN):
                 "new run"
             )
         config.features_hash = found
+        # XLA's depthwise convolutions take some 30 times as long as TensorFlow's on a CPU.
+        self.supports_jit = bool(tf.config.list_logical_devices("GPU"))
         # In a function: Keras would count the weights as this model's, and save them.
         self._frozen = lambda: network
 

@@ -165,7 +165,7 @@ class Session:
     def _compiled_steps(self) -> CompiledSteps | None:
         """Returns the steps that XLA compiles; it compiles for one replica only."""
         options = self.config.training
-        if not options.xla or self.worker.replicas > 1:
+        if not (options.xla and self.model.supports_jit) or self.worker.replicas > 1:
             return None
         names = ("batch_size", "precision", "winograd")
         return CompiledSteps(
