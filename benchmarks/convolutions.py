@@ -5,11 +5,11 @@ python benchmarks/convolutions.py --small
 python benchmarks/convolutions.py --grouped
 
 The first run decides `FEWEST_CHANNELS` of Winograd's filtering, --small where patches pay,
---grouped which form convolutions with groups take. For each shape it times the convolution (A), the gradient for
-its images, which is what a transposed convolution computes (B), the gradient for its kernel (C),
-and all three in one function, which share transforms as in training. The forms take turns; the
-ratio is the median over the rounds. `--everywhere` uses Winograd's filtering for few channels too.
---grouped times a loss with a gradient penalty, and its gradient for the kernel.
+--grouped which form convolutions with groups take. For each shape it times the convolution (A), the
+gradient for its images, which is what a transposed convolution computes (B), the gradient for its
+kernel (C), and all three in one function, which share transforms as in training. The forms take
+turns; the ratio is the median over the rounds. `--everywhere` uses Winograd's filtering for few
+channels too. --grouped times a loss with a gradient penalty, and its gradient for the kernel.
 """
 
 from __future__ import annotations

@@ -120,6 +120,17 @@ def test_every_update_of_a_step_has_micro_batches(name: str) -> None:
     assert_equal_training(parts, whole)
 
 
+@pytest.mark.slow
+def test_reals_of_the_generator_in_updates_that_are_compiled_apart() -> None:
+    def apart(model: GenerativeModel) -> Any:
+        assert model.is_divided
+        return model.compiled_step(lambda function: tf.function(function, autograph=False))
+
+    makes = ((1, graph), (2, apart))
+    whole, parts = (after_training(model_for("r3gan", n, d_steps=2), make) for n, make in makes)
+    assert_equal_training(parts, whole)
+
+
 @pytest.mark.usefixtures("frozen_statistics")
 def test_what_follows_an_update_happens_once() -> None:
     options = {"lookahead": 2, "dropout": 0.5, "ema_decay": 0.9, "packing": 2}

@@ -36,8 +36,8 @@ def test_sizes(size: tuple[int, int], basis: tuple[int, int]) -> None:
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((30, 30, 3), "edges are multiples of 4"),
-        ((32, 36, 3), "edges are multiples of 8"),
+        ((30, 30, 3), "edges that are multiples of 4"),
+        ((32, 36, 3), "edges that are multiples of 8"),
         ((4, 4, 1), "from 8 to 256 pixels"),
         ((512, 512, 3), "from 8 to 256 pixels"),
     ],

@@ -78,8 +78,8 @@ def halvings(image_shape: tuple[int, int, int]) -> int:
     count = max(0, (min(height, width) // 4).bit_length() - 1)
     if height % 2**count or width % 2**count:
         raise UserError(
-            f"network=r3gan halves an image of {height}x{width} {count} times: give an --image-size"
-            f" whose edges are multiples of {2**count}"
+            f"network=r3gan makes images of about this size with edges that are multiples of "
+            f"{2**count}, not {height}x{width}: give --image-size"
         )
     return count
 
