@@ -148,12 +148,13 @@ class StyleGAN2(LazyGAN):
         return optimizer
 
     def play(self, batch: Batch) -> Metrics:
-        """A step of the game, before which the mean style follows the styles of its samples."""
-        real = self.divided(batch)[-1]
-        latents = self.random_latents(batch_size(real), "latents")
+        """A step of the game; then the mean style follows the styles of fresh latents."""
+        metrics, real = super().play(batch), self.divided(batch)[-1]
+        # Not before: of several micro-batches, what follows the last exchange happens once.
+        latents = self.random_latents(batch_size(real), "mean style")
         styles = tf.reduce_mean(self.styles(latents, real.labels), axis=0)
         average(self.generator.get_layer("mean_style").mean, styles, MEAN_DECAY)
-        return super().play(batch)
+        return metrics
 
     def update_for_r1(self, batch: Batch) -> Metrics:
         """An update of the discriminator for the penalty at real images alone."""
