@@ -213,7 +213,8 @@ def odd(*names: str) -> dict[str, Any]:
     results = {}
     for name in names:
         known = registry.hyperparameters(name)
-        options = {key: n for key, n in {"d_steps": 2, "packing": 2}.items() if key in known}
+        divisors = {"d_steps": 2, "packing": 2, "minibatch_group": 1}
+        options = {key: n for key, n in divisors.items() if key in known}
         if name == "r3gan":  # its step takes a batch more: 12 images
             del options["d_steps"]
         with worker.strategy.scope():

@@ -175,9 +175,9 @@ def test_truncation_draws_styles_to_their_mean() -> None:
 def test_the_mean_style_follows_the_styles() -> None:
     model = model_for(minibatch_group=2)
     model.compile()
-    styles = model.styles(model.random_latents(8, "latents"), None).numpy()
     model.phase = "game"
     model.train_step(image_batch(8))
+    styles = model.styles(model.random_latents(8, "mean style"), None).numpy()
     mean = model.generator.get_layer("mean_style").mean.numpy()
     np.testing.assert_allclose(mean, 0.005 * styles.mean(axis=0), atol=1e-6)
 

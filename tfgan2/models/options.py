@@ -76,6 +76,20 @@ class Blocks(Hyperparameters):
     blocks: int = option(4, "number of residual blocks", at_least=1)
 
 
+class OptionalLabels(Hyperparameters):
+    labels: bool = option(False, "give the classes to both networks")
+    num_classes: int = data_option(
+        "number of classes, 0 without labels",
+        lambda facts: len(facts["class_names"] or ()),
+        default=0,
+    )
+
+    def resolve(self) -> None:
+        super().resolve()
+        if self.labels and not self.num_classes:
+            raise UserError("labels=true needs a dataset with labels")
+
+
 class ImageInput(Norm, MaxChannels, ModelConfig):
     input_channels: int = data_option(
         "channels of the input images; none: those of the outputs",

@@ -7,12 +7,12 @@ import tensorflow as tf
 
 from tfgan2.distributed import microbatches, replicas
 from tfgan2.errors import UserError
-from tfgan2.hyperparameters import data_option, option
+from tfgan2.hyperparameters import option
 from tfgan2.models.base import Batch, Metrics, Objective
 from tfgan2.models.game import DISCRIMINATOR, GENERATOR, batch_size
 from tfgan2.models.latent import LatentGANConfig
 from tfgan2.models.lazy import LazyGAN, LazyUpdate
-from tfgan2.models.options import MaxChannels
+from tfgan2.models.options import MaxChannels, OptionalLabels
 from tfgan2.models.regularizers import Packing, Samples
 from tfgan2.networks import stylegan2 as networks
 from tfgan2.nn import losses, penalties
@@ -39,7 +39,7 @@ class StyleGAN2(LazyGAN):
     (arXiv:2006.06676): two mapping layers, no residuals in D, no path length, no style mixing.
     """
 
-    class Config(MaxChannels, LatentGANConfig):
+    class Config(OptionalLabels, MaxChannels, LatentGANConfig):
         gamma: float | None = option(
             None, "weight of half of R1; auto: 0.0002 * pixels / batch size (Karras 2020b)"
         )
@@ -65,10 +65,6 @@ class StyleGAN2(LazyGAN):
         minibatch_group: int = option(
             4, "samples whose deviation D gets as a feature; divides the batch size", at_least=1
         )
-        labels: bool = option(False, "give the classes to both networks")
-        num_classes: int = data_option(
-            "number of classes", lambda facts: len(facts["class_names"] or ()), default=0
-        )
         latent_dim: int = 512
         beta_1: float = 0.0
         beta_2: float = 0.99
@@ -88,8 +84,6 @@ class StyleGAN2(LazyGAN):
             self.default("mapping_layers", 2 if small else 8)
             self.default("residual", not small)
             self.default("ema_decay", 0.9999 if small else 0.998)
-            if self.labels and not self.num_classes:
-                raise UserError("labels=true needs a dataset with labels")
 
     gan_loss = losses.NON_SATURATING
 
@@ -150,12 +144,13 @@ class StyleGAN2(LazyGAN):
         return optimizer
 
     def play(self, batch: Batch) -> Metrics:
-        """A step of the game, before which the mean style follows the styles of its samples."""
-        real = self.divided(batch)[-1]
-        latents = self.random_latents(batch_size(real), "latents")
+        """A step of the game; then the mean style follows the styles of fresh latents."""
+        metrics, real = super().play(batch), self.divided(batch)[-1]
+        # Not before: of several micro-batches, what follows the last exchange happens once.
+        latents = self.random_latents(batch_size(real), "mean style")
         styles = tf.reduce_mean(self.styles(latents, real.labels), axis=0)
         average(self.generator.get_layer("mean_style").mean, styles, MEAN_DECAY)
-        return super().play(batch)
+        return metrics
 
     def update_for_r1(self, batch: Batch) -> Metrics:
         """An update of the discriminator for the penalty at real images alone."""
