@@ -51,6 +51,7 @@ class Previews(StepCallback):
         self.statistics = statistics
         # Statistics close their files when all tasks of theirs have ended.
         self.background = Background() if statistics is None else statistics.background
+        self._views: tuple[int, Mapping[str, View]] = (-1, {})
 
     def on_train_begin(self, logs: Logs = None) -> None:
         super().on_train_begin(logs)
@@ -62,9 +63,16 @@ class Previews(StepCallback):
             shown = [part for part in reals if part.ndim == 4]
             images.save_grid(path, images.side_by_side(*shown) if len(shown) > 1 else shown[0])
 
+    def views(self) -> Mapping[str, View]:
+        """Returns the grids of this moment, which are generated once."""
+        step = int(self.model.step.numpy())
+        if step != self._views[0]:
+            views = self.model.previews(self._examples, about=self.count, seed=self.seed)
+            self._views = step, views
+        return self._views[1]
+
     def act(self) -> None:
-        views = self.model.previews(self._examples, about=self.count, seed=self.seed)
-        self.background.run(self._write, self.step, views)
+        self.background.run(self._write, self.step, self.views())
 
     def _write(self, step: int, views: Mapping[str, View]) -> None:
         path = self.run_dir / "samples" / f"step-{step:07d}.png"
