@@ -62,6 +62,17 @@ def test_one_warning_until_it_recovers() -> None:
     assert len(grids.lines) == 2
 
 
+def test_images_that_never_varied_give_a_late_warning() -> None:
+    grids = Grids()
+    for _ in range(12):
+        grids.show(0.9)
+    assert grids.lines == []
+    grids.alarm.step = 2000
+    grids.show(0.9)
+    grids.show(0.9)
+    assert len(grids.lines) == 1
+
+
 def test_its_state_continues() -> None:
     first, second = Grids(), Grids()
     for alike in (0.0, 0.0, 0.5):

@@ -14,7 +14,10 @@ from tfgan2.training.callbacks.showing import Previews
 from tfgan2.training.callbacks.statistics import Statistics
 
 LEAST_DIVERSITY = 0.85
-"""Two grids in a row below this give a warning."""
+_IN_A_ROW = 2
+"""Grids below the bound before a warning, and above it before the next one."""
+_EARLY_GRIDS, _EARLY_STEPS = 10, 2000
+"""Early images are alike. A warning before any were varied needs so many grids and steps."""
 _FEWEST = 32
 """Fewer samples say too little."""
 _ADVICE = (
@@ -27,8 +30,8 @@ class CollapseAlarm(StepCallback):
     """Reports the diversity of each sample grid, and warns of a generator that collapses.
 
     The figure is written in the next line of statistics. A warning follows two grids in a row below
-    LEAST_DIVERSITY, after two in a row above it: early images are alike, too. So must the next
-    warning. Points and images from images have no diversity.
+    LEAST_DIVERSITY, or ten if there were no two in a row above it yet. The next warning needs two
+    above it first. Points and images from images have no diversity.
     """
 
     def __init__(
@@ -37,7 +40,7 @@ class CollapseAlarm(StepCallback):
         """Comes before the statistics and the previews, whose grids it uses."""
         super().__init__(previews.every)
         self.previews, self.statistics, self.say = previews, statistics, say
-        self._state = {"has_risen": False, "was_low": True}
+        self._state = {"low": 0, "high": 0, "has_risen": False, "has_warned": False}
         self._real: np.ndarray | None = None
 
     def state(self) -> dict[str, Any]:
@@ -60,12 +63,16 @@ class CollapseAlarm(StepCallback):
         self._judge(value)
 
     def _judge(self, value: float) -> None:
+        """Counts the grids in a row on either side of the bound, and may warn."""
         state, low = self._state, value < LEAST_DIVERSITY
-        if low and state["was_low"] and state["has_risen"]:
+        state["low"], state["high"] = (state["low"] + 1, 0) if low else (0, state["high"] + 1)
+        if state["high"] == _IN_A_ROW:
+            state["has_risen"], state["has_warned"] = True, False
+        collapsed = state["has_risen"] and state["low"] >= _IN_A_ROW
+        never_risen = self.step >= _EARLY_STEPS and state["low"] >= _EARLY_GRIDS
+        if (collapsed or never_risen) and not state["has_warned"]:
             self.say(
                 f"warning: at step {self.step}, many samples look alike (diversity {value:.2f}, "
                 f"below {LEAST_DIVERSITY}): {_ADVICE}"
             )
-            state["has_risen"] = False
-        state["has_risen"] |= not (low or state["was_low"])
-        state["was_low"] = low
+            state["has_warned"] = True
