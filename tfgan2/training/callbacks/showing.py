@@ -64,7 +64,7 @@ class Previews(StepCallback):
             images.save_grid(path, images.side_by_side(*shown) if len(shown) > 1 else shown[0])
 
     def views(self) -> Mapping[str, View]:
-        """Returns the grids of this moment, which are generated once."""
+        """Returns the grids of this moment; until `act` they are generated once."""
         step = int(self.model.step.numpy())
         if step != self._views[0]:
             views = self.model.previews(self._examples, about=self.count, seed=self.seed)
@@ -73,6 +73,7 @@ class Previews(StepCallback):
 
     def act(self) -> None:
         self.background.run(self._write, self.step, self.views())
+        self._views = -1, {}
 
     def _write(self, step: int, views: Mapping[str, View]) -> None:
         path = self.run_dir / "samples" / f"step-{step:07d}.png"
