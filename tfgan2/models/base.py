@@ -41,7 +41,7 @@ class View:
     Attributes:
         images: float32 in [-1, 1], shape (N, height, width, channels).
         columns: columns of the grid; None: as square as possible.
-        reals: for points only: points of the data, drawn beneath.
+        reals: real samples to compare with; those of points are drawn beneath.
     """
 
     images: np.ndarray

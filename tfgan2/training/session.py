@@ -140,12 +140,6 @@ class Session:
         self.statistics = statistics = called.Statistics(
             run_dir, every=options.log_every, images_per_step=self.images_per_step
         )
-        stateful = [statistics, *(each for each in callbacks if hasattr(each, "state"))]
-        every, keep = options.checkpoint_every, options.keep_checkpoints
-        self.saving = called.Checkpoints(run_dir, every=every, keep=keep, stateful=stateful)
-        stopping = called.StopOnDivergence(self.saving)
-        if not self.worker.chief:  # the other processes only compute
-            return [stopping]
         previews = called.Previews(
             run_dir,
             self.dataset,
@@ -154,9 +148,17 @@ class Session:
             seed=options.seed,
             statistics=statistics,
         )
+        alarm = called.CollapseAlarm(previews, statistics, display.say)
+        stateful = [statistics, alarm, *(each for each in callbacks if hasattr(each, "state"))]
+        every, keep = options.checkpoint_every, options.keep_checkpoints
+        self.saving = called.Checkpoints(run_dir, every=every, keep=keep, stateful=stateful)
+        stopping = called.StopOnDivergence(self.saving)
+        if not self.worker.chief:  # the other processes only compute
+            return [stopping]
         progress = called.Progress(display, statistics)
         compiling = called.Compiling(display, self._compiled_steps())
-        chosen = [stopping, compiling, statistics, progress, previews, *callbacks, self.saving]
+        own = [stopping, compiling, alarm, statistics, progress, previews]
+        chosen = [*own, *callbacks, self.saving]
         if self.mirror is not None:
             writing = (statistics.background, self.saving.background)
             chosen.append(called.Publishing(self.mirror, options, display.say, writing))

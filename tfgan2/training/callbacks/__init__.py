@@ -6,6 +6,7 @@ save.
 """
 
 from tfgan2.training.callbacks.base import Checkpoints, StepCallback, StopOnDivergence
+from tfgan2.training.callbacks.collapse import CollapseAlarm
 from tfgan2.training.callbacks.compiling import Compiling
 from tfgan2.training.callbacks.showing import Previews, Progress, Publishing
 from tfgan2.training.callbacks.statistics import Statistics

@@ -51,6 +51,7 @@ class Previews(StepCallback):
         self.statistics = statistics
         # Statistics close their files when all tasks of theirs have ended.
         self.background = Background() if statistics is None else statistics.background
+        self._views: tuple[int, Mapping[str, View]] = (-1, {})
 
     def on_train_begin(self, logs: Logs = None) -> None:
         super().on_train_begin(logs)
@@ -64,9 +65,17 @@ class Previews(StepCallback):
         if not self.step and self.model.is_fine_tuned:
             self.act()
 
+    def views(self) -> Mapping[str, View]:
+        """Returns the grids of this moment; until `act` they are generated once."""
+        step = int(self.model.step.numpy())
+        if step != self._views[0]:
+            views = self.model.previews(self._examples, about=self.count, seed=self.seed)
+            self._views = step, views
+        return self._views[1]
+
     def act(self) -> None:
-        views = self.model.previews(self._examples, about=self.count, seed=self.seed)
-        self.background.run(self._write, self.step, views)
+        self.background.run(self._write, self.step, self.views())
+        self._views = -1, {}
 
     def _write(self, step: int, views: Mapping[str, View]) -> None:
         path = self.run_dir / "samples" / f"step-{step:07d}.png"

@@ -31,6 +31,7 @@ class Statistics(StepCallback):
         seconds: time in all steps and in waiting for their images, without compiling.
         images_per_second: speed since that line; 0 before the first step after compiling.
         background: writes what belongs to the statistics; they are closed after it.
+        figures: what the next line shows besides the averages.
     """
 
     def __init__(self, run_dir: Path, *, every: int = 50, images_per_step: int) -> None:
@@ -39,6 +40,7 @@ class Statistics(StepCallback):
         self.run_dir = run_dir
         self.images_per_step = images_per_step
         self.line: dict[str, Any] = {}
+        self.figures: dict[str, float] = {}
         self.seconds = 0.0
         self._counts: Counter[str] = Counter()
         self._sums: Counter[str] = Counter()
@@ -56,10 +58,11 @@ class Statistics(StepCallback):
             os.fsync(self._file.fileno())
             self._events.flush()
         averages = {"counts": self._counts, "sums": self._sums}
-        return {"averages": averages, "seconds": self.seconds}
+        return {"averages": averages, "seconds": self.seconds, "figures": self.figures}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         averages, self.seconds = state["averages"], state["seconds"]
+        self.figures = dict(state.get("figures", {}))
         self._counts, self._sums = Counter(averages["counts"]), Counter(averages["sums"])
 
     def on_train_begin(self, logs: Logs = None) -> None:
@@ -105,7 +108,8 @@ class Statistics(StepCallback):
             figures["input_share"] = round(self._timed["waiting"] / seconds, 4)
         for name, total in self._sums.items():
             figures[name] = float(f"{total / self._counts[name]:.6g}")
-        self.line = self.add(figures)
+        self.line = self.add(figures | self.figures)
+        self.figures = {}
         self._counts, self._sums, self._timed = Counter(), Counter(), Counter()
 
     def add(self, figures: Mapping[str, float]) -> dict[str, Any]:
