@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import tensorflow as tf
-
 from tfgan2.models.gan import GAN
 from tfgan2.models.latent import ConditionalGAN
-from tfgan2.models.regularizers import Samples
 
 
 class CGAN(ConditionalGAN, GAN):
@@ -24,7 +21,3 @@ class CGAN(ConditionalGAN, GAN):
 
     def discriminator_settings(self) -> dict[str, Any]:
         return {"num_labels": self.num_labels}
-
-    def logits(self, samples: Samples) -> tf.Tensor:
-        labels = tf.reshape(samples.labels, (-1, self.packing.count))
-        return self.discriminator([samples.images, labels], training=True)

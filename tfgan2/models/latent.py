@@ -52,7 +52,7 @@ class LatentModel(GenerativeModel):
 
     @property
     def num_labels(self) -> int:
-        return 0
+        return self.config.num_classes if self.labels_are_classes else 0
 
     def label_names(self, class_names: Sequence[str]) -> list[str]:
         if self.labels_are_classes:
@@ -173,6 +173,8 @@ class LatentGAN(AdversarialModel, LatentModel):
         )
 
         few = preset(
+            flip=True,
+            lecam=0.3,
             augment="color,translation,cutout",
             base_channels=32,
             max_channels=256,
@@ -271,6 +273,12 @@ class LatentGAN(AdversarialModel, LatentModel):
         samples = super().discriminator_inputs(samples._replace(images=images), stream)
         return samples._replace(images=self.packing(samples.images))
 
+    def logits(self, samples: Samples) -> tf.Tensor:
+        if len(self.discriminator.inputs) == 1:
+            return super().logits(samples)
+        labels = tf.reshape(samples.labels, (-1, self.packing.count))
+        return self.discriminator([samples.images, labels], training=True)
+
     def discriminator_loss(
         self, real_logits: tf.Tensor, fake_logits: tf.Tensor, stream: str
     ) -> tf.Tensor:
@@ -304,7 +312,3 @@ class ConditionalGAN(LatentGAN):
         if not facts["class_names"]:
             raise UserError("needs a dataset with labels")
         return super().data_hyperparameters(facts)
-
-    @property
-    def num_labels(self) -> int:
-        return self.config.num_classes

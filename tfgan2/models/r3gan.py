@@ -6,12 +6,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfgan2.errors import UserError
-from tfgan2.hyperparameters import data_option, option
+from tfgan2.hyperparameters import option, preset
 from tfgan2.images import is_points
 from tfgan2.models.base import Objective
 from tfgan2.models.game import DISCRIMINATOR, batch_size
 from tfgan2.models.latent import LatentGAN
+from tfgan2.models.options import OptionalLabels
 from tfgan2.models.regularizers import Samples
 from tfgan2.networks.layers import LayerMaker
 from tfgan2.nn import losses, penalties, schedules
@@ -31,7 +31,7 @@ class R3GAN(LatentGAN):
     Koyama 2018). A step takes d_steps + 1 batches: the generator's real samples are its own.
     """
 
-    class Config(LatentGAN.Config):
+    class Config(OptionalLabels, LatentGAN.Config):
         gamma: float | None = option(
             None,
             "weight of half of R1 and R2 at first; none or auto: 0.15 at 32x32 pixels, 1.4 at "
@@ -45,12 +45,6 @@ class R3GAN(LatentGAN):
         schedule_steps: int = option(
             0, "steps until gamma, rates, beta_2 and average are at their end; 0: all planned steps"
         )
-        labels: bool = option(False, "give the classes to both networks")
-        num_classes: int = data_option(
-            "number of the dataset's classes; 0: no labels",
-            lambda facts: len(facts["class_names"] or ()),
-            default=0,
-        )
         blocks: int = option(1, "residual blocks at each size", at_least=1)
         group_size: int = option(16, "channels of a group of the 3x3 convolutions", at_least=1)
         network: str = "r3gan"
@@ -62,10 +56,38 @@ class R3GAN(LatentGAN):
             help="decay of the averaged generator's weights at the end; 0: no average"
         )
 
+        few = preset(
+            lecam=0.0,
+            base_channels=16,
+            gamma=1.0,
+            generator_learning_rate=1e-3,
+            discriminator_learning_rate=1e-3,
+            ema_decay=0.995,
+            batch_size=16,
+            steps=5_000,
+        )
+        cpu = preset(
+            base_channels=16,
+            gamma=1.0,
+            generator_learning_rate=1e-3,
+            discriminator_learning_rate=1e-3,
+            ema_decay=0.995,
+            batch_size=16,
+            steps=5_000,
+        )
+        paper = preset(
+            base_channels=768,
+            max_channels=768,
+            blocks=2,
+            gamma=0.05,
+            ema_decay=0.99993,
+            schedule_steps=39_062,
+            batch_size=512,
+            steps=200_000,
+        )
+
         def resolve(self) -> None:
             super().resolve()
-            if self.labels and not self.num_classes:
-                raise UserError("labels=true needs a dataset with labels")
             self.default("gamma", automatic_gamma(self.image_shape))
 
     gan_loss = losses.RELATIVISTIC_PAIRING
@@ -87,16 +109,6 @@ class R3GAN(LatentGAN):
     def discriminator_settings(self) -> dict[str, Any]:
         # Each penalty is on a sample's own gradient, so no norm may mix samples.
         return {"norm": "none", "num_labels": self.num_labels, "projection": True}
-
-    @property
-    def num_labels(self) -> int:
-        return self.config.num_classes if self.config.labels else 0
-
-    def logits(self, samples: Samples) -> tf.Tensor:
-        if not self.num_labels:
-            return super().logits(samples)
-        labels = tf.reshape(samples.labels, (-1, self.packing.count))
-        return self.discriminator([samples.images, labels], training=True)
 
     # --- schedules -------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfgan2.distributed import microbatches, replicas
 from tfgan2.errors import UserError
-from tfgan2.hyperparameters import option
+from tfgan2.hyperparameters import option, preset
 from tfgan2.models.base import Batch, Metrics, Objective
 from tfgan2.models.game import DISCRIMINATOR, GENERATOR, batch_size
 from tfgan2.models.latent import LatentGANConfig
@@ -76,6 +76,26 @@ class StyleGAN2(LazyGAN):
             "none: 0.998, up to 32x32 pixels 0.9999",
         )
 
+        few = preset(
+            flip=True,
+            ada=0.6,
+            base_channels=16,
+            max_channels=128,
+            latent_dim=128,
+            ema_decay=0.998,
+            batch_size=32,
+            steps=10_000,
+        )
+        cpu = preset(
+            base_channels=16,
+            max_channels=128,
+            latent_dim=128,
+            ema_decay=0.998,
+            batch_size=32,
+            steps=4_000,
+        )
+        paper = preset(base_channels=512, gamma=0.01, steps=200_000)
+
         def resolve(self) -> None:
             super().resolve()
             small = max(self.image_shape[:2]) <= 32
@@ -109,10 +129,6 @@ class StyleGAN2(LazyGAN):
         self.path_length = self.add_weight(
             name="path_length", shape=(), initializer="zeros", dtype="float32", trainable=False
         )
-
-    @property
-    def num_labels(self) -> int:
-        return self.config.num_classes if self.config.labels else 0
 
     @property
     def batch_multiple(self) -> int:
@@ -224,12 +240,6 @@ class StyleGAN2(LazyGAN):
             for index, shape in enumerate(self.synthesis.noise_shapes)
         ]
         return self.synthesis(tf.unstack(styles, axis=1), noises)
-
-    def logits(self, samples: Samples) -> tf.Tensor:
-        if not self.num_labels:
-            return super().logits(samples)
-        labels = tf.reshape(samples.labels, (-1, self.packing.count))
-        return self.discriminator([samples.images, labels], training=True)
 
     def truncated_generator(self, truncation: float) -> keras.Model:
         source = self.sampling_generator
