@@ -61,7 +61,9 @@ def demo() -> None:
 
 def test() -> None:
     install("[test]")
-    run("python", "-m", "pytest", "-n", "auto", "--dist", "loadfile")
+    # One process more than cores: some tests wait for other processes.
+    processes = str((os.cpu_count() or 1) + 1)
+    run("python", "-m", "pytest", "-n", processes, "--dist", "loadfile")
 
 
 def slow() -> None:

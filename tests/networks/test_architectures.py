@@ -20,7 +20,7 @@ from tfgan2.networks.layers import LayerMaker
 IMAGES = [name for name in ARCHITECTURES if name != "mlp"]
 
 
-@pytest.mark.parametrize("network", IMAGES)
+@pytest.mark.parametrize("network", [name for name in IMAGES if name != "r3gan"])
 @pytest.mark.parametrize("size", [(48, 32), (9, 21), (8, 64)])
 def test_sizes_that_are_not_square(network: str, size: tuple[int, int]) -> None:
     model = DCGAN((*size, 3), network=network, base_channels=2, max_channels=8)

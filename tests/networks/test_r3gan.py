@@ -38,8 +38,8 @@ def test_sizes(size: tuple[int, int], basis: tuple[int, int]) -> None:
     [
         ((30, 30, 3), "edges that are multiples of 4"),
         ((32, 36, 3), "edges that are multiples of 8"),
-        ((4, 4, 1), "from 8 to 256 pixels"),
-        ((512, 512, 3), "from 8 to 256 pixels"),
+        ((4, 4, 1), "edges of 8 to 256 pixels"),
+        ((512, 512, 3), "edges of 8 to 256 pixels"),
     ],
 )
 def test_sizes_that_are_refused(shape: tuple[int, int, int], message: str) -> None:

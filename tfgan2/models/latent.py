@@ -274,7 +274,7 @@ class LatentGAN(AdversarialModel, LatentModel):
         return samples._replace(images=self.packing(samples.images))
 
     def logits(self, samples: Samples) -> tf.Tensor:
-        if len(self.discriminator.inputs) == 1:
+        if "label" not in [item.name for item in self.discriminator.inputs]:
             return super().logits(samples)
         labels = tf.reshape(samples.labels, (-1, self.packing.count))
         return self.discriminator([samples.images, labels], training=True)
