@@ -45,6 +45,20 @@ def test_objectives_by_hand() -> None:
     assert float(loss) == pytest.approx(np.mean(np.log1p(np.exp(differences))), rel=1e-5)
 
 
+def test_augmentation_becomes_more_frequent() -> None:
+    model = trained(final_ada_p=0.9, schedule_steps=10)
+    real = Samples(image_batch(32))
+
+    def changed(step: int) -> float:
+        model.step.assign(step)
+        inputs = model.discriminator_inputs(real, "test").images
+        return float(np.mean(np.abs(inputs - real.images).max(axis=(1, 2, 3)) > 1e-3))
+
+    assert changed(0) == 0 and 0.5 < changed(3) <= changed(10) == 1
+    with pytest.raises(UserError, match="neither ada nor points"):
+        trained(final_ada_p=0.9, ada=0.6)
+
+
 def test_penalties_are_on_images_before_augmentation() -> None:
     model = trained(augment="cutout,color", gamma=1.0)
     real = Samples(image_batch(6))

@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option, preset
 from tfgan2.images import is_points
 from tfgan2.models.base import Objective
@@ -15,6 +16,7 @@ from tfgan2.models.options import OptionalLabels
 from tfgan2.models.regularizers import Samples
 from tfgan2.networks.layers import LayerMaker
 from tfgan2.nn import losses, penalties, schedules
+from tfgan2.nn.ada import adaptive_augment
 
 
 class R3GAN(LatentGAN):
@@ -25,10 +27,11 @@ class R3GAN(LatentGAN):
     mean softplus(-(D(G(z)) - D(x))) on further real samples. R1 and R2 are the mean |grad D|^2 at
     real and at generated images, before any augmentation.
 
-    Over the planned steps gamma and the learning rates fall, and beta_2 and the half-life of the
-    averaged weights rise, along half a cosine. `network=r3gan` has no normalization and no tanh.
-    With `labels=true` the generator gets the class, and the discriminator projects it (Miyato and
-    Koyama 2018). A step takes d_steps + 1 batches: the generator's real samples are its own.
+    Over the planned steps gamma and the learning rates fall, and beta_2, the half-life of the
+    averaged weights and the probability of augmentation rise, along half a cosine. `network=r3gan`
+    has no normalization and no tanh. With `labels=true` the generator gets the class, and the
+    discriminator projects it (Miyato and Koyama 2018). A step takes d_steps + 1 batches: the
+    generator's real samples are its own.
     """
 
     class Config(OptionalLabels, LatentGAN.Config):
@@ -42,8 +45,13 @@ class R3GAN(LatentGAN):
             0.25, "learning rates at the end, as a fraction of those at first"
         )
         final_beta_2: float = option(0.99, "beta_2 at the end", at_most=1)
+        final_ada_p: float = option(
+            0.0,
+            "probability of ADA's transformations at the end, from 0 at first; 0: none",
+            at_most=1,
+        )
         schedule_steps: int = option(
-            0, "steps until gamma, rates, beta_2 and average are at their end; 0: all planned steps"
+            0, "steps until all that is scheduled is at its end; 0: all planned steps"
         )
         blocks: int = option(1, "residual blocks at each size", at_least=1)
         group_size: int = option(16, "channels of a group of the 3x3 convolutions", at_least=1)
@@ -81,6 +89,7 @@ class R3GAN(LatentGAN):
             blocks=2,
             gamma=0.05,
             ema_decay=0.99993,
+            final_ada_p=0.55,
             schedule_steps=39_062,
             batch_size=512,
             steps=200_000,
@@ -89,6 +98,11 @@ class R3GAN(LatentGAN):
         def resolve(self) -> None:
             super().resolve()
             self.default("gamma", automatic_gamma(self.image_shape))
+            if self.final_ada_p and (self.ada or is_points(self.image_shape)):
+                raise UserError(
+                    "final_ada_p sets how often images are augmented, so neither ada nor points go "
+                    "with it: leave it out"
+                )
 
     gan_loss = losses.RELATIVISTIC_PAIRING
 
@@ -143,6 +157,12 @@ class R3GAN(LatentGAN):
         self.train_function = None  # what Keras compiled has the old number in it
 
     # --- the game --------------------------------------------------------------------------------
+
+    def discriminator_inputs(self, samples: Samples, stream: str) -> Samples:
+        if self.config.final_ada_p:
+            p, seed = self.scheduled(0.0, self.config.final_ada_p), self.noise_seed(f"{stream}: p")
+            samples = samples._replace(images=adaptive_augment(samples.images, p, seed))
+        return super().discriminator_inputs(samples, stream)
 
     def reals_of_both(self, real: Samples) -> tuple[Samples, Samples]:
         count = batch_size(real) // 2
