@@ -53,7 +53,7 @@ def test_run_directory(finished_run: Path) -> None:
     assert [line["step"] for line in lines] == [2, 4, 6]
     assert [line["images"] for line in lines] == [32, 64, 96]
     assert lines[-1].keys() >= {"seconds", "images_per_second", "generator_loss", "real_score"}
-    assert all(0 <= line["input_share"] < 1 for line in lines)
+    assert all(0 <= line["input_share"] <= 1 for line in lines)
     config = json.loads((finished_run / "config.json").read_text())
     assert config["hyperparameters"]["base_channels"] == 4
     assert config["hyperparameters"]["generator_learning_rate"] == 2e-4  # resolved

@@ -97,6 +97,7 @@ class Statistics(StepCallback):
             self.seconds += elapsed
             images = (batch - self._first_batch + 1) * self.images_per_step
             waited = self.call.input_seconds if self.call is not None else 0.0
+            waited = min(max(waited, 0.0), elapsed)  # someone may have set the clock
             self._timed.update({"images": images, "seconds": elapsed, "waiting": waited})
         self._is_first = False
         super().on_train_batch_end(batch, logs)
