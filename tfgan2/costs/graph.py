@@ -187,6 +187,8 @@ def _work(op: Any) -> Work:
 def _bytes(tensor: tf.Tensor) -> int | None:
     if tensor.dtype in (tf.resource, tf.variant, tf.string):
         return 0
+    if tensor.op.type == "BroadcastGradientArgs":  # a few axes
+        return 0
     elements = tensor.shape.num_elements()
     return None if elements is None else elements * tensor.dtype.size
 
