@@ -68,6 +68,10 @@ class ProjectedGAN(LatentGAN):
                     f"features of ImageNet need grey or RGB images, not {self.image_shape[2]} "
                     "channels: give --channels 3"
                 )
+            if self.freeze_d:
+                raise UserError(
+                    "projected freezes its features; its D has no freeze_d: leave it out"
+                )
             if self.feature_size % STRIDES[-1]:
                 raise UserError(
                     f"feature_size must be a multiple of {STRIDES[-1]}, not {self.feature_size}"

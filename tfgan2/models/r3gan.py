@@ -64,16 +64,6 @@ class R3GAN(LatentGAN):
             help="decay of the averaged generator's weights at the end; 0: no average"
         )
 
-        few = preset(
-            lecam=0.0,
-            base_channels=16,
-            gamma=1.0,
-            generator_learning_rate=1e-3,
-            discriminator_learning_rate=1e-3,
-            ema_decay=0.995,
-            batch_size=16,
-            steps=5_000,
-        )
         cpu = preset(
             base_channels=16,
             gamma=1.0,
@@ -83,6 +73,7 @@ class R3GAN(LatentGAN):
             batch_size=16,
             steps=5_000,
         )
+        few = preset(lecam=0.0, **cpu)
         paper = preset(
             base_channels=768,
             max_channels=768,

@@ -76,16 +76,6 @@ class StyleGAN2(LazyGAN):
             "none: 0.998, up to 32x32 pixels 0.9999",
         )
 
-        few = preset(
-            flip=True,
-            ada=0.6,
-            base_channels=16,
-            max_channels=128,
-            latent_dim=128,
-            ema_decay=0.998,
-            batch_size=32,
-            steps=10_000,
-        )
         cpu = preset(
             base_channels=16,
             max_channels=128,
@@ -94,6 +84,7 @@ class StyleGAN2(LazyGAN):
             batch_size=32,
             steps=4_000,
         )
+        few = preset(flip=True, ada=0.6, **cpu | {"steps": 10_000})
         paper = preset(base_channels=512, gamma=0.01, steps=200_000)
 
         def resolve(self) -> None:

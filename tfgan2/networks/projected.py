@@ -95,7 +95,10 @@ def discriminators(
         x = keras.Input((height, width, packing * channels), name=f"features_{level}")
         inputs.append(x)
         for number in range(LEVELS - level):
-            x = make.block(x, min(channels * 2 ** (number + 1), most), 4, 2, leaky=True)
+            # On one pixel 15 of the 16 taps would meet zeros alone, and TensorFlow's gradient for
+            # them is arbitrary in bfloat16 on a CPU.
+            size = 4 if x.shape[1] > 1 else 1
+            x = make.block(x, min(channels * 2 ** (number + 1), most), size, 2, leaky=True)
         logits.append(make.conv(1, 4, init="normal", dtype="float32")(make.dropout(x)))
     outputs = layers.Concatenate(dtype="float32", name="logits")(logits)
     model = keras.Model(inputs, outputs, name="discriminator")
