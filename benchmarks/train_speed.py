@@ -58,8 +58,8 @@ def start_all(found: list[Contestant], flavour: str, torch: str | None, folder: 
         start(name, command, run / "stats.jsonl")
 
     fit("fit")
+    start("step", [*bare, flavour, "--set", channels])  # beside `fit`, with which it is compared
     fit("fit --no-winograd", "--no-winograd")
-    start("step", [*bare, flavour, "--set", channels])
     start("matmul", [*bare, "matmul"])
     if torch:
         images = folder / "images.npy"
