@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tfgan2.nn.equalized import EqualizedConv2D, EqualizedDense
-from tfgan2.nn.filtering import blur
+from tfgan2.nn.resampling import blur
 
 RNG = np.random.default_rng(0)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgan2.nn.filtering import blur
+from tfgan2.nn.resampling import blur
 from tfgan2.nn.style import (
     Constant,
     MinibatchDeviation,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +197,20 @@ def test_samples_looked_up_in_a_call_are_those_of_the_pipeline(name: str) -> Non
         for batch in batches
     ]
     np.testing.assert_allclose(sums, expected, rtol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
+def test_on_one_core_training_does_not_count_as_waiting(tmp_path: Path) -> None:
+    """With one thread, time that nothing waits for is read only after the update."""
+    words = ["dcgan", "--dataset", "digits", "--steps", "40", "--log-every", "10", "--out", "run"]
+    command = [sys.executable, "-c", "from tfgan2.cli import main; main()", "fit", *words]
+    subprocess.run(
+        command,
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1]),
+    )
+    shares = [line["input_share"] for line in stats.read(tmp_path / "run")]
+    assert np.median(shares) < 0.2

@@ -14,7 +14,6 @@ _LAYERS = (
     "tfgan2.nn.layers",
     "tfgan2.nn.convolutions",
     "tfgan2.nn.equalized",
-    "tfgan2.nn.filtering",
     "tfgan2.nn.resampling",
     "tfgan2.nn.style",
 )

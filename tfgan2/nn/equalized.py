@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfgan2.nn.filtering import blur, downsampled
+from tfgan2.nn.resampling import blur, downsampled
 
 _MOST_IN_FLOAT16 = 256.0
 

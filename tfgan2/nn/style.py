@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfgan2.nn.equalized import EqualizedConv2D
-from tfgan2.nn.filtering import blur
+from tfgan2.nn.resampling import blur
 
 _TINY = 1e-8
 

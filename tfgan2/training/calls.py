@@ -89,16 +89,19 @@ class Calls:
 
             def step(index: tf.Tensor, waiting: tf.Tensor, rows: tf.TensorArray) -> Any:
                 batch, seconds = _timed(lambda: self._next(iterator, found, index))
-                metrics = update(batch)
+                with tf.control_dependencies([seconds]):
+                    metrics = update(batch)
                 names[:] = sorted(metrics)
                 row = tf.stack([metrics[name] for name in names])
                 return index + 1, waiting + seconds, rows.write(index, row)
 
             rows = tf.TensorArray(tf.float32, count)
-            if self.takes_several:
-                _, waiting, rows = _repeated(count, step, waiting, rows)
-            else:
-                _, waiting, rows = step(tf.constant(0), waiting, rows)
+            # Time is read before each update: one core might do so afterwards.
+            with tf.control_dependencies([waiting]):
+                if self.takes_several:
+                    _, waiting, rows = _repeated(count, step, waiting, rows)
+                else:
+                    _, waiting, rows = step(tf.constant(0), waiting, rows)
             return waiting, rows.stack(), self._stops(stop)
 
         return train

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgan2.nn.filtering import blur, downsampled, upsampled
+from tfgan2.nn.resampling import blur, downsampled, upsampled
 
 TAPS = np.array([1.0, 3.0, 3.0, 1.0]) / 8.0
 IMAGES = np.random.default_rng(0).normal(size=(2, 6, 4, 3)).astype(np.float32)
