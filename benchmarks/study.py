@@ -1,6 +1,6 @@
 """Trains and evaluates every flavour on noise with one budget and protocol: docs/results.md.
 
-python benchmarks/study.py --data-dir DIR --work runs/study
+python benchmarks/study.py --data-dir DIR --faces DIR --work runs/study
 
 The budget is ten minutes of training on 2 cores for each cell, which is a flavour, a dataset and a
 seed; the steps below fit into it. A finished cell is kept (`OUT/mnist/dcgan-1.json` and its grid),
@@ -58,10 +58,17 @@ STEPS = {
     },
     "stacked_mnist": {"dcgan": 7_000, "dcgan-packing-2": 7_000},
 }
+# Batches are of 16, 32, 8 and 16 images here.
+MODERN = {"r3gan-cpu": 5_000, "stylegan2-cpu": 4_000, "fastgan-cpu": 9_000, "projected-cpu": 5_000}
+STEPS["cifar10"] |= MODERN
+STEPS["faces"] = {k: v for k, v in STEPS["cifar10"].items() if k not in ("cgan", "acgan")}
 # Rows with other options: their flavour and options.
-VARIANTS = {"dcgan-packing-2": ("dcgan", "--set", "packing=2")}
+VARIANTS = {
+    "dcgan-packing-2": ("dcgan", "--set", "packing=2"),
+    **{name: (name.removesuffix("-cpu"), "--preset", "cpu") for name in MODERN},
+}
 # Samples to evaluate; the authors of PacGAN take 26,000 of stacked MNIST.
-COUNTS = {"mnist": 10_000, "cifar10": 10_000, "stacked_mnist": 26_000}
+COUNTS = {"mnist": 10_000, "cifar10": 10_000, "stacked_mnist": 26_000, "faces": 5_000}
 COLUMNS = {
     "fid": ("FID", "{:.2f}"),
     "kid": ("KID x 1000", "{:.2f}"),
@@ -82,11 +89,12 @@ def tfgan2(*words: str | Path) -> None:
     subprocess.run([str(program), *map(str, words)], check=True)
 
 
-def fit_words(dataset: str, flavour: str, seed: int) -> list[str]:
-    """Returns the arguments of `tfgan2 fit`."""
+def fit_words(dataset: str, flavour: str, seed: int, faces: str = "FACES") -> list[str]:
+    """Returns the arguments of `tfgan2 fit`; `faces` is the folder of these."""
     name, *settings = VARIANTS.get(flavour, (flavour,))
+    data = [f"folder:{faces}", "--image-size", "32"] if dataset == "faces" else [dataset]
     steps = str(STEPS[dataset][flavour])
-    return [name, *settings, "--dataset", dataset, "--steps", steps, "--seed", str(seed)]
+    return [name, *settings, "--dataset", *data, "--steps", steps, "--seed", str(seed)]
 
 
 def cell(dataset: str, flavour: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
@@ -99,10 +107,10 @@ def cell(dataset: str, flavour: str, seed: int, options: argparse.Namespace) -> 
     else:
         every = str(max(100, STEPS[dataset][flavour] // 10))
         shown = ["--log-every", every, "--sample-every", every, "--checkpoint-every", every]
-        words = fit_words(dataset, flavour, seed)
+        words = fit_words(dataset, flavour, seed, options.faces)
         tfgan2("fit", *words, *shown, "--data-dir", options.data_dir, "--out", run)
     evaluation = options.work / dataset / f"{flavour}-{seed}-evaluation"
-    measured = ["--features", "classifier", "--count", str(COUNTS[dataset]), "--seed", "0"]
+    measured = ["--features", options.features, "--count", str(COUNTS[dataset]), "--seed", "0"]
     tfgan2("evaluate", run, *measured, "--out", evaluation)
     result = json.loads((evaluation / "result.json").read_text())
     shutil.copy(evaluation / "samples.png", options.out / dataset / f"{flavour}-{seed}.png")
@@ -175,16 +183,18 @@ def spread(name: str, results: list[dict[str, Any]]) -> str:
 
 INTRODUCTION = """# Results
 
-Every flavour that generates images from noise, at its defaults, under one protocol:
+Every flavour that generates images from noise, at its defaults, under one protocol; rows that end
+in `-cpu` have the preset `cpu`:
 
 ```
-python benchmarks/study.py --data-dir DIR
+python benchmarks/study.py --data-dir DIR --faces DIR
 ```
 
 This keeps finished cells and writes this page. `--datasets mnist --seeds 1` computes a part of it.
 The command beside each image trained that cell. `tfgan2 evaluate RUN` evaluated it with 10,000
-samples, on stacked MNIST with 26,000. [evaluate.md](evaluate.md) explains the figures. With several
-seeds, a figure is the median, followed by the smallest and the largest in brackets.
+samples, on stacked MNIST with 26,000, on the faces with 5,000. [evaluate.md](evaluate.md) explains
+the figures. With several seeds, a figure is the median, followed by the smallest and the largest in
+brackets.
 
 The budget is about ten minutes of training on 2 virtual cores of an Intel Xeon or an AMD EPYC,
 without a GPU. That is 20 core minutes: minutes times cores. The steps were fixed beforehand, so
@@ -292,6 +302,8 @@ def pin(shares: SimpleQueue[list[int]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", help="directory of tensorflow-datasets")
+    parser.add_argument("--faces", help="directory of face images, for --datasets faces")
+    parser.add_argument("--features", default="efficientnet-lite0", help="of `tfgan2 evaluate`")
     parser.add_argument("--work", type=Path, default=Path("runs/study"))
     parser.add_argument("--out", type=Path, default=Path("docs/results/study"))
     parser.add_argument("--page", type=Path, default=Path("docs/results.md"))
@@ -301,6 +313,8 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="only write the page")
     parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
     options = parser.parse_args()
+    if "faces" in options.datasets.split(",") and not (options.faces or options.table):
+        parser.error("give --faces DIR, or --datasets without faces")
 
     def result_path(dataset: str, flavour: str, seed: int) -> Path:
         return Path(options.out) / dataset / f"{flavour}-{seed}.json"

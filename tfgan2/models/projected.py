@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfgan2.errors import UserError
-from tfgan2.hyperparameters import option
+from tfgan2.hyperparameters import option, preset
 from tfgan2.images import is_points, resize_matrix
 from tfgan2.models.latent import LatentGAN
 from tfgan2.models.regularizers import Packing, Samples
@@ -32,7 +32,7 @@ class ProjectedGAN(LatentGAN):
 
     Any `network` is the generator; the paper has that of FastGAN. The paper's features are those of
     EfficientNet-Lite1, its authors' code has Lite0, which is faster and the default here. Smaller
-    `feature_size` and `feature_channels` train faster: on a CPU take 64 and 32.
+    `feature_size` and `feature_channels` train faster: the preset `cpu` takes 64 and 32.
 
     Checkpoints do not hold what is frozen. `features_hash` names it, so that a run goes on with the
     very same weights or not at all. Only training needs them.
@@ -58,6 +58,15 @@ class ProjectedGAN(LatentGAN):
         augment: str = "color,translation,cutout"
         beta_1: float = 0.0
         beta_2: float = 0.99
+
+        cpu = preset(
+            base_channels=32,
+            max_channels=256,
+            feature_size=64,
+            feature_channels=32,
+            batch_size=16,
+            steps=5_000,
+        )
 
         def resolve(self) -> None:
             super().resolve()

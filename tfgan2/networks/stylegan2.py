@@ -14,8 +14,8 @@ from tfgan2.errors import UserError
 from tfgan2.images import is_points
 from tfgan2.networks.layers import ImageShape, LayerMaker, output
 from tfgan2.nn.equalized import EqualizedConv2D, EqualizedDense
-from tfgan2.nn.resampling import Upsampled
 from tfgan2.nn.layers import ImageRange
+from tfgan2.nn.resampling import Upsampled
 from tfgan2.nn.style import (
     Constant,
     MinibatchDeviation,
