@@ -23,9 +23,6 @@ class ACGAN(ConditionalGAN):
 
     class Config(LabelSmoothing.Config, ConditionalGAN.Config):
         class_weight: float = option(1.0, "weight of the class losses")
-        fake_class_weight: float = option(
-            1.0, "weight of D's class loss on generated images, beside class_weight; 0: none"
-        )
         dropout: float = 0.5
 
         paper = preset(base_channels=96, max_channels=384, batch_size=100, ema_decay=0.0)
@@ -48,8 +45,7 @@ class ACGAN(ConditionalGAN):
         real_class, accuracy = self.class_loss(on_real["classes"], real.labels)
         fake_class, _ = self.class_loss(on_fake["classes"], fake.labels)
         metrics = {"real_class_loss": real_class, "real_class_accuracy": accuracy}
-        classes = real_class + self.config.fake_class_weight * fake_class
-        loss = source + self.config.class_weight * classes
+        loss = source + self.config.class_weight * (real_class + fake_class)
         return loss, {**self.scores(on_real["logits"], on_fake["logits"]), **metrics}
 
     def generator_objective(self, fake: Samples, real: Samples) -> Objective:
