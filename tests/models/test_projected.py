@@ -56,6 +56,11 @@ def test_other_weights_are_refused() -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_there_are_no_first_blocks_to_freeze() -> None:
+    with pytest.raises(UserError, match="has no freeze_d: leave it out"):
+        make(freeze_d=1)
+
+
 def test_only_training_needs_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "find_spec", lambda name: None)
     model = make()

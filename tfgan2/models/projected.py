@@ -59,14 +59,7 @@ class ProjectedGAN(LatentGAN):
         beta_1: float = 0.0
         beta_2: float = 0.99
 
-        cpu = preset(
-            base_channels=32,
-            max_channels=256,
-            feature_size=64,
-            feature_channels=32,
-            batch_size=16,
-            steps=5_000,
-        )
+        cpu = preset(feature_size=64, feature_channels=32, batch_size=16, steps=5_000)
 
         def resolve(self) -> None:
             super().resolve()
