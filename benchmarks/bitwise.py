@@ -66,7 +66,7 @@ CASES = {
     "style_mixing=0.9",
     "projected": f"projected {DIGITS} base_channels=8 feature_size=32 feature_channels=4",
     "r3gan": f"r3gan {DIGITS} base_channels=8 latent_dim=8 augment=color",
-    "r3gan-labels": f"r3gan {DIGITS} base_channels=16 labels=true d_steps=2 packing=2",
+    "r3gan-conditional": f"r3gan {DIGITS} base_channels=16 conditional=true d_steps=2 packing=2",
     "vae": f"vae {DIGITS} base_channels=16 latent_dim=8",
     "vae-gaussian": f"vae {DIGITS} base_channels=8 network=dcgan likelihood=gaussian latent_dim=2",
     "pix2pix": "pix2pix --dataset PAIRS --image-size 32 base_channels=8",

@@ -131,12 +131,13 @@ def small_settings(name: str) -> dict[str, float]:
 
 
 def size(name: str) -> int:
-    """Edge of the images: the smallest that the networks accept."""
+    """Edge of the images: the smallest that the networks accept, with attention that have any."""
     from tfgan2 import registry
     from tfgan2.models.latent import LatentModel
 
     cls = registry.load_class(name)
-    return 8 if cls.data_kind == "images" and issubclass(cls, LatentModel) else 16
+    small = cls.data_kind == "images" and issubclass(cls, LatentModel)
+    return 8 if small and "attention" not in registry.hyperparameters(name) else 16
 
 
 def make_small(

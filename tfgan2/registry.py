@@ -36,6 +36,10 @@ FLAVOURS = {
     "dragan": "tfgan2.models.dragan:DRAGAN",
     "began": "tfgan2.models.began:BEGAN",
     "sngan": "tfgan2.models.sngan:SNGAN",
+    "projection": "tfgan2.models.projection:ProjectionGAN",
+    "sagan": "tfgan2.models.sagan:SAGAN",
+    "biggan": "tfgan2.models.biggan:BigGAN",
+    "reacgan": "tfgan2.models.reacgan:ReACGAN",
     "stylegan2": "tfgan2.models.stylegan2:StyleGAN2",
     "fastgan": "tfgan2.models.fastgan:FastGAN",
     "projected": "tfgan2.models.projected:ProjectedGAN",
@@ -48,7 +52,13 @@ FLAVOURS = {
     "stackgan": "tfgan2.models.stackgan:StackGAN",
 }
 
-_LIGHT_MODULES = ("operator", "tfgan2.hyperparameters", "tfgan2.models.options", "tfgan2.networks")
+_LIGHT_MODULES = (
+    "operator",
+    "tfgan2.hyperparameters",
+    "tfgan2.models.options",
+    "tfgan2.networks",
+    "tfgan2.networks.sizes",
+)
 
 
 @cache

@@ -169,7 +169,7 @@ def load_model(run_dir: Path, which: str = NEWEST) -> tuple[GenerativeModel, dic
     Returns:
         The model, and facts about it: flavour, dataset, data (classes, split and hold_out, if they
         were set; value_ranges, if files were scaled by some), class_names (of the generator's
-        labels; empty if it takes none), step, seed.
+        labels; empty if it takes none), labels_are_classes (those of the dataset), step, seed.
     """
     from tfgan2.training import checkpoints
 
@@ -186,6 +186,7 @@ def load_model(run_dir: Path, which: str = NEWEST) -> tuple[GenerativeModel, dic
         "dataset": config.data.name,
         "data": {name: value for name, value in data.items() if value},
         "class_names": model.label_names(config.dataset.get("class_names", [])),
+        "labels_are_classes": getattr(model, "labels_are_classes", False),
         "step": checkpoint.step,
         "seed": config.training.seed,
     }

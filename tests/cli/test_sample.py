@@ -72,6 +72,15 @@ def test_a_walk_keeps_to_one_class(conditional: Path, tmp_path: Path) -> None:
     assert set(walk["labels"]) == {2} and len(walk["labels"]) == 21
 
 
+def test_standing_statistics(conditional: Path, tmp_path: Path) -> None:
+    words = f"sample {conditional} --count 20 --out {tmp_path}"
+    for name, more in (("plain", ""), ("standing", "--standing-statistics 3")):
+        assert cli.run(f"{words}/{name}.npz {more}".split()) == 0
+    plain, standing = (np.load(tmp_path / f"{name}.npz") for name in ("plain", "standing"))
+    np.testing.assert_array_equal(plain["latents"], standing["latents"])
+    assert not np.array_equal(plain["images"], standing["images"])
+
+
 def test_points_are_scattered(points: Path, tmp_path: Path) -> None:
     assert arrays(points, "", tmp_path / "p.npz")["points"].shape == (2500, 2)
     out = tmp_path / "p.png"
@@ -87,7 +96,8 @@ def test_points_are_scattered(points: Path, tmp_path: Path) -> None:
         ("sample {conditional} --label nine", "unknown label 'nine'"),
         ("sample {conditional} --label 12", "unknown label '12'"),
         ("sample {points} --label 1", "takes no labels"),
-        ("sample {conditional} --truncation 0.7", "CGAN has no truncation, as stylegan2 has"),
+        ("sample {conditional} --truncation 0.7", "CGAN has no truncation, as stylegan2"),
+        ("sample {points} --standing-statistics 2", "GAN has no batch norm"),
         ("sample {conditional} --truncation -1", "truncation must be at least 0, not -1"),
         ("sample {conditional} --interpolate --label 0 --label 1", "interpolate takes one"),
         ("sample {conditional} --latents none.npy", "none.npy does not exist"),

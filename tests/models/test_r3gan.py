@@ -141,9 +141,9 @@ def test_automatic_gamma(size: int, paper: tuple[float, float]) -> None:
 
 def test_classes_on_request_only() -> None:
     assert R3GAN(**SMALL_GAN, num_classes=3).num_labels == 0
-    with pytest.raises(UserError, match="labels=true needs a dataset with labels"):
-        R3GAN(**SMALL_GAN, labels=True)
-    model = R3GAN(**SMALL_GAN, labels=True, num_classes=3, packing=2)
+    with pytest.raises(UserError, match="conditional=true needs a dataset with labels"):
+        R3GAN(**SMALL_GAN, conditional=True)
+    model = R3GAN(**SMALL_GAN, conditional=True, num_classes=3, packing=2)
     assert [each.name for each in model.generator.inputs] == ["z", "label"]
     images, labels = image_batch(4), tf.constant([0, 1, 1, 2])
     packed = model.packing(images)
@@ -159,7 +159,7 @@ def test_classes_on_request_only() -> None:
 
 
 def test_projection_adds_the_product_with_the_embedded_class() -> None:
-    model = R3GAN(**SMALL_GAN, labels=True, num_classes=3)
+    model = R3GAN(**SMALL_GAN, conditional=True, num_classes=3)
     features = model.discriminator.get_layer("logits").kernel.shape[0]
     embedding = next(w for w in model.discriminator.weights if w.shape == (3, features))
     images = image_batch(2)

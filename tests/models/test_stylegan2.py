@@ -168,7 +168,7 @@ def test_truncation_draws_styles_to_their_mean() -> None:
     mean = model.sampling_generator.get_layer("mean_style").mean.numpy()
     image = model.sampling_generator.get_layer("synthesis")(mean[None])
     np.testing.assert_allclose(model.generate(latents, truncation=0.0)[:1], image, atol=1e-6)
-    with pytest.raises(UserError, match="DCGAN has no truncation, as stylegan2 has: leave it out"):
+    with pytest.raises(UserError, match="DCGAN has no truncation, as stylegan2 and biggan have"):
         make_small("dcgan").generate(np.zeros((1, 6)), truncation=0.7)
 
 
@@ -186,7 +186,7 @@ def test_the_mean_style_follows_the_styles() -> None:
 
 
 def test_classes_are_given_to_both_networks() -> None:
-    model = make_small("stylegan2", labels=True, packing=2)
+    model = make_small("stylegan2", conditional=True, packing=2)
     assert model.num_labels == 3 and model.label_names(["a", "b", "c"]) == ["a", "b", "c"]
     model.compile()
     metrics = model.train_step(tensors_for(model))
@@ -202,5 +202,5 @@ def test_classes_are_given_to_both_networks() -> None:
 
 
 def test_classes_need_a_dataset_with_labels() -> None:
-    with pytest.raises(UserError, match="labels=true needs a dataset with labels"):
-        model_for(labels=True)
+    with pytest.raises(UserError, match="conditional=true needs a dataset with labels"):
+        model_for(conditional=True)

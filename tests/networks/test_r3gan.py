@@ -8,8 +8,9 @@ import pytest
 
 from tfgan2.errors import UserError
 from tfgan2.models import ACGAN, R3GAN, SNGAN
-from tfgan2.networks import fitting, halvings
+from tfgan2.networks import fitting
 from tfgan2.networks.r3gan import GAIN, group_count
+from tfgan2.networks.sizes import halvings
 from tfgan2.nn.resampling import Basis
 
 

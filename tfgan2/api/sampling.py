@@ -43,8 +43,18 @@ class SampleRequest(Options):
     frames: int = option(
         10, "Images from one latent to the next.", panel="", at_least=2, shown="10, in a .gif 24"
     )
-    truncation: float = option(
-        1.0, "Below 1: more typical, less varied images; stylegan2 only.", panel=""
+    truncation: float | None = option(
+        None,
+        "Small: more typical, less varied images; stylegan2: fraction of the way from the mean "
+        "style, biggan: largest latent.",
+        panel="",
+        at_least=0,
+        shown="none",
+    )
+    standing_statistics: int = option(
+        0,
+        "Batches of 64 latents that batch norms take their statistics from; 0: from training.",
+        panel="",
     )
     label: Sequence[str] | str = ()
     text: Sequence[str] | str = ()
@@ -105,5 +115,10 @@ def draw_samples(run_dir: Path, request: SampleRequest) -> Samples:
     labels = choose_labels(len(latents), label or None, names)
     columns = columns or label_columns(len(text or captions) or len(label or names))
     condition = in_turn(text or captions, len(latents)) if captions else labels
-    samples = model.generate(latents, condition, truncation=request.truncation)
+    samples = model.generate(
+        latents,
+        condition,
+        truncation=request.truncation,
+        standing_statistics=request.standing_statistics,
+    )
     return Samples(samples, latents, labels, columns, model, about["step"])

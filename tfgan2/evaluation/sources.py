@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfgan2 import registry, remote, runs, runtime, startup
+from tfgan2 import remote, runs, runtime, startup
 from tfgan2.data import POINTS, absolute_name, changes, check_place, load_dataset
 from tfgan2.data.folders.classes import split_folders
 from tfgan2.data.folders.files import DEFAULT_SIZE
@@ -139,10 +139,7 @@ def _load_file(file: Path, request: EvaluationRequest, progress: Progress) -> Lo
         )
     ranges = runs.input_ranges(facts, "generator")
     reals = _real_samples(request, generator.image_shape, progress, ranges)
-    names: Sequence[str] = ()
-    if generator.conditional and facts.get("flavour") in registry.flavours():
-        flavour = registry.load_class(facts["flavour"])
-        names = generator.class_names if getattr(flavour, "labels_are_classes", False) else ()
+    names = generator.class_names if facts.get("labels_are_classes") else ()
     about = {"file": str(file), **{key: facts[key] for key in ("flavour", "step") if key in facts}}
     return generated_samples(generator, about, request.seed, names), reals
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfgan2.hyperparameters import option, preset
+from tfgan2.hyperparameters import preset
 from tfgan2.models.base import Objective
 from tfgan2.models.latent import ConditionalGAN
+from tfgan2.models.options import ClassWeight
 from tfgan2.models.regularizers import LabelSmoothing, Samples
 from tfgan2.nn import losses
 
@@ -21,8 +22,7 @@ class ACGAN(ConditionalGAN):
     -log D(G(z, c)) plus the cross entropy of its class c. The paper's class_weight is 1.
     """
 
-    class Config(LabelSmoothing.Config, ConditionalGAN.Config):
-        class_weight: float = option(1.0, "weight of the class losses")
+    class Config(ClassWeight, LabelSmoothing.Config, ConditionalGAN.Config):
         dropout: float = 0.5
 
         paper = preset(base_channels=96, max_channels=384, batch_size=100, ema_decay=0.0)

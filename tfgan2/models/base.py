@@ -127,11 +127,11 @@ class GenerativeModel(KerasModel):
 
         Args:
             index: index of the network, below `network_count`: each has seeds of its own.
-            **settings: those of `LayerMaker` besides the channels.
+            **settings: those of `LayerMaker` that are no options of the flavour.
         """
         options = dict(self.config)
-        if "max_channels" in options:
-            settings["max_channels"] = options["max_channels"]
+        shared = ("max_channels", "blocks", "group_size", "attention")
+        settings |= {name: options[name] for name in shared if name in options}
         seed = self.network_count * options["seed"] + index
         return LayerMaker(seed, options["base_channels"], **settings)
 

@@ -192,10 +192,14 @@ class AdversarialModel(GenerativeModel):
             self.lookahead.update(tf.cast(self.step.value, tf.int64) + 1)
         if self.ema_generator is not None:
             decay = self.average_decay()
-            pairs = zip(self.ema_generator.weights, self.generator.weights, strict=True)
-            for average, value in pairs:
+            for average, value in self.averaged():
                 average.assign(average + (1.0 - decay) * (value - average))
         self.step.assign_add(1)
+
+    def averaged(self) -> list[tuple[keras.Variable, keras.Variable]]:
+        """The moving averages, and the variables that they follow."""
+        assert self.ema_generator is not None
+        return list(zip(self.ema_generator.weights, self.generator.weights, strict=True))
 
     def average_decay(self) -> tf.Tensor:
         """The decay of the averaged generator's weights in this step, a float32 scalar."""

@@ -14,7 +14,7 @@ from tfgan2.errors import UserError
 from tfgan2.hyperparameters import data_option, option, preset
 from tfgan2.images import is_points
 from tfgan2.inputs.labels import check_labels, grid_count, label_columns
-from tfgan2.inputs.latents import check_latents, draw_latents
+from tfgan2.inputs.latents import check_latents, draw_latents, truncated
 from tfgan2.models.adaptive import AdaptiveAugmentation, LeCam
 from tfgan2.models.base import Batch, Examples, GenerativeModel, Metrics, View
 from tfgan2.models.game import AdversarialModel, batch_size
@@ -22,6 +22,9 @@ from tfgan2.models.options import ModelConfig, NetworkChoice
 from tfgan2.models.regularizers import Flip, Packing, Samples
 from tfgan2.networks import ARCHITECTURES
 from tfgan2.networks.pairs import discriminator, generator
+from tfgan2.nn.statistics import batch_norms, recompute_statistics
+
+_STANDING_SEED = 1_000_000  # so that the latents are not those of samples
 
 
 class LatentModel(GenerativeModel):
@@ -34,8 +37,6 @@ class LatentModel(GenerativeModel):
     Attributes:
         latent_distribution: "normal" or "uniform", see `tfgan2.inputs.latents`.
         num_labels: number of the generator's labels, 0 for an unconditional one.
-        labels_are_classes: true if the labels are the dataset's classes; then `Config` has
-            `num_classes`.
         views_need_reals: true if `views` shows something of real images.
     """
 
@@ -43,12 +44,16 @@ class LatentModel(GenerativeModel):
         latent_dim: int = option(100, "number of latents", at_least=1)
 
     latent_distribution: str = "normal"
-    labels_are_classes: bool = False
     views_need_reals: bool = False
 
     @property
     def latent_dim(self) -> int:
         return self.config.latent_dim
+
+    @property
+    def labels_are_classes(self) -> bool:
+        """True if the labels are the dataset's classes; then `Config` has `num_classes`."""
+        return getattr(self.config, "conditional", False)
 
     @property
     def num_labels(self) -> int:
@@ -90,7 +95,8 @@ class LatentModel(GenerativeModel):
         condition: Any = None,
         *,
         batch_size: int = 64,
-        truncation: float = 1.0,
+        truncation: float | None = None,
+        standing_statistics: int = 0,
     ) -> np.ndarray:
         """Generates images in inference mode, with the averaged weights if there are any.
 
@@ -99,32 +105,70 @@ class LatentModel(GenerativeModel):
             condition: labels, integers from 0 to num_labels - 1, shape (N,), or where the flavour
                 takes sentences N texts; default: all labels, or the dataset's captions, in turn.
             batch_size: images per call.
-            truncation: less than 1 gives more typical and less varied images, see
-                `truncated_generator`.
+            truncation: small values give more typical and less varied images, see `truncated`.
+            standing_statistics: see `standing_generator`; 0: the statistics of training.
 
         Returns:
             float32 in [-1, 1], shape (N, height, width, channels); points are not bounded.
 
         Raises:
             UserError: latents or labels of another shape, labels out of range, a text without a
-                known word, or a truncation where the flavour has none.
+                known word, a truncation where the flavour has none, or statistics where it has no
+                batch norm.
         """
         latents = check_latents(np.asarray(latents), self.latent_dim)
         if not len(latents):
             raise UserError("no latents: give at least one")
-        inputs = {"z": latents, **self.condition_inputs(condition, len(latents))}
         generator = self.sampling_generator
-        if truncation != 1.0:
-            generator = self.truncated_generator(truncation)
+        if standing_statistics:
+            generator = self.standing_generator(standing_statistics)
+        if truncation is not None:
+            latents, generator = self.truncated(latents, truncation, generator, standing_statistics)
+        inputs = {"z": latents, **self.condition_inputs(condition, len(latents))}
         return self.run_generator(generator, inputs, batch_size=batch_size)
 
-    def truncated_generator(self, truncation: float) -> keras.Model:
-        """The sampling generator, its styles at `truncation` of their distance from the mean style.
+    def truncated(
+        self,
+        latents: np.ndarray,
+        truncation: float,
+        generator: keras.Model,
+        standing_statistics: int = 0,
+    ) -> tuple[np.ndarray, keras.Model]:
+        """Latents and a generator of more typical images, from those that are not truncated.
 
         Raises:
-            UserError: the flavour has no styles.
+            UserError: the flavour has no truncation.
         """
-        raise UserError(f"{type(self).__name__} has no truncation, as stylegan2 has: leave it out")
+        raise UserError(
+            f"{type(self).__name__} has no truncation, as stylegan2 and biggan have: leave it out"
+        )
+
+    def standing_generator(self, batches: int, truncation: float | None = None) -> keras.Model:
+        """A copy of the sampling generator with other statistics in its batch norms.
+
+        They are the means over batches of 64 latents, which may be truncated as BigGAN's are, with
+        all labels in turn (Brock et al. 2019).
+
+        Raises:
+            UserError: it has no batch norm.
+        """
+        generator = keras.models.clone_model(self.sampling_generator)
+        generator.set_weights(self.sampling_generator.get_weights())
+        if not batch_norms(generator):
+            raise UserError(
+                f"the generator of {type(self).__name__} has no batch norm, so it has no "
+                "statistics: leave them out"
+            )
+
+        def inputs(seed: int) -> list[np.ndarray]:
+            latents = self.draw_latents(64, seed=seed)
+            if truncation is not None:
+                latents = truncated(latents, truncation)
+            arrays = {"z": latents, **self.condition_inputs(None, 64)}
+            return [arrays[item.name] for item in generator.inputs]
+
+        recompute_statistics(generator, (inputs(_STANDING_SEED + each) for each in range(batches)))
+        return generator
 
     def condition_inputs(self, condition: Any, count: int) -> dict[str, np.ndarray]:
         """The generator's inputs besides the latents, by name; see `generate`."""
@@ -193,27 +237,35 @@ class LatentGAN(AdversarialModel, LatentModel):
         config = self.config
         self.packing = Packing(config)
         architecture, shape = ARCHITECTURES[config.network], config.image_shape
+        settings = {"spectral": False, **self.generator_settings()}
+        make = self.layer_maker(0, spectral=settings.pop("spectral"))
+        self.generator = generator(
+            config.network, shape, config.latent_dim, make, num_labels=self.num_labels, **settings
+        )
         settings = {"norm": architecture.norm, "spectral": False, **self.discriminator_settings()}
         of_layers = {key: settings.pop(key) for key in ("norm", "spectral")}
-        self.generator = generator(
-            config.network,
-            shape,
-            config.latent_dim,
-            self.layer_maker(0),
-            num_labels=self.num_labels,
-        )
         make = self.layer_maker(1, dropout=config.dropout, **of_layers)
         self.discriminator = discriminator(
             config.network, shape, make, packing=self.packing.count, **settings
         )
         make.freeze(self.discriminator, config.freeze_d)
 
+    def generator_settings(self) -> dict[str, Any]:
+        """What the flavour's generator needs.
+
+        Returns:
+            `spectral`: whether all kernels have a spectral norm of 1; `conditioning` and
+            `embedding` of `tfgan2.networks.pairs`.
+        """
+        return {}
+
     def discriminator_settings(self) -> dict[str, Any]:
         """What the flavour's discriminator needs.
 
         Returns:
             `norm`, by default the architecture's; `spectral`: whether all kernels have a spectral
-            norm of 1; `num_labels`, `heads` and `head_units` of `tfgan2.networks.pairs`.
+            norm of 1; `num_labels`, `projected`, `heads`, `head_units` and `embedding` of
+            `tfgan2.networks.pairs`.
         """
         return {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tfgan2.errors import UserError
 from tfgan2.hyperparameters import Hyperparameters, data_option, option
 from tfgan2.networks import ARCHITECTURES, default_channels, fitting
+from tfgan2.networks.sizes import attention_edges
 
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
 NORMS = ("none", "batch", "layer", "instance")
@@ -76,8 +77,8 @@ class Blocks(Hyperparameters):
     blocks: int = option(4, "number of residual blocks", at_least=1)
 
 
-class OptionalLabels(Hyperparameters):
-    labels: bool = option(False, "give the classes to both networks")
+class OptionalClasses(Hyperparameters):
+    conditional: bool = option(False, "give the classes to both networks")
     num_classes: int = data_option(
         "number of classes, 0 without labels",
         lambda facts: len(facts["class_names"] or ()),
@@ -86,8 +87,28 @@ class OptionalLabels(Hyperparameters):
 
     def resolve(self) -> None:
         super().resolve()
-        if self.labels and not self.num_classes:
-            raise UserError("labels=true needs a dataset with labels")
+        if self.conditional and not self.num_classes:
+            raise UserError("conditional=true needs a dataset with labels")
+
+
+class ClassWeight(Hyperparameters):
+    class_weight: float = option(1.0, "weight of the class losses")
+
+
+class Attention(NetworkChoice):
+    attention: int = option(
+        None,
+        "edge of the features with self-attention; 0: none; none: half of the images', at most "
+        "about 32",
+    )
+
+    def resolve(self) -> None:
+        super().resolve()
+        edges = [] if self.network == "mlp" else attention_edges(self.image_shape)
+        self.default("attention", next((edge for edge in edges if edge <= 32), 0))
+        if self.attention not in (0, *edges):
+            known = ", ".join(map(str, (0, *edges)))
+            raise UserError(f"attention must be one of {known}, not {self.attention}")
 
 
 class ImageInput(Norm, MaxChannels, ModelConfig):

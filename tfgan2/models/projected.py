@@ -11,6 +11,7 @@ from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option, preset
 from tfgan2.images import is_points, resize_matrix
 from tfgan2.models.latent import LatentGAN
+from tfgan2.models.options import OptionalClasses
 from tfgan2.models.regularizers import Packing, Samples
 from tfgan2.networks.pairs import generator
 from tfgan2.networks.projected import discriminators, mixed
@@ -32,13 +33,14 @@ class ProjectedGAN(LatentGAN):
 
     Any `network` is the generator; the paper has that of FastGAN. The paper's features are those of
     EfficientNet-Lite1, its authors' code has Lite0, which is faster and the default here. Smaller
-    `feature_size` and `feature_channels` train faster: the preset `cpu` takes 64 and 32.
+    `feature_size` and `feature_channels` train faster: the preset `cpu` takes 64 and 32. With
+    `conditional=true` each discriminator projects the class (Miyato and Koyama 2018).
 
     Checkpoints do not hold what is frozen. `features_hash` names it, so that a run goes on with the
     very same weights or not at all. Only training needs them.
     """
 
-    class Config(LatentGAN.Config):
+    class Config(OptionalClasses, LatentGAN.Config):
         features: str = option(
             "efficientnet-lite0",
             "frozen network; keras: its EfficientNetB0, which it downloads",
@@ -85,11 +87,15 @@ class ProjectedGAN(LatentGAN):
         config, shape = self.config, self.image_shape
         self.packing = Packing(config)
         make = self.layer_maker(0)
-        self.generator = generator(config.network, shape, config.latent_dim, make)
+        labels = self.num_labels
+        self.generator = generator(
+            config.network, shape, config.latent_dim, make, num_labels=labels
+        )
         edges = [config.feature_size // stride for stride in STRIDES]
         shapes = [(n, n, config.feature_channels * 2**level) for level, n in enumerate(edges)]
         make = self.layer_maker(1, dropout=config.dropout, norm="batch", spectral=True)
-        self.discriminator = discriminators(shapes, make, packing=self.packing.count)
+        packing = self.packing.count
+        self.discriminator = discriminators(shapes, make, num_labels=labels, packing=packing)
         self._matrices = [resize_matrix(n, config.feature_size) for n in shape[:2]]
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
@@ -118,6 +124,12 @@ class ProjectedGAN(LatentGAN):
 
     def frozen_networks(self) -> list[keras.Model]:
         return [self._frozen()]
+
+    def logits(self, samples: Samples) -> tf.Tensor:
+        inputs = list(samples.images)
+        if self.num_labels:
+            inputs.append(tf.reshape(samples.labels, (-1, self.packing.count)))
+        return self.discriminator(inputs, training=True)
 
     def discriminator_inputs(self, samples: Samples, stream: str) -> Samples:
         """Samples whose images are their features, of four resolutions, packed."""

@@ -12,9 +12,8 @@ from tfgan2.images import is_points
 from tfgan2.models.base import Objective
 from tfgan2.models.game import DISCRIMINATOR, batch_size
 from tfgan2.models.latent import LatentGAN
-from tfgan2.models.options import OptionalLabels
+from tfgan2.models.options import OptionalClasses
 from tfgan2.models.regularizers import Samples
-from tfgan2.networks.layers import LayerMaker
 from tfgan2.nn import losses, penalties, schedules
 from tfgan2.nn.ada import adaptive_augment
 
@@ -29,12 +28,12 @@ class R3GAN(LatentGAN):
 
     Over the planned steps gamma and the learning rates fall, and beta_2, the half-life of the
     averaged weights and the probability of augmentation rise, along half a cosine. `network=r3gan`
-    has no normalization and no tanh. With `labels=true` the generator gets the class, and the
+    has no normalization and no tanh. With `conditional=true` the generator gets the class, and the
     discriminator projects it (Miyato and Koyama 2018). A step takes d_steps + 1 batches: the
     generator's real samples are its own.
     """
 
-    class Config(OptionalLabels, LatentGAN.Config):
+    class Config(OptionalClasses, LatentGAN.Config):
         gamma: float | None = option(
             None,
             "weight of half of R1 and R2 at first; none or auto: 0.15 at 32x32 pixels, 1.4 at "
@@ -101,19 +100,11 @@ class R3GAN(LatentGAN):
         super().__init__(*args, **hyperparameters)
         self.batches_per_step = self.config.d_steps + 1
 
-    # --- networks and labels ---------------------------------------------------------------------
-
-    def build_networks(self) -> None:
-        self.labels_are_classes = self.config.labels
-        super().build_networks()
-
-    def layer_maker(self, index: int, **settings: Any) -> LayerMaker:
-        options = {key: getattr(self.config, key) for key in ("blocks", "group_size")}
-        return super().layer_maker(index, **options, **settings)
+    # --- discriminator ---------------------------------------------------------------------
 
     def discriminator_settings(self) -> dict[str, Any]:
         # Each penalty is on a sample's own gradient, so no norm may mix samples.
-        return {"norm": "none", "num_labels": self.num_labels, "projection": True}
+        return {"norm": "none", "num_labels": self.num_labels, "projected": True}
 
     # --- schedules -------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfgan2.distributed import microbatches, replicas
@@ -12,7 +13,7 @@ from tfgan2.models.base import Batch, Metrics, Objective
 from tfgan2.models.game import DISCRIMINATOR, GENERATOR, batch_size
 from tfgan2.models.latent import LatentGANConfig
 from tfgan2.models.lazy import LazyGAN, LazyUpdate
-from tfgan2.models.options import MaxChannels, OptionalLabels
+from tfgan2.models.options import MaxChannels, OptionalClasses
 from tfgan2.models.regularizers import Packing, Samples
 from tfgan2.networks import stylegan2 as networks
 from tfgan2.nn import losses, penalties
@@ -39,7 +40,7 @@ class StyleGAN2(LazyGAN):
     (arXiv:2006.06676): two mapping layers, no residuals in D, no path length, no style mixing.
     """
 
-    class Config(OptionalLabels, MaxChannels, LatentGANConfig):
+    class Config(OptionalClasses, MaxChannels, LatentGANConfig):
         gamma: float | None = option(
             None, "weight of half of R1; auto: 0.0002 * pixels / batch size (Karras 2020b)"
         )
@@ -101,7 +102,6 @@ class StyleGAN2(LazyGAN):
     def build_networks(self) -> None:
         config, shape = self.config, self.image_shape
         self.packing = Packing(config)
-        self.labels_are_classes = config.labels
         make = self.layer_maker(0)
         depth, rate = config.mapping_layers, config.mapping_learning_rate
         mapping = networks.mapping(config.latent_dim, depth, rate, make, self.num_labels)
@@ -232,12 +232,19 @@ class StyleGAN2(LazyGAN):
         ]
         return self.synthesis(tf.unstack(styles, axis=1), noises)
 
-    def truncated_generator(self, truncation: float) -> keras.Model:
-        source = self.sampling_generator
-        mapping, synthesis = source.get_layer("mapping"), source.get_layer("synthesis")
-        mean = tf.convert_to_tensor(source.get_layer("mean_style").mean.value)
-        inputs = source.inputs if self.num_labels else source.inputs[0]
-        return keras.Model(inputs, synthesis(mean + truncation * (mapping(inputs) - mean)))
+    def truncated(
+        self,
+        latents: np.ndarray,
+        truncation: float,
+        generator: keras.Model,
+        standing_statistics: int = 0,
+    ) -> tuple[np.ndarray, keras.Model]:
+        """The latents, and a generator with styles at `truncation` of their way from the mean."""
+        mapping, synthesis = generator.get_layer("mapping"), generator.get_layer("synthesis")
+        mean = tf.convert_to_tensor(generator.get_layer("mean_style").mean.value)
+        inputs = generator.inputs if self.num_labels else generator.inputs[0]
+        styles = mean + truncation * (mapping(inputs) - mean)
+        return latents, keras.Model(inputs, synthesis(styles))
 
 
 def average(variable: keras.Variable, value: tf.Tensor, decay: float) -> None:

@@ -8,6 +8,7 @@ from types import ModuleType
 
 from tfgan2.errors import UserError
 from tfgan2.images import is_points
+from tfgan2.networks.sizes import halvings
 
 MIN_SIZE, MAX_SIZE = 8, 256
 
@@ -25,24 +26,27 @@ class Architecture:
         channels: default number of base channels, or of units of fully connected layers.
         norm: normalization of the discriminator unless a flavour needs another.
         bounded: true if the generator ends with tanh; else its images are clipped to [-1, 1].
+        conditional_norm: true if batch norms of the generator can depend on labels.
     """
 
     module: str
     channels: int
     norm: str = "none"
     bounded: bool = True
+    conditional_norm: bool = False
 
     def load(self) -> ModuleType:
         return import_module(f"tfgan2.networks.{self.module}")
 
 
 ARCHITECTURES = {
-    "mlp": Architecture("mlp", 512),
-    "dcgan": Architecture("dcgan", 64, norm="batch"),
-    "resnet": Architecture("resnet", 128, norm="batch"),
+    "mlp": Architecture("mlp", 512, conditional_norm=True),
+    "dcgan": Architecture("dcgan", 64, norm="batch", conditional_norm=True),
+    "resnet": Architecture("resnet", 128, norm="batch", conditional_norm=True),
+    "biggan": Architecture("biggan", 96, norm="batch", conditional_norm=True),
     "tutorial": Architecture("tutorial", 128),
     "began": Architecture("began", 64),
-    "fastgan": Architecture("fastgan", 32, norm="batch"),
+    "fastgan": Architecture("fastgan", 32, norm="batch", conditional_norm=True),
     "r3gan": Architecture("r3gan", 32, bounded=False),
 }
 
@@ -66,22 +70,6 @@ def fitting(network: str, image_shape: tuple[int, int, int]) -> str:
     if network == "r3gan":
         halvings(image_shape)
     return network
-
-
-def halvings(image_shape: tuple[int, int, int]) -> int:
-    """How often network=r3gan halves an image: until its smaller edge has 4 to 7 pixels.
-
-    Raises:
-        UserError: an edge does not halve that often.
-    """
-    height, width, _ = image_shape
-    count = max(0, (min(height, width) // 4).bit_length() - 1)
-    if height % 2**count or width % 2**count:
-        raise UserError(
-            f"network=r3gan makes images of about this size with edges that are multiples of "
-            f"{2**count}, not {height}x{width}: give --image-size"
-        )
-    return count
 
 
 def default_channels(network: str, image_shape: tuple[int, int, int]) -> int:

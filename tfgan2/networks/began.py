@@ -9,7 +9,8 @@ import math
 
 from keras import KerasTensor, layers
 
-from tfgan2.networks.layers import ImageShape, LayerMaker, crop_to, size_of, sizes_down
+from tfgan2.networks.layers import ImageShape, LayerMaker, crop_to, size_of
+from tfgan2.networks.sizes import sizes_down
 
 SMALLEST = 8
 

@@ -13,7 +13,8 @@ from itertools import pairwise
 
 from keras import KerasTensor, layers
 
-from tfgan2.networks.layers import ImageShape, LayerMaker, Size, crop_to, size_of, sizes_down
+from tfgan2.networks.layers import ImageShape, LayerMaker, crop_to, size_of
+from tfgan2.networks.sizes import Size, sizes_down
 
 
 def layer_sizes(size: Size) -> list[Size]:
@@ -52,6 +53,7 @@ def decoder(x: KerasTensor, image_shape: ImageShape, make: LayerMaker) -> KerasT
         else:
             x = make.conv_transpose(filters, 4, init="normal", use_bias=False)(x)
             x = layers.ReLU()(make.normalize(crop_to(x, size), "batch"))
+        x = make.attend(x)
     return crop_to(make.conv_transpose(image_shape[-1], 4, init="normal")(x), sizes[0])
 
 
@@ -62,5 +64,6 @@ def features(x: KerasTensor, make: LayerMaker) -> KerasTensor:
     for level, (filters, (size, smaller)) in enumerate(steps):
         kernel, stride = (3, 1) if size == smaller else (4, 2)
         norm = make.norm if level else "none"
-        x = make.end_block(make.block(x, filters, kernel, stride, norm=norm, leaky=True))
+        x = make.block(x, filters, kernel, stride, norm=norm, leaky=True)
+        x = make.end_block(make.attend(x))
     return make.dropout(layers.Flatten()(x))

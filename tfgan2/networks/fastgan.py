@@ -13,15 +13,8 @@ import math
 import keras
 from keras import KerasTensor, layers
 
-from tfgan2.networks.layers import (
-    ImageShape,
-    LayerMaker,
-    Size,
-    crop_to,
-    output,
-    size_of,
-    sizes_down,
-)
+from tfgan2.networks.layers import ImageShape, LayerMaker, crop_to, output, size_of
+from tfgan2.networks.sizes import Size, sizes_down
 from tfgan2.nn.layers import GatedLinearUnit
 
 _FARTHEST = 4

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
 import keras
-from keras import KerasTensor, layers
+from keras import KerasTensor, layers, ops
 
 from tfgan2.errors import UserError
+from tfgan2.networks import attention
+from tfgan2.networks.sizes import Size
 from tfgan2.nn.convolutions import GroupedConv2D
 from tfgan2.nn.layers import Dropout, SpectralNormalization
 
 ImageShape = tuple[int, int, int]
 """Height, width and channels."""
-Size = tuple[int, int]
-"""Height and width."""
 AnyShape = tuple[int | None, int | None, int]
 """The same; None for any height or width."""
+Condition = Callable[[int], KerasTensor]
+"""From a number of channels to a function of labels and latents, shape (B, channels)."""
 
 
 class LayerMaker:
@@ -33,6 +36,10 @@ class LayerMaker:
         rate: fraction of features that `dropout` drops.
         blocks: residual blocks per size, of networks that leave their number open.
         group_size: channels of a group, of networks with grouped convolutions.
+        attention: edge of the features that `attend` adds self-attention to; 0: none.
+        condition: what the scales and shifts of batch norms come from; None: plain variables.
+        conditions: those of the next blocks of a generator, if each has its own.
+        attends: true once `attend` has added self-attention.
         block_ends: the last tensor of each block of a discriminator, from the image on.
     """
 
@@ -47,6 +54,7 @@ class LayerMaker:
         dropout: float = 0.0,
         blocks: int = 1,
         group_size: int = 16,
+        attention: int = 0,
     ) -> None:
         self._seeds = count(seed * 1000)
         self.channels = channels
@@ -56,6 +64,10 @@ class LayerMaker:
         self.rate = dropout
         self.blocks = blocks
         self.group_size = group_size
+        self.attention = attention
+        self.attends = False
+        self.condition: Condition | None = None
+        self.conditions: Iterator[Condition] = iter(())
         self.block_ends: list[KerasTensor] = []
 
     def seed(self) -> int:
@@ -64,6 +76,10 @@ class LayerMaker:
     def normal(self, stddev: float = 0.02) -> keras.initializers.Initializer:
         """N(0, stddev), 0.02 as in the DCGAN paper."""
         return keras.initializers.RandomNormal(stddev=stddev, seed=self.seed())
+
+    def orthogonal(self) -> keras.initializers.Initializer:
+        """Orthogonal matrices (Saxe et al. 2014, arXiv:1312.6120)."""
+        return keras.initializers.Orthogonal(seed=self.seed())
 
     def glorot(self) -> keras.initializers.Initializer:
         """Uniform, of the variance of Glorot and Bengio 2010."""
@@ -87,7 +103,7 @@ class LayerMaker:
     ) -> layers.Layer:
         """A 2D convolution, by default padded to "same".
 
-        `init` is "normal", "glorot" or an initializer.
+        `init` is "normal", "glorot", "orthogonal" or an initializer.
         """
         settings = {"padding": "same", **self._initialized(**settings)}
         if groups > 1:
@@ -99,9 +115,9 @@ class LayerMaker:
     def conv_transpose(
         self, filters: int, size: int, stride: int = 2, **settings: Any
     ) -> layers.Layer:
-        """A transposed 2D convolution, padded to "same"; never with spectral norm."""
+        """A transposed 2D convolution, padded to "same"."""
         settings = {"padding": "same", **self._initialized(**settings)}
-        return layers.Conv2DTranspose(filters, size, stride, **settings)
+        return self._spectral(layers.Conv2DTranspose(filters, size, stride, **settings))
 
     def dense(self, units: int, **settings: Any) -> layers.Layer:
         return self._spectral(layers.Dense(units, **self._initialized(**settings)))
@@ -113,9 +129,21 @@ class LayerMaker:
     def _spectral(self, layer: layers.Layer) -> layers.Layer:
         return SpectralNormalization(layer, name=f"{layer.name}_sn") if self.spectral else layer
 
-    def normalize(self, x: KerasTensor, norm: str | None = None) -> KerasTensor:
-        """Normalizes; "layer" is over all features of a sample, "instance" over each channel."""
+    def embedding(self, count: int, units: int, **settings: Any) -> layers.Layer:
+        """A vector for each of `count` labels, at first N(0, 1)."""
+        layer = layers.Embedding(count, units, self.normal(1.0), **settings)
+        return self._spectral(layer)
+
+    def normalize(
+        self, x: KerasTensor, norm: str | None = None, *, conditional: bool = True
+    ) -> KerasTensor:
+        """Normalizes; "layer" is over all features of a sample, "instance" over each channel.
+
+        "batch" depends on `condition`, if there is one and unless `conditional` is false.
+        """
         norm = norm or self.norm
+        if norm == "batch" and conditional and self.condition:
+            return self._conditional_batch_norm(x, self.condition)
         if norm == "batch":
             return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
         if norm == "layer":
@@ -123,6 +151,24 @@ class LayerMaker:
         if norm == "instance":
             return layers.GroupNormalization(groups=-1, epsilon=1e-5)(x)
         return x
+
+    def _conditional_batch_norm(self, x: KerasTensor, condition: Condition) -> KerasTensor:
+        """Batch norm with scales and shifts of a condition, de Vries et al. 2017 (1707.00683)."""
+        x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, center=False, scale=False)(x)
+        shape = (*[1] * (len(x.shape) - 2), x.shape[-1])
+        scales, shifts = (layers.Reshape(shape)(condition(x.shape[-1])) for _ in range(2))
+        return x * (1.0 + scales) + shifts
+
+    def begin_block(self) -> None:
+        """Begins the next block of a generator, which has the next one of the `conditions`."""
+        self.condition = next(self.conditions, self.condition)
+
+    def attend(self, x: KerasTensor) -> KerasTensor:
+        """Adds self-attention to the first features whose larger edge is `attention`."""
+        if self.attends or self.attention != max(size_of(x)):
+            return x
+        self.attends = True
+        return attention.self_attention(x, self.conv)
 
     def block(
         self,
@@ -177,17 +223,15 @@ def output(x: KerasTensor, activation: str = "tanh", name: str = "image") -> Any
     return layers.Activation(activation, dtype="float32", name=name)(x)
 
 
-def sizes_down(size: Size, smallest: int) -> list[Size]:
-    """The sizes from `size` down, each half of the one before, rounded up.
+def projection(x: KerasTensor, labels: KerasTensor) -> Any:
+    """Products of features and their embedded labels, Miyato and Koyama 2018 (arXiv:1802.05637).
 
-    The smaller edge of the last one is at most `smallest`. Example: sizes_down((28, 42), 7) is
-    [(28, 42), (14, 21), (7, 11)].
+    From features, shape (B, ..., N), and labels, shape (B, packing, N), to summands of the logits,
+    float32, shape (B, ..., 1).
     """
-    sizes = [size]
-    while min(sizes[-1]) > smallest:
-        height, width = sizes[-1]
-        sizes.append((-(-height // 2), -(-width // 2)))
-    return sizes
+    y = ops.sum(labels, axis=1)
+    y = ops.reshape(y, (-1, *[1] * (len(x.shape) - 2), x.shape[-1]))
+    return ops.sum(ops.cast(x, "float32") * y, axis=-1, keepdims=True)
 
 
 def size_of(x: KerasTensor) -> Size:

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import KerasTensor, layers
 
 from tfgan2.images import is_points
 from tfgan2.networks import ARCHITECTURES
-from tfgan2.networks.layers import ImageShape, LayerMaker, output
+from tfgan2.networks.layers import Condition, ImageShape, LayerMaker, output, projection
+from tfgan2.networks.sizes import residual_blocks
 from tfgan2.nn.layers import ImageRange
 
 LABEL_EMBEDDING = 50
 
 
 def generator(
-    network: str, image_shape: ImageShape, latent_dim: int, make: LayerMaker, *, num_labels: int = 0
+    network: str,
+    image_shape: ImageShape,
+    latent_dim: int,
+    make: LayerMaker,
+    *,
+    num_labels: int = 0,
+    conditioning: str = "latents",
+    embedding: int = 0,
 ) -> keras.Model:
     """Builds a generator.
 
@@ -28,27 +37,68 @@ def generator(
         latent_dim: number of latents.
         make: makes the layers.
         num_labels: number of labels, 0 for none.
+        conditioning: where labels enter: "latents", joined with an embedding; "norm", as scales and
+            shifts of each batch norm; "hierarchy", these from one embedding for all, joined with
+            latents, of which each block has its own part. Without batch norms: "latents".
+        embedding: size of the embedding of "hierarchy".
 
     Returns:
         A model from "z", float32, shape (latent_dim,), and with labels "label", int32, shape (), to
         "image", float32, in [-1, 1]; points are not bounded.
     """
     inputs = x = keras.Input((latent_dim,), name="z")
+    points = is_points(image_shape)
     if num_labels:
         label = keras.Input((), dtype="int32", name="label")
         inputs = [x, label]
-        # Of length 1 or so, like a one-hot label: a longer embedding drowns the latents, and all
-        # images of a class look the same (measured with acgan on MNIST).
-        init = make.normal(LABEL_EMBEDDING**-0.5)
-        x = layers.Concatenate()([x, layers.Embedding(num_labels, LABEL_EMBEDDING, init)(label)])
+        if points or not ARCHITECTURES[network].conditional_norm:
+            conditioning = "latents"
+        if conditioning == "latents":
+            # Of length 1 or so, like a one-hot label: a longer embedding drowns the latents, and
+            # all images of a class look the same (measured with acgan on MNIST).
+            init = make.normal(LABEL_EMBEDDING**-0.5)
+            y = layers.Embedding(num_labels, LABEL_EMBEDDING, init)(label)
+            x = layers.Concatenate()([x, y])
+        elif conditioning == "norm":
+            make.condition = _each_label(label, num_labels)
+        else:
+            y = layers.Embedding(num_labels, embedding, make.normal(1.0))(label)
+            x, *parts = _divided(x, residual_blocks(image_shape) + 1)
+            make.conditions = (_linear(layers.Concatenate()([y, part]), make) for part in parts)
     x = ARCHITECTURES[network].load().decoder(x, image_shape, make)
     activation = "linear"
-    if ARCHITECTURES[network].bounded and not is_points(image_shape):
+    if ARCHITECTURES[network].bounded and not points:
         activation = "tanh"
-    elif not is_points(image_shape):
+    elif not points:
         x = ImageRange(dtype="float32")(x)
     image = output(x, activation)
-    return keras.Model(inputs, image, name="generator")
+    model = keras.Model(inputs, image, name="generator")
+    make.seed_power_iterations(model)
+    return model
+
+
+def _each_label(label: KerasTensor, num_labels: int) -> Condition:
+    """Numbers of their own for each label, at first 0."""
+
+    def numbers(channels: int) -> KerasTensor:
+        return layers.Embedding(num_labels, channels, keras.initializers.Zeros())(label)
+
+    return numbers
+
+
+def _linear(condition: KerasTensor, make: LayerMaker) -> Condition:
+    """A linear function of a vector, (B, N)."""
+
+    def numbers(channels: int) -> KerasTensor:
+        return make.dense(channels, init="orthogonal", use_bias=False)(condition)
+
+    return numbers
+
+
+def _divided(latents: KerasTensor, count: int) -> list[KerasTensor]:
+    """Latents in `count` parts, of equal sizes or larger by one."""
+    ends = [round(latents.shape[1] * part / count) for part in range(count + 1)]
+    return [latents[:, start:end] for start, end in pairwise(ends)]
 
 
 def discriminator(
@@ -57,8 +107,9 @@ def discriminator(
     make: LayerMaker,
     *,
     num_labels: int = 0,
-    projection: bool = False,
+    projected: bool = False,
     packing: int = 1,
+    embedding: int = 0,
     heads: Mapping[str, int] | None = None,
     head_units: int = 0,
 ) -> keras.Model:
@@ -69,24 +120,26 @@ def discriminator(
         image_shape: (height, width, channels) of one image.
         make: makes the layers.
         num_labels: number of labels, 0 for none.
-        projection: embed labels beside the features, and add the product of both to the logits,
-            divided by the square root of their number (Miyato and Koyama 2018,
-            arXiv:1802.05637), instead of joining labels with the image.
+        projected: add the product of features and embedded labels to the logits instead of joining
+            labels with the image. The embedding has spectral norm where the layers have it; else
+            products are divided by the square root of the number of features.
         packing: images per input, concatenated along the channels.
+        embedding: size of unit vectors: "embedding", of each image, and "proxy", of its label,
+            instead of joining labels with the image; 0 for none.
         heads: further outputs: name -> units.
         head_units: units of a hidden layer that the further outputs share; 0 for none.
 
     Returns:
         A model from "image", (height, width, packing * channels), and with labels "label", int32,
-        shape (packing,), to logits, float32, shape (1,), or with heads to a dict of "logits" and
-        the heads, float32.
+        shape (packing,), to logits, float32, shape (1,); with an embedding, shape (packing, size),
+        or heads to a dict of "logits" and these, float32.
     """
     height, width, channels = image_shape
     inputs = x = keras.Input((height, width, channels * packing), name="image")
     if num_labels:
         label = keras.Input((packing,), dtype="int32", name="label")
         inputs = [x, label]
-    if num_labels and not projection:
+    if num_labels and not (projected or embedding):
         # Features for "mlp", channels for the others.
         size = LABEL_EMBEDDING if network == "mlp" else height * width
         y = layers.Embedding(num_labels, size, make.normal(1.0))(label)
@@ -98,11 +151,18 @@ def discriminator(
     x = ARCHITECTURES[network].load().features(x, make)
     init = "normal" if ARCHITECTURES[network].bounded else make.scaled()
     logits = make.dense(1, init=init, dtype="float32", name="logits")(x)
-    if num_labels and projection:
-        y = layers.Embedding(num_labels, x.shape[-1], make.normal(1.0), dtype="float32")(label)
-        products = ops.cast(x, "float32")[:, None] * y
-        logits += ops.sum(products, axis=(1, 2))[:, None] / math.sqrt(x.shape[-1])
+    if num_labels and projected:
+        y = make.embedding(num_labels, x.shape[-1], dtype="float32")(label)
+        products = projection(x, y)
+        logits += products if make.spectral else products / math.sqrt(x.shape[-1])
     outputs: Any = logits
+    if embedding:
+        y = make.dense(packing * embedding, dtype="float32")(x)
+        y = layers.Reshape((packing, embedding))(y)
+        proxy = make.embedding(num_labels, embedding, dtype="float32")(label)
+        unit = layers.UnitNormalization
+        outputs = {"logits": logits, "embedding": unit(dtype="float32", name="embedding")(y)}
+        outputs["proxy"] = unit(dtype="float32", name="proxy")(proxy)
     if heads:
         if head_units:
             x = make.dense(head_units, init="normal", use_bias=False)(x)

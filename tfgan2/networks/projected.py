@@ -7,6 +7,7 @@ the next lower one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,9 +16,10 @@ import numpy as np
 import tensorflow as tf
 from keras import KerasTensor, layers
 
-from tfgan2.networks.layers import LayerMaker
+from tfgan2.networks.layers import LayerMaker, projection
 
 LEVELS = 4
+PROJECTED = 64
 
 
 def mixed(pyramid: keras.Model, channels: int, seed: int) -> keras.Model:
@@ -74,7 +76,11 @@ def _doubling(size: int) -> np.ndarray:
 
 
 def discriminators(
-    shapes: Sequence[tuple[int, int, int]], make: LayerMaker, *, packing: int = 1
+    shapes: Sequence[tuple[int, int, int]],
+    make: LayerMaker,
+    *,
+    num_labels: int = 0,
+    packing: int = 1,
 ) -> keras.Model:
     """Builds the discriminators, one model of them all.
 
@@ -84,13 +90,16 @@ def discriminators(
     Args:
         shapes: (height, width, channels) of the features, the highest resolution first.
         make: makes the layers; the channels double up to those of the last features.
+        num_labels: number of labels, 0 for none; else logits are products of `PROJECTED` channels
+            and embedded labels.
         packing: images per input, concatenated along the channels.
 
     Returns:
-        A model from the features, a list of `LEVELS`, to logits, float32, shape
-        (height, width, LEVELS).
+        A model from the features, a list of `LEVELS`, and with labels "label", int32, shape
+        (packing,), to logits, float32, shape (height, width, LEVELS).
     """
     most, inputs, logits = shapes[-1][-1], [], []
+    label = keras.Input((packing,), dtype="int32", name="label")
     for level, (height, width, channels) in enumerate(shapes):
         x = keras.Input((height, width, packing * channels), name=f"features_{level}")
         inputs.append(x)
@@ -99,7 +108,15 @@ def discriminators(
             # them is arbitrary in bfloat16 on a CPU.
             size = 4 if x.shape[1] > 1 else 1
             x = make.block(x, min(channels * 2 ** (number + 1), most), size, 2, leaky=True)
-        logits.append(make.conv(1, 4, init="normal", dtype="float32")(make.dropout(x)))
+        filters = PROJECTED if num_labels else 1
+        x = make.conv(filters, 4, init="normal", dtype="float32")(make.dropout(x))
+        if num_labels:
+            init = make.normal(1.0)
+            y = layers.Embedding(num_labels, PROJECTED, init, dtype="float32")(label)
+            x = projection(x, y) / math.sqrt(PROJECTED)
+        logits.append(x)
+    if num_labels:
+        inputs.append(label)
     outputs = layers.Concatenate(dtype="float32", name="logits")(logits)
     model = keras.Model(inputs, outputs, name="discriminator")
     make.seed_power_iterations(model)

@@ -12,8 +12,8 @@ import math
 
 from keras import KerasTensor, layers, ops
 
-from tfgan2.networks import halvings
 from tfgan2.networks.layers import ImageShape, LayerMaker
+from tfgan2.networks.sizes import halvings
 from tfgan2.nn.resampling import Basis, LinearDownsampling, LinearUpsampling
 
 EXPANSION = 2

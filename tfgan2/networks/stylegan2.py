@@ -12,7 +12,7 @@ from keras import KerasTensor, layers, ops
 
 from tfgan2.errors import UserError
 from tfgan2.images import is_points
-from tfgan2.networks.layers import ImageShape, LayerMaker, output
+from tfgan2.networks.layers import ImageShape, LayerMaker, output, projection
 from tfgan2.nn.equalized import EqualizedConv2D, EqualizedDense
 from tfgan2.nn.layers import ImageRange
 from tfgan2.nn.resampling import Upsampled
@@ -241,6 +241,6 @@ def discriminator(
         return keras.Model(inputs, dense(make, 1, name="logits")(x), name="discriminator")
     label = keras.Input((packing,), dtype="int32", name="label")
     y = layers.Embedding(num_labels, units, make.normal(1.0), dtype="float32")(label)
-    y = ops.sum(Normalized(dtype="float32")(y), axis=1)
-    logits = ops.sum(dense(make, units)(x) * y, axis=1, keepdims=True) / math.sqrt(units)
+    y = Normalized(dtype="float32")(y)
+    logits = projection(dense(make, units)(x), y) / math.sqrt(units)
     return keras.Model([inputs, label], logits, name="discriminator")

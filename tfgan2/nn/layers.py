@@ -182,7 +182,8 @@ class SpectralNormalization(keras.layers.SpectralNormalization):
     """Keras' layer, with the kernel in float32 under mixed precision policies.
 
     Keras' layer stores the kernel after a division in the compute dtype: every training call would
-    round the weights to half precision and so lose small updates.
+    round the weights to half precision and so lose small updates. It also gives its outputs the
+    dtype of its inputs, which are integers for an embedding.
     """
 
     def __init__(self, layer: keras.layers.Layer, power_iterations: int = 1, **kwargs: Any) -> None:
@@ -191,11 +192,19 @@ class SpectralNormalization(keras.layers.SpectralNormalization):
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         # Training stores the normalized kernel: one that is frozen stays as it is.
-        return super().call(inputs, training=training and self.kernel.trainable)
+        if training and self.kernel.trainable:
+            vector_u, kernel = ops.cond(
+                ops.all(ops.equal(self.kernel.value, 0)),
+                lambda: (self.vector_u.value, self.kernel.value),
+                self.normalized_weights,
+            )
+            self.vector_u.assign(vector_u)
+            self.kernel.assign(kernel)
+        return self.layer(inputs)
 
     def compute_output_spec(self, inputs: Any, training: bool = False) -> Any:
         # Keras would give the outputs the dtype of this layer.
-        return keras.KerasTensor(self.compute_output_shape(inputs.shape), inputs.dtype)
+        return self.layer.compute_output_spec(inputs)
 
 
 @keras.saving.register_keras_serializable(package="tfgan2")
@@ -234,6 +243,20 @@ class GatedLinearUnit(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[:-1], input_shape[-1] // 2)
+
+
+@keras.saving.register_keras_serializable(package="tfgan2")
+class Gain(keras.layers.Layer):
+    """Multiplies by a learned number that begins at 0."""
+
+    def build(self, input_shape: Any) -> None:
+        self.gain = self.add_weight(name="gain", shape=(), initializer="zeros")
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return self.gain * inputs
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
 
 
 @keras.saving.register_keras_serializable(package="tfgan2")

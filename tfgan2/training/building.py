@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 
 
 def make_deterministic() -> None:
-    """Asks for bitwise repeatable GPU kernels; those of the CPU are.
+    """Asks for bitwise repeatable steps; else a resumed run only comes close to the same weights.
 
-    They are slower, but without them a resumed run would only come close to an uninterrupted one.
+    The kernels of a GPU are slower then; those of the CPU repeat anyway. Without XLA, TensorFlow's
+    arithmetic optimizer orders sums by the names of layers, which count all layers of the process.
     """
+    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
     if tf.config.list_physical_devices("GPU"):
         tf.config.experimental.enable_op_determinism()
 

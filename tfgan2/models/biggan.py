@@ -1,0 +1,106 @@
+"""BigGAN: large scale GAN training for high fidelity natural image synthesis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfgan2.hyperparameters import option, preset
+from tfgan2.inputs.latents import truncated
+from tfgan2.models.base import Metrics, Objective
+from tfgan2.models.game import batch_size
+from tfgan2.models.latent import ConditionalGAN
+from tfgan2.models.options import Attention
+from tfgan2.models.regularizers import Samples
+from tfgan2.networks.sizes import residual_blocks
+from tfgan2.nn import losses, penalties
+from tfgan2.nn.statistics import batch_norms
+
+PART = 20
+"""Latents of each part."""
+STANDING = 16
+"""Batches that the statistics of truncated latents are computed from."""
+
+
+class BigGAN(ConditionalGAN):
+    """Wide residual networks with attention for classes, Brock et al. 2019 (arXiv:1809.11096).
+
+    Each residual block of the generator has a part of the latents of its own. Joined with one
+    embedding of the class, which all blocks share, it scales and shifts the block's batch norms.
+    The discriminator projects the class (Miyato and Koyama 2018). Both have spectral norm and
+    self-attention. The discriminator minimizes the hinge loss,
+    mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))), the generator -mean D(G(z)) plus `orthogonal`
+    times the sum over its kernels W of |W^T W * (1 - I)|^2.
+
+    The averaged generator has batch statistics of its own passes. Truncation draws latents from a
+    normal distribution that ends at a threshold, and computes the statistics for these.
+
+    The defaults are those of Kang et al. 2023 (arXiv:2206.09479) for CIFAR-10.
+    """
+
+    class Config(Attention, ConditionalGAN.Config):
+        network: str = option("biggan", choices=("biggan", "resnet", "mlp"))
+        latent_dim: int = option(None, f"number of latents; none: {PART} for each part")
+        class_embedding: int = option(128, "size of the embedding of a class", at_least=1)
+        orthogonal: float = option(1e-4, "weight of the orthogonal regularization of G")
+        d_steps: int = 5
+        ema_decay: float = 0.9999
+
+        cpu = preset(base_channels=16, d_steps=2, ema_decay=0.999)
+        paper = preset(
+            generator_learning_rate=5e-5,
+            beta_1=0.0,
+            d_steps=2,
+            batch_size=2048,
+            steps=500_000,
+        )
+
+        def resolve(self) -> None:
+            super().resolve()
+            self.default("latent_dim", PART * (residual_blocks(self.image_shape) + 1))
+
+    gan_loss = losses.HINGE
+
+    def __init__(self, *args: Any, **hyperparameters: Any) -> None:
+        super().__init__(*args, **hyperparameters)
+        if self.ema_generator is not None:
+            for layer in batch_norms(self.ema_generator):
+                layer.trainable = True  # else Keras does not change its statistics
+
+    def generator_settings(self) -> dict[str, Any]:
+        embedding = self.config.class_embedding
+        return {"spectral": True, "conditioning": "hierarchy", "embedding": embedding}
+
+    def discriminator_settings(self) -> dict[str, Any]:
+        projected = {"num_labels": self.num_labels, "projected": True}
+        return {"norm": "none", "spectral": True, **projected}
+
+    def content_objective(self, fake: Samples, real: Samples) -> Objective:
+        if not self.config.orthogonal:
+            return super().content_objective(fake, real)
+        weights = self.generator.trainable_variables
+        penalty = penalties.orthogonal_penalty([w.value for w in weights if w.name == "kernel"])
+        return self.config.orthogonal * penalty, {"orthogonal_penalty": penalty}
+
+    def averaged(self) -> list[tuple[keras.Variable, keras.Variable]]:
+        return [(average, value) for average, value in super().averaged() if value.trainable]
+
+    def last_update(self, real: Samples) -> Metrics:
+        metrics = super().last_update(real)
+        if self.ema_generator is not None:
+            latents = self.random_latents(batch_size(real), "statistics")
+            self.ema_generator([latents, real.labels], training=True)
+        return metrics
+
+    def truncated(
+        self,
+        latents: np.ndarray,
+        truncation: float,
+        generator: keras.Model,
+        standing_statistics: int = 0,
+    ) -> tuple[np.ndarray, keras.Model]:
+        """Latents within a threshold, and a generator with the batch statistics of such latents."""
+        batches = standing_statistics or STANDING
+        return truncated(latents, truncation), self.standing_generator(batches, truncation)

@@ -1,0 +1,27 @@
+"""Projection: cGANs with projection discriminator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfgan2.models.latent import ConditionalGAN
+from tfgan2.models.sngan import SNGAN
+
+
+class ProjectionGAN(ConditionalGAN, SNGAN):
+    """SNGAN with classes, projected in its D, Miyato and Koyama 2018 (arXiv:1802.05637).
+
+    The discriminator's logit is psi(f(x)) + v(y) f(x): a linear function of the features f, plus
+    their product with the embedding v of the class y. The class scales and shifts each batch norm
+    of the generator. Loss, spectral norm and networks are those of SNGAN.
+    """
+
+    class Config(ConditionalGAN.Config, SNGAN.Config):
+        pass
+
+    def generator_settings(self) -> dict[str, Any]:
+        return {"conditioning": "norm"}
+
+    def discriminator_settings(self) -> dict[str, Any]:
+        projected = {"num_labels": self.num_labels, "projected": True}
+        return {**super().discriminator_settings(), **projected}
