@@ -304,17 +304,3 @@ def test_mixed_float16_stays_close_to_float32(norm: float) -> None:
         assert values[1] == pytest.approx(values[0], rel=0.01)
         error = np.linalg.norm(gradients[1] - gradients[0]) / np.linalg.norm(gradients[0])
         assert error < 0.03
-
-
-def test_orthogonal_penalty_by_hand() -> None:
-    rng = np.random.default_rng(0)
-    kernels = [rng.normal(size=shape).astype(np.float32) for shape in ((3, 3, 2, 4), (5, 3))]
-    expected = 0.0
-    for kernel in kernels:
-        matrix = kernel.reshape(-1, kernel.shape[-1]).astype(np.float64)
-        products = matrix.T @ matrix
-        expected += np.sum((products * (1 - np.eye(len(products)))) ** 2)
-    penalty = penalties.orthogonal_penalty([tf.constant(kernel) for kernel in kernels])
-    assert float(penalty) == pytest.approx(expected, rel=1e-6)
-    orthogonal = keras.initializers.Orthogonal(seed=0)((3, 3, 2, 4))
-    assert float(penalties.orthogonal_penalty([5 * orthogonal])) < 1e-8

@@ -15,7 +15,8 @@ from tfgan2.models.latent import ConditionalGAN
 from tfgan2.models.options import Attention
 from tfgan2.models.regularizers import Samples
 from tfgan2.networks.sizes import residual_blocks
-from tfgan2.nn import losses, penalties
+from tfgan2.nn import losses
+from tfgan2.nn.orthogonal import orthogonal_penalty
 from tfgan2.nn.statistics import batch_norms
 
 PART = 20
@@ -81,7 +82,7 @@ class BigGAN(ConditionalGAN):
         if not self.config.orthogonal:
             return super().content_objective(fake, real)
         weights = self.generator.trainable_variables
-        penalty = penalties.orthogonal_penalty([w.value for w in weights if w.name == "kernel"])
+        penalty = orthogonal_penalty([w.value for w in weights if w.name == "kernel"])
         return self.config.orthogonal * penalty, {"orthogonal_penalty": penalty}
 
     def averaged(self) -> list[tuple[keras.Variable, keras.Variable]]:

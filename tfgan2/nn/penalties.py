@@ -1,4 +1,4 @@
-"""Penalties without a weight: on the gradient of the discriminator, and on kernels.
+"""Penalties on the gradient of the discriminator with respect to its input, without a weight.
 
 A critic is a callable from images, float32, to logits, shape (B,), (B, 1) or patches (B, H, W, 1).
 A penalty takes the gradient of the sum of a sample's logits with respect to that sample, so the
@@ -9,7 +9,7 @@ weights, not the images. A seed is int32, shape (2,); None draws other points in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -73,20 +73,6 @@ def logits_and_penalty(critic: Critic, images: tf.Tensor) -> tuple[tf.Tensor, tf
     """
     logits, squares = _logits_and_squared_norms(critic, tf.cast(images, tf.float32))
     return logits, tf.reduce_mean(squares)
-
-
-def orthogonal_penalty(kernels: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Sum of |W^T W * (1 - I)|² over kernels, Brock et al. 2019 (arXiv:1809.11096, equation 3).
-
-    The columns of W, shape (N, channels), are the filters of the output channels: it pushes them
-    towards being orthogonal, and leaves their lengths alone.
-    """
-    total = tf.constant(0.0)
-    for kernel in kernels:
-        matrix = tf.reshape(tf.cast(kernel, tf.float32), (-1, kernel.shape[-1]))
-        products = tf.matmul(matrix, matrix, transpose_a=True)
-        total += tf.reduce_sum(tf.square(products - tf.linalg.diag(tf.linalg.diag_part(products))))
-    return total
 
 
 def _uniform(shape: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
