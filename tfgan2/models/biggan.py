@@ -96,11 +96,7 @@ class BigGAN(ConditionalGAN):
         return metrics
 
     def truncated(
-        self,
-        latents: np.ndarray,
-        truncation: float,
-        generator: keras.Model,
-        standing_statistics: int = 0,
+        self, latents: np.ndarray, truncation: float, standing_statistics: int
     ) -> tuple[np.ndarray, keras.Model]:
         """Latents within a threshold, and a generator with the batch statistics of such latents."""
         batches = standing_statistics or STANDING

@@ -119,22 +119,21 @@ class LatentModel(GenerativeModel):
         latents = check_latents(np.asarray(latents), self.latent_dim)
         if not len(latents):
             raise UserError("no latents: give at least one")
-        generator = self.sampling_generator
         if standing_statistics:
-            generator = self.standing_generator(standing_statistics)
+            self.check_batch_norm()
         if truncation is not None:
-            latents, generator = self.truncated(latents, truncation, generator, standing_statistics)
+            latents, generator = self.truncated(latents, truncation, standing_statistics)
+        elif standing_statistics:
+            generator = self.standing_generator(standing_statistics)
+        else:
+            generator = self.sampling_generator
         inputs = {"z": latents, **self.condition_inputs(condition, len(latents))}
         return self.run_generator(generator, inputs, batch_size=batch_size)
 
     def truncated(
-        self,
-        latents: np.ndarray,
-        truncation: float,
-        generator: keras.Model,
-        standing_statistics: int = 0,
+        self, latents: np.ndarray, truncation: float, standing_statistics: int
     ) -> tuple[np.ndarray, keras.Model]:
-        """Latents and a generator of more typical images, from those that are not truncated.
+        """Latents and a generator of more typical images, from latents that are not truncated.
 
         Raises:
             UserError: the flavour has no truncation.
@@ -142,6 +141,14 @@ class LatentModel(GenerativeModel):
         raise UserError(
             f"{type(self).__name__} has no truncation, as stylegan2 and biggan have: leave it out"
         )
+
+    def check_batch_norm(self) -> None:
+        """Raises a UserError if the sampling generator has no batch norm."""
+        if not batch_norms(self.sampling_generator):
+            raise UserError(
+                f"the generator of {type(self).__name__} has no batch norm, so it has no "
+                "statistics: leave them out"
+            )
 
     def standing_generator(self, batches: int, truncation: float | None = None) -> keras.Model:
         """A copy of the sampling generator with other statistics in its batch norms.
@@ -152,13 +159,9 @@ class LatentModel(GenerativeModel):
         Raises:
             UserError: it has no batch norm.
         """
+        self.check_batch_norm()
         generator = keras.models.clone_model(self.sampling_generator)
         generator.set_weights(self.sampling_generator.get_weights())
-        if not batch_norms(generator):
-            raise UserError(
-                f"the generator of {type(self).__name__} has no batch norm, so it has no "
-                "statistics: leave them out"
-            )
 
         def inputs(seed: int) -> list[np.ndarray]:
             latents = self.draw_latents(64, seed=seed)

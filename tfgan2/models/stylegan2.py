@@ -233,13 +233,10 @@ class StyleGAN2(LazyGAN):
         return self.synthesis(tf.unstack(styles, axis=1), noises)
 
     def truncated(
-        self,
-        latents: np.ndarray,
-        truncation: float,
-        generator: keras.Model,
-        standing_statistics: int = 0,
+        self, latents: np.ndarray, truncation: float, standing_statistics: int
     ) -> tuple[np.ndarray, keras.Model]:
         """The latents, and a generator with styles at `truncation` of their way from the mean."""
+        generator = self.sampling_generator
         mapping, synthesis = generator.get_layer("mapping"), generator.get_layer("synthesis")
         mean = tf.convert_to_tensor(generator.get_layer("mean_style").mean.value)
         inputs = generator.inputs if self.num_labels else generator.inputs[0]
