@@ -209,3 +209,28 @@ def small_generator(classes: int) -> keras.Model:
     x = layers.Reshape((4, 4, 4))(layers.Dense(64)(x))
     x = layers.Conv2DTranspose(3, 4, 2, padding="same", activation="tanh")(layers.ReLU()(x))
     return keras.Model(inputs if classes else z, x)
+
+
+def export_truncating(folder: Path) -> dict[str, Path]:
+    """Exports generators of 12x12 grey, one that truncates styles and one that truncates latents.
+
+    Each is an ONNX and a TFLite file. The one for latents has 0.5 as its default.
+    """
+    import keras
+
+    from tfgan2.export import Options, export_generator
+
+    layers = keras.layers
+    keras.utils.set_random_seed(4)
+    z, truncation = keras.Input((6,), name="z"), keras.Input((), name="truncation")
+    styles = layers.Dense(6)(z)
+    scaled = layers.Multiply()([styles, layers.Reshape((1,))(truncation)])
+    inputs = {"styles": ([z, truncation], scaled), "latents": (z, styles)}
+    for kind, (given, x) in inputs.items():
+        x = layers.Dense(144, activation="tanh")(layers.Dense(32, activation="relu")(x))
+        network = keras.Model(given, layers.Reshape((12, 12, 1))(x))
+        default = 0.5 if kind == "latents" else None
+        facts = {"truncation": {"of": kind, "default": default}}
+        options = Options(["onnx", "tflite"], images=16)
+        export_generator(network, folder / kind, options, facts=facts)
+    return {kind: folder / kind / "generator.onnx" for kind in inputs}

@@ -72,6 +72,22 @@ def test_a_walk_keeps_to_one_class(conditional: Path, tmp_path: Path) -> None:
     assert set(walk["labels"]) == {2} and len(walk["labels"]) == 21
 
 
+def test_from_class_to_class_at_each_latent(conditional: Path, tmp_path: Path) -> None:
+    words = "--interpolate --label 0 --label 3 --frames 4 --count 2"
+    walk = arrays(conditional, words, tmp_path / "w.npz")
+    assert walk["labels"].shape == (10, 3) and len(walk["images"]) == 10
+    np.testing.assert_array_equal(walk["labels"][:5, 1], [0, 0.25, 0.5, 0.75, 1])
+    np.testing.assert_array_equal(walk["latents"][:5], walk["latents"][:1].repeat(5, axis=0))
+    for label, at in ((0, 0), (3, 4)):
+        one = arrays(conditional, f"--count 2 --label {label}", tmp_path / "one.npz")["images"]
+        assert np.abs(walk["images"][[at, 5 + at]].astype(int) - one).max() <= 1
+    out = tmp_path / "walk.png"
+    assert cli.run(f"sample {conditional} {words} --out {out}".split()) == 0
+    with Image.open(out) as picture:
+        width, height = picture.size
+    assert 2.3 < width / height < 2.5  # a row for each latent
+
+
 def test_standing_statistics(conditional: Path, tmp_path: Path) -> None:
     words = f"sample {conditional} --count 20 --out {tmp_path}"
     for name, more in (("plain", ""), ("standing", "--standing-statistics 3")):
@@ -99,7 +115,7 @@ def test_points_are_scattered(points: Path, tmp_path: Path) -> None:
         ("sample {conditional} --truncation 0.7", "CGAN has no truncation, as stylegan2"),
         ("sample {points} --standing-statistics 2", "GAN has no batch norm"),
         ("sample {conditional} --truncation -1", "truncation must be at least 0, not -1"),
-        ("sample {conditional} --interpolate --label 0 --label 1", "interpolate takes one"),
+        ("sample {points} --interpolate --label 0 --label 1", "takes no labels"),
         ("sample {conditional} --latents none.npy", "none.npy does not exist"),
         ("sample {points} --out p.gif", "points cannot be animated"),
         ("sample {points} --out folder", "points cannot be written as single images"),

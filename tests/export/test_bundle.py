@@ -23,15 +23,25 @@ from tfgan2.inputs import words
 from tfgan2.runtime.container import sha256_of
 
 NODE = shutil.which("node")
-KINDS = {"labels": "cgan", "images": "pix2pix", "masks": "inpainting", "sentences": "stackgan"}
+KINDS = {
+    "labels": "cgan",
+    "images": "pix2pix",
+    "masks": "inpainting",
+    "sentences": "stackgan",
+    "styles": "stylegan2",
+    "thresholds": "biggan",
+}
+TRUNCATED = {"stylegan2": 0.75, "biggan": 0.5}
 
 
 def export(folder, flavour, **options):
     model = make_small(flavour)
+    truncation = TRUNCATED.get(flavour)
+    options = Options(["tflite", "onnx"], images=16, bundle=True, truncation=truncation, **options)
     return export_networks(
-        model_specs(model, model.label_names(["cat", "dog", "7"])),
+        model_specs(model, model.label_names(["cat", "dog", "7"]), options),
         folder,
-        Options(["tflite", "onnx"], images=16, bundle=True, **options),
+        options,
         about={"flavour": flavour, "dataset": "digits"},
     )
 
@@ -151,13 +161,17 @@ def test_the_javascript_feeds_and_shows(bundle, tmp_path):
         assert kind == item["dtype"]
         assert array == {"float32": "Float32Array", "int32": "Int32Array"}[kind]
         assert dims == [1, *item["shape"][1:]] and size == np.prod(dims)
-        expected = {"label": (2, 2), "mask": (0, 1), "text": (0, 0)}.get(item["name"])
+        constant = {"label": (2, 2), "mask": (0, 1), "text": (0, 0), "truncation": (0.75, 0.75)}
+        expected = constant.get(item["name"])
         if expected:
             assert (low, high) == expected
         if item["name"] == "input":
             assert -1 <= low < -0.9 and 0.9 < high <= 1
         if item["name"] == "z":
             assert low < high and np.isfinite([low, high]).all()
+            threshold = metadata.get("truncation", {"of": ""})
+            if threshold["of"] == "latents":
+                assert low >= -0.5 and high <= 0.5
 
 
 @pytest.fixture(scope="module")

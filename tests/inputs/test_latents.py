@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfgan2.errors import UserError
-from tfgan2.inputs.latents import draw_latents, slerp, truncated, walk
+from tfgan2.inputs.latents import draw_latents, slerp, walk
 
 
 def test_same_seed_same_latents_and_a_prefix_of_a_larger_draw() -> None:
@@ -21,30 +21,6 @@ def test_distributions() -> None:
     assert uniform.min() >= -1 and uniform.max() <= 1 and abs(uniform.std() - 3**-0.5) < 0.01
     with pytest.raises(UserError, match="did you mean 'normal'"):
         draw_latents(1, 1, distribution="norml")
-
-
-@pytest.mark.parametrize("threshold", [0.04, 0.5, 2.0])
-def test_truncated_latents_have_the_truncated_distribution(threshold: float) -> None:
-    latents = draw_latents(400, 50, seed=1)
-    found = truncated(latents, threshold)
-    assert found.shape == (400, 50) and found.dtype == np.float32
-    assert np.abs(found).max() <= threshold
-    normal = np.random.default_rng(2).standard_normal(3_000_000)
-    redrawn = normal[np.abs(normal) < threshold][:60_000]
-    for share in (0.1, 0.3, 0.7, 0.9):
-        expected = np.quantile(redrawn, share)
-        assert abs(np.quantile(found, share) - expected) < 0.03 * threshold
-    # Order and sign stay; each depends on its own latent alone.
-    np.testing.assert_array_equal(np.argsort(found[0]), np.argsort(latents[0]))
-    np.testing.assert_allclose(truncated(-latents, threshold), -found, atol=1e-6)
-    np.testing.assert_array_equal(truncated(latents[:3], threshold), found[:3])
-
-
-def test_truncation_far_away_changes_nothing() -> None:
-    latents = draw_latents(10, 8)
-    np.testing.assert_allclose(truncated(latents, 8.0), latents, atol=1e-6)
-    assert not truncated(latents, 0.0).any()
-    np.testing.assert_array_equal(truncated(np.array([[-40.0, 40.0]]), 1.0), [[-1.0, 1.0]])
 
 
 def test_slerp_follows_the_arc() -> None:

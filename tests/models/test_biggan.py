@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgan2.inputs.latents import truncated
+from tfgan2.inputs.truncation import truncated
 from tfgan2.models import SAGAN, BigGAN, ProjectionGAN
 from tfgan2.models.regularizers import Samples
 from tfgan2.nn.layers import SpectralNormalization

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi.testclient import TestClient
-from helpers import small_generator
+from helpers import export_truncating, small_generator
 
 from tfgan2.serve import Limits, create_app
 
@@ -40,6 +40,12 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plain")
     export_generator(small_generator(0), folder, Options(["onnx"], batch=4, images=16))
     return folder / "generator.onnx"
+
+
+@pytest.fixture(scope="session")
+def truncating(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Generators that truncate styles and latents."""
+    return export_truncating(tmp_path_factory.mktemp("truncating"))
 
 
 @pytest.fixture(scope="session")

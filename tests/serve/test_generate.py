@@ -249,3 +249,30 @@ def test_a_file_of_any_name(generators, serving, tmp_path):
         addresses = "/openapi.json", "/metadata", "/page/", "/page/model.json", "/generate.png"
         assert {client.get(address).status_code for address in addresses} == {200}
         assert "<odd>" not in client.get("/page/").text
+
+
+@pytest.mark.parametrize("kind", ["styles", "latents"])
+def test_truncation(kind, truncating, serving):
+    path = truncating[kind]
+    generator = runtime.load(path)
+    with serving(path) as client:
+        for truncation in (None, 0.0, 0.5):
+            body = {"count": 3, "seed": 4}
+            body |= {} if truncation is None else {"truncation": truncation}
+            made = arrays(client.post("/generate", json=body, headers=NPZ))
+            expected = generator.generate(3, seed=4, truncation=truncation)
+            np.testing.assert_array_equal(made["images"], to_uint8(expected))
+            np.testing.assert_array_equal(made["latents"], generator.draw(3, seed=4)[0])
+        given = {"latents": made["latents"].tolist(), "truncation": 0.5}
+        again = arrays(client.post("/generate", json=given, headers=NPZ))
+        np.testing.assert_array_equal(again["images"], made["images"])
+        refused(client.post("/generate", json={"truncation": -1}), 422, "truncation")
+        first = client.get("/generate.png?truncation=0&seed=1").content
+        assert first == client.get("/generate.png?truncation=0&seed=2").content
+        assert first != client.get("/generate.png?truncation=1&seed=2").content
+    with serving(path.with_suffix(".tflite")) as client:
+        assert 'id="truncation"' in client.get("/").text
+
+
+def test_no_truncation(client):
+    refused(client.post("/generate", json={"truncation": 0.5}), 422, "truncation")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import export_truncating
 
 from tfgan2 import web
 
@@ -126,6 +127,12 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def uniform(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_uniform(tmp_path_factory.mktemp("uniform"))
+
+
+@pytest.fixture(scope="session")
+def truncating(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Generators that truncate styles and latents."""
+    return export_truncating(tmp_path_factory.mktemp("truncating"))
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from PIL import Image
 from tfgan2 import runtime, web
 from tfgan2.images import grid, to_pil, to_uint8
 from tfgan2.inputs.latents import draw_latents, slerp
+from tfgan2.inputs.truncation import truncated
 from tfgan2.runtime.translator import middle_mask
 from tfgan2.web import ort
 
@@ -176,6 +177,42 @@ def test_sliders_move_along_the_directions(open_page, name, request):
     page.keyboard.press("Home")
     assert float(bars.nth(0).input_value()) == -directions[0]["limit"]
     assert page.is_enabled("#reset")
+
+
+TRUNCATED = """async ([latent, threshold]) => {
+    const { truncated } = await import("./latents.js");
+    return [...truncated(Float32Array.from(latent), threshold)];
+}"""
+
+
+@pytest.mark.parametrize("kind", ["styles", "latents"])
+def test_truncation(open_page, truncating, kind):
+    page, generator = open_page(truncating[kind]), runtime.load(truncating[kind])
+    settled(page, "#image", np.repeat(to_uint8(generator.generate(1))[0], 3, axis=-1))
+    slider = page.locator("#truncation")
+    assert slider.is_visible()
+    expected = {"styles": "none", "latents": "0.50"}[kind]  # the defaults of the files
+    assert slider.evaluate("bar => bar.nextElementSibling.textContent") == expected
+    page.fill("#truncation", "0.3")
+    images = to_uint8(generator.generate(16, seed=0, truncation=0.3))
+    for canvas, image in (("#image", images[0]), ("#grid button:last-child canvas", images[-1])):
+        settled(page, canvas, image.repeat(3, axis=-1))
+    page.fill("#truncation", slider.get_attribute("max"))
+    latents = draw_latents(1, 6, seed=0)
+    none = generator(latents, truncation=1.0 if kind == "styles" else 8.0)
+    settled(page, "#image", to_uint8(none)[0].repeat(3, axis=-1))
+    assert slider.evaluate("bar => bar.nextElementSibling.textContent") == "none"
+
+
+def test_truncated_latents_are_those_of_python(open_page, truncating):
+    page, latents = open_page(truncating["latents"]), draw_latents(8, 50, seed=3).ravel()
+    for threshold in (0.0, 0.04, 0.7, 2.0, 3.9):
+        made = page.evaluate(TRUNCATED, [latents.tolist(), threshold])
+        np.testing.assert_allclose(made, truncated(latents, threshold), atol=1e-6)
+
+
+def test_no_slider_without_truncation(open_page, labelled):
+    assert not open_page(labelled).locator("#truncation").is_visible()
 
 
 def test_between_two_seeds(open_page, labelled):

@@ -11,7 +11,7 @@ import numpy as np
 
 from tfgan2 import runs
 from tfgan2.errors import UserError
-from tfgan2.inputs.labels import choose_labels, label_columns
+from tfgan2.inputs.labels import choose_labels, class_walk, label_columns
 from tfgan2.inputs.latents import walk
 from tfgan2.inputs.words import in_turn
 from tfgan2.options import Options, option
@@ -39,14 +39,23 @@ class SampleRequest(Options):
         at_least=1,
     )
     seed: int = option(0, "Seed of the latents.", panel="")
-    interpolate: bool = option(False, "Walk from one latent to the next along arcs.", panel="")
+    interpolate: bool = option(
+        False,
+        "Walk from one latent to the next along arcs; with several labels, at each latent from one "
+        "class to the next.",
+        panel="",
+    )
     frames: int = option(
-        10, "Images from one latent to the next.", panel="", at_least=2, shown="10, in a .gif 24"
+        10,
+        "Images from one latent or class to the next.",
+        panel="",
+        at_least=2,
+        shown="10, in a .gif 24",
     )
     truncation: float | None = option(
         None,
         "Small: more typical, less varied images; stylegan2: fraction of the way from the mean "
-        "style, biggan: largest latent.",
+        "style, biggan, reacgan: largest latent.",
         panel="",
         at_least=0,
         shown="none",
@@ -70,7 +79,8 @@ class Samples:
     Attributes:
         images: float32, in [-1, 1] unless they are points, shape (N, height, width, channels).
         latents: float32, shape (N, latent_dim).
-        labels: int32, shape (N,), or None.
+        labels: int32, shape (N,), or None; between classes their weights, float32, shape
+            (N, number of classes).
         columns: columns of a grid of them; None: as square as possible.
         model: the model that generated them.
         step: its number of steps.
@@ -93,7 +103,8 @@ def draw_samples(run_dir: Path, request: SampleRequest) -> Samples:
     if latents is not None and count is not None:
         raise UserError("give count or latents, not both: the latents set the count")
     number, name = (count, "count") if latents is None else (len(latents), "number of latents")
-    least = 2 if interpolate else 1
+    between_classes = interpolate and len(label) > 1
+    least = 2 if interpolate and not between_classes else 1
     if number is not None and number < least:
         raise UserError(f"{name} must be at least {least}, not {number}")
     model, about = runs.load_model(run_dir, str(request.checkpoint))
@@ -103,16 +114,21 @@ def draw_samples(run_dir: Path, request: SampleRequest) -> Samples:
     if latents is None:
         count = count or (8 if interpolate else model.preview_count())
         latents = model.draw_latents(count, seed=request.seed)
-    columns = None
-    if interpolate:
+    columns, labels = None, None
+    if between_classes:
+        classes = choose_labels(len(label), label, names)
+        weights = class_walk(classes, len(names), request.frames)
+        labels, columns = np.tile(weights, (len(latents), 1)), len(weights)  # a row for each latent
+        latents = np.repeat(latents, columns, axis=0)
+    elif interpolate:
         latents = walk(latents, request.frames)
         if not request.last_frame:
             latents, columns = latents[:-1], request.frames  # a row for each pair of latents
-        # A walk keeps one class: between two classes there is nothing.
         label, text = label or names[:1], text or list(captions[:1])
-        if len(label) > 1 or len(text) > 1:
-            raise UserError("interpolate takes one label or text")
-    labels = choose_labels(len(latents), label or None, names)
+        if len(text) > 1:
+            raise UserError("interpolate takes one text")
+    if labels is None:
+        labels = choose_labels(len(latents), label or None, names)
     columns = columns or label_columns(len(text or captions) or len(label or names))
     condition = in_turn(text or captions, len(latents)) if captions else labels
     samples = model.generate(

@@ -30,6 +30,10 @@ def generate(
     label: Label = None,
     text: Text = None,
     latents: Latents = None,
+    truncation: Annotated[
+        float | None,
+        typer.Option(help="As in `tfgan2 sample`.", show_default="that of the export"),
+    ] = None,
     columns: Annotated[int | None, typer.Option(min=1, help="Columns of the grid.")] = None,
 ) -> None:
     """Generate images with an exported file, without TensorFlow."""
@@ -52,7 +56,7 @@ def generate(
         used = read_latents(latents)
         labels, texts = generator.conditions(len(used), label, text)
     start = time.perf_counter()
-    images = generator(used, labels, texts)
+    images = generator(used, labels, texts, truncation=truncation)
     milliseconds = (time.perf_counter() - start) * 1000 / len(images)
     save_samples(out, images, latents=used, labels=labels, columns=columns)
     noun = "image" if len(images) == 1 else "images"

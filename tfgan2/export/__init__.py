@@ -58,7 +58,7 @@ def export_run(
     if options.calibration is not None:
         _check_calibration(options.calibration, config)
     model, about = runs.load_model(run, checkpoint)
-    specs = model_specs(model, about["class_names"])
+    specs = model_specs(model, about["class_names"], options)
     for name, spec in specs.items():
         if spec.kind == "images" and (ranges := runs.input_ranges(about, name)):
             specs[name] = replace(spec, facts={**spec.facts, "input_ranges": ranges})
@@ -152,12 +152,28 @@ def export_networks(
     return artifacts
 
 
-def model_specs(model: GenerativeModel, class_names: Sequence[str] = ()) -> dict[str, ExportSpec]:
-    """Returns the networks of a trained model by name; `class_names` are those of its labels."""
+def model_specs(
+    model: GenerativeModel, class_names: Sequence[str] = (), options: Options = DEFAULTS
+) -> dict[str, ExportSpec]:
+    """Returns the networks of a trained model by name; `class_names` are those of its labels.
+
+    Raises:
+        UserError: the options have a truncation or standing statistics, and the model has not.
+    """
+    if hasattr(model, "draw_latents"):
+        specs = model.exports(
+            truncation=options.truncation, standing_statistics=options.standing_statistics
+        )
+    elif options.truncation is not None or options.standing_statistics:
+        raise UserError(
+            f"{type(model).__name__} takes images: omit --truncation and --standing-statistics"
+        )
+    else:
+        specs = model.exports()
     distribution = getattr(model, "latent_distribution", "normal")
     return {
         name: replace(spec, latent_distribution=distribution, class_names=class_names)
-        for name, spec in model.exports().items()
+        for name, spec in specs.items()
     }
 
 

@@ -23,6 +23,7 @@ from tfgan2.files import written_atomically
 from tfgan2.images import is_points, save_grid, side_by_side, to_pil, to_uint8
 from tfgan2.inputs import words
 from tfgan2.inputs.labels import label_columns
+from tfgan2.inputs.truncation import LATENTS
 from tfgan2.runtime.quiet import quiet
 
 NAME = "bundle"
@@ -99,6 +100,8 @@ def _fill(bundle: Path, artifacts: Sequence[Artifact], exporters: Mapping[str, E
         artefacts=entries,
         class_names=description["class_names"],
         captions=description.get("captions"),
+        truncation=description.get("truncation", {}).get("of"),
+        **_truncation(description),
         snippets=list(_snippets(entries, description)),
         **example,
     )
@@ -130,6 +133,9 @@ def _write_samples(
         if name in inputs:  # the README's code reads it
             image = inputs[name][0] * 2.0 - 1.0 if name == "mask" else inputs[name][0]
             to_pil(to_uint8(image)).save(samples / f"{exporter.name}-{name}.png")
+    if "truncation" in inputs:
+        default = spec.truncation[1]
+        inputs["truncation"][:] = 1.0 if default is None else default
     columns = label_columns(len(spec.class_names))
     for artifact in artifacts:
         with quiet():
@@ -169,6 +175,7 @@ def _snippets(
                 ],
                 "names": list(shapes),
                 "uniform": description["latent"]["distribution"] == "uniform",
+                **_truncation(description),
                 "height": height,
                 "width": width,
                 "channels": channels,
@@ -177,6 +184,16 @@ def _snippets(
                 "uint8": output["dtype"] == "uint8",
                 "encoder": f"text_encoder{suffix}",
             }
+
+
+def _truncation(description: Mapping[str, Any]) -> dict[str, float | None]:
+    """Returns the default fraction of styles, and the default threshold of latents if any."""
+    facts = description.get("truncation", {"of": "", "default": None})
+    default = facts["default"]
+    return {
+        "fraction": 1.0 if default is None else default,
+        "threshold": default if facts["of"] == LATENTS else None,
+    }
 
 
 def _shape(tensor: Mapping[str, Any], batch: int | None, size: Sequence[int]) -> tuple[int, ...]:

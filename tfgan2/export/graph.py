@@ -23,11 +23,15 @@ INPUTS = {
     "z": ("(latent_dim,)", 1, "float32"),
     "label": ("()", 0, "int32"),
     "text": ("(dim,)", 1, "float32"),
+    "truncation": ("()", 0, "float32"),
     "input": ("(height, width, channels)", 3, "float32"),
     "mask": ("(height, width, 1)", 3, "float32"),
     "words": ("(length,)", 1, "int32"),
 }
-COMBINATIONS = (("z",), ("z", "label"), ("z", "text"), ("input",), ("input", "mask"), ("words",))
+COMBINATIONS = (
+    *(("z",), ("z", "label"), ("z", "text"), ("z", "truncation"), ("z", "label", "truncation")),
+    *(("input",), ("input", "mask"), ("words",)),
+)
 ROUNDING_SCOPE = "to_uint8"
 """Part of the names of the operators that round; the quantizer leaves these in float."""
 

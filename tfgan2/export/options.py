@@ -65,6 +65,15 @@ class Options(DeclaredOptions):
         flag="--layout",
         shown="none",
     )
+    truncation: float | None = _option(
+        None,
+        "What the files do unless another truncation is given, see `tfgan2 sample`.",
+        at_least=0,
+        shown="none",
+    )
+    standing_statistics: int = _option(
+        0, "Batches of 64 latents that batch norms take their statistics from; 0: from training."
+    )
     calibration: str | None = _option(
         None,
         "Data to calibrate int8 and mixed, if the generator of a run takes images or sentences.",

@@ -11,6 +11,7 @@ import numpy as np
 from tfgan2.errors import UserError
 from tfgan2.images import is_points
 from tfgan2.inputs.latents import draw_latents
+from tfgan2.inputs.truncation import LATENTS, truncated
 from tfgan2.inputs.words import FIRST
 
 if TYPE_CHECKING:
@@ -33,11 +34,13 @@ class ExportSpec:
 
     Attributes:
         network: a functional Keras model with one output. Its inputs are named as in
-            `tfgan2.export.graph.INPUTS`: `z`, perhaps with `label` or `text`; `input`, perhaps with
-            `mask`; or `words`.
+            `tfgan2.export.graph.INPUTS`: `z`, perhaps with `label`, `truncation` or `text`;
+            `input`, perhaps with `mask`; or `words`.
         resized: builds the same network for another height and width of its images, None for any;
             None for a network that takes no images.
-        facts: more fields of the metadata. A network that takes images needs `size` (height and
+        facts: more fields of the metadata. `truncation` says what a truncation of the latents or
+            styles means, see `tfgan2.inputs.truncation`, and which one is the default: {"of",
+            "default"}. A network that takes images needs `size` (height and
             width in training), `multiple` (what height and width must be multiples of) and `scale`
             (size of the output divided by that of the input).
         inputs_of: computes the inputs by name from real samples, the parts of a batch of the
@@ -76,6 +79,12 @@ class ExportSpec:
         return "images" if "input" in self.input_names else "latents"
 
     @property
+    def truncation(self) -> tuple[str, float | None]:
+        """What a truncation moves, "" for nothing, and the default."""
+        facts = self.facts.get("truncation", {})
+        return facts.get("of", ""), facts.get("default")
+
+    @property
     def has_free_size(self) -> bool:
         """True if the network takes images of any size."""
         return any(None in item.shape[1:] for item in self.network.inputs)
@@ -93,6 +102,7 @@ class ExportSpec:
             "z": {"distribution": self.latent_distribution},
             "label": {"range": [0, len(self.class_names) - 1]},
             "text": {"meaning": "output of text_encoder for a sentence"},
+            "truncation": {"range": [0, 1], "meaning": "1: none; less: more typical images"},
             "input": {"range": [-1, 1], "layout": "NHWC"},
             "mask": {"range": [0, 1], "layout": "NHWC", "meaning": "1 where to fill"},
             "words": {"range": [0, len(self.facts.get("vocabulary", ())) + FIRST - 1]},
@@ -126,6 +136,7 @@ def draw_inputs(
     (height, width), are synthetic.
     """
     rng = np.random.default_rng(seed)
+    _, default = spec.truncation
     rows = np.arange(len(next(iter(spec.examples.values()), ())))
     if rows.size and size is None:
         rows = rows[int(verify) :: 2] if rows.size > 1 else rows
@@ -138,6 +149,12 @@ def draw_inputs(
         elif name == "z":
             distribution = spec.latent_distribution
             values[name] = draw_latents(count, shape[1], seed=seed, distribution=distribution)
+            if spec.truncation == (LATENTS, default) and default is not None:
+                values[name] = truncated(values[name], default)
+        elif name == "truncation":
+            usual = 1.0 if default is None else default
+            values[name] = np.full(count, usual, np.float32)
+            values[name][1::2] = rng.uniform(0.0, 1.0, count // 2)
         elif name == "label":
             values[name] = (np.arange(count) % len(spec.class_names)).astype(np.int32)
         elif name == "text":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -83,3 +84,34 @@ def grid_count(num_labels: int, about: int = 64) -> int:
     """Returns a number of images near `about` that fills the rows of such a grid, at least one."""
     columns = label_columns(num_labels) or 1
     return max(1, round(about / columns)) * columns
+
+
+def check_weights(weights: np.ndarray, count: int, num_labels: int) -> np.ndarray:
+    """Returns weights of labels, which mix classes, as float32 of shape (count, num_labels).
+
+    Raises:
+        UserError: another shape, or weights that are not finite real numbers.
+    """
+    if not num_labels:
+        raise UserError(_UNCONDITIONAL)
+    if weights.shape != (count, num_labels) or weights.dtype.kind not in "fiu":
+        raise UserError(
+            f"{count} latents need labels of shape ({count},), or weights of shape "
+            f"({count}, {num_labels}), not {weights.shape}"
+        )
+    weights = weights.astype(np.float32)
+    if not np.isfinite(weights).all():
+        raise UserError("the weights of labels must be finite numbers")
+    return weights
+
+
+def class_walk(labels: Sequence[int] | np.ndarray, num_labels: int, steps: int) -> np.ndarray:
+    """Returns weights that lead from each of `labels`, n >= 2, to the next in equal steps.
+
+    float32, shape ((n - 1) * steps + 1, num_labels): each row sums to 1, and the last is the last
+    label alone.
+    """
+    corners = np.eye(num_labels, dtype=np.float32)[np.asarray(labels)]
+    ways = np.arange(steps, dtype=np.float32)[:, None] / steps
+    legs = [(1 - ways) * a + ways * b for a, b in itertools.pairwise(corners)]
+    return np.concatenate([*legs, corners[-1:]])

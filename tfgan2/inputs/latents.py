@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import math
 from pathlib import Path
-from statistics import NormalDist
 
 import numpy as np
 
@@ -56,23 +54,6 @@ def check_latents(latents: np.ndarray, dim: int) -> np.ndarray:
     if not (real and np.isfinite(latents).all()):
         raise UserError("latents must be finite real numbers")
     return latents
-
-
-def truncated(latents: np.ndarray, threshold: float) -> np.ndarray:
-    """Latents from a normal distribution, moved so that it ends at plus and minus a threshold.
-
-    The result has the distribution of normal latents that are drawn again until they lie within the
-    threshold (Brock et al. 2019), but each one depends on its own latent alone, and smoothly: z
-    becomes the quantile of the truncated distribution that z is of the normal one. float32.
-    """
-    normal = NormalDist()
-    edge = normal.cdf(threshold)
-    unique, places = np.unique(np.asarray(latents, np.float64), return_inverse=True)
-    shares = (0.5 * (1.0 + math.erf(z / math.sqrt(2.0))) for z in unique)
-    levels = [(1.0 - edge) + share * (2.0 * edge - 1.0) for share in shares]
-    moved = [normal.inv_cdf(min(max(level, 1e-300), 1.0 - 1e-16)) for level in levels]
-    found = np.clip(moved, -threshold, threshold).astype(np.float32)
-    return found[places].reshape(np.shape(latents))
 
 
 def slerp(start: np.ndarray, end: np.ndarray, weights: np.ndarray) -> np.ndarray:

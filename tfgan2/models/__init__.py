@@ -13,9 +13,9 @@ from tfgan2.registry import FLAVOURS
 
 MODULES = {
     "AdversarialModel": "tfgan2.models.game",
-    "ConditionalGAN": "tfgan2.models.latent",
+    "ConditionalGAN": "tfgan2.models.latent_gan",
     "GenerativeModel": "tfgan2.models.base",
-    "LatentGAN": "tfgan2.models.latent",
+    "LatentGAN": "tfgan2.models.latent_gan",
     "LatentModel": "tfgan2.models.latent",
     "TranslationGAN": "tfgan2.models.translation",
     "TranslationModel": "tfgan2.models.translation",

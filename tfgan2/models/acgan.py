@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfgan2.hyperparameters import preset
 from tfgan2.models.base import Objective
-from tfgan2.models.latent import ConditionalGAN
+from tfgan2.models.latent_gan import ConditionalGAN
 from tfgan2.models.options import ClassWeight
 from tfgan2.models.regularizers import LabelSmoothing, Samples
 from tfgan2.nn import losses

@@ -202,7 +202,7 @@ class GenerativeModel(KerasModel):
 
     def exports(self) -> dict[str, ExportSpec]:
         """The networks to export, by file name."""
-        return {"generator": ExportSpec(self.sampling_generator)}
+        raise NotImplementedError
 
     def preview_count(self, about: int = 64) -> int:
         """Number of samples in one preview."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 
 from tfgan2.hyperparameters import option, preset
-from tfgan2.inputs.latents import truncated
+from tfgan2.inputs.truncation import LATENTS
 from tfgan2.models.base import Metrics, Objective
 from tfgan2.models.game import batch_size
-from tfgan2.models.latent import ConditionalGAN
+from tfgan2.models.latent_gan import ConditionalGAN
 from tfgan2.models.options import Attention
 from tfgan2.models.regularizers import Samples
 from tfgan2.networks.sizes import residual_blocks
@@ -63,6 +62,7 @@ class BigGAN(ConditionalGAN):
             self.default("latent_dim", PART * (residual_blocks(self.image_shape) + 1))
 
     gan_loss = losses.HINGE
+    truncation_of = LATENTS
 
     def __init__(self, *args: Any, **hyperparameters: Any) -> None:
         super().__init__(*args, **hyperparameters)
@@ -95,9 +95,7 @@ class BigGAN(ConditionalGAN):
             self.ema_generator([latents, real.labels], training=True)
         return metrics
 
-    def truncated(
-        self, latents: np.ndarray, truncation: float, standing_statistics: int
-    ) -> tuple[np.ndarray, keras.Model]:
-        """Latents within a threshold, and a generator with the batch statistics of such latents."""
-        batches = standing_statistics or STANDING
-        return truncated(latents, truncation), self.standing_generator(batches, truncation)
+    def sampler(self, truncation: float | None = None, standing_statistics: int = 0) -> keras.Model:
+        """As in the base class; with truncation, the statistics are those of such latents."""
+        batches = standing_statistics or (0 if truncation is None else STANDING)
+        return super().sampler(truncation, batches)

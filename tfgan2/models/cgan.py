@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tfgan2.models.gan import GAN
-from tfgan2.models.latent import ConditionalGAN
+from tfgan2.models.latent_gan import ConditionalGAN
 
 
 class CGAN(ConditionalGAN, GAN):

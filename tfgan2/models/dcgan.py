@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tfgan2.hyperparameters import option, preset
-from tfgan2.models.latent import LatentGAN
+from tfgan2.models.latent_gan import LatentGAN
 from tfgan2.models.regularizers import LabelSmoothing
 from tfgan2.nn import losses
 

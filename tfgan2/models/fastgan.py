@@ -10,7 +10,7 @@ from tfgan2.hyperparameters import option, preset
 from tfgan2.images import is_points, resize_matrix
 from tfgan2.models.base import Objective
 from tfgan2.models.game import DISCRIMINATOR, GENERATOR
-from tfgan2.models.latent import LatentGAN
+from tfgan2.models.latent_gan import LatentGAN
 from tfgan2.models.regularizers import Packing, Samples
 from tfgan2.networks import fastgan
 from tfgan2.networks.pairs import generator

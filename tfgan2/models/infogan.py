@@ -12,7 +12,7 @@ from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option, preset
 from tfgan2.images import is_points
 from tfgan2.models.base import Metrics, Objective, View
-from tfgan2.models.latent import LatentGAN
+from tfgan2.models.latent_gan import LatentGAN
 from tfgan2.models.regularizers import LabelSmoothing, Samples
 from tfgan2.nn import losses
 

@@ -9,7 +9,7 @@ import keras
 
 from tfgan2.distributed.accumulation import accumulated
 from tfgan2.models.base import Batch, Metrics
-from tfgan2.models.latent import LatentGAN
+from tfgan2.models.latent_gan import LatentGAN
 
 GAME = "game"
 

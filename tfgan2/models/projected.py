@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option, preset
 from tfgan2.images import is_points, resize_matrix
-from tfgan2.models.latent import LatentGAN
+from tfgan2.models.latent_gan import LatentGAN
 from tfgan2.models.options import OptionalClasses
 from tfgan2.models.regularizers import Packing, Samples
 from tfgan2.networks.pairs import generator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfgan2.models.latent import ConditionalGAN
+from tfgan2.models.latent_gan import ConditionalGAN
 from tfgan2.models.sngan import SNGAN
 
 

@@ -11,7 +11,7 @@ from tfgan2.hyperparameters import option, preset
 from tfgan2.images import is_points
 from tfgan2.models.base import Objective
 from tfgan2.models.game import DISCRIMINATOR, batch_size
-from tfgan2.models.latent import LatentGAN
+from tfgan2.models.latent_gan import LatentGAN
 from tfgan2.models.options import OptionalClasses
 from tfgan2.models.regularizers import Samples
 from tfgan2.nn import losses, penalties, schedules

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tfgan2.hyperparameters import option, preset
-from tfgan2.models.latent import LatentGAN
+from tfgan2.models.latent_gan import LatentGAN
 from tfgan2.nn import losses
 
 

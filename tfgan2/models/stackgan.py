@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from operator import itemgetter
 from typing import Any
 
@@ -124,7 +125,11 @@ class StackGAN(LatentModel):
             "image_encoder": self.image_encoder,
         }
 
-    def exports(self) -> dict[str, ExportSpec]:
+    def exports(
+        self, *, truncation: float | None = None, standing_statistics: int = 0
+    ) -> dict[str, ExportSpec]:
+        sampling = {"truncation": truncation, "standing_statistics": standing_statistics}
+        spec = super().exports(**sampling)["generator"]
         options = self.get_config()
 
         def texts(examples: Examples) -> dict[str, np.ndarray]:
@@ -136,7 +141,7 @@ class StackGAN(LatentModel):
         facts = {"captions": options["captions"]}
         encoder_facts = {key: options[key] for key in ("vocabulary", "caption_length")}
         return {
-            "generator": ExportSpec(self.generator, facts=facts, inputs_of=texts),
+            "generator": replace(spec, facts={**spec.facts, **facts}, inputs_of=texts),
             "text_encoder": ExportSpec(self.text_encoder, facts=encoder_facts, inputs_of=indices),
         }
 

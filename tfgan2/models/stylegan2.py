@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tfgan2.distributed import microbatches, replicas
 from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option, preset
+from tfgan2.inputs.truncation import STYLES
 from tfgan2.models.base import Batch, Metrics, Objective
 from tfgan2.models.game import DISCRIMINATOR, GENERATOR, batch_size
-from tfgan2.models.latent import LatentGANConfig
+from tfgan2.models.latent_gan import LatentGANConfig
 from tfgan2.models.lazy import LazyGAN, LazyUpdate
 from tfgan2.models.options import MaxChannels, OptionalClasses
 from tfgan2.models.regularizers import Packing, Samples
@@ -98,6 +98,7 @@ class StyleGAN2(LazyGAN):
             self.default("ema_decay", 0.9999 if small else 0.998)
 
     gan_loss = losses.NON_SATURATING
+    truncation_of = STYLES
 
     def build_networks(self) -> None:
         config, shape = self.config, self.image_shape
@@ -232,16 +233,10 @@ class StyleGAN2(LazyGAN):
         ]
         return self.synthesis(tf.unstack(styles, axis=1), noises)
 
-    def truncated(
-        self, latents: np.ndarray, truncation: float, standing_statistics: int
-    ) -> tuple[np.ndarray, keras.Model]:
-        """The latents, and a generator with styles at `truncation` of their way from the mean."""
-        generator = self.sampling_generator
-        mapping, synthesis = generator.get_layer("mapping"), generator.get_layer("synthesis")
-        mean = tf.convert_to_tensor(generator.get_layer("mean_style").mean.value)
-        inputs = generator.inputs if self.num_labels else generator.inputs[0]
-        styles = mean + truncation * (mapping(inputs) - mean)
-        return latents, keras.Model(inputs, synthesis(styles))
+    def sampler(self, truncation: float | None = None, standing_statistics: int = 0) -> keras.Model:
+        """As in the base class; with truncation, a model with one more input, "truncation"."""
+        generator = super().sampler(truncation, standing_statistics)
+        return generator if truncation is None else networks.with_truncation(generator)
 
 
 def average(variable: keras.Variable, value: tf.Tensor, decay: float) -> None:

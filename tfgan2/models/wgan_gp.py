@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfgan2.hyperparameters import option, preset
-from tfgan2.models.latent import LatentGAN
+from tfgan2.models.latent_gan import LatentGAN
 from tfgan2.models.options import GradientPenalty
 from tfgan2.models.regularizers import Samples
 from tfgan2.nn import losses, penalties

@@ -23,6 +23,7 @@ from tfgan2.nn.style import (
     Noise,
     Normalized,
     StyleMean,
+    Truncation,
 )
 
 SMALLEST, LARGEST = 4, 256
@@ -180,6 +181,24 @@ def generator(mapper: keras.Model, synthesis: Synthesis) -> keras.Model:
     styles = mapper(inputs if len(inputs) > 1 else inputs[0])
     styles = StyleMean(dtype="float32", name="mean_style")(styles)
     return keras.Model(inputs if len(inputs) > 1 else inputs[0], painter(styles), name="generator")
+
+
+def with_truncation(generator: keras.Model) -> keras.Model:
+    """A generator with one more input, "truncation", float32, shape ().
+
+    It is the fraction of its distance from the mean that a style keeps: 0 gives the image of the
+    mean style, 1 that of the generator.
+    """
+    mapping, synthesis = generator.get_layer("mapping"), generator.get_layer("synthesis")
+    inputs = [
+        keras.Input(item.shape[1:], dtype=item.dtype, name=item.name) for item in generator.inputs
+    ]
+    truncation = keras.Input((), name="truncation", dtype="float32")
+    styles = mapping(inputs if len(inputs) > 1 else inputs[0])
+    truncate = Truncation(dtype="float32", name="truncate")
+    model = keras.Model([*inputs, truncation], synthesis(truncate([styles, truncation])))
+    truncate.set_weights(generator.get_layer("mean_style").get_weights())
+    return model
 
 
 def discriminator(

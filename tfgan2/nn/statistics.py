@@ -14,6 +14,13 @@ def batch_norms(network: keras.Model) -> list[keras.layers.BatchNormalization]:
     return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
+def copied(network: keras.Model) -> keras.Model:
+    """Returns a network with copies of all weights."""
+    copy = keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
 def recompute_statistics(network: keras.Model, batches: Iterable[Any]) -> None:
     """Sets the statistics of all batch norms to their means over batches of inputs.
 

@@ -175,13 +175,27 @@ class StyleMean(keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return inputs
 
-    def truncated(self, styles: tf.Tensor, truncation: float) -> tf.Tensor:
-        """Styles, shape (B, D), at `truncation` of their distance from the mean."""
-        mean = tf.convert_to_tensor(self.mean)
-        return mean + truncation * (styles - mean)
-
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
+
+
+@keras.saving.register_keras_serializable(package="tfgan2")
+class Truncation(StyleMean):
+    """Moves styles towards the mean style, Karras et al. 2019 (arXiv:1812.04948).
+
+    From (styles, fractions), shapes (B, D) and (B,): the result keeps these fractions of the
+    distances from the mean.
+    """
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape[0])
+
+    def call(self, inputs: Any) -> tf.Tensor:
+        styles, fractions = inputs[0], inputs[1][:, None]
+        return styles * fractions + tf.convert_to_tensor(self.mean) * (1.0 - fractions)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape[0]
 
 
 @keras.saving.register_keras_serializable(package="tfgan2")

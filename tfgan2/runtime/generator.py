@@ -10,6 +10,7 @@ import numpy as np
 from tfgan2.errors import UserError
 from tfgan2.inputs.labels import check_labels, choose_labels
 from tfgan2.inputs.latents import check_latents, draw_latents
+from tfgan2.inputs.truncation import truncated_inputs
 from tfgan2.inputs.words import encode_words, in_turn
 from tfgan2.runtime.backends import Inputs, Model
 
@@ -29,6 +30,8 @@ class Generator:
         captions: the texts used where none is given; empty for a generator without texts.
         image_shape: (height, width, channels).
         batch: number of images that the model makes at once, None where that is free.
+        truncation_of: what a truncation moves, see `tfgan2.inputs.truncation`; "" without one.
+        default_truncation: the truncation where none is given; None: images are not truncated.
     """
 
     def __init__(self, model: Model, encoder: Model | None = None) -> None:
@@ -40,6 +43,9 @@ class Generator:
         self.captions: tuple[str, ...] = tuple(metadata.get("captions", ()))
         self.image_shape: tuple[int, ...] = tuple(metadata["outputs"][0]["shape"][1:])
         self.batch: int | None = metadata["batch"]
+        truncation = metadata.get("truncation", {})
+        self.truncation_of: str = truncation.get("of", "")
+        self.default_truncation: float | None = truncation.get("default")
         self._model = model
         self._encoder = encoder
         if encoder is not None:
@@ -51,6 +57,8 @@ class Generator:
         latents: np.ndarray,
         labels: np.ndarray | None = None,
         texts: Sequence[str] | None = None,
+        *,
+        truncation: float | None = None,
     ) -> np.ndarray:
         """Makes images.
 
@@ -58,21 +66,25 @@ class Generator:
             latents: shape (N, latent_dim), any N.
             labels: whole numbers, shape (N,); needed by a conditional generator, None for others.
             texts: N texts; needed by a generator that takes them, None for others.
+            truncation: small values give more typical and less varied images; default: that of the
+                export.
 
         Returns:
             float32, shape (N, H, W, C), in [-1, 1].
 
         Raises:
-            UserError: a wrong shape, a latent that is not finite, a wrong label, or a text without
-                a known word.
+            UserError: a wrong shape, a latent that is not finite, a wrong label, a text without a
+                known word, or a truncation for a generator that has none.
         """
-        return self.run(self.inputs(latents, labels, texts))
+        return self.run(self.inputs(latents, labels, texts, truncation=truncation))
 
     def inputs(
         self,
         latents: np.ndarray,
         labels: np.ndarray | None = None,
         texts: Sequence[str] | None = None,
+        *,
+        truncation: float | None = None,
     ) -> dict[str, np.ndarray]:
         """Checks the arguments of a call; returns them as arrays by name, for `run`."""
         inputs = {"z": check_latents(latents, self.latent_dim)}
@@ -85,7 +97,8 @@ class Generator:
             if len(texts) != len(latents):
                 raise UserError(f"{len(latents)} latents need as many texts, not {len(texts)}")
             inputs["words"] = self._words(texts)
-        return inputs
+        chosen = self.default_truncation if truncation is None else truncation
+        return truncated_inputs(inputs, self.truncation_of, chosen)
 
     def run(self, inputs: Inputs) -> np.ndarray:
         """Makes images from what `inputs` returned."""
@@ -100,7 +113,13 @@ class Generator:
         return self._encoder({"words": self._words(texts)})
 
     def generate(
-        self, count: int, *, seed: int = 0, label: Label | None = None, text: Text | None = None
+        self,
+        count: int,
+        *,
+        seed: int = 0,
+        label: Label | None = None,
+        text: Text | None = None,
+        truncation: float | None = None,
     ) -> np.ndarray:
         """Draws latents and makes images from them.
 
@@ -109,15 +128,17 @@ class Generator:
             seed: seed of the latents; the same seed gives the same latents for every format.
             label: a class by name or number, or several to cycle through; default: all.
             text: a text, or several to cycle through; default: `captions`.
+            truncation: as in a call.
 
         Returns:
             float32, shape (count, H, W, C), in [-1, 1].
 
         Raises:
             UserError: an impossible count or seed, an unknown label, a text without a known word,
-                or a label or text for a generator that takes none.
+                or a label, text or truncation for a generator that takes none.
         """
-        return self(*self.draw(count, seed=seed, label=label, text=text))
+        drawn = self.draw(count, seed=seed, label=label, text=text)
+        return self(*drawn, truncation=truncation)
 
     def draw(
         self, count: int, *, seed: int = 0, label: Label | None = None, text: Text | None = None

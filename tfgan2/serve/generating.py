@@ -3,6 +3,7 @@
 # No postponed annotations: FastAPI reads those of inner functions, which name local classes.
 import io
 import zipfile
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from tfgan2.serve.responses import BINARY, MEDIA_TYPES, NPZ, PNG, PROBLEMS, ZIP,
 from tfgan2.serve.service import Service
 
 MAX_TEXT = 1000
+MAX_TRUNCATION = 10.0
 MAX_SEED = 2**53 - 1  # the largest whole number that JavaScript represents exactly
 SMALL = 64 * 64 * 3  # numbers; encoding fewer as PNG is faster than handing them to a thread
 
@@ -32,10 +34,11 @@ def add_addresses(app: FastAPI, service: Service, generator: Generator) -> None:
     query_class = _request_class(generator, service.limits.max_count, query=True)
 
     async def respond(request: Any, media_type: str) -> Response:
-        inputs, columns = _read(request, generator)
+        inputs, latents, columns = _read(request, generator)
         with service.batches.hold(len(inputs["z"])):
             images = await service.batches.compute(inputs)
-            encoding = partial(_encode, media_type, images, inputs, columns)
+            arrays = {"latents": latents, "labels": inputs.get("label")}
+            encoding = partial(_encode, media_type, images, arrays, columns)
             small = media_type == PNG and images.size <= SMALL and not points
             content = encoding() if small else await run_in_threadpool(encoding)
         return Response(content, media_type=media_type)
@@ -67,28 +70,31 @@ def add_addresses(app: FastAPI, service: Service, generator: Generator) -> None:
         return await respond(query, PNG)
 
 
-def _read(request: Any, generator: Generator) -> tuple[dict[str, np.ndarray], int | None]:
-    """Returns the inputs of the generator and the columns of the grid.
+def _read(
+    request: Any, generator: Generator
+) -> tuple[dict[str, np.ndarray], np.ndarray, int | None]:
+    """Returns the inputs of the generator, the latents before truncation, and the grid's columns.
 
     A UserError if the fields do not fit each other or the generator.
     """
-    label, text, values = (getattr(request, name, None) for name in ("label", "text", "latents"))
+    label, text, values, truncation = (
+        getattr(request, name, None) for name in ("label", "text", "latents", "truncation")
+    )
     if values is None:
         drawn = generator.draw(request.count, seed=request.seed, label=label, text=text)
-        inputs = generator.inputs(*drawn)
     elif request.model_fields_set & {"count", "seed"}:
         raise UserError("give either latents or count and seed: the latents set the count")
     else:
-        conditions = generator.conditions(len(values), label, text)
-        inputs = generator.inputs(np.asarray(values, np.float64), *conditions)
+        drawn = (np.asarray(values, np.float64), *generator.conditions(len(values), label, text))
+    inputs = generator.inputs(*drawn, truncation=truncation)
     choices = (text, generator.captions, label, generator.class_names)
     turns = next((choice for choice in choices if choice not in (None, ())), ())
     columns = request.columns or label_columns(np.size(turns))
-    return inputs, min(columns, len(inputs["z"])) if columns else None
+    return inputs, drawn[0].astype(np.float32), min(columns, len(drawn[0])) if columns else None
 
 
 def _encode(
-    media_type: str, images: np.ndarray, inputs: dict[str, np.ndarray], columns: int | None
+    media_type: str, images: np.ndarray, arrays: Mapping[str, Any], columns: int | None
 ) -> bytes:
     """Encodes generated images. As a PNG, one image is that image, and several are a grid.
 
@@ -108,8 +114,7 @@ def _encode(
                 content = encode_png(to_pil(image), fast=True)
                 archive.writestr(zipfile.ZipInfo(f"{index:0{digits}d}.png"), content)
     else:
-        arrays = sample_arrays(images, inputs["z"], inputs.get("label"))
-        np.savez(buffer, allow_pickle=False, **arrays)
+        np.savez(buffer, allow_pickle=False, **sample_arrays(images, **arrays))
     return buffer.getvalue()
 
 
@@ -129,6 +134,11 @@ def _request_class(generator: Generator, limit: int, *, query: bool = False) -> 
         latent = Annotated[list[finite], Field(min_length=dim, max_length=dim)]  # type: ignore[valid-type]
         about = Field(None, min_length=1, max_length=limit, description="Replace count and seed.")
         fields["latents"] = (list[latent] | None, about)
+    if generator.truncation_of:
+        usual = generator.default_truncation
+        about = f"Small: more typical, less varied images; default: {usual or 'none'}."
+        truncation = Field(None, ge=0, le=MAX_TRUNCATION, description=about)
+        fields["truncation"] = (float | None, truncation)
     turning: dict[str, Any] = {}
     if generator.conditional:
         names = generator.class_names

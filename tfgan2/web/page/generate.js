@@ -1,11 +1,12 @@
 // The page of a generator that takes latents.
 
 import { byId, duration, latest, make, wholeNumber } from "./controls.js";
-import { along, drawLatents, moved, slerp } from "./latents.js";
+import { along, drawLatents, moved, slerp, truncated } from "./latents.js";
 import { grid, show } from "./images.js";
 import { download } from "./png.js";
 
 const STRIP = 9;
+const NO_THRESHOLD = 4; // of latents: hardly one lies beyond
 const ROUND_TRIP = 6000; // milliseconds that "Play" takes there and back
 
 export async function showLatents(about, engine) {
@@ -14,14 +15,24 @@ export async function showLatents(about, engine) {
   const conditional = metadata.inputs.some(({ name }) => name === "label");
   const names = conditional ? metadata.class_names : captions.map(({ text }) => text);
   const [height, width] = metadata.outputs[0].shape.slice(1);
+  // Of styles a fraction up to 1, of latents a threshold; beyond the end of its slider there is none.
+  const truncates = metadata.truncation?.of;
+  const noTruncation = truncates === "styles" ? 1 : NO_THRESHOLD;
   const latents = (seed, count) => drawLatents(seed, count, dim, distribution);
 
   // What the main image is generated from. A place is the position of a moved slider, else null.
   const state = { seed: 0, index: 0, choice: 0, places: directions.map(() => null) };
+  state.truncation = metadata.truncation?.default ?? noTruncation;
 
   // Generates images from latents, each with the number of a class or caption.
   async function images(rows, choices) {
-    const inputs = { z: { list: rows, shape: [dim] } };
+    const { truncation } = state;
+    const within = truncates === "latents" && truncation < noTruncation;
+    const list = within ? rows.map((row) => truncated(row, truncation)) : rows;
+    const inputs = { z: { list, shape: [dim] } };
+    if (truncates === "styles") {
+      inputs.truncation = { list: rows.map(() => [truncation]), shape: [] };
+    }
     if (conditional) inputs.label = { list: choices.map((choice) => [choice]), shape: [] };
     if (captions.length) {
       const vectors = choices.map((choice) => captions[choice].vector);
@@ -132,6 +143,28 @@ export async function showLatents(about, engine) {
     byId("turns").querySelector("span").textContent =
       conditional ? "All classes in turn" : "All captions in turn";
     field.hidden = byId("turns").hidden = false;
+  }
+
+  // ---- truncation
+
+  const truncation = byId("truncation");
+  function showTruncation() {
+    truncation.value = state.truncation;
+    truncation.nextElementSibling.textContent =
+      state.truncation < noTruncation ? state.truncation.toFixed(2) : "none";
+  }
+  if (truncates) {
+    truncation.max = Math.max(noTruncation, state.truncation);
+    showTruncation();
+    truncation.addEventListener("input", () => {
+      state.truncation = Number(truncation.value);
+      showTruncation();
+      draw();
+      drawWay();
+      drawStrip();
+      drawGrid();
+    });
+    byId("truncate").hidden = false;
   }
 
   // ---- between two seeds

@@ -124,6 +124,36 @@ export function drawLatents(seed, count, dim, distribution) {
   return Array.from({ length: count }, () => Float32Array.from({ length: dim }, draw));
 }
 
+// The integral of the normal density from 0 to x, by its Taylor series: all terms are positive.
+function area(x) {
+  let term = Math.abs(x);
+  let sum = term;
+  for (let n = 3; term > sum * 1e-17; n += 2) {
+    term *= (x * x) / n;
+    sum += term;
+  }
+  return density(x) * sum * Math.sign(x);
+}
+const density = (x) => Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI);
+
+// The latent whose quantile in a normal distribution that ends at the threshold is that of `latent`
+// in the whole one, as tfgan2.inputs.truncation.truncated.
+export function truncated(latent, threshold) {
+  if (threshold === 0) return latent.map(() => 0);
+  const share = area(threshold) / 0.5;
+  return latent.map((value) => {
+    const wanted = share * area(Math.min(Math.abs(value), 8));
+    let x = 0;
+    // Newton's method; the area is concave above 0, so no step goes too far.
+    for (let i = 0; i < 100; i++) {
+      const step = (wanted - area(x)) / density(x);
+      x += step;
+      if (step < 1e-9) break;
+    }
+    return Math.min(x, threshold) * Math.sign(value);
+  });
+}
+
 // Spherical interpolation, as tfgan2.inputs.latents.slerp: 0 gives start, 1 gives end.
 export function slerp(start, end, weight) {
   const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
