@@ -121,6 +121,7 @@ class DataOptions(Options):
     direction: str = _data(
         "AtoB", "Direction of pairs and unpaired images.", choices=("AtoB", "BtoA")
     )
+    balance: bool = _data(False, "Draw all classes equally often, whatever their frequency.")
     cache: str = _data(
         "auto", "Keep the images in memory, or stream them.", choices=("auto", "memory", "stream")
     )

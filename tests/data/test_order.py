@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from tfgan2.data import CATALOGUE, load_dataset
 from tfgan2.data.dataset import ImageDataset, Order
 from tfgan2.data.request import Request
 from tfgan2.data.sources import empty_images, memory_source, shuffled_indices
 from tfgan2.errors import UserError
+from tfgan2.evaluation.samples import RealSamples
 
 COUNT = 10
 
@@ -249,3 +252,56 @@ def test_progress_is_told() -> None:
     told: list[tuple[str, int, int]] = []
     load_dataset("faces", progress=lambda *facts: told.append(facts))
     assert told[-1][1:] == (100, 100)
+
+
+# --- balanced classes ----------------------------------------------------------------------------
+
+SIZES = (10, 3, 1)
+LABELS = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], SIZES)).astype(np.int32)
+
+
+def balanced(count: int, **order: int) -> np.ndarray:
+    """The first `count` numbers of samples, drawn evenly."""
+    drawn = shuffled_indices(len(LABELS), Order(6, balance=True, **order), labels=LABELS)
+    return np.concatenate([batch.numpy() for batch in drawn.take(count // 6)])
+
+
+def test_balanced_classes_are_drawn_equally_often() -> None:
+    numbers = balanced(1800, seed=3)
+    blocks = LABELS[numbers].reshape(-1, 3)
+    np.testing.assert_array_equal(np.sort(blocks, axis=1), [[0, 1, 2]] * 600)
+    assert len(np.unique(blocks, axis=0)) == 6  # in any order
+    for label, size in enumerate(SIZES):
+        epochs = numbers[LABELS[numbers] == label].reshape(-1, size)
+        members = np.flatnonzero(label == LABELS)
+        np.testing.assert_array_equal(np.sort(epochs, axis=1), [members] * len(epochs))
+        assert len(np.unique(epochs, axis=0)) > min(3, size - 1)
+    assert not np.array_equal(numbers, balanced(1800, seed=4))
+
+
+def test_a_balanced_order_goes_on_anywhere() -> None:
+    np.testing.assert_array_equal(balanced(60, seed=5)[30:], balanced(30, seed=5, start=30))
+
+
+@pytest.mark.parametrize("cache", ["memory", "stream"])
+def test_a_balanced_folder(tmp_path: Path, cache: str) -> None:
+    for name, count in (("many", 9), ("few", 3)):
+        (tmp_path / name).mkdir()
+        for index in range(count):
+            level = 10 * index + (100 if name == "few" else 0)
+            Image.new("L", (8, 8), level).save(tmp_path / name / f"{index}.png")
+    options = {"image_size": 8, "cache": cache}
+    dataset = load_dataset(f"folder:{tmp_path}", balance=True, **options)
+    assert dataset.balance and dataset.num_images == 12
+    (images, labels), *_ = dataset.batches(6, seed=1).take(1)
+    assert np.bincount(labels).tolist() == [3, 3]
+    assert ((images.numpy().mean(axis=(1, 2, 3)) > -0.3) == (labels.numpy() == 0)).all()
+    plain = load_dataset(f"folder:{tmp_path}", **options)
+    assert dataset.fingerprint != plain.fingerprint
+    reals, own = RealSamples(dataset), RealSamples(plain)
+    assert reals.protocol == own.protocol and reals.content == own.content
+
+
+def test_balance_needs_classes_and_numbers() -> None:
+    with pytest.raises(UserError, match="has no labels"):
+        load_dataset("faces", balance=True)

@@ -14,6 +14,7 @@ from helpers import make_small
 from tfgan2.data import load_dataset
 from tfgan2.errors import UserError
 from tfgan2.evaluation import FIGURES, Evaluation, EvaluationRequest, read_results
+from tfgan2.evaluation.by_class import ClassSummary
 from tfgan2.evaluation.evaluate import SampleEvaluator
 from tfgan2.evaluation.extractor import Extracted, Extractor, FeatureSummary
 from tfgan2.evaluation.features import make_extractor
@@ -80,6 +81,56 @@ def test_labels_are_compared_by_name(reals: RealSamples) -> None:
         figures = evaluate(samples, reals, "classifier", metrics=["classes"], count=500).figures
         assert figures.get("label_accuracy", 1) > 0.95
         assert ("label_accuracy" in figures) == known
+
+
+def test_figures_of_each_class(reals: RealSamples, cache: Path, tmp_path: Path) -> None:
+    images, labels = all_of(reals)
+    shown, asked = images[:600], labels[:600].copy()
+    noise = np.random.default_rng(0).integers(0, 256, shown.shape).astype(np.uint8)
+    shown = np.where((asked == 3)[:, None, None, None], noise, shown)
+    request = {"metrics": ["intra", "classes"], "count": 600}
+    for _ in range(2):  # the second time, the statistics of real images come from the cache
+        found = evaluate(given(shown, asked), reals, "classifier", **request)
+        assert list(found.by_class) == list("0123456789")
+        distances = {name: each["fid"] for name, each in found.by_class.items()}
+        extractor = SampleEvaluator(
+            given(shown, asked), reals, EvaluationRequest(features="classifier"), lambda *a: None
+        ).extractor
+        for label in (0, 3):
+            sides = (extractor(shown[asked == label]), extractor(images[labels == label]))
+            expected = frechet_distance(*(v for side in sides for v in statistics(side.features)))
+            assert distances[str(label)] == pytest.approx(expected, rel=1e-6)
+        assert found.figures["intra_fid"] == pytest.approx(np.mean(list(distances.values())))
+        assert found.figures["intra_fid_worst"] == max(distances.values()) == distances["3"]
+    accuracies = {name: each["label_accuracy"] for name, each in found.by_class.items()}
+    counts = np.bincount(asked, minlength=10)
+    total = sum(accuracies[str(label)] * counts[label] for label in range(10)) / 600
+    assert found.figures["label_accuracy"] == pytest.approx(total)
+    assert accuracies["3"] < 0.5 < min(accuracies[name] for name in "012456789")
+    found.write(tmp_path / "result")
+    page = (tmp_path / "result" / "index.html").read_text()
+    assert f"{distances['3']:.3f}" in page and "Each class" in page
+    # Evaluated again for other metrics, those of the classes stay.
+    evaluate(given(shown, asked), reals, "classifier", metrics=["fid"], count=600).write(
+        tmp_path / "result"
+    )
+    kept = json.loads((tmp_path / "result" / "result.json").read_text())
+    assert kept["by_class"] == found.by_class
+
+
+def test_classes_that_have_no_distance(reals: RealSamples) -> None:
+    images, labels = all_of(reals)
+    one = np.flatnonzero(labels == 7)[:1]
+    chosen = np.concatenate([np.flatnonzero(labels < 5)[:40], one])
+    few = given(images[chosen], labels[chosen])
+    with pytest.raises(UserError, match="class '7' has fewer than 2 samples"):
+        evaluate(few, reals, "pixels", metrics=["intra"], count=41)
+    found = evaluate(few, reals, "pixels", metrics=["intra"], count=40)
+    assert set(found.by_class) <= set("01234")
+    with pytest.raises(UserError, match="need too much memory"):
+        ClassSummary(1000).update(np.zeros((2, 1280)), np.zeros(2, int))
+    with pytest.raises(UserError, match="'intra' is not possible: these samples have no classes"):
+        evaluate(given(images), reals, "pixels", metrics=["intra"])
 
 
 def test_missing_classes_show(reals: RealSamples) -> None:

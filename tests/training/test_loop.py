@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,9 +82,9 @@ def test_data_is_read_no_more_often_than_needed(
     sizes: list[int] = []
     shuffled = sources.shuffled_indices
 
-    def counted(count: int, order: Order) -> tf.data.Dataset:
+    def counted(count: int, order: Order, **labels: Any) -> tf.data.Dataset:
         sizes.append(order.batch_size)
-        return shuffled(count, order)
+        return shuffled(count, order, **labels)
 
     monkeypatch.setattr(sources, "shuffled_indices", counted)
     assert fit_small(tmp_path / "run", steps=1) == 0

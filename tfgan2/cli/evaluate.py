@@ -68,3 +68,12 @@ def _show(evaluation: Evaluation) -> None:
         figure = FIGURES[name]
         table.add_row(figure.title, figure.text(value), figure.meaning)
     console.print(table)
+    if evaluation.by_class:
+        table = Table(
+            "class", Column("FID", justify="right"), Column("labels right", justify="right")
+        )
+        for name, values in evaluation.by_class.items():
+            fid, right = (values.get(key) for key in ("fid", "label_accuracy"))
+            cells = ("" if fid is None else f"{fid:.3f}", "" if right is None else f"{right:.1%}")
+            table.add_row(name, *cells)
+        console.print(table)

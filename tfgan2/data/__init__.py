@@ -33,6 +33,8 @@ def load_dataset(name: str, *, progress: Progress | None = None, **options: Any)
             sums, such as "train[:80%]" and "train+test".
         data_dir: folder of tensorflow-datasets, local or remote (gs://bucket/data); other datasets
             do not use it.
+        balance: draw all classes equally often when training. Evaluations compare with the data as
+            they are.
         cache: "memory" holds all images, "stream" reads them while training in constant memory,
             "auto" holds up to 1 GiB. Built-in datasets and stacked_mnist are always held.
         skip_unreadable: leave out image files that cannot be read, instead of raising.
@@ -59,7 +61,10 @@ def load_dataset(name: str, *, progress: Progress | None = None, **options: Any)
         raise UserError(
             f"value_range fits no file of {name!r}: all are of 8 bits, with values outside it"
         )
-    return replace(dataset, notes=(*dataset.notes, *request.notes))
+    if request.balance and not dataset.class_names:
+        raise UserError(f"dataset {name!r} has no labels", ": leave --balance out")
+    notes = (*dataset.notes, *request.notes)
+    return replace(dataset, notes=notes, balance=request.balance)
 
 
 show_options(load_dataset, DataOptions)

@@ -55,6 +55,7 @@ class Order:
     seed: int = 0
     start: int = 0
     part: Part = WHOLE
+    balance: bool = False
 
     @property
     def rows(self) -> slice:
@@ -164,6 +165,7 @@ class ImageDataset:
         class_counts: number of samples of each class; () where it is not known.
         surveys: of the files of the images, or of the inputs and of the targets.
         notes: lines for the user, on how the samples were found.
+        balance: whether `batches` draws all classes equally often.
     """
 
     source: Source
@@ -179,6 +181,7 @@ class ImageDataset:
     class_counts: tuple[int, ...] = ()
     surveys: tuple[Survey, ...] = ()
     notes: tuple[str, ...] = ()
+    balance: bool = False
 
     @cached_property
     def fingerprint(self) -> str:
@@ -193,6 +196,8 @@ class ImageDataset:
             parts.append(self.details)
         if any(self.value_ranges):
             parts.append(self.value_ranges)
+        if self.balance:
+            parts.append("balanced")
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     @property
@@ -242,7 +247,13 @@ class ImageDataset:
             )
 
     def batches(
-        self, batch_size: int, *, seed: int = 0, start: int = 0, part: Part = WHOLE
+        self,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        start: int = 0,
+        part: Part = WHOLE,
+        balance: bool | None = None,
     ) -> tf.data.Dataset:
         """Yields endless batches, in an order that is the same in every process.
 
@@ -255,6 +266,8 @@ class ImageDataset:
             start: number of samples consumed before, at least 0: `batches(B, start=k * B)` yields
                 what `batches(B)` yields after k batches. The images in between are not decoded.
             part: the part of each batch to yield. The parts of all workers, joined, are the batch.
+            balance: draw all classes equally often: of K classes, every K samples hold one of each,
+                and each class has epochs of its own. Default: as the dataset says.
 
         Returns:
             Float32 images in [-1, 1] of static shape (batch_size, H, W, C), or points in their own
@@ -269,8 +282,9 @@ class ImageDataset:
         self.check_batch_size(batch_size)
         if start < 0:
             raise ValueError(f"start must be at least 0, not {start}")
+        balance = self.balance if balance is None else balance
         return endless(
-            self.source.batches(Order(batch_size, seed, start, part)).map(
+            self.source.batches(Order(batch_size, seed, start, part, balance)).map(
                 lambda *batch: scaled(whole(batch)),
                 num_parallel_calls=cpu_count(),
                 deterministic=True,

@@ -32,7 +32,8 @@ def describe(dataset: ImageDataset, *, can_change: bool) -> list[str]:
             hint += f"; they are cropped to squares, --image-size {height}x{width} keeps them whole"
         lines.append(f"{name}: {survey}{hint}")
     if dataset.class_names:
-        lines.append(f"classes: {classes(dataset.class_names, dataset.class_counts)}")
+        equally = "; drawn equally often" if dataset.balance else ""
+        lines.append(f"classes: {classes(dataset.class_names, dataset.class_counts)}{equally}")
     return [*lines, *dataset.notes]
 
 

@@ -50,6 +50,12 @@ def load_split(
         if not split.num_images:
             raise UserError(f"{split} holds no images of these classes: choose others")
         in_memory = request.fits_memory(split.num_images, split.image_shape)
+        if request.balance and not in_memory:
+            raise UserError(
+                f"images of {request.name!r} that are not in memory have no numbers, so their "
+                "classes cannot be balanced",
+                ": leave --balance out, or give --cache memory",
+            )
         images, labels = split.read() if in_memory else (None, None)
         source = split.streamed() if images is None else memory_source(images, labels)
     names, content = split.class_names, [*split.content, in_memory]

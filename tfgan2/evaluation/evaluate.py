@@ -12,10 +12,17 @@ import numpy as np
 from tfgan2.cache import cache_dir
 from tfgan2.data.points import modes, quality
 from tfgan2.errors import UserError
+from tfgan2.evaluation.by_class import ClassSummary, intra_distances
 from tfgan2.evaluation.cache import CachedArrays
 from tfgan2.evaluation.extractor import BANK_SIZE, SPLITS, Extracted, FeatureSummary
 from tfgan2.evaluation.features import default_features, make_extractor
-from tfgan2.evaluation.figures import KID_SIZES, METRICS, PRDC_NEIGHBOURS, compute_figures
+from tfgan2.evaluation.figures import (
+    KID_SIZES,
+    METRICS,
+    ON_REQUEST,
+    PRDC_NEIGHBOURS,
+    compute_figures,
+)
 from tfgan2.evaluation.request import EvaluationRequest
 from tfgan2.evaluation.result import Evaluation, Sheet
 from tfgan2.evaluation.samples import Chunk, RealSamples, Samples
@@ -65,11 +72,15 @@ class SampleEvaluator:
         # The class that each label means; None if one of them means no class.
         known = names and set(names) <= set(classes)
         self._classes = np.array([classes.index(name) for name in names]) if known else None
+        real_names = list(reals.label_names)
+        known = names and set(names) <= set(real_names)
+        # The number among the real images' classes that each label means.
+        self._labels = np.array([real_names.index(name) for name in names]) if known else None
         self.obstacles = self._find_obstacles()
         for name in request.metrics or []:
             if name in self.obstacles:
                 raise UserError(f"metric {name!r} is not possible: {self.obstacles[name]}")
-        possible = [name for name in METRICS if name not in self.obstacles]
+        possible = [name for name in METRICS if name not in {*self.obstacles, *ON_REQUEST}]
         slow = self.extractor is not None and self.extractor.is_slow
         if slow and self._real_count > BANK_SIZE:
             possible.remove("neighbours")  # takes as long as all others together
@@ -94,6 +105,7 @@ class SampleEvaluator:
             ("classes", not stacked, "the classes of stacked_mnist are its modes, give modes"),
             ("classes", predicts, others),
             ("label_accuracy", labelled, "these samples have no classes of the dataset"),
+            ("intra", self._labels is not None, "these samples have no classes of the dataset"),
             ("modes", stacked, "only ring8, grid25 and stacked_mnist have known modes"),
             ("modes", predicts, others),
             ("good_samples", False, "only points are near a mode or not"),
@@ -108,13 +120,33 @@ class SampleEvaluator:
         generated, first = self._generated_summary()
         queries = generated["bank"][:_QUERIES] if "neighbours" in self.metrics else None
         real, nearest = self._real_summary(queries)
+        by_class = self._by_class(generated, real)
         figures: dict[str, float] = {}
         for name in self.metrics:
             figures |= compute_figures(name, generated, real, self.request.seed)
         sheets = {"samples": Sheet(from_uint8(first), None, f"the first {len(first)} samples")}
         if nearest is not None:
             sheets["neighbours"] = self._neighbours(first, nearest)
-        return Evaluation(figures, self._protocol(), dict(self.samples.about), sheets)
+        return Evaluation(figures, self._protocol(), dict(self.samples.about), sheets, by_class)
+
+    def _by_class(
+        self, generated: dict[str, np.ndarray], real: dict[str, np.ndarray]
+    ) -> dict[str, dict[str, float]]:
+        """Returns the figures of each class by its name; adds the distances to `generated`."""
+        by_class: dict[str, dict[str, float]] = {}
+        if "intra" in self.metrics:
+            distances = intra_distances(generated, real, self.reals.label_names)
+            generated["intra"] = np.array(list(distances.values()))
+            by_class = {name: {"fid": value} for name, value in distances.items()}
+        if "classes" in self.metrics and "right" in generated:
+            shares = generated["right"] / np.maximum(generated["asked"], 1)
+            for name, share in zip(self.samples.label_names, shares.tolist(), strict=True):
+                by_class[name] = {**by_class.get(name, {}), "label_accuracy": share}
+        return by_class
+
+    def _class_summary(self) -> ClassSummary | None:
+        """Returns an empty summary if the distances of classes are wanted."""
+        return ClassSummary(len(self.reals.label_names)) if "intra" in self.metrics else None
 
     def _extracted(
         self, samples: Samples, count: int, text: str
@@ -130,25 +162,33 @@ class SampleEvaluator:
     def _generated_summary(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Summarizes the samples; also returns the first ones.
 
-        The summary also has `right`, the number of samples of the requested class, if they have
-        one, and `errors`: the sums of the absolute and squared differences from the targets, and
-        their number.
+        If the samples have labels that the extractor knows, the summary also has the number of
+        samples `asked` of each, and of these the number that show it, `right`. It has `errors`: the
+        sums of the absolute and squared differences from the targets, and their number.
         """
-        summary = FeatureSummary(self.count)
+        summary, by_class = FeatureSummary(self.count), self._class_summary()
         shown = np.zeros((0, *self.samples.image_shape), np.uint8)
-        right, errors = 0, np.zeros(3)
+        right = asked = np.zeros(len(self.samples.label_names), np.int64)
+        errors = np.zeros(3)
         for chunk, extracted in self._extracted(self.samples, self.count, "evaluating samples"):
             summary.update(extracted)
             shown = np.concatenate([shown, chunk.images[: _SHOWN - len(shown)]])
             if self._classes is not None:
                 assert extracted.probabilities is not None
                 predicted = extracted.probabilities.argmax(axis=1)
-                right += int((predicted == self._classes[chunk.labels]).sum())
+                shown_rightly = chunk.labels[predicted == self._classes[chunk.labels]]
+                asked = asked + np.bincount(chunk.labels, minlength=len(asked))
+                right = right + np.bincount(shown_rightly, minlength=len(right))
+            if by_class is not None:
+                assert self._labels is not None
+                by_class.update(extracted.features, self._labels[chunk.labels])
             if chunk.targets is not None:
                 difference = chunk.images.astype(np.float64) - chunk.targets
                 errors += np.abs(difference).sum(), np.square(difference).sum(), difference.size
-        asked = {} if self._classes is None else {"right": np.array(right)}
-        return {**summary.arrays(), **asked, "errors": errors}, shown
+        arrays = {**summary.arrays(), "errors": errors}
+        if self._classes is not None:
+            arrays |= {"right": right, "asked": asked}
+        return arrays | (by_class.arrays() if by_class else {}), shown
 
     def _real_summary(
         self, queries: np.ndarray | None
@@ -165,27 +205,37 @@ class SampleEvaluator:
             "kept": [BANK_SIZE, SPLITS],
             "versions": {name: version(name) for name in ("tensorflow", "keras", "numpy")},
         }
-        cached, nearest = CachedArrays(self._cache_dir, "reference", key), None
-        arrays, summary = cached.load(), FeatureSummary(self._real_count)
+        summary, by_class, nearest = FeatureSummary(self._real_count), self._class_summary(), None
+        cached = {"reference": CachedArrays(self._cache_dir, "reference", key)}
+        if by_class is not None:
+            cached["classes"] = CachedArrays(self._cache_dir, "reference-classes", key)
+        found = {name: each.load() for name, each in cached.items()}
+        known = {k: v for arrays in found.values() for k, v in (arrays or {}).items()}
+        complete = None not in found.values()
         number = min(_NEIGHBOURS, self._real_count)
-        if arrays is not None and queries is None:
-            return arrays, None
-        if arrays is not None and queries is not None and self._real_count <= BANK_SIZE:
-            return arrays, nearest_neighbours(queries, [arrays["bank"]], count=number)
+        if complete and queries is None:
+            return known, None
+        if complete and queries is not None and self._real_count <= BANK_SIZE:
+            return known, nearest_neighbours(queries, [known["bank"]], count=number)
 
         def features() -> Iterator[np.ndarray]:
             text = "evaluating real images"
-            for _, extracted in self._extracted(self.reals, self._real_count, text):
+            for chunk, extracted in self._extracted(self.reals, self._real_count, text):
                 summary.update(extracted)
+                if by_class is not None:
+                    by_class.update(extracted.features, chunk.labels)
                 yield extracted.features
 
         if queries is None:
             deque(features(), maxlen=0)
         else:
             nearest = nearest_neighbours(queries, features(), count=number)
-        if arrays is None:
-            cached.save(arrays := summary.arrays())
-        return arrays, nearest
+        if complete:
+            return known, nearest
+        made = {"reference": summary.arrays(), "classes": by_class.arrays() if by_class else {}}
+        for name, each in cached.items():
+            each.save(made[name])
+        return {**made["reference"], **made["classes"]}, nearest
 
     def _protocol(self) -> dict[str, Any]:
         """Contains the settings of all metrics, so that it does not depend on those requested."""

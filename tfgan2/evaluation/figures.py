@@ -21,11 +21,14 @@ METRICS = {
     "is": ("is", "is_std", "is_real"),
     "prdc": ("precision", "recall", "density", "coverage"),
     "classes": ("classes_found", "rarest_class", "label_accuracy"),
+    "intra": ("intra_fid", "intra_fid_worst"),
     "modes": ("modes_found", "mode_kl", "good_samples"),
     "pairs": ("l1", "psnr"),
     "neighbours": (),
 }
 """The figures of each metric; `neighbours` gives images only."""
+ON_REQUEST = ("intra",)
+"""Metrics that are computed only if they are named: those that need much memory."""
 
 
 def check_best(name: str) -> None:
@@ -75,6 +78,10 @@ FIGURES = {
     "label_accuracy": Figure(
         "labels right", "samples that show the requested class", "higher", None
     ),
+    "intra_fid": Figure(
+        "intra FID", "mean of the FIDs of each class (Miyato and Koyama 2018)", "lower", 3
+    ),
+    "intra_fid_worst": Figure("worst class", "the largest of the FIDs of each class", "lower", 3),
     "modes_found": Figure("modes", "with at least one good sample", "higher", 0),
     "good_samples": Figure(
         "good", "samples within 3 standard deviations of a mode", "higher", None
@@ -107,8 +114,11 @@ def compute_figures(
             counts = generated["classes"]
             shares, real_shares = (x["classes"] / x["classes"].sum() for x in (generated, real))
             found = (counts > 0) & (shares >= CLASS_FOUND * real_shares)
-            accuracy = [generated["right"] / counts.sum()] if "right" in generated else []
+            accuracy = [generated["right"].sum() / counts.sum()] if "right" in generated else []
             values = found.sum(), shares.min(), *accuracy
+        case "intra":
+            distances = generated["intra"]
+            values = distances.mean(), distances.max()
         case "modes":
             values = modes_found(generated["classes"])
         case "pairs":

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,12 +40,14 @@ class Evaluation:
         protocol: everything that figures must share to be comparable; JSON.
         about: what was evaluated: run, flavour, step, weights and so on; JSON.
         sheets: images for the page, by name.
+        by_class: figures of each class, "fid" and "label_accuracy", where they were computed.
     """
 
     figures: dict[str, float]
     protocol: dict[str, Any]
     about: dict[str, Any]
     sheets: dict[str, Sheet]
+    by_class: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def protocol_id(self) -> str:
@@ -62,13 +64,17 @@ class Evaluation:
             UserError: the directory cannot be written.
         """
         figures, captions = self.figures, {name: each.caption for name, each in self.sheets.items()}
-        earlier = _read(directory) or {}
+        by_class, earlier = self.by_class, _read(directory) or {}
         if (earlier.get("who"), earlier.get("protocol_id")) == (self.about, self.protocol_id):
             figures = {**earlier["figures"], **figures}
             figures = {name: figures[name] for name in FIGURES if name in figures}
             captions = {**earlier.get("pictures", {}), **captions}
+            before = earlier.get("by_class", {})
+            names = dict.fromkeys((*before, *by_class))
+            by_class = {name: before.get(name, {}) | by_class.get(name, {}) for name in names}
         result = {"tfgan2_evaluation": FORMAT, "who": self.about, "figures": figures}
         result |= {"protocol_id": self.protocol_id, "protocol": self.protocol, "pictures": captions}
+        result |= {"by_class": by_class} if by_class else {}
         with written_atomically(directory, parents=True) as partial:
             partial.mkdir()
             for name in captions.keys() - self.sheets.keys():

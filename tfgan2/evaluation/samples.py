@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -73,7 +73,7 @@ class RealSamples(Samples):
             "dataset": Path(dataset.name).name if ":" in dataset.name else dataset.name,
             "split": split or "",
             "part": part,
-            "fingerprint": dataset.fingerprint,
+            "fingerprint": replace(dataset, balance=False).fingerprint,
             "size": "x".join(map(str, dataset.image_shape)),
         }
         count, names = self.dataset.num_images, dataset.class_names
@@ -183,7 +183,7 @@ def _batches(
     """The first `count` samples in the order of seed 0, each at most once, and their images."""
     size = min(_limit(dataset.image_shape, _CHUNK_VALUES, 16, _CHUNK), dataset.num_images)
     left = count
-    for batch in dataset.batches(size, seed=0):
+    for batch in dataset.batches(size, seed=0, balance=False):
         arrays = batch if isinstance(batch, tuple) else (batch,)
         parts = tuple(array.numpy()[:left] for array in arrays)
         yield parts, _displayed(parts[1] if dataset.kind == "pairs" else parts[0])

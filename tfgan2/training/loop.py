@@ -113,7 +113,7 @@ class Loop:
     def _calls(self) -> DeviceCalls | ReplicaCalls:
         options, size = self.options, self.model.batches_per_step
         size *= options.batch_size or 1
-        order = Order(size, options.seed, self.step * size)
+        order = Order(size, options.seed, self.step * size, balance=self.dataset.balance)
         about = self.model, options, self.dataset, order
         if self.worker.has_strategy:
             return ReplicaCalls(*about, self.worker)

@@ -1,0 +1,72 @@
+"""Figures of each class: the Fréchet distance of its images, and the samples that show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tfgan2.errors import UserError
+from tfgan2.metrics import RunningStatistics, frechet_distance
+
+MOST_VALUES = 2**26
+"""Of all covariances together: 40 classes of 1,280 features, half a gigabyte."""
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class ClassSummary:
+    """Statistics of the features of each class."""
+
+    def __init__(self, classes: int) -> None:
+        self._statistics = [RunningStatistics() for _ in range(classes)]
+
+    def update(self, features: np.ndarray, labels: np.ndarray) -> None:
+        """Adds a batch: features, shape (N, dim), and numbers of classes, shape (N,).
+
+        Raises:
+            UserError: so many classes and features that the covariances need too much memory.
+        """
+        classes, dim = len(self._statistics), features.shape[1]
+        if classes * dim**2 > MOST_VALUES:
+            raise UserError(
+                f"the FIDs of {classes} classes by {dim} features need too much memory: "
+                "give --features classifier, or --metrics without intra"
+            )
+        for label in np.unique(labels):
+            self._statistics[label].update(features[labels == label])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Returns the `class_counts`; and `class_means` and `class_covariances` where 2 or more."""
+        counts = np.array([each.count for each in self._statistics])
+        known = [each.statistics() for each in self._statistics if each.count > 1]
+        means, covariances = map(np.stack, zip(*known, strict=True)) if known else ((), ())
+        return {"class_counts": counts, "class_means": means, "class_covariances": covariances}
+
+
+def intra_distances(generated: Arrays, real: Arrays, names: Sequence[str]) -> dict[str, float]:
+    """Returns the Fréchet distance of each class by its name, from arrays of `ClassSummary`.
+
+    Classes without samples are left out.
+
+    Raises:
+        UserError: a class of the samples has fewer than 2 of them, or fewer than 2 real images.
+    """
+    distances = {}
+    sides = [_by_label(arrays) for arrays in (generated, real)]
+    for label, name in enumerate(names):
+        if not generated["class_counts"][label]:
+            continue
+        if not all(label in side for side in sides):
+            raise UserError(
+                f"class {name!r} has fewer than 2 samples or real images, too few for a distance: "
+                "give a larger --count, or --metrics without intra"
+            )
+        distances[name] = frechet_distance(*sides[0][label], *sides[1][label])
+    return distances
+
+
+def _by_label(arrays: Arrays) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    labels = np.flatnonzero(arrays["class_counts"] > 1).tolist()
+    pairs = zip(arrays["class_means"], arrays["class_covariances"], strict=True)
+    return dict(zip(labels, pairs, strict=True))
