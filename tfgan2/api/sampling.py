@@ -117,6 +117,7 @@ def draw_samples(run_dir: Path, request: SampleRequest) -> Samples:
     columns, labels = None, None
     if between_classes:
         classes = choose_labels(len(label), label, names)
+        assert classes is not None  # labels for an unconditional generator were refused
         weights = class_walk(classes, len(names), request.frames)
         labels, columns = np.tile(weights, (len(latents), 1)), len(weights)  # a row for each latent
         latents = np.repeat(latents, columns, axis=0)

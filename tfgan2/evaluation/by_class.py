@@ -40,8 +40,11 @@ class ClassSummary:
         """Returns the `class_counts`; and `class_means` and `class_covariances` where 2 or more."""
         counts = np.array([each.count for each in self._statistics])
         known = [each.statistics() for each in self._statistics if each.count > 1]
-        means, covariances = map(np.stack, zip(*known, strict=True)) if known else ((), ())
-        return {"class_counts": counts, "class_means": means, "class_covariances": covariances}
+        return {
+            "class_counts": counts,
+            "class_means": np.array([mean for mean, _ in known]),
+            "class_covariances": np.array([covariance for _, covariance in known]),
+        }
 
 
 def intra_distances(generated: Arrays, real: Arrays, names: Sequence[str]) -> dict[str, float]:

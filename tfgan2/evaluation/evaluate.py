@@ -174,13 +174,13 @@ class SampleEvaluator:
             summary.update(extracted)
             shown = np.concatenate([shown, chunk.images[: _SHOWN - len(shown)]])
             if self._classes is not None:
-                assert extracted.probabilities is not None
+                assert extracted.probabilities is not None and chunk.labels is not None
                 predicted = extracted.probabilities.argmax(axis=1)
                 shown_rightly = chunk.labels[predicted == self._classes[chunk.labels]]
                 asked = asked + np.bincount(chunk.labels, minlength=len(asked))
                 right = right + np.bincount(shown_rightly, minlength=len(right))
             if by_class is not None:
-                assert self._labels is not None
+                assert self._labels is not None and chunk.labels is not None
                 by_class.update(extracted.features, self._labels[chunk.labels])
             if chunk.targets is not None:
                 difference = chunk.images.astype(np.float64) - chunk.targets
@@ -222,7 +222,7 @@ class SampleEvaluator:
             text = "evaluating real images"
             for chunk, extracted in self._extracted(self.reals, self._real_count, text):
                 summary.update(extracted)
-                if by_class is not None:
+                if by_class is not None and chunk.labels is not None:
                     by_class.update(extracted.features, chunk.labels)
                 yield extracted.features
 

@@ -160,16 +160,15 @@ def model_specs(
     Raises:
         UserError: the options have a truncation or standing statistics, and the model has not.
     """
-    if hasattr(model, "draw_latents"):
-        specs = model.exports(
-            truncation=options.truncation, standing_statistics=options.standing_statistics
-        )
-    elif options.truncation is not None or options.standing_statistics:
-        raise UserError(
-            f"{type(model).__name__} takes images: omit --truncation and --standing-statistics"
-        )
-    else:
-        specs = model.exports()
+    sampling: dict[str, Any] = {}
+    if options.truncation is not None or options.standing_statistics:
+        if not hasattr(model, "draw_latents"):
+            raise UserError(
+                f"{type(model).__name__} takes images: omit --truncation and --standing-statistics"
+            )
+        sampling["truncation"] = options.truncation
+        sampling["standing_statistics"] = options.standing_statistics
+    specs = model.exports(**sampling)
     distribution = getattr(model, "latent_distribution", "normal")
     return {
         name: replace(spec, latent_distribution=distribution, class_names=class_names)

@@ -128,9 +128,8 @@ class StackGAN(LatentModel):
     def exports(
         self, *, truncation: float | None = None, standing_statistics: int = 0
     ) -> dict[str, ExportSpec]:
-        sampling = {"truncation": truncation, "standing_statistics": standing_statistics}
-        spec = super().exports(**sampling)["generator"]
-        options = self.get_config()
+        specs = super().exports(truncation=truncation, standing_statistics=standing_statistics)
+        generator, options = specs["generator"], self.get_config()
 
         def texts(examples: Examples) -> dict[str, np.ndarray]:
             return {"text": self.text_encoder.predict(examples[1], verbose=0)}
@@ -141,7 +140,7 @@ class StackGAN(LatentModel):
         facts = {"captions": options["captions"]}
         encoder_facts = {key: options[key] for key in ("vocabulary", "caption_length")}
         return {
-            "generator": replace(spec, facts={**spec.facts, **facts}, inputs_of=texts),
+            "generator": replace(generator, facts={**generator.facts, **facts}, inputs_of=texts),
             "text_encoder": ExportSpec(self.text_encoder, facts=encoder_facts, inputs_of=indices),
         }
 
