@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from contestants import Contestant, ContestantEnded
+from contestants import PLAIN, Contestant, ContestantEnded
 from PIL import Image
 
 HERE = Path(__file__).resolve().parent
@@ -95,7 +95,8 @@ def smoke_rows(every: list[Row]) -> list[Row]:
 
 def channels_set(row: Row, options: argparse.Namespace) -> list[str]:
     base = options.base_channels or row["channels"]
-    return ["--set", f"base_channels={base}", "--set", "max_channels=1024"]
+    channels = ["--set", f"base_channels={base}", "--set", "max_channels=1024"]
+    return [*channels, *PLAIN.get(row["flavour"], [])]
 
 
 def fit_words(row: Row, options: argparse.Namespace, run: Path) -> list[str]:

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from contestants import Contestant
+from contestants import PLAIN, Contestant
 
 HERE = Path(__file__).resolve().parent
 SIZE, CHANNELS, BASE_CHANNELS, BATCH = 32, 3, 64, 64
@@ -44,7 +44,7 @@ def start_all(found: list[Contestant], flavour: str, torch: str | None, folder: 
     """Starts all contestants, one after the other, and pauses each."""
     tfgan2 = str(Path(sys.executable).with_name("tfgan2"))
     bare = [sys.executable, str(HERE / "bare_step.py")]
-    channels = f"base_channels={BASE_CHANNELS}"
+    settings = ["--set", f"base_channels={BASE_CHANNELS}", *PLAIN.get(flavour, [])]
 
     def start(name: str, words: list[str], lines: Path | None = None) -> None:
         log = folder / f"{name.replace(' ', '')}.err"
@@ -53,12 +53,12 @@ def start_all(found: list[Contestant], flavour: str, torch: str | None, folder: 
 
     def fit(name: str, *words: str) -> None:
         run = folder / name.replace(" ", "")
-        options = ["--set", channels, "--steps", "1000000", "--log-every", str(LOG_EVERY[flavour])]
+        options = [*settings, "--steps", "1000000", "--log-every", str(LOG_EVERY[flavour])]
         command = [tfgan2, "fit", flavour, *DATA, *options, "--out", str(run), *words]
         start(name, command, run / "stats.jsonl")
 
     fit("fit")
-    start("step", [*bare, flavour, "--set", channels])  # beside `fit`, with which it is compared
+    start("step", [*bare, flavour, *settings])  # beside `fit`, with which it is compared
     fit("fit --no-winograd", "--no-winograd")
     start("matmul", [*bare, "matmul"])
     if torch:

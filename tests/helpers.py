@@ -227,7 +227,8 @@ def export_truncating(folder: Path) -> dict[str, Path]:
     scaled = layers.Multiply()([styles, layers.Reshape((1,))(truncation)])
     inputs = {"styles": ([z, truncation], scaled), "latents": (z, styles)}
     for kind, (given, x) in inputs.items():
-        x = layers.Dense(144, activation="tanh")(layers.Dense(32, activation="relu")(x))
+        x = layers.Dense(32, "relu")(layers.Rescaling(3.0)(x))
+        x = layers.Dense(144, "tanh")(x)  # not faint, even when truncated
         network = keras.Model(given, layers.Reshape((12, 12, 1))(x))
         default = 0.5 if kind == "latents" else None
         facts = {"truncation": {"of": kind, "default": default}}
