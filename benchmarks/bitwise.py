@@ -62,6 +62,10 @@ CASES = {
     "began-began": f"began {DIGITS} base_channels=8 network=began",
     "sngan": f"sngan {DIGITS} base_channels=8 latent_dim=8",
     "sngan-resnet": f"sngan {DIGITS} base_channels=8 network=resnet d_steps=2",
+    "projection": f"projection {DIGITS} base_channels=8 latent_dim=8",
+    "sagan": f"sagan {DIGITS} base_channels=8 latent_dim=8",
+    "biggan": f"biggan {DIGITS} base_channels=4 class_embedding=8",
+    "reacgan": f"reacgan {DIGITS} base_channels=4 class_embedding=8 embedding=16",
     "stylegan2": f"stylegan2 {DIGITS} base_channels=8 latent_dim=8 path_length_weight=2 "
     "style_mixing=0.9",
     "projected": f"projected {DIGITS} base_channels=8 feature_size=32 feature_channels=4",

@@ -48,7 +48,14 @@ class BigGAN(ConditionalGAN):
         d_steps: int = 5
         ema_decay: float = 0.9999
 
-        cpu = preset(base_channels=16, d_steps=2, ema_decay=0.999)
+        cpu = preset(
+            network="resnet",
+            base_channels=32,
+            d_steps=1,
+            ema_decay=0.999,
+            batch_size=32,
+            steps=9_000,
+        )
         paper = preset(
             generator_learning_rate=5e-5,
             beta_1=0.0,
