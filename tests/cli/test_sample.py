@@ -154,6 +154,7 @@ def test_points_are_exported_in_their_own_range(points: Path, tmp_path: Path) ->
     assert cli.run(["generate", str(file), "--out", str(tmp_path / "g.gif")]) == 2
 
 
+@pytest.mark.slow
 def test_learned_categories_have_no_class_names(tmp_path: Path) -> None:
     run = fit(tmp_path / "run", "infogan --dataset digits --image-size 8 --classes 9,8")
     words = f"sample {run} --count 3 --label 9 --out {tmp_path / 'x.npz'}"

@@ -46,7 +46,12 @@ def export(folder, flavour, **options):
     )
 
 
-@pytest.fixture(scope="module", params=KINDS)
+KIND_PARAMS = [
+    pytest.param(kind, marks=pytest.mark.slow if kind == "thresholds" else ()) for kind in KINDS
+]
+
+
+@pytest.fixture(scope="module", params=KIND_PARAMS)
 def bundle(request, tmp_path_factory):
     """The bundle of a network with such inputs; the one with sentences has uint8 images."""
     folder = tmp_path_factory.mktemp(request.param)
@@ -218,6 +223,7 @@ def test_kotlin_and_swift_name_the_tensors(bundle):
         )
 
 
+@pytest.mark.slow
 def test_two_networks_of_uint8(tmp_path):
     """The code for each network gives the same image as its file."""
     export(tmp_path, "cyclegan", output="uint8")

@@ -51,6 +51,7 @@ def test_styles_without_a_default(tmp_path):
         np.testing.assert_allclose(generator(latents), model.generate(latents), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_latents_lie_within_a_threshold(tmp_path):
     model = trained("biggan")
     latents, labels = model.draw_latents(5), np.array([0, 1, 2, 0, 1])
