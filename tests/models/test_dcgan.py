@@ -26,6 +26,18 @@ def test_default_design_is_that_of_the_paper() -> None:
     assert deviation == pytest.approx(0.02, rel=0.02)
 
 
+def test_regularization_of_each_design() -> None:
+    def both(shape: tuple[int, int, int], **more: object) -> tuple[float, float]:
+        config = DCGAN(shape, **more).config
+        return config.label_smoothing, config.instance_noise
+
+    assert both((16, 16, 1)) == (0.1, 0.1)
+    assert both((1, 1, 2)) == both((32, 32, 3), network="tutorial") == (0.0, 0.0)
+    assert both((16, 16, 1), instance_noise=0.0) == (0.1, 0.0)
+    values = DCGAN.Config.presets["paper"]
+    assert values["label_smoothing"] == values["instance_noise"] == 0.0
+
+
 def test_tutorial_design_is_that_of_the_book() -> None:
     model = DCGAN((32, 32, 3), network="tutorial")
     kinds = [type(layer).__name__ for layer in model.generator.layers]

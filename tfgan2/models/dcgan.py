@@ -35,7 +35,12 @@ class DCGAN(LatentGAN):
         discriminator_learning_rate: float = option(2e-4, tutorial=8e-4)
         clipvalue: float = option(0.0, tutorial=1.0)
         label_noise: float = option(0.0, tutorial=0.025)
-        label_smoothing: float = option(0.1, tutorial=0.0)
+        label_smoothing: float = option(
+            None,
+            "D's target for real samples is 1 minus this (Salimans 2016); none: 0.1, for points 0",
+            at_most=1,
+            tutorial=0.0,
+        )
         instance_noise: float = option(
             None,
             "standard deviation of noise on D's inputs (Sønderby 2016); none: 0.1, for points 0",
@@ -53,6 +58,7 @@ class DCGAN(LatentGAN):
 
         def resolve(self) -> None:
             super().resolve()
-            self.default("instance_noise", 0.0 if is_points(self.image_shape) else 0.1)
+            for name in ("label_smoothing", "instance_noise"):
+                self.default(name, 0.0 if is_points(self.image_shape) else 0.1)
 
     gan_loss = losses.NON_SATURATING
