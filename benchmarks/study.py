@@ -200,9 +200,9 @@ def spread(name: str, results: list[dict[str, Any]]) -> str:
 
 INTRODUCTION = """# Results
 
-Every flavour that generates images from noise, at its defaults, under one protocol. Rows that end in
-`-cpu` have the preset `cpu`. `dcgan-plain` has, as its paper, no noise on the discriminator's inputs
-and no smoothed labels, which are defaults of `dcgan`:
+Every flavour that generates images from noise, at its defaults, under one protocol. Rows that end
+in `-cpu` have the preset `cpu`. `dcgan-plain` has, as its paper, no noise on the discriminator's
+inputs and no smoothed labels, which are defaults of `dcgan`:
 
 ```
 python benchmarks/study.py --data-dir DIR --faces DIR
