@@ -69,6 +69,24 @@ def intra_distances(generated: Arrays, real: Arrays, names: Sequence[str]) -> di
     return distances
 
 
+def label_accuracies(generated: Arrays, names: Sequence[str]) -> dict[str, float]:
+    """Returns for each label the fraction of its samples that show it, 0 without samples.
+
+    `generated` has the number of samples `asked` of each label, and of these `right`.
+    """
+    shares = generated["right"] / np.maximum(generated["asked"], 1)
+    return dict(zip(names, shares.tolist(), strict=True))
+
+
+def joined(**figures: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Returns the figures of each class by its name, from the classes of each figure."""
+    names = dict.fromkeys(name for each in figures.values() for name in each)
+    return {
+        name: {figure: each[name] for figure, each in figures.items() if name in each}
+        for name in names
+    }
+
+
 def _by_label(arrays: Arrays) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     labels = np.flatnonzero(arrays["class_counts"] > 1).tolist()
     pairs = zip(arrays["class_means"], arrays["class_covariances"], strict=True)

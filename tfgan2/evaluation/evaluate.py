@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,12 @@ import numpy as np
 from tfgan2.cache import cache_dir
 from tfgan2.data.points import modes, quality
 from tfgan2.errors import UserError
-from tfgan2.evaluation.by_class import ClassSummary, intra_distances
-from tfgan2.evaluation.cache import CachedArrays
+from tfgan2.evaluation.by_class import (
+    ClassSummary,
+    intra_distances,
+    joined,
+    label_accuracies,
+)
 from tfgan2.evaluation.extractor import BANK_SIZE, SPLITS, Extracted, FeatureSummary
 from tfgan2.evaluation.features import default_features, make_extractor
 from tfgan2.evaluation.figures import (
@@ -23,16 +26,16 @@ from tfgan2.evaluation.figures import (
     PRDC_NEIGHBOURS,
     compute_figures,
 )
+from tfgan2.evaluation.reference import ReferenceCache, summarized
 from tfgan2.evaluation.request import EvaluationRequest
 from tfgan2.evaluation.result import Evaluation, Sheet
 from tfgan2.evaluation.samples import Chunk, RealSamples, Samples
 from tfgan2.images import from_uint8
-from tfgan2.metrics import nearest_neighbours
 
 if TYPE_CHECKING:
     from tfgan2.data import Progress
 
-_QUERIES, _NEIGHBOURS, _SHOWN = 8, 6, 64
+_QUERIES, _SHOWN = 8, 64
 
 
 class SampleEvaluator:
@@ -120,7 +123,7 @@ class SampleEvaluator:
         generated, first = self._generated_summary()
         queries = generated["bank"][:_QUERIES] if "neighbours" in self.metrics else None
         real, nearest = self._real_summary(queries)
-        by_class = self._by_class(generated, real)
+        by_class = self._figures_of_classes(generated, real)
         figures: dict[str, float] = {}
         for name in self.metrics:
             figures |= compute_figures(name, generated, real, self.request.seed)
@@ -129,20 +132,17 @@ class SampleEvaluator:
             sheets["neighbours"] = self._neighbours(first, nearest)
         return Evaluation(figures, self._protocol(), dict(self.samples.about), sheets, by_class)
 
-    def _by_class(
+    def _figures_of_classes(
         self, generated: dict[str, np.ndarray], real: dict[str, np.ndarray]
     ) -> dict[str, dict[str, float]]:
         """Returns the figures of each class by its name; adds the distances to `generated`."""
-        by_class: dict[str, dict[str, float]] = {}
+        distances: dict[str, float] = {}
         if "intra" in self.metrics:
             distances = intra_distances(generated, real, self.reals.label_names)
             generated["intra"] = np.array(list(distances.values()))
-            by_class = {name: {"fid": value} for name, value in distances.items()}
-        if "classes" in self.metrics and "right" in generated:
-            shares = generated["right"] / np.maximum(generated["asked"], 1)
-            for name, share in zip(self.samples.label_names, shares.tolist(), strict=True):
-                by_class[name] = {**by_class.get(name, {}), "label_accuracy": share}
-        return by_class
+        wanted = "classes" in self.metrics and "right" in generated
+        accuracies = label_accuracies(generated, self.samples.label_names) if wanted else {}
+        return joined(fid=distances, label_accuracy=accuracies)
 
     def _class_summary(self) -> ClassSummary | None:
         """Returns an empty summary if the distances of classes are wanted."""
@@ -205,37 +205,14 @@ class SampleEvaluator:
             "kept": [BANK_SIZE, SPLITS],
             "versions": {name: version(name) for name in ("tensorflow", "keras", "numpy")},
         }
-        summary, by_class, nearest = FeatureSummary(self._real_count), self._class_summary(), None
-        cached = {"reference": CachedArrays(self._cache_dir, "reference", key)}
-        if by_class is not None:
-            cached["classes"] = CachedArrays(self._cache_dir, "reference-classes", key)
-        found = {name: each.load() for name, each in cached.items()}
-        known = {k: v for arrays in found.values() for k, v in (arrays or {}).items()}
-        complete = None not in found.values()
-        number = min(_NEIGHBOURS, self._real_count)
-        if complete and queries is None:
-            return known, None
-        if complete and queries is not None and self._real_count <= BANK_SIZE:
-            return known, nearest_neighbours(queries, [known["bank"]], count=number)
-
-        def features() -> Iterator[np.ndarray]:
-            text = "evaluating real images"
-            for chunk, extracted in self._extracted(self.reals, self._real_count, text):
-                summary.update(extracted)
-                if by_class is not None and chunk.labels is not None:
-                    by_class.update(extracted.features, chunk.labels)
-                yield extracted.features
-
-        if queries is None:
-            deque(features(), maxlen=0)
-        else:
-            nearest = nearest_neighbours(queries, features(), count=number)
-        if complete:
-            return known, nearest
-        made = {"reference": summary.arrays(), "classes": by_class.arrays() if by_class else {}}
-        for name, each in cached.items():
-            each.save(made[name])
-        return {**made["reference"], **made["classes"]}, nearest
+        reals = "evaluating real images"
+        return summarized(
+            lambda: self._extracted(self.reals, self._real_count, reals),
+            self._real_count,
+            ReferenceCache(self._cache_dir, key, with_classes="intra" in self.metrics),
+            queries,
+            by_class=self._class_summary(),
+        )
 
     def _protocol(self) -> dict[str, Any]:
         """Contains the settings of all metrics, so that it does not depend on those requested."""

@@ -1,0 +1,83 @@
+"""Summaries of the real images, which are cached because they take the longest."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfgan2.evaluation.by_class import ClassSummary
+from tfgan2.evaluation.cache import CachedArrays
+from tfgan2.evaluation.extractor import BANK_SIZE, Extracted, FeatureSummary
+from tfgan2.evaluation.samples import Chunk
+from tfgan2.metrics import nearest_neighbours
+
+NEIGHBOURS = 6
+"""Real images that are found for each query."""
+
+
+class ReferenceCache:
+    """The cached arrays of `FeatureSummary` and, if asked for, those of `ClassSummary`."""
+
+    def __init__(self, directory: Path, key: Mapping[str, Any], *, with_classes: bool) -> None:
+        kinds = ("reference", "reference-classes") if with_classes else ("reference",)
+        self._files = [CachedArrays(directory, kind, key) for kind in kinds]
+
+    def load(self) -> dict[str, np.ndarray] | None:
+        """Returns all arrays, or None if some are missing."""
+        found = [file.load() for file in self._files]
+        if None in found:
+            return None
+        return {name: array for arrays in found if arrays for name, array in arrays.items()}
+
+    def save(self, *arrays: Mapping[str, np.ndarray]) -> None:
+        for file, each in zip(self._files, arrays, strict=False):
+            file.save(each)
+
+
+def summarized(
+    extracted: Callable[[], Iterable[tuple[Chunk, Extracted]]],
+    count: int,
+    cache: ReferenceCache,
+    queries: np.ndarray | None,
+    *,
+    by_class: ClassSummary | None = None,
+) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Summarizes the real images, from the cache or in one pass.
+
+    Args:
+        extracted: yields all `count` images with their features.
+        cache: where the summary is, or will be.
+        queries: features, shape (Q, dim), or None.
+        by_class: an empty summary for each class, if the cache is to have it.
+
+    Returns:
+        The arrays of the summaries, and the indices of the `NEIGHBOURS` images nearest to each
+        query, or None without queries.
+    """
+    number, known = min(NEIGHBOURS, count), cache.load()
+    if known is not None and queries is None:
+        return known, None
+    if known is not None and queries is not None and count <= BANK_SIZE:
+        return known, nearest_neighbours(queries, [known["bank"]], count=number)
+    summary, nearest = FeatureSummary(count), None
+
+    def features() -> Iterator[np.ndarray]:
+        for chunk, each in extracted():
+            summary.update(each)
+            if by_class is not None and chunk.labels is not None:
+                by_class.update(each.features, chunk.labels)
+            yield each.features
+
+    if queries is None:
+        deque(features(), maxlen=0)
+    else:
+        nearest = nearest_neighbours(queries, features(), count=number)
+    if known is None:
+        arrays, classes = summary.arrays(), by_class.arrays() if by_class else {}
+        cache.save(arrays, classes)
+        known = {**arrays, **classes}
+    return known, nearest
