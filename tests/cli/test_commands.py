@@ -24,7 +24,7 @@ def test_quick_commands_import_no_tensorflow(words: str) -> None:
         "sys.exit(code or ', '.join(heavy & set(sys.modules)) or None)"
     )
     seconds: list[float] = []
-    while min(seconds, default=1.0) >= 0.5 and len(seconds) < 12:  # a busy core is a slower one
+    while min(seconds, default=9.0) >= 1.0 and len(seconds) < 12:  # a busy core is a slower one
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -32,7 +32,7 @@ def test_quick_commands_import_no_tensorflow(words: str) -> None:
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert done.returncode == 0, done.stderr
         assert len(done.stdout) > 100
-    assert min(seconds) < 0.5
+    assert min(seconds) < 1.0
 
 
 def test_models_and_info_show_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,8 +70,10 @@ def test_features_of_an_image_do_not_depend_on_the_others(
     whole = trained(images)
     for size in (100, 333):
         parts = [trained(images[start : start + size]) for start in range(0, 700, size)]
-        for made, once in zip(map(np.concatenate, zip(*parts, strict=True)), whole, strict=True):
-            np.testing.assert_array_equal(made, once)
+        features, probabilities = map(np.concatenate, zip(*parts, strict=True))
+        np.testing.assert_array_equal(features, whole.features)
+        # On some CPUs the last bit of a softmax depends on the row.
+        np.testing.assert_allclose(probabilities, whole.probabilities, rtol=1e-6)
 
 
 @pytest.mark.usefixtures("few_steps")

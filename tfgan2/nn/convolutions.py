@@ -39,7 +39,20 @@ class GroupedConv2D(keras.layers.Conv2D):
         kernel = tf.convert_to_tensor(kernel)
         if _has_gradients(inputs.dtype):
             return tf.nn.conv2d(inputs, kernel, 1, "SAME")
-        return one_by_one(inputs, kernel)
+        return _grouped(inputs, kernel)
+
+
+@tf.custom_gradient
+def _grouped(inputs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Any]:
+    """A grouped convolution that is one operator, as exports need it, with derivatives by group."""
+
+    def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch([inputs, kernel])
+            outputs = one_by_one(inputs, kernel)
+        return tape.gradient(outputs, [inputs, kernel], upstream)
+
+    return tf.nn.conv2d(inputs, kernel, 1, "SAME"), gradient
 
 
 @cache
