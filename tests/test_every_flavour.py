@@ -168,7 +168,8 @@ def check_lower_precision(run: Path, out: Path) -> None:
         images = "image" in [tensor["name"] for tensor in int8["outputs"]]
         assert int8["outputs"][0]["dtype"] == ("uint8" if images else "float32")
         names = {tensor["name"] for tensor in int8["inputs"]}
-        assert int8["calibration"].endswith(" of latents") == (not names - {"z", "label"})
+        from_latents = not names - {"z", "label", "truncation"}
+        assert int8["calibration"].endswith(" of latents") == from_latents
         assert "made-up" not in int8["calibration"]
 
 
