@@ -135,8 +135,8 @@ def _request_class(generator: Generator, limit: int, *, query: bool = False) -> 
         about = Field(None, min_length=1, max_length=limit, description="Replace count and seed.")
         fields["latents"] = (list[latent] | None, about)
     if generator.truncation_of:
-        usual = generator.default_truncation
-        about = f"Small: more typical, less varied images; default: {usual or 'none'}."
+        usual = "none" if generator.default_truncation is None else generator.default_truncation
+        about = f"Small: more typical, less varied images; default: {usual}."
         truncation = Field(None, ge=0, le=MAX_TRUNCATION, description=about)
         fields["truncation"] = (float | None, truncation)
     turning: dict[str, Any] = {}
