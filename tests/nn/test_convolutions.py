@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -93,3 +97,19 @@ def test_tflite_has_one_convolution() -> None:
     interpreter.invoke()
     found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
     np.testing.assert_allclose(found, network(images), atol=1e-5)
+
+
+def test_bias_and_activation_in_a_graph_without_onednn() -> None:
+    code = """
+import keras, numpy as np, tensorflow as tf
+from tfgan2.nn.convolutions import GroupedConv2D
+keras.utils.set_random_seed(1)
+layer = GroupedConv2D(8, 3, groups=2, padding="same", activation="relu", bias_initializer="normal")
+images = tf.random.normal((2, 8, 8, 8))
+np.testing.assert_allclose(tf.function(layer)(images), layer(images), rtol=1e-4, atol=1e-5)
+"""
+    environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr

@@ -41,6 +41,14 @@ class GroupedConv2D(keras.layers.Conv2D):
             return tf.nn.conv2d(inputs, kernel, 1, "SAME")
         return _grouped(inputs, kernel)
 
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        outputs = self.convolution_op(inputs, self.kernel)
+        if self.use_bias:
+            # Keras' `tf.nn.bias_add` would be fused with the convolution, and without oneDNN
+            # TensorFlow's fused kernel refuses groups.
+            outputs += tf.convert_to_tensor(self.bias)
+        return self.activation(outputs)
+
 
 @tf.custom_gradient
 def _grouped(inputs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Any]:
