@@ -93,6 +93,14 @@ def test_refused(flavour, options, message):
         model_specs(make_small(flavour), (), Options(**options))
 
 
+def test_code_that_would_draw_latents_for_ever_is_refused(tmp_path):
+    options = Options(["onnx"], truncation=0.0, bundle=True)
+    specs = model_specs(make_small("biggan"), (), options)
+    with pytest.raises(UserError, match="until they lie within the truncation: give one above 0"):
+        export_networks(specs, tmp_path / "out", options)
+    assert not (tmp_path / "out").exists()
+
+
 def test_options_out_of_range():
     with pytest.raises(UserError, match="truncation must be at least 0, not -1"):
         Options(truncation=-1.0)

@@ -18,6 +18,7 @@ from tfgan2.export import folder
 from tfgan2.export.folder import Artifact
 from tfgan2.export.options import FORMATS, PAGE, PRECISIONS, Options, file_name
 from tfgan2.export.spec import ExportError, ExportSpec
+from tfgan2.inputs.truncation import LATENTS
 
 if TYPE_CHECKING:
     import keras
@@ -124,6 +125,10 @@ def export_networks(
     if options.dynamic_size:
         specs = {name: _resizable(name, spec) for name, spec in specs.items()}
     folder.check_ours(out_dir, specs)
+    if options.bundle and any(spec.truncation == (LATENTS, 0) for spec in specs.values()):
+        raise UserError(
+            "the code of a bundle draws latents until they lie within the truncation: give one above 0"
+        )
     pages = _pages(out_dir, specs) if PAGE in options.formats else {}
     report(f"preparing the {' and the '.join(specs).replace('_', ' ')}")
     from tfgan2.export.bundle import write_bundle
