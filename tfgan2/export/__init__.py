@@ -127,7 +127,7 @@ def export_networks(
     folder.check_ours(out_dir, specs)
     if options.bundle and any(spec.truncation == (LATENTS, 0) for spec in specs.values()):
         raise UserError(
-            "the code of a bundle draws latents until they lie within the truncation: give one above 0"
+            "a bundle draws latents until they lie within the truncation: give one above 0"
         )
     pages = _pages(out_dir, specs) if PAGE in options.formats else {}
     report(f"preparing the {' and the '.join(specs).replace('_', ' ')}")
