@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tfgan2.keras_model import registration
 
 if TYPE_CHECKING:
-    from tfgan2.api import fit, open_run
+    from tfgan2.api import distill, fit, open_run
     from tfgan2.data import load_dataset
     from tfgan2.registry import create
     from tfgan2.runtime import load
@@ -22,13 +22,14 @@ __version__ = "0.1.0"
 # name -> module that defines it
 _LAZY = {
     "create": "tfgan2.registry",
+    "distill": "tfgan2.api",
     "fit": "tfgan2.api",
     "load": "tfgan2.runtime",
     "load_dataset": "tfgan2.data",
     "open_run": "tfgan2.api",
 }
 
-__all__ = ["__version__", "create", "fit", "load", "load_dataset", "open_run"]
+__all__ = ["__version__", "create", "distill", "fit", "load", "load_dataset", "open_run"]
 
 
 def __getattr__(name: str) -> Any:

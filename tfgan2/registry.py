@@ -45,6 +45,7 @@ FLAVOURS = {
     "projected": "tfgan2.models.projected:ProjectedGAN",
     "r3gan": "tfgan2.models.r3gan:R3GAN",
     "vae": "tfgan2.models.vae:VAE",
+    "student": "tfgan2.models.student:Student",
     "pix2pix": "tfgan2.models.pix2pix:Pix2Pix",
     "cyclegan": "tfgan2.models.cyclegan:CycleGAN",
     "inpainting": "tfgan2.models.inpainting:Inpainting",

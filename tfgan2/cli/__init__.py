@@ -19,7 +19,7 @@ from tfgan2.errors import DataWarning, TrainingDivergedError, UserError, WorkerL
 
 # Each stands in the module of its name.
 COMMANDS = (
-    *("fit", "launch", "prepare", "sample", "export", "generate", "translate"),
+    *("fit", "launch", "prepare", "distill", "sample", "export", "generate", "translate"),
     *("evaluate", "compare", "serve", "benchmark", "models", "datasets", "info", "cache"),
 )
 _OF_PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES)

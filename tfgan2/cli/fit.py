@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,7 +70,7 @@ def fit(
     settings = options.pop("settings") or []  # their commas are no separators
     chosen = given(options)
     resume, dry_run = chosen.pop("resume", None), "dry_run" in chosen
-    try:
+    with report_interruption():
         if resume is not None:
             possible = inspect.signature(api.Run.resume).parameters
             kept = {name: chosen.pop(name) for name in chosen.keys() & possible.keys()}
@@ -89,11 +91,18 @@ def fit(
                 )
             hyperparameters = registry.parse_settings(flavour, settings)
             run = api.fit(flavour, hyperparameters=hyperparameters, **chosen)
+    if not dry_run:
+        show_next_commands(run)
+
+
+@contextlib.contextmanager
+def report_interruption() -> Iterator[None]:
+    """Says how to resume a training that a signal stops in the block, and exits."""
+    try:
+        yield
     except TrainingInterrupted as error:
         _say(f"{error}; resume with:\n  tfgan2 fit --resume {quoted(error.location)}")
         raise typer.Exit(128 + error.signal) from None
-    if not dry_run:
-        _show_next_commands(run)
 
 
 def _say(text: str) -> None:
@@ -102,7 +111,8 @@ def _say(text: str) -> None:
     Display().say(text)  # goes on in silence if nobody reads stdout any more
 
 
-def _show_next_commands(run: api.Run) -> None:
+def show_next_commands(run: api.Run) -> None:
+    """Says what to do with a finished run."""
     location = quoted(run.location)
     use = f"tfgan2 sample {location} --count 64 --out grid.png"
     if not run.takes_latents:

@@ -50,7 +50,7 @@ def count_model(model: GenerativeModel, batch: tuple[np.ndarray, ...]) -> dict[s
             name: {
                 "parameters": network.count_params(),
                 "bytes": 4 * network.count_params(),
-                **_figures(_count_image(network, model), 1),
+                **_figures(count_image(network, model.image_shape), 1),
             }
             for name, network in networks.items()
         },
@@ -117,10 +117,11 @@ def _recorded_updates(model: GenerativeModel) -> Iterator[list[list[keras.Variab
         yield calls
 
 
-def _count_image(network: keras.Model, model: GenerativeModel) -> Work:
+def count_image(network: keras.Model, image_shape: tuple[int, int, int]) -> Work:
+    """Counts what a network does for one image; inputs of any size have that of `image_shape`."""
+
     def size(shape: tuple[int | None, ...]) -> tuple[int, ...]:
-        # An image input may leave its height and width open: then those of training count.
-        default = model.image_shape if len(shape) == 3 else (1,) * len(shape)
+        default = image_shape if len(shape) == 3 else (1,) * len(shape)
         return tuple(own or other for own, other in zip(shape, default, strict=True))
 
     specs = [tf.TensorSpec((1, *size(item.shape[1:])), item.dtype) for item in network.inputs]

@@ -18,7 +18,7 @@ from tfgan2.kernels import compiled_update
 from tfgan2.models.base import GenerativeModel
 from tfgan2.training.building import build_model
 
-CLASSES, VOCABULARY, CAPTION_LENGTH = 10, 1000, 16
+CLASSES, VOCABULARY, CAPTION_LENGTH, LATENT_DIM = 10, 1000, 16, 100
 
 
 def report(
@@ -99,6 +99,12 @@ def random_data_facts(image_shape: tuple[int, int, int]) -> dict[str, Any]:
         "vocabulary": vocabulary,
         "caption_length": CAPTION_LENGTH,
         "captions": (" ".join(vocabulary[:CAPTION_LENGTH]),),
+        "teacher": {
+            "latent_dim": LATENT_DIM,
+            "latent_distribution": "normal",
+            "labels_are_classes": True,
+            "truncation_of": "",
+        },
     }
 
 
@@ -112,6 +118,9 @@ def random_batch(model: GenerativeModel, batch_size: int) -> tuple[np.ndarray, .
 
     if model.data_kind in ("pairs", "unpaired"):
         return images(), images()
+    if model.data_kind == "taught":
+        latents = rng.normal(size=(count, LATENT_DIM)).astype(np.float32)
+        return images(), latents, rng.integers(0, CLASSES, count, dtype=np.int32)
     if model.data_kind == "captions":
         last = FIRST + VOCABULARY
         return images(), rng.integers(FIRST, last, (count, CAPTION_LENGTH), dtype=np.int32)

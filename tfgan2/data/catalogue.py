@@ -21,6 +21,7 @@ KINDS = {
     "pairs": Kind("pairs:DIR", "pairs:DIR"),
     "unpaired": Kind("unpaired:DIR_A,DIR_B", "unpaired:DIR_A,DIR_B"),
     "captions": Kind("captions:FILE.jsonl, or digits-captions", "digits-captions"),
+    "taught": Kind("taught:FILE.npz, which `tfgan2 distill` writes", "taught:FILE.npz"),
 }
 
 
@@ -70,6 +71,8 @@ CATALOGUE: dict[str, Entry] = {
         "images in a folder; its subfolders are the classes, or train and test",
         "folders.classes.load"),
     "prepared:FILE": _yours("a folder packed by `tfgan2 prepare`, fast to read", "prepared.load"),
+    "taught:FILE.npz": _yours(
+        "images that a trained run drew, for `tfgan2 distill`", "taught.load", "taught"),
     "mnist": Entry("handwritten digits", (28, 28, 1), 60_000),
     "stacked_mnist": Entry(
         "three digits of mnist as red, green and blue", (28, 28, 3), 128_000, TFDS, "stacked.load"),

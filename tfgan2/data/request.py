@@ -52,14 +52,16 @@ class Request(DataOptions):
             self.data_dir = remote.absolute(str(self.data_dir))
         check_name(self.name)
         entry, points = entry_of(self.name), self.name in POINTS
-        images = entry.kind == "images"
+        images, taught = entry.kind == "images", entry.kind == "taught"
+        fixed = "holds the images of a teacher" if taught else "holds points, not images"
         for option, fits, problem in (
-            ("image_size", not points, "holds points, not images"),
-            ("channels", not points, "holds points, not images"),
+            ("image_size", not (points or taught), fixed),
+            ("channels", not (points or taught), fixed),
             ("split", images and entry.source == TFDS, "has no splits"),
             ("classes", images or entry.source == BUILT_IN, "has no labels"),
             ("direction", entry.kind in ("pairs", "unpaired"), "is not paired"),
-            ("value_range", entry.source != BUILT_IN, "has a range of its own"),
+            ("value_range", entry.source != BUILT_IN and not taught, "has a range of its own"),
+            ("balance", not taught, "has its labels in turn"),
         ):
             if not fits and getattr(self, option) != getattr(Request, option):
                 flag = option.replace("_", "-")

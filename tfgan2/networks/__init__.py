@@ -47,6 +47,7 @@ ARCHITECTURES = {
     "tutorial": Architecture("tutorial", 128),
     "began": Architecture("began", 64),
     "fastgan": Architecture("fastgan", 32, norm="batch", conditional_norm=True),
+    "mobile": Architecture("mobile", 32, norm="batch"),
     "r3gan": Architecture("r3gan", 32, bounded=False),
 }
 

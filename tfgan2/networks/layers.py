@@ -12,7 +12,7 @@ from keras import KerasTensor, layers, ops
 from tfgan2.errors import UserError
 from tfgan2.networks import attention
 from tfgan2.networks.sizes import Size
-from tfgan2.nn.convolutions import GroupedConv2D
+from tfgan2.nn.convolutions import DepthwiseConv2D, GroupedConv2D
 from tfgan2.nn.layers import Dropout, SpectralNormalization
 
 ImageShape = tuple[int, int, int]
@@ -111,6 +111,15 @@ class LayerMaker:
         else:
             layer = layers.Conv2D(filters, size, stride, **settings)
         return self._spectral(layer)
+
+    def depthwise(self, size: int) -> layers.Layer:
+        """A 2D convolution of each channel by itself, padded to "same", without a bias.
+
+        It has no spectral norm: a norm of all channels' kernels together would bound none of them.
+        """
+        return DepthwiseConv2D(
+            size, padding="same", use_bias=False, depthwise_initializer=self.glorot()
+        )
 
     def conv_transpose(
         self, filters: int, size: int, stride: int = 2, **settings: Any

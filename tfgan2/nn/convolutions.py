@@ -1,7 +1,9 @@
-"""Grouped convolutions.
+"""Grouped and depthwise convolutions.
 
 XLA on a CPU computes a convolution with groups a hundred times as slowly as one without, and Keras
-sends all of them through XLA. TensorFlow's own kernel is fast, also in its gradients of any order.
+sends all of them through XLA. TensorFlow's own kernels are fast, also in their gradients of any
+order. On a CPU, a model with such a layer is compiled without XLA, by Keras and by
+`tfgan2.kernels`.
 """
 
 from __future__ import annotations
@@ -26,14 +28,11 @@ def one_by_one(images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 @keras.saving.register_keras_serializable(package="tfgan2")
 class GroupedConv2D(keras.layers.Conv2D):
-    """Keras' layer with groups, stride 1 and padding "same", by TensorFlow's own kernel.
-
-    On a CPU, a model with such a layer is compiled without XLA, by Keras and by `tfgan2.kernels`.
-    """
+    """Keras' layer with groups, stride 1 and padding "same", by TensorFlow's own kernel."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.supports_jit = bool(tf.config.list_physical_devices("GPU"))
+        self.supports_jit = _xla_is_fast()
 
     def convolution_op(self, inputs: tf.Tensor, kernel: keras.Variable) -> tf.Tensor:
         kernel = tf.convert_to_tensor(kernel)
@@ -48,6 +47,19 @@ class GroupedConv2D(keras.layers.Conv2D):
             # TensorFlow's fused kernel refuses groups.
             outputs += tf.convert_to_tensor(self.bias)
         return self.activation(outputs)
+
+
+@keras.saving.register_keras_serializable(package="tfgan2")
+class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
+    """Keras' layer, without XLA where XLA is slow."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.supports_jit = _xla_is_fast()
+
+
+def _xla_is_fast() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 @tf.custom_gradient

@@ -20,6 +20,7 @@ _PARTS = {
     "pairs": ("inputs", "targets"),
     "unpaired": ("images A", "images B"),
     "captions": ("images", "words"),
+    "taught": ("images", "latents", "labels"),
 }
 
 

@@ -1,0 +1,49 @@
+"""tfgan2 distill"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from tfgan2 import registry
+from tfgan2.api.distilling import FLAVOUR, DistillOptions
+from tfgan2.cli.fit import report_interruption, show_next_commands
+from tfgan2.cli.options import given, with_declared
+from tfgan2.options import OUTPUT, Options, TrainingOptions, option
+
+
+@dataclass
+class CommandOptions(Options):
+    """What the command takes beyond the options of the API."""
+
+    settings: list[str] | None = option(  # noqa: RUF009
+        None,
+        "A hyperparameter; `tfgan2 info student` lists them. Repeatable.",
+        flag="--set",
+        metavar="KEY=VALUE",
+    )
+    out: str | None = option(
+        None,
+        "The student's run directory; default runs/00000-student-RUN.",
+        panel=OUTPUT,
+        metavar="DIR",
+    )
+
+
+@with_declared(CommandOptions, DistillOptions, TrainingOptions)
+def distill(
+    teacher: Annotated[
+        str, typer.Argument(metavar="RUN", help="The run of the teacher, local or gs://….")
+    ],
+    **options: Any,
+) -> None:
+    """Train a small generator that imitates a trained one, within a budget."""
+    from tfgan2 import api
+
+    settings = options.pop("settings") or []  # their commas are no separators
+    hyperparameters = registry.parse_settings(FLAVOUR, settings)
+    with report_interruption():
+        run = api.distill(teacher, hyperparameters=hyperparameters, **given(options))
+    show_next_commands(run)

@@ -1,0 +1,150 @@
+"""The widest student within a budget of bytes, time or operations."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfgan2.errors import UserError
+
+if TYPE_CHECKING:
+    import keras
+
+    from tfgan2.data.taught import Taught
+
+_UNITS = {
+    "KB": ("bytes", 1e3),
+    "MB": ("bytes", 1e6),
+    "MS": ("milliseconds", 1.0),
+    "MFLOP": ("flops", 1e6),
+    "GFLOP": ("flops", 1e9),
+}
+_METADATA = 2000
+"""Bytes of the metadata of a file, which says more of a trained student."""
+_BASES = (64, 48, 32, 24, 16, 12, 8, 6, 4)
+_RATIOS = (8, 4, 2, 1)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a student costs.
+
+    Attributes:
+        bytes: size of its int8 TFLite file.
+        milliseconds: time for an image on one thread of this machine, by LiteRT.
+        flops: floating-point operations for an image: two for each multiplication and addition.
+    """
+
+    bytes: int
+    milliseconds: float
+    flops: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.bytes / 1e3:.0f} KB and {self.milliseconds:.2f} ms in int8, "
+            f"{self.flops / 1e6:.1f} MFLOP"
+        )
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The largest possible value of some fields of `Cost`."""
+
+    limits: Mapping[str, float]
+
+    @classmethod
+    def parse(cls, texts: Sequence[str]) -> Budget:
+        """Reads limits such as "300KB", "3ms" and "20MFLOP"; a UserError for another text."""
+        limits: dict[str, float] = {}
+        for text in texts:
+            match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+?)S?\s*", text.upper())
+            unit = None if match is None else _UNITS.get(match[2]) or _UNITS.get(match[2] + "S")
+            if match is None or unit is None or not float(match[1]):
+                raise UserError(f"budget must be like 300KB, 3ms or 20MFLOP, not {text!r}")
+            name, scale = unit
+            if name in limits:
+                raise UserError(f"budget has two limits of {name}: give one")
+            limits[name] = float(match[1]) * scale
+        if not limits:
+            raise UserError("budget is missing: give one like 300KB, 3ms or 20MFLOP")
+        return cls(limits)
+
+    def holds(self, cost: Cost) -> bool:
+        return all(getattr(cost, name) <= limit for name, limit in self.limits.items())
+
+
+def widths() -> Iterator[tuple[int, int]]:
+    """Yields base channels and largest channels of students, from the widest down.
+
+    For each number of channels at the image, the deepest stages, which hold most of the weights and
+    compute least, are cut first.
+    """
+    return ((base, base * ratio) for base in _BASES for ratio in _RATIOS)
+
+
+def widest(
+    budget: Budget, taught: Taught, say: Callable[[str], None] = lambda text: None
+) -> tuple[dict[str, int], Cost]:
+    """Finds the widest student within a budget, by exporting and timing untrained ones.
+
+    Args:
+        budget: what it may cost.
+        taught: what it is to learn.
+        say: called with a line for each student that is measured.
+
+    Returns:
+        Its hyperparameters `base_channels` and `max_channels`, and its cost.
+
+    Raises:
+        UserError: even the narrowest exceeds the budget.
+    """
+    from tfgan2.costs.model import count_image
+
+    shape = taught.images.shape[1:]
+    too_slow: list[int] = []
+    cost = Cost(0, 0.0, 0)
+    for base, most in widths():
+        network = _student(base, most, taught)
+        flops = round(count_image(network, shape).flops)
+        weights = sum(weight.size for weight in network.get_weights() if weight.ndim > 1)
+        # No file is smaller than its weights, and nothing is faster than what computes less.
+        cost = Cost(weights + _METADATA, 0.0, flops)
+        if not budget.holds(cost) or any(flops >= slow for slow in too_slow):
+            continue
+        cost = _measured(network, taught, flops)
+        say(f"student of {base} to {most} channels: {cost}")
+        if budget.holds(cost):
+            return {"base_channels": base, "max_channels": most}, cost
+        if budget.holds(replace(cost, milliseconds=0.0)):
+            too_slow.append(flops)
+    raise UserError(f"even the smallest student exceeds the budget: it needs {cost}")
+
+
+def _student(base: int, most: int, taught: Taught) -> keras.Model:
+    from tfgan2.networks.layers import LayerMaker
+    from tfgan2.networks.pairs import generator
+
+    make = LayerMaker(0, base, max_channels=most)
+    shape, labels = taught.images.shape[1:], len(taught.class_names)
+    return generator("mobile", shape, taught.latents.shape[1], make, num_labels=labels)
+
+
+def _measured(network: keras.Model, taught: Taught, flops: int) -> Cost:
+    from tfgan2 import runtime
+    from tfgan2.export import ExportSpec, Options
+    from tfgan2.export.exporter import Exporter, milliseconds_per_image
+    from tfgan2.export.spec import draw_inputs
+
+    distribution = taught.teacher["latent_distribution"]
+    spec = ExportSpec(network, latent_distribution=distribution, class_names=taught.class_names)
+    options = Options(["tflite"], ["int8"], images=16, allow_lossy=True)
+    exporter = Exporter("generator", spec, options, {})
+    with tempfile.TemporaryDirectory() as folder:
+        artifact = exporter.export(Path(folder, "generator.tflite"), "tflite", "int8")
+        model = runtime.open_file(artifact.path, threads=1)
+    milliseconds = milliseconds_per_image(model, draw_inputs(spec, 1, 0))
+    return Cost(artifact.bytes + _METADATA, milliseconds, flops)

@@ -1,0 +1,161 @@
+"""A small generator that imitates a trained one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfgan2.hyperparameters import data_option, option, preset
+from tfgan2.inputs.truncation import LATENTS
+from tfgan2.models.base import Batch, Examples, Objective, View
+from tfgan2.models.game import AdversarialModel
+from tfgan2.models.latent import LatentModel
+from tfgan2.models.options import MaxChannels, ModelConfig
+from tfgan2.models.regularizers import Samples
+from tfgan2.networks.layers import LayerMaker
+from tfgan2.networks.pairs import discriminator, generator
+from tfgan2.networks.random_features import random_features
+from tfgan2.nn import losses, schedules
+
+COLUMNS = 8
+
+
+def _of_teacher(name: str) -> Any:
+    def from_data(facts: Mapping[str, Any]) -> Any:
+        return facts["teacher"][name]
+
+    return from_data
+
+
+class StudentConfig(MaxChannels, AdversarialModel.Config, LatentModel.Config, ModelConfig):
+    """The options of a student, and what its teacher decides."""
+
+    base_channels: int = 16
+    max_channels: int = 128
+    latent_dim: int = data_option("number of the teacher's latents", _of_teacher("latent_dim"))
+    latent_distribution: str = data_option(
+        "the teacher's latents: normal or uniform", _of_teacher("latent_distribution")
+    )
+    num_labels: int = data_option(
+        "number of the teacher's labels", lambda facts: len(facts["class_names"] or ())
+    )
+    labels_are_classes: bool = data_option(
+        "whether the labels are classes of the teacher's data", _of_teacher("labels_are_classes")
+    )
+    truncation_of: str = data_option(
+        "what truncation moves: latents or nothing", _of_teacher("truncation_of")
+    )
+    pixel_weight: float = option(10.0, "weight of the mean absolute error of pixels")
+    feature_weight: float = option(10.0, "weight of that of random convolutions")
+    adversarial_weight: float = option(1.0, "weight of G's adversarial loss; 0: no game")
+    discriminator_channels: int = option(
+        32, "channels of the discriminator's layer nearest to the image", at_least=1
+    )
+    generator_learning_rate: float = option(
+        2e-3, "the generator's learning rate at first; along half a cosine to a hundredth of it"
+    )
+    beta_2: float = 0.99
+
+
+class Student(AdversarialModel, LatentModel):
+    """A small generator that imitates a trained one, Aguinaldo et al. 2019 (arXiv:1902.00159).
+
+    The teacher has drawn images from latents, and perhaps labels. The student, of
+    depthwise-separable convolutions, makes an image of the same latents. It minimizes the mean
+    absolute error of the pixels and of the features of fixed random convolutions, and plays against
+    a discriminator for which the teacher's images are the real ones: hinge loss, spectral norm, a
+    projection of the labels. `tfgan2 distill` draws the images and chooses the channels.
+
+    So the same latents show the same image, smaller. No data are needed but the teacher's images.
+    """
+
+    class Config(StudentConfig):
+        cpu = preset(batch_size=32, steps=10_000)
+
+    data_kind = "taught"
+    gan_loss = losses.HINGE
+
+    @property
+    def latent_distribution(self) -> str:  # type: ignore[override]
+        return self.config.latent_distribution
+
+    @property
+    def truncation_of(self) -> str:  # type: ignore[override]
+        """That of the teacher, if it moves latents; styles are not the student's to move."""
+        return LATENTS if self.config.truncation_of == LATENTS else ""
+
+    @property
+    def labels_are_classes(self) -> bool:
+        return self.config.labels_are_classes
+
+    @property
+    def num_labels(self) -> int:
+        return self.config.num_labels
+
+    def label_names(self, class_names: Any) -> list[str]:
+        return list(class_names)
+
+    def build_networks(self) -> None:
+        config, shape, labels = self.config, self.image_shape, self.num_labels
+        make = self.layer_maker(0)
+        self.generator = generator("mobile", shape, config.latent_dim, make, num_labels=labels)
+        first = self.network_count * config.seed + 1
+        make = LayerMaker(first, config.discriminator_channels, spectral=True)
+        self.discriminator = discriminator("mobile", shape, make, num_labels=labels, projected=True)
+        features = random_features(shape, LayerMaker(first))
+        # In a function: Keras would count the weights as this model's, and save them.
+        self._features = lambda: features
+
+    def frozen_networks(self) -> list[Any]:
+        return [self._features()]
+
+    def learning_rate(self, name: str) -> Any:
+        rate = super().learning_rate(name)
+        return schedules.Cosine(rate, rate / 100, lambda: self.planned_steps)
+
+    def batch_parts(self) -> dict[str, tuple[int | None, ...]]:
+        labels = {"labels": ()} if self.num_labels else {}
+        return {"images": self.image_shape, "latents": (self.latent_dim,), **labels}
+
+    def real_samples(self, batch: Batch) -> Samples:
+        """The teacher's images, with the latents and labels that they were made from."""
+        labels = tf.cast(batch[2], tf.int32) if self.num_labels else None
+        return Samples(batch[0], labels, latents=batch[1])
+
+    def fake_samples(self, real: Samples, count: int | tf.Tensor, stream: str) -> Samples:
+        given = [real.latents] if real.labels is None else [real.latents, real.labels]
+        return real._replace(images=self.generator(given, training=True))
+
+    def logits(self, samples: Samples) -> tf.Tensor:
+        if samples.labels is None:
+            return super().logits(samples)
+        return self.discriminator([samples.images, samples.labels[:, None]], training=True)
+
+    def generator_objective(self, fake: Samples, real: Samples) -> Objective:
+        adversarial, _ = super().generator_objective(fake, real)
+        return self.config.adversarial_weight * adversarial, {"adversarial_loss": adversarial}
+
+    def content_objective(self, fake: Samples, real: Samples) -> Objective:
+        pixels = losses.absolute_error(real.images, fake.images)
+        pairs = zip(*(self._features()(each.images) for each in (real, fake)), strict=True)
+        each = [losses.absolute_error(*pair) for pair in pairs]
+        features = tf.add_n(each) / len(each)
+        loss = self.config.pixel_weight * pixels + self.config.feature_weight * features
+        return loss, {"pixel_loss": pixels, "feature_loss": features}
+
+    def previews(self, examples: Examples, *, about: int = 64, seed: int = 0) -> dict[str, View]:
+        """The student's images, and in "teacher" the same ones, each below its teacher's."""
+        images = self.generate(*examples[1:])
+        count = len(images) // COLUMNS * COLUMNS
+        views = {"": View(images, COLUMNS, reals=examples[0])}
+        if count:
+            rows = [
+                each[:count].reshape(-1, COLUMNS, *self.image_shape)
+                for each in (examples[0], images)
+            ]
+            both = np.stack(rows, axis=1).reshape(-1, *self.image_shape)
+            views["teacher"] = View(both, COLUMNS)
+        return views
