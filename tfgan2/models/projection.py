@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tfgan2.hyperparameters import preset
 from tfgan2.models.latent_gan import ConditionalGAN
 from tfgan2.models.sngan import SNGAN
 
@@ -17,7 +18,7 @@ class ProjectionGAN(ConditionalGAN, SNGAN):
     """
 
     class Config(ConditionalGAN.Config, SNGAN.Config):
-        pass
+        cpu = preset(network="resnet", base_channels=32, d_steps=1, batch_size=32, steps=9_000)
 
     def generator_settings(self) -> dict[str, Any]:
         return {"conditioning": "norm"}

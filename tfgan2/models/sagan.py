@@ -30,6 +30,7 @@ class SAGAN(ConditionalGAN):
         beta_1: float = 0.0
         beta_2: float = 0.9
 
+        cpu = preset(network="resnet", base_channels=32, batch_size=32, steps=9_000)
         paper = preset(network="resnet", ema_decay=0.0, batch_size=256, steps=1_000_000)
 
     gan_loss = losses.HINGE
