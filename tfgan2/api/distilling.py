@@ -96,8 +96,7 @@ def distill(
     runs.RunConfig.create(FLAVOUR, f"taught:{file}", values, **options)
     if out is not None and not remote.is_remote(out):
         runs.check_new(Path(out))
-    name = Path(teacher).name
-    out = out or runs.propose(Path("runs"), FLAVOUR, name)
+    out = out or runs.propose(Path("runs"), FLAVOUR, str(teacher))
     _teach(run, file, wanted, size, quiet)
     if budget is not None:
         values |= _within(budget, file, quiet)
