@@ -121,6 +121,12 @@ SIZES |= {"feature_size": 32, "feature_channels": 4}
 SIZES |= {"path_length_weight": 2, "style_mixing": 0.9, "minibatch_group": 2}
 # A few steps then cover every phase.
 PHASES = {"text_steps": 1, "stage_one_steps": 1, "pretrain_steps": 1}
+TEACHER = {
+    "latent_dim": 6,
+    "latent_distribution": "normal",
+    "labels_are_classes": True,
+    "truncation_of": "",
+}
 VOCABULARY = ("a", "bright", "dark", "picture")
 
 
@@ -158,6 +164,7 @@ def make_small(
         "vocabulary": VOCABULARY,
         "caption_length": 3,
         "captions": ("a bright picture", "a dark picture"),
+        "teacher": TEACHER,
     }
     settings = {**small_settings(name), **cls.data_hyperparameters(facts), **more}
     return tfgan2.create(name, **settings)
@@ -180,13 +187,27 @@ def batch_for(
         rng.uniform(-1, 1, (count, *(shape or model.image_shape))).astype(np.float32)
         for _ in range(2)
     )
-    second = {
-        "images": np.arange(count, dtype=np.int32) % 3,
-        "pairs": others,
-        "unpaired": others,
-        "captions": rng.integers(2, 5, (count, 3), dtype=np.int32),
+    labels = np.arange(count, dtype=np.int32) % 3
+    more: dict[str, tuple[np.ndarray, ...]] = {
+        "images": (labels,),
+        "pairs": (others,),
+        "unpaired": (others,),
+        "captions": (rng.integers(2, 5, (count, 3), dtype=np.int32),),
+        "taught": (rng.normal(size=(count, 6)).astype(np.float32), labels),
     }
-    return images, second[model.data_kind]
+    return images, *more[model.data_kind]
+
+
+def taught_file(path: Path, count: int = 40, edge: int = 16, **teacher: object) -> Path:
+    """Writes random images of a teacher with three labels; returns the path."""
+    from tfgan2.data.taught import Taught
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (count, edge, edge, 1), np.uint8)
+    latents = rng.normal(size=(count, 6)).astype(np.float32)
+    labels = np.arange(count, dtype=np.int32) % 3
+    Taught(images, latents, labels, ["a", "b", "c"], {**TEACHER, **teacher}).write(path)
+    return path
 
 
 def layer_kinds(network: keras.Model) -> set[str]:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import batch_for, make_small, phases, size, small_settings
+from helpers import batch_for, make_small, phases, size, small_settings, taught_file
 from PIL import Image
 
 from tfgan2 import cli, registry, runs, runtime
@@ -37,12 +37,21 @@ POINT_FLAVOURS = [
 ]
 
 
+def data_words(name: str, folder: Path) -> str:
+    """Creates a small dataset for a flavour; returns the options that name it."""
+    kind = registry.load_class(name).data_kind
+    words = f"--dataset {dataset(kind, folder)}"
+    return words if kind == "taught" else f"{words} --image-size {size(name)}"
+
+
 def dataset(kind: str, folder: Path) -> str:
     """Creates a small dataset; returns the value of `--dataset`."""
     if kind == "images":
         return "digits"
     if kind == "captions":
         return "digits-captions"
+    if kind == "taught":
+        return f"taught:{taught_file(folder / 'images.npz')}"
     rng = np.random.default_rng(0)
     for side in "AB":
         (folder / side).mkdir(parents=True)
@@ -78,8 +87,8 @@ def test_from_training_to_exported_files(name: str, tmp_path: Path, image_folder
         w for key, value in small_settings(name).items() for w in ("--set", f"{key}={value}")
     ]
     words = (
-        f"fit {name} --dataset {dataset(cls.data_kind, tmp_path / 'data')} "
-        f"--image-size {size(name)} --batch-size 16 --seed 3 --no-xla --steps 4 "
+        f"fit {name} {data_words(name, tmp_path / 'data')} "
+        f"--batch-size 16 --seed 3 --no-xla --steps 4 "
         f"--log-every 2 --sample-every 4 --checkpoint-every 2 --out {run}"
     )
     assert cli.run([*words.split(), *options]) == 0
@@ -143,12 +152,12 @@ LOWERED = ("cgan", "pix2pix", "stackgan")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in FLAVOURS if name not in LOWERED])
 def test_lower_precision(name: str, tmp_path: Path) -> None:
-    data = dataset(registry.load_class(name).data_kind, tmp_path / "data")
+    data = data_words(name, tmp_path / "data")
     run = tmp_path / "run"
     options = [
         w for key, value in small_settings(name).items() for w in ("--set", f"{key}={value}")
     ]
-    words = f"fit {name} --dataset {data} --image-size {size(name)} --batch-size 16 --seed 3"
+    words = f"fit {name} {data} --batch-size 16 --seed 3"
     assert cli.run([*words.split(), "--no-xla", "--steps", "4", *options, "--out", str(run)]) == 0
     check_lower_precision(run, tmp_path / "lower")
 

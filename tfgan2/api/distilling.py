@@ -89,7 +89,7 @@ def distill(
         budget = Budget.parse(wanted.budget)
     size = None if wanted.size is None else parse_size(wanted.size)
     if wanted.taught is None and remote.is_remote(teacher):
-        raise UserError(f"{teacher} is remote: give --taught, a file for its images")
+        raise UserError(f"{teacher} is remote: give a file for its images", ", as --taught")
     run = Run(teacher)
     file = Path(wanted.taught or _default_file(run, wanted)).absolute()
     # Before the teacher begins to draw: what `fit` would refuse.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,30 +22,27 @@ from tfgan2.nn import losses, schedules
 COLUMNS = 8
 
 
-def _of_teacher(name: str) -> Any:
-    def from_data(facts: Mapping[str, Any]) -> Any:
-        return facts["teacher"][name]
-
-    return from_data
-
-
 class StudentConfig(MaxChannels, AdversarialModel.Config, LatentModel.Config, ModelConfig):
     """The options of a student, and what its teacher decides."""
 
     base_channels: int = 16
     max_channels: int = 128
-    latent_dim: int = data_option("number of the teacher's latents", _of_teacher("latent_dim"))
+    latent_dim: int = data_option(
+        "number of the teacher's latents", lambda facts: facts["teacher"]["latent_dim"]
+    )
     latent_distribution: str = data_option(
-        "the teacher's latents: normal or uniform", _of_teacher("latent_distribution")
+        "the teacher's latents: normal or uniform",
+        lambda facts: facts["teacher"]["latent_distribution"],
     )
     num_labels: int = data_option(
         "number of the teacher's labels", lambda facts: len(facts["class_names"] or ())
     )
     labels_are_classes: bool = data_option(
-        "whether the labels are classes of the teacher's data", _of_teacher("labels_are_classes")
+        "whether the labels are classes of the teacher's data",
+        lambda facts: facts["teacher"]["labels_are_classes"],
     )
     truncation_of: str = data_option(
-        "what truncation moves: latents or nothing", _of_teacher("truncation_of")
+        "what truncation moves: latents or nothing", lambda facts: facts["teacher"]["truncation_of"]
     )
     pixel_weight: float = option(10.0, "weight of the mean absolute error of pixels")
     feature_weight: float = option(10.0, "weight of that of random convolutions")
@@ -140,8 +136,8 @@ class Student(AdversarialModel, LatentModel):
 
     def content_objective(self, fake: Samples, real: Samples) -> Objective:
         pixels = losses.absolute_error(real.images, fake.images)
-        pairs = zip(*(self._features()(each.images) for each in (real, fake)), strict=True)
-        each = [losses.absolute_error(*pair) for pair in pairs]
+        of_both = (tf.nest.flatten(self._features()(each.images)) for each in (real, fake))
+        each = [losses.absolute_error(*pair) for pair in zip(*of_both, strict=True)]
         features = tf.add_n(each) / len(each)
         loss = self.config.pixel_weight * pixels + self.config.feature_weight * features
         return loss, {"pixel_loss": pixels, "feature_loss": features}

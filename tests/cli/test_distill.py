@@ -1,0 +1,112 @@
+"""`tfgan2 distill`: from a run to the run of a smaller student."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import assert_refused, fit, fit_small
+
+from tfgan2 import cli, runs
+from tfgan2.data.taught import Taught
+from tfgan2.images import to_uint8
+from tfgan2.training import checkpoints
+
+STUDENT = "--batch-size 16 --log-every 1 --checkpoint-every 1 --sample-every 2"
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A conditional run of the embedded digits."""
+    out = tmp_path_factory.mktemp("teacher") / "run"
+    words = "cgan --dataset digits --steps 2 --batch-size 16 --seed 3 --no-xla"
+    assert fit(out, f"{words} --set base_channels=8 --set latent_dim=5") == 0
+    return out
+
+
+def test_from_a_run_to_an_exported_student(
+    teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "student"
+    words = f"distill {teacher} --budget 50KB --images 64 --steps 2 {STUDENT} --out {out}"
+    assert cli.run(words.split()) == 0
+    shown = capsys.readouterr().out
+    assert "student of" in shown and f"tfgan2 export {out}" in shown
+    # What the teacher drew is what it makes of these latents and labels.
+    (file,) = (teacher / "taught").iterdir()
+    taught, (model, about) = Taught.read(file), runs.load_model(teacher)
+    expected = to_uint8(model.generate(taught.latents, taught.labels))
+    np.testing.assert_array_equal(taught.images, expected)
+    assert list(taught.class_names) == about["class_names"] == list("0123456789")
+    assert taught.teacher["flavour"] == "cgan" and taught.teacher["step"] == 2
+    # The student takes the same latents and labels, and its file keeps to the budget.
+    config = runs.RunConfig.read(out)
+    assert config.flavour == "student" and config.hyperparameters["latent_dim"] == 5
+    words = f"export {out} --format tflite --precision int8 --images 16 --allow-lossy"
+    assert cli.run(words.split()) == 0
+    (artefact,) = json.loads((out / "export" / "metadata.json").read_text())["artefacts"]
+    assert artefact["bytes"] <= 50_000
+    assert [item["name"] for item in artefact["inputs"]] == ["z", "label"]
+    # Killed after its first step, it resumes to bitwise the same weights.
+    newest = checkpoints.newest(out)
+    checkpoints.paths(out)[0].unlink()
+    assert cli.run(["fit", "--resume", str(out)]) == 0
+    again = checkpoints.newest(out)
+    assert again.step == newest.step == 2
+    for name, array in newest.arrays.items():
+        assert again.arrays[name].tobytes() == array.tobytes(), name
+
+
+def test_size_and_channels_and_images_drawn_before(
+    teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "small.npz"
+    words = f"distill {teacher} --size 8 --taught {file} --images 32 --steps 1 {STUDENT}"
+    words += " --set base_channels=4 --set max_channels=4"
+    assert cli.run([*words.split(), "--out", str(tmp_path / "one")]) == 0
+    assert Taught.read(file).images.shape == (32, 8, 8, 1)
+    before = file.stat().st_mtime_ns
+    assert cli.run([*words.split(), "--out", str(tmp_path / "two")]) == 0
+    assert "drawn before" in capsys.readouterr().out and file.stat().st_mtime_ns == before
+    shape = runs.RunConfig.read(tmp_path / "one").hyperparameters["image_shape"]
+    assert shape == [8, 8, 1]
+
+
+def test_refused(teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+
+    def refused(words: str, message: str) -> None:
+        assert_refused(["distill", *words.split(), "--out", str(out)], message, capsys)
+        assert not out.exists()
+
+    refused(str(teacher), "budget is missing: give one like 300KB, 3ms or 20MFLOP")
+    refused(f"{teacher} --budget 3elephants", "must be like 300KB, 3ms or 20MFLOP")
+    refused(f"{teacher} --budget 9KB --size 3", "image_size must be from 4 to 1024")
+    refused(f"{teacher} --budget 9KB --images 1", "images must be at least 2")
+    refused(f"{teacher} --budget 9KB --checkpoint best", "has kept no best checkpoint")
+    refused(f"{tmp_path}/none --budget 9KB", "no such run directory")
+    refused(f"{teacher} --budget 9KB --set base_chanels=3", "did you mean 'base_channels'")
+    refused("gs://bucket/run --budget 9KB", "is remote: give a file for its images, as --taught")
+    assert not (teacher / "taught" / "default.npz").exists()
+
+
+@pytest.mark.slow
+def test_what_cannot_teach(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    points, texts = tmp_path / "points", tmp_path / "texts"
+    small = "--steps 1 --batch-size 16 --no-xla --set base_channels=4"
+    assert fit(points, f"gan --dataset ring8 {small}") == 0
+    assert fit(texts, f"stackgan --dataset digits-captions --image-size 16 {small}") == 0
+    for run, message in ((points, "makes points"), (texts, "takes images or texts")):
+        words = f"distill {run} --budget 90KB --images 8 --out {tmp_path / 'out'}"
+        assert_refused(words.split(), message, capsys)
+
+
+@pytest.mark.slow
+def test_a_run_without_labels(tmp_path: Path) -> None:
+    teacher, out = tmp_path / "teacher", tmp_path / "student"
+    assert fit_small(teacher, steps=2) == 0
+    words = f"distill {teacher} --budget 50KB --images 32 --steps 1 {STUDENT} --out {out}"
+    assert cli.run(words.split()) == 0
+    assert runs.RunConfig.read(out).hyperparameters["num_labels"] == 0
