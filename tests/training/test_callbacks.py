@@ -18,7 +18,7 @@ from tfgan2.training import checkpoints, stats
 from tfgan2.training.callbacks import Checkpoints, Previews, Statistics, StopOnDivergence
 
 OPTIONS = {"batch_size": 16, "seed": 3, "xla": False, "log_every": 2, "quiet": True}
-TINY = {"base_channels": 4, "latent_dim": 8}
+TINY = {"base_channels": 4, "latent_dim": 8, "instance_noise": 0.0, "label_smoothing": 0.0}
 
 
 def fit_plainly(run_dir: Path, epochs: int) -> keras.Model:
