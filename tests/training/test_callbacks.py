@@ -18,13 +18,14 @@ from tfgan2.training import checkpoints, stats
 from tfgan2.training.callbacks import Checkpoints, Previews, Statistics, StopOnDivergence
 
 OPTIONS = {"batch_size": 16, "seed": 3, "xla": False, "log_every": 2, "quiet": True}
-TINY = {"base_channels": 4, "latent_dim": 8, "instance_noise": 0.0, "label_smoothing": 0.0}
+TINY = {"base_channels": 4, "latent_dim": 8}
+PLAIN = {"instance_noise": 0.0, "label_smoothing": 0.0}
 
 
 def fit_plainly(run_dir: Path, epochs: int) -> keras.Model:
     run_dir.mkdir(exist_ok=True)
     dataset = tfgan2.load_dataset("digits")
-    model = tfgan2.create("dcgan", image_shape=dataset.image_shape, seed=3, **TINY)
+    model = tfgan2.create("dcgan", image_shape=dataset.image_shape, seed=3, **TINY, **PLAIN)
     model.compile()
     statistics = Statistics(run_dir, every=2, images_per_step=16)
     saving = Checkpoints(run_dir, every=4, stateful=[statistics])
