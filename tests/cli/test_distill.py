@@ -70,12 +70,18 @@ def test_size_and_channels_and_images_drawn_before(
     before = file.stat().st_mtime_ns
     assert cli.run([*words.split(), "--out", str(tmp_path / "two")]) == 0
     assert "drawn before" in capsys.readouterr().out and file.stat().st_mtime_ns == before
+    out = str(tmp_path / "three")
+    other = words.replace("--size 8", "--size 12").split()
+    message = f"{file} was drawn for another student: its size is (8, 8), not (12, 12)"
+    assert_refused([*other, "--out", out], message, capsys)
+    other = words.replace("--images 32", "--images 33").split()
+    assert_refused([*other, "--out", out], "its images is 32, not 33", capsys)
     shape = runs.RunConfig.read(tmp_path / "one").hyperparameters["image_shape"]
     assert shape == [8, 8, 1]
 
 
 def test_refused(teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "out"
+    out, before = tmp_path / "out", set(teacher.rglob("*"))
 
     def refused(words: str, message: str) -> None:
         assert_refused(["distill", *words.split(), "--out", str(out)], message, capsys)
@@ -89,7 +95,7 @@ def test_refused(teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     refused(f"{tmp_path}/none --budget 9KB", "no such run directory")
     refused(f"{teacher} --budget 9KB --set base_chanels=3", "did you mean 'base_channels'")
     refused("gs://bucket/run --budget 9KB", "is remote: give a file for its images, as --taught")
-    assert not (teacher / "taught" / "default.npz").exists()
+    assert set(teacher.rglob("*")) == before
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from tfgan2.api.run import Run, fit
 from tfgan2.distillation.budget import Budget
 from tfgan2.errors import UserError
 from tfgan2.options import OUTPUT, Options, TrainingOptions, option, parse_size, show_options
+from tfgan2.training.compiled import folder_of_process
 
 FLAVOUR = "student"
 
@@ -122,10 +123,11 @@ def _teach(
 
     display = Display(quiet=quiet)
     if file.exists():
+        _check_drawn(run, file, wanted, size)
         display.say(f"images of the teacher: {file}, drawn before")
         return
     display.say("loading TensorFlow")
-    startup.load()
+    startup.load(folder_of_process())
     from tfgan2.distillation.teaching import taught_by
 
     with contextlib.closing(display):
@@ -140,6 +142,31 @@ def _teach(
     display.say(f"images of the teacher: {file}, {len(taught.images):,}")
 
 
+def _check_drawn(
+    run: Run, file: Path, wanted: DistillOptions, size: tuple[int, int] | None
+) -> None:
+    """Raises a UserError unless a file holds what the teacher would draw now."""
+    from tfgan2.data.taught import Taught
+    from tfgan2.training import checkpoints
+
+    taught, config = Taught.read(file), run.config
+    now: dict[str, Any] = {
+        "flavour": config.flavour,
+        "dataset": config.data.name,
+        "step": checkpoints.choose(run.directory, wanted.checkpoint).step,
+        "images": wanted.images or len(taught.images),
+        "size": size or tuple(config.hyperparameters["image_shape"][:2]),
+    }
+    found = {**taught.teacher, "images": len(taught.images), "size": taught.images.shape[1:3]}
+    for name, value in now.items():
+        if found.get(name) != value:
+            raise UserError(
+                f"{file} was drawn for another student: its {name} is {found.get(name)}, not "
+                f"{value}",
+                ": give another --taught, or remove it",
+            )
+
+
 def _within(budget: Budget, file: Path, quiet: bool) -> dict[str, int]:
     from tfgan2.data.taught import Taught
     from tfgan2.distillation.budget import widest
@@ -147,7 +174,7 @@ def _within(budget: Budget, file: Path, quiet: bool) -> dict[str, int]:
 
     display = Display(quiet=quiet)
     taught = Taught.read(file)
-    startup.load()
+    startup.load(folder_of_process())
     display.say("finding the widest student within the budget")
     values, _ = widest(budget, taught, display.say)
     return values

@@ -19,7 +19,7 @@ from tfgan2.networks.pairs import discriminator, generator
 from tfgan2.networks.random_features import random_features
 from tfgan2.nn import losses, schedules
 
-COLUMNS = 8
+COLUMNS, MOST_PAIRS = 8, 32
 
 
 class StudentConfig(MaxChannels, AdversarialModel.Config, LatentModel.Config, ModelConfig):
@@ -51,7 +51,7 @@ class StudentConfig(MaxChannels, AdversarialModel.Config, LatentModel.Config, Mo
         32, "channels of the discriminator's layer nearest to the image", at_least=1
     )
     generator_learning_rate: float = option(
-        2e-3, "the generator's learning rate at first; along half a cosine to a hundredth of it"
+        2e-3, "the generator's learning rate at first; both fall along half a cosine to a hundredth"
     )
     beta_2: float = 0.99
 
@@ -145,7 +145,7 @@ class Student(AdversarialModel, LatentModel):
     def previews(self, examples: Examples, *, about: int = 64, seed: int = 0) -> dict[str, View]:
         """The student's images, and in "teacher" the same ones, each below its teacher's."""
         images = self.generate(*examples[1:])
-        count = len(images) // COLUMNS * COLUMNS
+        count = min(len(images), MOST_PAIRS) // COLUMNS * COLUMNS
         views = {"": View(images, COLUMNS, reals=examples[0])}
         if count:
             rows = [
