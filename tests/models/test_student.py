@@ -9,6 +9,8 @@ import tensorflow as tf
 from helpers import TEACHER, layer_kinds, make_small, tensors_for
 
 from tfgan2 import create, registry
+from tfgan2.errors import UserError
+from tfgan2.keras_model.batches import check_values
 from tfgan2.models import Student
 from tfgan2.models.regularizers import Samples
 
@@ -122,3 +124,14 @@ def test_the_generator_is_separable() -> None:
     assert "DepthwiseConv2D" in layer_kinds(model.generator)
     big = [w for w in model.generator.weights if w.shape[:2] == (3, 3) and w.shape[3] > 1]
     assert not big  # 3x3 kernels are of single channels, or make the single channel of the image
+
+
+def test_keras_fit_checks_images_but_not_the_range_of_latents() -> None:
+    model = make_small("student")
+    model.compile()
+    images, latents, labels = (part.numpy() for part in tensors_for(model))
+    check_values(model, (images, 10 * latents, labels))
+    with pytest.raises(UserError, match="images run from"):
+        check_values(model, (10 * images, latents, labels))
+    with pytest.raises(UserError, match="latents hold values that are not finite"):
+        check_values(model, (images, np.nan * latents, labels))
