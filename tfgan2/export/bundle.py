@@ -14,7 +14,7 @@ import jinja2
 import numpy as np
 
 from tfgan2.errors import UserError
-from tfgan2.export import folder
+from tfgan2.export import card, folder
 from tfgan2.export.exporter import Exporter, open_artifact
 from tfgan2.export.folder import Artifact
 from tfgan2.export.graph import reference
@@ -52,20 +52,33 @@ _TEMPLATES = jinja2.Environment(
 
 
 def write_bundle(
-    out_dir: Path, artifacts: Sequence[Artifact], exporters: Mapping[str, Exporter]
+    out_dir: Path,
+    artifacts: Sequence[Artifact],
+    exporters: Mapping[str, Exporter],
+    training: Mapping[str, Any],
+    licence: str | None,
 ) -> None:
-    """Writes `bundle/` and `bundle.zip`, whose bytes depend on the content alone."""
+    """Writes `bundle/` and `bundle.zip`, whose bytes depend on the content alone.
+
+    `training` is for the model card, see `card.training_facts`; empty if there was no run.
+    """
     bundle = out_dir / NAME
     if bundle.exists() and folder.read_metadata(bundle) is None:
         raise UserError(f"{bundle} exists and `tfgan2 export` did not write it: move it away")
     with written_atomically(bundle) as partial:
         partial.mkdir()
-        _fill(partial, artifacts, exporters)
+        _fill(partial, artifacts, exporters, training, licence)
     with written_atomically(out_dir / f"{NAME}.zip") as partial:
         zip_folder(bundle, partial)
 
 
-def _fill(bundle: Path, artifacts: Sequence[Artifact], exporters: Mapping[str, Exporter]) -> None:
+def _fill(
+    bundle: Path,
+    artifacts: Sequence[Artifact],
+    exporters: Mapping[str, Exporter],
+    training: Mapping[str, Any],
+    licence: str | None,
+) -> None:
     for artifact in artifacts:
         copy = shutil.copytree if artifact.path.is_dir() else shutil.copyfile
         copy(artifact.path, bundle / artifact.path.name)
@@ -94,9 +107,15 @@ def _fill(bundle: Path, artifacts: Sequence[Artifact], exporters: Mapping[str, E
         example = {"sentence": sentence, "words": _words(encoder, [sentence])[0].tolist()}
         names = ("invisible", "alone", "word", "apostrophes")
         example["split"] = {name: getattr(words, name.upper()) for name in names}
-    known = [str(description["about"].get(key) or "") for key in ("flavour", "dataset")]
+    about = description["about"]
+    known = [about.get("flavour"), card.public_name(about.get("dataset") or "")]
+    title = " ".join(filter(None, known)) or "Generator"
     texts["README.md"] = _TEMPLATES.get_template("readme.md.j2").render(
-        title=" ".join(filter(None, known)) or "Generator",
+        title=title,
+        front_matter=card.front_matter(title, description, entries, training, licence),
+        training=training,
+        made=card.made(entries[0]["outputs"][0], description["class_names"]),
+        limits=card.limits(entries, training, licence),
         artefacts=entries,
         class_names=description["class_names"],
         captions=description.get("captions"),

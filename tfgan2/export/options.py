@@ -59,6 +59,13 @@ class Options(DeclaredOptions):
     )
     dynamic_size: bool = _option(False, "Take images of any size, if the generator takes images.")
     bundle: bool = _option(False, "Also pack the files with samples and code for an app.")
+    licence: str | None = _option(
+        None,
+        "Licence of the files for the bundle's model card, such as cc-by-4.0.",
+        flag="--license",
+        shown="unknown",
+        metavar="SPDX",
+    )
     layouts: list[str] = _option(  # noqa: RUF009
         (),
         f"Also write a model repository to OUT/LAYOUT: {', '.join(LAYOUTS)}. Repeatable.",
@@ -99,6 +106,8 @@ class Options(DeclaredOptions):
                 raise UserError(f"no {kind} given: choose from {', '.join(known)}")
         if self.calibration is not None and not self.calibrated:
             raise UserError("--calibration is for the precisions int8 and mixed: add one of them")
+        if self.licence is not None and not self.bundle:
+            raise UserError("--license is for the model card in a bundle: add --bundle")
         if self.ort_web is not None:
             if PAGE not in self.formats:
                 raise UserError("--ort-web needs the web page: add --format web")

@@ -1,0 +1,29 @@
+"""`tfgan2 pull`: downloads a bundle from Hugging Face's hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfgan2 import hub, runtime
+from tfgan2.cli.options import quoted
+
+
+def pull(
+    repo: Annotated[str, typer.Argument(help="Repository: OWNER/NAME.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the files; default: the repository's name.")
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
+) -> None:
+    """Download a generator from Hugging Face's hub and check it; nothing of it is run."""
+    files = hub.pull(repo, out or Path(repo.rpartition("/")[2]), revision=revision)
+    print(f"{files[0].parent}: {len(files)} files, as their sha256 says. Next:")
+    for file in files:
+        takes = {item["name"] for item in runtime.read_metadata(file)["inputs"]}
+        if "z" in takes:
+            print(f"  tfgan2 generate {quoted(file)} --out {file.suffix[1:]}.png")
+        elif "input" in takes:
+            print(f"  tfgan2 translate {quoted(file)} --input IMAGES --out {file.suffix[1:]}")
