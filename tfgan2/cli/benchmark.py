@@ -19,6 +19,7 @@ from tfgan2.export import model_specs, saved_model
 from tfgan2.export.folder import size_of
 from tfgan2.files import written_atomically
 from tfgan2.runtime.backends import LIBRARIES, Model, first_line
+from tfgan2.runtime.shipped import located
 
 WARM_UP = 3
 
@@ -78,6 +79,7 @@ def benchmark(
 
 
 def _models(file: Path, threads: Sequence[int]) -> Iterator[Timed]:
+    file = located(file)
     if not file.is_dir():
         for number in threads:
             model = runtime.open_file(file, threads=number)

@@ -12,6 +12,7 @@ from tfgan2.cli import tables
 from tfgan2.cli.options import given, with_declared
 from tfgan2.evaluation import FIGURES, Evaluation, EvaluationRequest
 from tfgan2.remote import local_copy, local_out
+from tfgan2.runtime.shipped import located
 
 
 @with_declared(EvaluationRequest)
@@ -20,8 +21,8 @@ def evaluate(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="A run (local or gs://…), a .onnx or .tflite file of `tfgan2 export`, or a "
-            "directory of images.",
+            help="A run (local or gs://…), a .onnx or .tflite file of `tfgan2 export`, "
+            "pretrained:digits, or a directory of images.",
             show_default=False,
         ),
     ],
@@ -56,7 +57,7 @@ def evaluate(
 
     request = EvaluationRequest(real_dir=real, cache_dir=cache, **given(options))
     folder = local_out(source, out)
-    evaluation, out = evaluate_and_write(local_copy(source), request, folder, Display())
+    evaluation, out = evaluate_and_write(located(local_copy(source)), request, folder, Display())
     _show(evaluation)
     print(f"{out / 'index.html'}: figures, images and protocol {evaluation.protocol_id}")
 

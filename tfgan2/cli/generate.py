@@ -19,7 +19,13 @@ DEFAULT_COUNT = 16
 
 
 def generate(
-    file: Annotated[Path, typer.Argument(help="A .onnx or .tflite file from `tfgan2 export`.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A .onnx or .tflite file from `tfgan2 export`, or pretrained:digits.",
+            show_default=False,
+        ),
+    ],
     count: Annotated[
         int | None, typer.Option(help="Number of images.", show_default="16, or 8 of each class")
     ] = None,

@@ -8,12 +8,19 @@ from typing import Annotated, Any
 import typer
 
 from tfgan2.cli.options import given, with_declared
+from tfgan2.runtime.shipped import located
 from tfgan2.serve import Limits
 
 
 @with_declared(Limits)
 def serve(
-    file: Annotated[Path, typer.Argument(help="A .onnx or .tflite file of `tfgan2 export`.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A .onnx or .tflite file of `tfgan2 export`, or pretrained:digits.",
+            show_default=False,
+        ),
+    ],
     host: Annotated[
         str, typer.Option(help="An address of this machine; 0.0.0.0 for all.")
     ] = "127.0.0.1",
@@ -37,7 +44,7 @@ def serve(
     from tfgan2.serve import serve as serve_file  # needs an extra
 
     serve_file(
-        file,
+        located(file),
         host=host,
         port=port,
         limits=Limits(**given(limits)),

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.errors import UserError
-from tfgan2.export import saved_model
+from tfgan2.export import saved_model, upsampling
 from tfgan2.export.graph import decibels, reference
 from tfgan2.export.options import Options
 from tfgan2.export.spec import CALIBRATED, ExportError, ExportSpec, draw_inputs
@@ -68,7 +68,10 @@ class TFLiteModels:
         subpixel = subpixel and bool(replaceable(network))
         if subpixel not in self._float32:
             source = Path(tempfile.mkdtemp(dir=path.parent), "source")
-            with rewritten(network) if subpixel else contextlib.nullcontext():
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(upsampling.rewritten(network))
+                if subpixel:
+                    stack.enter_context(rewritten(network))
                 saved_model.save(self._spec, source, self._batch)
             with plain(source) as folder:
                 model = convert(folder)

@@ -17,6 +17,7 @@ from tfgan2.errors import UserError
 from tfgan2.runtime.backends import Model, open_backend
 from tfgan2.runtime.container import read_sealed
 from tfgan2.runtime.generator import Generator
+from tfgan2.runtime.shipped import located
 from tfgan2.runtime.translator import Translator
 
 
@@ -28,7 +29,8 @@ def load(
     If a `metadata.json` beside the file lists it, its sha256 must be the one listed.
 
     Args:
-        path: a `.onnx` or `.tflite` file that `tfgan2 export` wrote.
+        path: a `.onnx` or `.tflite` file that `tfgan2 export` wrote, or `pretrained:digits`, which
+            is inside this package.
         threads: for the computation; default: all cores this process may use.
         spin: whether idle threads of onnxruntime wait for work at full speed; False where others
             need the cores in between.
@@ -37,7 +39,7 @@ def load(
         UserError: no such file, one of another kind, a damaged or changed one, a text encoder, or
             the library that runs it is missing.
     """
-    path = Path(path)
+    path = located(path)
     opened = partial(open_file, threads=threads, spin=spin)
     model = opened(path)
     try:
@@ -74,8 +76,9 @@ def _load_encoder(path: Path, dim: int, opened: Callable[[Path], Model]) -> Mode
     return encoder
 
 
-def open_file(path: Path, *, threads: int | None = None, spin: bool = True) -> Model:
+def open_file(path: str | Path, *, threads: int | None = None, spin: bool = True) -> Model:
     """Opens any file of an export; the arguments are those of `load`."""
+    path = located(path)
     content, metadata = read_sealed(path)
     if threads is None:
         affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
@@ -87,4 +90,4 @@ def open_file(path: Path, *, threads: int | None = None, spin: bool = True) -> M
 
 def read_metadata(path: str | Path) -> dict[str, Any]:
     """Returns the metadata of a file, without running it; the errors are those of `load`."""
-    return read_sealed(Path(path))[1]
+    return read_sealed(located(path))[1]
