@@ -77,7 +77,9 @@ def test_there_and_back(hub: Hub, bundle: Path, tmp_path: Path, run: Run) -> Non
     assert f"{hub.url}/{REPO}" in output and f"tfgan2 pull {REPO}" in output
     stored = hub.repos[REPO]
     assert "diary.txt" not in stored and not hub.private[REPO]
-    assert stored["saved_model/saved_model.pb"] == (bundle / "saved_model/saved_model.pb").read_bytes()
+    assert (
+        stored["saved_model/saved_model.pb"] == (bundle / "saved_model/saved_model.pb").read_bytes()
+    )
     (card,) = hub.cards
     assert card["license"] == "cc0-1.0" and card["library_name"] == "tfgan2"
     assert card["datasets"] == ["digits"] and "cgan" in card["tags"]

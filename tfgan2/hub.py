@@ -86,7 +86,9 @@ def pull(repo: str, out: Path, *, revision: str | None = None) -> list[Path]:
         _download(repo, revision, [METADATA_FILE], partial)
         metadata = folder.read_metadata(partial)
         if metadata is None:
-            raise UserError(f"{repo} was not made by `tfgan2 push`: it has no {METADATA_FILE} of it")
+            raise UserError(
+                f"{repo} was not made by `tfgan2 push`: it has no {METADATA_FILE} of it"
+            )
         entries = _listed(metadata, repo)
         entries = {name: entries[name] for name in entries if Path(name).suffix in LIBRARIES}
         if not entries:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from tfgan2.runtime.backends import Model
 
 def timed(name, backend, batch=None):
     inputs = [{"name": "z", "dtype": "float32", "shape": [batch, 2]}]
-    return Timed(name, "a library", 1, 10, Model(backend, {"inputs": inputs, "batch": batch}))
+    return Timed(name, None, "a library", 1, 10, Model(backend, {"inputs": inputs, "batch": batch}))
 
 
 def test_in_turns_and_without_the_warm_up():
@@ -81,11 +82,26 @@ def test_the_command_times_files_without_tensorflow(conditional, tmp_path):
     assert all(word in ran.stdout for word in ("LiteRT", "onnxruntime", "median ms", "images/s"))
     timings = json.loads(figures.read_text())["timings"]
     kinds = {(item["runs_with"], item["threads"]) for item in timings}
-    assert kinds == {(name, n) for name in ("LiteRT", "onnxruntime") for n in (1, 2)}
+    assert kinds == {(name, n) for name in ("LiteRT", "onnxruntime") for n in (1, 2, 4)}
+    # Of a new process, so that the first call is much slower, and nothing is loaded yet.
+    assert all(item["cold_start_ms"] > item["median_ms"] for item in timings)
+    assert all(0 < item["peak_mb"] < 500 for item in timings)
     assert all(0 < item["median_ms"] <= item["p95_ms"] for item in timings)
     assert {item["bytes"] for item in timings} == {
         path.stat().st_size for path in conditional.glob("generator.*")
     }
+
+
+def test_what_delegates_of_phones_leave_to_the_cpu(conditional, capsys):
+    file = conditional / "generator.tflite"
+    assert cli.run(["benchmark", str(file), "--count", "1", "--threads", "1", "--operators"]) == 0
+    shown = capsys.readouterr().out
+    assert "GPU delegate" in shown and "Core ML delegate" in shown
+    assert re.search(r"FULLY_CONNECTED +│ +1 │ +yes │ +yes", shown)
+    line = next(line for line in shown.splitlines() if line.startswith("generator.tflite: the GPU"))
+    assert re.search(
+        r"leaves \d+ of \d+ operators to the CPU, the first is [A-Z_]+ of \S+ \(", line
+    )
 
 
 def test_a_run_and_a_saved_model(finished_run, tmp_path, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -19,15 +20,22 @@ from tfgan2.export import model_specs, saved_model
 from tfgan2.export.folder import size_of
 from tfgan2.files import written_atomically
 from tfgan2.runtime.backends import LIBRARIES, Model, first_line
+from tfgan2.runtime.first_use import FirstUse, measure_first_use
+from tfgan2.runtime.operators import DELEGATES, Operator, read_operators
 from tfgan2.runtime.shipped import located
 
 WARM_UP = 3
+THREADS = (1, 2, 4)
 
 
 class Timed(NamedTuple):
-    """A model to be timed; its library uses so many `threads`, None: all."""
+    """A model to be timed; its library uses so many `threads`, None: all.
+
+    `path` is the file of one that LiteRT or onnxruntime runs, else None.
+    """
 
     file: str
+    path: Path | None
     runs_with: str
     threads: int | None
     bytes: int
@@ -48,16 +56,24 @@ def benchmark(
         typer.Option(
             min=1,
             help="Threads of LiteRT and onnxruntime; repeatable. TensorFlow uses all cores.",
-            show_default="1 and 2",
+            show_default="1, 2 and 4",
         ),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Batch size of files with a free batch.")] = 1,
+    operators: Annotated[
+        bool,
+        typer.Option(
+            "--operators",
+            help="Also list the operators of .tflite files, and which delegates of phones take "
+            "them.",
+        ),
+    ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures to FILE.")
     ] = None,
 ) -> None:
     """Time exported files against each other on the CPU, one call of each in turn."""
-    models = [model for file in files for model in _models(file, threads or [1, 2])]
+    models = [model for file in files for model in _models(file, threads or THREADS)]
     timings = measure(models, count, batch)
     rows = [
         (
@@ -69,24 +85,61 @@ def benchmark(
             f"{item['median_ms']:.3f}",
             f"{item['p95_ms']:.3f}",
             f"{item['images_per_second']:,.0f}",
+            *_shown(item["cold_start_ms"], item["peak_mb"]),
         )
         for item in timings
     ]
     figures = ["threads", "batch", "MB", "median ms", "95 % ms", "images/s"]
+    figures += ["cold start ms", "peak MB"]
     print_table(["file", "runs with"], figures, rows, width=160)
+    paths = dict.fromkeys(m.path for m in models if m.path and m.path.suffix == ".tflite")
+    found = {path: read_operators(path) for path in paths if path is not None}
+    for path, items in found.items():
+        if operators:
+            _print_operators(path, items)
+        for line in refusals(items):
+            print(f"{path.name}: {line}")
     if json_file is not None:
         _write(json_file, timings)
 
 
+def _shown(*values: float | None) -> Iterator[str]:
+    return ("" if value is None else f"{value:,.1f}" for value in values)
+
+
+def _print_operators(path: Path, operators: Sequence[Operator]) -> None:
+    counts = Counter((item.name, *map(item.refusals.get, DELEGATES)) for item in operators)
+    rows = [
+        (name, str(number), *("yes" if why is None else f"no: {why}" for why in reasons))
+        for (name, *reasons), number in counts.items()
+    ]
+    print(f"\n{path}")
+    heads = [f"{name} delegate" for name in DELEGATES]
+    print_table(["operator"], ["number", *heads], rows, width=120)
+
+
+def refusals(operators: Sequence[Operator]) -> Iterator[str]:
+    """Yields a line for each delegate that leaves operators of a file to the CPU, and where."""
+    for delegate in DELEGATES:
+        refused = [item for item in operators if delegate in item.refusals]
+        if refused:
+            first = refused[0]
+            yield (
+                f"the {delegate} delegate leaves {len(refused)} of {len(operators)} operators to "
+                f"the CPU, the first is {first.name} of {first.layer} ({first.refusals[delegate]})"
+            )
+
+
 def _models(file: Path, threads: Sequence[int]) -> Iterator[Timed]:
-    file = located(file)
+    name, file = str(file), located(file)
     if not file.is_dir():
         for number in threads:
             model = runtime.open_file(file, threads=number)
-            yield Timed(str(file), LIBRARIES[file.suffix.lower()], number, size_of(file), model)
+            library = LIBRARIES[file.suffix.lower()]
+            yield Timed(name, file, library, number, size_of(file), model)
     elif (file / "saved_model.pb").is_file():
         model = saved_model.open_folder(file)
-        yield Timed(str(file), "TensorFlow", None, size_of(file), model)
+        yield Timed(name, None, "TensorFlow", None, size_of(file), model)
     elif runs.is_run(file):
         yield from _networks(file)
     else:
@@ -104,7 +157,7 @@ def _networks(run: Path) -> Iterator[Timed]:
         spec = checked(spec)
         size = sum(weight.nbytes for weight in spec.network.get_weights())
         title = f"{run} {name}" if len(specs) > 1 else str(run)
-        yield Timed(title, "Keras", None, size, keras_model(spec))
+        yield Timed(title, None, "Keras", None, size, keras_model(spec))
 
 
 def measure(models: Sequence[Timed], count: int, batch: int = 1) -> list[dict[str, Any]]:
@@ -133,10 +186,14 @@ def measure(models: Sequence[Timed], count: int, batch: int = 1) -> list[dict[st
     figures = []
     for item, feed, times in zip(models, inputs, milliseconds, strict=True):
         about, images = item._asdict(), len(next(iter(feed.values())))
-        del about["model"]
+        del about["model"], about["path"]
         median, p95 = (float(np.percentile(times, share)) for share in (50, 95))
         about |= {"batch": images, "count": count, "median_ms": median, "p95_ms": p95}
-        figures.append({**about, "images_per_second": 1000 * images / median})
+        first = FirstUse(None, None)
+        if item.path is not None and item.threads is not None:
+            first = measure_first_use(item.path, item.threads, feed)
+        rate = {"images_per_second": 1000 * images / median}
+        figures.append({**about, **rate, **first._asdict()})
     return figures
 
 
