@@ -110,7 +110,7 @@ def _shown(*values: float | None) -> Iterator[str]:
 def _print_operators(path: Path, operators: Sequence[Operator]) -> None:
     counts = Counter((item.name, *map(item.refusals.get, DELEGATES)) for item in operators)
     rows = [
-        (name, str(number), *("yes" if why is None else f"no: {why}" for why in reasons))
+        (str(name), str(number), *("yes" if why is None else f"no: {why}" for why in reasons))
         for (name, *reasons), number in counts.items()
     ]
     print(f"\n{path}")

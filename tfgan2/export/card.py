@@ -64,7 +64,7 @@ def command(config: RunConfig) -> list[str]:
             words += [] if usual else _flag(name, value)
     for name, option in registry.hyperparameters(flavour).items():
         value = config.hyperparameters.get(name, option.default)
-        network = config.hyperparameters.get("network")
+        network = config.hyperparameters.get("network", "")
         default = (option.by_network or {}).get(network, option.default)
         usual = preset_values.get(name, default)
         if value not in (usual, None) and usual is not None:
