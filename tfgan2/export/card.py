@@ -15,7 +15,7 @@ from tfgan2 import registry
 from tfgan2.evaluation.figures import FIGURES
 from tfgan2.evaluation.result import read_results
 from tfgan2.images import is_points
-from tfgan2.options import DataOptions, Options, TrainingOptions
+from tfgan2.options import Options
 from tfgan2.runs import RunConfig
 
 LIBRARY = "tfgan2"
