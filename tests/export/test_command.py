@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from tfgan2.cli.export import export
 from tfgan2.errors import UserError
+from tfgan2.export import card
 from tfgan2.export.spec import ExportSpec
 
 
@@ -25,6 +26,7 @@ def run(plain, tmp_path, monkeypatch):
     about = {"flavour": "dcgan", "dataset": "digits", "step": 5, "class_names": ["a", "b"]}
     monkeypatch.setattr(runs, "load_model", lambda *which: (model, about))
     monkeypatch.setattr(runs.RunConfig, "read", lambda folder: None)
+    monkeypatch.setattr(card, "training_facts", lambda *run: {})
     return tmp_path / "a run with a name"
 
 
@@ -42,6 +44,7 @@ def test_table_and_next_commands(run):
     assert any("generator.float16.tflite" in x and "│" in x for x in lines)
     assert f"  tfgan2 generate '{run}/export/generator.onnx' --count 16 --out onnx.png" in lines
     assert sorted(path.name for path in (run / "export").iterdir()) == [
+        "generator.float16.onnx",
         "generator.float16.tflite",
         "generator.onnx",
         "metadata.json",
@@ -91,7 +94,7 @@ def test_impossible_options(run, monkeypatch, words, message):
 def test_wrong_options_are_refused_before_tensorflow_is_loaded(tmp_path):
     result = call(tmp_path, "--format", "onnx", "--precision", "int8")
     assert isinstance(result.exception, UserError)
-    assert "int8 is for tflite only" in str(result.exception)
+    assert "int8 is for tflite only, not for" in str(result.exception)
 
 
 def test_import_loads_no_tensorflow():

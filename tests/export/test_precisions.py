@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 from ai_edge_litert.interpreter import Interpreter
 
+from tfgan2 import runtime
+from tfgan2.export.onnx_file import float16
 from tfgan2.export.spec import CALIBRATED
 from tfgan2.metrics import RANDOM_CONVOLUTIONS
 
@@ -45,6 +48,31 @@ def test_sizes_and_differences(large):
     assert [a.psnr for a in order] == sorted((a.psnr for a in order), reverse=True)
     distances = [artifact.frechet["distance"] for artifact in order]
     assert distances == sorted(distances) and distances[1] < distances[3]
+
+
+def test_onnx_with_weights_in_float16(large):
+    full, half = (large.of("onnx", precision) for precision in ("float32", "float16"))
+    assert half.path.name == "generator.float16.onnx"
+    assert half.bytes <= 0.51 * full.bytes and 60 <= half.psnr < full.psnr
+    types = {tensor.data_type for tensor in onnx.load(half.path).graph.initializer}
+    assert onnx.TensorProto.FLOAT16 in types
+    same, other = (runtime.load(item.path).generate(8, seed=5) for item in (full, half))
+    np.testing.assert_allclose(other, same, atol=0.01)
+    assert np.abs(other - same).max() > 0
+
+
+def test_weights_beyond_float16_stay_as_they_are():
+    values = np.full((8, 16), 1e6, np.float32)
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "graph",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 8])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 16])],
+        [onnx.numpy_helper.from_array(values, "w")],
+    )
+    content = onnx.helper.make_model(graph).SerializeToString()
+    (weights,) = onnx.load_model_from_string(float16(content)).graph.initializer
+    np.testing.assert_array_equal(onnx.numpy_helper.to_array(weights), values)
 
 
 def test_the_images_use_their_range(large):

@@ -55,8 +55,8 @@ def one_line(error: pytest.ExceptionInfo) -> str:
     [
         (["onx"], ["float32"], None, "unknown format 'onx': did you mean 'onnx'?"),
         (["tflite"], ["int9"], None, "unknown precision 'int9': did you mean 'int8'"),
-        (["onnx"], ["float16"], None, "precision float16 is for tflite only, onnx is float32"),
-        (["onnx", "saved_model"], ["int8"], None, "saved_model and onnx are float32"),
+        (["saved_model"], ["float16"], None, "precision float16 is for tflite and onnx only"),
+        (["onnx", "saved_model"], ["int8"], None, "tflite only, not for saved_model and onnx"),
         (["onnx"], ["float32"], 0, "batch must be at least 1, not 0"),
         ([], ["float32"], None, "no format given"),
         (["tflite"], [], None, "no precision given"),
@@ -206,6 +206,7 @@ def test_nothing_but_progress_is_printed(plain, tmp_path, capfd):
         "writing and verifying generator.int8.tflite",
         "writing and verifying generator.mixed.tflite",
         "writing and verifying generator.onnx",
+        "writing and verifying generator.float16.onnx",
     ]
 
 

@@ -69,7 +69,7 @@ def _next_steps(artifacts: Sequence[Artifact], options: Options) -> Iterator[str
         yield f"  saved_model_cli show --dir {files['saved_model']} --all"
     if options.bundle:
         yield f"For an app: {folder / 'bundle.zip'}"
-    for artifact in artifacts:
+    for artifact in (item for item in artifacts if item.precision == "float32"):
         page = page_folder(folder, artifact.network)
         if PAGE in options.formats and artifact.format == "onnx" and page.is_dir():
             size = f"{size_of(page) / 1e6:.1f} MB"
@@ -77,5 +77,5 @@ def _next_steps(artifacts: Sequence[Artifact], options: Options) -> Iterator[str
             yield f"  python -m http.server --directory {quoted(page)}"
     for layout in options.layouts:
         for artifact in artifacts:
-            if artifact.format == LAYOUTS[layout]:
+            if (artifact.format, artifact.precision) == (LAYOUTS[layout], "float32"):
                 yield f"For {layout}: {folder / layout / artifact.network}"

@@ -69,9 +69,7 @@ def export_run(
             specs = with_samples(specs, samples, options.calibration or config.data.name)
     elif options.calibration is not None:
         raise UserError(f"{config.flavour} is calibrated on latents: leave --calibration out")
-    batch_size = config.training.batch_size or model.batch_size
-    kimg = about["step"] * batch_size * model.batches_per_step / 1000
-    training = card.training_facts(run, config, about["step"], kimg) if options.bundle else None
+    training = card.training_facts(run, config, model, about["step"]) if options.bundle else None
     about = {key: value for key, value in about.items() if key != "class_names"}
     out_dir = out_dir or run / "export"
     return export_networks(
@@ -157,7 +155,9 @@ def export_networks(
         write_bundle(out_dir, artifacts, exporters, training or {}, options.licence)
     for network, page in pages.items():
         report(f"writing {page.name}/")
-        web.write_page(page, out_dir / file_name(network, "onnx"), options.ort_web)
+        # The smallest file: the page downloads it.
+        precision = "float16" if "float16" in options.precisions else "float32"
+        web.write_page(page, out_dir / file_name(network, "onnx", precision), options.ort_web)
     for layout in options.layouts:
         report(f"writing {layout}/")
         write_layout(layout, artifacts, out_dir / layout)

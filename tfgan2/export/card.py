@@ -29,19 +29,18 @@ _LEFT_OUT = (
 """Options that name files or machines of this user, or change no weights."""
 
 
-def training_facts(run: Path, config: RunConfig, step: int, kimg: float) -> dict[str, Any]:
-    """Returns what the card says about a run whose checkpoint of `step` is exported.
+def training_facts(run: Path, config: RunConfig, model: Any, step: int) -> dict[str, Any]:
+    """Returns what the card says about a run whose model at `step` is exported.
 
-    `kimg` is the number of images it was trained on, in thousands. A UserError if a result of an
-    evaluation is damaged.
+    A UserError if a result of an evaluation is damaged.
     """
-    dataset = config.dataset
+    dataset, batch_size = config.dataset, config.training.batch_size or model.batch_size
     results = [result for result in read_results(run) if result["who"].get("step") == step]
     return {
         "summary": registry.summary(config.flavour),
         "command": shlex.join(command(config)),
         "step": step,
-        "kimg": kimg,
+        "kimg": step * batch_size * model.batches_per_step / 1000,
         "images": dataset.get("num_images"),
         "teacher": dataset.get("teacher"),
         "evaluations": [_evaluation(result) for result in results],
@@ -67,7 +66,7 @@ def command(config: RunConfig) -> list[str]:
         network = config.hyperparameters.get("network", "")
         default = (option.by_network or {}).get(network, option.default)
         usual = preset_values.get(name, default)
-        if value not in (usual, None) and usual is not None:
+        if value not in (usual, None):
             text = str(value).lower() if isinstance(value, bool) else str(value)
             words += ["--set", f"{name}={text}"]
     return words

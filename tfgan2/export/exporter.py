@@ -89,7 +89,10 @@ class Exporter:
                 case "saved_model":
                     saved_model.write(self.spec, path, metadata)
                 case "onnx":
-                    path.write_bytes(seal(onnx_file.convert(self.spec, batch), metadata, "onnx"))
+                    model = onnx_file.convert(self.spec, batch)
+                    if precision == "float16":
+                        model = onnx_file.float16(model)
+                    path.write_bytes(seal(model, metadata, "onnx"))
                 case "tflite":
                     model, more = self._tflite.make(precision, path)
                     metadata |= more

@@ -30,7 +30,7 @@ def write_layout(layout: str, artifacts: Iterable[Artifact], out: Path) -> None:
     MODEL/1/saved_model.pb and its parts, Triton MODEL/config.pbtxt and MODEL/1/model.onnx.
     """
     for artifact in artifacts:
-        if artifact.format != LAYOUTS[layout]:
+        if (artifact.format, artifact.precision) != (LAYOUTS[layout], "float32"):
             continue
         model = out / artifact.network
         with written_atomically(model, parents=True) as partial:

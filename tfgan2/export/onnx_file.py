@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 
 from tfgan2.export.graph import serving_function
@@ -9,6 +10,8 @@ from tfgan2.export.spec import ExportError, ExportSpec
 
 OPSET = 17  # tf2onnx refuses 19 and later
 ATTEMPTS = 10
+LEAST_WEIGHTS = 64
+"""Smaller tensors stay in float32: the node that unpacks one takes as many bytes."""
 
 
 def convert(spec: ExportSpec, batch: int | None) -> bytes:
@@ -46,6 +49,33 @@ def convert(spec: ExportSpec, batch: int | None) -> bytes:
     for tensor in [*model.graph.input, *model.graph.output]:
         _set_shape(tensor, shapes[tensor.name])
     model.graph.name = spec.network.name
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def float16(content: bytes) -> bytes:
+    """Stores the weights of a model in float16; the runtime unpacks them when it loads the file.
+
+    Weights beyond the range of float16 stay as they are.
+    """
+    model = onnx.load_model_from_string(content)
+    casts = []
+    for tensor in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < LEAST_WEIGHTS:
+            continue
+        with np.errstate(over="ignore"):
+            halved = values.astype(np.float16)
+        if np.isinf(halved).any():
+            continue
+        name = tensor.name
+        tensor.CopyFrom(onnx.numpy_helper.from_array(halved, f"{name}_float16"))
+        casts.append(
+            onnx.helper.make_node("Cast", [tensor.name], [name], to=onnx.TensorProto.FLOAT)
+        )
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
     onnx.checker.check_model(model)
     return model.SerializeToString()
 

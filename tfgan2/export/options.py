@@ -15,7 +15,7 @@ FORMATS = ("saved_model", "tflite", "onnx")
 PAGE = "web"
 """A format besides FORMATS: a web page that runs the ONNX file, see `tfgan2.web`."""
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "mixed")
-"""The precisions of TFLite; the other formats are float32."""
+"""The precisions of TFLite. The other formats are float32, and ONNX is float16 as well if asked."""
 OUTPUTS = ("float32", "uint8")
 LAYOUTS = {"tf-serving": "saved_model", "triton": "onnx"}
 """Model repositories for other servers, and the format that each of them holds."""
@@ -24,6 +24,7 @@ _FILES = [
     ("saved_model", "float32"),
     *(("tflite", precision) for precision in PRECISIONS),
     ("onnx", "float32"),
+    ("onnx", "float16"),
 ]
 
 _option = partial(option, panel="Options")
@@ -41,7 +42,8 @@ class Options(DeclaredOptions):
     )
     precisions: list[str] = _option(  # noqa: RUF009
         PRECISIONS[:1],
-        f"Precision of TFLite: {', '.join(PRECISIONS)}. Repeatable.",
+        f"Precision of TFLite: {', '.join(PRECISIONS)}; of ONNX: float16 beside float32. "
+        "Repeatable.",
         flag="--precision",
         shown="float32",
     )
@@ -113,12 +115,13 @@ class Options(DeclaredOptions):
                 raise UserError("--ort-web needs the web page: add --format web")
             ort.find(self.ort_web)
         formats = self._file_formats
-        reduced = [name for name in self.precisions if name != "float32"]
-        if reduced and "tflite" not in formats:
-            raise UserError(
-                f"precision {reduced[0]} is for tflite only, {' and '.join(formats)} "
-                f"{'is' if len(formats) == 1 else 'are'} float32: add --format tflite"
-            )
+        for name in self.precisions:
+            takers = {"float32": FORMATS, "float16": ("tflite", "onnx")}.get(name, ("tflite",))
+            if not set(takers) & set(formats):
+                raise UserError(
+                    f"precision {name} is for {' and '.join(takers)} only, not for "
+                    f"{' and '.join(formats)}: add --format {takers[0]}"
+                )
         for layout in self.layouts:
             if (needed := LAYOUTS[layout]) not in formats:
                 raise UserError(f"layout {layout} needs {needed}: add --format {needed}")
@@ -135,7 +138,8 @@ class Options(DeclaredOptions):
         return [
             (name, precision)
             for name, precision in _FILES
-            if name in formats and (name != "tflite" or precision in self.precisions)
+            if name in formats
+            and (precision in self.precisions or (name != "tflite" and precision == "float32"))
         ]
 
     @property
