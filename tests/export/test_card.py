@@ -79,7 +79,7 @@ def test_without_an_evaluation_or_a_licence(run: Path, tmp_path: Path) -> None:
     assert facts["license"] == "unknown" and facts["datasets"] == ["digits"]
     assert "model-index" not in facts
     assert "Not evaluated." in text and "No licence was given" in text
-    assert "images of 8x8 pixels, grey, of 10 classes" in text
+    assert "images of 16x16 pixels, grey, of 10 classes" in text
 
 
 def test_a_licence_needs_a_card(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
