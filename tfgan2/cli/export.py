@@ -45,6 +45,8 @@ def export(
         )
         for item in artifacts
     ]
+    if not artifacts:  # Core ML alone
+        return
     print_table(["file"], figures, rows, width=120)
     for line in _next_steps(artifacts, chosen):
         print(line)

@@ -16,8 +16,17 @@ from tfgan2 import runs, web
 from tfgan2.errors import UserError
 from tfgan2.export import card, folder
 from tfgan2.export.folder import Artifact
-from tfgan2.export.options import FORMATS, PAGE, PRECISIONS, Options, file_name
+from tfgan2.export.options import (
+    COREML,
+    FORMATS,
+    PAGE,
+    PRECISIONS,
+    Options,
+    file_name,
+    package_name,
+)
 from tfgan2.export.spec import ExportError, ExportSpec
+from tfgan2.files import written_atomically
 from tfgan2.inputs.truncation import LATENTS
 
 if TYPE_CHECKING:
@@ -104,8 +113,8 @@ def export_networks(
 
     All or nothing: if one file fails, the folder stays as it was. Files of an earlier export are
     kept if they have the same weights and the same description, and removed otherwise. The folder
-    then holds the files, `metadata.json`, and what else the options ask for: `bundle/`, `web/`, and
-    a folder for each layout.
+    then holds the files, `metadata.json`, and what else the options ask for: `bundle/`, `web/`, a
+    folder for each layout, and Core ML packages, which `metadata.json` does not list.
 
     Args:
         specs: the networks by the names of their files, see `model_specs`; one alone is called
@@ -148,8 +157,16 @@ def export_networks(
                 name = file_name(network, *kind)
                 report(f"writing and verifying {name}")
                 artifacts.append(exporter.export(staging / name, *kind))
+            if COREML in options.formats:
+                name = package_name(network)
+                report(f"writing {name}")
+                report(f"{name}: {exporter.export_coreml(staging / name)}")
         descriptions = {name: exporter.description for name, exporter in exporters.items()}
         artifacts = folder.commit(out_dir, artifacts, descriptions)
+        for name in map(package_name, exporters):
+            if (staging / name).exists():
+                with written_atomically(out_dir / name) as partial:
+                    (staging / name).rename(partial)
     if options.bundle:
         report("writing the bundle")
         write_bundle(out_dir, artifacts, exporters, training or {}, options.licence)

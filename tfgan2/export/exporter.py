@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from tfgan2 import runtime
-from tfgan2.export import graph, onnx_file, saved_model
+from tfgan2.export import coreml, graph, onnx_file, saved_model
 from tfgan2.export.folder import Artifact, size_of
-from tfgan2.export.options import Options
+from tfgan2.export.options import COREML, Options
 from tfgan2.export.spec import ExportError, ExportSpec, draw_inputs, verification_cases
 from tfgan2.export.tflite import TFLiteModels
 from tfgan2.images import to_uint8
@@ -118,6 +118,14 @@ class Exporter:
             **own,
             **figures,
         )
+
+    def export_coreml(self, path: Path) -> str:
+        """Writes a Core ML package and says how it was verified; errors as those of `export`."""
+        with quiet():
+            metadata = {**self.description, **self.spec.describe(1), "format": COREML, "batch": 1}
+            half = "float16" in self.options.precisions
+            coreml.write(self.spec, path, metadata, half, self.options.licence)
+            return coreml.verify(self.spec, path, self._cases, self._expected)
 
     def _read_back(self, path: Path) -> tuple[Model, list[np.ndarray]]:
         """Returns the file, opened as users open it, and its outputs for the cases."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from tfgan2.errors import UserError, unknown
@@ -14,6 +16,8 @@ from tfgan2.web import ort
 FORMATS = ("saved_model", "tflite", "onnx")
 PAGE = "web"
 """A format besides FORMATS: a web page that runs the ONNX file, see `tfgan2.web`."""
+COREML = "coreml"
+"""Another one: a Core ML package, see `tfgan2.export.coreml`."""
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "mixed")
 """The precisions of TFLite. The other formats are float32, and ONNX is float16 as well if asked."""
 OUTPUTS = ("float32", "uint8")
@@ -36,9 +40,10 @@ class Options(DeclaredOptions):
 
     formats: list[str] = _option(  # noqa: RUF009
         FORMATS,
-        f"{', '.join(FORMATS)}, or {PAGE}: a page that runs the ONNX file. Repeatable.",
+        f"{', '.join(FORMATS)}; {PAGE}: a page that runs the ONNX file; {COREML}: a package for "
+        "apps on iOS. Repeatable.",
         flag="--format",
-        shown=f"all but {PAGE}",
+        shown=", ".join(FORMATS),
     )
     precisions: list[str] = _option(  # noqa: RUF009
         PRECISIONS[:1],
@@ -96,7 +101,7 @@ class Options(DeclaredOptions):
     def __post_init__(self) -> None:
         self.check()
         for kind, names, known in (
-            ("format", self.formats, (*FORMATS, PAGE)),
+            ("format", self.formats, (*FORMATS, PAGE, COREML)),
             ("precision", self.precisions, PRECISIONS),
             ("output", [self.output], OUTPUTS),
             ("layout", self.layouts, LAYOUTS),
@@ -114,13 +119,27 @@ class Options(DeclaredOptions):
             if PAGE not in self.formats:
                 raise UserError("--ort-web needs the web page: add --format web")
             ort.find(self.ort_web)
+        if COREML in self.formats:
+            for taken, flag, what in (
+                (self.output != "float32", "--output uint8", "a float32 output"),
+                (self.dynamic_size, "--dynamic-size", "a fixed size"),
+                (self.batch not in (None, 1), "--batch", "a batch of 1"),
+            ):
+                if taken:
+                    raise UserError(f"Core ML packages have {what}: leave out {flag}")
+            if find_spec("coremltools") is None:
+                raise UserError("--format coreml needs coremltools: pip install 'tfgan2[coreml]'")
         formats = self._file_formats
         for name in self.precisions:
-            takers = {"float32": FORMATS, "float16": ("tflite", "onnx")}.get(name, ("tflite",))
-            if not set(takers) & set(formats):
+            takers: Sequence[str] = ("tflite",)
+            if name == "float32":
+                takers = (*FORMATS, COREML)
+            elif name == "float16":
+                takers = ("tflite", "onnx", COREML)
+            if not set(takers) & {*formats, *self.formats}:
                 raise UserError(
                     f"precision {name} is for {' and '.join(takers)} only, not for "
-                    f"{' and '.join(formats)}: add --format {takers[0]}"
+                    f"{' and '.join(self.formats)}: add --format {takers[0]}"
                 )
         for layout in self.layouts:
             if (needed := LAYOUTS[layout]) not in formats:
@@ -159,3 +178,8 @@ def file_name(network: str, model_format: str, precision: str = "float32") -> st
 def file_names(network: str) -> list[str]:
     """Returns every name that an export of a network may use, in the order of the tables."""
     return [file_name(network, *file) for file in _FILES]
+
+
+def package_name(network: str) -> str:
+    """Returns the name of a network's Core ML package in the export folder."""
+    return f"{network}.mlpackage"

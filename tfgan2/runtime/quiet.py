@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from tfgan2.errors import UserError
 
-LOGGERS = ("tensorflow", "absl", "tf2onnx", "onnxruntime")
+LOGGERS = ("tensorflow", "absl", "tf2onnx", "onnxruntime", "coremltools")
 
 
 @contextlib.contextmanager
