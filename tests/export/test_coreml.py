@@ -19,7 +19,10 @@ from tfgan2.export.spec import ExportError, ExportSpec
 
 coremltools = pytest.importorskip("coremltools")
 
-FLAVOURS = ("biggan", "r3gan", "student", "pix2pix", "inpainting", "srgan", "stackgan")
+FLAVOURS = (
+    *("gan", "dcgan", "cgan", "wgan-gp", "biggan", "stylegan2", "r3gan", "student", "vae"),
+    *("pix2pix", "inpainting", "srgan", "stackgan"),
+)
 NAMES = ["cat", "dog", "7"]
 
 

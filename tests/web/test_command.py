@@ -70,6 +70,14 @@ def test_only_on_request_and_with_other_formats(exports, tmp_path):
     assert found == ["generator.onnx", "generator.tflite", "metadata.json", "web"]
 
 
+def test_the_page_runs_the_smallest_onnx(exports, tmp_path):
+    exports["generator"] = ExportSpec(network())
+    assert export(tmp_path / "run", "--format", "web", "--precision", "float16") == 0
+    folder = tmp_path / "run" / "export"
+    half = (folder / "generator.float16.onnx").read_bytes()
+    assert (folder / "web" / "model.onnx").read_bytes() == half
+
+
 def test_several_networks_have_a_page_each(exports, tmp_path):
     facts = {"size": [8, 8], "multiple": 1, "scale": 1}
     for name in ("a_to_b", "b_to_a"):

@@ -8,9 +8,11 @@ import time
 import numpy as np
 import pytest
 from browsing import assert_same, pixels
+from helpers import small_generator
 from PIL import Image
 
 from tfgan2 import runtime, web
+from tfgan2.export import Options, export_generator
 from tfgan2.images import grid, to_pil, to_uint8
 from tfgan2.inputs.latents import draw_latents, slerp
 from tfgan2.inputs.truncation import truncated
@@ -123,6 +125,17 @@ def test_a_picture_soon_after_opening(open_page, labelled, capsys):
     assert_same(shown(page), to_uint8(images[0]))
     assert "Ready after" in page.inner_text("#message")
     assert "12×12 pixels in" in page.inner_text("#facts")
+    size = f"a file of {labelled.stat().st_size / 1000:,.0f} KB"
+    assert size in page.inner_text("#about")
+
+
+def test_weights_in_float16(open_page, tmp_path):
+    options = Options(["onnx"], ["float16"], images=16)
+    export_generator(small_generator(3), tmp_path, options, class_names=["a", "b", "c"])
+    file = tmp_path / "generator.float16.onnx"
+    page = open_page(file)
+    images = runtime.load(file).generate(1, seed=0)
+    assert_same(shown(page), to_uint8(images[0]))
 
 
 def test_seed_number_and_class(open_page, labelled):
