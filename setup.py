@@ -57,6 +57,7 @@ setup(
         "tfgan2.evaluation": ["templates/*"],
         "tfgan2.export": ["templates/*"],
         "tfgan2.serve": ["templates/*"],
+        "tfgan2.shipped": ["*/*", "*/*/*"],
         "tfgan2.web": ["page/*", "templates/*"],
     },
     python_requires=">=3.10",

@@ -126,6 +126,10 @@ TEACHER = {
     "latent_distribution": "normal",
     "labels_are_classes": True,
     "truncation_of": "",
+    "flavour": "cgan",
+    "dataset": "digits",
+    "step": 2,
+    "command": "tfgan2 fit cgan --dataset digits",
 }
 VOCABULARY = ("a", "bright", "dark", "picture")
 

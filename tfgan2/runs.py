@@ -167,7 +167,7 @@ def load_model(run_dir: Path, which: str = NEWEST) -> tuple[GenerativeModel, dic
     run's metric; or a step.
 
     Returns:
-        The model, and facts about it: flavour, dataset, data (classes, split and hold_out, if they
+        The model, and facts about it: flavour, dataset (of a student, its teacher's), data (classes, split and hold_out, if they
         were set; value_ranges, if files were scaled by some), class_names (of the generator's
         labels; empty if it takes none), labels_are_classes (those of the dataset), step, seed.
     """
@@ -183,7 +183,7 @@ def load_model(run_dir: Path, which: str = NEWEST) -> tuple[GenerativeModel, dic
         data["value_ranges"] = ranges
     return model, {
         "flavour": config.flavour,
-        "dataset": config.data.name,
+        "dataset": config.dataset.get("teacher", {}).get("dataset", config.data.name),
         "data": {name: value for name, value in data.items() if value},
         "class_names": model.label_names(config.dataset.get("class_names", [])),
         "labels_are_classes": getattr(model, "labels_are_classes", False),

@@ -12,7 +12,7 @@ from helpers import finished
 from PIL import Image
 
 from tfgan2 import cli, runs
-from tfgan2.export import card
+from tfgan2.command import command
 
 COMMAND = "dcgan --dataset folder:{folder} --image-size 16 --batch-size 8 --seed 4 --set flip=true"
 
@@ -60,7 +60,7 @@ def test_the_card_of_a_run(run: Path) -> None:
 
 def test_the_command_trains_alike(run: Path, tmp_path: Path) -> None:
     config = runs.RunConfig.read(run)
-    words = card.command(config)
+    words = command(config)
     assert words[:5] == ["tfgan2", "fit", "dcgan", "--dataset", "folder:pictures"]
     words[words.index("folder:pictures")] = config.data.name
     again = tmp_path / "again"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfgan2 import runs
+from tfgan2.command import command_text
 from tfgan2.data.request import MEMORY_LIMIT, Progress
 from tfgan2.data.taught import Taught
 from tfgan2.errors import UserError
@@ -66,6 +67,7 @@ def taught_by(
         "labels_are_classes": about["labels_are_classes"],
         "truncation_of": model.truncation_of,
         **{name: about[name] for name in ("flavour", "dataset", "step")},
+        "command": command_text(runs.RunConfig.read(run_dir)),
     }
     return Taught(images, latents, labels, about["class_names"], teacher)
 

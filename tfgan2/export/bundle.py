@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from tfgan2.command import public_name
 from tfgan2.errors import UserError
 from tfgan2.export import card, folder
 from tfgan2.export.exporter import Exporter, open_artifact
@@ -108,7 +109,7 @@ def _fill(
         names = ("invisible", "alone", "word", "apostrophes")
         example["split"] = {name: getattr(words, name.upper()) for name in names}
     about = description["about"]
-    known = [about.get("flavour"), card.public_name(about.get("dataset") or "")]
+    known = [about.get("flavour"), public_name(about.get("dataset") or "")]
     title = " ".join(filter(None, known)) or "Generator"
     texts["README.md"] = _TEMPLATES.get_template("readme.md.j2").render(
         title=title,

@@ -6,27 +6,20 @@ It is the first part of the `README.md` in a bundle; its YAML is what Hugging Fa
 from __future__ import annotations
 
 import json
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tfgan2 import registry
+from tfgan2.command import command_text, public_name
 from tfgan2.evaluation.figures import FIGURES
 from tfgan2.evaluation.result import read_results
 from tfgan2.images import is_points
-from tfgan2.options import Options
 from tfgan2.runs import RunConfig
 
 LIBRARY = "tfgan2"
 TASKS = {"z": "unconditional-image-generation", "text": "text-to-image", "input": "image-to-image"}
 """The hub's names of tasks, by the input that decides; the last match counts."""
-_LEFT_OUT = (
-    *("name", "preset", "data_dir", "init_from", "strategy", "steps_per_call", "device_share"),
-    *("log_every", "sample_every", "sample_count", "checkpoint_every", "keep_checkpoints"),
-    *("evaluate_every", "evaluate_count", "evaluate_features", "evaluate_metrics", "best_metric"),
-)
-"""Options that name files or machines of this user, or change no weights."""
 
 
 def training_facts(run: Path, config: RunConfig, model: Any, step: int) -> dict[str, Any]:
@@ -38,60 +31,13 @@ def training_facts(run: Path, config: RunConfig, model: Any, step: int) -> dict[
     results = [result for result in read_results(run) if result["who"].get("step") == step]
     return {
         "summary": registry.summary(config.flavour),
-        "command": shlex.join(command(config)),
+        "command": command_text(config),
         "step": step,
         "kimg": step * batch_size * model.batches_per_step / 1000,
         "images": dataset.get("num_images"),
         "teacher": dataset.get("teacher"),
         "evaluations": [_evaluation(result) for result in results],
     }
-
-
-def command(config: RunConfig) -> list[str]:
-    """Returns the words of a command that trains as a run was trained; without local paths."""
-    flavour = config.flavour
-    preset = config.training.preset
-    preset_values = registry.outline(flavour).Config.presets[preset] if preset else {}
-    if "teacher" in config.dataset:
-        words = ["tfgan2", "distill", "RUN"]
-    else:
-        words = ["tfgan2", "fit", flavour, "--dataset", public_name(config.data.name)]
-        words += ["--preset", preset] if preset else []
-    for options in (config.data, config.training):
-        for name, value in _changed(options, preset_values):
-            usual = name == "hold_out" and config.dataset.get("kind") == "images" and not value
-            words += [] if usual else _flag(name, value)
-    for name, option in registry.hyperparameters(flavour).items():
-        value = config.hyperparameters.get(name, option.default)
-        network = config.hyperparameters.get("network", "")
-        default = (option.by_network or {}).get(network, option.default)
-        usual = preset_values.get(name, default)
-        if value not in (usual, None):
-            text = str(value).lower() if isinstance(value, bool) else str(value)
-            words += ["--set", f"{name}={text}"]
-    return words
-
-
-def _changed(options: Options, preset: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yields the options that are not at their default or the preset's, and matter elsewhere."""
-    for item in type(options).declared():
-        value = getattr(options, item.name)
-        if item.name not in _LEFT_OUT and value != preset.get(item.name, item.default):
-            yield item.name, value
-
-
-def _flag(name: str, value: Any) -> list[str]:
-    flag = f"--{name.replace('_', '-')}"
-    if isinstance(value, bool):
-        return [flag if value else f"--no-{flag[2:]}"]
-    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return [flag, text]
-
-
-def public_name(dataset: str) -> str:
-    """Returns a dataset's name with the last part only of a path."""
-    kind, colon, rest = dataset.partition(":")
-    return f"{kind}:{Path(rest).name}" if colon else dataset
 
 
 def _evaluation(result: Mapping[str, Any]) -> dict[str, Any]:

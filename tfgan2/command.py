@@ -1,0 +1,75 @@
+"""The command that trains as a run was trained, without the paths of this machine."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tfgan2 import registry
+from tfgan2.options import Options
+from tfgan2.runs import RunConfig
+
+_LEFT_OUT = (
+    *("name", "preset", "data_dir", "init_from", "strategy", "steps_per_call", "device_share"),
+    *("log_every", "sample_every", "sample_count", "checkpoint_every", "keep_checkpoints"),
+    *("evaluate_every", "evaluate_count", "evaluate_features", "evaluate_metrics", "best_metric"),
+)
+"""Options that name files or machines of this user, or change no weights."""
+_WIDTHS = ("base_channels", "max_channels")
+_WHOLE = ("images", "taught")
+"""Kinds of data of which nothing is held out by default."""
+
+
+def command_text(config: RunConfig) -> str:
+    """Returns the command as a line for a shell."""
+    return shlex.join(command(config))
+
+
+def command(config: RunConfig) -> list[str]:
+    """Returns the words of a command that trains as a run was trained; without local paths."""
+    flavour = config.flavour
+    preset = config.training.preset
+    preset_values = registry.outline(flavour).Config.presets[preset] if preset else {}
+    if "teacher" in config.dataset:
+        words = ["tfgan2", "distill", "RUN"]
+    else:
+        words = ["tfgan2", "fit", flavour, "--dataset", public_name(config.data.name)]
+        words += ["--preset", preset] if preset else []
+    for options in (config.data, config.training):
+        for name, value in _changed(options, preset_values):
+            usual = name == "hold_out" and not value and config.dataset.get("kind") in _WHOLE
+            words += [] if usual else _flag(name, value)
+    for name, option in registry.hyperparameters(flavour).items():
+        value = config.hyperparameters.get(name, option.default)
+        network = config.hyperparameters.get("network", "")
+        default = (option.by_network or {}).get(network, option.default)
+        usual = preset_values.get(name, default)
+        needed = name in _WIDTHS and "teacher" in config.dataset  # in place of a budget
+        if value is not None and (value != usual or needed):
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            words += ["--set", f"{name}={text}"]
+    return words
+
+
+def _changed(options: Options, preset: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yields the options that are not at their default or the preset's, and matter elsewhere."""
+    for item in type(options).declared():
+        value = getattr(options, item.name)
+        if item.name not in _LEFT_OUT and value != preset.get(item.name, item.default):
+            yield item.name, value
+
+
+def _flag(name: str, value: Any) -> list[str]:
+    flag = f"--{name.replace('_', '-')}"
+    if isinstance(value, bool):
+        return [flag if value else f"--no-{flag[2:]}"]
+    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return [flag, text]
+
+
+def public_name(dataset: str) -> str:
+    """Returns a dataset's name with the last part only of a path."""
+    kind, colon, rest = dataset.partition(":")
+    return f"{kind}:{Path(rest).name}" if colon else dataset

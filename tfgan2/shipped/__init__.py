@@ -1,0 +1,1 @@
+"""Generators that are part of this package, each a bundle; `benchmarks/ship.py` writes them."""
