@@ -2,8 +2,8 @@
 
 python benchmarks/ship.py RUN NAME --license LICENCE
 
-Exports it to TFLite in int8 and to ONNX with weights in float16, with a model card. Evaluate the run
-before: the card has its figures. A file of more than 300 KB is refused.
+Exports it to TFLite in int8 and to ONNX with weights in float16, with a model card. Evaluate the
+run before: the card has its figures. A file of more than 300 KB is refused.
 """
 
 from __future__ import annotations

@@ -62,11 +62,11 @@ def _changed(options: Options, preset: Mapping[str, Any]) -> Iterator[tuple[str,
 
 
 def _flag(name: str, value: Any) -> list[str]:
-    flag = f"--{name.replace('_', '-')}"
+    name = name.replace("_", "-")
     if isinstance(value, bool):
-        return [flag if value else f"--no-{flag[2:]}"]
+        return [f"--{'' if value else 'no-'}{name}"]
     text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return [flag, text]
+    return [f"--{name}", text]
 
 
 def public_name(dataset: str) -> str:

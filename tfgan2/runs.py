@@ -167,9 +167,10 @@ def load_model(run_dir: Path, which: str = NEWEST) -> tuple[GenerativeModel, dic
     run's metric; or a step.
 
     Returns:
-        The model, and facts about it: flavour, dataset (of a student, its teacher's), data (classes, split and hold_out, if they
-        were set; value_ranges, if files were scaled by some), class_names (of the generator's
-        labels; empty if it takes none), labels_are_classes (those of the dataset), step, seed.
+        The model, and facts about it: flavour, dataset (of a student, its teacher's), data
+        (classes, split and hold_out, if they were set; value_ranges, if files were scaled by some),
+        class_names (of the generator's labels; empty if it takes none), labels_are_classes (those
+        of the dataset), step, seed.
     """
     from tfgan2.training import checkpoints
 

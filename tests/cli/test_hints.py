@@ -30,6 +30,7 @@ SHOWN_BY = {
     "cli/launch.py": ["fit"],  # of the command that it starts
     "cli/options.py": ["sample", "generate"],
     "cli/presets.py": ["info"],
+    "command.py": ["fit"],
     "options.py": ["fit"],
     "registry.py": ["fit", "info"],
     "models/": ["fit", "info"],

@@ -55,8 +55,8 @@ def one_line(error: pytest.ExceptionInfo) -> str:
     [
         (["onx"], ["float32"], None, "unknown format 'onx': did you mean 'onnx'?"),
         (["tflite"], ["int9"], None, "unknown precision 'int9': did you mean 'int8'"),
-        (["saved_model"], ["float16"], None, "precision float16 is for tflite and onnx only"),
-        (["onnx", "saved_model"], ["int8"], None, "tflite only, not for saved_model and onnx"),
+        (["saved_model"], ["float16"], None, "precision float16 is for tflite, onnx, coreml only"),
+        (["onnx", "saved_model"], ["int8"], None, "tflite only, not for onnx and saved_model"),
         (["onnx"], ["float32"], 0, "batch must be at least 1, not 0"),
         ([], ["float32"], None, "no format given"),
         (["tflite"], [], None, "no precision given"),

@@ -93,7 +93,7 @@ def test_other_paths_stay() -> None:
 
 
 def test_benchmark_and_serve_take_it(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run("benchmark pretrained:digits --count 2 --threads 1".split()) == 0
+    assert cli.run(["benchmark", "pretrained:digits", "--count", "2", "--threads", "1"]) == 0
     shown = capsys.readouterr().out
     assert "pretrained:digits" in shown and "the GPU delegate leaves" in shown
     fastapi = pytest.importorskip("fastapi")

@@ -15,7 +15,7 @@ def push(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN|BUNDLE", help="A run that was exported with --bundle, or a bundle."
+            metavar="RUN|BUNDLE", help="A bundle of `tfgan2 export`, or a run that has one."
         ),
     ],
     repo: Annotated[str, typer.Option(help="Repository: OWNER/NAME, or NAME of your own.")],

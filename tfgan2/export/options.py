@@ -138,7 +138,7 @@ class Options(DeclaredOptions):
                 takers = ("tflite", "onnx", COREML)
             if not set(takers) & {*formats, *self.formats}:
                 raise UserError(
-                    f"precision {name} is for {' and '.join(takers)} only, not for "
+                    f"precision {name} is for {', '.join(takers)} only, not for "
                     f"{' and '.join(self.formats)}: add --format {takers[0]}"
                 )
         for layout in self.layouts:
