@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from tfgan2 import hub, runs
+from tfgan2 import runs
 from tfgan2.cli.options import quoted
+from tfgan2.export import hub
 
 
 def push(
