@@ -82,6 +82,25 @@ def test_without_an_evaluation_or_a_licence(run: Path, tmp_path: Path) -> None:
     assert "images of 16x16 pixels, grey, of 10 classes" in text
 
 
+def test_the_card_of_a_translator(tmp_path: Path) -> None:
+    out = finished(tmp_path / "run", "inpainting --dataset digits --image-size 16 --hold-out 4")
+    words = f"evaluate {out} --features random-conv-112 --metrics pairs"
+    assert cli.run(words.split()) == 0
+    text = bundled(out)
+    facts = yaml.safe_load(text.split("---\n")[1])
+    assert facts["pipeline_tag"] == "image-to-image"
+    assert "4 samples from the inputs of the reference, compared with 4 real images" in text
+    assert "| L1 |" in text
+
+
+def test_the_card_of_points(tmp_path: Path) -> None:
+    out = finished(tmp_path / "run", "gan --dataset ring8")
+    assert cli.run(["evaluate", str(out), "--count", "100"]) == 0
+    text = bundled(out)
+    assert "This generator makes points." in text
+    assert "100 samples from latents, compared with ring8. Features: the points themselves." in text
+
+
 def test_a_licence_needs_a_card(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert cli.run(["export", str(tmp_path), "--license", "mit"]) == 2
     assert "--license is for the model card in a bundle: add --bundle" in capsys.readouterr().err

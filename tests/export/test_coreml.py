@@ -89,6 +89,7 @@ def test_a_network_that_core_ml_cannot_hold(tmp_path: Path) -> None:
     [
         ({"output": "uint8"}, "Core ML packages have a float32 output: leave out --output uint8"),
         ({"dynamic_size": True}, "Core ML packages have a fixed size: leave out --dynamic-size"),
+        ({"bundle": True}, "a bundle needs another file than Core ML's: add --format tflite"),
         ({"batch": 2}, "Core ML packages have a batch of 1: leave out --batch"),
         ({"precisions": ["int8"]}, "precision int8 is for tflite only, not for coreml"),
     ],

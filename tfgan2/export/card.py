@@ -45,9 +45,9 @@ def _evaluation(result: Mapping[str, Any]) -> dict[str, Any]:
     features, reference = protocol.get("features", {}), protocol.get("reference", {})
     return {
         "protocol": result["protocol_id"],
-        "features": features.get("features", features.get("name", "points")),
-        "samples": protocol.get("samples", {}).get("images"),
-        "reals": reference.get("images"),
+        "features": features.get("features", features.get("name", "the points themselves")),
+        "samples": protocol["samples"]["images"],
+        "reals": reference.get("images"),  # none for points
         "dataset": public_name(str(reference.get("dataset", ""))),
         "made_of": result["who"].get("made_of"),
         "figures": [

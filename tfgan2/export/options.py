@@ -115,6 +115,8 @@ class Options(DeclaredOptions):
             raise UserError("--calibration is for the precisions int8 and mixed: add one of them")
         if self.licence is not None and not self.bundle:
             raise UserError("--license is for the model card in a bundle: add --bundle")
+        if self.bundle and not self.files:
+            raise UserError("a bundle needs another file than Core ML's: add --format tflite")
         if self.ort_web is not None:
             if PAGE not in self.formats:
                 raise UserError("--ort-web needs the web page: add --format web")
