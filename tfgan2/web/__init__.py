@@ -53,11 +53,10 @@ def page_files(onnx: str | Path, ort_web: str | Path | None = None) -> dict[str,
         keep_trailing_newline=True,
     )
     files = {"script": used[ort.SCRIPT], "code": used[ort.CODE], "binary": used[ort.BINARY]}
-    model = onnx.read_bytes()
-    index = template.render(title=about["title"], bytes=len(model), **files)
+    index = template.render(title=about["title"], **files)
     page = {item.name: item.read_bytes() for item in (room / "page").iterdir() if item.is_file()}
     page["index.html"] = index.encode()
-    page["model.onnx"] = model
+    page["model.onnx"] = onnx.read_bytes()
     page[ABOUT_FILE] = json.dumps(about, indent=1, ensure_ascii=False).encode()
     if local is not None:
         page |= {used[name]["url"]: (local / name).read_bytes() for name in ort.FILES}
