@@ -76,6 +76,11 @@ class RunConfig:
         values["seed"] = training.seed
         return cls(flavour, values, data, training)
 
+    @property
+    def source(self) -> str:
+        """The dataset's name; of a student, that of its teacher's."""
+        return self.dataset.get("teacher", {}).get("dataset", self.data.name)
+
     def to_json(self) -> str:
         return json.dumps({"tfgan2_run": FORMAT, **asdict(self)}, indent=2) + "\n"
 
@@ -184,7 +189,7 @@ def load_model(run_dir: Path, which: str = NEWEST) -> tuple[GenerativeModel, dic
         data["value_ranges"] = ranges
     return model, {
         "flavour": config.flavour,
-        "dataset": config.dataset.get("teacher", {}).get("dataset", config.data.name),
+        "dataset": config.source,
         "data": {name: value for name, value in data.items() if value},
         "class_names": model.label_names(config.dataset.get("class_names", [])),
         "labels_are_classes": getattr(model, "labels_are_classes", False),

@@ -49,6 +49,12 @@ def test_from_a_run_to_an_exported_student(
     (artefact,) = json.loads((out / "export" / "metadata.json").read_text())["artefacts"]
     assert artefact["bytes"] <= 50_000
     assert [item["name"] for item in artefact["inputs"]] == ["z", "label"]
+    # A student teaches as well, and what it drew is used again.
+    words = f"distill {out} --set base_channels=4 --set max_channels=8 --images 32 --steps 1"
+    for number in range(2):
+        assert cli.run(f"{words} {STUDENT} --out {tmp_path / f'pupil-{number}'}".split()) == 0
+    assert "drawn before" in capsys.readouterr().out
+    assert runs.RunConfig.read(tmp_path / "pupil-1").source == "digits"
     # Killed after its first step, it resumes to bitwise the same weights.
     newest = checkpoints.newest(out)
     checkpoints.paths(out)[0].unlink()

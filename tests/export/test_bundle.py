@@ -272,5 +272,5 @@ def test_a_foreign_folder_is_not_touched(tmp_path):
     (other / "bundle").mkdir(parents=True)
     (other / "bundle" / "mine.txt").write_text("mine")
     with pytest.raises(UserError, match="did not write it"):
-        write_bundle(other, artifacts, {}, {}, None)
+        write_bundle(other, artifacts, {}, {})
     assert (other / "bundle" / "mine.txt").read_text() == "mine"

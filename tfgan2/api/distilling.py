@@ -152,7 +152,7 @@ def _check_drawn(
     taught, config = Taught.read(file), run.config
     now: dict[str, Any] = {
         "flavour": config.flavour,
-        "dataset": config.data.name,
+        "dataset": config.source,
         "step": checkpoints.choose(run.directory, wanted.checkpoint).step,
         "images": wanted.images or len(taught.images),
         "size": size or tuple(config.hyperparameters["image_shape"][:2]),

@@ -169,7 +169,7 @@ def export_networks(
                     (staging / name).rename(partial)
     if options.bundle:
         report("writing the bundle")
-        write_bundle(out_dir, artifacts, exporters, training or {}, options.licence)
+        write_bundle(out_dir, artifacts, exporters, training or {})
     for network, page in pages.items():
         report(f"writing {page.name}/")
         # The smallest file: the page downloads it.

@@ -57,7 +57,6 @@ def write_bundle(
     artifacts: Sequence[Artifact],
     exporters: Mapping[str, Exporter],
     training: Mapping[str, Any],
-    licence: str | None,
 ) -> None:
     """Writes `bundle/` and `bundle.zip`, whose bytes depend on the content alone.
 
@@ -68,7 +67,7 @@ def write_bundle(
         raise UserError(f"{bundle} exists and `tfgan2 export` did not write it: move it away")
     with written_atomically(bundle) as partial:
         partial.mkdir()
-        _fill(partial, artifacts, exporters, training, licence)
+        _fill(partial, artifacts, exporters, training)
     with written_atomically(out_dir / f"{NAME}.zip") as partial:
         zip_folder(bundle, partial)
 
@@ -78,7 +77,6 @@ def _fill(
     artifacts: Sequence[Artifact],
     exporters: Mapping[str, Exporter],
     training: Mapping[str, Any],
-    licence: str | None,
 ) -> None:
     for artifact in artifacts:
         copy = shutil.copytree if artifact.path.is_dir() else shutil.copyfile
@@ -108,7 +106,7 @@ def _fill(
         example = {"sentence": sentence, "words": _words(encoder, [sentence])[0].tolist()}
         names = ("invisible", "alone", "word", "apostrophes")
         example["split"] = {name: getattr(words, name.upper()) for name in names}
-    about = description["about"]
+    about, licence = description["about"], next(iter(exporters.values())).options.licence
     known = [about.get("flavour"), public_name(about.get("dataset") or "")]
     title = " ".join(filter(None, known)) or "Generator"
     texts["README.md"] = _TEMPLATES.get_template("readme.md.j2").render(
