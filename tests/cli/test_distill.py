@@ -53,7 +53,7 @@ def test_from_a_run_to_an_exported_student(
     words = f"distill {out} --set base_channels=4 --set max_channels=8 --images 32 --steps 1"
     for number in range(2):
         assert cli.run(f"{words} {STUDENT} --out {tmp_path / f'pupil-{number}'}".split()) == 0
-    assert "drawn before" in capsys.readouterr().out
+    assert "made before" in capsys.readouterr().out
     assert runs.RunConfig.read(tmp_path / "pupil-1").source == "digits"
     # Killed after its first step, it resumes to bitwise the same weights.
     newest = checkpoints.newest(out)
@@ -75,10 +75,10 @@ def test_size_and_channels_and_images_drawn_before(
     assert Taught.read(file).images.shape == (32, 8, 8, 1)
     before = file.stat().st_mtime_ns
     assert cli.run([*words.split(), "--out", str(tmp_path / "two")]) == 0
-    assert "drawn before" in capsys.readouterr().out and file.stat().st_mtime_ns == before
+    assert "made before" in capsys.readouterr().out and file.stat().st_mtime_ns == before
     out = str(tmp_path / "three")
     other = words.replace("--size 8", "--size 12").split()
-    message = f"{file} was drawn for another student: its size is (8, 8), not (12, 12)"
+    message = f"{file} was made for another student: its size is (8, 8), not (12, 12)"
     assert_refused([*other, "--out", out], message, capsys)
     other = words.replace("--images 32", "--images 33").split()
     assert_refused([*other, "--out", out], "its images is 32, not 33", capsys)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,9 @@ from helpers import taught_file
 
 from tfgan2.data.taught import Taught
 from tfgan2.distillation import budget as module
-from tfgan2.distillation.budget import Budget, Cost, widest, widths
+from tfgan2.distillation.budget import Budget, Cost, student_of_latents, widest, widths
 from tfgan2.errors import UserError
+from tfgan2.export import ExportSpec
 
 
 def test_limits_are_read() -> None:
@@ -43,34 +46,36 @@ def test_the_deepest_stages_are_cut_first() -> None:
 
 
 @pytest.fixture
-def taught(tmp_path: Path) -> Taught:
-    return Taught.read(taught_file(tmp_path / "images.npz"))
+def student(tmp_path: Path) -> Callable[[int, int], ExportSpec]:
+    return partial(student_of_latents, Taught.read(taught_file(tmp_path / "images.npz")))
 
 
 def test_the_widest_student_within_a_budget(
-    taught: Taught, monkeypatch: pytest.MonkeyPatch
+    student: Callable[[int, int], ExportSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_BASES", (24, 16, 8))
     lines: list[str] = []
-    values, cost = widest(Budget.parse(["50KB"]), taught, lines.append)
+    values, cost = widest(Budget.parse(["50KB"]), student, lines.append)
     assert cost.bytes <= 50_000 and cost.flops > 0 and cost.milliseconds > 0
     assert lines[-1].startswith(f"student of {values['base_channels']} to {values['max_channels']}")
     # The next wider one is larger, though it may only have been predicted.
     wider = list(widths())[list(widths()).index(tuple(values.values())) - 1]
-    assert module._measured(module._student(*wider, taught), taught, 0).bytes > 50_000
+    assert module._measured(student(*wider), 0).bytes > 50_000
 
 
-def test_time_bounds_what_is_measured(taught: Taught, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_bounds_what_is_measured(
+    student: Callable[[int, int], ExportSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
     measured: list[int] = []
 
-    def slow(network: object, taught: object, flops: int) -> Cost:
+    def slow(spec: object, flops: int) -> Cost:
         measured.append(flops)
         return Cost(1000, flops / 1e6, flops)
 
     monkeypatch.setattr(module, "_measured", slow)
     monkeypatch.setattr(module, "_BASES", (8, 4))
-    values, cost = widest(Budget.parse(["0.3ms"]), taught)
+    values, cost = widest(Budget.parse(["0.3ms"]), student)
     assert cost.milliseconds <= 0.3 and measured == sorted(measured, reverse=True)
-    assert widest(Budget.parse([f"{cost.flops / 1e6:.6f}MFLOP"]), taught)[0] == values
+    assert widest(Budget.parse([f"{cost.flops / 1e6:.6f}MFLOP"]), student)[0] == values
     with pytest.raises(UserError, match="even the smallest student exceeds the budget"):
-        widest(Budget.parse(["1KB"]), taught)
+        widest(Budget.parse(["1KB"]), student)

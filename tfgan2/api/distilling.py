@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfgan2 import remote, runs, startup
+from tfgan2 import remote, runs
 from tfgan2.api.run import Run, fit
 from tfgan2.distillation.budget import Budget
+from tfgan2.distillation.lessons import lesson_of
 from tfgan2.errors import UserError
 from tfgan2.options import OUTPUT, Options, TrainingOptions, option, parse_size, show_options
-from tfgan2.training.compiled import folder_of_process
-
-FLAVOUR = "student"
 
 
 @dataclass
@@ -38,20 +35,27 @@ class DistillOptions(Options):
     )
     images: int | None = option(
         None,
-        "Images that the teacher draws.",
+        "Images that the teacher makes.",
         at_least=2,
         panel="Student",
-        shown="50,000, or what fits 1 GiB",
+        shown="50,000, or what fits 1 GiB; pairs: 2,000 or all, if more",
     )
     checkpoint: str = option(
         runs.NEWEST, "Checkpoint of the teacher: newest, best or a step.", panel="Student"
     )
     taught: str | None = option(
         None,
-        "File for the images that the teacher draws; it is used again if it exists.",
+        "File for the images that the teacher makes, for pairs a folder; it is used again if it "
+        "exists.",
         panel=OUTPUT,
         shown="one in the teacher's run",
-        metavar="FILE.npz",
+        metavar="FILE.npz|DIR",
+    )
+    quantize: str = option(
+        "none",
+        "int8: train the last fifth of the steps with the rounding errors of an int8 file.",
+        choices=("none", "int8"),
+        panel="Student",
     )
 
 
@@ -65,12 +69,15 @@ def distill(
 ) -> Run:
     """Trains a small generator that imitates a trained one, and returns its run.
 
-    The teacher draws images, which are kept in a file, and the widest student within the budget is
-    trained on them. Its run is like any other: it resumes, samples, is evaluated and exported.
+    The teacher makes images, which are kept, and the widest student within the budget is trained on
+    them. Its run is like any other: it resumes, samples, is evaluated and exported. The student of
+    a flavour that takes latents is a `student`, that of a flavour for pairs a `pix2pix` with
+    `network=mobile`.
 
     Args:
-        teacher: a run, local or remote, of a flavour that takes latents, and perhaps labels.
-        hyperparameters: of the student; `tfgan2 info student` lists them. With both
+        teacher: a run, local or remote, of a flavour that takes latents, and perhaps labels, or
+            that learns from pairs, as `pix2pix` does.
+        hyperparameters: of the student; `tfgan2 info student` or `pix2pix` lists them. With both
             `base_channels` and `max_channels` no budget is needed.
         out: the student's run directory; default: runs/00000-student-TEACHER.
         quiet: show nothing.
@@ -88,93 +95,28 @@ def distill(
     budget = None
     if wanted.budget or not {"base_channels", "max_channels"} <= values.keys():
         budget = Budget.parse(wanted.budget)
+    if wanted.quantize != "none":
+        values["quantize"] = wanted.quantize
     size = None if wanted.size is None else parse_size(wanted.size)
     if wanted.taught is None and remote.is_remote(teacher):
         raise UserError(f"{teacher} is remote: give a file for its images", ", as --taught")
     run = Run(teacher)
-    file = Path(wanted.taught or _default_file(run, wanted)).absolute()
+    lesson = lesson_of(run.config.flavour)(
+        run.directory, wanted.checkpoint, wanted.images, size, wanted.taught, quiet=quiet
+    )
+    values = {**lesson.hyperparameters, **values}
+    if lesson.image_size:
+        options["image_size"] = lesson.image_size
     # Before the teacher begins to draw: what `fit` would refuse.
-    runs.RunConfig.create(FLAVOUR, f"taught:{file}", values, **options)
+    runs.RunConfig.create(lesson.flavour, lesson.dataset, values, **options)
     if out is not None and not remote.is_remote(out):
         runs.check_new(Path(out))
-    out = out or runs.propose(Path("runs"), FLAVOUR, str(teacher))
-    _teach(run, file, wanted, size, quiet)
+    out = out or runs.propose(Path("runs"), "student", str(teacher))
+    lesson.prepare()
     if budget is not None:
-        values |= _within(budget, file, quiet)
-    return fit(FLAVOUR, f"taught:{file}", hyperparameters=values, out=out, quiet=quiet, **options)
+        values |= lesson.widest(budget)
+    flavour, dataset = lesson.flavour, lesson.dataset
+    return fit(flavour, dataset, hyperparameters=values, out=out, quiet=quiet, **options)
 
 
 show_options(distill, DistillOptions, TrainingOptions)
-
-
-def _default_file(run: Run, wanted: DistillOptions) -> Path:
-    from tfgan2.training import checkpoints
-
-    run.config  # noqa: B018 - reading it checks the directory
-    step = checkpoints.choose(run.directory, wanted.checkpoint).step
-    parts = [f"step-{step:07d}", *filter(None, [wanted.size]), str(wanted.images or "default")]
-    return run.directory / "taught" / f"{'-'.join(parts)}.npz"
-
-
-def _teach(
-    run: Run, file: Path, wanted: DistillOptions, size: tuple[int, int] | None, quiet: bool
-) -> None:
-    from tfgan2.training.progress import Display
-
-    display = Display(quiet=quiet)
-    if file.exists():
-        _check_drawn(run, file, wanted, size)
-        display.say(f"images of the teacher: {file}, drawn before")
-        return
-    display.say("loading TensorFlow")
-    startup.load(folder_of_process())
-    from tfgan2.distillation.teaching import taught_by
-
-    with contextlib.closing(display):
-        taught = taught_by(
-            run.directory,
-            checkpoint=wanted.checkpoint,
-            count=wanted.images,
-            size=size,
-            progress=display.loading,
-        )
-    taught.write(file)
-    display.say(f"images of the teacher: {file}, {len(taught.images):,}")
-
-
-def _check_drawn(
-    run: Run, file: Path, wanted: DistillOptions, size: tuple[int, int] | None
-) -> None:
-    """Raises a UserError unless a file holds what the teacher would draw now."""
-    from tfgan2.data.taught import Taught
-    from tfgan2.training import checkpoints
-
-    taught, config = Taught.read(file), run.config
-    now: dict[str, Any] = {
-        "flavour": config.flavour,
-        "dataset": config.source,
-        "step": checkpoints.choose(run.directory, wanted.checkpoint).step,
-        "images": wanted.images or len(taught.images),
-        "size": size or tuple(config.hyperparameters["image_shape"][:2]),
-    }
-    found = {**taught.teacher, "images": len(taught.images), "size": taught.images.shape[1:3]}
-    for name, value in now.items():
-        if found.get(name) != value:
-            raise UserError(
-                f"{file} was drawn for another student: its {name} is {found.get(name)}, not "
-                f"{value}",
-                ": give another --taught, or remove it",
-            )
-
-
-def _within(budget: Budget, file: Path, quiet: bool) -> dict[str, int]:
-    from tfgan2.data.taught import Taught
-    from tfgan2.distillation.budget import widest
-    from tfgan2.training.progress import Display
-
-    display = Display(quiet=quiet)
-    taught = Taught.read(file)
-    startup.load(folder_of_process())
-    display.say("finding the widest student within the budget")
-    values, _ = widest(budget, taught, display.say)
-    return values

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from tfgan2 import registry
-from tfgan2.api.distilling import FLAVOUR, DistillOptions
+from tfgan2.api.distilling import DistillOptions
 from tfgan2.cli.fit import report_interruption, show_next_commands
 from tfgan2.cli.options import given, with_declared
 from tfgan2.options import OUTPUT, Options, TrainingOptions, option
@@ -20,7 +20,7 @@ class CommandOptions(Options):
 
     settings: list[str] | None = option(  # noqa: RUF009
         None,
-        "A hyperparameter; `tfgan2 info student` lists them. Repeatable.",
+        "A hyperparameter of student, for pairs of pix2pix; `tfgan2 info` lists them. Repeatable.",
         flag="--set",
         metavar="KEY=VALUE",
     )
@@ -41,9 +41,13 @@ def distill(
 ) -> None:
     """Train a small generator that imitates a trained one, within a budget."""
     from tfgan2 import api
+    from tfgan2.distillation.lessons import lesson_of
 
     settings = options.pop("settings") or []  # their commas are no separators
-    hyperparameters = registry.parse_settings(FLAVOUR, settings)
+    hyperparameters = {}
+    if settings:
+        flavour = lesson_of(api.open_run(teacher).config.flavour).flavour
+        hyperparameters = registry.parse_settings(flavour, settings)
     with report_interruption():
         run = api.distill(teacher, hyperparameters=hyperparameters, **given(options))
     show_next_commands(run)

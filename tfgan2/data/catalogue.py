@@ -73,6 +73,9 @@ CATALOGUE: dict[str, Entry] = {
     "prepared:FILE": _yours("a folder packed by `tfgan2 prepare`, fast to read", "prepared.load"),
     "taught:FILE.npz": _yours(
         "images that a trained run drew, for `tfgan2 distill`", "taught.load", "taught"),
+    "taught-pairs:DIR": _yours(
+        "pairs whose targets a trained run made, for `tfgan2 distill`",
+        "taught.load_pairs", "pairs"),
     "mnist": Entry("handwritten digits", (28, 28, 1), 60_000),
     "stacked_mnist": Entry(
         "three digits of mnist as red, green and blue", (28, 28, 3), 128_000, TFDS, "stacked.load"),

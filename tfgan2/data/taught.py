@@ -1,6 +1,7 @@
-"""`taught:FILE` holds images that a teacher drew, with the latents and labels they were made from.
+"""Images that a teacher made, as `tfgan2 distill` writes them.
 
-FILE is an .npz that `tfgan2 distill` writes: NumPy alone opens it.
+`taught:FILE.npz` holds them with the latents and labels that they were made from; NumPy alone opens
+it. `taught-pairs:DIR` holds them with the images that they were made from.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 FORMAT = 1
+FACTS = "taught.json"
 
 
 @dataclass(frozen=True)
@@ -112,3 +114,40 @@ def load(request: Request) -> ImageDataset:
 
     known = taught.class_names
     return build(request, len(taught.images), part, known=known, labels=taught.labels)
+
+
+# --- pairs ----------------------------------------------------------------------------------------
+
+
+def write_facts(folder: Path, teacher: Mapping[str, Any]) -> None:
+    """Writes what is known of a folder of pairs: fit for JSON, with the `size` of the images."""
+    facts = {"tfgan2_taught": FORMAT, "teacher": dict(teacher)}
+    (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """Reads what `write_facts` wrote; a UserError if it is missing or damaged."""
+    path = folder / FACTS
+    try:
+        facts = json.loads(path.read_text("utf-8"))
+        if facts["tfgan2_taught"] != FORMAT:
+            raise UserError(f"{path} was written by another version of tfgan2")
+        return {**facts["teacher"], "size": tuple(facts["teacher"]["size"])}
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"no such file: {path}: `tfgan2 distill` writes one") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged, or `tfgan2 distill` did not write it") from error
+
+
+def load_pairs(request: Request) -> ImageDataset:
+    """Loads pairs whose targets a teacher made, by default in its size."""
+    from tfgan2.data.folders import pairs
+
+    if not request.path:
+        raise UserError("taught-pairs: lacks its folder: give taught-pairs:DIR")
+    teacher = read_facts(Path(request.path).expanduser())
+    size = request.image_size or "{}x{}".format(*teacher["size"])
+    dataset = pairs.load_pairs(replace(request, image_size=size))
+    return replace(dataset, details={**dataset.details, "teacher": teacher})

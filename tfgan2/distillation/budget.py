@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import keras
 
     from tfgan2.data.taught import Taught
+    from tfgan2.export.spec import ExportSpec
+    from tfgan2.models import Pix2Pix
 
 _UNITS = {
     "KB": ("bytes", 1e3),
@@ -92,13 +94,15 @@ def widths() -> Iterator[tuple[int, int]]:
 
 
 def widest(
-    budget: Budget, taught: Taught, say: Callable[[str], None] = lambda text: None
+    budget: Budget,
+    student: Callable[[int, int], ExportSpec],
+    say: Callable[[str], None] = lambda text: None,
 ) -> tuple[dict[str, int], Cost]:
     """Finds the widest student within a budget, by exporting and timing untrained ones.
 
     Args:
         budget: what it may cost.
-        taught: what it is to learn.
+        student: builds one of so many base channels, and so many channels at most.
         say: called with a line for each student that is measured.
 
     Returns:
@@ -109,18 +113,17 @@ def widest(
     """
     from tfgan2.costs.model import count_image
 
-    shape = taught.images.shape[1:]
     overhead, slow = 0, math.inf
     cost = Cost(0, 0.0, 0)
     for base, most in widths():
-        network = _student(base, most, taught)
-        flops = round(count_image(network, shape).flops)
-        weights = _weight_bytes(network)
+        spec = student(base, most)
+        flops = round(count_image(spec.network, spec.network.outputs[0].shape[1:]).flops)
+        weights = _weight_bytes(spec.network)
         # All students have the same operators: the rest of their files is much alike.
         cost = Cost(weights + overhead, 0.0, flops)
         if not budget.holds(cost) or flops >= slow:
             continue
-        cost = _measured(network, taught, flops)
+        cost = _measured(spec, flops)
         overhead = round(0.6 * (cost.bytes - weights))  # the narrowest have 0.65 of it
         say(f"student of {base} to {most} channels: {cost}")
         if budget.holds(cost):
@@ -130,17 +133,29 @@ def widest(
     raise UserError(f"even the smallest student exceeds the budget: it needs {cost}")
 
 
-def _student(base: int, most: int, taught: Taught) -> keras.Model:
+def student_of_latents(taught: Taught, base: int, most: int) -> ExportSpec:
+    """Builds an untrained student of images drawn from latents."""
+    from tfgan2.export import ExportSpec
     from tfgan2.networks.layers import LayerMaker
     from tfgan2.networks.pairs import generator
 
     make = LayerMaker(0, base, max_channels=most)
     shape, labels = taught.images.shape[1:], len(taught.class_names)
     network = generator("mobile", shape, taught.latents.shape[1], make, num_labels=labels)
-    # As after training: equal biases, such as zeros, are stored once.
-    rng = np.random.default_rng(0)
-    network.set_weights([w + rng.uniform(0.0, 0.1, w.shape) for w in network.get_weights()])
-    return network
+    distribution = taught.teacher["latent_distribution"]
+    return ExportSpec(network, latent_distribution=distribution, class_names=taught.class_names)
+
+
+def student_of_images(model: Pix2Pix, base: int, most: int) -> ExportSpec:
+    """Builds an untrained student like `model`, of another width."""
+    from tfgan2.export import ExportSpec
+    from tfgan2.networks import mobile
+    from tfgan2.networks.layers import LayerMaker
+
+    shape = model.generator.inputs[0].shape[1:]
+    make = LayerMaker(0, base, max_channels=most)
+    network = mobile.translator(shape, model.image_shape[-1], model.depth, make)
+    return ExportSpec(network, facts=model.export_facts())
 
 
 def _weight_bytes(network: keras.Model) -> int:
@@ -150,8 +165,8 @@ def _weight_bytes(network: keras.Model) -> int:
     return sum(weight.size for weight in kernels) + _CHANNEL * channels
 
 
-def _measured(network: keras.Model, taught: Taught, flops: int) -> Cost:
-    from tfgan2.export import ExportSpec, Options
+def _measured(spec: ExportSpec, flops: int) -> Cost:
+    from tfgan2.export import Options
     from tfgan2.export.exporter import milliseconds_per_image
     from tfgan2.export.graph import checked
     from tfgan2.export.spec import draw_inputs
@@ -159,8 +174,9 @@ def _measured(network: keras.Model, taught: Taught, flops: int) -> Cost:
     from tfgan2.runtime.backends import Model, open_backend
     from tfgan2.runtime.quiet import quiet
 
-    distribution = taught.teacher["latent_distribution"]
-    spec = ExportSpec(network, latent_distribution=distribution, class_names=taught.class_names)
+    # As after training: equal biases, such as zeros, are stored once.
+    rng, network = np.random.default_rng(0), spec.network
+    network.set_weights([w + rng.uniform(0.0, 0.1, w.shape) for w in network.get_weights()])
     with tempfile.TemporaryDirectory() as folder, quiet():
         path, spec = Path(folder, "generator.tflite"), checked(spec)
         content, _ = TFLiteModels(spec, Options(["tflite"], ["int8"])).make("int8", path)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option, preset
 from tfgan2.models.base import Batch, Objective
+from tfgan2.models.imitation import INT8, ImitatingGAN
 from tfgan2.models.options import ImageInput
 from tfgan2.models.regularizers import Samples
 from tfgan2.models.translation import TranslationGAN
-from tfgan2.networks import patch, unet
+from tfgan2.networks import mobile, patch, unet
 from tfgan2.nn import losses
 
 
-class Pix2Pix(TranslationGAN):
+class Pix2Pix(ImitatingGAN, TranslationGAN):
     """Paired images become images, Isola et al. 2016 (arXiv:1611.07004).
 
     A U-Net makes the output y from the input x. The discriminator has a logit for each patch and
@@ -27,7 +29,12 @@ class Pix2Pix(TranslationGAN):
     norm amounts to with its batches of one.
     """
 
-    class Config(ImageInput, TranslationGAN.Config):
+    class Config(ImageInput, ImitatingGAN.Config, TranslationGAN.Config):
+        network: str = option(
+            "unet",
+            "the generator: unet as in the paper, or mobile, a small one of separable convolutions",
+            choices=("unet", "mobile"),
+        )
         l1_weight: float = option(100.0, "weight of the mean absolute error")
         dropout: float = option(0.5, "fraction to drop in three layers of G", at_most=0.99)
         ema_decay: float = 0.0
@@ -35,24 +42,33 @@ class Pix2Pix(TranslationGAN):
         cpu = preset(base_channels=32, max_channels=128, batch_size=4, steps=4_000)
         paper = preset()
 
+        def resolve(self) -> None:
+            super().resolve()
+            if self.quantize == INT8 and self.network != "mobile":
+                raise UserError("quantize=int8 needs network=mobile")
+
     data_kind = "pairs"
     batch_size = 1
 
     def build_networks(self) -> None:
         config, (height, width, _) = self.config, self.image_shape
         self.depth = min(unet.depth_for(height), unet.depth_for(width))
+        if config.network == "mobile":
+            self.depth = min(self.depth, mobile.MAX_DEPTH)
         self.size_multiple = 2**self.depth
         make = self.layer_maker(1, norm=config.norm)
         self.discriminator = patch.discriminator(
             self.image_shape, config.patch, make, input_channels=config.input_channels
         )
         self.generator = self.build_generator(height, width)
+        self.add_imitation()
 
     def build_generator(self, height: int | None, width: int | None) -> keras.Model:
         config = self.config
         make = self.layer_maker(0, norm=config.norm, dropout=config.dropout)
         shape = (height, width, config.input_channels)
-        return unet.generator(shape, self.image_shape[-1], self.depth, make)
+        build = mobile.translator if config.network == "mobile" else unet.generator
+        return build(shape, self.image_shape[-1], self.depth, make)
 
     def real_samples(self, batch: Batch) -> Samples:
         inputs, targets = batch[0], batch[1]
@@ -65,7 +81,7 @@ class Pix2Pix(TranslationGAN):
         return Samples(both[..., channels:], inputs=both[..., :channels])
 
     def fake_samples(self, real: Samples, count: int | tf.Tensor, stream: str) -> Samples:
-        return real._replace(images=self.generator(real.inputs, training=True))
+        return real._replace(images=self.trained_generator()(real.inputs, training=True))
 
     def discriminator_inputs(self, samples: Samples, stream: str) -> Samples:
         """Both images of a pair, augmented alike."""
@@ -84,4 +100,5 @@ class Pix2Pix(TranslationGAN):
 
     def content_objective(self, fake: Samples, real: Samples) -> Objective:
         l1 = losses.absolute_error(real.images, fake.images)
-        return self.config.l1_weight * l1, {"l1_loss": l1}
+        features, metrics = self.feature_objective(fake, real)
+        return self.config.l1_weight * l1 + features, {"l1_loss": l1, **metrics}

@@ -10,19 +10,18 @@ import tensorflow as tf
 from tfgan2.hyperparameters import data_option, option, preset
 from tfgan2.inputs.truncation import LATENTS
 from tfgan2.models.base import Batch, Examples, Objective, View
-from tfgan2.models.game import AdversarialModel
+from tfgan2.models.imitation import ImitatingGAN
 from tfgan2.models.latent import LatentModel
 from tfgan2.models.options import MaxChannels, ModelConfig
 from tfgan2.models.regularizers import Samples
 from tfgan2.networks.layers import LayerMaker
 from tfgan2.networks.pairs import discriminator, generator
-from tfgan2.networks.random_features import random_features
 from tfgan2.nn import losses, schedules
 
 COLUMNS, MOST_PAIRS = 8, 32
 
 
-class StudentConfig(MaxChannels, AdversarialModel.Config, LatentModel.Config, ModelConfig):
+class StudentConfig(MaxChannels, ImitatingGAN.Config, LatentModel.Config, ModelConfig):
     """The options of a student, and what its teacher decides."""
 
     base_channels: int = 16
@@ -45,7 +44,7 @@ class StudentConfig(MaxChannels, AdversarialModel.Config, LatentModel.Config, Mo
         "what truncation moves: latents or nothing", lambda facts: facts["teacher"]["truncation_of"]
     )
     pixel_weight: float = option(10.0, "weight of the mean absolute error of pixels")
-    feature_weight: float = option(10.0, "weight of that of random convolutions")
+    feature_weight: float = 10.0
     adversarial_weight: float = option(1.0, "weight of G's adversarial loss; 0: no game")
     discriminator_channels: int = option(
         32, "channels of the discriminator's layer nearest to the image", at_least=1
@@ -56,7 +55,7 @@ class StudentConfig(MaxChannels, AdversarialModel.Config, LatentModel.Config, Mo
     beta_2: float = 0.99
 
 
-class Student(AdversarialModel, LatentModel):
+class Student(ImitatingGAN, LatentModel):
     """A small generator that imitates a trained one, Aguinaldo et al. 2019 (arXiv:1902.00159).
 
     The teacher has drawn images from latents, and perhaps labels. The student, of
@@ -101,12 +100,7 @@ class Student(AdversarialModel, LatentModel):
         first = self.network_count * config.seed + 1
         make = LayerMaker(first, config.discriminator_channels, spectral=True)
         self.discriminator = discriminator("mobile", shape, make, num_labels=labels, projected=True)
-        features = random_features(shape, LayerMaker(first))
-        # In a function: Keras would count the weights as this model's, and save them.
-        self._features = lambda: features
-
-    def frozen_networks(self) -> list[Any]:
-        return [self._features()]
+        self.add_imitation()
 
     def learning_rate(self, name: str) -> Any:
         rate = super().learning_rate(name)
@@ -123,7 +117,7 @@ class Student(AdversarialModel, LatentModel):
 
     def fake_samples(self, real: Samples, count: int | tf.Tensor, stream: str) -> Samples:
         given = [real.latents] if real.labels is None else [real.latents, real.labels]
-        return real._replace(images=self.generator(given, training=True))
+        return real._replace(images=self.trained_generator()(given, training=True))
 
     def logits(self, samples: Samples) -> tf.Tensor:
         if samples.labels is None:
@@ -136,11 +130,8 @@ class Student(AdversarialModel, LatentModel):
 
     def content_objective(self, fake: Samples, real: Samples) -> Objective:
         pixels = losses.absolute_error(real.images, fake.images)
-        of_both = (tf.nest.flatten(self._features()(each.images)) for each in (real, fake))
-        each = [losses.absolute_error(*pair) for pair in zip(*of_both, strict=True)]
-        features = tf.add_n(each) / len(each)
-        loss = self.config.pixel_weight * pixels + self.config.feature_weight * features
-        return loss, {"pixel_loss": pixels, "feature_loss": features}
+        features, metrics = self.feature_objective(fake, real)
+        return self.config.pixel_weight * pixels + features, {"pixel_loss": pixels, **metrics}
 
     def previews(self, examples: Examples, *, about: int = 64, seed: int = 0) -> dict[str, View]:
         """The student's images, and in "teacher" the same ones, each below its teacher's."""

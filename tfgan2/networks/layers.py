@@ -112,13 +112,13 @@ class LayerMaker:
             layer = layers.Conv2D(filters, size, stride, **settings)
         return self._spectral(layer)
 
-    def depthwise(self, size: int) -> layers.Layer:
+    def depthwise(self, size: int, stride: int = 1) -> layers.Layer:
         """A 2D convolution of each channel by itself, padded to "same", without a bias.
 
         It has no spectral norm: a norm of all channels' kernels together would bound none of them.
         """
         return DepthwiseConv2D(
-            size, padding="same", use_bias=False, depthwise_initializer=self.glorot()
+            size, stride, padding="same", use_bias=False, depthwise_initializer=self.glorot()
         )
 
     def conv_transpose(
