@@ -40,6 +40,7 @@ def command(config: RunConfig) -> list[str]:
     for options in (config.data, config.training):
         for name, value in _changed(options, preset_values):
             usual = name == "hold_out" and not value and config.dataset.get("kind") in _WHOLE
+            name = "size" if name == "image_size" and "teacher" in config.dataset else name
             words += [] if usual else _flag(name, value)
     for name, option in registry.hyperparameters(flavour).items():
         value = config.hyperparameters.get(name, option.default)

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import assert_refused, fit, fit_small
+from PIL import Image
 
 from tfgan2 import cli, runs
+from tfgan2.command import command_text
 from tfgan2.data.taught import Taught
-from tfgan2.images import to_uint8
+from tfgan2.images import from_uint8, to_uint8
 from tfgan2.training import checkpoints
 
 STUDENT = "--batch-size 16 --log-every 1 --checkpoint-every 1 --sample-every 2"
@@ -122,3 +124,56 @@ def test_a_run_without_labels(tmp_path: Path) -> None:
     words = f"distill {teacher} --budget 50KB --images 32 --steps 1 {STUDENT} --out {out}"
     assert cli.run(words.split()) == 0
     assert runs.RunConfig.read(out).hyperparameters["num_labels"] == 0
+
+
+def test_a_student_of_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "data").mkdir()
+    for number in range(10):
+        both = rng.integers(0, 256, (16, 32, 3), np.uint8)
+        Image.fromarray(both).save(tmp_path / "data" / f"{number}.png")
+    teacher, out = tmp_path / "teacher", tmp_path / "student"
+    words = f"pix2pix --dataset pairs:{tmp_path / 'data'} --image-size 16 --hold-out 2 --no-xla"
+    words += " --set base_channels=4 --set max_channels=8 --steps 1 --batch-size 4"
+    assert fit(teacher, words) == 0
+    words = f"distill {teacher} --images 12 --quantize int8 --steps 3 --set float_steps=1"
+    words += " --set base_channels=4 --set max_channels=8 --batch-size 4 --checkpoint-every 1"
+    assert cli.run([*words.split(), "--out", str(out)]) == 0
+    # All inputs as they are, then others that are cropped and mirrored; the held-out ones apart.
+    (folder,) = (teacher / "taught").iterdir()
+    files = {part: sorted((folder / part).iterdir()) for part in ("trainA", "trainB", "testA")}
+    assert [len(each) for each in files.values()] == [12, 12, 2]
+    lefts = {each.tobytes() for each in map(left_half, (tmp_path / "data").iterdir())}
+    kept = [np.asarray(Image.open(path)).tobytes() in lefts for path in files["trainA"]]
+    assert kept == [True] * 8 + [False] * 4
+    model, _ = runs.load_model(teacher)
+    inputs = np.stack([np.asarray(Image.open(path)) for path in files["trainA"]])
+    outputs = np.stack([np.asarray(Image.open(path)) for path in files["trainB"]])
+    expected = model.run_generator(model.sampling_generator, {"input": from_uint8(inputs)})
+    assert np.abs(outputs - to_uint8(expected).astype(int)).max() <= 1
+    # The student's run says who taught it, resumes, and exports.
+    config = runs.RunConfig.read(out)
+    assert config.flavour == "pix2pix" and config.hyperparameters["network"] == "mobile"
+    assert config.hyperparameters["float_steps"] == 1 and config.dataset["held_out"] == 2
+    assert config.source == f"pairs:{tmp_path / 'data'}"
+    newest = checkpoints.newest(out)
+    checkpoints.paths(out)[0].unlink()
+    assert cli.run(["fit", "--resume", str(out)]) == 0
+    for name, array in newest.arrays.items():
+        assert checkpoints.newest(out).arrays[name].tobytes() == array.tobytes(), name
+    words = command_text(config)
+    assert words.startswith("tfgan2 distill RUN ") and "--set network=mobile" in words
+    config.data.image_size = "8x12"
+    assert "--size 8x12" in command_text(config) and "--image-size" not in command_text(config)
+    # Pairs that another checkpoint or count would make are refused.
+    capsys.readouterr()
+    words = f"distill {teacher} --images 13 --taught {folder} --budget 90KB --out {tmp_path / 'o'}"
+    assert_refused(words.split(), "its images is 12, not 13", capsys)
+    (folder / "taught.json").write_text("{}")
+    words = words.replace("--images 13", "--images 12")
+    assert_refused(words.split(), "taught.json is damaged", capsys)
+
+
+def left_half(path: Path) -> np.ndarray:
+    image = np.asarray(Image.open(path))
+    return np.ascontiguousarray(image[:, : image.shape[1] // 2])
