@@ -72,7 +72,9 @@ def test_the_variables_are_those_of_the_network(network: keras.Model) -> None:
     assert len(network.variables) == before == len({id(each) for each in same.variables})
 
 
-def test_its_errors_are_as_large_as_those_of_the_int8_file(network: keras.Model, tmp_path: Path) -> None:
+def test_its_errors_are_as_large_as_those_of_the_int8_file(
+    network: keras.Model, tmp_path: Path
+) -> None:
     from tfgan2.export import ExportSpec, Options
     from tfgan2.export.graph import checked
     from tfgan2.export.tflite import TFLiteModels
