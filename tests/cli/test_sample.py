@@ -97,6 +97,17 @@ def test_standing_statistics(conditional: Path, tmp_path: Path) -> None:
     assert not np.array_equal(plain["images"], standing["images"])
 
 
+def test_a_timelapse_shows_the_grids_of_the_training(
+    conditional: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grids = sorted((conditional / "samples").glob("step-*.png"))
+    out = tmp_path / "out.gif"
+    assert cli.run(["sample", str(conditional), "--timelapse", str(out)]) == 0
+    assert f"{out}: {len(grids)} of {len(grids)} sample grids" in capsys.readouterr().out
+    with Image.open(out) as image:
+        assert image.n_frames == len(grids) >= 1
+
+
 def test_points_are_scattered(points: Path, tmp_path: Path) -> None:
     assert arrays(points, "", tmp_path / "p.npz")["points"].shape == (2500, 2)
     out = tmp_path / "p.png"
@@ -119,6 +130,8 @@ def test_points_are_scattered(points: Path, tmp_path: Path) -> None:
         ("sample {conditional} --latents none.npy", "none.npy does not exist"),
         ("sample {points} --out p.gif", "points cannot be animated"),
         ("sample {points} --out folder", "points cannot be written as single images"),
+        ("sample {conditional} --timelapse t.gif --label 3", "leave other options out"),
+        ("sample {conditional} --timelapse t.png", "a timelapse is a .gif, not 't.png'"),
         ("fit cgan --dataset faces", "cgan needs a dataset with labels, faces has none"),
         ("fit gan --dataset digits --set packing=3", "cannot be packed by 3"),
         ("fit gan --dataset digits --set augment=blur", "unknown augmentation"),

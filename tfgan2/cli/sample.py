@@ -34,10 +34,23 @@ def sample(
         int | None,
         typer.Option(min=1, help="Columns of the grid; default one per class, else a square grid."),
     ] = None,
+    timelapse: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.gif",
+            help="Write the sample grids of the training as an animation; generates nothing.",
+        ),
+    ] = None,
     **options: Any,
 ) -> None:
     """Generate images with the generator of a run."""
     from tfgan2 import api
+
+    if timelapse is not None:
+        if label or text or latents or columns or given(options):
+            raise UserError("--timelapse shows what training drew: leave other options out")
+        _save_timelapse(api.open_run(location), timelapse)
+        return
 
     suffix = out.suffix.lower()
     images.check_output(out)
@@ -75,6 +88,15 @@ def sample(
     print(f"{out}: {made} at step {samples.step}, {origin}")
     for path in views:
         print(f"{path}: {path.stem.removeprefix(out.stem + '-')}")
+
+
+def _save_timelapse(run: api.Run, out: Path) -> None:
+    from tfgan2.images.timelapse import save_timelapse
+
+    run.config  # noqa: B018 - reading it checks the directory
+    grids = sorted((run.directory / "samples").glob("step-*.png"))
+    count = save_timelapse(grids, out)
+    print(f"{out}: {count} of {len(grids)} sample grids, to step {int(grids[-1].stem[5:]):,}")
 
 
 def _save_views(out: Path, samples: api.Samples, config: runs.RunConfig) -> list[Path]:

@@ -1,0 +1,142 @@
+"""What MkDocs needs beyond the pages of docs/: generated pages, and links that leave the folder.
+
+The command reference comes from the commands themselves, the gallery from the results of
+benchmarks/study.py, the start page and others from files of the repository.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+from mkdocs.structure.files import File, Files
+from typer.cli import get_docs_for_click
+from typer.main import get_command
+
+from tfgan2 import registry
+from tfgan2.cli import make_app
+
+HERE = Path(__file__).resolve().parents[2]
+RESULTS = HERE / "docs/results/study"
+PAGES = {
+    "README.md": "index.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "tfgan2/shipped/digits/README.md": "digits.md",
+    "benchmarks/README.md": "scripts.md",
+}
+"""Files outside docs/ that are pages of the site, or become them when a page links to them."""
+_LINK = re.compile(r"(\]\()([^)#\s]+)(#[^)\s]*)?(\))")
+_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Adds the generated pages, and the files outside docs/ that pages link to."""
+    generated = {"commands.md": commands(), "gallery.md": gallery()}
+    for source, name in PAGES.items():
+        if (HERE / source).exists() and (source in _LINKED or name in _IN_NAV):
+            text = (HERE / source).read_text("utf-8")
+            generated[name] = relinked(_FRONT_MATTER.sub("", text), source, name)
+    for name, text in generated.items():
+        files.append(File.generated(config, name, content=text))
+    for source in sorted(_LINKED - PAGES.keys()):
+        name = f"files/{source}"
+        files.append(File.generated(config, name, abs_src_path=str(HERE / source)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Points links that leave docs/ to the pages and files that stand for their targets."""
+    if page.file.generated_by:
+        return markdown
+    return relinked(markdown, f"docs/{page.file.src_uri}", page.file.src_uri)
+
+
+def relinked(markdown: str, source: str, name: str) -> str:
+    """Returns the text of the file `source` with links as the page `name` needs them."""
+
+    def link(match: re.Match[str]) -> str:
+        before, target, anchor, after = match.groups()
+        if re.match(r"[a-z]+:", target):
+            return match[0]
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
+        inside = path.removeprefix("docs/") if path.startswith("docs/") else None
+        to = inside or PAGES.get(path) or f"files/{path}"
+        to = posixpath.relpath(to, posixpath.dirname(name) or ".")
+        return f"{before}{to}{anchor or ''}{after}"
+
+    return _LINK.sub(link, markdown)
+
+
+def _linked() -> set[str]:
+    """Files outside docs/ that the pages link to."""
+    found = set()
+    for path in [*(HERE / "docs").rglob("*.md"), *(HERE / each for each in _IN_NAV.values())]:
+        folder = path.relative_to(HERE).parent.as_posix()
+        for _, target, _, _ in _LINK.findall(path.read_text("utf-8")):
+            source = posixpath.normpath(posixpath.join(folder, target))
+            if not source.startswith(("docs/", "..")) and (HERE / source).is_file():
+                found.add(source)
+    return found
+
+
+_IN_NAV = {page: source for source, page in PAGES.items() if "/" not in source}
+_LINKED = _linked()
+
+
+# --- generated pages ----------------------------------------------------------------------------
+
+
+def commands() -> str:
+    """The reference of all commands, from their declarations."""
+    command = get_command(make_app([]))
+    text = get_docs_for_click(obj=command, ctx=click.Context(command), name="tfgan2")
+    text = re.sub(r"\*\*Commands\*\*:.*?(?=^## )", "", text, flags=re.DOTALL | re.MULTILINE)
+    return text.replace("# `tfgan2`", "# Commands", 1)
+
+
+def gallery() -> str:
+    """Returns a grid of every flavour, with the command, the minutes and the figures."""
+    cells: dict[str, list[str]] = {name: [] for name in registry.FLAVOURS}
+    datasets = ("mnist", "faces", "cifar10", "stacked_mnist")
+    for dataset in datasets:
+        for path in sorted((RESULTS / dataset).glob("*-1.json")):
+            cell = json.loads(path.read_text("utf-8"))
+            flavour = cell["command"].split()[2]
+            cells[flavour] += _result(cell, path.with_suffix(".png"))
+    without = [f"`{name}`" for name, lines in cells.items() if not lines]
+    sections = (
+        [f"## {name}", "", registry.summary(name), "", *lines]
+        for name, lines in cells.items()
+        if lines
+    )
+    lines = [
+        "# Gallery",
+        "",
+        "Samples of each flavour as they came out, with the command that trains it, on one core of",
+        "an AMD EPYC. [Results](results.md) compares them. Figures of different datasets or",
+        f"features cannot be compared. Not in this study: {', '.join(without)}.",
+        "",
+    ]
+    return "\n".join([*lines, *(line for section in sections for line in section)])
+
+
+def _result(cell: dict[str, Any], image: Path) -> list[str]:
+    figures, features = cell["figures"], cell["protocol"].get("features", {}).get("name")
+    facts = [
+        f"{cell['seconds'] / 60:.0f} minutes",
+        f"{cell['kimg']:.0f} thousand images",
+        *([f"FID {figures['fid']:.2f}"] if "fid" in figures else []),
+        *([f"recall {figures['recall']:.3f}"] if "recall" in figures else []),
+    ]
+    by = f" by `{features}`" if features else ""
+    return [
+        f"![{cell['dataset']}]({image.relative_to(HERE / 'docs').as_posix()}){{ loading=lazy }}",
+        "",
+        f"`{cell['command']}`: {', '.join(facts)}{by}",
+        "",
+    ]
