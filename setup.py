@@ -58,6 +58,7 @@ setup(
         "tfgan2": ["py.typed"],
         "tfgan2.evaluation": ["templates/*"],
         "tfgan2.export": ["templates/*"],
+        "tfgan2.report": ["templates/*"],
         "tfgan2.serve": ["templates/*"],
         "tfgan2.shipped": ["*/*", "*/*/*"],
         "tfgan2.web": ["page/*", "templates/*"],

@@ -19,8 +19,8 @@ from tfgan2.errors import DataWarning, TrainingDivergedError, UserError, WorkerL
 
 # Each stands in the module of its name.
 COMMANDS = (
-    *("fit", "launch", "prepare", "distill", "sample", "export", "generate", "translate"),
-    *("evaluate", "compare", "serve", "benchmark", "push", "pull"),
+    *("fit", "launch", "watch", "prepare", "distill", "sample", "export", "generate"),
+    *("translate", "evaluate", "compare", "serve", "benchmark", "push", "pull"),
     *("models", "datasets", "info", "cache"),
 )
 _OF_PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES)

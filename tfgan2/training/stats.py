@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -26,35 +27,51 @@ def read(run_dir: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def draw_losses(run_dir: Path) -> None:
-    """Draws all curves of `stats.jsonl` to `losses.png`.
+def curves(lines: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, float]]]:
+    """Returns the steps and values of each metric and figure.
+
+    From all lines, so that the curves of a phase that has ended stay.
+    """
+    found: dict[str, list[tuple[int, float]]] = {}
+    for line in lines:
+        for name in line:
+            if name not in _NOT_CURVES:
+                found.setdefault(name, []).append((line["step"], line[name]))
+    return found
+
+
+def groups(
+    curves: Mapping[str, list[tuple[int, float]]],
+) -> list[tuple[str, dict[str, list[tuple[int, float]]]]]:
+    """Returns the curves that share a plot, with its title.
 
     Losses come first, then the other metrics, then the figures of evaluations: those up to 1 share
     one plot, each larger one has its own, since their scales differ.
     """
-    from matplotlib.figure import Figure
-
-    # From all lines, so that the curves of a phase that has ended stay.
-    curves: dict[str, list[tuple[int, float]]] = {}
-    for line in read(run_dir):
-        for name in line:
-            if name not in _NOT_CURVES:
-                curves.setdefault(name, []).append((line["step"], line[name]))
-    if not curves:
-        return
 
     def plot_of(name: str) -> tuple[int, str]:
         if "/" not in name:
-            return (0, "") if name.endswith("loss") else (1, "")
+            return (0, "losses") if name.endswith("loss") else (1, "metrics")
         small = max(abs(value) for _, value in curves[name]) <= 1
-        return (2, "") if small else (3, name)
+        return (2, "figures") if small else (3, name)
 
-    plots = [list(names) for _, names in groupby(sorted(curves, key=plot_of), plot_of)]
+    grouped = groupby(sorted(curves, key=plot_of), plot_of)
+    return [(title, {name: curves[name] for name in names}) for (_, title), names in grouped]
+
+
+def draw_losses(run_dir: Path) -> None:
+    """Draws all curves of `stats.jsonl` to `losses.png`."""
+    from matplotlib.figure import Figure
+
+    shown = curves(read(run_dir))
+    if not shown:
+        return
+    plots = groups(shown)
     figure = Figure(figsize=(8, 3 * len(plots)), layout="constrained")
     all_axes = figure.subplots(len(plots), sharex=True, squeeze=False)[:, 0]
-    for axes, names in zip(all_axes, plots, strict=True):
-        for name in names:
-            points = curves[name][:: max(1, len(curves[name]) // 2000)]
+    for axes, (_, group) in zip(all_axes, plots, strict=True):
+        for name, every in group.items():
+            points = every[:: max(1, len(every) // 2000)]
             marker = "." if len(points) < 30 else None
             axes.plot(*zip(*points, strict=True), label=name.replace("_", " "), marker=marker)
         axes.legend()

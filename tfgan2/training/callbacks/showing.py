@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfgan2 import images
+from tfgan2 import images, runs
 from tfgan2.errors import UserError
+from tfgan2.report import Report
 from tfgan2.training import stats
 from tfgan2.training.background import Background
 from tfgan2.training.callbacks.base import Logs, StepCallback
@@ -25,7 +26,7 @@ class Previews(StepCallback):
     """Writes sample grids every N steps, always of the same latents or examples.
 
     Writes `reals.png` at the beginning; with `statistics`, shows the grids in TensorBoard and draws
-    `losses.png`.
+    `losses.png`. In a run directory, it writes `report.html` anew with each grid.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Previews(StepCallback):
         self.statistics = statistics
         # Statistics close their files when all tasks of theirs have ended.
         self.background = Background() if statistics is None else statistics.background
+        self.report = Report(run_dir)
         self._views: tuple[int, Mapping[str, View]] = (-1, {})
 
     def on_train_begin(self, logs: Logs = None) -> None:
@@ -86,6 +88,8 @@ class Previews(StepCallback):
         if self.statistics is not None:
             self.statistics.image(step, path)
             stats.draw_losses(self.run_dir)
+        if runs.is_run(self.run_dir):  # not in plain `model.fit`
+            self.report.write()
 
     def close(self) -> None:
         self.background.wait()

@@ -1,0 +1,105 @@
+"""The page of a run: what it shows, that it is renewed, and that it is served."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import fit_small
+
+from tfgan2.errors import UserError
+from tfgan2.report import REPORT, Report, plots, thinned
+from tfgan2.report.watching import Server
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "a & <b>"
+    assert fit_small(out, "--log-every 1 --sample-every 2", steps=5) == 0
+    return out
+
+
+def data(page: str) -> dict[str, Any]:
+    return json.loads(re.search(r"const DATA = (.*);\n", page)[1])
+
+
+def test_training_writes_a_page_that_needs_nothing_else(run: Path) -> None:
+    page = (run / REPORT).read_text("utf-8")
+    assert not re.findall(r"(?:src|href)=\"(?!data:)", page) and "http" not in page.replace(
+        "http://www.w3.org/2000/svg", ""
+    )
+    shown = data(page)
+    assert [grid["step"] for grid in shown["grids"]] == [2, 4, 5]
+    assert all(grid["image"].startswith("data:image/webp;base64,") for grid in shown["grids"])
+    assert [plot["title"] for plot in shown["plots"]] == ["losses", "metrics", "images per second"]
+    losses = shown["plots"][0]["curves"]
+    lines = [json.loads(line) for line in (run / "stats.jsonl").read_text().splitlines()]
+    assert losses["generator_loss"] == [[line["step"], line["generator_loss"]] for line in lines]
+    assert "a &amp; &lt;b&gt;: step 5 of 5" in page and "<b>:" not in page
+    assert "tfgan2 fit --resume &#39;" in page and "tfgan2 fit dcgan --dataset" in page
+    assert "setInterval" not in page
+
+
+def test_it_shows_evaluations_and_exports(run: Path, tmp_path: Path) -> None:
+    protocol = {"features": {"name": "classifier"}, "samples": {"images": 10}}
+    result = {"tfgan2_evaluation": 1, "who": {"step": 5}, "figures": {"fid": 12.5}}
+    folder = run / "evaluation" / "step-5"
+    folder.mkdir(parents=True)
+    text = json.dumps({**result, "protocol_id": "abcd1234", "protocol": protocol})
+    (folder / "result.json").write_text(text)
+    artefact = {"file": "x.tflite", "bytes": 12345, "psnr": 40.04, "milliseconds_per_image": 1.5}
+    (run / "export").mkdir()
+    (run / "export" / "metadata.json").write_text(json.dumps({"artefacts": [artefact]}))
+    page = Report(run).render()
+    for words in ("abcd1234", "12.50", "FID", "x.tflite", "12,345", "40.0", "1.50"):
+        assert words in page
+    # Damaged files are other commands' business.
+    (folder / "result.json").write_text("{")
+    (run / "export" / "metadata.json").write_text("[]")
+    page = Report(run).render()
+    assert "abcd1234" not in page and "x.tflite" not in page
+
+
+def test_a_long_run_is_thinned_out() -> None:
+    assert thinned([], 4) == [] and thinned([1, 2, 3], 4) == [1, 2, 3]
+    assert thinned(list(range(9)), 4) == [0, 4, 8]
+    assert thinned(list(range(8)), 4) == [0, 2, 4, 6, 7]
+    lines = [{"step": n, "images": n, "images_per_second": 5.0, "x_loss": 1.0} for n in range(5000)]
+    assert len(plots(lines)[0]["curves"]["x_loss"]) <= 601
+
+
+def test_the_page_is_served_and_says_when_it_changes(run: Path) -> None:
+    with Server(run, 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+        def get(path: str) -> str:
+            with urllib.request.urlopen(server.url + path, timeout=10) as answer:
+                assert answer.headers["Cache-Control"] == "no-store"
+                return answer.read().decode()
+
+        assert "setInterval" in get("") and server.url.startswith("http://127.0.0.1:")
+        before = get("version")
+        assert get("version") == before
+        with (run / "stats.jsonl").open("a") as file:
+            file.write(
+                '{"step": 6, "images": 1, "images_per_second": 1.0, "generator_loss": 3.5}\n'
+            )
+        assert get("version") != before
+        assert data(get(""))["plots"][0]["curves"]["generator_loss"][-1] == [6, 3.5]
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            get("config.json")
+        with pytest.raises(UserError, match="give another --port, or 0"):
+            Server(run, server.server_port)
+        server.shutdown()
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not a run directory"):
+        Server(tmp_path, 0)
+    assert not list(tmp_path.iterdir())
