@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from helpers import fit_small
 
+from tfgan2 import cli
 from tfgan2.errors import UserError
-from tfgan2.report import REPORT, Report, plots, thinned
+from tfgan2.report import REPORT, Report, plots, renew, thinned
 from tfgan2.report.watching import Server
 
 
@@ -46,7 +47,18 @@ def test_training_writes_a_page_that_needs_nothing_else(run: Path) -> None:
     assert "setInterval" not in page
 
 
-def test_it_shows_evaluations_and_exports(run: Path, tmp_path: Path) -> None:
+def test_an_export_renews_the_page(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert fit_small(run, steps=1) == 0
+    assert "Exported files" not in (run / REPORT).read_text("utf-8")
+    assert cli.run(["export", str(run), "--format", "onnx"]) == 0
+    assert "generator.onnx" in (run / REPORT).read_text("utf-8")
+    (run / REPORT).unlink()
+    renew(run)  # a page that the user has removed stays away
+    assert not (run / REPORT).exists()
+
+
+def test_it_shows_evaluations_and_exports(run: Path) -> None:
     protocol = {"features": {"name": "classifier"}, "samples": {"images": 10}}
     result = {"tfgan2_evaluation": 1, "who": {"step": 5}, "figures": {"fid": 12.5}}
     folder = run / "evaluation" / "step-5"

@@ -72,6 +72,7 @@ def evaluate_and_write(
     request.check_source(source)
     display.say("loading TensorFlow")
     startup.load()
+    from tfgan2.report import renew
     from tfgan2.training.building import make_deterministic
 
     make_deterministic()
@@ -79,6 +80,7 @@ def evaluate_and_write(
         evaluation = evaluate_source(source, request, progress=display.loading)
     out = out or result_dir(source, evaluation)
     evaluation.write(out)
+    renew(source)
     return evaluation, out
 
 

@@ -64,6 +64,8 @@ def export_run(
     Raises:
         UserError: the run, the checkpoint or the dataset to calibrate on cannot be read.
     """
+    from tfgan2.report import renew
+
     config = runs.RunConfig.read(run)
     if options.calibration is not None:
         _check_calibration(options.calibration, config)
@@ -81,9 +83,11 @@ def export_run(
     training = card.training_facts(run, config, model, about["step"]) if options.bundle else None
     about = {key: value for key, value in about.items() if key != "class_names"}
     out_dir = out_dir or run / "export"
-    return export_networks(
+    artifacts = export_networks(
         specs, out_dir, options, about=about, training=training, progress=progress
     )
+    renew(run)
+    return artifacts
 
 
 def export_generator(

@@ -125,6 +125,12 @@ class Report:
             return []
 
 
+def renew(run_dir: Path) -> None:
+    """Writes the report anew if `run_dir` has one; a UserError if the disk refuses."""
+    if (run_dir / REPORT).is_file():
+        Report(run_dir).write()
+
+
 def thinned(items: Sequence[Any], most: int) -> list[Any]:
     """Returns every item, or every second, fourth, … so that at most `most` remain, and the last.
 
