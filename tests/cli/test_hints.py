@@ -25,6 +25,7 @@ OPTIONS = {
 # In which commands texts can appear that name options, by the file or the folder they stand in. A
 # text that other commands show, too, puts its options into the second argument of UserError.
 SHOWN_BY = {
+    "report/watching.py": ["watch"],
     **{f"cli/{name}.py": [name] for name in COMMANDS},
     "cli/__init__.py": [],
     "cli/launch.py": ["fit"],  # of the command that it starts

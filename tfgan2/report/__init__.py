@@ -39,7 +39,7 @@ class Report:
     def write(self) -> None:
         """Writes `report.html`, all or nothing; a UserError if the disk refuses."""
         with written_atomically(self.run_dir / REPORT) as partial:
-            partial.write_text(self.render(), "utf-8")
+            partial.write_bytes(encoded(self.render()))
 
     def render(self, *, live: bool = False) -> str:
         """Returns the page; a `live` one asks its server for changes.
@@ -125,6 +125,11 @@ class Report:
             return []
 
 
+def encoded(page: str) -> bytes:
+    """Returns a page in UTF-8; bytes of file names that are not UTF-8 are escaped."""
+    return page.encode(errors="backslashreplace")
+
+
 def renew(run_dir: Path) -> None:
     """Writes the report anew if `run_dir` has one; a UserError if the disk refuses."""
     if (run_dir / REPORT).is_file():
@@ -146,7 +151,9 @@ def thinned(items: Sequence[Any], most: int) -> list[Any]:
 def plots(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Returns the curves in groups of one scale: {"title", "curves": {name: [[step, value]]}}."""
     groups = stats.groups(stats.curves(lines))
-    speed = [[line["step"], line["images_per_second"]] for line in lines if "images" in line]
+    speed = [
+        [line["step"], line["images_per_second"]] for line in lines if "images_per_second" in line
+    ]
     shown = [
         {
             "title": title,

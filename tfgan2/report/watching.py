@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from tfgan2.errors import UserError
-from tfgan2.report import Report
+from tfgan2.report import Report, encoded
 
 
 class Server(ThreadingHTTPServer):
@@ -56,7 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(500, str(error.args[0]), "text/plain")
 
     def _answer(self, status: int, text: str, kind: str) -> None:
-        content = text.encode()
+        content = encoded(text)
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
