@@ -27,7 +27,6 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "tfgan2/shipped/digits/README.md": "digits.md",
-    "benchmarks/README.md": "scripts.md",
 }
 """Files outside docs/ that are pages of the site, or become them when a page links to them."""
 _LINK = re.compile(r"(\]\()([^)#\s]+)(#[^)\s]*)?(\))")
@@ -117,9 +116,9 @@ def gallery() -> str:
     lines = [
         "# Gallery",
         "",
-        "Samples of each flavour as they came out, with the command that trains it, on one core of",
-        "an AMD EPYC. [Results](results.md) compares them. Figures of different datasets or",
-        f"features cannot be compared. Not in this study: {', '.join(without)}.",
+        "Samples of each flavour as they came out, with the command that trains it, on cores of an",
+        "AMD EPYC. [Results](results.md) compares them. Figures of different datasets or features",
+        f"cannot be compared. Not in this study: {', '.join(without)}.",
         "",
     ]
     return "\n".join([*lines, *(line for section in sections for line in section)])
@@ -128,7 +127,7 @@ def gallery() -> str:
 def _result(cell: dict[str, Any], image: Path) -> list[str]:
     figures, features = cell["figures"], cell["protocol"].get("features", {}).get("name")
     facts = [
-        f"{cell['seconds'] / 60:.0f} minutes",
+        f"{cell['seconds'] / 60:.0f} minutes on {cell['cores']} core{'s' * (cell['cores'] > 1)}",
         f"{cell['kimg']:.0f} thousand images",
         *([f"FID {figures['fid']:.2f}"] if "fid" in figures else []),
         *([f"recall {figures['recall']:.3f}"] if "recall" in figures else []),

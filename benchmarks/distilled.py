@@ -1,0 +1,51 @@
+"""Compares a student and its exported file with its teacher: PSNR, and all three in one picture.
+
+python benchmarks/distilled.py TEACHER STUDENT FILE --out PICTURE.png
+
+TEACHER and STUDENT are runs of `tfgan2 fit` and `tfgan2 distill`, FILE is an export of the student.
+Each third row of the picture is the teacher, the student, the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+import tfgan2
+from tfgan2 import runs
+from tfgan2.images import save_grid
+
+IMAGES, ROWS = 1_000, 3
+"""Images that are compared; rows of the picture for each of the three."""
+
+
+def psnr(one: np.ndarray, other: np.ndarray) -> float:
+    """Returns the PSNR of all images together, in dB; their range is 2."""
+    return float(10 * np.log10(4 / np.mean(np.square(one - other))))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("teacher", "student", "file", "--out"):
+        parser.add_argument(name, type=Path, **({"required": True} if name == "--out" else {}))
+    parser.add_argument("--columns", type=int, default=12)
+    given = parser.parse_args()
+    teacher, student = (runs.load_model(run)[0] for run in (given.teacher, given.student))
+    file = tfgan2.load(given.file)
+    latents, labels = teacher.draw_latents(IMAGES, seed=9), teacher.draw_labels(IMAGES)
+    made = [each.generate(latents, labels) for each in (teacher, student)]
+    made.append(file(latents, labels))
+    for name, images in (("student", made[1]), ("file", made[2])):
+        print(f"{name} to teacher: {psnr(made[0], images):.2f} dB")
+    shown = [
+        images[start : start + given.columns]
+        for start in range(0, ROWS * given.columns, given.columns)
+        for images in made
+    ]
+    save_grid(given.out, np.concatenate(shown), columns=given.columns)
+
+
+if __name__ == "__main__":
+    main()
