@@ -65,7 +65,7 @@ class Contestant:
         self._read = 0
         environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
         started = time.monotonic()
-        with log.with_suffix(".out").open("w") as output, log.open("w") as errors:
+        with log.with_suffix(".out").open("w") as output, log.open("w", encoding="utf-8") as errors:
             # In its own session: when a shell exits, the kernel resumes stopped processes of its
             # session, and a paused contestant would train during the others' turns.
             self._process = subprocess.Popen(

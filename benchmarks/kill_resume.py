@@ -54,7 +54,7 @@ def finish(words: list[str], run: Path) -> tuple[float, float]:
 def victim(process: subprocess.Popen[bytes], moments: random.Random) -> int:
     """Process id of the training, or of a random worker."""
     path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    children = path.read_text().split() if "launch" in process.args else []
+    children = path.read_text(encoding="utf-8").split() if "launch" in process.args else []
     return int(moments.choice(children)) if children else process.pid
 
 

@@ -191,7 +191,7 @@ def captured(path: Path) -> Iterator[list[str]]:
             for number, copy in zip((1, 2), kept, strict=True):
                 os.dup2(copy, number)
                 os.close(copy)
-            output.append(path.read_text(errors="replace"))
+            output.append(path.read_text(encoding="utf-8", errors="replace"))
 
 
 if __name__ == "__main__":

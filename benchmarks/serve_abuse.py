@@ -152,7 +152,7 @@ def main() -> int:
     each = -(-options.requests // sum(map(len, kinds.values())))
     passed = True
     for file, senders in kinds.items():
-        with tempfile.TemporaryFile("w+") as errors:
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
             with server(file, errors) as url:
                 for send in senders:
                     statuses: Counter[int] = Counter()

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from tfgan2.errors import UserError, writing
 
 _NOT_PLAIN = re.compile(r"[*?\[\]\\\ud800-\udfff]")
 """Patterns to TensorFlow's file system; bytes that are not UTF-8, which it refuses."""
+_PATIENCE = 2.0 if os.name == "nt" else 0.0
+"""Seconds in which a file that another process reads can be replaced; only Windows refuses it."""
 
 
 @contextlib.contextmanager
@@ -38,11 +41,11 @@ def written_atomically(path: Path, *, parents: bool = False) -> Iterator[Path]:
         try:
             yield partial
             if partial.is_file():
-                with partial.open("rb") as file:
+                with partial.open("r+b") as file:  # Windows syncs no file that is open to read
                     os.fsync(file.fileno())
             elif path.is_dir():  # a rename replaces no folder that holds something
-                path.replace(old)
-            partial.replace(path)
+                _replace(path, old)
+            _replace(partial, path)
         except BaseException:
             if old.exists():
                 old.replace(path)
@@ -63,7 +66,8 @@ def plain(folder: Path) -> Iterator[Path]:
     if not _NOT_PLAIN.search(folder.as_posix()):
         yield folder
         return
-    root = next((p for p in (tempfile.gettempdir(), "/tmp") if not _NOT_PLAIN.search(p)), None)
+    roots = (Path(tempfile.gettempdir()), Path("/tmp"))
+    root = next((each for each in roots if not _NOT_PLAIN.search(each.as_posix())), None)
     if root is None:
         raise UserError(
             f"TensorFlow cannot open {str(folder)!r}: set TMPDIR to a folder without any of *?[]\\"
@@ -80,6 +84,19 @@ def check_unicode(path: Path) -> None:
         str(path).encode()
     except UnicodeEncodeError:
         raise UserError(f"{str(path)!r} has bytes that are not UTF-8: use another name") from None
+
+
+def _replace(path: Path, target: Path) -> None:
+    """Renames a file or folder; waits while another process reads the target on Windows."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            path.replace(target)
+            return
+        except PermissionError:
+            if time.monotonic() >= end:
+                raise
+        time.sleep(0.05)
 
 
 def remove(path: Path) -> None:

@@ -36,7 +36,7 @@ def finished(*words: str) -> None:
 
 def worker(launcher: subprocess.Popen[str], index: int) -> int:
     """Returns the id of a worker's process."""
-    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
+    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text("utf-8").split()
     for child in children:
         for entry in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
             if entry.startswith(b"TF_CONFIG="):

@@ -8,7 +8,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from tfgan2 import remote
 from tfgan2.data.catalogue import KINDS, YOURS, entry_of, is_listed
@@ -88,7 +88,9 @@ def _spellings(text: str) -> Iterator[str]:
     bare = text.strip().strip("'\"").strip()
     yield from (text, bare, os.path.expandvars(bare))
     if bare.lower().startswith("file:"):
-        yield unquote(urlsplit(bare).path)
+        from urllib.request import url2pathname  # slow to import
+
+        yield url2pathname(urlsplit(bare).path)
     yield bare.replace("\\", "/")
 
 

@@ -214,7 +214,7 @@ def _write_shards(
             images, size = images + 1, size + len(rest)
             rest = next(records, None)
         writer.close()
-        with path.open("rb") as file:
+        with path.open("r+b") as file:  # Windows syncs no file that is open to read
             os.fsync(file.fileno())
         yield Shard(f"{final}/{path.name}", images, path.stat().st_size)
 

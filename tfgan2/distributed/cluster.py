@@ -35,11 +35,16 @@ SILENCE = 5.0
 _GO, _WAIT, _REFUSED = "go", "wait", "refused"
 _LONGEST_LINE = 65_536  # characters: thousands of addresses
 _GUARD = """
-import os, select, signal, sys
-signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-if not select.select([sys.stdin], [], [], float(sys.argv[1]))[0]:
-    print("error:", sys.argv[3], file=sys.stderr)
-    os.kill(int(sys.argv[2]), signal.SIGKILL)
+import os, signal, sys, threading
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_IGN)
+def kill():
+    print("error:", sys.argv[3], file=sys.stderr, flush=True)
+    os.kill(int(sys.argv[2]), getattr(signal, "SIGKILL", signal.SIGTERM))
+timer = threading.Timer(float(sys.argv[1]), kill)
+timer.daemon = True
+timer.start()
+os.read(0, 1)
 """
 
 

@@ -51,7 +51,8 @@ def run(command: Sequence[str], workers: Sequence[str]) -> int:
 
     def forward(number: int, frame: object) -> None:
         for process in processes:
-            process.send_signal(number)
+            with contextlib.suppress(ValueError):  # on Windows Ctrl-C reaches them by itself
+                process.send_signal(number)
 
     before = {number: signal.signal(number, forward) for number in signals()}
     try:

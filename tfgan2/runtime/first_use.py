@@ -58,7 +58,7 @@ def _peak() -> float | None:
     """The largest memory of this process so far, in MB."""
     status = Path("/proc/self/status")
     if status.exists():  # `getrusage` of Linux begins with the peak of the parent process
-        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+        line = next(x for x in status.read_text("utf-8").splitlines() if x.startswith("VmHWM"))
         return int(line.split()[1]) / 1e3
     try:
         import resource

@@ -92,11 +92,11 @@ def test_names_match_however_they_are_composed(tmp_path: Path, here: str, there:
 
 
 def test_slashes_of_windows(file: Path) -> None:
-    file.write_text(json.dumps({"image": "d\\b.png", "caption": "x"}))
+    file.write_text(json.dumps({"image": "d\\b.png", "caption": "x"}), encoding="utf-8")
     assert read_lines(file)[0] == ["d/b.png"]
 
 
 def test_half_a_character_can_be_written_again(file: Path) -> None:
-    file.write_text('{"image": "a.png", "caption": "red \\ud83d bird"}')
+    file.write_text('{"image": "a.png", "caption": "red \\ud83d bird"}', encoding="utf-8")
     ((caption,),) = read_lines(file)[1]
     assert caption.encode() == b"red ? bird"

@@ -104,7 +104,11 @@ def _find_pairs(request: Request) -> tuple[Path, list[Place]]:
     if len(roots) == 1:
         return roots[0], in_one_folder(roots[0])
     root = roots[0].absolute().parent
-    inner = [Path(os.path.relpath(each.absolute(), root)) for each in roots]
+    try:
+        inner = [Path(os.path.relpath(each.absolute(), root)) for each in roots]
+    except ValueError:
+        a, b = roots
+        raise UserError(f"{a} and {b} are on two drives: move one beside the other") from None
     places = in_two_folders(roots)
     return root, [
         place._replace(path=(inner[place.side or 0] / place.path).as_posix()) for place in places
