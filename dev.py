@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """Sets up a virtual environment, then runs one command.
 
-    python3 dev.py demo    train DCGAN on handwritten digits, draw a grid, export and verify
-    python3 dev.py test    run the tests
-    python3 dev.py slow    run the tests that take minutes
-    python3 dev.py docs    build the documentation as a site
+    python3 dev.py demo     train DCGAN on handwritten digits, draw a grid, export and verify
+    python3 dev.py test     run the tests
+    python3 dev.py slow     run the tests that take minutes
+    python3 dev.py docs     build the documentation as a site
+    python3 dev.py release  build the files of a release in dist/, and check them
+    python3 dev.py try PYTHON …
+                            install the wheel in dist/ with each Python; train, export, generate
 
 Needs Python 3.10 or newer and nothing else. The environment is .venv beside this file, or
 $TFGAN2_VENV.
@@ -13,19 +16,25 @@ $TFGAN2_VENV.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+import time
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 VENV = Path(os.environ.get("TFGAN2_VENV", HERE / ".venv"))
-BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+SCRIPTS = "Scripts" if os.name == "nt" else "bin"
+BIN = VENV / SCRIPTS
+DIST = HERE / "dist"
 
 
-def run(*words: str) -> None:
-    """Prints a command and runs it; exits with its exit code if it fails."""
+def run(*words: str, scripts: Path = BIN, folder: Path = HERE) -> None:
+    """Prints a command of an environment and runs it; exits with its exit code if it fails."""
     print(f"$ {' '.join(words)}", flush=True)
-    code = subprocess.call([str(BIN / words[0]), *words[1:]], cwd=HERE)
+    code = subprocess.call([str(scripts / words[0]), *words[1:]], cwd=folder)
     if code:
         sys.exit(code)
 
@@ -88,11 +97,62 @@ def slow() -> None:
         sys.exit(f"failed: {', '.join(failed)}")
 
 
+def release() -> None:
+    install("[release]")
+    for folder in (DIST, HERE / "build", HERE / "tfgan2.egg-info"):  # else old files get in
+        shutil.rmtree(folder, ignore_errors=True)
+    run("python", "-m", "build")
+    files = sorted(f"dist/{path.name}" for path in DIST.iterdir())
+    run("twine", "check", "--strict", *files)
+    run("check-wheel-contents", *(name for name in files if name.endswith(".whl")))
+    forms = sorted((HERE / ".github/ISSUE_TEMPLATE").glob("[!c]*.yml"))
+    for kind, *names in (
+        ("citation-file-format", "CITATION.cff"),
+        ("github-issue-forms", *(path.relative_to(HERE).as_posix() for path in forms)),
+        ("github-issue-config", ".github/ISSUE_TEMPLATE/config.yml"),
+    ):
+        run("check-jsonschema", "--builtin-schema", f"vendor.{kind}", *names)
+    print(
+        "\nnext: python3 dev.py try python3.10 python3.11 python3.12 python3.13\n"
+        f"then: {BIN / 'twine'} upload {' '.join(files)}"
+    )
+
+
+def try_wheel(*pythons: str) -> None:
+    wheels = sorted(DIST.glob("*.whl"))
+    if not wheels:
+        sys.exit("dist/ has no wheel: run python3 dev.py release")
+    commands = (
+        "python -m pip check",
+        "tfgan2 --help",
+        "tfgan2 generate pretrained:digits --label 7 --count 16 --out sevens.png",
+        "tfgan2 fit dcgan --dataset digits --steps 20 --out run",
+        "tfgan2 export run --format tflite,onnx",
+        "tfgan2 generate run/export/generator.tflite --count 16 --out digits.png",
+    )
+    for python in pythons:
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="tfgan2-") as temporary:
+            folder = Path(temporary)
+            print(f"$ {python} -m venv {folder}", flush=True)
+            subprocess.check_call([python, "-m", "venv", str(folder)])
+            there = partial(run, scripts=folder / SCRIPTS, folder=folder)
+            there("python", "-m", "pip", "install", "--quiet", "--upgrade", "pip")
+            there("python", "-m", "pip", "install", "--quiet", str(wheels[-1]))
+            for words in commands:
+                there(*words.split())
+        print(f"\n{python}: passed in {time.monotonic() - started:.0f} s\n", flush=True)
+
+
 def main() -> None:
-    commands = {"demo": demo, "test": test, "slow": slow, "docs": docs}
-    if len(sys.argv) != 2 or sys.argv[1] not in commands:
+    commands = {"demo": demo, "test": test, "slow": slow, "docs": docs, "release": release}
+    name, *pythons = sys.argv[1:] or [""]
+    if name == "try" and pythons:
+        try_wheel(*pythons)
+    elif name in commands and not pythons:
+        commands[name]()
+    else:
         sys.exit(__doc__)
-    commands[sys.argv[1]]()
 
 
 if __name__ == "__main__":

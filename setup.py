@@ -6,11 +6,30 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+REPOSITORY = ""
+"""Address of the repository. The README on PyPI links to it; without one it has no such links."""
 
 # Read, not imported, because building must not need the installed package.
 VERSION = re.search(
     r'^__version__ = "(.+)"$', (HERE / "tfgan2" / "__init__.py").read_text(encoding="utf-8"), re.M
 ).group(1)
+
+
+def standalone(readme: str) -> str:
+    """Returns the README with links that lead to the files of this version in the repository."""
+
+    def link(match: re.Match[str]) -> str:
+        image, text, target = match.groups()
+        if re.match("[a-z]+:|#", target):
+            return match[0]
+        if not REPOSITORY:
+            return text
+        return f"{image}[{text}]({REPOSITORY}/{'raw' if image else 'blob'}/v{VERSION}/{target})"
+
+    if not REPOSITORY:  # no images and captions
+        readme = re.sub(r"^!\[.*?\)\n\n\*.*?\*\n\n", "", readme, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"(!?)\[([^][]*)\]\(([^()\s]+)\)", link, readme)
+
 
 SERVE = [
     "fastapi>=0.118",
@@ -44,14 +63,22 @@ TEST = [
     "tritonclient>=2.50",  # has the schema of Triton's configuration files
     "prdc>=0.2",  # reference code for precision, recall, density and coverage
 ]
+# check-jsonschema knows the formats of CITATION.cff and of the issue templates.
+RELEASE = ["build>=1.2", "twine>=6", "check-wheel-contents>=0.6", "check-jsonschema>=0.33"]
 
 setup(
     name="tfgan2",
     version=VERSION,
     description="Train image GANs in TensorFlow and put the generator on a phone",
-    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description=standalone((HERE / "README.md").read_text(encoding="utf-8")),
     long_description_content_type="text/markdown",
-    license="Apache-2.0",
+    project_urls=(
+        {"Source": REPOSITORY, "Changelog": f"{REPOSITORY}/blob/main/CHANGELOG.md"}
+        if REPOSITORY
+        else {}
+    ),
+    keywords="GAN, generative adversarial networks, images, TensorFlow, Keras, TFLite, ONNX",
+    license_expression="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["tfgan2", "tfgan2.*"]),
     package_data={
@@ -99,16 +126,24 @@ setup(
         "coreml": COREML,
         "docs": DOCS,
         "test": TEST,
+        "release": RELEASE,
         # Bounded, because other releases format and check differently.
-        "dev": [*TEST, "ruff>=0.17,<0.18", "mypy>=2.4,<3", "pre-commit>=4"],
+        "dev": [*TEST, *RELEASE, "ruff>=0.17,<0.18", "mypy>=2.4,<3", "pre-commit>=4"],
     },
     entry_points={"console_scripts": ["tfgan2 = tfgan2.cli:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",
         "Intended Audience :: Developers",
         "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Topic :: Scientific/Engineering :: Image Processing",
+        "Typing :: Typed",
     ],
 )

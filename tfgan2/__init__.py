@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tfgan2.registry import create
     from tfgan2.runtime import load
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # name -> module that defines it
 _LAZY = {
