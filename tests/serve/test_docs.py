@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import yaml
 from tfgan2 import cli
 from tfgan2.serve import Limits
 
-PAGE = (Path(__file__).parents[2] / "docs" / "serve.md").read_text(encoding="utf-8")
+HERE = Path(__file__).parents[2]
+PAGE = (HERE / "docs" / "serve.md").read_text(encoding="utf-8")
 
 
 def blocks(language):
@@ -35,7 +37,10 @@ def test_the_deployment(manifests, client):
     pod = manifests["Deployment"]["spec"]["template"]
     (container,) = pod["spec"]["containers"]
     (dockerfile,) = blocks("dockerfile")
-    entry = yaml.safe_load(dockerfile.split("ENTRYPOINT ")[1])
+    file = container["args"][0]
+    assert f" {file}\n" in dockerfile and f'CMD ["{file}"]' in dockerfile
+    (line,) = re.findall("^ENTRYPOINT (.*)$", (HERE / "Dockerfile").read_text("utf-8"), re.M)
+    entry = json.loads(line)
     assert entry[:2] == ["tfgan2", "serve"]
     given = options([*entry[2:], *container["args"]])
     assert given["host"] == "0.0.0.0"
