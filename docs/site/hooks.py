@@ -26,6 +26,7 @@ PAGES = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
     "tfgan2/shipped/digits/README.md": "digits.md",
 }
 """Files outside docs/ that are pages of the site, or become them when a page links to them."""
