@@ -99,8 +99,8 @@ setup(
         # ai-edge-litert 2; all figures were measured with it.
         "tensorflow>=2.21",
         "tensorflow-datasets>=4.9.9",
-        # For `prepare`; other platforms have no wheels.
-        "array_record>=0.5; platform_system == 'Linux'",
+        # For `prepare`; there are no wheels for Windows.
+        "array_record>=0.5; sys_platform != 'win32'",
         "importlib_resources",  # tensorflow-datasets 4.9.10 imports it without requiring it
         "tensorboard>=2.20",  # TensorFlow 2.21 no longer installs it
         "tf2onnx>=1.17",  # earlier ones fail with NumPy 2

@@ -96,7 +96,7 @@ def test_they_are_enough_to_serve(tmp_path: Path) -> None:
         image = httpx.get(f"{url}/generate.png?label=7", timeout=60)
         assert image.content.startswith(b"\x89PNG") and image.status_code == 200
         for path in ("/", "/readyz", "/metadata", "/metrics", "/openapi.json"):
-            assert httpx.get(url + path, follow_redirects=True).status_code == 200
+            assert httpx.get(url + path, follow_redirects=True, timeout=60).status_code == 200
     finally:
         process.terminate()
         assert process.wait(timeout=60) == 0
