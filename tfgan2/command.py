@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from tfgan2 import registry
+from tfgan2.data.catalogue import PIPELINES
+from tfgan2.files import public_name
 from tfgan2.options import Options
 from tfgan2.runs import RunConfig
 
@@ -24,7 +25,10 @@ _WHOLE = ("images", "taught")
 
 def command_text(config: RunConfig) -> str:
     """Returns the command as a line for a shell."""
-    return shlex.join(command(config))
+    text = shlex.join(command(config))
+    if config.data.name in PIPELINES.values():
+        return f"{text}  # in Python, with a tf.data.Dataset as dataset"
+    return text
 
 
 def command(config: RunConfig) -> list[str]:
@@ -68,9 +72,3 @@ def _flag(name: str, value: Any) -> list[str]:
         return [f"--{'' if value else 'no-'}{name}"]
     text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return [f"--{name}", text]
-
-
-def public_name(dataset: str) -> str:
-    """Returns a dataset's name with the last part only of a path."""
-    kind, colon, rest = dataset.partition(":")
-    return f"{kind}:{Path(rest).name}" if colon else dataset

@@ -99,6 +99,12 @@ def _replace(path: Path, target: Path) -> None:
         time.sleep(0.05)
 
 
+def public_name(dataset: str) -> str:
+    """Returns the name of a dataset with the last parts only of the paths in it."""
+    kind, colon, rest = dataset.partition(":")
+    return f"{kind}:{','.join(Path(path).name for path in rest.split(','))}" if colon else dataset
+
+
 def remove(path: Path) -> None:
     """Removes a file or folder if it exists."""
     if path.is_dir():

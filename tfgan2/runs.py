@@ -50,7 +50,10 @@ class RunConfig:
         hyperparameters: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> RunConfig:
-        """Makes and checks the configuration of a new run; the arguments are those of `fit`."""
+        """Makes and checks the configuration of a new run; the arguments are those of `fit`.
+
+        A pipeline has the name that `tfgan2.data.catalogue.PIPELINES` gives it.
+        """
         from tfgan2.data import absolute_name  # slow to import
 
         values = dict(hyperparameters or {})

@@ -46,7 +46,7 @@ def export_labelled(folder: Path, output: str = "float32") -> Path:
     z, label = keras.Input((10,), name="z"), keras.Input((), dtype="int32", name="label")
     told = keras.layers.Embedding(3, 10, "glorot_normal")(label)
     x = to_image(keras.layers.Concatenate()([z, told]), 3)
-    about = {"flavour": "cgan", "dataset": "pets <b>", "step": 1500}
+    about = {"flavour": "cgan", "dataset": "folder:/home/me/pets <b>", "step": 1500}
     names = ["cat", "dog", "two words"]
     generator = keras.Model([z, label], x)
     options = Options(["onnx"], output=output, images=16)

@@ -74,7 +74,7 @@ def test_the_hashes_are_those_of_the_npm_package(ort_web):
 
 def test_names_are_escaped(labelled):
     page = web.page_files(labelled)["index.html"].decode()
-    assert "<title>cgan · pets &lt;b&gt;</title>" in page
+    assert "<title>cgan · folder:pets &lt;b&gt;</title>" in page
     assert "<b>" not in page.split("<main")[0]
     assert "{{" not in page
 

@@ -241,7 +241,7 @@ def test_between_two_seeds(open_page, labelled):
         end = to_uint8(generator.generate(1, seed=seed, label=0)[0])
         settled(page, f"#strip canvas:{place}-child", end)
     name, made = downloaded(page, "#save-way")
-    assert name == "cgan-pets-b-seeds-3-8-at-100.png"
+    assert name == "cgan-folder-pets-b-seeds-3-8-at-100.png"
     assert_same(made, to_uint8(generator.generate(1, seed=8, label=0)[0]))
 
     page.click("#play")
@@ -257,7 +257,7 @@ def test_the_grid_is_that_of_generate(open_page, labelled):
     settled(page, "#grid button:last-child canvas", images[14])
     assert page.locator("#grid button").count() == 15
     name, made = downloaded(page, "#save-grid")
-    assert name == "cgan-pets-b-seed-4-grid.png"
+    assert name == "cgan-folder-pets-b-seed-4-grid.png"
     assert_same(made, grid(images, columns=3))
 
     page.click("#grid button:nth-child(6)")

@@ -18,6 +18,7 @@ from tfgan2.options import DataOptions, TrainingOptions, show_options
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
     from tfgan2.export import Artifact
     from tfgan2.models.base import GenerativeModel
@@ -68,7 +69,7 @@ class Run:
         steps: int | None = None,
         epochs: float | None = None,
         strategy: str | None = None,
-        dataset: str | None = None,
+        dataset: str | tf.data.Dataset | None = None,
         data_dir: str | None = None,
         accumulate: int | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -82,7 +83,8 @@ class Run:
             epochs: passes over the data, in place of `steps`.
             strategy: the devices that train; default: as before.
             dataset, data_dir: the new place of data that have moved, such as "folder:PATH" or the
-                folder of tensorflow-datasets. The run keeps it, if they are the same data.
+                folder of tensorflow-datasets. The run keeps it, if they are the same data. A run on
+                a pipeline needs its pipeline again.
             accumulate: micro-batches of an update, for less memory; default: as before.
             callbacks, dry_run, quiet: as for `fit`, which raises the same errors.
         """
@@ -100,8 +102,10 @@ class Run:
             training.steps = steps or training.steps
             training.accumulate = accumulate or training.accumulate
             training.check()
-            config.data = relocated(config.data, dataset, data_dir)
-            train(config, run_dir, mirror, epochs, callbacks, dry_run, quiet)
+            name, pipeline = _named(dataset)
+            config.data = relocated(config.data, name, data_dir)
+            shown = (callbacks, dry_run, quiet)
+            train(config, run_dir, mirror, epochs, *shown, pipeline=pipeline)
         return Run(self.location, config)
 
     def model(self, checkpoint: str | int = runs.NEWEST) -> GenerativeModel:
@@ -205,7 +209,7 @@ def open_run(location: str | Path) -> Run:
 
 def fit(
     flavour: str,
-    dataset: str,
+    dataset: str | tf.data.Dataset,
     *,
     hyperparameters: Mapping[str, Any] | None = None,
     epochs: float | None = None,
@@ -220,7 +224,8 @@ def fit(
     Args:
         flavour: for example "dcgan"; `tfgan2 models` lists them.
         dataset: its name, or folder:PATH, prepared:FILE, pairs:DIR, unpaired:DIR_A,DIR_B or
-            captions:FILE.jsonl; `tfgan2 datasets` lists names.
+            captions:FILE.jsonl; `tfgan2 datasets` lists names. Or a pipeline that ends, of images,
+            (image, label) or pairs (input, target), batched or not: uint8, or float32 in [-1, 1].
         hyperparameters: values by name; `tfgan2 info FLAVOUR` lists them.
         epochs: passes over the data, in place of `steps`.
         out: the run directory, local or remote; default: runs/00000-FLAVOUR-DATASET.
@@ -237,18 +242,31 @@ def fit(
         TrainingDivergedError: a loss or a weight is no longer finite.
     """
     check_length(options.get("steps"), epochs)
-    config = runs.RunConfig.create(flavour, dataset, hyperparameters, **options)
+    name, pipeline = _named(dataset)
+    config = runs.RunConfig.create(flavour, name or "", hyperparameters, **options)
     check_evaluation(config.training)
     cluster = find_cluster(config.training.strategy)
     if cluster is not None and len(cluster.workers) > 1 and out is None:
         raise UserError("several workers train one run: choose one run directory for all")
-    location = str(out or runs.propose(Path("runs"), flavour, dataset))
+    location = str(out or runs.propose(Path("runs"), flavour, config.data.name))
     with remote.staged(location, fetch=False) as (run_dir, mirror):
         if out is not None and (cluster is None or cluster.index == 0):
             mirror.check_new() if mirror is not None else runs.check_new(run_dir)
         shown = (callbacks, dry_run, quiet)
-        run_dir = train(config, run_dir, mirror, epochs, *shown, numbered=out is None)
+        numbered = out is None
+        run_dir = train(
+            config, run_dir, mirror, epochs, *shown, numbered=numbered, pipeline=pipeline
+        )
         return Run(run_dir if mirror is None else location, None if dry_run else config)
+
+
+def _named(dataset: str | tf.data.Dataset | None) -> tuple[str | None, tf.data.Dataset | None]:
+    """Returns the name of a dataset, and the pipeline if it is one."""
+    if dataset is None or isinstance(dataset, str):
+        return dataset, None
+    from tfgan2.data.pipeline import name_of
+
+    return name_of(dataset), dataset
 
 
 show_options(fit, DataOptions, TrainingOptions)

@@ -13,6 +13,7 @@ from tfgan2.options import TrainingOptions
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
     from tfgan2.remote import Mirror
 
@@ -49,10 +50,12 @@ def train(
     quiet: bool,
     *,
     numbered: bool = False,
+    pipeline: tf.data.Dataset | None = None,
 ) -> Path:
     """Trains a run, new if its configuration says nothing about the dataset yet.
 
-    The arguments are those of `fit`, `remote.staged` and `runs.held`. Returns the run directory,
+    The arguments are those of `fit`, `remote.staged` and `runs.held`; `pipeline` is the dataset
+    where it has no name. Returns the run directory,
     which may have got another number.
     """
     from tfgan2.training.compiled import folder_of_process
@@ -68,7 +71,7 @@ def train(
     from tfgan2.training.session import Session
 
     new = not config.dataset
-    session = Session(config, display, epochs, run_dir)
+    session = Session(config, display, epochs, run_dir, pipeline)
     describe(session, devices)
     if dry_run:
         display.say(f"run: {run_dir}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 BUILT_IN, TFDS, YOURS = "built in", "tensorflow-datasets", "your files"
+PIPELINE = "Python"
 
 
 class Kind(NamedTuple):
@@ -33,7 +34,7 @@ class Entry:
         summary: one line.
         image_shape: (height, width, channels) before scaling, None where sizes vary.
         num_images: in the default split ("train"), None where it depends.
-        source: "built in", "tensorflow-datasets" or "your files".
+        source: "built in", "tensorflow-datasets", "your files" or "Python".
         loader: "MODULE.FUNCTION" in `tfgan2.data`; takes a Request, returns an ImageDataset.
         kind: one of `KINDS`.
     """
@@ -107,6 +108,9 @@ CATALOGUE: dict[str, Entry] = {
 }
 # fmt: on
 
+PIPELINES = {"images": "pipeline", "pairs": "pipeline-pairs"}
+"""The names that stand for a `tf.data.Dataset`, by the kind of its samples."""
+
 POINTS = tuple(name for name, entry in CATALOGUE.items() if entry.image_shape == (1, 1, 2))
 
 
@@ -115,7 +119,10 @@ def _form(name: str) -> str:
     return re.split("(?<=[:/])", name, maxsplit=1)[0]
 
 
-_FORMS = {_form(name): entry for name, entry in CATALOGUE.items()}
+_FORMS = {_form(name): entry for name, entry in CATALOGUE.items()} | {
+    name: Entry("a tf.data pipeline", source=PIPELINE, loader="pipeline.load", kind=kind)
+    for kind, name in PIPELINES.items()
+}
 _OTHER = Entry("a dataset of tensorflow-datasets")
 
 

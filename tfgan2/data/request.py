@@ -6,18 +6,21 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from tfgan2 import remote
-from tfgan2.data.catalogue import BUILT_IN, POINTS, TFDS, YOURS, entry_of
+from tfgan2.data.catalogue import BUILT_IN, PIPELINE, POINTS, TFDS, YOURS, entry_of
 from tfgan2.data.dataset import ImageDataset, cpu_count
 from tfgan2.data.naming import advice, check_name
 from tfgan2.errors import UserError
 from tfgan2.images.ranges import FULL, Ranges
 from tfgan2.inputs.labels import class_number
 from tfgan2.options import DataOptions, parse_range, parse_size
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 Progress = Callable[[str, int, int], None]
 """Receives what is being done, how much of it is done, and the total."""
@@ -38,12 +41,13 @@ class Request(DataOptions):
 
     `ranges` are the values known to become black and white, by kind of file: those of
     `value_range` for all kinds, where it is given. `notes` receives lines for the user, on how the
-    samples were found.
+    samples were found. `pipeline` is the `tf.data.Dataset` that the name stands for, if it does.
     """
 
     progress: Progress = lambda text, done, total: None
     ranges: Ranges = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    pipeline: tf.data.Dataset | None = None
 
     def __post_init__(self) -> None:
         if self.classes is not None:
@@ -53,6 +57,7 @@ class Request(DataOptions):
         check_name(self.name)
         entry, points = entry_of(self.name), self.name in POINTS
         images, taught = entry.kind == "images", entry.kind == "taught"
+        own = entry.source in (BUILT_IN, PIPELINE) or taught
         fixed = "holds the images of a teacher" if taught else "holds points, not images"
         for option, fits, problem in (
             ("image_size", not (points or taught), fixed),
@@ -60,7 +65,7 @@ class Request(DataOptions):
             ("split", images and entry.source == TFDS, "has no splits"),
             ("classes", images or entry.source == BUILT_IN, "has no labels"),
             ("direction", entry.kind in ("pairs", "unpaired"), "is not paired"),
-            ("value_range", entry.source != BUILT_IN and not taught, "has a range of its own"),
+            ("value_range", not own, "has a range of its own"),
             ("balance", not taught, "has its labels in turn"),
         ):
             if not fits and getattr(self, option) != getattr(Request, option):

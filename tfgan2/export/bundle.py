@@ -13,14 +13,13 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from tfgan2.command import public_name
 from tfgan2.errors import UserError
 from tfgan2.export import card, folder
 from tfgan2.export.exporter import Exporter, open_artifact
 from tfgan2.export.folder import Artifact
 from tfgan2.export.graph import reference
 from tfgan2.export.spec import draw_inputs
-from tfgan2.files import written_atomically
+from tfgan2.files import public_name, written_atomically
 from tfgan2.images import is_points, save_grid, side_by_side, to_pil, to_uint8
 from tfgan2.inputs import words
 from tfgan2.inputs.labels import label_columns

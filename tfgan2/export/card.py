@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from tfgan2 import registry
-from tfgan2.command import command_text, public_name
+from tfgan2.command import command_text
 from tfgan2.evaluation.figures import FIGURES
 from tfgan2.evaluation.result import read_results
+from tfgan2.files import public_name
 from tfgan2.images import is_points
 from tfgan2.runs import RunConfig
 

@@ -82,10 +82,15 @@ def synchronize_batch_norm(network: keras.Model) -> None:
             layer.synchronized = True
 
 
-def load_data(config: runs.RunConfig, display: Display, run_dir: Path) -> ImageDataset:
+def load_data(
+    config: runs.RunConfig,
+    display: Display,
+    run_dir: Path,
+    pipeline: tf.data.Dataset | None = None,
+) -> ImageDataset:
     """Loads a run's data, and resolves in its configuration what depends on them.
 
-    The run directory of a new run is not read.
+    The run directory of a new run is not read. `pipeline` holds the data that have no name.
 
     Raises:
         UserError: they do not suit the flavour, or have changed since the run began.
@@ -103,12 +108,14 @@ def load_data(config: runs.RunConfig, display: Display, run_dir: Path) -> ImageD
         config.data.hold_out = flavour.hold_out
     config.training.batch_size = config.training.batch_size or flavour.batch_size
     with contextlib.closing(display):
-        dataset = load_dataset(**vars(config.data), progress=display.loading)
+        dataset = load_dataset(**vars(config.data), progress=display.loading, pipeline=pipeline)
     if before and before["fingerprint"] != dataset.fingerprint:
-        raise UserError(
-            f"{name} does not hold the data that the run began with: "
-            f"{changes.differences(run_dir, before, dataset)}; restore them, or start a new run"
-        )
+        if pipeline is None or {**before, "fingerprint": dataset.fingerprint} != dataset.facts:
+            raise UserError(
+                f"{name} does not hold the data that the run began with: "
+                f"{changes.differences(run_dir, before, dataset)}; restore them, or start a new run"
+            )
+        display.say("warning: the samples of the pipeline are not those that the run began with")
     now = runs.versions()
     if config.versions and config.versions != now:
         display.say(

@@ -27,6 +27,8 @@ from tfgan2.training.loop import Loop
 from tfgan2.training.progress import Display
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from tfgan2.remote import Mirror
 
 
@@ -47,11 +49,17 @@ class Session:
     saving: called.Checkpoints
 
     def __init__(
-        self, config: runs.RunConfig, display: Display, epochs: float | None, run_dir: Path
+        self,
+        config: runs.RunConfig,
+        display: Display,
+        epochs: float | None,
+        run_dir: Path,
+        pipeline: tf.data.Dataset | None = None,
     ) -> None:
         """Connects the workers, loads the data, builds the model and resolves the configuration.
 
-        `epochs`, passes over the data, stand in place of the configuration's steps. Raises a
+        `epochs`, passes over the data, stand in place of the configuration's steps. `pipeline` is
+        that of a run on one. Raises a
         UserError if data, flavour and devices do not fit each other.
         """
         training = config.training
@@ -64,7 +72,7 @@ class Session:
         with warnings.catch_warnings():
             if not worker.chief:
                 warnings.simplefilter("ignore", DataWarning)
-            self.dataset = load_data(config, display, run_dir)
+            self.dataset = load_data(config, display, run_dir, pipeline)
         size = training.batch_size
         assert size is not None
         worker.check_batch_size(size)

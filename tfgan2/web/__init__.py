@@ -14,7 +14,7 @@ from typing import Any
 
 from tfgan2 import runtime
 from tfgan2.errors import UserError
-from tfgan2.files import written_atomically
+from tfgan2.files import public_name, written_atomically
 from tfgan2.images import is_points
 from tfgan2.web import ort
 from tfgan2.web.directions import principal_directions
@@ -106,10 +106,11 @@ def check_shape(shape: tuple[int | None, ...]) -> None:
 
 
 def title_parts(path: Path, metadata: dict[str, Any]) -> list[str]:
-    """Returns what the title of a file's page consists of: flavour and dataset, or its name."""
+    """Returns the parts of a page's title: flavour and dataset, or the file's name; no folders."""
     stem = path.stem.encode(errors="replace").decode()  # its bytes may not be UTF-8
     known = metadata.get("about", {})
-    parts = [str(known[key]) for key in ("flavour", "dataset") if known.get(key)] or [stem]
+    names = (public_name(str(known[key])) for key in ("flavour", "dataset") if known.get(key))
+    parts = list(names) or [stem]
     if stem != "generator" and len(parts) == 2:
         parts.append(stem.replace("_", " "))  # one of several networks
     return parts
