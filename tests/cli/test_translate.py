@@ -313,7 +313,7 @@ def test_a_text_generator_of_another_precision_and_a_foreign_encoder(
         ("fit pix2pix --dataset folder:{pictures} --out o", "give pairs:/"),
         ("fit cyclegan --dataset folder:{pictures} --out o", "give unpaired:/"),
         ("fit dcgan --dataset pairs:{pictures} --out o", "give folder:/"),
-        ("fit stackgan --dataset digits --out o", "give captions:FILE.jsonl"),
+        ("fit stackgan --dataset digits --out o", "give captions:FILE"),
         (
             "fit srgan --dataset digits --image-size 18 --out o",
             "must be multiples of 4, 4 or more",

@@ -224,7 +224,7 @@ def fit(
     Args:
         flavour: for example "dcgan"; `tfgan2 models` lists them.
         dataset: its name, or folder:PATH, prepared:FILE, pairs:DIR, unpaired:DIR_A,DIR_B or
-            captions:FILE.jsonl; `tfgan2 datasets` lists names. Or a pipeline that ends, of images,
+            captions:FILE; `tfgan2 datasets` lists names. Or a pipeline that ends, of images,
             (image, label) or pairs (input, target), batched or not: uint8, or float32 in [-1, 1].
         hyperparameters: values by name; `tfgan2 info FLAVOUR` lists them.
         epochs: passes over the data, in place of `steps`.

@@ -26,7 +26,7 @@ class CommandOptions(Options):
     dataset: str | None = option(
         None,
         "A name, folder:PATH, prepared:FILE, pairs:DIR, unpaired:DIR_A,DIR_B or "
-        "captions:FILE.jsonl; `tfgan2 datasets` lists names.",
+        "captions:FILE; `tfgan2 datasets` lists names.",
         panel=DATA,
     )
     settings: list[str] | None = option(  # noqa: RUF009

@@ -21,7 +21,7 @@ KINDS = {
     "images": Kind("the name of a dataset of images, folder:PATH or prepared:FILE", "digits"),
     "pairs": Kind("pairs:DIR", "pairs:DIR"),
     "unpaired": Kind("unpaired:DIR_A,DIR_B", "unpaired:DIR_A,DIR_B"),
-    "captions": Kind("captions:FILE.jsonl, or digits-captions", "digits-captions"),
+    "captions": Kind("captions:FILE, or digits-captions", "digits-captions"),
     "taught": Kind("taught:FILE.npz, which `tfgan2 distill` writes", "taught:FILE.npz"),
 }
 
@@ -66,8 +66,8 @@ CATALOGUE: dict[str, Entry] = {
         "folders.pairs.load_pairs", "pairs"),
     "unpaired:DIR_A,DIR_B": _yours(
         "images of two kinds, not paired", "folders.unpaired.load_unpaired", "unpaired"),
-    "captions:FILE.jsonl": _yours(
-        'lines of {"image": path, "caption": text}', "folders.captions.load_file", "captions"),
+    "captions:FILE": _yours(
+        "images with captions: JSON lines, CSV or COCO", "folders.captions.load_file", "captions"),
     "folder:PATH": _yours(
         "images in a folder; its subfolders are the classes, or train and test",
         "folders.classes.load"),

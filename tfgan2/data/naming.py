@@ -15,7 +15,7 @@ from tfgan2.data.catalogue import KINDS, YOURS, entry_of, is_listed
 from tfgan2.errors import UserError
 
 ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"}
-_LISTS = {".jsonl", ".ndjson", ".json"}
+_LISTS = {".jsonl", ".ndjson", ".json", ".csv", ".tsv"}
 _PATH = re.compile(r"\s*['\"]?\s*(~|\$|\.{0,2}[/\\]|[A-Za-z]:[/\\]|[A-Za-z0-9+]+://)|.*\\")
 
 
@@ -24,7 +24,8 @@ def paths_of(name: str) -> list[str]:
     form, _, paths = name.partition(":")
     if entry_of(name).source != YOURS:
         return []
-    two = form in ("pairs", "unpaired") and not Path(paths).expanduser().is_dir()
+    several = form in ("pairs", "unpaired", "captions")
+    two = several and not Path(paths).expanduser().exists()
     return [path.strip() for path in paths.split(",")] if two else [paths]
 
 
@@ -63,7 +64,7 @@ def advice(text: str, kind: str | None = None) -> str:
     inside = sorted(path.iterdir()) if os.access(path, os.R_OK) else []
     lists = [item.name for item in inside if item.suffix.lower() in _LISTS]
     if kind == "captions":
-        return give(kind, str(Path(found, *lists[:1] or ["FILE.jsonl"])))
+        return give(kind, str(Path(found, *lists[:1] or ["FILE"])))
     paired = kind is None and {"a", "b"} <= {item.name.lower() for item in inside}
     return give("folder", found) + (f", or pairs:{found}" if paired else "")
 

@@ -1,4 +1,4 @@
-"""`captions:FILE.jsonl` and `digits-captions`: images with captions."""
+"""`captions:FILE` and `digits-captions`: images with captions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import tensorflow as tf
 
 from tfgan2.data import embedded
 from tfgan2.data.dataset import ImageDataset, Order
-from tfgan2.data.folders.caption_lines import read_lines
+from tfgan2.data.folders.caption_files import read_captions
 from tfgan2.data.folders.copies import equal_files
 from tfgan2.data.folders.files import DEFAULT_SIZE, Files, open_files
-from tfgan2.data.naming import ARCHIVES, advice
+from tfgan2.data.folders.finding import existing_folder
+from tfgan2.data.naming import ARCHIVES, advice, paths_of
 from tfgan2.data.request import Request, build
 from tfgan2.data.sources import as_tensor
 from tfgan2.errors import UserError
@@ -39,27 +40,28 @@ _SENTENCES = (
 
 
 def load_file(request: Request) -> ImageDataset:
-    """Loads images with captions from lines of JSON, {"image": path, "caption": text or list}.
+    """Loads images with captions from a file of a format that `caption_formats` reads.
 
-    Paths are relative to the file's folder. An image may have several lines. The labels of the
-    images are their numbers.
+    An image may have several entries. The labels of the images are their numbers.
     """
-    path = Path(request.path).expanduser()
+    name, *folders = paths_of(request.name)
+    path = Path(name).expanduser()
     if path.is_dir() or (path.exists() and path.suffix.lower() in ARCHIVES):
         what = "a folder" if path.is_dir() else "an archive"
-        raise UserError(f"{request.path!r} is {what}: {advice(request.path, 'captions')}")
+        raise UserError(f"{name!r} is {what}: {advice(name, 'captions')}")
     if not path.is_file():
-        raise UserError(
-            f"{request.path!r} does not exist: give captions:FILE.jsonl with an existing file"
-        )
-    lines = read_lines(path)
-    paths, captions = _merged(path.parent, *lines)
-    if len(paths) < len(lines[0]):
+        raise UserError(f"{name!r} does not exist: give captions:FILE with an existing file")
+    if len(folders) > 1:
+        raise UserError(f"{request.name!r} has several folders: give captions:FILE,DIR")
+    folder = existing_folder(folders[0], "captions:FILE,DIR") if folders else None
+    entries = read_captions(path, folder)
+    paths, captions = _merged(*entries)
+    if len(paths) < len(entries.paths):
         request.notes.append(
-            f"captions: {len(lines[0]):,} lines name {len(paths):,} different files; each has the "
-            "captions of all its lines"
+            f"captions: {len(entries.paths):,} lines name {len(paths):,} different files; each has "
+            "the captions of all its lines"
         )
-    files = Files(path.parent, paths)
+    files = Files(entries.root, paths)
     survey = files.survey(request)
     shape = (*request.edges(DEFAULT_SIZE), request.channels or survey.channels)
     examples = list(dict.fromkeys(texts[0] for texts in captions))
