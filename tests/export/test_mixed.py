@@ -62,12 +62,15 @@ def test_mixed_keeps_the_attention_in_float(attentive, tmp_path):
 
 
 def test_nothing_is_kept_where_int8_is_good_enough(large):
-    made = large.of("tflite", "mixed")
-    if large.of("tflite", "int8").psnr >= GOAL + 1:
+    made, int8 = large.of("tflite", "mixed"), large.of("tflite", "int8")
+    # Other images decide than those that verify.
+    assert made.psnr >= GOAL - 1
+    if int8.psnr >= GOAL + 1:
         assert made.float_layers == []
-        assert made.psnr == large.of("tflite", "int8").psnr
-    else:
-        assert made.float_layers and made.psnr >= GOAL - 1
+    if int8.psnr < GOAL - 1:
+        assert made.float_layers
+    if not made.float_layers:
+        assert made.psnr == int8.psnr
 
 
 class Layers:

@@ -56,7 +56,7 @@ class TFLiteModels:
             parts = {name: np.split(array, count) for name, array in inputs.items()}
             batches = [{name: parts[name][i] for name in parts} for i in range(count)]
             names = [layer.name for layer in self._spec.network._flatten_layers()]
-            self._int8 = quantize.Int8(model, batches, names)
+            self._int8 = quantize.Int8(model, batches, names, self._score)
         if precision == "int8":
             return self._int8.whole(), {}
         model, float_layers = quantize.mixed(self._int8, self._score)

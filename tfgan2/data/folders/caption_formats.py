@@ -106,7 +106,7 @@ def _table(path: Path, text: str) -> Iterator[Entry]:
     lines = text.splitlines()
     delimiter = max("\t|;,", key=lambda character: (lines or [""])[0].count(character))
     # Flickr30k's separators are no quoting format: its texts have quotes anywhere.
-    quoting = csv.QUOTE_MINIMAL if delimiter in ",;" else csv.QUOTE_NONE
+    quoting: Any = csv.QUOTE_MINIMAL if delimiter in ",;" else csv.QUOTE_NONE
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
     columns: tuple[int, int] | None = None
     try:
