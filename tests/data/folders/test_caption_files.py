@@ -95,12 +95,12 @@ def test_names_match_however_they_are_composed(tmp_path: Path, here: str, there:
 
 
 def test_slashes_of_windows(file: Path) -> None:
-    file.write_text(json.dumps({"image": "d\\b.png", "caption": "x"}))
+    file.write_text(json.dumps({"image": "d\\b.png", "caption": "x"}), encoding="utf-8")
     assert read_captions(file).paths == ["d/b.png"]
 
 
 def test_half_a_character_can_be_written_again(file: Path) -> None:
-    file.write_text('{"image": "a.png", "caption": "red \\ud83d bird"}')
+    file.write_text('{"image": "a.png", "caption": "red \\ud83d bird"}', encoding="utf-8")
     ((caption,),) = read_captions(file).captions
     assert caption.encode() == b"red ? bird"
 
