@@ -42,6 +42,7 @@ SHOWN_BY = {
     "data/dataset.py": ["fit"],
     "data/description.py": ["fit", "prepare"],
     "data/folders/pairs.py": ["fit"],
+    "data/pipeline.py": ["fit"],
     "data/prepared.py": ["prepare"],
     "evaluation/": ["evaluate"],
     "images/": ["sample", "generate"],
