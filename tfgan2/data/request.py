@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from tfgan2 import remote
-from tfgan2.data.catalogue import BUILT_IN, PIPELINE, POINTS, TFDS, YOURS, entry_of
+from tfgan2.data.catalogue import BUILT_IN, HUB, PIPELINE, POINTS, TFDS, YOURS, entry_of
 from tfgan2.data.dataset import ImageDataset, cpu_count
 from tfgan2.data.naming import advice, check_name
 from tfgan2.errors import UserError
@@ -62,7 +62,7 @@ class Request(DataOptions):
         for option, fits, problem in (
             ("image_size", not (points or taught), fixed),
             ("channels", not (points or taught), fixed),
-            ("split", images and entry.source == TFDS, "has no splits"),
+            ("split", (images and entry.source == TFDS) or entry.source == HUB, "has no splits"),
             ("classes", images or entry.source == BUILT_IN, "has no labels"),
             ("direction", entry.kind in ("pairs", "unpaired"), "is not paired"),
             ("value_range", not own, "has a range of its own"),

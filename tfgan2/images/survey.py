@@ -47,7 +47,9 @@ class _Header(NamedTuple):
     values: Range | None
 
 
-_Examine = Callable[[Path], _Header | None]
+Item = Path | Callable[[], bytes]
+"""An image file, or a function that returns the content of one."""
+_Examine = Callable[[Item], _Header | None]
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,9 @@ class Survey:
 
 
 def survey(
-    paths: Sequence[Path],
+    items: Sequence[Item],
     given: Ranges = NO_RANGES,
-    each: Callable[[_Examine, Sequence[Path]], Iterable[_Header | None]] = map,
+    each: Callable[[_Examine, Sequence[Item]], Iterable[_Header | None]] = map,
 ) -> Survey:
     """Surveys files; those that cannot be read are left out.
 
@@ -106,7 +108,7 @@ def survey(
     until one is found that fills its range.
 
     Args:
-        paths: of the files.
+        items: the files.
         given: ranges known before. That of 8-bit files counts only if it holds all their values.
         each: calls a function for each file, and yields the results in order.
     """
@@ -115,21 +117,22 @@ def survey(
     headers: list[_Header] = []
     kept: list[str] = []
 
-    def examine(path: Path) -> _Header | None:
+    def examine(item: Item) -> _Header | None:
+        source = item if isinstance(item, Path) else item()
         try:
-            with opened(path) as image:
+            with opened(source) as image:
                 mode, kind = image.mode, kind_of(image.mode)
                 words, grey, size = _in_words(image), is_grey(image), (image.height, image.width)
             settled = kind == BYTES and (mode == "1" or found.get(kind, (0, 0))[1] >= bright)
-            return _Header(words, grey, kind, size, None if settled else _values_of(path, kind))
+            return _Header(words, grey, kind, size, None if settled else _values_of(source, kind))
         except UnreadableImageError:  # reported when the file is decoded
             return None
 
-    for path, header in zip(paths, each(examine, paths), strict=True):
+    for item, header in zip(items, each(examine, items), strict=True):
         if header is None:
             continue
         headers.append(header)
-        kept.append(path.suffix.lower())
+        kept.append(item.suffix.lower() if isinstance(item, Path) else "records")
         if header.values is not None:
             both = (header.values, found.get(header.kind, header.values))
             found[header.kind] = min(low for low, _ in both), max(high for _, high in both)
@@ -155,12 +158,12 @@ def _chosen(kind: str, values: Range | None, given: Ranges) -> Range:
     return range_of(kind, *(values or (0.0, 0.0)))
 
 
-def _values_of(path: Path, kind: str) -> Range | None:
+def _values_of(source: Path | bytes, kind: str) -> Range | None:
     """Returns the smallest and the largest finite value of a file."""
     if kind == BYTES:
-        values = fit(open_image(path, size=64), channels=3)
+        values = fit(open_image(source, size=64), channels=3)
     else:
-        values = np.asarray(open_image(path))
+        values = np.asarray(open_image(source))
         values = values[np.isfinite(values)]
     return (float(values.min()), float(values.max())) if values.size else None
 

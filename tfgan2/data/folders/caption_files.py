@@ -31,7 +31,7 @@ def read_captions(path: Path, folder: Path | None = None) -> CaptionedImages:
         UserError: the file cannot be read, or is empty; an entry cannot be read, lacks something,
             names no existing image, or has a caption without words.
     """
-    entries = [_checked(entry) for entry in read_entries(path)]
+    entries = [checked(entry) for entry in read_entries(path)]
     if not entries:
         raise UserError(f"{path} is empty: give lines with an image and its caption")
     root = folder or _folder(path, entries[0].image)
@@ -48,7 +48,7 @@ def read_captions(path: Path, folder: Path | None = None) -> CaptionedImages:
     return CaptionedImages(root, paths, [entry.captions for entry in entries])
 
 
-def _checked(entry: Entry) -> Entry:
+def checked(entry: Entry) -> Entry:
     """Returns an entry with a list of texts; a UserError if it has none."""
     where, image, texts = entry
     texts = [texts] if isinstance(texts, str) else texts

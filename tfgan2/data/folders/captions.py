@@ -64,16 +64,14 @@ def load_file(request: Request) -> ImageDataset:
     files = Files(entries.root, paths)
     survey = files.survey(request)
     shape = (*request.edges(DEFAULT_SIZE), request.channels or survey.channels)
-    examples = list(dict.fromkeys(texts[0] for texts in captions))
-    chosen = np.unique(np.linspace(0, len(examples) - 1, EXAMPLES).astype(int))
-    with_captions = _with_captions(captions, [examples[i] for i in chosen], captions)
+    add_captions = with_captions(captions)
 
     def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
         source, found = open_files(files.take(numbers, numbers), shape, request, survey.ranges)
         assert found.labels is not None  # they are numbers of images
         content = ["captions", found.digest(), [captions[i] for i in found.labels]]
         dataset = ImageDataset(source, request.name, shape, content, surveys=(survey,))
-        return with_captions(replace(dataset, skipped=tuple(found.skipped)))
+        return add_captions(replace(dataset, skipped=tuple(found.skipped)))
 
     copies = partial(equal_files, files.absolute(), request)
     return build(request, len(paths), part, copies=copies)
@@ -88,11 +86,11 @@ def load_digits(request: Request) -> ImageDataset:
     ]
     # The label of a digit is its position among the chosen classes.
     captions = [every[int(name)] for name in digits.class_names]
-    with_captions = _with_captions(captions, [texts[0] for texts in captions], every)
+    add_captions = with_captions(captions, every)
 
     def part(digits: ImageDataset) -> ImageDataset:
         content = ["digits-captions", digits.fingerprint]
-        return with_captions(replace(digits, name=request.name, class_names=(), content=content))
+        return add_captions(replace(digits, name=request.name, class_names=(), content=content))
 
     return replace(part(digits), held_out=digits.held_out and part(digits.held_out))
 
@@ -108,14 +106,17 @@ def _merged(
     return [path for path, _ in found.values()], [texts for _, texts in found.values()]
 
 
-def _with_captions(
-    captions: list[list[str]], examples: list[str], every: list[list[str]]
+def with_captions(
+    captions: list[list[str]], every: list[list[str]] | None = None
 ) -> Callable[[ImageDataset], ImageDataset]:
     """Returns a function that replaces each label by one of its captions, drawn at random.
 
-    The vocabulary is that of `every` caption.
+    The vocabulary is that of `every` caption, by default of these.
     """
-    texts = [text for group in every for text in group]
+    first = list(dict.fromkeys(texts[0] for texts in captions))
+    chosen = np.unique(np.linspace(0, len(first) - 1, EXAMPLES).astype(int))
+    examples = [first[number] for number in chosen]
+    texts = [text for group in every or captions for text in group]
     vocabulary = words.make_vocabulary(texts)
     length = min(max(len(words.split_words(text)) for text in texts), MAX_WORDS)
     details = {"vocabulary": list(vocabulary), "caption_length": length, "captions": examples}

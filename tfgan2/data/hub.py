@@ -1,0 +1,244 @@
+"""`hf:NAME` and `hf-captions:NAME`: datasets of the Hugging Face Hub, or folders of its kinds.
+
+They are read by the library `datasets`, which downloads them, keeps them as Arrow tables, and runs
+no code of a dataset.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfgan2.data.dataset import ImageDataset, Source
+from tfgan2.data.request import Request, build
+from tfgan2.errors import UserError
+from tfgan2.images.files import UnreadableImageError, read_image
+from tfgan2.images.survey import survey
+
+DEFAULT_SPLIT = "train"
+DEFAULT_SIZE = 64
+LARGEST_NATIVE_SIZE = 128
+"""Images that are all square and of one size keep it up to this edge."""
+IMAGE_NAMES = ("image", "img")
+CAPTION_NAMES = ("caption", "captions", "text", "sentence", "sentences", "description")
+_TIMEOUT = 5
+
+
+def load(request: Request) -> ImageDataset:
+    """Loads the images of a dataset, with its labels if it has any."""
+    images = _Images(request)
+    known, labels = _labels(images.rows)
+    return build(
+        request, images.count, images.part, known=known, labels=labels, copies=images.copies
+    )
+
+
+def load_captions(request: Request) -> ImageDataset:
+    """Loads the images of a dataset with its captions."""
+    from tfgan2.data.folders.caption_files import checked
+    from tfgan2.data.folders.caption_formats import Entry
+    from tfgan2.data.folders.captions import with_captions
+
+    images = _Images(request)
+    columns = images.rows.features
+    name = next((name for name in CAPTION_NAMES if name in columns), None)
+    if name is None:
+        raise UserError(
+            f"{request.name} has the columns {', '.join(columns)}: captions must be called caption "
+            "or text"
+        )
+    captions = [
+        checked(Entry(f"{request.name}, row {number}", f"image {number}", value)).captions
+        for number, value in enumerate(images.rows[name])
+    ]
+    add = with_captions(captions)
+
+    def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
+        dataset = images.part(numbers, numbers)
+        chosen = [captions[number] for number in numbers]
+        return add(replace(dataset, content=[*dataset.content, chosen]))
+
+    return build(request, images.count, part, copies=images.copies)
+
+
+class _Images:
+    """The encoded images of a split, found by their numbers.
+
+    `rows` is the `datasets.Dataset`, whose images are not decoded.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        rows = _opened(request)
+        self._column = _image_column(request.name, rows)
+        self.rows = rows.cast_column(self._column, _library().Image(decode=False))
+        self.count = len(rows)
+        self._digests = np.zeros(self.count, "S16")
+        readers = [partial(self._read, number) for number in range(self.count)]
+        progress = partial(request.in_threads, text="surveying images")
+        self._survey = found = survey(readers, request.ranges, progress)
+        size = found.size
+        native = size is not None and size[0] == size[1] <= LARGEST_NATIVE_SIZE
+        edges = request.edges(size[0] if native and size else DEFAULT_SIZE)
+        self._shape = (*edges, request.channels or found.channels)
+
+    def _read(self, number: int) -> bytes:
+        value = self.rows[number][self._column]
+        if value is None:
+            raise UserError(f"image {number} of {self._request.name} is missing: filter it out")
+        content: bytes = value["bytes"] or Path(value["path"]).read_bytes()
+        self._digests[number] = hashlib.blake2b(content, digest_size=16).digest()
+        return content
+
+    def _decode(self, number: int) -> np.ndarray:
+        size, channels = self._shape[:2], self._shape[2]
+        try:
+            content = self._read(number)
+            return read_image(content, size=size, channels=channels, ranges=self._survey.ranges)
+        except (OSError, UnreadableImageError) as error:
+            raise UserError(
+                f"image {number} of {self._request.name} cannot be read: {error}"
+            ) from error
+
+    def part(self, numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
+        """Returns a dataset of the images with these numbers."""
+        chosen = numbers.tolist()
+        content = ["hf", hashlib.sha256(self._digests[numbers].tobytes()).hexdigest()[:16]]
+        source = self._source(chosen, labels)
+        dataset = ImageDataset(source, self._request.name, self._shape, content)
+        return replace(dataset, surveys=(self._survey,))
+
+    def _source(self, numbers: list[int], labels: np.ndarray | None) -> Source:
+        from tfgan2.data.sources import decoded_source, empty_images, memory_source
+
+        if not self._request.fits_memory(len(numbers), self._shape):
+            return decoded_source(
+                len(numbers), lambda index: self._decode(numbers[index]), self._shape, labels
+            )
+        images = empty_images((len(numbers), *self._shape))
+        decoded = self._request.in_threads(self._decode, numbers, "reading images")
+        for index, image in enumerate(decoded):
+            images[index] = image
+        return memory_source(images, labels)
+
+    def copies(self) -> np.ndarray:
+        """Returns a number for each image that its copies share."""
+        return np.unique(self._digests, return_inverse=True)[1]
+
+
+def _library() -> Any:
+    try:
+        import datasets
+    except ImportError as error:
+        raise UserError(
+            "hf: needs the Python package 'datasets': install it, as pip install 'tfgan2[hub]' does"
+        ) from error
+    return datasets
+
+
+def _opened(request: Request) -> Any:
+    """Returns the `datasets.Dataset` of the request's split."""
+    if not request.path:
+        raise UserError("hf: lacks its name: give hf:NAME, hf:NAME:CONFIG or hf:DIR")
+    datasets, split = _library(), request.split or DEFAULT_SPLIT
+    folder = Path(request.path).expanduser()
+    name, config = request.path, None
+    if folder.exists():
+        name = str(folder.absolute())
+    elif name.startswith(("/", "~", ".")):
+        raise UserError(f"folder {name!r} does not exist: give hf:DIR with an existing folder")
+    else:
+        name, _, config = name.partition(":")
+    request.progress(f"loading {request.name}", 0, 1)
+    with _quiet(datasets), _offline_if_unreachable(local=folder.exists()) as unreachable:
+        try:
+            if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
+                rows = datasets.load_from_disk(name)
+                rows = rows[split] if isinstance(rows, dict) else rows
+            else:
+                rows = datasets.load_dataset(name, config or None, split=split)
+        except Exception as error:  # of many kinds, several of them private
+            advice = "check its name"
+            if unreachable():
+                advice = "the Hub cannot be reached, and no copy is here"
+            elif split in str(error):
+                advice = "give another --split"
+            line = " ".join(str(error).split())[:300]
+            raise UserError(f"{request.name} cannot be loaded: {line}; {advice}") from error
+    request.progress(f"loading {request.name}", 1, 1)
+    if not len(rows):
+        raise UserError(f"split {split!r} of {request.name} holds no images: choose another split")
+    return rows
+
+
+@contextlib.contextmanager
+def _quiet(datasets: Any) -> Iterator[None]:
+    """Keeps the library's bars and warnings off the terminal."""
+    shown, level = datasets.is_progress_bar_enabled(), datasets.logging.get_verbosity()
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        datasets.logging.set_verbosity(level)
+        if shown:
+            datasets.enable_progress_bars()
+
+
+@contextlib.contextmanager
+def _offline_if_unreachable(*, local: bool) -> Iterator[Callable[[], bool]]:
+    """Lets the libraries use their copies at once, where they would try for half a minute."""
+    import datasets
+    from huggingface_hub import constants, get_session
+
+    def reachable() -> bool:
+        try:
+            get_session().head(constants.ENDPOINT, timeout=_TIMEOUT)
+        except Exception:  # of the HTTP library in use
+            return False
+        return True
+
+    modules = (datasets.config, constants)
+    before = [module.HF_HUB_OFFLINE for module in modules]
+    offline = local or any(before) or not reachable()
+    for module in modules:
+        module.HF_HUB_OFFLINE = offline
+    try:
+        yield lambda: offline and not local
+    finally:
+        for module, value in zip(modules, before, strict=True):
+            module.HF_HUB_OFFLINE = value
+
+
+def _image_column(name: str, rows: Any) -> str:
+    """Returns the column of the images: "image", "img", or the only one."""
+    kind = _library().Image
+    found = [column for column, feature in rows.features.items() if isinstance(feature, kind)]
+    found = [column for column in IMAGE_NAMES if column in found] or found
+    if len(found) != 1:
+        several = f"images under several names ({', '.join(found)})" if found else "no images"
+        raise UserError(f"{name} holds {several}: choose a dataset with a column 'image'")
+    return str(found[0])
+
+
+def _labels(rows: Any) -> tuple[Sequence[str], np.ndarray | None]:
+    """Returns the names of the classes and the label of each row; (), None without labels.
+
+    Labels are the column "label", or the only one of classes.
+    """
+    kind = _library().ClassLabel
+    columns = [column for column, feature in rows.features.items() if isinstance(feature, kind)]
+    columns = ["label"] if "label" in columns else columns
+    if len(columns) != 1:
+        return (), None
+    values = list(rows[columns[0]])
+    if any(value is None or value < 0 for value in values):  # a split without labels
+        return (), None
+    return tuple(rows.features[columns[0]].names), np.array(values, np.int32)
