@@ -43,6 +43,7 @@ SHOWN_BY = {
     "data/description.py": ["fit", "prepare"],
     "data/folders/pairs.py": ["fit"],
     "data/pipeline.py": ["fit"],
+    "data/hub.py": ["fit", "evaluate"],
     "data/prepared.py": ["prepare"],
     "evaluation/": ["evaluate"],
     "images/": ["sample", "generate"],

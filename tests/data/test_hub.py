@@ -123,7 +123,7 @@ def parquet(path: Path, **columns: object) -> Path:
         ("hf:", {}, "hf: lacks its name: give hf:NAME"),
         ("hf:/no/such", {}, "folder '/no/such' does not exist: give hf:DIR"),
         ("hf:{folder}", {"split": "tst"}, "cannot be loaded: Unknown split .*; give another --sp"),
-        ("hf:{folder}", {"data_dir": None, "direction": "BtoA"}, "is not paired"),
+        ("hf:{folder}", {"direction": "BtoA"}, "is not paired"),
         ("hf-captions:{folder}", {}, "has the columns image, label: captions must be called"),
     ],
 )
@@ -139,7 +139,7 @@ def test_columns_that_do_not_fit(tmp_path: Path) -> None:
     two = parquet(tmp_path / "two", a=[grey(1)], b=[grey(2)])
     with pytest.raises(UserError, match=r"under several names \(a, b\): choose"):
         load_dataset(f"hf:{two}")
-    with pytest.raises(UserError, match="image 1 of hf:.* is missing: filter it out"):
+    with pytest.raises(UserError, match=r"image 1 of hf:.* is missing: filter it out"):
         load_dataset(f"hf:{parquet(tmp_path / 'gap', a=[grey(1), None])}")
 
 

@@ -205,7 +205,7 @@ def _offline_if_unreachable(*, local: bool) -> Iterator[Callable[[], bool]]:
             return False
         return True
 
-    modules = (datasets.config, constants)
+    modules: list[Any] = [datasets.config, constants]
     before = [module.HF_HUB_OFFLINE for module in modules]
     offline = local or any(before) or not reachable()
     for module in modules:
