@@ -83,6 +83,8 @@ CATALOGUE: dict[str, Entry] = {
     "hf-captions:NAME": Entry(
         "images with captions of the Hugging Face Hub", None, None,
         HUB, "hub.load_captions", "captions"),
+    "tfds:MODULE": Entry(
+        "a dataset that a Python module of your own defines", None, None, TFDS, "modules.load"),
     "mnist": Entry("handwritten digits", (28, 28, 1), 60_000),
     "stacked_mnist": Entry(
         "three digits of mnist as red, green and blue", (28, 28, 3), 128_000, TFDS, "stacked.load"),

@@ -23,8 +23,9 @@ def paths_of(name: str) -> list[str]:
     """Returns the paths in a dataset's name, [] if its form has none."""
     form, _, paths = name.partition(":")
     source = entry_of(name).source
-    if source == HUB and (paths.startswith(("/", "~", ".")) or Path(paths).exists()):
-        return [paths] if paths else []
+    if source == HUB or form == "tfds":
+        is_path = paths.startswith(("/", "~", ".")) or Path(paths).exists()
+        return [paths] if is_path else []
     if source != YOURS:
         return []
     several = form in ("pairs", "unpaired", "captions")
