@@ -64,6 +64,8 @@ TEST = [
     "schemathesis>=4",
     "pyyaml>=6",
     "tritonclient>=2.50",  # has the schema of Triton's configuration files
+    "wandb>=0.20",
+    "mlflow-skinny>=3",
     "prdc>=0.2",  # reference code for precision, recall, density and coverage
 ]
 # check-jsonschema knows the formats of CITATION.cff and of the issue templates.

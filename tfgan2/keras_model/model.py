@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -16,6 +15,7 @@ import tensorflow as tf
 from tfgan2.errors import UserError, unknown
 from tfgan2.keras_model import batches
 from tfgan2.keras_model.guard import on_whole_batches
+from tfgan2.keras_model.optimizers import SeveralOptimizers
 from tfgan2.keras_model.saving import SavedModel
 
 _FIT = inspect.signature(keras.Model.fit)
@@ -109,11 +109,7 @@ class KerasModel(SavedModel):
         for name, each in self.optimizers.items():
             setattr(self, name, each)  # as GANs of Keras have them; Keras saves them by these names
         first, *others = self.optimizers.values()
-        # As `keras.optimizers.MultiOptimizer`, which takes no scaled losses and adds state.
-        several = SimpleNamespace(
-            optimizers=[first, *others], iterations=first.iterations, built=True, variables=[]
-        )
-        self.optimizer = several if others else first
+        self.optimizer = SeveralOptimizers(self.optimizers) if others else first
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Like `tf.keras.Model.fit`, with batches of one size, and calls `plan`.
