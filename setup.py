@@ -66,6 +66,9 @@ TEST = [
     "tritonclient>=2.50",  # has the schema of Triton's configuration files
     "wandb>=0.20",
     "mlflow-skinny>=3",
+    "nbclient>=0.10",
+    "nbformat>=5.10",
+    "ipykernel>=6.29",
     "prdc>=0.2",  # reference code for precision, recall, density and coverage
 ]
 # check-jsonschema knows the formats of CITATION.cff and of the issue templates.

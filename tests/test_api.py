@@ -49,6 +49,15 @@ def test_samples_are_those_of_the_command_line(finished_run: Path, tmp_path: Pat
     assert run.sample(2, checkpoint=4).shape[0] == 2
 
 
+def test_a_timelapse_shows_the_grids(finished_run: Path, tmp_path: Path) -> None:
+    grids = tfgan2.open_run(finished_run).timelapse(tmp_path / "out.gif")
+    assert [path.name for path in grids] == ["step-0000004.png", "step-0000006.png"]
+    with Image.open(tmp_path / "out.gif") as image:
+        assert image.n_frames == 2
+    with pytest.raises(UserError, match=r"a timelapse is a \.gif"):
+        tfgan2.open_run(finished_run).timelapse(tmp_path / "out.png")
+
+
 def test_evaluation_export_and_exported_files(finished_run: Path, tmp_path: Path) -> None:
     run = tfgan2.open_run(finished_run)
     figures = run.evaluate(

@@ -1,7 +1,8 @@
 """What MkDocs needs beyond the pages of docs/: generated pages, and links that leave the folder.
 
 The command reference comes from the commands themselves, the gallery from the results of
-benchmarks/study.py, the start page and others from files of the repository.
+benchmarks/study.py, the pages of the notebooks from docs/notebooks, the start page and others from
+files of the repository.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ PAGES = {
 }
 """Files outside docs/ that are pages of the site, or become them when a page links to them."""
 _LINK = re.compile(r"(\]\()([^)#\s]+)(#[^)\s]*)?(\))")
+_IN_DOCS = re.compile(r"\]\(https://github\.com/[^/)]+/tfgan2/blob/main/docs/([^)#]+)")
+_BADGE = re.compile(r"\[!\[(Open in Colab)\]\([^)]+\)\](\([^)]+\))")
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
@@ -41,6 +45,11 @@ def on_files(files: Files, config: Any) -> Files:
         if (HERE / source).exists() and (source in _LINKED or name in _IN_NAV):
             text = (HERE / source).read_text("utf-8")
             generated[name] = relinked(_FRONT_MATTER.sub("", text), source, name)
+    for path in sorted((HERE / "docs/notebooks").glob("*.ipynb")):
+        text, images = notebook(path)
+        generated[f"notebooks/{path.stem}.md"] = text
+        for name, content in images.items():
+            files.append(File.generated(config, f"notebooks/{name}", content=content))
     for name, text in generated.items():
         files.append(File.generated(config, name, content=text))
     for source in sorted(_LINKED - PAGES.keys()):
@@ -123,6 +132,45 @@ def gallery() -> str:
         "",
     ]
     return "\n".join([*lines, *(line for section in sections for line in section)])
+
+
+def notebook(path: Path) -> tuple[str, dict[str, bytes]]:
+    """Returns a notebook as Markdown, and its images by file name.
+
+    Links to docs/, which have the address of the repository for Colab, become links between pages,
+    which MkDocs checks.
+    """
+    blocks, images = [], {}
+    for cell in json.loads(path.read_text("utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            blocks.append(source)
+            continue
+        blocks.append(f"```python\n{source}\n```")
+        for output in cell["outputs"]:
+            if output["output_type"] == "stream":
+                blocks.append(_printed("".join(output["text"])))
+                continue
+            for kind in ("png", "gif"):
+                if content := output["data"].get(f"image/{kind}"):
+                    name = f"{path.stem}-{len(images) + 1}.{kind}"
+                    images[name] = b64decode("".join(content))
+                    blocks.append(f"![Output of the cell above]({name})")
+                    break
+            else:
+                blocks.append(_printed("".join(output["data"]["text/plain"])))
+    text = _IN_DOCS.sub(_page_of, "\n\n".join(blocks))
+    return _BADGE.sub(rf"[\1]\2 · [Download the notebook]({path.name})", text), images
+
+
+def _page_of(link: re.Match[str]) -> str:
+    """Points a link of a notebook to the page."""
+    page = re.sub(r"\.ipynb$", ".md", link[1])
+    return f"]({posixpath.relpath(page, 'notebooks')}"
+
+
+def _printed(text: str) -> str:
+    return f"```{{ .text .no-copy }}\n{text.rstrip()}\n```"
 
 
 def _result(cell: dict[str, Any], image: Path) -> list[str]:

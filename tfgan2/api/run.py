@@ -133,6 +133,24 @@ class Run:
             )
         return draw_samples(self.directory, SampleRequest(count, **arguments))
 
+    def timelapse(self, out: str | Path) -> list[Path]:
+        """Writes the sample grids of the training as an animation, each with its step.
+
+        Args:
+            out: the `.gif`.
+
+        Returns:
+            All sample grids of the run, in order. The animation has at most 100 of them.
+
+        Raises:
+            UserError: another suffix, no grids yet, or the file cannot be written.
+        """
+        from tfgan2.images.timelapse import save_timelapse
+
+        grids = sorted((self.directory / "samples").glob("step-*.png"))
+        save_timelapse(grids, Path(out))
+        return grids
+
     def evaluate(
         self,
         metrics: Sequence[str] | None = None,

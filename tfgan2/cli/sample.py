@@ -91,11 +91,10 @@ def sample(
 
 
 def _save_timelapse(run: api.Run, out: Path) -> None:
-    from tfgan2.images.timelapse import save_timelapse
+    from tfgan2.images.timelapse import MOST_FRAMES
 
-    run.config  # noqa: B018 - reading it checks the directory
-    grids = sorted((run.directory / "samples").glob("step-*.png"))
-    count = save_timelapse(grids, out)
+    grids = run.timelapse(out)
+    count = min(len(grids), MOST_FRAMES)
     print(f"{out}: {count} of {len(grids)} sample grids, to step {int(grids[-1].stem[5:]):,}")
 
 
