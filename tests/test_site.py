@@ -31,6 +31,9 @@ def test_links_lead_to_pages_and_files_of_the_site(hooks: ModuleType) -> None:
 
     assert relinked("[a](docs/fit.md#presets)", "README.md", "index.md") == "[a](fit.md#presets)"
     assert relinked("![a](docs/images/x.png)", "README.md", "index.md") == "![a](images/x.png)"
+    assert relinked("[a](docs/notebooks/x.ipynb)", "README.md", "index.md") == (
+        "[a](notebooks/x.md)"
+    )
     assert relinked("[a](../README.md)", "docs/fit.md", "fit.md") == "[a](index.md)"
     assert relinked("[a](../../CHANGELOG.md)", "docs/results/x.md", "results/x.md") == (
         "[a](../changelog.md)"

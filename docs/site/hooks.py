@@ -74,6 +74,7 @@ def relinked(markdown: str, source: str, name: str) -> str:
             return match[0]
         path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
         inside = path.removeprefix("docs/") if path.startswith("docs/") else None
+        inside = inside and _page(inside)
         to = inside or PAGES.get(path) or f"files/{path}"
         to = posixpath.relpath(to, posixpath.dirname(name) or ".")
         return f"{before}{to}{anchor or ''}{after}"
@@ -165,8 +166,12 @@ def notebook(path: Path) -> tuple[str, dict[str, bytes]]:
 
 def _page_of(link: re.Match[str]) -> str:
     """Points a link of a notebook to the page."""
-    page = re.sub(r"\.ipynb$", ".md", link[1])
-    return f"]({posixpath.relpath(page, 'notebooks')}"
+    return f"]({posixpath.relpath(_page(link[1]), 'notebooks')}"
+
+
+def _page(path: str) -> str:
+    """Returns the page that shows a file of docs/, if it is a notebook."""
+    return re.sub(r"\.ipynb$", ".md", path)
 
 
 def _printed(text: str) -> str:
