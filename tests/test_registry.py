@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +26,17 @@ def test_unknown_flavours_are_refused_with_close_names() -> None:
 def test_every_flavour_names_its_paper(name: str) -> None:
     assert "(arXiv:" in registry.summary(name)
     assert registry.outline(name).__doc__.startswith(registry.summary(name))
+
+
+def test_options_of_all_flavours_are_read_without_tensorflow() -> None:
+    code = (
+        "import sys; from tfgan2 import registry\n"
+        "for name in registry.FLAVOURS:\n"
+        "    registry.hyperparameters(name)\n"
+        "    assert 'tensorflow' not in sys.modules, name"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_create_refuses_unknown_hyperparameters_with_close_names() -> None:

@@ -116,9 +116,15 @@ def create(name: str, **hyperparameters: Any) -> GenerativeModel:
 # --- what the source says ------------------------------------------------------------------------
 
 
+Source = tuple[dict[str, ast.ClassDef], dict[str, tuple[str, str]], list[ast.stmt]]
+
+
 @cache
-def read_source(module: str) -> tuple[dict[str, ast.ClassDef], dict[str, tuple[str, str]]]:
-    """The classes of a module, and what it imports: name -> (module, name there)."""
+def read_source(module: str) -> Source:
+    """The classes of a module, what it imports, name -> (module, name there), and its constants.
+
+    Constants are assignments of literals.
+    """
     spec = find_spec(module)
     tree = ast.parse(Path(spec.origin if spec and spec.origin else module).read_text("utf-8"))
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
@@ -128,7 +134,16 @@ def read_source(module: str) -> tuple[dict[str, ast.ClassDef], dict[str, tuple[s
         if isinstance(node, ast.ImportFrom) and node.module
         for alias in node.names
     }
-    return classes, imports
+    constants = [node for node in tree.body if isinstance(node, ast.Assign) and _is_literal(node)]
+    return classes, imports, constants
+
+
+def _is_literal(node: ast.Assign) -> bool:
+    try:
+        ast.literal_eval(node.value)
+    except ValueError:
+        return False
+    return True
 
 
 @cache
@@ -137,11 +152,11 @@ def _outline(module: str, name: str) -> type:
 
     A class whose own name ends with `Config` is whole.
 
-    The body of `Config` may use what the module imports from `_LIGHT_MODULES`.
+    The body of `Config` may use constants, and what the module imports from `_LIGHT_MODULES`.
     """
     if module == "tfgan2.models":
         module = import_module(module).MODULES[name]
-    classes, imports = read_source(module)
+    classes, imports, constants = read_source(module)
     node = classes[name]
     nested = [item for item in node.body if isinstance(item, ast.ClassDef)]
     config = [item for item in nested if item.name == "Config"]
@@ -158,7 +173,7 @@ def _outline(module: str, name: str) -> type:
     if not name.endswith("Config"):
         node.body = [*kept, *config] or [ast.Pass()]
     flags = __future__.annotations.compiler_flag
-    exec(compile(ast.Module([node], []), module, "exec", flags), names)
+    exec(compile(ast.Module([*constants, node], []), module, "exec", flags), names)
     return names[name]
 
 
