@@ -116,7 +116,7 @@ def create(name: str, **hyperparameters: Any) -> GenerativeModel:
 # --- what the source says ------------------------------------------------------------------------
 
 
-Source = tuple[dict[str, ast.ClassDef], dict[str, tuple[str, str]], list[ast.stmt]]
+Source = tuple[dict[str, ast.ClassDef], dict[str, tuple[str, str]], list[ast.Assign]]
 
 
 @cache
