@@ -15,10 +15,12 @@ import sys
 import tempfile
 from base64 import b64decode, b64encode
 from pathlib import Path
+from typing import Any
 
 import nbformat
+import numpy as np
 from nbclient import NotebookClient
-from PIL import Image
+from PIL import Image, ImageSequence
 
 REPOSITORY = "https://github.com/OWNER/tfgan2"
 """The address of this repository, the only place that sets it: replace it, then run --addresses."""
@@ -89,9 +91,11 @@ def trim(notebook: nbformat.NotebookNode) -> None:
             if output.output_type == "stream":
                 output.text = _without_chatter(output.text)
             elif "image/png" in output.get("data", {}):
-                output.data = {"image/png": _smaller(output.data["image/png"])}
+                output.data = _smaller(output.data["image/png"])
+            elif "image/jpeg" in output.get("data", {}):
+                output.data = {"image/jpeg": output.data["image/jpeg"]}
             elif "image/gif" in output.get("data", {}):
-                output.data = {"image/gif": output.data["image/gif"]}
+                output.data = {"image/gif": _smaller_animation(output.data["image/gif"])}
         cell.outputs = [each for each in kept if each.get("text") != ""]
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -117,20 +121,37 @@ def _as_stream(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 def _without_chatter(text: str) -> str:
     """Only the last line about a step is kept, and no bar, colour or progress."""
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r+(?=\n)", "", text)
     lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.split("\n")]
     last = next((line for line in reversed(lines) if _STEP.match(line)), None)
     return "\n".join(line for line in lines if line == last or not _CHATTER.match(line))
 
 
-def _smaller(content: str) -> str:
-    """A PNG in base64, with a palette if it has colours."""
-    image = Image.open(io.BytesIO(b64decode(content)))
-    if image.mode != "L":
-        image = image.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+def _smaller(content: str) -> dict[str, str]:
+    """A PNG in base64, with a palette if it has colours; what is still too large becomes a JPEG."""
+    image = Image.open(io.BytesIO(b64decode(content))).convert("RGB")
+    grey = image.convert("L")
+    is_grey = np.array_equal(np.asarray(image), np.asarray(grey.convert("RGB")))
+    few = grey if is_grey else image.quantize(128, dither=Image.Dither.NONE)
+    smallest = min(_encoded(few, "PNG", optimize=True), content.replace("\n", ""), key=len)
+    if len(smallest) < MOST_BYTES:
+        return {"image/png": smallest}
+    return {"image/jpeg": _encoded(grey if is_grey else image, "JPEG", quality=85)}
+
+
+def _encoded(image: Image.Image, kind: str, **options: Any) -> str:
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    return min(b64encode(buffer.getvalue()).decode(), content.replace("\n", ""), key=len)
+    image.save(buffer, kind, **options)
+    return b64encode(buffer.getvalue()).decode()
+
+
+def _smaller_animation(content: str) -> str:
+    """A GIF in base64, with 32 colours in each frame."""
+    image = Image.open(io.BytesIO(b64decode(content)))
+    frames = [each.convert("RGB").quantize(32) for each in ImageSequence.Iterator(image)]
+    durations = [each.info["duration"] for each in ImageSequence.Iterator(image)]
+    options = {"save_all": True, "append_images": frames[1:], "duration": durations, "loop": 0}
+    return min(_encoded(frames[0], "GIF", **options), content.replace("\n", ""), key=len)
 
 
 def main() -> None:

@@ -22,6 +22,22 @@ def test_unknown_flavours_are_refused_with_close_names() -> None:
         registry.find("zzzzzz")
 
 
+def test_a_package_that_is_installed_later_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match="unknown flavour 'late'"):
+        registry.find("late")
+    package = tmp_path / "late-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: late\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text("[tfgan2.flavours]\nlate = late:Late\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        assert registry.find("late") == ("late", "Late")
+    finally:
+        registry.flavours.cache_clear()
+
+
 @pytest.mark.parametrize("name", registry.FLAVOURS)
 def test_every_flavour_names_its_paper(name: str) -> None:
     assert "(arXiv:" in registry.summary(name)

@@ -75,6 +75,8 @@ def find(name: str) -> tuple[str, str]:
         UserError: no flavour has that name; the message offers the closest names.
     """
     if name not in flavours():
+        flavours.cache_clear()  # its package may have been installed since, in a notebook
+    if name not in flavours():
         raise unknown("flavour", name, flavours())
     module, _, class_name = flavours()[name].partition(":")
     return module, class_name
