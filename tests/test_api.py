@@ -27,6 +27,17 @@ def test_importing_loads_no_tensorflow() -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+@pytest.mark.parametrize(
+    "code", ["load_dataset('digits')", "create('gan', image_shape=(8, 8, 1), base_channels=4)"]
+)
+def test_tensorflow_is_loaded_without_its_messages(code: str) -> None:
+    names = ("TF_CPP_MIN_LOG_LEVEL", "TFGAN2_DEBUG")
+    env = {name: value for name, value in os.environ.items() if name not in names}
+    words = [sys.executable, "-c", f"import tfgan2; tfgan2.{code}"]
+    done = subprocess.run(words, env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_samples_are_those_of_the_command_line(finished_run: Path, tmp_path: Path) -> None:
     run = tfgan2.open_run(finished_run)
     images = run.sample(5, seed=7)

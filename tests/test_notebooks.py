@@ -231,10 +231,16 @@ def test_chatter_is_removed_and_one_line_about_a_step_kept(maker: ModuleType) ->
         data = {"text/plain": text, "text/html": f"<pre>{text}</pre>"}
         return nbformat.v4.new_output("display_data", data=data)
 
-    lines = ["loading TensorFlow\n", "data: digits\n", "step 1/3 | a\n", "step 3/3 | b\n", "done\n"]
+    lines = [
+        "loading TensorFlow\n",
+        "data: /a/b/digits\n",
+        "step 1/3 | a\n",
+        "step 3/3 | b\n",
+        "done\n",
+    ]
     cell = nbformat.v4.new_code_cell("x", outputs=[*map(rich, lines)], execution_count=1)
     notebook = nbformat.v4.new_notebook(cells=[cell])
-    maker.trim(notebook)
+    maker.trim(notebook, "/a/b")
     (output,) = notebook.cells[0].outputs
     assert output.output_type == "stream"
     assert output.text == "data: digits\nstep 3/3 | b\ndone\n"
@@ -252,7 +258,7 @@ def test_bars_end_of_lines_and_large_images(maker: ModuleType) -> None:
     ]
     cell = nbformat.v4.new_code_cell("x", outputs=outputs, execution_count=1)
     notebook = nbformat.v4.new_notebook(cells=[cell])
-    maker.trim(notebook)
+    maker.trim(notebook, "/a/b")
     text, shown = notebook.cells[0].outputs
     assert text.text == "file\n 100%\ndone\n"
     assert list(shown.data) == ["image/jpeg"] and len(shown.data["image/jpeg"]) < len(

@@ -6,9 +6,11 @@ imported, before or after, `keras.models.load_model` knows the flavours.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tfgan2 import startup
 from tfgan2.keras_model import registration
 
 if TYPE_CHECKING:
@@ -29,11 +31,15 @@ _LAZY = {
     "open_run": "tfgan2.api",
 }
 
+_WITH_TENSORFLOW = ("create", "load_dataset")
+
 __all__ = ["__version__", "create", "distill", "fit", "load", "load_dataset", "open_run"]
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
+        if name in _WITH_TENSORFLOW and "tensorflow" not in sys.modules:
+            startup.load()  # without its messages, which would fill a notebook
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'tfgan2' has no attribute {name!r}")
 
