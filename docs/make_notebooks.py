@@ -33,7 +33,8 @@ MOST_SECONDS = 120
 _ADDRESS = re.compile(r"(?<=github)(\.com)?/[^/\s]+/tfgan2(?=/blob/)")
 _CHATTER = re.compile(
     r"^(loading TensorFlow|compiling the training step|training a classifier .*|step \d+/\d+ .*"
-    r"|.*: [\d,]+ of [\d,]+|Note: you may need to restart the kernel.*)$"
+    r"|.*: [\d,]+ of [\d,]+|[IWE]0000 00:00:.*|WARNING: All log messages before absl.*"
+    r"|To enable the following instructions: .*|Note: you may need to restart the kernel.*)$"
 )
 _STEP = re.compile(r"^step \d+/\d+ ")
 
@@ -74,8 +75,8 @@ def execute(
     return notebook
 
 
-def trim(notebook: nbformat.NotebookNode) -> None:
-    """Removes progress, and shrinks images; one stream for what a cell prints."""
+def trim(notebook: nbformat.NotebookNode, folder: str) -> None:
+    """Removes progress and the working directory, and shrinks images."""
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
@@ -89,7 +90,7 @@ def trim(notebook: nbformat.NotebookNode) -> None:
                 kept.append(output)
         for output in kept:
             if output.output_type == "stream":
-                output.text = _without_chatter(output.text)
+                output.text = _without_chatter(output.text.replace(f"{folder}/", ""))
             elif "image/png" in output.get("data", {}):
                 output.data = _smaller(output.data["image/png"])
             elif "image/jpeg" in output.get("data", {}):
@@ -136,7 +137,9 @@ def _smaller(content: str) -> dict[str, str]:
     smallest = min(_encoded(few, "PNG", optimize=True), content.replace("\n", ""), key=len)
     if len(smallest) < MOST_BYTES:
         return {"image/png": smallest}
-    return {"image/jpeg": _encoded(grey if is_grey else image, "JPEG", quality=85)}
+    image = grey if is_grey else image
+    coded = (_encoded(image, "JPEG", quality=quality) for quality in (85, 75, 65, 50, 30))
+    return {"image/jpeg": next(each for each in coded if len(each) < MOST_BYTES)}
 
 
 def _encoded(image: Image.Image, kind: str, **options: Any) -> str:
@@ -146,9 +149,9 @@ def _encoded(image: Image.Image, kind: str, **options: Any) -> str:
 
 
 def _smaller_animation(content: str) -> str:
-    """A GIF in base64, with 32 colours in each frame."""
+    """A GIF in base64, with 16 colours in each frame."""
     image = Image.open(io.BytesIO(b64decode(content)))
-    frames = [each.convert("RGB").quantize(32) for each in ImageSequence.Iterator(image)]
+    frames = [each.convert("RGB").quantize(16) for each in ImageSequence.Iterator(image)]
     durations = [each.info["duration"] for each in ImageSequence.Iterator(image)]
     options = {"save_all": True, "append_images": frames[1:], "duration": durations, "loop": 0}
     return min(_encoded(frames[0], "GIF", **options), content.replace("\n", ""), key=len)
@@ -163,7 +166,7 @@ def main() -> None:
     for path in [FOLDER / f"{name}.ipynb" for name in names] or notebooks():
         with tempfile.TemporaryDirectory() as folder:
             notebook = execute(path, Path(folder))
-        trim(notebook)
+        trim(notebook, folder)
         nbformat.write(notebook, path)
         print(path.name, f"{path.stat().st_size:,} bytes")
 
