@@ -96,7 +96,7 @@ def trim(notebook: nbformat.NotebookNode, folder: str) -> None:
             elif "image/jpeg" in output.get("data", {}):
                 output.data = {"image/jpeg": output.data["image/jpeg"]}
             elif "image/gif" in output.get("data", {}):
-                output.data = {"image/gif": _smaller_animation(output.data["image/gif"])}
+                output.data = _animation(output.data["image/gif"])
         cell.outputs = [each for each in kept if each.get("text") != ""]
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -130,7 +130,10 @@ def _without_chatter(text: str) -> str:
 
 def _smaller(content: str) -> dict[str, str]:
     """A PNG in base64, with a palette if it has colours; what is still too large becomes a JPEG."""
-    image = Image.open(io.BytesIO(b64decode(content))).convert("RGB")
+    image = Image.open(io.BytesIO(b64decode(content)))
+    if getattr(image, "is_animated", False):
+        return {"image/png": content}
+    image = image.convert("RGB")
     grey = image.convert("L")
     is_grey = np.array_equal(np.asarray(image), np.asarray(grey.convert("RGB")))
     few = grey if is_grey else image.quantize(128, dither=Image.Dither.NONE)
@@ -148,13 +151,17 @@ def _encoded(image: Image.Image, kind: str, **options: Any) -> str:
     return b64encode(buffer.getvalue()).decode()
 
 
-def _smaller_animation(content: str) -> str:
-    """A GIF in base64, with 16 colours in each frame."""
+def _animation(content: str) -> dict[str, str]:
+    """A GIF in base64 as animated PNG, which is a tenth of its size for enlarged pixels."""
     image = Image.open(io.BytesIO(b64decode(content)))
-    frames = [each.convert("RGB").quantize(16) for each in ImageSequence.Iterator(image)]
-    durations = [each.info["duration"] for each in ImageSequence.Iterator(image)]
-    options = {"save_all": True, "append_images": frames[1:], "duration": durations, "loop": 0}
-    return min(_encoded(frames[0], "GIF", **options), content.replace("\n", ""), key=len)
+    frames, durations = [], []
+    for frame in ImageSequence.Iterator(image):
+        frames.append(frame.convert("RGB").quantize(64, dither=Image.Dither.NONE).convert("RGB"))
+        durations.append(frame.info["duration"])
+    if all(np.ptp(np.asarray(frame), axis=-1).max() == 0 for frame in frames):
+        frames = [frame.convert("L") for frame in frames]
+    options = {"save_all": True, "append_images": frames[1:], "duration": durations}
+    return {"image/png": _encoded(frames[0], "PNG", **options)}
 
 
 def main() -> None:

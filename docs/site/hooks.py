@@ -152,7 +152,7 @@ def notebook(path: Path) -> tuple[str, dict[str, bytes]]:
             if output["output_type"] == "stream":
                 blocks.append(_printed("".join(output["text"])))
                 continue
-            for kind in ("png", "jpeg", "gif"):
+            for kind in ("png", "jpeg"):
                 if content := output["data"].get(f"image/{kind}"):
                     name = f"{path.stem}-{len(images) + 1}.{kind}"
                     images[name] = b64decode("".join(content))
