@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import nbformat
 import numpy as np
 from nbclient import NotebookClient
+from nbclient.exceptions import DeadKernelError
 from PIL import Image, ImageSequence
 
 REPOSITORY = "https://github.com/OWNER/tfgan2"
@@ -71,7 +73,13 @@ def execute(
     )
     where = {"metadata": {"path": str(folder)}}
     client = NotebookClient(notebook, resources=where, record_timing=False)
-    asyncio.run(asyncio.wait_for(client.async_execute(env=env), seconds))
+    start = time.monotonic()
+    try:
+        asyncio.run(asyncio.wait_for(client.async_execute(env=env), seconds))
+    except (TimeoutError, asyncio.TimeoutError, DeadKernelError):
+        if seconds is None or time.monotonic() - start < seconds:
+            raise
+        raise TimeoutError(f"{path.name} took more than {seconds:g} s") from None
     return notebook
 
 

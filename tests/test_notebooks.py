@@ -268,6 +268,14 @@ def test_bars_end_of_lines_and_large_images(maker: ModuleType) -> None:
     )
 
 
+def test_a_notebook_that_takes_too_long_is_stopped(maker: ModuleType, tmp_path: Path) -> None:
+    cell = nbformat.v4.new_code_cell("import time; time.sleep(100)")
+    path = tmp_path / "slow.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    with pytest.raises(TimeoutError, match=r"slow\.ipynb took more than 0\.5 s"):
+        maker.execute(path, tmp_path, 0.5)
+
+
 def test_an_animation_becomes_a_png(maker: ModuleType) -> None:
     frames = [Image.fromarray(np.full((8, 8), level, np.uint8)) for level in (10, 120, 240)]
     buffer = io.BytesIO()
