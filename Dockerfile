@@ -11,7 +11,7 @@ RUN ["pip", "--python", "/venv", "install", "--no-cache-dir", "--no-deps", "."]
 
 FROM python:3.12-slim
 COPY --from=build /venv /venv
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1
 USER 65534:65534
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \

@@ -29,11 +29,12 @@ _QUALITY = 85
 class Report:
     """Renders the report of a run, again and again while it trains.
 
-    Grids that were encoded once are kept.
+    Grids that were encoded once are kept. `location` is the run's own if it is remote and `run_dir`
+    its copy.
     """
 
-    def __init__(self, run_dir: Path) -> None:
-        self.run_dir = run_dir
+    def __init__(self, run_dir: Path, location: str | None = None) -> None:
+        self.run_dir, self.location = run_dir, location or str(run_dir)
         self._encoded: dict[Path, str] = {}
 
     def write(self) -> None:
@@ -63,7 +64,7 @@ class Report:
             last=last,
             written=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
             command=command_text(config),
-            resume=f"tfgan2 fit --resume {shlex.quote(str(self.run_dir))}",
+            resume=f"tfgan2 fit --resume {shlex.quote(self.location)}",
             data={"plots": plots(lines), "grids": self._grids()},
             reals=self._image(self.run_dir / "reals.png"),
             evaluations=evaluations,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,6 +80,8 @@ def open_backend(path: Path, content: bytes, threads: int, *, spin: bool = True)
 
 
 def _onnx(content: bytes, threads: int, spin: bool) -> Backend:
+    # Else version 1.32 sends events to Microsoft.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

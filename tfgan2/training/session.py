@@ -155,6 +155,7 @@ class Session:
             count=options.sample_count,
             seed=options.seed,
             statistics=statistics,
+            location=None if self.mirror is None else self.mirror.url,
         )
         alarm = called.CollapseAlarm(previews, statistics, display.say)
         stateful = [statistics, alarm, *(each for each in callbacks if hasattr(each, "state"))]

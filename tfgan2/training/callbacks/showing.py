@@ -38,8 +38,11 @@ class Previews(StepCallback):
         count: int = 64,
         seed: int = 0,
         statistics: Statistics | None = None,
+        location: str | None = None,
     ) -> None:
         """Reads nothing before training begins; `run_dir` must exist.
+
+        `location` is that of a remote run, whose copy is in `run_dir`.
 
         Shows the images that the dataset holds out, if there are any. The model may round `count`;
         `seed` is that of the latents and of the choice of real samples.
@@ -52,7 +55,7 @@ class Previews(StepCallback):
         self.statistics = statistics
         # Statistics close their files when all tasks of theirs have ended.
         self.background = Background() if statistics is None else statistics.background
-        self.report = Report(run_dir)
+        self.report = Report(run_dir, location)
         self._views: tuple[int, Mapping[str, View]] = (-1, {})
 
     def on_train_begin(self, logs: Logs = None) -> None:
