@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
     from tfgan2.models.base import GenerativeModel
 
+SGD = {"generator_optimizer": "sgd", "discriminator_optimizer": "sgd"}
+"""Hyperparameters: a step without Adam has a third less to trace."""
+
+PLAIN_SGD = " ".join(f"--set {name}={value}" for name, value in SGD.items())
+
 SMALL = "--set base_channels=4 --set latent_dim=8 --batch-size 16 --seed 3 --no-xla"
 
 

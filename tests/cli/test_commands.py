@@ -15,24 +15,31 @@ from PIL import Image, ImageSequence
 from tfgan2 import cli, runs
 
 
+def processor_seconds(code: str) -> tuple[float, str]:
+    """Runs code in a process of its own; returns its processor time and what it printed."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stderr
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
+
+
 @pytest.mark.parametrize("words", ["--help", "models", "datasets", "info dcgan", "fit --help"])
 def test_quick_commands_import_no_tensorflow(words: str) -> None:
+    """They take at most five times the processor time of three libraries that they need."""
     code = (
         "import sys; from tfgan2 import cli\n"
         f"code = cli.run({words.split()!r})\n"
         "heavy = {'tensorflow', 'keras', 'tensorflow_datasets', 'sklearn', 'matplotlib'}\n"
         "sys.exit(code or ', '.join(heavy & set(sys.modules)) or None)"
     )
-    seconds: list[float] = []
-    while min(seconds, default=9.0) >= 1.0 and len(seconds) < 12:  # a busy core is a slower one
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        # Processor time: other work on the machine does not count.
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        assert done.returncode == 0, done.stderr
-        assert len(done.stdout) > 100
-    assert min(seconds) < 1.0
+    ratios: list[float] = []
+    while min(ratios, default=9.0) >= 5.0 and len(ratios) < 3:  # a busy core is a slower one
+        least, _ = processor_seconds("import numpy, typer, rich.table")
+        seconds, output = processor_seconds(code)
+        assert len(output) > 100
+        ratios.append(seconds / least)
+    assert min(ratios) < 5.0
 
 
 def test_models_and_info_show_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -177,6 +184,7 @@ def test_interpolation_as_grid_and_gif(finished_run: Path, tmp_path: Path) -> No
     assert (np.linalg.norm(latents, axis=1) >= stations.min() * 0.9).all()
 
 
+@pytest.mark.slow
 def test_the_whole_path_gives_the_same_images(finished_run: Path, tmp_path: Path) -> None:
     """sample, and generate from both exported files, with one seed."""
     out = tmp_path / "export"
@@ -196,7 +204,9 @@ def test_the_whole_path_gives_the_same_images(finished_run: Path, tmp_path: Path
         assert np.abs(images - keras).max() <= 1
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
 def test_mixed_precision_trains_and_exports(precision: str, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert fit_small(run, f"--precision {precision}", steps=3) == 0

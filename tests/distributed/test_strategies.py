@@ -38,7 +38,7 @@ NAMES = sorted(registry.flavours())
 ALL = [pytest.param(NAMES[start::3], marks=pytest.mark.slow, id="abc"[start]) for start in range(3)]
 
 
-@pytest.mark.parametrize("names", [pytest.param(["began", "gan", "vae"], id="some"), *ALL])
+@pytest.mark.parametrize("names", [pytest.param(["gan", "vae"], id="some"), *ALL])
 def test_every_flavour_on_two_replicas(names: list[str]) -> None:
     found = replicas("flavours", *names)
     assert found.keys() == set(names)
@@ -50,8 +50,13 @@ def test_every_flavour_on_two_replicas(names: list[str]) -> None:
         assert all("/moving_" in key for key in result["unequal"]), (name, result["unequal"])
 
 
-def test_regularizers_of_few_images_follow_all_replicas() -> None:
-    found = replicas("adaptive")
+@pytest.fixture(scope="module")
+def small() -> dict[str, Any]:
+    return replicas("small")
+
+
+def test_regularizers_of_few_images_follow_all_replicas(small: dict[str, Any]) -> None:
+    found = small["adaptive"]
     assert all("/moving_" in key for key in found["unequal"]), found["unequal"]
     for average, logits in zip(found["averages"], found["logits"], strict=True):
         assert logits[0] != logits[1]
@@ -103,13 +108,8 @@ def test_two_halves_give_the_gradients_of_the_whole(names: list[str]) -> None:
         assert difference < 1e-5, name
 
 
-def test_gradients_are_clipped_together() -> None:
-    assert replicas("clipping")["lsgan"] < 1e-5
-
-
-@pytest.fixture(scope="module")
-def small() -> dict[str, Any]:
-    return replicas("small")
+def test_gradients_are_clipped_together(small: dict[str, Any]) -> None:
+    assert small["clipping"] < 1e-5
 
 
 def test_overflow_on_one_replica_skips_the_step_on_all(small: dict[str, Any]) -> None:

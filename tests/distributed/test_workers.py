@@ -73,11 +73,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-@pytest.mark.parametrize("killed", [pytest.param(0, marks=pytest.mark.slow), 1])
-def test_a_lost_worker_ends_all_and_nothing_is_lost(
-    killed: int, whole: Path, tmp_path: Path
-) -> None:
-    run = tmp_path / "run"
+def run_with_a_lost_worker(run: Path, killed: int) -> None:
+    """Kills a worker while it trains; the others must end."""
     process = launch(*FIT.split(), "--steps", "400", "--out", str(run))
     wait_for_step(run, 20)
     os.kill(worker(process, killed), signal.SIGKILL)
@@ -89,7 +86,21 @@ def test_a_lost_worker_ends_all_and_nothing_is_lost(
     assert f"[worker {1 - killed}] error: another worker was lost after step" in errors
     assert "Traceback" not in errors
     newest = checkpoints.newest(run)
-    assert newest is not None and newest.step < 400
+    assert newest is not None and 20 <= newest.step < 400
+
+
+def test_a_lost_worker_ends_all(tmp_path: Path) -> None:
+    run_with_a_lost_worker(tmp_path / "run", killed=1)
+    lines = stats.read(tmp_path / "run")
+    assert [line["step"] for line in lines[:2]] == [10, 20]
+    assert len(list((tmp_path / "run").glob("events.*"))) == 1  # only the chief writes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [0, 1])
+def test_after_a_lost_worker_nothing_is_lost(killed: int, whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run_with_a_lost_worker(run, killed)
     finished("fit", "--resume", str(run))
     assert_same_end(run, whole)
     # Only the chief writes.

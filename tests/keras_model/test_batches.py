@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import batch_for, make_small
+from helpers import SGD, batch_for, make_small
 
 from tfgan2 import registry
 from tfgan2.errors import DataWarning, UserError
@@ -49,7 +49,7 @@ def options_of(name: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "cyclegan")) for n in QUICK]
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in ("cyclegan", "stackgan"))) for n in QUICK]
 )
 def test_the_rest_of_an_epoch_is_left_out(name: str) -> None:
     model = compiled(name, **QUICK[name])
@@ -93,7 +93,7 @@ def test_odd_batches_of_every_flavour(name: str, policy: str) -> None:
 
 
 def test_a_batch_that_is_too_small_is_skipped() -> None:
-    model = compiled("gan", d_steps=3)
+    model = compiled("gan", d_steps=3, **SGD)
     (images, _) = samples(model, 7)
     with pytest.raises(UserError, match="a batch of 2 is too small for a step of GAN"):
         model.train_step(images[:2])
@@ -110,7 +110,7 @@ def test_a_batch_that_is_too_small_is_skipped() -> None:
 
 
 def test_batches_of_a_known_size_add_nothing_to_the_step() -> None:
-    model = compiled("dcgan", d_steps=2)
+    model = compiled("lsgan", network="mlp", d_steps=2, **SGD)
     (images, _) = samples(model, 8)
     guarded = tf.function(model.train_step).get_concrete_function(tf.constant(images))
     bare = inspect.unwrap(type(model).train_step)
@@ -130,7 +130,7 @@ def test_a_dataset_smaller_than_a_step_is_refused_before_the_first() -> None:
 
 
 def test_arrays_have_the_flavours_own_batch_size() -> None:
-    model = compiled("gan", d_steps=2)
+    model = compiled("gan", d_steps=2, **SGD)
     images, _ = samples(model, 300)
     model.fit(images, verbose=0)  # 64 per update, 128 per step
     assert int(model.step) == 2
@@ -154,7 +154,7 @@ def test_forms_of_labels() -> None:
 
 
 def test_float64_becomes_float32() -> None:
-    model, wanted = compiled("cgan"), compiled("cgan")
+    model, wanted = compiled("cgan", **SGD), compiled("cgan", **SGD)
     images, labels = samples(model, 8)
     wanted.fit(images, labels, shuffle=False, verbose=0)
     model.fit(images.astype(np.float64), labels[:, None], shuffle=False, verbose=0)

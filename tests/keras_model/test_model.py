@@ -140,7 +140,10 @@ def test_checkpoints_of_keras(tmp_path: Path) -> None:
     assert_same_state(other, model)
 
 
-@pytest.mark.parametrize("order", ["import keras, tfgan2", "import tfgan2, keras"])
+@pytest.mark.parametrize(
+    "order",
+    ["import keras, tfgan2", pytest.param("import tfgan2, keras", marks=pytest.mark.slow)],
+)
 def test_another_process_loads_a_model(order: str, tmp_path: Path) -> None:
     model = make_small("infogan")
     model.save(tmp_path / "model.keras")

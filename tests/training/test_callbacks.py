@@ -10,16 +10,16 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from helpers import SMALL
+from helpers import SGD
 
 import tfgan2
-from tfgan2 import cli
 from tfgan2.training import checkpoints, stats
 from tfgan2.training.callbacks import Checkpoints, Previews, Statistics, StopOnDivergence
 
 OPTIONS = {"batch_size": 16, "seed": 3, "xla": False, "log_every": 2, "quiet": True}
 TINY = {"base_channels": 4, "latent_dim": 8}
 PLAIN = {"instance_noise": 0.0, "label_smoothing": 0.0}
+QUICK = {"base_channels": 4, **SGD}
 
 
 def fit_plainly(run_dir: Path, epochs: int) -> keras.Model:
@@ -41,35 +41,40 @@ def fit_plainly(run_dir: Path, epochs: int) -> keras.Model:
     return model
 
 
-def test_plain_fit_writes_statistics_grids_and_checkpoints(
-    tmp_path: Path, finished_run: Path
-) -> None:
-    run_dir = tmp_path / "run"
+@pytest.fixture(scope="module")
+def plain_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 6 steps. Tests must not change it."""
+    run_dir = tmp_path_factory.mktemp("runs") / "plain"
     fit_plainly(run_dir, epochs=2)
-    lines = stats.read(run_dir)
+    return run_dir
+
+
+def test_plain_fit_writes_statistics_grids_and_checkpoints(
+    plain_run: Path, finished_run: Path
+) -> None:
+    lines = stats.read(plain_run)
     assert [line["step"] for line in lines] == [2, 4, 6]
     assert [line["images"] for line in lines] == [32, 64, 96]
     # Keras hides how long it waits for images; the losses are those of `tfgan2 fit`.
     assert "input_share" not in lines[-1]
     for line, same in zip(lines, stats.read(finished_run), strict=True):
         assert line["generator_loss"] == pytest.approx(same["generator_loss"], rel=1e-5)
-    names = sorted(path.name for path in (run_dir / "samples").iterdir())
+    names = sorted(path.name for path in (plain_run / "samples").iterdir())
     assert names == ["step-0000004.png", "step-0000006.png"]
-    assert (run_dir / "reals.png").exists() and (run_dir / "losses.png").exists()
-    assert [path.stem for path in checkpoints.paths(run_dir)] == ["step-0000006", "step-0000004"]
+    assert (plain_run / "reals.png").exists() and (plain_run / "losses.png").exists()
+    assert [path.stem for path in checkpoints.paths(plain_run)] == ["step-0000006", "step-0000004"]
 
 
-def test_plain_fit_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    fit_plainly(whole, epochs=2)
+def test_plain_fit_goes_on_from_a_checkpoint(plain_run: Path, tmp_path: Path) -> None:
+    parts = tmp_path / "parts"
     fit_plainly(parts, epochs=1)  # 3 steps: within a log interval
     fit_plainly(parts, epochs=1)
-    one, other = checkpoints.newest(whole), checkpoints.newest(parts)
+    one, other = checkpoints.newest(plain_run), checkpoints.newest(parts)
     assert one is not None and other is not None and one.step == other.step == 6
     assert all(other.arrays[k].tobytes() == v.tobytes() for k, v in one.arrays.items())
     drop = (*stats.TIMES,)
     ends = [
-        {k: v for k, v in stats.read(run)[-1].items() if k not in drop} for run in (whole, parts)
+        {k: v for k, v in stats.read(run)[-1].items() if k not in drop} for run in (plain_run, parts)
     ]
     assert ends[0] == ends[1]
 
@@ -103,7 +108,7 @@ class Counting(keras.callbacks.Callback):
 
 def test_users_pass_callbacks_whose_state_is_saved(tmp_path: Path) -> None:
     whole, first, second = Counting(), Counting(stop_at=3), Counting()
-    options = {**OPTIONS, "steps": 6, "hyperparameters": TINY}
+    options = {**OPTIONS, "steps": 6, "hyperparameters": QUICK}
     tfgan2.fit("dcgan", "digits", out=tmp_path / "whole", callbacks=[whole], **options)
     run = tfgan2.fit("dcgan", "digits", out=tmp_path / "parts", callbacks=[first], **options)
     assert whole.calls == ["begin", "0", "1", "2", "3", "4", "5", "end"]
@@ -116,25 +121,22 @@ def test_keras_callbacks_work(tmp_path: Path) -> None:
     seen: list[int] = []
     log = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(batch))
     csv = keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))
-    options = {**OPTIONS, "steps": 2, "hyperparameters": TINY}
+    options = {**OPTIONS, "steps": 2, "hyperparameters": QUICK}
     tfgan2.fit("dcgan", "digits", out=tmp_path / "run", callbacks=[log, csv], **options)
     assert seen == [0, 1]
     assert "generator_loss" in (tmp_path / "log.csv").read_text()
 
 
-def test_an_api_run_equals_one_of_the_command_line(tmp_path: Path) -> None:
+def test_an_api_run_equals_one_of_the_command_line(finished_run: Path, tmp_path: Path) -> None:
     """The same weights, statistics and configuration."""
-    out = tmp_path / "cli"
-    words = f"fit dcgan --dataset digits --steps 4 {SMALL} --log-every 2 --out {out}"
-    assert cli.run(words.split()) == 0
-    run = tfgan2.fit(
-        "dcgan", "digits", out=tmp_path / "api", steps=4, hyperparameters=TINY, **OPTIONS
-    )
-    one, other = checkpoints.newest(out), checkpoints.newest(run.directory)
+    options = {**OPTIONS, "steps": 6, "sample_every": 4, "checkpoint_every": 2}
+    options["hyperparameters"] = {**TINY, **PLAIN}
+    run = tfgan2.fit("dcgan", "digits", out=tmp_path / "api", **options)
+    one, other = checkpoints.newest(finished_run), checkpoints.newest(run.directory)
     assert one is not None and other is not None
     assert all(np.array_equal(other.arrays[k], v) for k, v in one.arrays.items())
     first, second = (
-        json.loads((path / "config.json").read_text()) for path in (out, run.directory)
+        json.loads((path / "config.json").read_text()) for path in (finished_run, run.directory)
     )
     assert first == second
 
@@ -156,7 +158,7 @@ def test_a_checkpoint_has_the_state_of_its_step(
         "digits",
         out=tmp_path / "run",
         steps=8,
-        hyperparameters={"base_channels": 4},
+        hyperparameters=QUICK,
         **options,
     )
     found = [checkpoints.read(path) for path in reversed(checkpoints.paths(run.directory))]

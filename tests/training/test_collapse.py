@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers import SGD
 
 import tfgan2
 from tfgan2.models.base import View
@@ -98,7 +99,7 @@ def test_points_have_none() -> None:
 def test_the_next_line_of_statistics_has_the_figure(tmp_path: Path) -> None:
     """Also that of a resumed run, if the checkpoint lies between grid and line."""
     options = {**OPTIONS, "log_every": 4, "sample_every": 3, "checkpoint_every": 3, "steps": 6}
-    tiny = {"base_channels": 8, "latent_dim": 4}
+    tiny = {"base_channels": 8, "latent_dim": 4, **SGD}
     run = tfgan2.fit("gan", "digits", out=tmp_path / "a", hyperparameters=tiny, **options)
     lines = stats.read(run.directory)
     assert [line["step"] for line in lines] == [4, 6]

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import SMALL, assert_refused, fit, make_small, tensors_for
+from helpers import PLAIN_SGD, SMALL, assert_refused, fit, make_small, tensors_for
 
 import tfgan2
 from tfgan2 import cli, runs
@@ -17,7 +17,7 @@ from tfgan2.errors import UserError
 from tfgan2.training import checkpoints
 from tfgan2.training.initial import take_weights
 
-WORDS = f"dcgan --dataset digits --steps 2 --checkpoint-every 1 --log-every 1 {SMALL}"
+WORDS = f"dcgan --dataset digits --steps 2 --checkpoint-every 1 --log-every 1 {SMALL} {PLAIN_SGD}"
 
 
 def arrays(run: Path, step: int | str = "newest") -> dict[str, np.ndarray]:

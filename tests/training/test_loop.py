@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import SMALL, fit_small, poison
+from helpers import PLAIN_SGD, SMALL, fit_small, poison
 from PIL import Image
 
 from tfgan2 import cli
@@ -106,8 +107,7 @@ def test_an_extended_run_keeps_its_phases(tmp_path: Path) -> None:
 def test_after_a_damaged_newest_checkpoint_steps_are_repeated(
     finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = tmp_path / "run"
-    assert fit_small(run) == 0
+    run = shutil.copytree(finished_run, tmp_path / "run")
     newest = checkpoints.paths(run)[0]
     newest.write_bytes(newest.read_bytes()[:-100])
     (newest.parent / ".step-0000008.partial-1.npz").write_bytes(b"half")
@@ -138,6 +138,7 @@ def test_streamed_run_equals_the_one_in_memory(finished_run: Path, tmp_path: Pat
         pixels = rng.integers(0, 256, (12, 12), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "images" / f"{index}.png")
     words = f"fit dcgan --dataset folder:{tmp_path}/images --image-size 8 {SMALL} --log-every 2"
+    words = f"{words} {PLAIN_SGD}"
     ends = []
     for name, cache, interrupted in (("a", "stream", False), ("b", "stream", True)):
         run = tmp_path / name
@@ -252,11 +253,16 @@ def wait_for_line(run: Path, process: subprocess.Popen[str], seconds: float = 12
     ],
 )
 def test_a_signal_saves_and_prints_the_command_that_resumes(
-    tmp_path: Path, number: signal.Signals, code: int
+    tmp_path: Path, number: signal.Signals, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Before, a second process is refused."""
     run = tmp_path / "run"
     process = start(run, "--steps", "100000", "--checkpoint-every", "100000")
     wait_for_line(run, process)
+    before = (run / "config.json").read_bytes()
+    assert cli.run(["fit", "--resume", str(run), "--steps", "200000"]) == 2
+    assert "another process is training" in capsys.readouterr().err
+    assert (run / "config.json").read_bytes() == before
     os.kill(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == code, err
@@ -287,20 +293,6 @@ def test_a_signal_saves_after_the_reader_of_the_output_is_gone(
     assert process.wait(timeout=60) == 128 + number
     newest = checkpoints.newest(run)
     assert newest is not None and newest.step >= 5
-
-
-def test_a_second_process_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = tmp_path / "run"
-    process = start(run, "--steps", "100000")
-    try:
-        wait_for_line(run, process)
-        before = (run / "config.json").read_bytes()
-        assert cli.run(["fit", "--resume", str(run), "--steps", "200000"]) == 2
-        assert "another process is training" in capsys.readouterr().err
-        assert (run / "config.json").read_bytes() == before
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_runs_that_begin_at_the_same_time_get_different_folders(tmp_path: Path) -> None:
