@@ -137,7 +137,9 @@ def test_a_student_of_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     words += " --set base_channels=4 --set max_channels=8 --steps 1 --batch-size 4"
     assert fit(teacher, words) == 0
     words = f"distill {teacher} --images 12 --quantize int8 --steps 3 --set float_steps=1"
-    words += " --set base_channels=4 --set max_channels=8 --batch-size 4 --checkpoint-every 1 --no-xla"
+    words += (
+        " --set base_channels=4 --set max_channels=8 --batch-size 4 --checkpoint-every 1 --no-xla"
+    )
     assert cli.run([*words.split(), "--out", str(out)]) == 0
     # All inputs as they are, then others that are cropped and mirrored; the held-out ones apart.
     (folder,) = (teacher / "taught").iterdir()

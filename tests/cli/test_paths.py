@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import fit_small
+from helpers import eagerly, fit_small
 
 from tfgan2 import cli
 
@@ -26,7 +26,8 @@ def done(*words: object) -> None:
 def test_a_run_of_any_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Takes some seconds: it does all that can be done with a run."""
     run = tmp_path / ODD
-    assert fit_small(run, steps=2) == 0
+    with eagerly():
+        assert fit_small(run, steps=2) == 0
     done("fit", "--resume", run, "--steps", 3)
     assert len(list(run.glob("events.*"))) == 2
     for suffix in (".png", ".gif", ".npz", ""):
@@ -53,7 +54,8 @@ def test_the_commands_that_it_shows_can_be_pasted(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     name = "-a [1]\\b\n\"'*${HOME}~;"
-    assert fit_small(Path(name), steps=1) == 0
+    with eagerly():
+        assert fit_small(Path(name), steps=1) == 0
     (command,) = re.findall(r"(?s)\n  tfgan2 (sample .*) --count", capsys.readouterr().out)
     assert shlex.split(command) == ["sample", f"./{name}"]
     echoed = subprocess.run(["sh", "-c", f"printf %s {command[7:]}"], capture_output=True)

@@ -49,7 +49,8 @@ def options_of(name: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in ("cyclegan", "stackgan"))) for n in QUICK]
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] * (n in ("cyclegan", "stackgan"))) for n in QUICK],
 )
 def test_the_rest_of_an_epoch_is_left_out(name: str) -> None:
     model = compiled(name, **QUICK[name])

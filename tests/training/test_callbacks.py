@@ -74,7 +74,8 @@ def test_plain_fit_goes_on_from_a_checkpoint(plain_run: Path, tmp_path: Path) ->
     assert all(other.arrays[k].tobytes() == v.tobytes() for k, v in one.arrays.items())
     drop = (*stats.TIMES,)
     ends = [
-        {k: v for k, v in stats.read(run)[-1].items() if k not in drop} for run in (plain_run, parts)
+        {k: v for k, v in stats.read(run)[-1].items() if k not in drop}
+        for run in (plain_run, parts)
     ]
     assert ends[0] == ends[1]
 

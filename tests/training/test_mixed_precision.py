@@ -38,7 +38,7 @@ def losses(name: str, policy: str, steps: int) -> dict[str, np.ndarray]:
 
 
 # All together take minutes.
-QUICK = (("vae", "mixed_float16"), ("pix2pix", "mixed_bfloat16"))
+QUICK = [("vae", policy) for policy in POLICIES]
 
 
 @pytest.mark.parametrize(
