@@ -93,8 +93,13 @@ MASKS = {
 }
 
 
-@pytest.mark.parametrize("suffix", ["", "/export/generator.onnx"])
-@pytest.mark.parametrize("kind", MASKS)
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [
+        *((kind, "/export/generator.onnx") for kind in MASKS),
+        *(pytest.param(k, "", marks=[pytest.mark.slow] * (k != "white keeps")) for k in MASKS),
+    ],
+)
 def test_what_a_mask_marks_is_filled(
     filler: Path, pictures: Path, tmp_path: Path, kind: str, suffix: str
 ) -> None:

@@ -25,7 +25,10 @@ def filler(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-@pytest.mark.parametrize(("dataset", "text"), [(None, "64 of digits"), ("faces", "64 of faces")])
+@pytest.mark.parametrize(
+    ("dataset", "text"),
+    [(None, "64 of digits"), pytest.param("faces", "64 of faces", marks=pytest.mark.slow)],
+)
 def test_a_run_is_calibrated_on_real_images(filler, tmp_path, dataset, text):
     (artifact,) = export_run(filler, tmp_path, replace(INT8, calibration=dataset))
     assert artifact.calibration == text

@@ -75,7 +75,7 @@ def test_triton_with_a_free_size():
 @pytest.mark.parametrize(
     ("flavour", "outputs"),
     [
-        ("cyclegan", {"a_to_b": "uint8", "b_to_a": "uint8"}),
+        pytest.param("cyclegan", {"a_to_b": "uint8", "b_to_a": "uint8"}, marks=pytest.mark.slow),
         ("stackgan", {"generator": "uint8", "text_encoder": "float32"}),
     ],
 )

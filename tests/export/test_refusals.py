@@ -120,12 +120,13 @@ def test_a_diverged_generator_is_refused(make_generator, tmp_path):
     ("wrong", "converter", "model_format", "precision"),
     [
         ("other weights", tflite, "tflite", "float32"),
-        ("other weights", onnx_file, "onnx", "float32"),
-        ("nan", tflite, "tflite", "float32"),
+        pytest.param("other weights", onnx_file, "onnx", "float32", marks=pytest.mark.slow),
+        pytest.param("nan", tflite, "tflite", "float32", marks=pytest.mark.slow),
         ("nan", onnx_file, "onnx", "float32"),
-        ("nan", tflite, "tflite", "int8"),  # other differences of int8 are only reported
+        # Other differences of int8 are only reported.
+        pytest.param("nan", tflite, "tflite", "int8", marks=pytest.mark.slow),
         ("garbage", tflite, "tflite", "int8"),
-        ("garbage", onnx_file, "onnx", "float32"),
+        pytest.param("garbage", onnx_file, "onnx", "float32", marks=pytest.mark.slow),
     ],
 )
 def test_a_wrong_file_is_not_kept(
@@ -193,7 +194,10 @@ def test_missing_operators_in_the_converters_words():
 
 def test_nothing_but_progress_is_printed(plain, tmp_path, capfd):
     export_generator(
-        plain.generator, tmp_path / "export", Options(precisions=PRECISIONS), progress=print
+        plain.generator,
+        tmp_path / "export",
+        Options(precisions=PRECISIONS, images=64),
+        progress=print,
     )
     printed = capfd.readouterr()
     assert printed.err == ""
