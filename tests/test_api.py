@@ -12,14 +12,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from helpers import finished
+from helpers import SGD, eagerly, finished
 from PIL import Image
 
 import tfgan2
 from tfgan2 import cli
 from tfgan2.errors import TrainingInterrupted, UserError
 
-TINY = {"base_channels": 4, "latent_dim": 8}
+TINY = {"base_channels": 4, "latent_dim": 8, **SGD}
 
 
 def test_importing_loads_no_tensorflow() -> None:
@@ -110,7 +110,8 @@ def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = {"steps": 1, "xla": False, "quiet": True, "hyperparameters": TINY}
-    tfgan2.fit("dcgan", "digits", out=tmp_path / "run", **options)
+    with eagerly():
+        tfgan2.fit("dcgan", "digits", out=tmp_path / "run", **options)
     assert capsys.readouterr().out == ""
 
 
@@ -165,7 +166,8 @@ def test_data_that_moved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     for number in range(4):
         Image.new("L", (8, 8), 50 * number).save(old / f"{number}.png")
     options = {"hyperparameters": TINY, "xla": False, "image_size": 8, "batch_size": 3}
-    run = tfgan2.fit("dcgan", f"folder:{old}", steps=1, out=tmp_path / "run", **options)
+    with eagerly():
+        run = tfgan2.fit("dcgan", f"folder:{old}", steps=1, out=tmp_path / "run", **options)
     old.rename(new)
     with pytest.raises(UserError, match=r"at '.*/old': if they have moved, give --dataset folder:"):
         run.resume(steps=1)

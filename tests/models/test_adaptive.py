@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import fit, image_batch, make_small
+from helpers import PLAIN_SGD, fit, image_batch, make_small
 
 from tfgan2 import cli
 from tfgan2.errors import UserError
@@ -106,7 +106,7 @@ def test_a_run_resumes_bitwise(tmp_path: Path) -> None:
     words = (
         "gan --dataset digits --image-size 8 --no-xla --batch-size 16 --set base_channels=8 "
         "--set flip=true --set lecam=0.3 --set ada=0.6 --set ada_images=500 "
-        "--log-every 3 --sample-every 100 --checkpoint-every 7"
+        f"--log-every 3 --sample-every 100 --checkpoint-every 7 {PLAIN_SGD}"
     )
     assert fit(tmp_path / "whole", f"{words} --steps 12") == 0
     shutil.copytree(tmp_path / "whole", tmp_path / "parts")
