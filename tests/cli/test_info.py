@@ -28,6 +28,7 @@ def test_counted_and_measured_figures(tmp_path: Path, capsys: pytest.CaptureFixt
     assert measured["share_of_peak"] == pytest.approx(speed / measured["peak_flops"])
 
 
+@pytest.mark.slow
 def test_phases_in_half_precision(capsys: pytest.CaptureFixture[str]) -> None:
     words = "info srgan --cost --image-size 16 --batch-size 2 --set blocks=1 --set base_channels=4"
     assert cli.run([*words.split(), "--no-measure", "--precision", "mixed_bfloat16"]) == 0
