@@ -19,8 +19,8 @@ from tfgan2.models.base import GenerativeModel
 
 # One of each kind of step; the others have a slow test.
 QUICK: dict[str, dict[str, Any]] = {
-    "gan": {"d_steps": 3},
-    "cgan": {"packing": 2},
+    "gan": {"d_steps": 3, **SGD},
+    "cgan": {"packing": 2, **SGD},
     "cyclegan": {},
     "stackgan": {},
 }
