@@ -13,14 +13,18 @@ from helpers import fit_small, small_generator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["TFGAN2_COMPILED_MB"] = "0"  # compiled steps of tests are not kept
-# Optimizing takes XLA a third of the time in which it compiles.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 # Garbage collection of old graphs takes a sixth of the time otherwise.
 gc.set_threshold(100_000, 20, 20)
 if "PYTEST_XDIST_WORKER" in os.environ:
     # There is one process per core already.
     for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(threads, "1")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Lets XLA compile without optimizing, in a third less time; slow tests take many steps."""
+    if config.option.markexpr == "not slow":
+        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import eagerly
 from PIL import Image
 
 import tfgan2
@@ -90,12 +91,15 @@ def test_captions(tmp_path: Path) -> None:
 
 def test_a_run_trains_and_resumes(folder: Path, tmp_path: Path) -> None:
     options = {"hyperparameters": {"base_channels": 4}, "batch_size": 4, "quiet": True}
-    run = tfgan2.fit("cgan", f"hf:{folder}", steps=1, out=tmp_path / "run", **options)
+    options["xla"] = False
+    with eagerly():
+        run = tfgan2.fit("cgan", f"hf:{folder}", steps=1, out=tmp_path / "run", **options)
     assert run.config.data.name == f"hf:{folder}"
     folder.rename(tmp_path / "moved")
     with pytest.raises(UserError, match=r"no longer at .*give --dataset hf:NAME"):
         run.resume(steps=2, quiet=True)
-    run.resume(steps=2, quiet=True, dataset=f"hf:{tmp_path / 'moved'}")
+    with eagerly():
+        run.resume(steps=2, quiet=True, dataset=f"hf:{tmp_path / 'moved'}")
     assert run.step == 2
 
 

@@ -13,6 +13,7 @@ OPTIONS = {
     "hyperparameters": {"base_channels": 4},
     "batch_size": 16,
     "steps": 6,
+    "xla": False,
     "quiet": True,
 }
 
