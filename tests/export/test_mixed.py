@@ -37,8 +37,9 @@ def attentive(make_generator, settle_generator):
 
 
 def test_int8_that_anyone_sees_is_refused(attentive, tmp_path):
+    options = Options(["tflite"], ["int8"], images=64)
     with pytest.raises(ExportError, match="dB from those of Keras, less than 25") as error:
-        export_generator(attentive, tmp_path / "export", Options(["tflite"], ["int8"]))
+        export_generator(attentive, tmp_path / "export", options)
     assert "\n" not in str(error.value)
     assert "--precision mixed" in str(error.value) and "--allow-lossy" in str(error.value)
     assert not (tmp_path / "export").exists()
