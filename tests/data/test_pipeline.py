@@ -188,8 +188,9 @@ def test_a_run_resumes_on_the_pipeline_to_the_same_weights(tmp_path):
 
 def test_a_run_goes_on_with_other_random_samples(tmp_path, capsys):
     def noise():
-        samples = tf.data.Dataset.range(32)
-        return samples.map(lambda i: tf.random.uniform((16, 16, 1), -1.0, 1.0))
+        # Not `tf.random`, whose seed an earlier run in the same process may have set.
+        images = np.random.default_rng().uniform(-1, 1, (32, 16, 16, 1))
+        return tf.data.Dataset.from_tensor_slices(images.astype(np.float32))
 
     options = {"hyperparameters": {"base_channels": 4}, "batch_size": 16, "xla": False}
     with eagerly():
