@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -36,9 +37,16 @@ from PIL import Image
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 HELD_OUT = 500
-# Options of `tfgan2 fit` besides the data.
+DATASETS = {
+    "pix2pix": "pairs:FACADES --direction BtoA",
+    "cyclegan": "unpaired:PHOTOS,LABELS",
+    "inpainting": f"folder:FACES --hold-out {HELD_OUT}",
+    "srgan": f"folder:FACES --hold-out {HELD_OUT}",
+    "stackgan": "digits-captions",
+}
+# Other options of `tfgan2 fit`.
 FIT_OPTIONS = {
-    "pix2pix": "--image-size 64 --direction BtoA --batch-size 4 --steps 4000 "
+    "pix2pix": "--image-size 64 --batch-size 4 --steps 4000 "
     "--set base_channels=32 --set max_channels=128 --set l1_weight=300 "
     "--set generator_learning_rate=5e-4 --set ema_decay=0.999",
     "cyclegan": "--image-size 64 --steps 14000 --set base_channels=24 --set blocks=3",
@@ -54,14 +62,19 @@ def tfgan2(*words: str | Path) -> None:
     subprocess.run([str(program), *map(str, words)], check=True)
 
 
-def train(name: str, dataset: str, options: argparse.Namespace, *more: str) -> Path:
-    """Trains or resumes a run; returns its folder."""
+def train(name: str, options: argparse.Namespace, *more: str, **folders: object) -> Path:
+    """Trains or resumes a run on `DATASETS` with these folders; returns the folder of the run."""
     run = options.work / name
     if (run / "config.json").exists():
         tfgan2("fit", "--resume", run)
         return run
+    # Split first: folders may have spaces in their names.
+    dataset = [
+        re.sub("[A-Z]{5,}", lambda word: str(folders[word[0]]), each)
+        for each in DATASETS[name].split()
+    ]
     words = [*FIT_OPTIONS[name].split(), *more, "--seed", "1", "--log-every", "100", "--out", run]
-    tfgan2("fit", name, "--dataset", dataset, *words)
+    tfgan2("fit", name, "--dataset", *dataset, *words)
     return run
 
 
@@ -99,7 +112,7 @@ def save(path: Path, *columns: np.ndarray, shown: int = 16) -> None:
 
 
 def pix2pix(options: argparse.Namespace) -> dict[str, Any]:
-    run = train("pix2pix", f"pairs:{options.data}", options)
+    run = train("pix2pix", options, FACADES=options.data)
     model = load(run)
     dataset, (inputs, targets) = held_out(run)
     made = model.run_generator(model.sampling_generator, {"input": inputs})
@@ -127,7 +140,7 @@ def cyclegan(options: argparse.Namespace) -> dict[str, Any]:
             box = (half * side, 0, half * (side + 1), both.height)
             both.crop(box).save(sides[side] / f"{path.stem}.png")
     keep = ["--checkpoint-every", "100", "--keep-checkpoints", "1000"]
-    run = train("cyclegan", f"unpaired:{sides[0]},{sides[1]}", options, *keep)
+    run = train("cyclegan", options, *keep, PHOTOS=sides[0], LABELS=sides[1])
     from tfgan2.data import load_dataset
 
     val = load_dataset(f"pairs:{options.data}", image_size=64).held_out
@@ -154,8 +167,7 @@ def cyclegan(options: argparse.Namespace) -> dict[str, Any]:
 def inpainting(options: argparse.Namespace) -> dict[str, Any]:
     from skimage.restoration import inpaint_biharmonic
 
-    more = ("--hold-out", str(HELD_OUT))
-    run = train("inpainting", f"folder:{options.data}", options, *more)
+    run = train("inpainting", options, FACES=options.data)
     model = load(run)
     dataset, examples = held_out(run)
     inputs = model.inputs_of(examples)
@@ -191,8 +203,8 @@ def psnr(made: np.ndarray, images: np.ndarray) -> float:
 
 def srgan(options: argparse.Namespace) -> dict[str, Any]:
     steps = int(FIT_OPTIONS["srgan"].partition("--steps ")[2].split()[0])
-    more = ("--hold-out", str(HELD_OUT), "--checkpoint-every", "500", "--keep-checkpoints", "1000")
-    run = train("srgan", f"folder:{options.data}", options, *more)
+    more = ("--checkpoint-every", "500", "--keep-checkpoints", "1000")
+    run = train("srgan", options, *more, FACES=options.data)
     _, examples = held_out(run)
     shown: dict[str, np.ndarray] = {}
     for phase, step in (("content", steps // 2), ("adversarial", None)):
@@ -215,7 +227,7 @@ def stackgan(options: argparse.Namespace) -> dict[str, Any]:
     from tfgan2.data import load_dataset
     from tfgan2.images import to_uint8
 
-    run = train("stackgan", "digits-captions", options)
+    run = train("stackgan", options)
     tfgan2("sample", run, "--count", "100", "--out", options.out / "stackgan.png")
     real = load_dataset("digits")
     images, labels = real.some(real.num_images)
@@ -256,11 +268,11 @@ def main() -> None:
     found = FLAVOURS[options.flavour](options)
     run = found.pop("run")
     lines = (run / "stats.jsonl").read_text().splitlines()
+    words = f"{DATASETS[options.flavour]} {FIT_OPTIONS[options.flavour]}"
     found = {
-        "flavour": options.flavour,
-        "words": FIT_OPTIONS[options.flavour],
+        "command": f"tfgan2 fit {options.flavour} --dataset {words} --seed 1",
         "seconds": round(json.loads(lines[-1])["seconds"]),
-        **found,
+        "figures": found,
     }
     (options.out / f"{options.flavour}.json").write_text(json.dumps(found, indent=2) + "\n")
     print(json.dumps(found, indent=2))

@@ -101,7 +101,9 @@ def test_a_remote_run_equals_a_local_one(
     ours, theirs = checkpoints.newest(copy), checkpoints.newest(finished_run)
     assert ours is not None and theirs is not None and ours.step == theirs.step == 6
     with tf.io.gfile.GFile(f"{url}/report.html") as file:
-        assert f"tfgan2 fit --resume {url}<" in file.read()
+        report = file.read()
+    assert f"tfgan2 fit --resume {url}<" in report
+    assert '"step": 3' in report and '"step": 6' in report  # grids from before and after
     for name, array in theirs.arrays.items():
         assert array.tobytes() == ours.arrays[name].tobytes()
     grid = tmp_path / "grid.png"

@@ -10,7 +10,7 @@ import atexit
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,9 +81,21 @@ class Mirror:
             if gfile.isdir(f"{self.url}/checkpoints"):
                 files = gfile.listdir(f"{self.url}/checkpoints")
                 names += [f"checkpoints/{name}" for name in files if name.endswith(".npz")]
-                (self.folder / "checkpoints").mkdir(exist_ok=True)
+            self._copy_here(names)
+
+    def fetch_grids(self) -> None:
+        """Copies the sample grids, which the report of the run shows, to the local directory."""
+        with _gfile(f"cannot read {self.url}") as gfile:
+            if gfile.isdir(f"{self.url}/samples"):
+                files = gfile.listdir(f"{self.url}/samples")
+                self._copy_here([f"samples/{name}" for name in files if name.endswith(".png")])
+
+    def _copy_here(self, names: Iterable[str]) -> None:
+        with _gfile(f"cannot read {self.url}") as gfile:
             for name in names:
-                gfile.copy(f"{self.url}/{name}", str(self.folder / name), overwrite=True)
+                target = self.folder / name
+                target.parent.mkdir(exist_ok=True)
+                gfile.copy(f"{self.url}/{name}", str(target), overwrite=True)
         self._sent = self._files()
 
     def push(self, events: bool = True) -> None:

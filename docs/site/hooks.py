@@ -24,6 +24,7 @@ from tfgan2.cli import make_app
 
 HERE = Path(__file__).resolve().parents[2]
 RESULTS = HERE / "docs/results/study"
+TRANSLATION = HERE / "docs/results/translation"
 PAGES = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
@@ -118,6 +119,8 @@ def gallery() -> str:
             cell = json.loads(path.read_text("utf-8"))
             flavour = cell["command"].split()[2]
             cells[flavour] += _result(cell, path.with_suffix(".png"))
+    for path in sorted(TRANSLATION.glob("*.json")):
+        cells[path.stem] += _translated(json.loads(path.read_text("utf-8")), path.stem)
     without = [f"`{name}`" for name, lines in cells.items() if not lines]
     sections = (
         [f"## {name}", "", registry.summary(name), "", *lines]
@@ -129,7 +132,8 @@ def gallery() -> str:
         "",
         "Samples of each flavour as they came out, with the command that trains it, on cores of an",
         "AMD EPYC. [Results](results.md) compares them. Figures of different datasets or features",
-        f"cannot be compared. Not in this study: {', '.join(without)}.",
+        "cannot be compared; [benchmarks](benchmarks.md#images-from-images-and-sentences) explains",
+        f"those of flavours that take images or sentences. Not in this study: {', '.join(without)}.",
         "",
     ]
     return "\n".join([*lines, *(line for section in sections for line in section)])
@@ -191,5 +195,27 @@ def _result(cell: dict[str, Any], image: Path) -> list[str]:
         f"![{cell['dataset']}]({image.relative_to(HERE / 'docs').as_posix()}){{ loading=lazy }}",
         "",
         f"`{cell['command']}`: {', '.join(facts)}{by}",
+        "",
+    ]
+
+
+def _translated(cell: dict[str, Any], flavour: str) -> list[str]:
+    """The section of a flavour that takes images or sentences."""
+    images = sorted(
+        path for path in TRANSLATION.glob("*.png") if path.stem.split("-")[0] == flavour
+    )
+    figures = {**cell["figures"], **cell["figures"].get("named_right", {})}
+    shown = [
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in figures.items()
+        if isinstance(value, float)
+    ]
+    return [
+        *(
+            f"![]({path.relative_to(HERE / 'docs').as_posix()}){{ loading=lazy }}"
+            for path in images
+        ),
+        "",
+        f"`{cell['command']}`: {cell['seconds'] / 60:.0f} minutes on 2 cores, {', '.join(shown)}",
         "",
     ]

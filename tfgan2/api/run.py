@@ -104,6 +104,8 @@ class Run:
             training.check()
             name, pipeline = _named(dataset)
             config.data = relocated(config.data, name, data_dir)
+            if mirror is not None and not dry_run:
+                mirror.fetch_grids()
             shown = (callbacks, dry_run, quiet)
             train(config, run_dir, mirror, epochs, *shown, pipeline=pipeline)
         return Run(self.location, config)
