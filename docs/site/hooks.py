@@ -133,7 +133,8 @@ def gallery() -> str:
         "Samples of each flavour as they came out, with the command that trains it, on cores of an",
         "AMD EPYC. [Results](results.md) compares them. Figures of different datasets or features",
         "cannot be compared; [benchmarks](benchmarks.md#images-from-images-and-sentences) explains",
-        f"those of flavours that take images or sentences. Not in this study: {', '.join(without)}.",
+        "those of flavours that take images or sentences. Not in this study: "
+        f"{', '.join(without)}.",
         "",
     ]
     return "\n".join([*lines, *(line for section in sections for line in section)])
@@ -206,13 +207,13 @@ def _translated(cell: dict[str, Any], flavour: str) -> list[str]:
     )
     figures = {**cell["figures"], **cell["figures"].get("named_right", {})}
     shown = [
-        f"{name.replace('_', ' ')} {value}"
+        f"{name.replace('_', ' ').replace('l1', 'L1').replace('psnr', 'PSNR')} {value}"
         for name, value in figures.items()
         if isinstance(value, float)
     ]
     return [
         *(
-            f"![]({path.relative_to(HERE / 'docs').as_posix()}){{ loading=lazy }}"
+            f"![{path.stem}]({path.relative_to(HERE / 'docs').as_posix()}){{ loading=lazy }}"
             for path in images
         ),
         "",
