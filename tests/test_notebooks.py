@@ -1,8 +1,7 @@
 """The notebooks in docs/notebooks run top to bottom, and what is committed of them is in order.
 
-Each notebook must finish within two minutes on two cores. All six together take about as long as
-the other fast tests, so only the shortest one is run there; the others are slow tests. The checks
-that need no run, such as names of the API, options, links and outputs, are fast for all of them.
+Each notebook must finish within two minutes on two cores, which slow tests check. The fast tests
+run all of them, too, with a twentieth of the steps.
 """
 
 from __future__ import annotations
@@ -33,7 +32,6 @@ from tfgan2.api.run import Run
 
 HERE = Path(__file__).parents[1]
 NOTEBOOKS = sorted((HERE / "docs/notebooks").glob("*.ipynb"))
-SHORTEST = "your_own_photos"
 MOST_OUTPUT = 60_000
 """Largest image in a notebook, in base64."""
 
@@ -73,29 +71,50 @@ def trees(path: Path) -> Iterator[ast.Module]:
 # --- running them --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(path, id=path.stem, marks=() if path.stem == SHORTEST else (pytest.mark.slow,))
-        for path in NOTEBOOKS
-    ],
-)
+@pytest.mark.slow
+@each_notebook
 def test_runs_top_to_bottom_within_two_minutes(
     path: Path, maker: ModuleType, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    env = {**os.environ, "TFGAN2_CACHE": str(tmp_path / "cache")}
+    env = dict(os.environ)
     # A notebook has both cores, optimizes steps and keeps compiled ones, as those of users do.
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         env.pop(name, None)
     for name in ("TFGAN2_COMPILED_MB", "XLA_FLAGS"):
         env.pop(name, None)
-    folder = tmp_path / "work"
-    folder.mkdir()
     workers = int(env.get("PYTEST_XDIST_WORKER_COUNT", 1))
     share = max(1.0, workers / (os.cpu_count() or 1))  # more workers than cores take more time
     # One after the other, also with several workers of pytest.
     with FileLock(tmp_path_factory.getbasetemp().parent / "notebooks.lock"):
-        notebook = maker.execute(path, folder, share * maker.MOST_SECONDS, env)
+        check(path, maker, tmp_path, share * maker.MOST_SECONDS, env)
+
+
+@each_notebook
+def test_runs_top_to_bottom_with_fewer_steps(path: Path, maker: ModuleType, tmp_path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and not cell.source.startswith(("!", "%")):
+            cell.source = shortened(cell.source)
+    short = tmp_path / path.name
+    nbformat.write(notebook, short)
+    check(short, maker, tmp_path, 10 * maker.MOST_SECONDS, dict(os.environ))
+
+
+def shortened(source: str) -> str:
+    """A cell in which numbers of steps are a twentieth."""
+    lengths = r"(?:\bsteps(?:_per_epoch)?|_every|\bcount)=\d+|\bstep in \([\d, ]+\)"
+
+    def less(match: re.Match[str]) -> str:
+        return re.sub(r"\d+", lambda number: str(max(1, int(number[0]) // 20)), match[0])
+
+    return re.sub(lengths, less, source)
+
+
+def check(path: Path, maker: ModuleType, folder: Path, seconds: float, env: dict[str, str]) -> None:
+    """Runs a notebook and compares which of its cells show images."""
+    work = folder / "work"
+    work.mkdir()
+    notebook = maker.execute(path, work, seconds, {**env, "TFGAN2_CACHE": str(folder / "cache")})
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
     assert shown(notebook.cells) == shown(nbformat.read(path, as_version=4).cells)
 
