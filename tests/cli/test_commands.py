@@ -42,6 +42,12 @@ def test_quick_commands_import_no_tensorflow(words: str) -> None:
     assert min(ratios) < 5.0
 
 
+def test_is_a_module_too(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "tfgan2", "info", "nothing"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith("error: unknown flavour 'nothing'")
+
+
 def test_models_and_info_show_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["models"]) == 0
     assert "dcgan" in capsys.readouterr().out
