@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 if TYPE_CHECKING:
     import keras
-    import pytest
     import tensorflow as tf
 
     from tfgan2.data import ImageDataset
@@ -25,6 +25,15 @@ SGD = {"generator_optimizer": "sgd", "discriminator_optimizer": "sgd"}
 PLAIN_SGD = " ".join(f"--set {name}={value}" for name, value in SGD.items())
 
 SMALL = "--set base_channels=4 --set latent_dim=8 --batch-size 16 --seed 3 --no-xla"
+
+
+HEAVY = ("biggan", "fastgan", "projected", "reacgan", "student", "stylegan2")
+"""Flavours whose smallest models take several times as long as those of others."""
+
+
+def heavy_are_slow(flavours: Iterable[str]) -> list[Any]:
+    """Parameters of a test: those for heavy flavours are slow tests."""
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name in HEAVY)) for name in flavours]
 
 
 def fit(out: Path, words: str) -> int:

@@ -27,6 +27,7 @@ def test_importing_loads_no_tensorflow() -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code", ["load_dataset('digits')", "create('gan', image_shape=(8, 8, 1), base_channels=4)"]
 )

@@ -11,7 +11,15 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import batch_for, make_small, phases, size, small_settings, taught_file
+from helpers import (
+    batch_for,
+    heavy_are_slow,
+    make_small,
+    phases,
+    size,
+    small_settings,
+    taught_file,
+)
 from PIL import Image
 
 from tfgan2 import cli, registry, runs, runtime
@@ -302,6 +310,7 @@ def test_plain_keras_fit_and_rebuilding(name: str) -> None:
 
 
 # XLA takes up to half a minute per flavour.
+@pytest.mark.slow
 @pytest.mark.parametrize("name", all_but_few("dcgan"))
 def test_mixed_precision_under_xla(name: str) -> None:
     keras.config.set_dtype_policy("mixed_float16")
@@ -329,7 +338,7 @@ def test_mixed_precision_under_xla(name: str) -> None:
         assert view.images.dtype == np.float32 and np.isfinite(view.images).all()
 
 
-@pytest.mark.parametrize("name", POINT_FLAVOURS)
+@pytest.mark.parametrize("name", heavy_are_slow(POINT_FLAVOURS))
 def test_points_in_the_plane(name: str) -> None:
     shape = (1, 1, 2)
     model = make_small(name, shape)

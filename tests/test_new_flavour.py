@@ -48,6 +48,7 @@ def test_is_listed_and_described(environment: dict[str, str]) -> None:
     assert "1807.00734" in info and "r1_weight" in info and "augment" in info
 
 
+@pytest.mark.slow
 def test_trains_with_its_own_hyperparameter(environment: dict[str, str], tmp_path: Path) -> None:
     words = (
         "fit ragan --dataset digits --image-size 8 --steps 2 --batch-size 16 --log-every 1 "

@@ -30,6 +30,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_from_a_run_to_an_exported_student(
     teacher: Path,
     tmp_path: Path,
@@ -136,6 +137,7 @@ def test_a_run_without_labels(tmp_path: Path) -> None:
     assert runs.RunConfig.read(out).hyperparameters["num_labels"] == 0
 
 
+@pytest.mark.slow
 def test_a_student_of_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     (tmp_path / "data").mkdir()

@@ -70,6 +70,7 @@ def test_a_run_twice_gives_the_same_to_all_digits(finished_run: Path, tmp_path: 
     assert other["protocol_id"] != result["protocol_id"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
 def test_a_file_gets_the_figures_of_its_run(
     suffix: str, finished_run: Path, tmp_path: Path

@@ -13,6 +13,7 @@ from tfgan2 import cli
 SMALL = "--image-size 8 --channels 1 --batch-size 4 --set base_channels=8"
 
 
+@pytest.mark.slow
 def test_counted_and_measured_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "cost.json"
     words = f"info gan --cost {SMALL} --steps 1 --no-xla --json {file}"
@@ -37,6 +38,7 @@ def test_phases_in_half_precision(capsys: pytest.CaptureFixture[str]) -> None:
     assert "measured on" not in output
 
 
+@pytest.mark.slow
 def test_all_values_of_a_preset(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(f"info sngan --preset paper {SMALL} --set lookahead=5".split()) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]

@@ -134,6 +134,7 @@ def test_16_bit_grey_for_a_colour_network(enlarger: Path, suffix: str, tmp_path:
     )
 
 
+@pytest.mark.slow
 def test_inputs_have_the_range_of_the_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -352,6 +353,7 @@ def test_wrong_words(
     assert not list(places["work"].iterdir())
 
 
+@pytest.mark.slow
 def test_a_uint8_file(filler: Path, pictures: Path, tmp_path: Path) -> None:
     """A uint8 file calibrated on other data gives the same images as the float file."""
     words = f"export {filler} --format tflite --output uint8 --images 16 --allow-lossy"

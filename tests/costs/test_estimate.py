@@ -10,6 +10,7 @@ from tfgan2.costs.report import report
 from tfgan2.keras_model.batches import step_specs
 
 
+@pytest.mark.slow
 def test_it_grows_with_steps_and_work() -> None:
     model = make_small("dcgan")
     model.compile()

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 from helpers import batch_for, make_small
 
 from tfgan2.costs.model import count_model, planned_phases
@@ -61,6 +62,7 @@ def test_dense_networks_by_hand() -> None:
     assert cost["exports"]["generator"]["flops"] == g / batch
 
 
+@pytest.mark.slow
 def test_every_update_counts() -> None:
     costs = [counted("wgan", d_steps=number, network="mlp") for number in (1, 2, 3)]
     one, two, three = (cost["step"] for cost in costs)
@@ -92,6 +94,7 @@ def test_half_precision_changes_only_bytes() -> None:
         assert half[figure] == whole[figure]
 
 
+@pytest.mark.slow
 def test_phases_share_the_steps() -> None:
     model = make_small("srgan", pretrain_steps=None)
     model.plan(100)

@@ -266,6 +266,7 @@ def balanced(count: int, **order: int) -> np.ndarray:
     return np.concatenate([batch.numpy() for batch in drawn.take(count // 6)])
 
 
+@pytest.mark.slow
 def test_balanced_classes_are_drawn_equally_often() -> None:
     numbers = balanced(1800, seed=3)
     blocks = LABELS[numbers].reshape(-1, 3)

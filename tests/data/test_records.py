@@ -330,7 +330,8 @@ def test_images_are_held_out(data_dir: Path, cache: str) -> None:
         load("deep", hold_out=COUNT)
 
 
-@pytest.mark.parametrize("cache", ["memory", pytest.param("stream", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("cache", ["memory", "stream"])
 def test_images_of_some_classes_are_held_out(data_dir: Path, cache: str) -> None:
     """So many of the classes asked for, not so many of all of which some are dropped."""
 

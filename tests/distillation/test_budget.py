@@ -50,6 +50,7 @@ def student(tmp_path: Path) -> Callable[[int, int], ExportSpec]:
     return partial(student_of_latents, Taught.read(taught_file(tmp_path / "images.npz")))
 
 
+@pytest.mark.slow
 def test_the_widest_student_within_a_budget(
     student: Callable[[int, int], ExportSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,6 +64,7 @@ def test_the_widest_student_within_a_budget(
     assert module._measured(student(*wider), 0).bytes > 50_000
 
 
+@pytest.mark.slow
 def test_time_bounds_what_is_measured(
     student: Callable[[int, int], ExportSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:

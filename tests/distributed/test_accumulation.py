@@ -81,6 +81,7 @@ def graph(model: GenerativeModel) -> Any:
     return tf.function(model.train_step, autograph=False)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("frozen_statistics")
 def test_regularizers_of_few_images_follow_all_micro_batches() -> None:
     def trained(count: int) -> Any:
@@ -136,6 +137,7 @@ def test_reals_of_the_generator_in_updates_that_are_compiled_apart() -> None:
     assert_equal_training(parts, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("frozen_statistics")
 def test_what_follows_an_update_happens_once() -> None:
     options = {"lookahead": 2, "dropout": 0.5, "ema_decay": 0.9, "packing": 2}
@@ -171,16 +173,8 @@ def test_an_overflow_in_one_micro_batch_skips_the_update() -> None:
         np.testing.assert_array_equal(old, variable)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        *(
-            pytest.param({each: True}, marks=pytest.mark.slow)
-            for each in ("run_eagerly", "jit_compile")
-        ),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{}, {"run_eagerly": True}, {"jit_compile": True}])
 def test_in_plain_keras(settings: dict[str, Any], tmp_path: Path) -> None:
     model = make_small("cgan")
     model.compile(accumulate=4, **settings)
@@ -211,6 +205,7 @@ def test_a_batch_that_does_not_divide(tmp_path: Path, capsys: pytest.CaptureFixt
     assert_refused([*words, "--accumulate", "32", "--set", "packing=4"], line, capsys)
 
 
+@pytest.mark.slow
 def test_a_run_resumes_with_other_micro_batches(tmp_path: Path) -> None:
     words = "lsgan --dataset digits --no-xla --batch-size 16 --set base_channels=8 --accumulate 2"
     words = f"{words} --set network=mlp {PLAIN_SGD} --steps 2"

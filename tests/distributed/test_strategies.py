@@ -55,6 +55,7 @@ def small() -> dict[str, Any]:
     return replicas("small")
 
 
+@pytest.mark.slow
 def test_regularizers_of_few_images_follow_all_replicas(small: dict[str, Any]) -> None:
     found = small["adaptive"]
     assert all("/moving_" in key for key in found["unequal"]), found["unequal"]

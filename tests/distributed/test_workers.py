@@ -89,6 +89,7 @@ def run_with_a_lost_worker(run: Path, killed: int) -> None:
     assert newest is not None and 20 <= newest.step < 400
 
 
+@pytest.mark.slow
 def test_a_lost_worker_ends_all(tmp_path: Path) -> None:
     run_with_a_lost_worker(tmp_path / "run", killed=1)
     lines = stats.read(tmp_path / "run")

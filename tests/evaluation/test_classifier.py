@@ -76,6 +76,7 @@ def test_features_of_an_image_do_not_depend_on_the_others(
         np.testing.assert_allclose(probabilities, whole.probabilities, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_steps")
 def test_it_is_trained_once(
     digits: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -159,6 +160,7 @@ def stacked(classes: tuple[int, ...], grey: np.ndarray, digits: np.ndarray) -> I
     )
 
 
+@pytest.mark.slow
 def test_stacked_digits(
     tmp_path: Path, digits: ImageDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +187,7 @@ def test_stacked_digits(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_steps")
 def test_some_classes_of_stacked_digits(tmp_path: Path, digits: ImageDataset) -> None:
     grey, numbers = pixels(digits, 1797)

@@ -74,6 +74,7 @@ def test_the_real_images_themselves_score_perfectly(reals: RealSamples) -> None:
     assert 9 < found["is_real"] < 10
 
 
+@pytest.mark.slow
 def test_labels_are_compared_by_name(reals: RealSamples) -> None:
     images, labels = all_of(reals)
     for names, known in ("9876543210", True), ("x876543210", False):
@@ -133,6 +134,7 @@ def test_classes_that_have_no_distance(reals: RealSamples) -> None:
         evaluate(given(images), reals, "pixels", metrics=["intra"])
 
 
+@pytest.mark.slow
 def test_missing_classes_show(reals: RealSamples) -> None:
     images, labels = all_of(reals)
     some = images[labels < 5]

@@ -132,6 +132,7 @@ def test_unusable_files(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value) and "classify_image_graph_def.pb" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_keras_inception(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inception, "WEIGHTS", None)
     monkeypatch.setattr(inception, "BATCH", 2)

@@ -25,9 +25,10 @@ def filler(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dataset", "text"),
-    [(None, "64 of digits"), pytest.param("faces", "64 of faces", marks=pytest.mark.slow)],
+    [(None, "64 of digits"), ("faces", "64 of faces")],
 )
 def test_a_run_is_calibrated_on_real_images(filler, tmp_path, dataset, text):
     (artifact,) = export_run(filler, tmp_path, replace(INT8, calibration=dataset))
@@ -45,6 +46,7 @@ def test_the_folder_of_a_run_is_the_default(finished_run, tmp_path):
     assert artifacts[0].calibration is None
 
 
+@pytest.mark.slow
 def test_a_model_is_calibrated_on_given_samples(tmp_path):
     model = make_small("pix2pix")
     shapes = [model.sampling_generator.inputs[0].shape, model.sampling_generator.outputs[0].shape]

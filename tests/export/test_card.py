@@ -58,6 +58,7 @@ def test_the_card_of_a_run(run: Path) -> None:
     assert "secret-place" not in text
 
 
+@pytest.mark.slow
 def test_the_command_trains_alike(run: Path, tmp_path: Path) -> None:
     config = runs.RunConfig.read(run)
     words = command(config)
@@ -73,6 +74,7 @@ def test_the_command_trains_alike(run: Path, tmp_path: Path) -> None:
         assert getattr(other.training, name) == getattr(config.training, name)
 
 
+@pytest.mark.slow
 def test_without_an_evaluation_or_a_licence(run: Path, tmp_path: Path) -> None:
     out = finished(tmp_path / "run", "cgan --dataset digits --batch-size 8")
     text = bundled(out)
@@ -83,6 +85,7 @@ def test_without_an_evaluation_or_a_licence(run: Path, tmp_path: Path) -> None:
     assert "images of 16x16 pixels, grey, of 10 classes" in text
 
 
+@pytest.mark.slow
 def test_the_card_of_a_translator(tmp_path: Path) -> None:
     out = finished(tmp_path / "run", "inpainting --dataset digits --image-size 16 --hold-out 4")
     words = f"evaluate {out} --features random-conv-112 --metrics pairs"
@@ -94,6 +97,7 @@ def test_the_card_of_a_translator(tmp_path: Path) -> None:
     assert "| L1 |" in text
 
 
+@pytest.mark.slow
 def test_the_card_of_points(tmp_path: Path) -> None:
     out = finished(tmp_path / "run", "gan --dataset ring8")
     assert cli.run(["evaluate", str(out), "--count", "100"]) == 0

@@ -36,6 +36,7 @@ def call(*arguments):
     return CliRunner().invoke(app, [str(item) for item in arguments])
 
 
+@pytest.mark.slow
 def test_table_and_next_commands(run):
     result = call(run, "--format", "tflite", "--format", "onnx", "--precision", "float16")
     assert result.exit_code == 0, result.output

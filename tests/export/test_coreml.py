@@ -50,6 +50,7 @@ def test_a_package_beside_the_other_files(
     assert alone == [] and (tmp_path / "generator.mlpackage").is_dir()
 
 
+@pytest.mark.slow
 def test_float16_halves_it(tmp_path: Path) -> None:
     z = keras.Input((64,), name="z")
     x = keras.layers.Dense(4 * 4 * 64)(z)
@@ -63,6 +64,7 @@ def test_float16_halves_it(tmp_path: Path) -> None:
     assert 0.49 < sizes["float16"] / sizes["float32"] < 0.51
 
 
+@pytest.mark.slow
 def test_a_package_of_another_network_is_refused(tmp_path: Path) -> None:
     specs = [
         graph.checked(model_specs(make_small(name), NAMES)["generator"]) for name in ("gan", "cgan")

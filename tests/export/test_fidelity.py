@@ -78,6 +78,7 @@ def test_examples_calibrate_and_others_verify():
     assert draw_inputs(spec, 1, 0, (32, 32))["input"].shape == (1, 32, 32, 3)
 
 
+@pytest.mark.slow
 def test_real_examples_calibrate_better_than_synthetic_ones(tmp_path):
     """With dark inputs and high contrast, synthetic inputs waste most of the int8 range."""
     keras.utils.set_random_seed(0)

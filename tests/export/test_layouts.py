@@ -21,6 +21,7 @@ def parsed(config: str):
     return text_format.Parse(config, model_config_pb2.ModelConfig())
 
 
+@pytest.mark.slow
 def test_tf_serving_loads_its_model(conditional, tmp_path):
     write_layout("tf-serving", conditional.artifacts, tmp_path / "models")
     (model,) = (tmp_path / "models").iterdir()
@@ -55,6 +56,7 @@ def test_triton_gets_batches(conditional, tmp_path):
             assert given == tensor.shape[1:]
 
 
+@pytest.mark.slow
 def test_triton_with_a_fixed_batch(fixed, tmp_path):
     write_layout("triton", fixed.artifacts, tmp_path)
     (model,) = tmp_path.iterdir()
@@ -72,10 +74,11 @@ def test_triton_with_a_free_size():
     assert list(config.input[0].dims) == [-1, -1, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flavour", "outputs"),
     [
-        pytest.param("cyclegan", {"a_to_b": "uint8", "b_to_a": "uint8"}, marks=pytest.mark.slow),
+        ("cyclegan", {"a_to_b": "uint8", "b_to_a": "uint8"}),
         ("stackgan", {"generator": "uint8", "text_encoder": "float32"}),
     ],
 )

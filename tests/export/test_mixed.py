@@ -45,6 +45,7 @@ def test_int8_that_anyone_sees_is_refused(attentive, tmp_path):
     assert not (tmp_path / "export").exists()
 
 
+@pytest.mark.slow
 def test_mixed_keeps_the_attention_in_float(attentive, tmp_path):
     options = Options(["tflite"], ["float32", "int8", "mixed"], allow_lossy=True, images=64)
     full, int8, made = export_generator(attentive, tmp_path, options)
@@ -62,6 +63,7 @@ def test_mixed_keeps_the_attention_in_float(attentive, tmp_path):
     assert listed[2]["calibration"] == "320 of latents"
 
 
+@pytest.mark.slow
 def test_nothing_is_kept_where_int8_is_good_enough(large):
     made, int8 = large.of("tflite", "mixed"), large.of("tflite", "int8")
     # Other images decide than those that verify.

@@ -89,6 +89,7 @@ def test_select_tf_ops_are_refused_by_name(make_generator, tmp_path, precision):
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_select_tf_ops_are_no_matter_for_onnx(make_generator, tmp_path):
     (artifact,) = export_generator(make_generator(extra=bicubic), tmp_path, Options(["onnx"]))
     assert artifact.max_difference < 1e-4
@@ -192,6 +193,7 @@ def test_missing_operators_in_the_converters_words():
     assert tflite.missing_operators("out of memory") == []
 
 
+@pytest.mark.slow
 def test_nothing_but_progress_is_printed(plain, tmp_path, capfd):
     export_generator(
         plain.generator,

@@ -93,6 +93,7 @@ def test_the_code_in_the_docs_runs(conditional, tmp_path, monkeypatch):
     assert scope["images"].shape == (16, 16, 16, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_folder_of_any_name(name, tmp_path):
     (tmp_path / "aXbY").mkdir()  # what a*b? would match as a pattern

@@ -26,6 +26,7 @@ def exported(model, folder, formats=("onnx", "tflite"), **options):
     return [runtime.load(folder / f"generator.{kind}") for kind in formats]
 
 
+@pytest.mark.slow
 def test_styles_have_an_input(tmp_path):
     model = trained("stylegan2", conditional=True)
     latents, labels = model.draw_latents(5), np.array([0, 1, 2, 0, 1])
@@ -42,6 +43,7 @@ def test_styles_have_an_input(tmp_path):
         np.testing.assert_allclose(drawn, model.generate(latents, labels), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_styles_without_a_default(tmp_path):
     model = trained("stylegan2")
     latents = model.draw_latents(4)

@@ -85,10 +85,8 @@ def test_the_rounding_is_not_quantized(rounded):
     assert dtypes[operators["TANH"]["inputs"][0]] == np.int8
 
 
-@pytest.mark.parametrize(
-    "model_format",
-    [pytest.param(each, marks=[pytest.mark.slow] * (each != "onnx")) for each in FORMATS],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("model_format", FORMATS)
 def test_translators_and_text_encoders(tmp_path, model_format):
     for flavour in ("srgan", "stackgan"):
         options = Options([model_format], output="uint8", images=4)

@@ -48,10 +48,8 @@ def options_of(name: str) -> dict[str, int]:
     return {key: value for key, value in {"d_steps": 2, "packing": 3}.items() if key in known}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=[pytest.mark.slow] * (n in ("cyclegan", "stackgan"))) for n in QUICK],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", QUICK)
 def test_the_rest_of_an_epoch_is_left_out(name: str) -> None:
     model = compiled(name, **QUICK[name])
     unit = model.batch_multiple
@@ -93,6 +91,7 @@ def test_odd_batches_of_every_flavour(name: str, policy: str) -> None:
         assert_finite(model)
 
 
+@pytest.mark.slow
 def test_a_batch_that_is_too_small_is_skipped() -> None:
     model = compiled("gan", d_steps=3, **SGD)
     (images, _) = samples(model, 7)
@@ -110,6 +109,7 @@ def test_a_batch_that_is_too_small_is_skipped() -> None:
     assert float(step(tf.constant(images))["generator_loss"]) and int(model.step) == 2
 
 
+@pytest.mark.slow
 def test_batches_of_a_known_size_add_nothing_to_the_step() -> None:
     model = compiled("lsgan", network="mlp", d_steps=2, **SGD)
     (images, _) = samples(model, 8)
@@ -154,6 +154,7 @@ def test_forms_of_labels() -> None:
         assert found.dtype == tf.int32
 
 
+@pytest.mark.slow
 def test_float64_becomes_float32() -> None:
     model, wanted = compiled("cgan", **SGD), compiled("cgan", **SGD)
     images, labels = samples(model, 8)

@@ -112,6 +112,7 @@ def test_chosen_optimizers_and_settings_are_saved(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_weights_copies_and_clones(tmp_path: Path) -> None:
     model = compiled("gan")
     model.train_step(batch_for(model))
@@ -128,6 +129,7 @@ def test_weights_copies_and_clones(tmp_path: Path) -> None:
     assert not (tmp_path / "model.h5").exists()
 
 
+@pytest.mark.slow
 def test_checkpoints_of_keras(tmp_path: Path) -> None:
     model = compiled("gan")
     whole, weights = tmp_path / "{epoch}.keras", tmp_path / "{epoch}.weights.h5"
@@ -140,10 +142,8 @@ def test_checkpoints_of_keras(tmp_path: Path) -> None:
     assert_same_state(other, model)
 
 
-@pytest.mark.parametrize(
-    "order",
-    ["import keras, tfgan2", pytest.param("import tfgan2, keras", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("order", ["import keras, tfgan2", "import tfgan2, keras"])
 def test_another_process_loads_a_model(order: str, tmp_path: Path) -> None:
     model = make_small("infogan")
     model.save(tmp_path / "model.keras")

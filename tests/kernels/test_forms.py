@@ -80,6 +80,7 @@ def counted(name: str, edge: int, batch: int, **forms: bool) -> dict[str, int]:
                 "Conv2DBackpropFilter": 19,
             },
             id="winograd 3x3, dilated",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             "pix2pix",
@@ -96,6 +97,7 @@ def counted(name: str, edge: int, batch: int, **forms: bool) -> dict[str, int]:
                 "Conv2DBackpropFilter": 8,
             },
             id="patches",
+            marks=pytest.mark.slow,
         ),
     ],
 )

@@ -29,6 +29,7 @@ def distance(one, other):
     )
 
 
+@pytest.mark.slow
 def test_damage_grows_with_the_distance():
     images, rng = shapes(), np.random.default_rng(1)
     noise = rng.standard_normal(images.shape).astype(np.float32)

@@ -102,6 +102,7 @@ def test_points_have_neither_sides_nor_colours(option: str) -> None:
         make_small("gan", (1, 1, 2), **{option: 0.5 if option == "ada" else True})
 
 
+@pytest.mark.slow
 def test_a_run_resumes_bitwise(tmp_path: Path) -> None:
     words = (
         "gan --dataset digits --image-size 8 --no-xla --batch-size 16 --set base_channels=8 "

@@ -27,6 +27,7 @@ def batch(count: int = 12) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.constant(images), tf.constant(np.arange(count) % 3)
 
 
+@pytest.mark.slow
 def test_the_average_has_statistics_of_its_own_passes() -> None:
     model = small(ema_decay=0.5)
     model.compile()
@@ -88,6 +89,7 @@ def test_spectral_norm_where_the_papers_have_it() -> None:
             assert (not plain) == expected
 
 
+@pytest.mark.slow
 def test_truncation() -> None:
     model = small()
     model.compile()

@@ -39,6 +39,7 @@ def test_learning_rate_decays_in_the_second_half() -> None:
     assert rates == [1, 1, 0.5, 0, 0]
 
 
+@pytest.mark.slow
 def test_the_pool_needs_batches_of_a_known_size() -> None:
     model = make_small("cyclegan")
     model.compile()

@@ -70,6 +70,7 @@ def test_only_training_needs_the_weights(monkeypatch: pytest.MonkeyPatch) -> Non
         model.compile()
 
 
+@pytest.mark.slow
 def test_the_weights_of_keras(monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(**options: object) -> None:
         assert options["weights"] == "imagenet"
@@ -93,6 +94,7 @@ def test_the_weights_of_keras(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+@pytest.mark.slow
 @installed
 def test_packed_images_have_the_features_of_each() -> None:
     plain, packed = make(augment="none"), make(augment="none", packing=2)

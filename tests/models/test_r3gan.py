@@ -99,6 +99,7 @@ def test_second_derivative_against_finite_differences(monkeypatch: pytest.Monkey
     assert slope == pytest.approx((ends[0] - ends[1]) / 2e-3, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_schedules_of_the_optimizers_and_of_the_average() -> None:
     model = R3GAN(**SMALL_GAN, d_steps=2, ema_decay=0.99)
     model.compile()

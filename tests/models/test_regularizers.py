@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import SMALL_GAN, image_batch, make_small, tensors_for
+from helpers import SMALL_GAN, heavy_are_slow, image_batch, make_small, tensors_for
 
 from tfgan2 import registry
 from tfgan2.errors import UserError
@@ -26,7 +26,7 @@ REGULARIZERS = {
 }
 
 
-@pytest.mark.parametrize("name", ADVERSARIAL)
+@pytest.mark.parametrize("name", heavy_are_slow(ADVERSARIAL))
 def test_every_flavour_trains_with_all_regularizers(name: str) -> None:
     latent = issubclass(registry.load_class(name), LatentGAN)
     more = {"packing": 2, "flip": True} if latent else {}

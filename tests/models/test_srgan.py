@@ -52,6 +52,7 @@ def test_impossible_options_are_refused() -> None:
             SRGAN(**{"image_shape": (16, 16, 1), "base_channels": 4, **options})
 
 
+@pytest.mark.slow
 def test_vgg_content_and_its_failed_download(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,7 @@ from tfgan2.nn.resampling import Basis
         ((32, 48), (4, 6)),
         ((40, 24), (10, 6)),
         ((128, 64), (8, 4)),
-        ((256, 256), (4, 4)),
+        pytest.param((256, 256), (4, 4), marks=pytest.mark.slow),
     ],
 )
 def test_sizes(size: tuple[int, int], basis: tuple[int, int]) -> None:

@@ -99,6 +99,7 @@ def test_tflite_has_one_convolution() -> None:
     np.testing.assert_allclose(found, network(images), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_bias_and_activation_in_a_graph_without_onednn() -> None:
     code = """
 import keras, numpy as np, tensorflow as tf

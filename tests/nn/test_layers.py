@@ -173,6 +173,7 @@ def test_the_first_training_step_has_gradients() -> None:
         assert np.abs(gradient.numpy()).max() > 0
 
 
+@pytest.mark.slow
 def test_replicas_initialize_alike() -> None:
     code = """
 import numpy as np, keras, tensorflow as tf

@@ -72,6 +72,7 @@ def test_the_variables_are_those_of_the_network(network: keras.Model) -> None:
     assert len(network.variables) == before == len({id(each) for each in same.variables})
 
 
+@pytest.mark.slow
 def test_its_errors_are_as_large_as_those_of_the_int8_file(
     network: keras.Model, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 import numpy as np
+import pytest
 
 from tfgan2.nn.layers import SpectralNormalization
 from tfgan2.nn.statistics import batch_norms, recompute_statistics
@@ -43,6 +44,7 @@ def test_means_over_batches() -> None:
     assert len(model.trainable_weights) == 8
 
 
+@pytest.mark.slow
 def test_they_are_those_of_long_averages_with_the_same_weights() -> None:
     """Moving averages of many training passes come to the same statistics."""
     model, other = network(), network()

@@ -136,6 +136,7 @@ def test_the_gradient_is_the_transposed_warp(warp: Warp, shape: tuple[int, ...])
     np.testing.assert_allclose(backward, total, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_second_derivatives_against_finite_differences(warp: Warp) -> None:
     maps = tf.constant(random_maps(2))
     weights = tf.constant(random_images(2, 4, 4, 1).astype(np.float64))
@@ -153,6 +154,7 @@ def test_second_derivatives_against_finite_differences(warp: Warp) -> None:
     assert np.abs(analytic[0]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_xla_gives_the_same_results(warp: Warp) -> None:
     images, maps = tf.constant(random_images(8, 8, 8, 3)), tf.constant(random_maps(8))
 

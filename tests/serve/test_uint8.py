@@ -43,6 +43,7 @@ def opened(content):
     return np.asarray(Image.open(io.BytesIO(content)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["generator.onnx", "generator.tflite"])
 def test_every_kind_of_answer(rounding, serving, name):
     labels = np.arange(3, dtype=np.int32)

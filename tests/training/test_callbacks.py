@@ -65,6 +65,7 @@ def test_plain_fit_writes_statistics_grids_and_checkpoints(
     assert [path.stem for path in checkpoints.paths(plain_run)] == ["step-0000006", "step-0000004"]
 
 
+@pytest.mark.slow
 def test_plain_fit_goes_on_from_a_checkpoint(plain_run: Path, tmp_path: Path) -> None:
     parts = tmp_path / "parts"
     fit_plainly(parts, epochs=1)  # 3 steps: within a log interval
@@ -107,6 +108,7 @@ class Counting(keras.callbacks.Callback):
         self.total = state["total"]
 
 
+@pytest.mark.slow
 def test_users_pass_callbacks_whose_state_is_saved(tmp_path: Path) -> None:
     whole, first, second = Counting(), Counting(stop_at=3), Counting()
     options = {**OPTIONS, "steps": 6, "hyperparameters": QUICK}

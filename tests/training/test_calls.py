@@ -109,6 +109,7 @@ def test_the_weights_do_not_depend_on_the_steps_per_call(
         assert same["generator_loss"] == line["generator_loss"]
 
 
+@pytest.mark.slow
 def test_auto_makes_calls_longer(tmp_path: Path) -> None:
     seen = Seen()
     fit(

@@ -96,6 +96,7 @@ def test_points_have_none() -> None:
     assert grids.figures == {}
 
 
+@pytest.mark.slow
 def test_the_next_line_of_statistics_has_the_figure(tmp_path: Path) -> None:
     """Also that of a resumed run, if the checkpoint lies between grid and line."""
     options = {**OPTIONS, "log_every": 4, "sample_every": 3, "checkpoint_every": 3, "steps": 6}

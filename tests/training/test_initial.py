@@ -43,6 +43,7 @@ def test_weights_and_averages_are_taken_and_all_else_is_fresh(
     assert config.training.init_from == str(finished_run)
 
 
+@pytest.mark.slow
 def test_a_resume_does_not_read_the_parent_again(finished_run: Path, tmp_path: Path) -> None:
     parent = tmp_path / "parent"
     shutil.copytree(finished_run, parent)

@@ -274,9 +274,8 @@ def test_a_signal_saves_and_prints_the_command_that_resumes(
     assert f"tfgan2 fit --resume {run}" in out
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_saves_after_the_reader_of_the_output_is_gone(
     tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -71,11 +71,8 @@ GPU = (
 )
 
 
-@pytest.mark.parametrize(
-    "error",
-    [pytest.param(GPU[0], marks=pytest.mark.slow), GPU[1]],
-    ids=["tensorflow", "xla"],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("error", GPU, ids=["tensorflow", "xla"])
 def test_a_step_without_memory_is_one_line(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -37,17 +37,9 @@ def losses(name: str, policy: str, steps: int) -> dict[str, np.ndarray]:
     return {key: np.array(values) for key, values in found.items()}
 
 
-# All together take minutes.
-QUICK = [("vae", policy) for policy in POLICIES]
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "policy"),
-    [
-        pytest.param(name, policy, marks=[pytest.mark.slow] * ((name, policy) not in QUICK))
-        for name in FLAVOURS
-        for policy in POLICIES
-    ],
+    ("name", "policy"), [(name, policy) for name in FLAVOURS for policy in POLICIES]
 )
 def test_the_first_steps(name: str, policy: str) -> None:
     full, half = losses(name, "float32", 6), losses(name, policy, 6)

@@ -28,6 +28,7 @@ def last_of(last: dict[str, float]) -> keras.callbacks.Callback:
     return keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: last.update(logs))
 
 
+@pytest.mark.slow
 def test_weights_and_biases(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: dict[str, float]
 ) -> None:
@@ -44,6 +45,7 @@ def test_weights_and_biases(
     assert list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
 
 
+@pytest.mark.slow
 def test_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: dict[str, float]) -> None:
     mlflow = pytest.importorskip("mlflow")
     from mlflow.keras import MlflowCallback

@@ -120,6 +120,7 @@ def test_captions_of_one_image_on_several_lines(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_pairs_with_the_same_input_or_target(tmp_path: Path) -> None:
     for i in range(12):
         # Pairs 0 and 1 share their input, pairs 1 and 2 their target; so do 3 and 4, 5 and 6.

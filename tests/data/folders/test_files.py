@@ -310,6 +310,7 @@ def test_progress_comes_to_an_end(classed: Path) -> None:
     assert told[-1][1:] == (COUNT, COUNT)
 
 
+@pytest.mark.slow
 def test_a_process_with_an_open_stream_ends(classed: Path) -> None:
     """Without the exit guard of `sources`, more than half of such processes never end."""
     code = f"""
@@ -334,6 +335,7 @@ def test_the_parts_of_all_workers_are_the_batch(classed: Path, cache: str) -> No
     assert_parts_are_the_batch(load_dataset(f"folder:{classed}", image_size=8, cache=cache))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["folder", "prepared"])
 def test_memory_hardly_grows_with_the_number_of_files(tmp_path: Path, kind: str) -> None:
     """What Python holds, at its peak: of TensorFlow's own hundreds of MiB it is no 5 %."""
