@@ -1,21 +1,26 @@
 """Compares a student and its exported file with its teacher: PSNR, and all three in one picture.
 
-python benchmarks/distilled.py TEACHER STUDENT FILE --out PICTURE.png
+python benchmarks/distilled.py TEACHER STUDENT FILE --out docs/results/distilled/student-NAME.png
 
 TEACHER and STUDENT are runs of `tfgan2 fit` and `tfgan2 distill`, FILE is an export of the student.
-Each third row of the picture is the teacher, the student, the file.
+Each third row of the picture is the teacher, the student, the file. The figures, the command and
+the seconds of the student's training are written to a JSON file beside the picture.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 from pathlib import Path
 
 import numpy as np
 
 import tfgan2
 from tfgan2 import runs
+from tfgan2.command import command_text
 from tfgan2.images import save_grid
+from tfgan2.training import stats
 
 IMAGES, ROWS = 1_000, 3
 """Images that are compared; rows of the picture for each of the three."""
@@ -31,14 +36,23 @@ def main() -> None:
     for name in ("teacher", "student", "file", "--out"):
         parser.add_argument(name, type=Path, **({"required": True} if name == "--out" else {}))
     parser.add_argument("--columns", type=int, default=12)
+    parser.add_argument("--cores", type=int, default=os.cpu_count(), help="of the training")
     given = parser.parse_args()
     teacher, student = (runs.load_model(run)[0] for run in (given.teacher, given.student))
     file = tfgan2.load(given.file)
     latents, labels = teacher.draw_latents(IMAGES, seed=9), teacher.draw_labels(IMAGES)
     made = [each.generate(latents, labels) for each in (teacher, student)]
     made.append(file(latents, labels))
-    for name, images in (("student", made[1]), ("file", made[2])):
-        print(f"{name} to teacher: {psnr(made[0], images):.2f} dB")
+    compared = (("student", made[1]), ("file", made[2]))
+    figures = {f"psnr_{name}": round(psnr(made[0], images), 2) for name, images in compared}
+    found = {
+        "command": command_text(runs.RunConfig.read(given.student)),
+        "seconds": round(stats.read(given.student)[-1]["seconds"]),
+        "cores": given.cores,
+        "figures": {**figures, "kilobytes": round(given.file.stat().st_size / 1000, 1)},
+    }
+    given.out.with_suffix(".json").write_text(json.dumps(found, indent=2) + "\n")
+    print(json.dumps(found, indent=2))
     shown = [
         images[start : start + given.columns]
         for start in range(0, ROWS * given.columns, given.columns)

@@ -272,6 +272,7 @@ def main() -> None:
     found = {
         "command": f"tfgan2 fit {options.flavour} --dataset {words} --seed 1",
         "seconds": round(json.loads(lines[-1])["seconds"]),
+        "cores": os.cpu_count(),
         "figures": found,
     }
     (options.out / f"{options.flavour}.json").write_text(json.dumps(found, indent=2) + "\n")

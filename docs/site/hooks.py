@@ -24,7 +24,7 @@ from tfgan2.cli import make_app
 
 HERE = Path(__file__).resolve().parents[2]
 RESULTS = HERE / "docs/results/study"
-TRANSLATION = HERE / "docs/results/translation"
+OTHERS = ("translation", "distilled")
 PAGES = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
@@ -119,8 +119,8 @@ def gallery() -> str:
             cell = json.loads(path.read_text("utf-8"))
             flavour = cell["command"].split()[2]
             cells[flavour] += _result(cell, path.with_suffix(".png"))
-    for path in sorted(TRANSLATION.glob("*.json")):
-        cells[path.stem] += _translated(json.loads(path.read_text("utf-8")), path.stem)
+    for path in sorted(p for name in OTHERS for p in (HERE / "docs/results" / name).glob("*.json")):
+        cells[path.stem.split("-")[0]] += _other(path)
     without = [f"`{name}`" for name, lines in cells.items() if not lines]
     sections = (
         [f"## {name}", "", registry.summary(name), "", *lines]
@@ -133,8 +133,8 @@ def gallery() -> str:
         "Samples of each flavour as they came out, with the command that trains it, on cores of an",
         "AMD EPYC. [Results](results.md) compares them. Figures of different datasets or features",
         "cannot be compared; [benchmarks](benchmarks.md#images-from-images-and-sentences) explains",
-        "those of flavours that take images or sentences. Not in this study: "
-        f"{', '.join(without)}.",
+        "those of flavours that take images or sentences, [distill](distill.md) those of students.",
+        *([f"Not in this study: {', '.join(without)}."] if without else []),
         "",
     ]
     return "\n".join([*lines, *(line for section in sections for line in section)])
@@ -186,7 +186,7 @@ def _printed(text: str) -> str:
 def _result(cell: dict[str, Any], image: Path) -> list[str]:
     figures, features = cell["figures"], cell["protocol"].get("features", {}).get("name")
     facts = [
-        f"{cell['seconds'] / 60:.0f} minutes on {cell['cores']} core{'s' * (cell['cores'] > 1)}",
+        _time(cell),
         f"{cell['kimg']:.0f} thousand images",
         *([f"FID {figures['fid']:.2f}"] if "fid" in figures else []),
         *([f"recall {figures['recall']:.3f}"] if "recall" in figures else []),
@@ -200,11 +200,14 @@ def _result(cell: dict[str, Any], image: Path) -> list[str]:
     ]
 
 
-def _translated(cell: dict[str, Any], flavour: str) -> list[str]:
-    """The section of a flavour that takes images or sentences."""
-    images = sorted(
-        path for path in TRANSLATION.glob("*.png") if path.stem.split("-")[0] == flavour
-    )
+def _time(cell: dict[str, Any]) -> str:
+    return f"{cell['seconds'] / 60:.0f} minutes on {cell['cores']} core{'s' * (cell['cores'] > 1)}"
+
+
+def _other(path: Path) -> list[str]:
+    """A training that is not of the study, with its pictures."""
+    cell = json.loads(path.read_text("utf-8"))
+    images = sorted(path.parent.glob(f"{path.stem}*.png"))
     figures = {**cell["figures"], **cell["figures"].get("named_right", {})}
     shown = [
         f"{name.replace('_', ' ').replace('l1', 'L1').replace('psnr', 'PSNR')} {value}"
@@ -213,10 +216,10 @@ def _translated(cell: dict[str, Any], flavour: str) -> list[str]:
     ]
     return [
         *(
-            f"![{path.stem}]({path.relative_to(HERE / 'docs').as_posix()}){{ loading=lazy }}"
-            for path in images
+            f"![{image.stem}]({image.relative_to(HERE / 'docs').as_posix()}){{ loading=lazy }}"
+            for image in images
         ),
         "",
-        f"`{cell['command']}`: {cell['seconds'] / 60:.0f} minutes on 2 cores, {', '.join(shown)}",
+        f"`{cell['command']}`: {_time(cell)}, {', '.join(shown)}",
         "",
     ]
