@@ -162,7 +162,7 @@ def test_first_non_finite_loss_stops_and_keeps_the_last_good_checkpoint(
     assert fit_small(run) == 1
     message = capsys.readouterr().err.strip().splitlines()[-1]
     assert "generator_loss became nan at step 5" in message
-    assert "step-0000004.npz" in message
+    assert "step-0000004.npz: begin another run with its weights and lower" in message
     newest = checkpoints.newest(run)
     assert newest is not None and newest.step == 4
     assert [line["step"] for line in stats.read(run)] == [2, 4]
@@ -179,7 +179,7 @@ def test_a_learning_rate_that_explodes_never_saves_broken_weights(
         steps=30,
     )
     assert code == 1
-    assert "lower the learning rates" in capsys.readouterr().err
+    assert "lower the learning rates, or try another seed" in capsys.readouterr().err
     for path in checkpoints.paths(run):
         arrays = checkpoints.read(path).arrays
         assert all(np.isfinite(array).all() for array in arrays.values())

@@ -61,9 +61,11 @@ def remove_partial_files(run_dir: Path) -> None:
 
 def diverged(event: str, run_dir: Path) -> TrainingDivergedError:
     """Makes the error, which names the last good checkpoint."""
-    good = paths(run_dir)
-    state = f"the last good checkpoint is {good[0]}" if good else "there is no checkpoint yet"
-    return TrainingDivergedError(f"{event}, {state}: lower the learning rates, or try another seed")
+    state, advice = "there is no checkpoint yet", "lower the learning rates"
+    if good := paths(run_dir):
+        state = f"the last good checkpoint is {good[0]}"
+        advice = "begin another run with its weights and lower learning rates"
+    return TrainingDivergedError(f"{event}, {state}: {advice}, or try another seed")
 
 
 def check_finite(run_dir: Path, step: int, arrays: Mapping[str, np.ndarray]) -> None:
