@@ -114,6 +114,7 @@ def test_a_remote_run_equals_a_local_one(
     assert_refused(["evaluate", url], "is remote: give a local folder for the results", capsys)
 
 
+@pytest.mark.slow
 def test_a_network_that_fails_stops_no_training(
     staging: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -210,9 +210,8 @@ def test_the_whole_path_gives_the_same_images(finished_run: Path, tmp_path: Path
         assert np.abs(images - keras).max() <= 1
 
 
-@pytest.mark.parametrize(
-    "precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_trains_and_exports(precision: str, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert fit_small(run, f"--precision {precision}", steps=3) == 0

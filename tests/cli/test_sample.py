@@ -175,6 +175,7 @@ def test_learned_categories_have_no_class_names(tmp_path: Path) -> None:
     assert list(np.load(tmp_path / "x.npz")["labels"]) == [9, 9, 9]
 
 
+@pytest.mark.slow
 def test_reconstructions_show_the_samples_that_training_showed(tmp_path: Path) -> None:
     run = fit(tmp_path / "run", "vae --dataset digits --image-size 8 --hold-out 20")
     assert cli.run(["sample", str(run), "--out", str(tmp_path / "x.png")]) == 0

@@ -111,6 +111,7 @@ def test_what_a_mask_marks_is_filled(
     assert changed[MARKS == 1].mean() > 0.5 and not changed[MARKS == 0].any()
 
 
+@pytest.mark.slow
 def test_compare_shows_input_and_result(enlarger: Path, pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = f"translate {enlarger} --input {pictures} --out {out} --compare"
@@ -121,6 +122,7 @@ def test_compare_shows_input_and_result(enlarger: Path, pictures: Path, tmp_path
     np.testing.assert_array_equal(opened(out / "a.png")[:, :64, 1], given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["", "/export/generator.onnx"])
 def test_16_bit_grey_for_a_colour_network(enlarger: Path, suffix: str, tmp_path: Path) -> None:
     """16 bits are scaled to 8 and converted to RGB, with a free or fixed size."""
@@ -218,6 +220,7 @@ def test_a_warning_names_the_file(
     assert line.startswith("warning: 1 of 1 files gave warnings, the first is 'a.tif'")
 
 
+@pytest.mark.slow
 def test_exported_files_need_no_tensorflow(
     enlarger: Path, speaker: Path, pictures: Path, tmp_path: Path
 ) -> None:
@@ -238,6 +241,7 @@ def test_exported_files_need_no_tensorflow(
     assert opened(tmp_path / "onnx" / "deeper" / "b.png").shape == (16, 16, 3)
 
 
+@pytest.mark.slow
 def test_texts(speaker: Path, tmp_path: Path) -> None:
     def arrays(words: str) -> np.ndarray:
         out = tmp_path / "x.npz"

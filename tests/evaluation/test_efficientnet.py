@@ -22,6 +22,7 @@ def images(count: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
 
 
+@pytest.mark.slow
 @installed
 @pytest.mark.parametrize(("channels", "policy"), [(1, "float32"), (4, "mixed_bfloat16")])
 def test_images_get_the_preprocessing_of_the_protocol(channels: int, policy: str) -> None:

@@ -26,6 +26,7 @@ FLAVOURS = (
 NAMES = ["cat", "dog", "7"]
 
 
+@pytest.mark.slow
 def test_a_package_beside_the_other_files(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

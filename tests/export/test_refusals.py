@@ -95,6 +95,7 @@ def test_select_tf_ops_are_no_matter_for_onnx(make_generator, tmp_path):
     assert artifact.max_difference < 1e-4
 
 
+@pytest.mark.slow
 def test_a_random_operator_is_refused_by_name(make_generator, tmp_path):
     generator = make_generator(extra=FixedNoise)
     for model_format in ("tflite", "onnx"):

@@ -95,6 +95,7 @@ def test_refused(flavour, options, message):
         model_specs(make_small(flavour), (), Options(**options))
 
 
+@pytest.mark.slow
 def test_code_that_would_draw_latents_for_ever_is_refused(tmp_path):
     options = Options(["onnx"], truncation=0.0, bundle=True)
     specs = model_specs(make_small("biggan"), (), options)

@@ -293,6 +293,7 @@ def test_the_only_optimizer_may_be_given_to_compile() -> None:
     assert isinstance(model.optimizer, keras.optimizers.SGD)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings", [{"run_eagerly": True}, {"jit_compile": True, "steps_per_execution": 2}]
 )

@@ -12,7 +12,7 @@ import tfgan2
 from tfgan2.models import DCGAN
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_fit_of_keras(jit_compile: bool) -> None:
     model = tfgan2.create("dcgan", **SMALL_GAN, d_steps=2)
     assert isinstance(model, tf.keras.Model)

@@ -28,6 +28,7 @@ def test_the_last_fifth_of_the_steps_is_in_int8() -> None:
     assert plain.phase_at(0) == "" and not plain.has_phases and model.has_phases
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["student", "pix2pix"])
 def test_a_step_in_int8_trains_the_same_weights(name: str) -> None:
     model, batch = small(name, ema_decay=0.0), tensors_for(make_small(name))

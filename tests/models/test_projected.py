@@ -22,6 +22,7 @@ def make(shape: tuple[int, int, int] = (8, 8, 1), **options: object) -> Projecte
     return ProjectedGAN(image_shape=shape, **{**SMALL, **options})
 
 
+@pytest.mark.slow
 @installed
 def test_what_is_frozen_is_named_and_not_saved() -> None:
     model = make(seed=2)

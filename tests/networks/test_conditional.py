@@ -140,7 +140,7 @@ def test_logits_of_the_projection_discriminator() -> None:
     [
         ((8, 8, 1), []),
         ((28, 28, 1), [14]),
-        ((32, 32, 3), [16, 8]),
+        pytest.param((32, 32, 3), [16, 8], marks=pytest.mark.slow),
         pytest.param((64, 48, 3), [32, 16], marks=pytest.mark.slow),
         pytest.param((128, 128, 3), [64, 32, 16, 8], marks=pytest.mark.slow),
     ],

@@ -269,6 +269,7 @@ def test_any_shape(policy: Sequence[str], shape: tuple[int, ...]) -> None:
     assert np.isfinite(result).all()
 
 
+@pytest.mark.slow
 def test_gradients_against_finite_differences(policy: Sequence[str]) -> None:
     images = tf.constant(random_images(2, 4, 4).astype(np.float64))
     analytic, numeric = tf.test.compute_gradient(lambda x: augment(x, policy, SEED), [images])

@@ -131,6 +131,7 @@ def test_resuming_a_finished_run_says_so(
     assert (finished_run / "stats.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_streamed_run_equals_the_one_in_memory(finished_run: Path, tmp_path: Path) -> None:
     """A streamed folder ends the same with and without a resume."""
     rng = np.random.default_rng(0)
