@@ -14,11 +14,13 @@ from tfgan2.networks.pairs import generator
 from tfgan2.nn.quantization import quantized, rounded_activations, rounded_weights
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def network() -> keras.Model:
     model = generator("mobile", (16, 16, 1), 6, LayerMaker(0, 8, max_channels=16), num_labels=3)
     rng = np.random.default_rng(0)
     model.set_weights([w + rng.uniform(0, 0.2, w.shape) for w in model.get_weights()])
+    for _ in range(5):  # moves the averages of the batch norms; else all images are white
+        model(inputs(), training=True)
     return model
 
 
