@@ -283,13 +283,13 @@ def details(cells: dict[str, list[dict[str, Any]]], out: Path, to: Path, dataset
     for flavour, results in cells.items():
         first = results[0]
         values = " ".join(f"{key}={value}" for key, value in first["hyperparameters"].items())
-        grid = (out / dataset / f"{flavour}-{first['seed']}.png").relative_to(to.parent)
+        grid = Path(os.path.relpath(out / dataset / f"{flavour}-{first['seed']}.png", to.parent))
         lines += [
             f"### {flavour} on {dataset}",
             "",
             f"`{first['command']}`, {first['weights']} weights; {values}",
             "",
-            f"![64 samples of {flavour} on {dataset}]({grid})",
+            f"![64 samples of {flavour} on {dataset}]({grid.as_posix()})",
             "",
         ]
     return "\n".join(lines)
