@@ -65,6 +65,28 @@ def test_noise_depends_on_seed_step_and_stream() -> None:
     assert not np.array_equal(first, DCGAN(**SMALL_GAN, seed=2).random_latents(4, "a"))
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "follows"),
+    [
+        ("student", {}, True),
+        ("r3gan", {}, True),
+        ("cyclegan", {}, True),
+        ("cyclegan", {"decay": False}, False),
+        ("gan", {}, False),
+    ],
+)
+def test_what_follows_the_plan_is_compiled_again(
+    name: str, options: dict[str, object], follows: bool
+) -> None:
+    model = make_small(name, **options)
+    model.plan(4)
+    model.train_function = compiled = object()
+    model.plan(4)
+    assert model.train_function is compiled
+    model.plan(6)
+    assert model.train_function is (None if follows else compiled)
+
+
 @pytest.mark.slow
 def test_fit_plans_its_steps() -> None:
     model = make_small("cyclegan")

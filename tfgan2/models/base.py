@@ -67,6 +67,7 @@ class GenerativeModel(KerasModel):
             first axis.
         planned_steps: number of steps of the whole training; phases and learning rates that decay
             depend on it. `plan` sets it.
+        follows_plan: true if `train_step` computes with `planned_steps`, as for decaying rates.
         phase: what `train_step` trains now, one of the names that `phase_at` returns.
         is_divided: true if the parts of `train_step` are compiled apart, once for all phases, see
             `compiled_step`.
@@ -87,6 +88,7 @@ class GenerativeModel(KerasModel):
     phase: str = ""
     is_fine_tuned: bool = False
     update_index: tf.Tensor | None = None
+    follows_plan: Any = False
     is_divided: Any = False
 
     def __init__(
@@ -284,6 +286,8 @@ class GenerativeModel(KerasModel):
         A flavour that trains in phases fixes their lengths here; a longer plan later does not move
         them.
         """
+        if self.follows_plan and steps != self.planned_steps:
+            self.train_function = None  # what Keras compiled has the old number in it
         self.planned_steps = steps
 
     @property

@@ -98,10 +98,9 @@ class CycleGAN(TranslationModel):
 
     # --- optimizers ------------------------------------------------------------------------------
 
-    def plan(self, steps: int) -> None:
-        super().plan(steps)
-        if self.config.decay:
-            self.train_function = None  # what Keras compiled has the old number in it
+    @property
+    def follows_plan(self) -> bool:
+        return self.config.decay
 
     def trained_by(self) -> dict[str, list[keras.Model]]:
         return {

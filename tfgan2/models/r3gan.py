@@ -109,6 +109,10 @@ class R3GAN(LatentGAN):
     # --- schedules -------------------------------------------------------------------------------
 
     @property
+    def follows_plan(self) -> bool:
+        return not self.config.schedule_steps
+
+    @property
     def scheduled_steps(self) -> int:
         """Steps over which `scheduled` goes from its start to its end."""
         return self.config.schedule_steps or self.planned_steps
@@ -133,10 +137,6 @@ class R3GAN(LatentGAN):
         return schedules.decay_of(
             self.scheduled(0.0, schedules.half_life_of(self.config.ema_decay))
         )
-
-    def plan(self, steps: int) -> None:
-        super().plan(steps)
-        self.train_function = None  # what Keras compiled has the old number in it
 
     # --- the game --------------------------------------------------------------------------------
 

@@ -71,6 +71,7 @@ class Student(ImitatingGAN, LatentModel):
         cpu = preset(batch_size=32, steps=10_000)
 
     data_kind = "taught"
+    follows_plan = True
     gan_loss = losses.HINGE
 
     @property
