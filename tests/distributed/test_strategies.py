@@ -109,22 +109,26 @@ def test_two_halves_give_the_gradients_of_the_whole(names: list[str]) -> None:
         assert difference < 1e-5, name
 
 
+@pytest.mark.slow
 def test_gradients_are_clipped_together(small: dict[str, Any]) -> None:
     assert small["clipping"] < 1e-5
 
 
+@pytest.mark.slow
 def test_overflow_on_one_replica_skips_the_step_on_all(small: dict[str, Any]) -> None:
     found = small["overflow"]
     assert found["bad"] == [2.0**14, 0.0, 0.0]  # half of Keras' first scale; no weight moved
     assert found["good"] == pytest.approx([2.0**14, -0.2, -0.2])  # two gradients of 1, rate 0.1
 
 
+@pytest.mark.slow
 def test_no_two_replicas_drop_the_same(small: dict[str, Any]) -> None:
     masks = small["dropped"]
     assert all(set(mask) == {0.0, 2.0} for mask in masks)
     assert len({tuple(mask) for mask in masks}) == 4
 
 
+@pytest.mark.slow
 def test_exchange_between_replicas(small: dict[str, Any]) -> None:
     found = small["shares"]
     whole = np.arange(8.0)

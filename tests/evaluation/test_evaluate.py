@@ -84,6 +84,7 @@ def test_labels_are_compared_by_name(reals: RealSamples) -> None:
         assert ("label_accuracy" in figures) == known
 
 
+@pytest.mark.slow
 def test_figures_of_each_class(reals: RealSamples, cache: Path, tmp_path: Path) -> None:
     images, labels = all_of(reals)
     shown, asked = images[:600], labels[:600].copy()

@@ -52,6 +52,7 @@ def test_table_and_next_commands(run):
     ]
 
 
+@pytest.mark.slow
 def test_mixed_names_the_layers_in_float(run):
     words = ["--format", "tflite", "--precision", "mixed", "--images", "16", "--output", "uint8"]
     result = call(run, *words)
