@@ -3,7 +3,7 @@
 
     python3 dev.py demo     train DCGAN on handwritten digits, draw a grid, export and verify
     python3 dev.py test     run the tests
-    python3 dev.py slow     run the tests that take minutes
+    python3 dev.py slow     run the slow tests, which together take hours
     python3 dev.py docs     build the documentation as a site
     python3 dev.py release  build the files of a release in dist/, and check them
     python3 dev.py try PYTHON …

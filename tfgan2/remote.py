@@ -81,21 +81,22 @@ class Mirror:
             if gfile.isdir(f"{self.url}/checkpoints"):
                 files = gfile.listdir(f"{self.url}/checkpoints")
                 names += [f"checkpoints/{name}" for name in files if name.endswith(".npz")]
-            self._copy_here(names)
+            self._copy_here(gfile, names)
 
     def fetch_grids(self) -> None:
         """Copies the sample grids, which the report of the run shows, to the local directory."""
         with _gfile(f"cannot read {self.url}") as gfile:
             if gfile.isdir(f"{self.url}/samples"):
                 files = gfile.listdir(f"{self.url}/samples")
-                self._copy_here([f"samples/{name}" for name in files if name.endswith(".png")])
+                self._copy_here(
+                    gfile, [f"samples/{name}" for name in files if name.endswith(".png")]
+                )
 
-    def _copy_here(self, names: Iterable[str]) -> None:
-        with _gfile(f"cannot read {self.url}") as gfile:
-            for name in names:
-                target = self.folder / name
-                target.parent.mkdir(exist_ok=True)
-                gfile.copy(f"{self.url}/{name}", str(target), overwrite=True)
+    def _copy_here(self, gfile: Any, names: Iterable[str]) -> None:
+        for name in names:
+            target = self.folder / name
+            target.parent.mkdir(exist_ok=True)
+            gfile.copy(f"{self.url}/{name}", str(target), overwrite=True)
         self._sent = self._files()
 
     def push(self, events: bool = True) -> None:
