@@ -61,7 +61,7 @@ STEPS = {
     "stacked_mnist": {"dcgan-plain": 7_000, "dcgan-plain-packing-2": 7_000},
 }
 # Batches are of 16, 32, 8 and 16 images here.
-MODERN = {"r3gan-cpu": 5_000, "stylegan2-cpu": 4_000, "fastgan-cpu": 9_000, "projected-cpu": 5_000}
+MODERN = {"r3gan-cpu": 5_000, "stylegan2-cpu": 4_000, "fastgan-cpu": 4_500, "projected-cpu": 5_000}
 STEPS["cifar10"] |= MODERN
 # Twice the budget, in batches of 32.
 LADDER = ("projection-cpu", "sagan-cpu", "biggan-cpu", "reacgan-cpu")

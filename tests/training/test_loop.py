@@ -22,6 +22,7 @@ from tfgan2 import cli
 from tfgan2.data import sources
 from tfgan2.data.dataset import Order
 from tfgan2.errors import UserError
+from tfgan2.report import REPORT
 from tfgan2.runs import RunConfig, held
 from tfgan2.training import checkpoints, stats
 from tfgan2.training.callbacks import Progress
@@ -273,6 +274,8 @@ def test_a_signal_saves_and_prints_the_command_that_resumes(
     assert newest is not None and newest.step >= 5
     assert f"saved at step {newest.step} of 100000" in out
     assert f"tfgan2 fit --resume {run}" in out
+    step = stats.read(run)[-1]["step"]
+    assert f"step {step:,} of 100,000" in (run / REPORT).read_text("utf-8")
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ class FastGAN(LatentGAN):
         reconstruction_weight: float = option(1.0, "weight of the error of the decoders")
 
         few = preset(batch_size=8, steps=10_000)
-        cpu = preset(steps=9_000)
+        cpu = preset(steps=4_500)
         paper = preset(steps=100_000)
 
         def resolve(self) -> None:

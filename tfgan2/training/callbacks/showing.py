@@ -26,7 +26,8 @@ class Previews(StepCallback):
     """Writes sample grids every N steps, always of the same latents or examples.
 
     Writes `reals.png` at the beginning; with `statistics`, shows the grids in TensorBoard and draws
-    `losses.png`. In a run directory, it writes `report.html` anew with each grid.
+    `losses.png`. In a run directory, it writes `report.html` at the beginning, with each grid and
+    at the end.
     """
 
     def __init__(
@@ -69,6 +70,11 @@ class Previews(StepCallback):
             images.save_grid(path, images.side_by_side(*shown) if len(shown) > 1 else shown[0])
         if not self.step and self.model.is_fine_tuned:
             self.act()
+        self.background.run(self._write_report)
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        self.background.run(self._write_report)
+        super().on_train_end(logs)
 
     def views(self) -> Mapping[str, View]:
         """Returns the grids of this moment; until `act` they are generated once."""
@@ -91,6 +97,9 @@ class Previews(StepCallback):
         if self.statistics is not None:
             self.statistics.image(step, path)
             stats.draw_losses(self.run_dir)
+        self._write_report()
+
+    def _write_report(self) -> None:
         if runs.is_run(self.run_dir):  # not in plain `model.fit`
             self.report.write()
 
