@@ -200,6 +200,7 @@ def test_the_protocol_changes_with_what_figures_depend_on(reals: RealSamples) ->
 
     one = evaluated()
     assert one.protocol_id == evaluated().protocol_id
+    assert one.protocol["version"] == 1 and "tfgan2" not in one.protocol
     assert one.protocol_id != evaluated(count=101).protocol_id
     assert one.protocol_id != evaluated("pixels").protocol_id
     assert one.protocol["features"]["name"] == "random-conv-112"

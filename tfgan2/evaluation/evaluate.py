@@ -35,6 +35,8 @@ from tfgan2.images import from_uint8
 if TYPE_CHECKING:
     from tfgan2.data import Progress
 
+PROTOCOL_VERSION = 1
+"""To be raised when equal samples would get other figures."""
 _QUERIES, _SHOWN = 8, 64
 
 
@@ -220,7 +222,7 @@ class SampleEvaluator:
         counts = {"samples": self.count, "real_images": self._real_count}
         banks = {name: min(count, BANK_SIZE) for name, count in counts.items()}
         protocol = {
-            "tfgan2": version("tfgan2"),
+            "version": PROTOCOL_VERSION,
             "features": {"name": self.extractor.name, **self.extractor.protocol},
             "reference": {**self.reals.protocol, "images": self._real_count},
             "samples": {**self.samples.protocol, "images": self.count},
@@ -254,7 +256,7 @@ class SampleEvaluator:
         points = np.concatenate([chunk.images for chunk in self.samples.chunks(self.count)])
         found = quality(points, name)
         protocol = {
-            "tfgan2": version("tfgan2"),
+            "version": PROTOCOL_VERSION,
             "reference": {"dataset": name, "modes": len(modes(name))},
             "samples": {**self.samples.protocol, "images": len(points)},
         }
