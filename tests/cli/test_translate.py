@@ -297,45 +297,49 @@ def test_a_text_generator_of_another_precision_and_a_foreign_encoder(
     assert "name them as `tfgan2 export` did" in capsys.readouterr().err
 
 
+WRONG_WORDS = [
+    ("translate {filler} --input nowhere --out o", "nowhere does not exist"),
+    ("translate nowhere.onnx --input {pictures} --out o", "nowhere.onnx does not exist"),
+    ("translate {filler} --input {empty} --out o", "holds no images"),
+    ("translate {filler} --input {broken} --out o", "cannot read"),
+    ("translate {filler} --input {pictures} --out {pictures}", "is not an empty folder"),
+    ("translate {filler} --input {pictures} --out o --mask {small}", "the mask is 3x3, the"),
+    ("translate {filler} --input {pictures} --out o --mask {empty}", "has no mask called 'a'"),
+    ("translate {filler} --input {pictures} --out o --direction BtoA", "has one direction"),
+    ("translate {enlarger} --input {pictures} --out o --mask {small}", "takes no mask"),
+    ("translate {speaker} --input {pictures} --out o", "takes no images"),
+    ("sample {filler} --out o.png", "`tfgan2 translate"),
+    ("sample {speaker} --text nonsense --out o.png", "no word of 'nonsense' is known"),
+    ("generate {filler}/export/generator.onnx --out o.png", "use `tfgan2 translate`"),
+    ("generate {speaker}/export/text_encoder.onnx --out o.png", "give the generator beside it"),
+    (
+        "translate {speaker}/export/generator.onnx --input {pictures} --out o",
+        "`tfgan2 generate`",
+    ),
+    ("export {speaker} --dynamic-size --out o", "leave --dynamic-size out"),
+    ("fit pix2pix --dataset digits --out o", "give pairs:DIR"),
+    ("fit pix2pix --dataset folder:{pictures} --out o", "give pairs:/"),
+    ("fit cyclegan --dataset folder:{pictures} --out o", "give unpaired:/"),
+    ("fit dcgan --dataset pairs:{pictures} --out o", "give folder:/"),
+    ("fit stackgan --dataset digits --out o", "give captions:FILE"),
+    (
+        "fit srgan --dataset digits --image-size 18 --out o",
+        "must be multiples of 4, 4 or more",
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("translate {filler} --input nowhere --out o", "nowhere does not exist"),
-        ("translate nowhere.onnx --input {pictures} --out o", "nowhere.onnx does not exist"),
-        ("translate {filler} --input {empty} --out o", "holds no images"),
-        ("translate {filler} --input {broken} --out o", "cannot read"),
-        ("translate {filler} --input {pictures} --out {pictures}", "is not an empty folder"),
-        ("translate {filler} --input {pictures} --out o --mask {small}", "the mask is 3x3, the"),
-        ("translate {filler} --input {pictures} --out o --mask {empty}", "has no mask called 'a'"),
-        ("translate {filler} --input {pictures} --out o --direction BtoA", "has one direction"),
-        ("translate {enlarger} --input {pictures} --out o --mask {small}", "takes no mask"),
-        ("translate {speaker} --input {pictures} --out o", "takes no images"),
-        ("sample {filler} --out o.png", "`tfgan2 translate"),
-        ("sample {speaker} --text nonsense --out o.png", "no word of 'nonsense' is known"),
-        ("generate {filler}/export/generator.onnx --out o.png", "use `tfgan2 translate`"),
-        ("generate {speaker}/export/text_encoder.onnx --out o.png", "give the generator beside it"),
-        (
-            "translate {speaker}/export/generator.onnx --input {pictures} --out o",
-            "`tfgan2 generate`",
-        ),
-        ("export {speaker} --dynamic-size --out o", "leave --dynamic-size out"),
-        ("fit pix2pix --dataset digits --out o", "give pairs:DIR"),
-        ("fit pix2pix --dataset folder:{pictures} --out o", "give pairs:/"),
-        ("fit cyclegan --dataset folder:{pictures} --out o", "give unpaired:/"),
-        ("fit dcgan --dataset pairs:{pictures} --out o", "give folder:/"),
-        ("fit stackgan --dataset digits --out o", "give captions:FILE"),
-        (
-            "fit srgan --dataset digits --image-size 18 --out o",
-            "must be multiples of 4, 4 or more",
-        ),
+        pytest.param(words, message, marks=[pytest.mark.slow] * ("{speaker}" in words))
+        for words, message in WRONG_WORDS
     ],
 )
 def test_wrong_words(
     words: str,
     message: str,
-    filler: Path,
-    enlarger: Path,
-    speaker: Path,
+    request: pytest.FixtureRequest,
     pictures: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -348,9 +352,12 @@ def test_wrong_words(
     small = tmp_path / "small.png"
     Image.new("L", (3, 3)).save(small)
     monkeypatch.chdir(places["work"])
-    filled = words.format(
-        filler=filler, enlarger=enlarger, speaker=speaker, pictures=pictures, small=small, **places
-    )
+    runs = {
+        name: request.getfixturevalue(name)
+        for name in ("filler", "enlarger", "speaker")
+        if f"{{{name}}}" in words
+    }
+    filled = words.format(pictures=pictures, small=small, **runs, **places)
     assert cli.run(filled.split()) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ") and message in error

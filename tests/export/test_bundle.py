@@ -47,7 +47,8 @@ def export(folder, flavour, **options):
 
 
 KIND_PARAMS = [
-    pytest.param(kind, marks=pytest.mark.slow if kind == "thresholds" else ()) for kind in KINDS
+    pytest.param(kind, marks=[pytest.mark.slow] * (kind not in ("labels", "images")))
+    for kind in KINDS
 ]
 
 

@@ -20,13 +20,8 @@ def from_few_channels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(winograd, "FEWEST_CHANNELS", {1: 4, 2: 4})
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "dcgan",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("sngan", "stylegan2", "began")),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dcgan", "sngan", "stylegan2", "began"])
 @pytest.mark.usefixtures("from_few_channels")
 def test_a_step_is_the_same_but_for_rounding(name: str) -> None:
     # Second derivatives are tested with `tfgan2.kernels.winograd`.

@@ -71,6 +71,7 @@ def test_the_bounds_are_those_of_the_package(monkeypatch: pytest.MonkeyPatch) ->
     assert set(map(str, requirements())) <= set(map(str, map(Requirement, known)))
 
 
+@pytest.mark.slow
 def test_they_are_enough_to_serve(tmp_path: Path) -> None:
     allowed = {"tfgan2", *installed(requirements())}
     assert not {"tensorflow", "keras", "scikit-learn", "matplotlib"} & allowed
