@@ -81,6 +81,7 @@ class StyleGAN2(LazyGAN):
             base_channels=16,
             max_channels=128,
             latent_dim=128,
+            noise="none",
             ema_decay=0.998,
             batch_size=32,
             steps=4_000,
