@@ -220,8 +220,8 @@ without a GPU. That is 20 core minutes: minutes times cores. The steps were fixe
 some flavours take less, and other work on the machine adds core minutes. With `--jobs 2`, two cells
 share the machine, each on one core. A different number of cores changes the order of sums: figures
 then vary as between seeds and do not repeat to all digits. The budget is small. It ranks what a
-flavour reaches in this time on this machine, not what it can reach. On the faces, presets `cpu` have
-twice the budget, as on MNIST.
+flavour reaches in this time on this machine, not what it can reach. Presets `cpu` have twice the
+budget.
 
 `projected` is trained on features of `efficientnet-lite0`, by which it is also judged: its FID says
 less than that of others. Compare its grid and recall.
