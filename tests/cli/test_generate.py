@@ -59,6 +59,7 @@ def test_seed_labels_and_arrays(conditional, name, tmp_path):
     np.testing.assert_array_equal(arrays["labels"], labels)
 
 
+@pytest.mark.slow
 def test_uint8_files(tmp_path):
     """Arrays, GIFs and single images of every precision equal the output of the file."""
     from tfgan2.export import Options, export_generator

@@ -58,6 +58,7 @@ def counted(name: str, edge: int, batch: int, **forms: bool) -> dict[str, int]:
                 "Conv2DBackpropFilter": 3 + 1,
             },
             id="winograd 4x4",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             "inpainting",
