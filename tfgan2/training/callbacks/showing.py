@@ -70,7 +70,8 @@ class Previews(StepCallback):
             images.save_grid(path, images.side_by_side(*shown) if len(shown) > 1 else shown[0])
         if not self.step and self.model.is_fine_tuned:
             self.act()
-        self.background.run(self._write_report)
+        else:
+            self.background.run(self._write_report)
 
     def on_train_end(self, logs: Logs = None) -> None:
         self.background.run(self._write_report)
