@@ -1,13 +1,16 @@
-"""Trains and evaluates every flavour on noise with one budget and protocol: docs/results.md.
+"""Trains and evaluates every flavour on noise under one protocol: docs/results.md.
 
-python benchmarks/study.py --data-dir DIR --faces DIR --work runs/study
+python benchmarks/study.py --data-dir DIR --faces DIR                    # ten minutes on 2 cores
+python benchmarks/study.py --tier gpu --data-dir DIR --faces DIR --jobs 4 --minutes 25
+python benchmarks/study.py --smoke --data-dir DIR --faces DIR            # every cell in small
+python benchmarks/study.py --table                                       # only writes the page
 
-The budget is ten minutes of training on 2 cores for each cell, which is a flavour, a dataset and a
-seed; the steps below fit into it. A finished cell is kept (`OUT/mnist/dcgan-1.json` and its grid),
-so the study can be done in several sittings, and an interrupted run is resumed. `--datasets`,
-`--flavours` and `--seeds` select cells. `--table` only writes the page from the finished cells.
-`--jobs 2` works on two cells at a time, each with its share of the cores: on 2 cores that gives 1.4
-times as many cells an hour, each at 0.7 of the speed (Linux).
+A cell is a row of study_cells.py, a dataset and a seed. A finished cell is kept
+(`OUT/study/mnist/dcgan-1.json` and its grid) and an interrupted run is resumed, so the study can be
+done in several sittings: `--minutes` ends one, with all runs saved. `--datasets`, `--flavours`
+(names of rows) and `--seeds` select cells. `--jobs N` works on N cells at a time, each with its
+share of the cores (Linux), and all on one card. On 2 cores, 2 jobs give 1.4 times as many cells an
+hour. `--peers DIR` evaluates folders of other people's samples, see docs/results.md.
 """
 
 from __future__ import annotations
@@ -15,288 +18,236 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import SimpleQueue
-from statistics import median
 from typing import Any
+
+from study_cells import FACES_SIZE, TIERS, Row, Tier, fit_words
+from study_page import PEER, page
 
 from tfgan2.files import written_atomically
 
-# Generator updates of 64 images each; the time of one differs by a factor of 20.
-STEPS = {
-    "mnist": {
-        "gan": 15_000,
-        "dcgan": 8_000,
-        "dcgan-plain": 8_000,
-        "cgan": 25_000,
-        "acgan": 8_000,
-        "infogan": 7_000,
-        "lsgan": 8_000,
-        "wgan": 3_500,
-        "wgan-gp": 2_300,
-        "dragan": 5_500,
-        "began": 7_000,
-        "sngan": 8_000,
-        "vae": 15_000,
-    },
-    "cifar10": {
-        "gan": 12_000,
-        "dcgan": 6_500,
-        "dcgan-plain": 6_500,
-        "cgan": 11_000,
-        "acgan": 5_500,
-        "infogan": 5_500,
-        "lsgan": 6_500,
-        "wgan": 1_700,
-        "wgan-gp": 1_300,
-        "dragan": 4_500,
-        "began": 3_700,
-        "sngan": 6_500,
-        "vae": 15_000,
-    },
-    "stacked_mnist": {"dcgan-plain": 7_000, "dcgan-plain-packing-2": 7_000},
-}
-# Twice the budget, in batches of 16, 32, 8 and 16 images.
-MODERN = {"r3gan-cpu": 5_000, "stylegan2-cpu": 4_000, "fastgan-cpu": 4_500, "projected-cpu": 5_000}
-STEPS["cifar10"] |= MODERN
-# Twice the budget, in batches of 32.
-LADDER = ("projection-cpu", "sagan-cpu", "biggan-cpu", "reacgan-cpu")
-STEPS["mnist"] |= dict.fromkeys(LADDER, 9_000)
-STEPS["faces"] = {k: v for k, v in STEPS["cifar10"].items() if k not in ("cgan", "acgan")}
-# Rows with other options: their flavour and options. The paper's DCGAN has no noise on D's inputs
-# and no smoothed labels.
-PLAIN = ("dcgan", "--set", "label_smoothing=0", "--set", "instance_noise=0")
-VARIANTS = {
-    "dcgan-plain": PLAIN,
-    "dcgan-plain-packing-2": (*PLAIN, "--set", "packing=2"),
-    **{
-        name: (name.removesuffix("-cpu"), "--preset", "cpu")
-        for steps in list(STEPS.values())
-        for name in steps
-        if name.endswith("-cpu")
-    },
-}
-# Samples to evaluate; the authors of PacGAN take 26,000 of stacked MNIST.
-COUNTS = {"mnist": 10_000, "cifar10": 10_000, "stacked_mnist": 26_000, "faces": 5_000}
-COLUMNS = {
-    "fid": ("FID", "{:.2f}"),
-    "kid": ("KID x 1000", "{:.2f}"),
-    "is": ("IS", "{:.2f}"),
-    "precision": ("precision", "{:.3f}"),
-    "recall": ("recall", "{:.3f}"),
-    "density": ("density", "{:.3f}"),
-    "coverage": ("coverage", "{:.3f}"),
-    "classes_found": ("classes", "{:.0f}"),
-    "modes_found": ("modes of 1,000", "{:.0f}"),
-    "mode_kl": ("KL of modes", "{:.2f}"),
-    "label_accuracy": ("labels right", "{:.1%}"),
-}
+LABELLED = ("mnist", "cifar10")
+"""Data whose classes a classifier finds in the samples."""
+PEER_FACTS = ("name", "dataset", "source", "licence", "minutes", "machine")
+SMALL = ("--batch-size", "8")
+_SAVING_SECONDS = 60.0
 
 
-def tfgan2(*words: str | Path) -> None:
-    program = Path(sys.executable).with_name("tfgan2")
-    subprocess.run([str(program), *map(str, words)], check=True)
+class SittingOver(Exception):
+    """The time of this sitting is over; what ran has been saved."""
 
 
-def fit_words(dataset: str, flavour: str, seed: int, faces: str = "FACES") -> list[str]:
-    """Returns the arguments of `tfgan2 fit`; `faces` is the folder of these."""
-    name, *settings = VARIANTS.get(flavour, (flavour,))
-    data = [f"folder:{faces}", "--image-size", "32"] if dataset == "faces" else [dataset]
-    steps = str(STEPS[dataset][flavour])
-    return [name, *settings, "--dataset", *data, "--steps", steps, "--seed", str(seed)]
+class Study:
+    """The cells that options select, and their folders."""
 
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options, self.tier = options, in_small(TIERS[options.tier], options.smoke)
+        self.folder = options.out / self.tier.folder
+        self.deadline = time.monotonic() + 60 * options.minutes if options.minutes else None
+        self.card = card()
 
-def cell(dataset: str, flavour: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Trains and evaluates one cell; copies its grid to the results."""
-    run = options.work / dataset / f"{flavour}-{seed}"
-    for folder in (run.parent, options.out / dataset):
-        folder.mkdir(parents=True, exist_ok=True)
-    if (run / "config.json").exists():
-        tfgan2("fit", "--resume", run)
-    else:
-        every = str(max(100, STEPS[dataset][flavour] // 10))
-        shown = ["--log-every", every, "--sample-every", every, "--checkpoint-every", every]
-        words = fit_words(dataset, flavour, seed, options.faces)
-        tfgan2("fit", *words, *shown, "--data-dir", options.data_dir, "--out", run)
-    evaluation = options.work / dataset / f"{flavour}-{seed}-evaluation"
-    measured = ["--features", options.features, "--count", str(COUNTS[dataset]), "--seed", "0"]
-    tfgan2("evaluate", run, *measured, "--out", evaluation)
-    result = json.loads((evaluation / "result.json").read_text())
-    shutil.copy(evaluation / "samples.png", options.out / dataset / f"{flavour}-{seed}.png")
-    for view in (run / "samples").glob("*/"):  # views of this flavour, such as codes
-        newest = max(view.glob("*.png"))
-        shutil.copy(newest, options.out / dataset / f"{flavour}-{seed}-{view.name}.png")
-    lines = (run / "stats.jsonl").read_text().splitlines()
-    config = json.loads((run / "config.json").read_text())
-    omitted = ("image_shape", "seed", "num_classes")
-    hyperparameters = config["hyperparameters"].items()
-    return {
-        "flavour": flavour,
-        "dataset": dataset,
-        "seed": seed,
-        "command": " ".join(["tfgan2 fit", *fit_words(dataset, flavour, seed)]),
-        "steps": STEPS[dataset][flavour],
-        "kimg": result["who"]["kimg"],
-        "seconds": round(json.loads(lines[-1])["seconds"]),
-        "cores": len(cores_here()),
-        "hyperparameters": {key: value for key, value in hyperparameters if key not in omitted},
-        "figures": result["figures"],
-        "protocol_id": result["protocol_id"],
-        "protocol": result["protocol"],
-        "weights": result["who"]["weights"],
-    }
-
-
-def cells_of(out: Path, dataset: str) -> dict[str, list[dict[str, Any]]]:
-    """Reads the finished cells of a dataset, by flavour."""
-    results: dict[str, list[dict[str, Any]]] = {}
-    for flavour in STEPS[dataset]:
-        paths = sorted((out / dataset).glob(f"{flavour}-[0-9]*.json"))
-        if paths:
-            results[flavour] = [json.loads(path.read_text()) for path in paths]
-    return results
-
-
-def table(cells: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """Returns a table with median and spread of each flavour, for one protocol."""
-    known = {name for results in cells.values() for item in results for name in item["figures"]}
-    names = [name for name in COLUMNS if name in known]
-    heads = ["flavour", "seeds", "kimg", "core minutes", *(COLUMNS[name][0] for name in names)]
-    lines = [
-        "| " + " | ".join(heads) + " |",
-        "|---" * len(heads) + "|",
-    ]
-    for flavour, results in cells.items():
-        texts = [spread(name, results) for name in names]
-        minutes = median(item["seconds"] * item["cores"] / 60 for item in results)
-        kimg = f"{results[0]['kimg']:,.0f}"
-        lines.append(
-            f"| `{flavour}` | {len(results)} | {kimg} | {minutes:.0f} | " + " | ".join(texts) + " |"
-        )
-    return lines
-
-
-def spread(name: str, results: list[dict[str, Any]]) -> str:
-    """Formats the median and, for several seeds, the smallest and largest value."""
-    scale = 1000 if name == "kid" else 1
-    values = sorted(item["figures"][name] * scale for item in results if name in item["figures"])
-    if not values:
-        return ""
-    form = COLUMNS[name][1].format
-    if len(values) == 1 or form(values[0]) == form(values[-1]):
-        return form(median(values))
-    return f"{form(median(values))} ({form(values[0])}…{form(values[-1])})"
-
-
-# --- the page ------------------------------------------------------------------------------------
-
-INTRODUCTION = """# Results
-
-Every flavour that generates images from noise, at its defaults, under one protocol. Rows that end
-in `-cpu` have the preset `cpu`. `dcgan-plain` has, as its paper, no noise on the discriminator's
-inputs and no smoothed labels, which are defaults of `dcgan`:
-
-```
-python benchmarks/study.py --data-dir DIR --faces DIR
-```
-
-This keeps finished cells and writes this page. `--datasets mnist --seeds 1` computes a part of it.
-The command beside each image trained that cell. `tfgan2 evaluate RUN` evaluated it with 10,000
-samples, on stacked MNIST with 26,000, on the faces with 5,000. [evaluate.md](evaluate.md) explains
-the figures. With several seeds, a figure is the median, followed by the smallest and the largest in
-brackets.
-
-Cells by `efficientnet-lite0`, the default, replace those by other features one by one. Those by
-`classifier` came from `--features classifier`, whose version was 2. After its first epoch it may
-have been trained on its test images, so its accuracy may be too high; version 3 mends this and
-gives other protocols.
-
-The budget is about ten minutes of training on 2 virtual cores of an Intel Xeon or an AMD EPYC,
-without a GPU. That is 20 core minutes: minutes times cores. The steps were fixed beforehand, so
-some flavours take less, and other work on the machine adds core minutes. With `--jobs 2`, two cells
-share the machine, each on one core. A different number of cores changes the order of sums: figures
-then vary as between seeds and do not repeat to all digits. The budget is small. It ranks what a
-flavour reaches in this time on this machine, not what it can reach. Presets `cpu` have twice the
-budget.
-
-`projected` is trained on features of `efficientnet-lite0`, by which it is also judged: its FID says
-less than that of others. Compare its grid and recall.
-"""
-
-PUBLISHED = """## Beside published figures
-
-CIFAR-10: the papers and StudioGAN report FID on Inception features of the 2015 graph, for 50,000
-images, networks ten times as large and days on a GPU: DCGAN 48.3, LSGAN 40.2, WGAN 107.7, WGAN-GP
-54.0, DRAGAN 34.7, conditional SNGAN 9.0. The figures above use features of a small classifier, in
-other units. **They cannot be compared with the published ones, neither in size nor in rank.** To
-measure under the published protocol, give `--features inception-tf:FILE --count 50000` with that
-graph. Ten minutes on two cores give textures in the colours of CIFAR-10, and with
-`dcgan-plain` and `lsgan` shapes in front of a background.
-
-Stacked MNIST: how many of 1,000 modes do 26,000 samples show, if a classifier of digits labels each
-channel? Lin et al. 2018 report 99 modes for DCGAN and 1,000 for PacDCGAN2, with a KL divergence of
-0.06. Their networks, training and classifier differ, and the discriminator of their DCGAN misses
-modes easily. `dcgan-plain` here has no such weakness that packing could remove.
-"""
-
-
-def page(out: Path, to: Path) -> str:
-    """Returns the page in Markdown, from the finished cells."""
-    parts = [INTRODUCTION]
-    for dataset in STEPS:
-        cells = cells_of(out, dataset)
-        if not cells:
-            continue
-        parts.append(f"## {dataset}\n")
-        by_protocol: dict[str, dict[str, list[dict[str, Any]]]] = {}
-        for flavour, results in cells.items():
-            for item in results:
-                protocol = by_protocol.setdefault(item["protocol_id"], {})
-                protocol.setdefault(flavour, []).append(item)
-        for identifier, group in by_protocol.items():
-            first = next(iter(group.values()))[0]
-            parts.append(protocol_line(identifier, first["protocol"]) + "\n")
-            parts.append("\n".join(table(group)) + "\n")
-        parts.append(details(cells, out, to, dataset))
-    parts.append(PUBLISHED)
-    return "\n".join(parts)
-
-
-def protocol_line(identifier: str, protocol: dict[str, Any]) -> str:
-    features, reference = protocol["features"], protocol["reference"]
-    accuracy = features.get("accuracy")
-    quality = f" (accuracy {accuracy:.1%} on unseen images)" if accuracy else ""
-    scores = f"IS over {protocol['is']['splits']} splits; " if "is" in protocol else ""
-    return (
-        f"Protocol `{identifier}`: features `{features['name']}`{quality}, weights "
-        f"`{features.get('weights', '')}`; {reference['images']:,} real images, "
-        f"split {reference.get('split') or 'train'}; {protocol['samples']['images']:,} samples, "
-        f"seed {protocol['samples']['seed']}; {scores}KID over "
-        f"{protocol['kid']['subsets']} subsets of {protocol['kid']['subset_size']}; "
-        f"{protocol['prdc']['nearest']} nearest of the first {protocol['prdc']['samples']:,}."
-    )
-
-
-def details(cells: dict[str, list[dict[str, Any]]], out: Path, to: Path, dataset: str) -> str:
-    """Returns command, hyperparameters and grid of each flavour."""
-    lines = []
-    for flavour, results in cells.items():
-        first = results[0]
-        values = " ".join(f"{key}={value}" for key, value in first["hyperparameters"].items())
-        grid = Path(os.path.relpath(out / dataset / f"{flavour}-{first['seed']}.png", to.parent))
-        lines += [
-            f"### {flavour} on {dataset}",
-            "",
-            f"`{first['command']}`, {first['weights']} weights; {values}",
-            "",
-            f"![64 samples of {flavour} on {dataset}]({grid.as_posix()})",
-            "",
+    def cells(self) -> list[tuple[str, str, int]]:
+        """Dataset, row and seed of the cells to do, all rows before the next seed."""
+        options = self.options
+        chosen = options.flavours and options.flavours.split(",")
+        every = [
+            (dataset, name, int(seed))
+            for seed in options.seeds.split(",")
+            for dataset in options.datasets.split(",")
+            for name in self.tier.rows[dataset]
+            if chosen is None or name in chosen
         ]
-    return "\n".join(lines)
+        return [words for words in every if not self.is_finished(self.path(*words))]
+
+    def path(self, dataset: str, name: str, seed: int) -> Path:
+        return Path(self.folder / dataset / f"{name}-{seed}.json")
+
+    def is_finished(self, path: Path) -> bool:
+        """Whether a cell has a result by the features asked for."""
+        if not path.exists():
+            return False
+        name: str = json.loads(path.read_text("utf-8"))["protocol"]["features"]["name"]
+        return name == self.options.features
+
+    def tfgan2(self, *words: str | Path) -> None:
+        """Runs a command of tfgan2; after the deadline it is told to save and leave.
+
+        Raises:
+            SittingOver: the deadline has passed.
+            CalledProcessError: the command failed.
+        """
+        program = Path(sys.executable).with_name("tfgan2")
+        left = None if self.deadline is None else self.deadline - time.monotonic()
+        if left is not None and left <= 0:
+            raise SittingOver
+        # Several trainings share a card only if none takes all of its memory.
+        growing = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+        process = subprocess.Popen([program, *map(str, words)], env={**os.environ, **growing})
+        try:
+            code = process.wait(left)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            try:
+                process.wait(_SAVING_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise SittingOver from None
+        if code:
+            raise subprocess.CalledProcessError(code, ["tfgan2", *map(str, words)])
+
+    def train(self, dataset: str, name: str, seed: int) -> dict[str, Any]:
+        """Trains and evaluates one cell; copies its grids to the results."""
+        options, row = self.options, self.tier.rows[dataset][name]
+        run = options.work / self.tier.folder / dataset / f"{name}-{seed}"
+        run.parent.mkdir(parents=True, exist_ok=True)
+        if (run / "config.json").exists():
+            self.tfgan2("fit", "--resume", run)
+        else:
+            every = str(max(10, row.steps // 10))
+            shown = ["--log-every", every, "--sample-every", every, "--checkpoint-every", every]
+            words = fit_words(row, dataset, seed, self.tier, options.faces)
+            self.tfgan2("fit", *words, *shown, *self.data_words(dataset), "--out", run)
+        result = self.evaluate(run, dataset, run.with_name(f"{run.name}-evaluation"))
+        to = self.path(dataset, name, seed)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(run.with_name(f"{run.name}-evaluation") / "samples.png", to.with_suffix(".png"))
+        for view in (run / "samples").glob("*/"):  # views of this flavour, such as codes
+            newest = max(view.glob("*.png"))
+            shutil.copy(newest, to.with_name(f"{to.stem}-{view.name}.png"))
+        lines = (run / "stats.jsonl").read_text("utf-8").splitlines()
+        config = json.loads((run / "config.json").read_text("utf-8"))
+        hyperparameters = config["hyperparameters"].items()
+        omitted = ("image_shape", "seed", "num_classes")
+        return {
+            "flavour": name,
+            "dataset": dataset,
+            "seed": seed,
+            "command": " ".join(["tfgan2 fit", *fit_words(row, dataset, seed, self.tier)]),
+            "steps": row.steps,
+            "kimg": result["who"]["kimg"],
+            "seconds": round(json.loads(lines[-1])["seconds"]),
+            "cores": len(cores_here()),
+            "card": self.card,
+            "jobs": options.jobs,
+            "hyperparameters": {key: value for key, value in hyperparameters if key not in omitted},
+            **{key: result[key] for key in ("figures", "protocol_id", "protocol")},
+            "weights": result["who"]["weights"],
+        }
+
+    def data_words(self, dataset: str) -> list[str]:
+        where = self.options.data_dir
+        return ["--data-dir", where] if where and dataset != "faces" else []
+
+    def evaluate(self, source: Path, dataset: str, out: Path, *words: str | Path) -> dict[str, Any]:
+        """Evaluates a run or a folder; figures of classes come from a classifier of the dataset."""
+        options = self.options
+        count = ["--count", str(self.tier.counts[dataset]), "--seed", "0"]
+        measured = [source, *words, *count, "--features"]
+        self.tfgan2("evaluate", *measured, options.features, "--out", out)
+        result: dict[str, Any] = json.loads((out / "result.json").read_text("utf-8"))
+        if dataset in LABELLED and options.features != "classifier":
+            classes = out.with_name(f"{out.name}-classes")
+            metrics = ["--metrics", "classes"]
+            self.tfgan2("evaluate", *measured, "classifier", *metrics, "--out", classes)
+            found = json.loads((classes / "result.json").read_text("utf-8"))["figures"]
+            result["figures"] |= found
+        return result
+
+    def peers(self) -> list[tuple[Path, dict[str, Any]]]:
+        """The folders of other people's samples that are to be evaluated, with their facts."""
+        found = []
+        for path in sorted(self.options.peers.glob("*/peer.json")):
+            try:
+                facts = json.loads(path.read_text("utf-8"))
+                missing = [name for name in PEER_FACTS if name not in facts]
+            except (ValueError, TypeError):
+                sys.exit(f"'{path}' is not JSON")
+            if missing:
+                sys.exit(f"'{path}' lacks {', '.join(missing)}")
+            if facts["dataset"] not in self.tier.rows:
+                sys.exit(f"'{path}': dataset must be one of {', '.join(self.tier.rows)}")
+            to = self.folder / facts["dataset"] / f"{PEER}{path.parent.name}.json"
+            if not self.is_finished(to):
+                found.append((path.parent, facts))
+        if not found and not list(self.options.peers.glob("*/peer.json")):
+            sys.exit(f"--peers '{self.options.peers}' holds no folder with a peer.json")
+        return found
+
+    def evaluate_peer(self, samples: Path, facts: dict[str, Any]) -> dict[str, Any]:
+        """Evaluates somebody's samples of a dataset."""
+        dataset = facts["dataset"]
+        size = str(FACES_SIZE)
+        faces = ["--dataset", f"folder:{self.options.faces}", "--image-size", size]
+        data = faces if dataset == "faces" else ["--dataset", dataset, *self.data_words(dataset)]
+        work = self.options.work / self.tier.folder / dataset / f"{PEER}{samples.name}"
+        work.parent.mkdir(parents=True, exist_ok=True)
+        result = self.evaluate(samples, dataset, work, *data)
+        kept = ("figures", "protocol_id", "protocol")
+        return {"peer": facts, "dataset": dataset} | {key: result[key] for key in kept}
+
+    def keep(self, path: Path, cell: dict[str, Any]) -> None:
+        """Writes a finished cell and renews the page."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_atomically(path) as partial:
+            partial.write_text(json.dumps(cell, indent=2) + "\n", encoding="utf-8")
+        self.write_page()
+        shown = ("dataset", "flavour", "peer", "seed", "seconds", "figures")
+        print(json.dumps({key: cell[key] for key in shown if key in cell}), flush=True)
+
+    def write_page(self) -> None:
+        self.options.page.write_text(page(self.options.out, self.options.page), encoding="utf-8")
+
+    def do(self) -> int:
+        """Does what is left, as far as the time of this sitting goes; returns an exit code."""
+        cells, failed, over = self.cells(), 0, False
+        shares = shares_of_cores(self.options.jobs)
+        with ThreadPoolExecutor(self.options.jobs, initializer=pin, initargs=(shares,)) as pool:
+            try:
+                futures = {pool.submit(self.train, *words): words for words in cells}
+                for future in as_completed(futures):
+                    words = futures[future]
+                    try:
+                        self.keep(self.path(*words), future.result())
+                    except SittingOver:
+                        over = True
+                    except subprocess.CalledProcessError as error:  # a run diverged
+                        print(f"{words}: {error}", file=sys.stderr, flush=True)
+                        failed += 1
+            except KeyboardInterrupt:
+                pool.shutdown(cancel_futures=True)
+                raise
+        if over:
+            left = len(self.cells())
+            print(f"{left} cells are left: the same command goes on with them", flush=True)
+        return min(failed, 1)
+
+
+def in_small(tier: Tier, smoke: bool) -> Tier:
+    """Every cell of a tier with 20 small steps, 64 samples and a folder of its own."""
+    if not smoke:
+        return tier
+    rows = {
+        dataset: {name: Row((*row.words, *SMALL), 20) for name, row in rows.items()}
+        for dataset, rows in tier.rows.items()
+    }
+    counts = dict.fromkeys(tier.counts, 64)
+    return tier._replace(folder=f"smoke-{tier.folder}", rows=rows, counts=counts)
+
+
+def card() -> str | None:
+    """The name of the first NVIDIA GPU of this machine."""
+    if not shutil.which("nvidia-smi"):
+        return None
+    words = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    names = subprocess.run(words, capture_output=True, text=True).stdout.splitlines()
+    return re.sub(r"^NVIDIA ", "", names[0]) if names else None
 
 
 def cores_here() -> list[int]:
@@ -323,62 +274,50 @@ def pin(shares: SimpleQueue[list[int]]) -> None:
         os.sched_setaffinity(0, shares.get())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parsed(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--tier", choices=TIERS, default="cpu")
     parser.add_argument("--data-dir", help="directory of tensorflow-datasets")
     parser.add_argument("--faces", help="directory of face images, for --datasets faces")
     parser.add_argument("--features", default="efficientnet-lite0", help="of `tfgan2 evaluate`")
-    parser.add_argument("--work", type=Path, default=Path("runs/study"))
-    parser.add_argument("--out", type=Path, default=Path("docs/results/study"))
+    parser.add_argument("--work", type=Path, default=Path("runs"), help="for the runs")
+    parser.add_argument("--out", type=Path, default=Path("docs/results"))
     parser.add_argument("--page", type=Path, default=Path("docs/results.md"))
-    parser.add_argument("--datasets", default=",".join(STEPS))
-    parser.add_argument("--flavours", help="default: all")
+    parser.add_argument("--datasets", help="default: all")
+    parser.add_argument("--flavours", help="rows; default: all")
     parser.add_argument("--seeds", default="1,2,3")
-    parser.add_argument("--table", action="store_true", help="only write the page")
     parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
-    options = parser.parse_args()
-    if "faces" in options.datasets.split(",") and not (options.faces or options.table):
-        parser.error("give --faces DIR, or --datasets without faces")
+    parser.add_argument("--minutes", type=float, help="of this sitting; default: until all is done")
+    parser.add_argument("--peers", type=Path, help="directory of folders of samples")
+    parser.add_argument("--smoke", action="store_true", help="every cell in small")
+    parser.add_argument("--table", action="store_true", help="only write the page")
+    options = parser.parse_args(arguments)
+    rows = TIERS[options.tier].rows
+    options.datasets = options.datasets or ",".join(rows)
+    for dataset in options.datasets.split(","):
+        if dataset not in rows:
+            parser.error(f"--datasets {dataset}: give some of {', '.join(rows)}")
+        if dataset == "faces" and not (options.faces or options.table):
+            parser.error("give --faces DIR, or --datasets without faces")
+    known = {name for dataset in options.datasets.split(",") for name in rows[dataset]}
+    for name in (options.flavours or "").split(","):
+        if name and name not in known:
+            parser.error(f"--flavours {name}: give some of {', '.join(sorted(known))}")
+    return options
 
-    def result_path(dataset: str, flavour: str, seed: int) -> Path:
-        return Path(options.out) / dataset / f"{flavour}-{seed}.json"
 
-    def is_finished(*words: Any) -> bool:
-        """Whether a cell has a result by the features asked for."""
-        path = result_path(*words)
-        if not path.exists():
-            return False
-        name: str = json.loads(path.read_text())["protocol"]["features"]["name"]
-        return name == options.features
-
-    cells = [
-        (dataset, flavour, int(seed))
-        for dataset in options.datasets.split(",")
-        for seed in options.seeds.split(",")
-        for flavour in STEPS[dataset]
-        if options.flavours is None or flavour in options.flavours.split(",")
-    ]
-    cells = [] if options.table else [words for words in cells if not is_finished(*words)]
-    shares = shares_of_cores(options.jobs)
-    with ThreadPoolExecutor(options.jobs, initializer=pin, initargs=(shares,)) as pool:
-        try:
-            futures = {pool.submit(cell, *words, options): words for words in cells}
-            for future in as_completed(futures):
-                dataset, flavour, seed = futures[future]
-                try:
-                    results = future.result()
-                except subprocess.CalledProcessError as error:  # a run diverged
-                    print(f"{flavour} on {dataset}, seed {seed}: {error}", file=sys.stderr)
-                    continue
-                with written_atomically(result_path(dataset, flavour, seed)) as partial:
-                    partial.write_text(json.dumps(results, indent=2) + "\n")
-                options.page.write_text(page(options.out, options.page))
-                shown = ("dataset", "flavour", "seed", "seconds", "figures")
-                print(json.dumps({key: results[key] for key in shown}), flush=True)
-        except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)
-            raise
-    options.page.write_text(page(options.out, options.page))
+def main(arguments: list[str] | None = None) -> None:
+    options = parsed(arguments)
+    study = Study(options)
+    code = 0
+    if options.peers and not options.table:
+        for samples, facts in study.peers():
+            path = study.folder / facts["dataset"] / f"{PEER}{samples.name}.json"
+            study.keep(path, study.evaluate_peer(samples, facts))
+    elif not options.table:
+        code = study.do()
+    study.write_page()
+    sys.exit(code)
 
 
 if __name__ == "__main__":
