@@ -192,6 +192,20 @@ class Study:
         kept = ("figures", "protocol_id", "protocol")
         return {"peer": facts, "dataset": dataset} | {key: result[key] for key in kept}
 
+    def do_peers(self) -> int:
+        """Evaluates all samples of others; returns an exit code."""
+        failed = 0
+        for samples, facts in self.peers():
+            path = self.folder / facts["dataset"] / f"{PEER}{samples.name}.json"
+            try:
+                self.keep(path, self.evaluate_peer(samples, facts))
+            except SittingOver:
+                break
+            except subprocess.CalledProcessError as error:  # it has said why
+                print(f"{samples}: {error}", file=sys.stderr, flush=True)
+                failed += 1
+        return min(failed, 1)
+
     def keep(self, path: Path, cell: dict[str, Any]) -> None:
         """Writes a finished cell and renews the page."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -311,9 +325,7 @@ def main(arguments: list[str] | None = None) -> None:
     study = Study(options)
     code = 0
     if options.peers and not options.table:
-        for samples, facts in study.peers():
-            path = study.folder / facts["dataset"] / f"{PEER}{samples.name}.json"
-            study.keep(path, study.evaluate_peer(samples, facts))
+        code = study.do_peers()
     elif not options.table:
         code = study.do()
     study.write_page()
