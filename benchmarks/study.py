@@ -29,7 +29,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from study_cells import FACES_SIZE, TIERS, Row, Tier, fit_words
-from study_page import PEER, page
+from study_page import DEFAULT_FEATURES, PEER, page
 
 from tfgan2.files import written_atomically
 
@@ -293,7 +293,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--tier", choices=TIERS, default="cpu")
     parser.add_argument("--data-dir", help="directory of tensorflow-datasets")
     parser.add_argument("--faces", help="directory of face images, for --datasets faces")
-    parser.add_argument("--features", default="efficientnet-lite0", help="of `tfgan2 evaluate`")
+    parser.add_argument("--features", default=DEFAULT_FEATURES, help="of `tfgan2 evaluate`")
     parser.add_argument("--work", type=Path, default=Path("runs"), help="for the runs")
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
     parser.add_argument("--page", type=Path, default=Path("docs/results.md"))

@@ -27,6 +27,7 @@ COLUMNS = {
     "mode_kl": ("KL of modes", "{:.2f}"),
     "label_accuracy": ("labels right", "{:.1%}"),
 }
+DEFAULT_FEATURES = "efficientnet-lite0"
 PEER = "peer-"
 """How the file names of other people's samples begin."""
 
@@ -64,7 +65,7 @@ def section(tier: Tier, dataset: str, folder: Path, to: Path) -> list[str]:
 
 
 def by_protocol(cells: list[Cell], rows: Any) -> list[Group]:
-    """Groups cells whose figures can be compared, those with the most rows first.
+    """Groups cells whose figures can be compared: by the default features first, then by size.
 
     The seed of latents distinguishes no figures; samples of others have none.
     """
@@ -75,7 +76,12 @@ def by_protocol(cells: list[Cell], rows: Any) -> list[Group]:
         protocol = {**cell["protocol"], "samples": {"images": images}}
         group = groups.setdefault(json.dumps(protocol, sort_keys=True), {})
         group.setdefault(name_of(cell), []).append(cell)
-    return sorted(groups.values(), key=lambda group: -len(group))
+
+    def rank(group: Group) -> tuple[bool, int]:
+        features = next(iter(group.values()))[0]["protocol"]["features"]["name"]
+        return features != DEFAULT_FEATURES, -len(group)
+
+    return sorted(groups.values(), key=rank)
 
 
 def name_of(cell: Cell) -> str:
