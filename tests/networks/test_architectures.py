@@ -51,14 +51,24 @@ def test_any_square_size(network: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [8, 13, 28, 32, 64])
-def test_any_size_of_began_and_resnet(size: int) -> None:
+def test_any_size_of_began_and_residual_networks(size: int) -> None:
     for model in (
         BEGAN((size, size, 3), base_channels=2, network="began"),
         SNGAN((size, size, 3), base_channels=2, network="resnet"),
+        SNGAN((size, size, 3), base_channels=2, network="pyramid"),
     ):
         images = model.generate(model.draw_latents(2))
         assert images.shape == (2, size, size, 3)
         assert model.discriminator(images).shape[0] == 2
+
+
+def test_a_pyramid_is_wider_where_images_are_smaller() -> None:
+    model = SNGAN((64, 64, 1), base_channels=3, max_channels=12, network="pyramid")
+    sums = [layer for layer in model.generator.layers if isinstance(layer, keras.layers.Add)]
+    assert [x.output.shape[1:] for x in sums] == [(8, 8, 12), (16, 16, 12), (32, 32, 6), (64, 64, 3)]
+    sums = [layer for layer in model.discriminator.layers if isinstance(layer, keras.layers.Add)]
+    shapes = [(32, 32, 3), (16, 16, 6), (8, 8, 12), (8, 8, 12), (8, 8, 12)]
+    assert [x.output.shape[1:] for x in sums] == shapes
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 7])

@@ -41,7 +41,7 @@ class BigGAN(ConditionalGAN):
     """
 
     class Config(Attention, ConditionalGAN.Config):
-        network: str = option("biggan", choices=("biggan", "resnet", "mlp"))
+        network: str = option("biggan", choices=("biggan", "resnet", "pyramid", "mlp"))
         latent_dim: int = option(None, f"number of latents; none: {PART} for each part")
         class_embedding: int = option(128, "size of the embedding of a class", at_least=1)
         orthogonal: float = option(1e-4, "weight of the orthogonal regularization of G")

@@ -48,11 +48,11 @@ class NetworkChoice(MaxChannels, ModelConfig):
     base_channels: int = option(
         None,
         "channels of the layers nearest to the image, or units of mlp; none: mlp 512 (points 128), "
-        "dcgan 64 (32 up to 32x32 pixels), resnet 128, tutorial 128, began 64, fastgan 32, "
-        "mobile 32, r3gan 32",
+        "dcgan 64 (32 up to 32x32 pixels), resnet 128, pyramid 64, tutorial 128, began 64, "
+        "fastgan 32, mobile 32, r3gan 32",
     )
     max_channels: int = option(
-        help="largest number of channels of a layer of dcgan, fastgan, mobile and r3gan"
+        help="largest number of channels of a layer of dcgan, pyramid, fastgan, mobile, r3gan"
     )
 
     def resolve(self) -> None:

@@ -24,7 +24,7 @@ class SAGAN(ConditionalGAN):
     """
 
     class Config(Attention, ConditionalGAN.Config):
-        network: str = option(choices=("dcgan", "resnet", "biggan", "mlp"))
+        network: str = option(choices=("dcgan", "resnet", "pyramid", "biggan", "mlp"))
         generator_learning_rate: float = 1e-4
         discriminator_learning_rate: float = 4e-4
         beta_1: float = 0.0

@@ -17,14 +17,15 @@ class SNGAN(LatentGAN):
     generator -mean D(G(z)).
 
     `network=dcgan` is a plain CNN, which 2 cores can train; `network=resnet` is the paper's ResNet,
-    with five discriminator updates per generator update, which needs a GPU. The defaults of some
-    options depend on it, as in tables 3 and 4 of the paper.
+    with five discriminator updates per generator update, which needs a GPU, and so is
+    `network=pyramid`, as for its larger images. The defaults of some options depend on it, as in
+    tables 3 and 4 of the paper.
     """
 
     class Config(LatentGAN.Config):
-        d_steps: int = option(1, resnet=5)
-        beta_1: float = option(0.5, resnet=0.0)
-        beta_2: float = option(0.999, resnet=0.9)
+        d_steps: int = option(1, resnet=5, pyramid=5)
+        beta_1: float = option(0.5, resnet=0.0, pyramid=0.0)
+        beta_2: float = option(0.999, resnet=0.9, pyramid=0.9)
 
         cpu = preset(steps=16_000)
         paper = preset(network="resnet", ema_decay=0.0)

@@ -43,6 +43,7 @@ ARCHITECTURES = {
     "mlp": Architecture("mlp", 512, conditional_norm=True),
     "dcgan": Architecture("dcgan", 64, norm="batch", conditional_norm=True),
     "resnet": Architecture("resnet", 128, norm="batch", conditional_norm=True),
+    "pyramid": Architecture("pyramid", 64, norm="batch", conditional_norm=True),
     "biggan": Architecture("biggan", 96, norm="batch", conditional_norm=True),
     "tutorial": Architecture("tutorial", 128),
     "began": Architecture("began", 64),
