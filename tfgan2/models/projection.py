@@ -18,7 +18,14 @@ class ProjectionGAN(ConditionalGAN, SNGAN):
     """
 
     class Config(ConditionalGAN.Config, SNGAN.Config):
-        cpu = preset(network="resnet", base_channels=32, d_steps=1, batch_size=32, steps=9_000)
+        cpu = preset(
+            network="pyramid",
+            base_channels=16,
+            d_steps=1,
+            discriminator_learning_rate=4e-4,
+            batch_size=32,
+            steps=16_000,
+        )
 
     def generator_settings(self) -> dict[str, Any]:
         return {"conditioning": "norm"}

@@ -26,7 +26,7 @@ def decoder(x: KerasTensor, image_shape: ImageShape, make: LayerMaker) -> KerasT
 
 
 def features(x: KerasTensor, make: LayerMaker) -> KerasTensor:
-    """Residual blocks that halve the size down to 8 or less, two more, ReLU, sum over the pixels."""
+    """Blocks that halve the size down to 8 or less, two more, ReLU, sum over the pixels."""
     halvings = len(sizes_down(size_of(x), 8)) - 1
     channels = level_channels(make, halvings + 1)
     return resnet.features_of(x, make, halvings, [*channels, channels[-1]])

@@ -22,7 +22,7 @@ def sizes_down(size: Size, smallest: int) -> list[Size]:
 
 
 def residual_blocks(image_shape: tuple[int, int, int]) -> int:
-    """Blocks of the generators of network=resnet, pyramid and biggan: each doubles 4 to 7 pixels."""
+    """Blocks of the generators of resnet, pyramid and biggan: each doubles 4 to 7 pixels."""
     return len(sizes_down(image_shape[:2], 7)) - 1
 
 
