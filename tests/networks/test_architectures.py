@@ -64,11 +64,14 @@ def test_any_size_of_began_and_residual_networks(size: int) -> None:
 
 def test_a_pyramid_is_wider_where_images_are_smaller() -> None:
     model = SNGAN((64, 64, 1), base_channels=3, max_channels=12, network="pyramid")
-    sums = [layer for layer in model.generator.layers if isinstance(layer, keras.layers.Add)]
-    assert [x.output.shape[1:] for x in sums] == [(8, 8, 12), (16, 16, 12), (32, 32, 6), (64, 64, 3)]
-    sums = [layer for layer in model.discriminator.layers if isinstance(layer, keras.layers.Add)]
+
+    def shapes_of_blocks(network: keras.Model) -> list[tuple[int, ...]]:
+        return [x.output.shape[1:] for x in network.layers if isinstance(x, keras.layers.Add)]
+
+    shapes = [(8, 8, 12), (16, 16, 12), (32, 32, 6), (64, 64, 3)]
+    assert shapes_of_blocks(model.generator) == shapes
     shapes = [(32, 32, 3), (16, 16, 6), (8, 8, 12), (8, 8, 12), (8, 8, 12)]
-    assert [x.output.shape[1:] for x in sums] == shapes
+    assert shapes_of_blocks(model.discriminator) == shapes
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 7])
