@@ -49,12 +49,13 @@ class BigGAN(ConditionalGAN):
         ema_decay: float = 0.9999
 
         cpu = preset(
-            network="resnet",
-            base_channels=32,
+            network="pyramid",
+            base_channels=16,
             d_steps=1,
+            discriminator_learning_rate=4e-4,
             ema_decay=0.999,
             batch_size=32,
-            steps=9_000,
+            steps=12_000,
         )
         paper = preset(
             generator_learning_rate=5e-5,

@@ -24,7 +24,7 @@ class ProjectionGAN(ConditionalGAN, SNGAN):
             d_steps=1,
             discriminator_learning_rate=4e-4,
             batch_size=32,
-            steps=16_000,
+            steps=12_000,
         )
 
     def generator_settings(self) -> dict[str, Any]:
