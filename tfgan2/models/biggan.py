@@ -55,7 +55,7 @@ class BigGAN(ConditionalGAN):
             discriminator_learning_rate=4e-4,
             ema_decay=0.999,
             batch_size=32,
-            steps=12_000,
+            steps=8_000,
         )
         paper = preset(
             generator_learning_rate=5e-5,
