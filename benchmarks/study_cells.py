@@ -63,7 +63,12 @@ _CLASSIC = {
     "vae": (15_000, 15_000),
 }
 # Twice the budget, in batches of 32, and of 16, 32, 8 and 16.
-_LADDER = {"projection-cpu": 12_000, "sagan-cpu": 9_000, "biggan-cpu": 8_000, "reacgan-cpu": 9_000}
+_LADDER = {
+    "projection-cpu": 12_000,
+    "sagan-cpu": 12_000,
+    "biggan-cpu": 8_000,
+    "reacgan-cpu": 12_000,
+}
 _MODERN = {"r3gan-cpu": 5_000, "stylegan2-cpu": 4_000, "fastgan-cpu": 4_500, "projected-cpu": 5_000}
 
 

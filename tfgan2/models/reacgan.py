@@ -39,13 +39,7 @@ class ReACGAN(BigGAN):
         generator_learning_rate: float = 2.8e-4
         discriminator_learning_rate: float = 2.8e-4
 
-        cpu = preset(
-            network="resnet",
-            base_channels=32,
-            discriminator_learning_rate=2.8e-4,
-            embedding=128,
-            steps=9_000,
-        )
+        cpu = preset(embedding=128, steps=12_000)
         paper = preset(
             generator_learning_rate=2.8e-4,
             beta_1=0.5,

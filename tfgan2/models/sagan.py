@@ -20,7 +20,8 @@ class SAGAN(ConditionalGAN):
     shift each batch norm of the generator, and are projected in the discriminator (Miyato and
     Koyama 2018).
 
-    `network=dcgan` is small enough for 2 cores, `network=resnet` is the paper's.
+    `network=dcgan` and, with `--preset cpu`, `network=pyramid` are small enough for 2 cores;
+    `network=resnet` is the paper's.
     """
 
     class Config(Attention, ConditionalGAN.Config):
@@ -30,7 +31,7 @@ class SAGAN(ConditionalGAN):
         beta_1: float = 0.0
         beta_2: float = 0.9
 
-        cpu = preset(network="resnet", base_channels=32, batch_size=32, steps=9_000)
+        cpu = preset(network="pyramid", base_channels=16, batch_size=32, steps=12_000)
         paper = preset(network="resnet", ema_decay=0.0, batch_size=256, steps=1_000_000)
 
     gan_loss = losses.HINGE
