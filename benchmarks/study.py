@@ -10,7 +10,8 @@ A cell is a row of study_cells.py, a dataset and a seed. A finished cell is kept
 done in several sittings: `--minutes` ends one, with all runs saved. `--datasets`, `--flavours`
 (names of rows) and `--seeds` select cells. `--jobs N` works on N cells at a time, each with its
 share of the cores (Linux), and all on one card. On 2 cores, 2 jobs give 1.4 times as many cells an
-hour. `--peers DIR` evaluates folders of other people's samples, see docs/results.md.
+hour. `--again` trains finished cells once more from the beginning and adds what they reach to them.
+`--peers DIR` evaluates folders of other people's samples, see docs/results.md.
 """
 
 from __future__ import annotations
@@ -54,7 +55,10 @@ class Study:
         self.card = card()
 
     def cells(self) -> list[tuple[str, str, int]]:
-        """Dataset, row and seed of the cells to do, all rows before the next seed."""
+        """Dataset, row and seed of the cells to do, all rows before the next seed.
+
+        With `--again` these are the finished ones that have been trained once.
+        """
         options = self.options
         chosen = options.flavours and options.flavours.split(",")
         every = [
@@ -64,6 +68,9 @@ class Study:
             for name in self.tier.rows[dataset]
             if chosen is None or name in chosen
         ]
+        if options.again:
+            finished = (words for words in every if self.is_finished(self.path(*words)))
+            return [words for words in finished if "again" not in read(self.path(*words))]
         return [words for words in every if not self.is_finished(self.path(*words))]
 
     def path(self, dataset: str, name: str, seed: int) -> Path:
@@ -73,8 +80,7 @@ class Study:
         """Whether a cell has a result by the features asked for."""
         if not path.exists():
             return False
-        name: str = json.loads(path.read_text("utf-8"))["protocol"]["features"]["name"]
-        return name == self.options.features
+        return bool(read(path)["protocol"]["features"]["name"] == self.options.features)
 
     def tfgan2(self, *words: str | Path) -> None:
         """Runs a command of tfgan2; after the deadline it is told to save and leave.
@@ -102,28 +108,20 @@ class Study:
         if code:
             raise subprocess.CalledProcessError(code, ["tfgan2", *map(str, words)])
 
-    def train(self, dataset: str, name: str, seed: int) -> dict[str, Any]:
-        """Trains and evaluates one cell; copies its grids to the results."""
-        options, row = self.options, self.tier.rows[dataset][name]
-        run = options.work / self.tier.folder / dataset / f"{name}-{seed}"
-        run.parent.mkdir(parents=True, exist_ok=True)
-        if (run / "config.json").exists():
-            self.tfgan2("fit", "--resume", run)
-        else:
-            every = str(max(10, row.steps // 10))
-            shown = ["--log-every", every, "--sample-every", every, "--checkpoint-every", every]
-            words = fit_words(row, dataset, seed, self.tier, options.faces)
-            self.tfgan2("fit", *words, *shown, *self.data_words(dataset), "--out", run)
+    def do_cell(self, dataset: str, name: str, seed: int) -> dict[str, Any]:
+        """Trains and evaluates a cell, or once more a finished one; returns its content."""
+        options, to = self.options, self.path(dataset, name, seed)
+        run = options.work / self.tier.folder / dataset / to.stem
+        run = run.with_name(f"{run.name}-again") if options.again else run
+        self.train(run, dataset, name, seed)
         result = self.evaluate(run, dataset, run.with_name(f"{run.name}-evaluation"))
-        to = self.path(dataset, name, seed)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(run.with_name(f"{run.name}-evaluation") / "samples.png", to.with_suffix(".png"))
-        for view in (run / "samples").glob("*/"):  # views of this flavour, such as codes
-            newest = max(view.glob("*.png"))
-            shutil.copy(newest, to.with_name(f"{to.stem}-{view.name}.png"))
         lines = (run / "stats.jsonl").read_text("utf-8").splitlines()
-        config = json.loads((run / "config.json").read_text("utf-8"))
-        hyperparameters = config["hyperparameters"].items()
+        seconds = round(json.loads(lines[-1])["seconds"])
+        if options.again:
+            return read(to) | {"again": {"seconds": seconds, "figures": result["figures"]}}
+        copy_images(run, to)
+        row = self.tier.rows[dataset][name]
+        hyperparameters = read(run / "config.json")["hyperparameters"].items()
         omitted = ("image_shape", "seed", "num_classes")
         return {
             "flavour": name,
@@ -132,7 +130,7 @@ class Study:
             "command": " ".join(["tfgan2 fit", *fit_words(row, dataset, seed, self.tier)]),
             "steps": row.steps,
             "kimg": result["who"]["kimg"],
-            "seconds": round(json.loads(lines[-1])["seconds"]),
+            "seconds": seconds,
             "cores": len(cores_here()),
             "card": self.card,
             "jobs": options.jobs,
@@ -140,6 +138,18 @@ class Study:
             **{key: result[key] for key in ("figures", "protocol_id", "protocol")},
             "weights": result["who"]["weights"],
         }
+
+    def train(self, run: Path, dataset: str, name: str, seed: int) -> None:
+        """Begins a run, or goes on with it."""
+        row = self.tier.rows[dataset][name]
+        run.parent.mkdir(parents=True, exist_ok=True)
+        if (run / "config.json").exists():
+            self.tfgan2("fit", "--resume", run)
+            return
+        every = str(max(10, row.steps // 10))
+        shown = ["--log-every", every, "--sample-every", every, "--checkpoint-every", every]
+        words = fit_words(row, dataset, seed, self.tier, self.options.faces)
+        self.tfgan2("fit", *words, *shown, *self.data_words(dataset), "--out", run)
 
     def data_words(self, dataset: str) -> list[str]:
         where = self.options.data_dir
@@ -151,13 +161,12 @@ class Study:
         count = ["--count", str(self.tier.counts[dataset]), "--seed", "0"]
         measured = [source, *words, *count, "--features"]
         self.tfgan2("evaluate", *measured, options.features, "--out", out)
-        result: dict[str, Any] = json.loads((out / "result.json").read_text("utf-8"))
+        result = read(out / "result.json")
         if dataset in LABELLED and options.features != "classifier":
             classes = out.with_name(f"{out.name}-classes")
             metrics = ["--metrics", "classes"]
             self.tfgan2("evaluate", *measured, "classifier", *metrics, "--out", classes)
-            found = json.loads((classes / "result.json").read_text("utf-8"))["figures"]
-            result["figures"] |= found
+            result["figures"] |= read(classes / "result.json")["figures"]
         return result
 
     def peers(self) -> list[tuple[Path, dict[str, Any]]]:
@@ -224,7 +233,7 @@ class Study:
         shares = shares_of_cores(self.options.jobs)
         with ThreadPoolExecutor(self.options.jobs, initializer=pin, initargs=(shares,)) as pool:
             try:
-                futures = {pool.submit(self.train, *words): words for words in cells}
+                futures = {pool.submit(self.do_cell, *words): words for words in cells}
                 for future in as_completed(futures):
                     words = futures[future]
                     try:
@@ -241,6 +250,20 @@ class Study:
             left = len(self.cells())
             print(f"{left} cells are left: the same command goes on with them", flush=True)
         return min(failed, 1)
+
+
+def read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return content
+
+
+def copy_images(run: Path, to: Path) -> None:
+    """Copies the grids of a run, and of its views such as codes, beside its cell."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(run.with_name(f"{run.name}-evaluation") / "samples.png", to.with_suffix(".png"))
+    for view in (run / "samples").glob("*/"):
+        newest = max(view.glob("*.png"))
+        shutil.copy(newest, to.with_name(f"{to.stem}-{view.name}.png"))
 
 
 def in_small(tier: Tier, smoke: bool) -> Tier:
@@ -302,6 +325,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
     parser.add_argument("--minutes", type=float, help="of this sitting; default: until all is done")
+    parser.add_argument("--again", action="store_true", help="train finished cells once more")
     parser.add_argument("--peers", type=Path, help="directory of folders of samples")
     parser.add_argument("--smoke", action="store_true", help="every cell in small")
     parser.add_argument("--table", action="store_true", help="only write the page")

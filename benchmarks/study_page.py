@@ -176,10 +176,20 @@ def details(cells: list[Cell], rows: Any, folder: Path, to: Path) -> list[str]:
         grid = Path(os.path.relpath(folder / f"{name}-{first['seed']}.png", to.parent))
         lines += [
             f"#### {name} on {dataset}\n",
-            f"`{first['command']}`, {first['weights']} weights; {values}\n",
+            f"`{first['command']}`, {first['weights']} weights{repeated(first)}; {values}\n",
             f"![64 samples of {name} on {dataset}]({grid.as_posix()})\n",
         ]
     return lines
+
+
+def repeated(cell: Cell) -> str:
+    """Says what a second training from the beginning reached."""
+    if "again" not in cell:
+        return ""
+    figures = cell["again"]["figures"]
+    if figures == cell["figures"]:
+        return ", trained again from the beginning with the same figures"
+    return f", trained again from the beginning with a FID of {figures['fid']:.2f}"
 
 
 # --- the opening ---------------------------------------------------------------------------------

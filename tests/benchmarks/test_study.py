@@ -100,6 +100,19 @@ def test_other_protocols_have_tables_of_their_own(modules: SimpleNamespace, tmp_
     assert "`gan`" in second and "26,000 samples" in second
 
 
+def test_the_line_of_a_cell_says_what_a_second_training_reached(
+    modules: SimpleNamespace, tmp_path: Path
+) -> None:
+    same = cell("lsgan", 20.0, again={"figures": {"fid": 20.0}, "seconds": 1})
+    other = cell("vae", 50.0, again={"figures": {"fid": 51.234}, "seconds": 1})
+    lay(tmp_path, "study", same, other, cell("wgan", 1.0))
+    page = modules.study_page.page(tmp_path, tmp_path / "results.md")
+    lines = {line.split()[2]: line for line in page.splitlines() if line.startswith("`tfgan2 fit")}
+    assert "averaged weights, trained again from the beginning with the same" in lines["lsgan"]
+    assert "averaged weights, trained again from the beginning with a FID of 51.23;" in lines["vae"]
+    assert "averaged weights;" in lines["wgan"]
+
+
 def test_what_has_not_been_run_on_a_gpu_is_empty(modules: SimpleNamespace, tmp_path: Path) -> None:
     lay(tmp_path, "study-gpu", cell("sngan", 9.5, card="H200", jobs=4))
     rows = rows_of(modules.study_page.page(tmp_path, tmp_path / "results.md"))
@@ -179,6 +192,13 @@ def test_a_study_in_small(modules: SimpleNamespace, small: list[str], tmp_path: 
     with pytest.raises(SystemExit):
         modules.study.main([*small, "--flavours", "gan"])
     assert (results / "gan-1.json").stat().st_mtime_ns == written  # a finished cell is kept
+
+    grid = (results / "gan-1.png").stat().st_mtime_ns
+    with pytest.raises(SystemExit):
+        modules.study.main([*small, "--flavours", "gan", "--again"])
+    again = json.loads((results / "gan-1.json").read_text()).pop("again")
+    assert again["figures"] == pytest.approx(done["figures"], rel=1e-4)  # on 2 cores instead of 1
+    assert (results / "gan-1.png").stat().st_mtime_ns == grid
 
 
 @pytest.mark.slow
