@@ -21,8 +21,9 @@ def test_lecam_averages_follow_the_mean_logits() -> None:
     model.compile()
     real = fake = 0.0
     for step in range(4):
-        decay = min(0.99, step / (step + 1))
-        for images in model.divided(image_batch(16, seed=step)):
+        for index, images in enumerate(model.divided(image_batch(16, seed=step))):
+            past = 2 * step + index
+            decay = min(0.99, past / (past + 1))
             samples = model.fake_samples(images, 8, "latents")
             metrics = model.update_discriminator(images, samples)
             real = decay * real + (1 - decay) * float(metrics["real_logit"])
@@ -39,8 +40,8 @@ def test_lecam_adds_to_the_loss_once_there_are_averages() -> None:
     model.lecam.averages[1].assign(-0.5)
     logits = tf.constant([[0.5], [2.0]]), tf.constant([[-1.0], [0.25]])
     without = float(plain.discriminator_loss(*logits, "test"))
-    assert float(model.discriminator_loss(*logits, "test")) == without  # step 0
-    model.step.assign(1)
+    assert float(model.discriminator_loss(*logits, "test")) == without  # no update yet
+    model.lecam.updates.assign(1)
     # ((0.5 + 0.5)² + (2 + 0.5)²) / 2 + ((-1 - 1.5)² + (0.25 - 1.5)²) / 2
     added = 0.3 * ((1.0 + 6.25) / 2 + (6.25 + 1.5625) / 2)
     assert float(model.discriminator_loss(*logits, "test")) == pytest.approx(without + added)

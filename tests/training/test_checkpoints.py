@@ -53,7 +53,7 @@ def test_no_checkpoint(tmp_path: Path) -> None:
     assert checkpoints.newest(tmp_path) is None
 
 
-@pytest.mark.parametrize("damage", ["empty", "half", "flipped", "zeroed"])
+@pytest.mark.parametrize("damage", ["empty", "half", "flipped", "zeroed", "version", "encrypted"])
 def test_a_damaged_newest_is_reported_and_the_one_before_used(tmp_path: Path, damage: str) -> None:
     save(tmp_path, 1)
     newest = save(tmp_path, 2)
@@ -63,6 +63,10 @@ def test_a_damaged_newest_is_reported_and_the_one_before_used(tmp_path: Path, da
         content = bytearray()
     elif damage == "half":
         content = content[: len(content) // 2]
+    elif damage == "version":  # of the format that reading needs, in the central directory
+        content[content.index(b"PK\x01\x02") + 6] = 109
+    elif damage == "encrypted":
+        content[content.index(b"PK\x01\x02") + 8] |= 1
     elif damage == "flipped":
         content[middle] ^= 1
     else:

@@ -93,6 +93,24 @@ def test_what_does_not_fit_stays_fresh_and_is_named(finished_run: Path) -> None:
         take_weights(make_small("vae", base_channels=5), str(finished_run))
 
 
+def test_what_freeze_d_keeps_must_be_there(finished_run: Path) -> None:
+    with pytest.raises(UserError, match=r"^freeze_d keeps discriminator/.*: lower freeze_d$"):
+        take_weights(make_model(base_channels=5, freeze_d=1), str(finished_run))
+    with pytest.raises(UserError, match=r"^freeze_d keeps discriminator/000/kernel, which"):
+        take_weights(make_model(packing=2, freeze_d=1), str(finished_run))
+    assert "fresh" not in take_weights(make_model(freeze_d=1), str(finished_run))
+
+
+def test_discriminators_of_other_features_stay_fresh() -> None:
+    model = tfgan2.create("projected", image_shape=(16, 16, 1), base_channels=4, feature_size=32)
+    name = next(name for name in model.weights_by_name() if name.startswith("discriminator/"))
+    own = dict(model.config)
+    assert model.takes_weight(name, own) and model.takes_weight(name, {})
+    for other in ({"seed": 1}, {"features": "efficientnet-lite1"}, {"feature_channels": 8}):
+        assert not model.takes_weight(name, own | other)
+        assert model.takes_weight("generator/000/kernel", own | other)
+
+
 def test_averages_and_slow_weights_begin_at_the_weights_taken(
     finished_run: Path, tmp_path: Path
 ) -> None:

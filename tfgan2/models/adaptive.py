@@ -32,8 +32,8 @@ def _variable(model: keras.Model, name: str) -> keras.Variable:
 class LeCam:
     """Pulls logits to the average of the other kind (Tseng et al. 2021, arXiv:2104.03310).
 
-    The averages are those before the update. Before there are any, nothing is added; at first they
-    are plain means, which do not start at 0.
+    The averages are those before the update of the discriminator. Before there are any, nothing is
+    added; at first they are plain means, which do not start at 0.
     """
 
     class Config(Hyperparameters):
@@ -43,16 +43,17 @@ class LeCam:
         self.weight = config.lecam
         if self.weight:
             self.averages = [_variable(model, f"lecam_{kind}") for kind in ("real", "fake")]
+            self.updates = _variable(model, "lecam_updates")
 
     def __call__(
-        self, loss: tf.Tensor, real_logits: tf.Tensor, fake_logits: tf.Tensor, step: tf.Tensor
+        self, loss: tf.Tensor, real_logits: tf.Tensor, fake_logits: tf.Tensor
     ) -> tf.Tensor:
         """The discriminator's loss with the regularization; a float32 scalar."""
         if not self.weight:
             return loss
         averages = [tf.convert_to_tensor(average.value) for average in self.averages]
         distance = lecam_regularization(real_logits, fake_logits, *averages)
-        return loss + tf.where(step > 0, self.weight * distance, 0.0)
+        return loss + tf.where(self.updates.value > 0, self.weight * distance, 0.0)
 
     def metrics(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> Metrics:
         """The means that `update` needs."""
@@ -61,15 +62,16 @@ class LeCam:
         means = (tf.reduce_mean(tf.cast(each, tf.float32)) for each in (real_logits, fake_logits))
         return dict(zip(("real_logit", "fake_logit"), means, strict=True))
 
-    def update(self, metrics: Metrics, step: tf.Tensor) -> None:
+    def update(self, metrics: Metrics) -> None:
         """Moves the averages, by the metrics of an update."""
         if not self.weight:
             return
-        past = tf.cast(step, tf.float32)
+        past = self.updates.value
         decay = tf.minimum(_LECAM_DECAY, past / (past + 1.0))
         means = replicas.mean([metrics["real_logit"], metrics["fake_logit"]])
         for average, mean in zip(self.averages, means, strict=True):
             average.assign(average.value + weighted((1.0 - decay) * (mean - average.value)))
+        self.updates.assign(past + weighted(tf.constant(1.0)))
 
 
 class AdaptiveAugmentation:

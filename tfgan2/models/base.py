@@ -72,6 +72,7 @@ class GenerativeModel(KerasModel):
         is_divided: true if the parts of `train_step` are compiled apart, once for all phases, see
             `compiled_step`.
         is_fine_tuned: true if its first weights are those of a trained model.
+        adam_epsilon: epsilon of Adam.
         update_index: index of the update within a step, int32, shape (); None outside of one.
     """
 
@@ -87,6 +88,7 @@ class GenerativeModel(KerasModel):
     planned_steps: int = 10_000
     phase: str = ""
     is_fine_tuned: bool = False
+    adam_epsilon: float = 1e-7
     update_index: tf.Tensor | None = None
     follows_plan: Any = False
     is_divided: Any = False
@@ -315,17 +317,27 @@ class GenerativeModel(KerasModel):
         """
         options = dict(self.config)
         kind = type(keras.optimizers.get(options.get(name) or options.get("optimizer", "adam")))
-        betas = {key: options[key] for key in ("beta_1", "beta_2") if key in options}
+        adam = {key: options[key] for key in ("beta_1", "beta_2") if key in options}
+        adam["epsilon"] = self.adam_epsilon
         if not issubclass(kind, keras.optimizers.Adam):
-            betas = {}
+            adam = {}
         elif (schedule := self.beta_2_schedule(name)) is not None:
-            kind, betas["beta_2"] = with_scheduled_beta_2(kind), schedule
+            kind, adam["beta_2"] = with_scheduled_beta_2(kind), schedule
         return kind(
             name=name,
             learning_rate=self.learning_rate(name),
             clipvalue=options.get("clipvalue") or None,
-            **betas,
+            **adam,
         )
+
+    def takes_weight(self, name: str, source: Mapping[str, Any]) -> bool:
+        """Whether a weight of a trained model is of use here, if its shape fits.
+
+        Args:
+            name: of the weight, as in `weights_by_name`.
+            source: the hyperparameters of that model; empty if they are not known.
+        """
+        return True
 
     def learning_rate(self, name: str) -> Any:
         """The learning rate of an optimizer, a number or a schedule; see `default_optimizer`."""

@@ -34,11 +34,7 @@ class FastGAN(LatentGAN):
     class Config(LatentGAN.Config):
         latent_dim: int = 256
         network: str = option("fastgan", choices=("fastgan", "mlp"))
-        augment: str = option(
-            None,
-            "augmentation of D's inputs: color,translation,cutout, some of them, or no; none: "
-            "color,translation",
-        )
+        augment: str = "color,translation"
         reconstruction: str = option("l1", "error of the decoders", choices=("l1", "l2"))
         reconstruction_weight: float = option(1.0, "weight of the error of the decoders")
 
@@ -47,8 +43,8 @@ class FastGAN(LatentGAN):
         paper = preset(steps=100_000)
 
         def resolve(self) -> None:
-            points = is_points(self.image_shape)
-            self.default("augment", "none" if points else "color,translation")
+            if is_points(self.image_shape):
+                self.augment = "none"
             super().resolve()
 
     gan_loss = losses.HINGE

@@ -88,6 +88,10 @@ class AdversarialModel(GenerativeModel):
     def trained_by(self) -> dict[str, list[keras.Model]]:
         return {GENERATOR: [self.generator], DISCRIMINATOR: [self.discriminator]}
 
+    def updates_per_step(self, optimizer: str) -> int:
+        """Updates in a step of the game by an optimizer."""
+        return int(self.config.d_steps) if optimizer == DISCRIMINATOR else 1
+
     # --- the step --------------------------------------------------------------------------------
 
     def train_step(self, batch: Batch) -> Metrics:
@@ -159,6 +163,7 @@ class AdversarialModel(GenerativeModel):
             fake = self.fake_samples(real, batch_size(real), "latents")
             with tape.stop_recording():
                 metrics = self.update_discriminator(real, fake)
+            fake = self.fake_of_generator(fake, opponents)
             game, game_metrics = self.generator_objective(
                 self.discriminator_inputs(fake, "fake for G"),
                 self.discriminator_inputs(opponents, "real for G"),
@@ -176,6 +181,10 @@ class AdversarialModel(GenerativeModel):
         They are the same, unless a flavour takes more batches per step.
         """
         return real, real
+
+    def fake_of_generator(self, fake: Samples, opponents: Samples) -> Samples:
+        """The generated samples of the update of the generator: those of the discriminator's."""
+        return fake
 
     def update_discriminator(self, real: Samples, fake: Samples) -> Metrics:
         """One update of the discriminator: "discriminator_loss" and the flavour's metrics."""

@@ -143,9 +143,11 @@ class LatentGAN(AdversarialModel, LatentModel):
 
     def divided(self, batch: Batch) -> list[Samples]:
         samples = super().divided(batch)
+        in_last = self.batches_per_step - self.config.d_steps + 1
+        groups = [*[1] * (len(samples) - 1), in_last]
         return [
-            each._replace(images=self.flip(each.images, f"real {index}", self.noise_seed))
-            for index, each in enumerate(samples)
+            each._replace(images=self.flip(each.images, f"real {index}", self.noise_seed, count))
+            for index, (each, count) in enumerate(zip(samples, groups, strict=True))
         ]
 
     def discriminator_inputs(self, samples: Samples, stream: str) -> Samples:
@@ -164,7 +166,7 @@ class LatentGAN(AdversarialModel, LatentModel):
         self, real_logits: tf.Tensor, fake_logits: tf.Tensor, stream: str
     ) -> tf.Tensor:
         loss = super().discriminator_loss(real_logits, fake_logits, stream)
-        return self.lecam(loss, real_logits, fake_logits, self.step.value)
+        return self.lecam(loss, real_logits, fake_logits)
 
     def scores(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> Metrics:
         scores = super().scores(real_logits, fake_logits)
@@ -173,7 +175,7 @@ class LatentGAN(AdversarialModel, LatentModel):
 
     def update_discriminator(self, real: Samples, fake: Samples) -> Metrics:
         metrics = super().update_discriminator(real, fake)
-        self.lecam.update(metrics, self.step.value)
+        self.lecam.update(metrics)
         images = batch_size(real) * replicas.shares()
         return {**metrics, **self.ada.update(metrics, images)}
 

@@ -39,8 +39,14 @@ class LazyGAN(LatentGAN):
         raise NotImplementedError
 
     def lazy_weight(self, name: str) -> int:
-        """What a lazy penalty is multiplied by; 1 in a loop that sets no phase, which has all."""
-        return self.lazy_updates()[name].interval if self.phase else 1
+        """What a lazy penalty is multiplied by: the updates of the game between two of its own.
+
+        1 in a loop that sets no phase, which has all in each step.
+        """
+        return self._game_updates(self.lazy_updates()[name]) if self.phase else 1
+
+    def _game_updates(self, lazy: LazyUpdate) -> int:
+        return lazy.interval * self.updates_per_step(lazy.optimizer)
 
     def phase_at(self, step: int) -> str:
         """The updates of a step, such as "game + R1"."""
@@ -49,20 +55,25 @@ class LazyGAN(LatentGAN):
 
     # --- optimizers ------------------------------------------------------------------------------
 
-    def steps_per_update(self, optimizer: str) -> float:
-        """Steps of the game per update of an optimizer, which has lazy updates in between."""
-        intervals = [u.interval for u in self.lazy_updates().values() if u.optimizer == optimizer]
-        return intervals[0] / (intervals[0] + 1) if intervals else 1.0
+    def share_of_game(self, optimizer: str) -> float:
+        """The fraction of an optimizer's updates that are those of the game, not lazy ones."""
+        counts = [
+            self._game_updates(lazy)
+            for lazy in self.lazy_updates().values()
+            if lazy.optimizer == optimizer
+        ]
+        return counts[0] / (counts[0] + 1) if counts else 1.0
 
     def learning_rate(self, name: str) -> Any:
-        return self.steps_per_update(name) * super().learning_rate(name)
+        return self.share_of_game(name) * super().learning_rate(name)
 
     def default_optimizer(self, name: str) -> keras.optimizers.Optimizer:
         """As the hyperparameters describe it, made independent of the number of lazy updates.
 
-        With c steps per update, the rate is multiplied by c, and Adam's betas have the power c.
+        With a share c of the game's updates, the rate is multiplied by c, and Adam's betas have the
+        power c. A loop that sets no phase has more lazy updates than this corrects for.
         """
-        optimizer, share = super().default_optimizer(name), self.steps_per_update(name)
+        optimizer, share = super().default_optimizer(name), self.share_of_game(name)
         if isinstance(optimizer, keras.optimizers.Adam):
             optimizer.beta_1, optimizer.beta_2 = optimizer.beta_1**share, optimizer.beta_2**share
         return optimizer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -112,15 +113,23 @@ class ProjectedGAN(LatentGAN):
         found = weights_hash(network.get_weights())
         if config.features_hash not in (None, found):
             raise UserError(
-                f"the weights of {config.features} are not those that this run began with (hash "
-                f"{found}, not {config.features_hash}): install the version from then, or start a "
-                "new run"
+                f"the frozen weights, those of {config.features} and the random ones of seed "
+                f"{config.seed}, are not those that this run began with (hash {found}, not "
+                f"{config.features_hash}): install the versions from then of the package of the "
+                "weights and of NumPy, or start a new run"
             )
         config.features_hash = found
         # XLA's depthwise convolutions take some 30 times as long as TensorFlow's on a CPU.
         self.supports_jit = bool(tf.config.list_logical_devices("GPU"))
         # In a function: Keras would count the weights as this model's, and save them.
         self._frozen = lambda: network
+
+    def takes_weight(self, name: str, source: Mapping[str, Any]) -> bool:
+        """Not those of discriminators of other features, or mixed by other random numbers."""
+        if not name.startswith("discriminator/"):
+            return True
+        own = {key: getattr(self.config, key) for key in ("features", "feature_channels", "seed")}
+        return all(source.get(key, value) == value for key, value in own.items())
 
     def frozen_networks(self) -> list[keras.Model]:
         return [self._frozen()]

@@ -10,7 +10,7 @@ from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option, preset
 from tfgan2.images import is_points
 from tfgan2.models.base import Objective
-from tfgan2.models.game import DISCRIMINATOR, batch_size
+from tfgan2.models.game import batch_size
 from tfgan2.models.latent_gan import LatentGAN
 from tfgan2.models.options import OptionalClasses
 from tfgan2.models.regularizers import Samples
@@ -28,9 +28,10 @@ class R3GAN(LatentGAN):
 
     Over the planned steps gamma and the learning rates fall, and beta_2, the half-life of the
     averaged weights and the probability of augmentation rise, along half a cosine. `network=r3gan`
-    has no normalization and no tanh. With `conditional=true` the generator gets the class, and the
-    discriminator projects it (Miyato and Koyama 2018). A step takes d_steps + 1 batches: the
-    generator's real samples are its own.
+    has no normalization and no tanh: images are clipped, which the paper does not do. With
+    `conditional=true` the generator gets the class, and the discriminator projects it (Miyato and
+    Koyama 2018); pairs are of one class. A step takes d_steps + 1 batches: the generator's real
+    samples are its own.
     """
 
     class Config(OptionalClasses, LatentGAN.Config):
@@ -80,6 +81,7 @@ class R3GAN(LatentGAN):
             gamma=0.05,
             ema_decay=0.99993,
             final_ada_p=0.55,
+            flip=True,
             schedule_steps=39_062,
             batch_size=512,
             steps=200_000,
@@ -95,6 +97,7 @@ class R3GAN(LatentGAN):
                 )
 
     gan_loss = losses.RELATIVISTIC_PAIRING
+    adam_epsilon = 1e-8
 
     def __init__(self, *args: Any, **hyperparameters: Any) -> None:
         super().__init__(*args, **hyperparameters)
@@ -123,7 +126,7 @@ class R3GAN(LatentGAN):
         return schedules.cosine(start, end, progress)
 
     def _optimizer_schedule(self, name: str, start: float, end: float) -> schedules.Cosine:
-        updates = self.config.d_steps if name == DISCRIMINATOR else 1
+        updates = self.updates_per_step(name)
         return schedules.Cosine(start, end, lambda: updates * self.scheduled_steps)
 
     def learning_rate(self, name: str) -> schedules.Cosine:
@@ -150,6 +153,12 @@ class R3GAN(LatentGAN):
         count = batch_size(real) // 2
         return real.rows(slice(0, count)), real.rows(slice(count, None))
 
+    def fake_of_generator(self, fake: Samples, opponents: Samples) -> Samples:
+        """Those of the discriminator's update, or others whose classes are those of `opponents`."""
+        if not self.num_labels:
+            return fake
+        return self.fake_samples(opponents, batch_size(opponents), "latents of G")
+
     def objective_of_samples(self, real: Samples, fake: Samples, stream: str) -> Objective:
         """The loss and both penalties; the gradients pass through the augmentation."""
 
@@ -158,7 +167,9 @@ class R3GAN(LatentGAN):
                 inputs = samples._replace(images=images)
                 return self.logits(self.discriminator_inputs(inputs, f"{stream}: {kind}"))
 
-            return penalties.logits_and_penalty(critic, samples.images)
+            logits, penalty = penalties.logits_and_penalty(critic, samples.images)
+            # The mean over the inputs of D, each of which is a pack.
+            return logits, self.packing.count * penalty
 
         real_logits, r1 = penalized(real, "real")
         fake_logits, r2 = penalized(fake, "fake")
@@ -172,7 +183,7 @@ def automatic_gamma(image_shape: tuple[int, int, int]) -> float:
     """The weight of the penalties for images of a size.
 
     The paper has 0.05 and 0.5 for 32x32 pixels (CIFAR-10, ImageNet), 2 and 1 for 64x64 (FFHQ,
-    ImageNet) and 150 for 256x256 (FFHQ). 1.4 (pixels / 64²)^1.6 is within a factor of 3.2 of each.
+    ImageNet) and 150 for 256x256 (FFHQ). 1.4 (pixels / 64²)^1.6 is within a factor of 3.3 of each.
     Points get 0.1.
     """
     if is_points(image_shape):

@@ -58,11 +58,13 @@ class Flip:
     def __init__(self, config: Config) -> None:
         self.is_on = config.flip
 
-    def __call__(self, images: tf.Tensor, stream: str, seed: Seed) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor, stream: str, seed: Seed, batches: int = 1) -> tf.Tensor:
+        """Mirrors images of so many batches, one after the other, each of which has its draws."""
         if not self.is_on:
             return images
-        count = images.shape[0] or tf.shape(images)[0]
-        return mirrored(images, stateless_draws((count,), seed(f"{stream}: flip")))
+        count = (images.shape[0] or tf.shape(images)[0]) // batches
+        draws = stateless_draws((batches, count), seed(f"{stream}: flip"), axis=1)
+        return mirrored(images, tf.reshape(draws, (-1,)))
 
 
 class Augmentation:

@@ -99,6 +99,7 @@ class StyleGAN2(LazyGAN):
             self.default("ema_decay", 0.9999 if small else 0.998)
 
     gan_loss = losses.NON_SATURATING
+    adam_epsilon = 1e-8
     truncation_of = STYLES
 
     def build_networks(self) -> None:
@@ -146,12 +147,6 @@ class StyleGAN2(LazyGAN):
         lengths = {"path length": length} if config.path_length_weight else {}
         return ({"R1": r1} if config.gamma != 0 else {}) | lengths
 
-    def default_optimizer(self, name: str) -> keras.optimizers.Optimizer:
-        optimizer = super().default_optimizer(name)
-        if isinstance(optimizer, keras.optimizers.Adam):
-            optimizer.epsilon = 1e-8
-        return optimizer
-
     def play(self, batch: Batch) -> Metrics:
         """A step of the game; then the mean style follows the styles of fresh latents."""
         metrics, real = super().play(batch), self.divided(batch)[-1]
@@ -168,12 +163,13 @@ class StyleGAN2(LazyGAN):
             height, width, _ = self.image_shape
             count = tf.cast(batch_size(real) * replicas.shares(), tf.float32)
             gamma = 0.0002 * height * width / count
-        inputs = self.discriminator_inputs(real, "R1")
+
+        def critic(images: tf.Tensor) -> tf.Tensor:
+            return self.logits(self.discriminator_inputs(real._replace(images=images), "R1"))
 
         def objective(tape: tf.GradientTape) -> Objective:
-            penalty = penalties.r1_penalty(
-                lambda images: self.logits(inputs._replace(images=images)), inputs.images
-            )
+            # The mean over the inputs of D, each of which is a pack.
+            penalty = self.packing.count * penalties.r1_penalty(critic, real.images)
             return self.lazy_weight("R1") * gamma / 2.0 * penalty, {"r1_penalty": penalty}
 
         return self.minimize(DISCRIMINATOR, objective)[1]

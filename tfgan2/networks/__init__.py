@@ -70,7 +70,7 @@ def fitting(network: str, image_shape: tuple[int, int, int]) -> str:
             f"network={network} makes images with edges of {sizes} pixels, not {height}x{width}"
         )
     if network == "r3gan":
-        halvings(image_shape)
+        halvings(image_shape, "network=r3gan")
     return network
 
 

@@ -24,7 +24,7 @@ _FARTHEST = 4
 def decoder(x: KerasTensor, image_shape: ImageShape, make: LayerMaker) -> KerasTensor:
     """The generator; channels double where the size halves."""
     sizes = sizes_down(image_shape[:2], 7)
-    channels = [min(make.channels << level, make.max_channels) for level in range(len(sizes))]
+    channels = make.level_channels(len(sizes))
     base, depth = sizes[-1], channels[-1]
     x = make.dense(math.prod(base) * 2 * depth, init="normal", use_bias=False)(x)
     x = layers.Reshape((*base, 2 * depth))(x)
@@ -71,9 +71,7 @@ def _encoder(x: KerasTensor, make: LayerMaker) -> tuple[KerasTensor, KerasTensor
     """
     halvings = max(2, len(sizes_down(size_of(x), 8)) - 1)
     least = max(0, 4 - halvings)
-    first, *others = (
-        min(make.channels << level, make.max_channels) for level in range(least, least + halvings)
-    )
+    first, *others = make.level_channels(least + halvings)[least:]
     x = layers.LeakyReLU(0.2)(make.conv(first, 4, 2, init="normal")(x))
     x = before = make.end_block(x)
     for filters in others:

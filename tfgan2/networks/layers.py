@@ -73,6 +73,10 @@ class LayerMaker:
     def seed(self) -> int:
         return next(self._seeds)
 
+    def level_channels(self, count: int) -> list[int]:
+        """Channels at `count` sizes, from the images' down: they double, up to the largest."""
+        return [min(self.channels << level, self.max_channels) for level in range(count)]
+
     def normal(self, stddev: float = 0.02) -> keras.initializers.Initializer:
         """N(0, stddev), 0.02 as in the DCGAN paper."""
         return keras.initializers.RandomNormal(stddev=stddev, seed=self.seed())

@@ -30,7 +30,7 @@ def decoder(x: KerasTensor, image_shape: ImageShape, make: LayerMaker) -> KerasT
     share of the weights would be, has a quarter of the channels of what follows it.
     """
     sizes = sizes_down(image_shape[:2], 7)
-    channels = [min(make.channels * 2**level, make.max_channels) for level in range(len(sizes))]
+    channels = make.level_channels(len(sizes))
     depth = -(-channels[-1] // 4)
     x = make.dense(math.prod(sizes[-1]) * depth, init="normal")(x)
     x = make.block(layers.Reshape((*sizes[-1], depth))(x), channels[-1], 1, norm="batch")
@@ -49,7 +49,7 @@ def translator(input_shape: AnyShape, channels: int, depth: int, make: LayerMake
         A model from "input" to "image", float32, in [-1, 1].
     """
     image = x = keras.Input(input_shape, name="input")
-    filters = [min(make.max_channels, make.channels * 2**level) for level in range(depth)]
+    filters = make.level_channels(depth)
     x = make.block(x, filters[0], 3, 2, norm="batch")
     skips = [x]
     for number in filters[1:]:

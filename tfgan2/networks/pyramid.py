@@ -14,19 +14,14 @@ from tfgan2.networks.layers import ImageShape, LayerMaker, size_of
 from tfgan2.networks.sizes import sizes_down
 
 
-def level_channels(make: LayerMaker, count: int) -> list[int]:
-    """Channels at `count` sizes, from that of the images down."""
-    return [min(make.channels << level, make.max_channels) for level in range(count)]
-
-
 def decoder(x: KerasTensor, image_shape: ImageShape, make: LayerMaker) -> KerasTensor:
     """A dense layer, residual blocks that each double the size, batch norm and ReLU before each."""
-    channels = level_channels(make, len(sizes_down(image_shape[:2], 7)))
+    channels = make.level_channels(len(sizes_down(image_shape[:2], 7)))
     return resnet.decoder_of(x, image_shape, make, channels[::-1])
 
 
 def features(x: KerasTensor, make: LayerMaker) -> KerasTensor:
     """Blocks that halve the size down to 8 or less, two more, ReLU, sum over the pixels."""
     halvings = len(sizes_down(size_of(x), 8)) - 1
-    channels = level_channels(make, halvings + 1)
+    channels = make.level_channels(halvings + 1)
     return resnet.features_of(x, make, halvings, [*channels, channels[-1]])

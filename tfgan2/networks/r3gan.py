@@ -14,7 +14,7 @@ from keras import KerasTensor, layers, ops
 
 from tfgan2.networks.layers import ImageShape, LayerMaker
 from tfgan2.networks.sizes import halvings
-from tfgan2.nn.resampling import Basis, LinearDownsampling, LinearUpsampling
+from tfgan2.nn.resampling import Basis, Downsampled, Upsampled
 
 EXPANSION = 2
 SLOPE = 0.2
@@ -28,15 +28,10 @@ def group_count(channels: int, group_size: int) -> int:
     return next(count for count in range(most, 0, -1) if channels % count == 0)
 
 
-def channels_by_level(levels: int, make: LayerMaker) -> list[int]:
-    """Channels of each size, from that of the image down."""
-    return [min(make.channels << level, make.max_channels) for level in range(levels)]
-
-
 def decoder(x: KerasTensor, image_shape: ImageShape, make: LayerMaker) -> KerasTensor:
     """A learned basis of 4x4 or so, scaled by the latents, then blocks and upsampling."""
-    halved = halvings(image_shape)
-    channels = channels_by_level(halved + 1, make)
+    halved = halvings(image_shape, "network=r3gan")
+    channels = make.level_channels(halved + 1)
     depth = make.blocks * len(channels)
     x = make.dense(channels[-1], init=make.scaled(), use_bias=False)(x)
     x = layers.Reshape((1, 1, channels[-1]))(x)
@@ -44,7 +39,7 @@ def decoder(x: KerasTensor, image_shape: ImageShape, make: LayerMaker) -> KerasT
     for level in reversed(range(len(channels))):
         if level < halved:
             # It commutes with the upsampling, and is four times cheaper before it.
-            x = LinearUpsampling()(_adapt(x, channels[level], make))
+            x = Upsampled()(_adapt(x, channels[level], make))
         for _ in range(make.blocks):
             x = _block(x, depth, make)
     return make.conv(image_shape[-1], 1, init=make.scaled(), dtype="float32")(x)
@@ -52,13 +47,13 @@ def decoder(x: KerasTensor, image_shape: ImageShape, make: LayerMaker) -> KerasT
 
 def features(x: KerasTensor, make: LayerMaker) -> KerasTensor:
     """Blocks and downsampling, then a learned basis of 4x4 or so and the sum over the pixels."""
-    halved = halvings(x.shape[1:])
-    channels = channels_by_level(halved + 1, make)
+    halved = halvings(x.shape[1:], "network=r3gan")
+    channels = make.level_channels(halved + 1)
     depth = make.blocks * len(channels)
     x = make.conv(channels[0], 1, init=make.scaled())(x)
     for level, filters in enumerate(channels):
         if level:
-            x = _adapt(LinearDownsampling()(x), filters, make)
+            x = _adapt(Downsampled()(x), filters, make)
         for _ in range(make.blocks):
             x = make.end_block(_block(x, depth, make))
     size = x.shape[1:3]

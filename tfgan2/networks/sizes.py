@@ -31,17 +31,17 @@ def attention_edges(image_shape: tuple[int, int, int]) -> list[int]:
     return [max(size) for size in sizes_down(image_shape[:2], 7)[1:-1]]
 
 
-def halvings(image_shape: tuple[int, int, int]) -> int:
-    """How often network=r3gan halves an image: until its smaller edge has 4 to 7 pixels.
+def halvings(image_shape: tuple[int, int, int], network: str) -> int:
+    """How often a network halves an image: until its smaller edge has 4 to 7 pixels.
 
     Raises:
-        UserError: an edge does not halve that often.
+        UserError: an edge does not halve that often; names the network.
     """
     height, width, _ = image_shape
     count = max(0, (min(height, width) // 4).bit_length() - 1)
     if height % 2**count or width % 2**count:
         raise UserError(
-            f"network=r3gan makes images of about this size with edges that are multiples of "
+            f"{network} makes images of about this size with edges that are multiples of "
             f"{2**count}, not {height}x{width}: give --image-size"
         )
     return count

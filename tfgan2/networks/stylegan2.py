@@ -13,6 +13,7 @@ from keras import KerasTensor, layers, ops
 from tfgan2.errors import UserError
 from tfgan2.images import is_points
 from tfgan2.networks.layers import ImageShape, LayerMaker, output, projection
+from tfgan2.networks.sizes import halvings
 from tfgan2.nn.equalized import EqualizedConv2D, EqualizedDense
 from tfgan2.nn.layers import ImageRange
 from tfgan2.nn.resampling import Upsampled
@@ -33,31 +34,18 @@ POINT_LAYERS = 3
 
 
 def doublings(image_shape: ImageShape) -> int:
-    """How often the learned constant is doubled, down to 4 to 7 rows or columns.
+    """How often the learned constant is doubled, whose smaller edge is 4 to 7.
 
     Raises:
         UserError: an edge below 4 or above 256, or one that cannot be halved as often as needed.
     """
-    edges, count = image_shape[:2], 0
-    while all(edge % 2 ** (count + 1) == 0 and edge >> (count + 1) >= SMALLEST for edge in edges):
-        count += 1
-    if not (
-        min(edges) >= SMALLEST and max(edges) <= LARGEST and min(edges) >> count < 2 * SMALLEST
-    ):
-        height, width = edges
+    height, width, _ = image_shape
+    if min(height, width) < SMALLEST or max(height, width) > LARGEST:
         raise UserError(
-            f"stylegan2 makes images whose edges are 4 to 7 times one power of 2, up to {LARGEST} "
-            f"pixels, such as 28x28, 32x48 and 256x256, not {height}x{width}: give --image-size"
+            f"stylegan2 makes images with edges of {SMALLEST} to {LARGEST} pixels, not "
+            f"{height}x{width}: give --image-size"
         )
-    return count
-
-
-def level_channels(image_shape: ImageShape, make: LayerMaker) -> list[int]:
-    """Channels at each size, from that of the image to that of the constant."""
-    return [
-        min(make.channels * 2**level, make.max_channels)
-        for level in range(doublings(image_shape) + 1)
-    ]
+    return halvings(image_shape, "stylegan2")
 
 
 def dense(make: LayerMaker, units: int, *, bias: float = 0.0, **settings: Any) -> EqualizedDense:
@@ -103,7 +91,7 @@ class Synthesis:
             self.num_styles, self._to_points = 1, dense(make, image_shape[-1])
             self._reshape = layers.Reshape(image_shape, dtype="float32")
             return
-        channels = level_channels(image_shape, make)[::-1]
+        channels = make.level_channels(doublings(image_shape) + 1)[::-1]
         self.num_styles = 2 * len(channels)
         height, width = (edge >> (len(channels) - 1) for edge in image_shape[:2])
         self._constant = Constant((height, width, channels[0]), make.normal(1.0))
@@ -240,7 +228,7 @@ def discriminator(
             x = make.end_block(active(dense(make, units, gain=GAIN)(x), dtype="float32"))
         x = layers.Reshape((1, 1, units), dtype="float32")(x)
     else:
-        channels = level_channels(image_shape, make)
+        channels = make.level_channels(doublings(image_shape) + 1)
         x, units = active(conv(x, channels[0], 1)), channels[-1]
         for filters, more in pairwise(channels):
             y = active(conv(x, filters, 3))

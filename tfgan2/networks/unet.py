@@ -38,7 +38,7 @@ def generator(input_shape: AnyShape, channels: int, depth: int, make: LayerMaker
     """
     image = x = keras.Input(input_shape, name="input")
     bias = make.norm == "none"
-    filters = [min(make.max_channels, make.channels * 2**level) for level in range(depth)]
+    filters = make.level_channels(depth)
     skips = []
     for level in range(depth):
         plain = level in (0, depth - 1)

@@ -26,7 +26,7 @@ GEOMETRY_DRAWS, COLOR_DRAWS = 18, 10
 _SCALE = 0.2
 """Standard deviation of the logarithm to base 2 of scalings."""
 _MOST = 2.5
-"""Standard deviations to which scalings are limited; it bounds the cost of a warp's gradient."""
+"""Standard deviations to which these are limited; it bounds the cost of a warp's gradient."""
 _LEAST_SCALE = 2.0 ** (-2 * _SCALE * _MOST)
 """What an isotropic and an anisotropic scaling can come to, together."""
 
@@ -70,7 +70,8 @@ def geometry(draws: tf.Tensor, p: tf.Tensor, height: int, width: int) -> tf.Tens
     Pixel blits: mirrors left and right; turns by a multiple of 90 degrees, of 180 if the image is
     not square; shifts by whole pixels up to 1/8 of the edges. Geometry: scales by 2^N(0, 0.2²);
     turns by any angle; scales x by 2^N(0, 0.2²) and y by its inverse; turns once more; shifts by
-    N(0, (1/8)²) of the edges. One of both turns happens with probability p.
+    N(0, (1/8)²) of the edges. One of both turns happens with probability p. Scalings are limited to
+    2.5 standard deviations, 2^0.5.
 
     Args:
         draws: from U[0, 1), float32, shape (B, GEOMETRY_DRAWS).
@@ -91,10 +92,10 @@ def geometry(draws: tf.Tensor, p: tf.Tensor, height: int, width: int) -> tf.Tens
     x -= width / 8 * _if(move, p, _normal(move[1]), 0.0) * no_shift
     y -= height / 8 * _if(move, p, _normal(move[2]), 0.0) * no_shift
     x, y = _turned(x, y, _if(turn_2, once, _angle(turn_2[1]), 0.0))
-    factor = _if(stretch, p, _scale(stretch[1], _SCALE), 1.0)
+    factor = _if(stretch, p, _scale(stretch[1], _SCALE, _MOST), 1.0)
     x, y = x / factor, y * factor
     x, y = _turned(x, y, _if(turn_1, once, _angle(turn_1[1]), 0.0))
-    factor = _if(scale, p, _scale(scale[1], _SCALE), 1.0)
+    factor = _if(scale, p, _scale(scale[1], _SCALE, _MOST), 1.0)
     x, y = x / factor, y / factor
     x -= tf.round(_if(shift, p, shift[1] * 2.0 - 1.0, 0.0) * (width / 8)) * no_shift
     y -= tf.round(_if(shift, p, shift[2] * 2.0 - 1.0, 0.0) * (height / 8)) * no_shift
@@ -157,9 +158,9 @@ def _normal(draws: tf.Tensor) -> tf.Tensor:
     return tf.math.ndtri(draws + 2.0**-24)
 
 
-def _scale(draws: tf.Tensor, deviation: float) -> tf.Tensor:
-    """2^N(0, deviation²), of at most _MOST standard deviations."""
-    powers = deviation * tf.clip_by_value(_normal(draws), -_MOST, _MOST)
+def _scale(draws: tf.Tensor, deviation: float, most: float = math.inf) -> tf.Tensor:
+    """2^N(0, deviation²), of at most `most` standard deviations."""
+    powers = deviation * tf.clip_by_value(_normal(draws), -most, most)
     return tf.exp(math.log(2.0) * powers)
 
 

@@ -119,13 +119,15 @@ def _check(policy: Sequence[str]) -> None:
             raise unknown("augmentation", name, POLICIES)
 
 
-def stateless_draws(shape: tuple[int | tf.Tensor, ...], seed: tf.Tensor) -> tf.Tensor:
-    """U[0, 1), float32, with and without XLA the same numbers.
+def stateless_draws(
+    shape: tuple[int | tf.Tensor, ...], seed: tf.Tensor, axis: int = 0
+) -> tf.Tensor:
+    """U[0, 1), float32, with and without XLA the same numbers; `axis` is that of the samples.
 
     Both draw the same bits, but convert them to different floats. 23 bits are used, so the product
     with a whole number stays below that number after rounding.
     """
-    bits = uniform(shape, seed, None, None, tf.int32, alg="philox")
+    bits = uniform(shape, seed, None, None, tf.int32, axis=axis, alg="philox")
     return tf.cast(bits & 0x7FFFFF, tf.float32) * 2.0**-23
 
 

