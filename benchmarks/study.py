@@ -34,8 +34,8 @@ from study_page import DEFAULT_FEATURES, PEER, page
 
 from tfgan2.files import written_atomically
 
-LABELLED = ("mnist", "cifar10")
-"""Data whose classes a classifier finds in the samples."""
+JUDGED = {"mnist": "classes", "cifar10": "classes", "stacked_mnist": "modes"}
+"""Data whose classes a classifier finds in the samples, and the metric of `tfgan2 evaluate`."""
 PEER_FACTS = ("name", "dataset", "source", "licence", "minutes", "machine")
 SMALL = ("--batch-size", "8")
 _SAVING_SECONDS = 60.0
@@ -80,7 +80,8 @@ class Study:
         """Whether a cell has a result by the features asked for."""
         if not path.exists():
             return False
-        return bool(read(path)["protocol"]["features"]["name"] == self.options.features)
+        name, *_ = self.options.features.split(":")  # inception-tf:FILE
+        return bool(read(path)["protocol"]["features"]["name"] == name)
 
     def tfgan2(self, *words: str | Path) -> None:
         """Runs a command of tfgan2; after the deadline it is told to save and leave.
@@ -162,9 +163,9 @@ class Study:
         measured = [source, *words, *count, "--features"]
         self.tfgan2("evaluate", *measured, options.features, "--out", out)
         result = read(out / "result.json")
-        if dataset in LABELLED and options.features != "classifier":
+        if dataset in JUDGED and options.features != "classifier":
             classes = out.with_name(f"{out.name}-classes")
-            metrics = ["--metrics", "classes"]
+            metrics = ["--metrics", JUDGED[dataset]]
             self.tfgan2("evaluate", *measured, "classifier", *metrics, "--out", classes)
             result["figures"] |= read(classes / "result.json")["figures"]
         return result

@@ -160,7 +160,7 @@ def protocol_line(identifier: str, protocol: dict[str, Any]) -> str:
         f"split {reference.get('split') or 'train'}; {samples['images']:,} samples{seed}; "
         f"{scores}KID over {protocol['kid']['subsets']} subsets of "
         f"{protocol['kid']['subset_size']}; {protocol['prdc']['nearest']} nearest of the first "
-        f"{protocol['prdc']['samples']:,}."
+        f"{protocol['prdc']['samples']:,} samples and {protocol['prdc']['real_images']:,} reals."
     )
 
 
@@ -195,6 +195,10 @@ def repeated(cell: Cell) -> str:
 # --- the opening ---------------------------------------------------------------------------------
 
 
+_ROWS = 3
+"""Fewest rows of a table that an answer is chosen from."""
+
+
 def answers(results: Path) -> list[str]:
     """Returns rows of the opening table: the best of the finished cells of the CPU tier."""
     lines = []
@@ -208,7 +212,7 @@ def answers(results: Path) -> list[str]:
 
 
 def best_of(results: Path, dataset: str, *, labelled: bool | None = None) -> list[Cell] | None:
-    """The cells of the row with the least FID in the first table of a dataset.
+    """The cells of the row with the least FID in the first table of a dataset with three rows.
 
     `projected` is left out, since it is trained on the features that judge it.
     """
@@ -222,7 +226,7 @@ def best_of(results: Path, dataset: str, *, labelled: bool | None = None) -> lis
             for cells in group.values()
             if labelled in (None, "label_accuracy" in cells[0]["figures"])
         ]
-        if fits:
+        if len(fits) >= _ROWS:
             return min(fits, key=lambda cells: median(cell["figures"]["fid"] for cell in cells))
     return None
 

@@ -32,7 +32,7 @@ def cell(flavour: str, fid: float, *, seed: int = 1, count: int = 10_000, **more
         "reference": {"images": 50_000},
         "samples": {"seed": 0, "images": count},
         "kid": {"subsets": 100, "subset_size": 1000},
-        "prdc": {"nearest": 5, "samples": 10_000},
+        "prdc": {"nearest": 5, "samples": 10_000, "real_images": 10_000},
     }
     facts = {"flavour": flavour, "dataset": "cifar10", "seed": seed, "figures": {"fid": fid}}
     facts |= {"command": f"tfgan2 fit {flavour} --dataset cifar10", "weights": "averaged"}
@@ -80,6 +80,8 @@ def test_the_page_has_medians_and_spreads_and_the_published(
 ) -> None:
     seeds = [cell("lsgan", fid, seed=seed) for seed, fid in ((1, 30.0), (2, 10.0), (3, 20.0))]
     lay(tmp_path, "study", *seeds, cell("vae", 50.0))
+    assert "photographs" not in rows_of(modules.study_page.page(tmp_path, tmp_path / "few.md"))
+    lay(tmp_path, "study", *seeds, cell("vae", 50.0), cell("gan", 60.0))
     page = modules.study_page.page(tmp_path, tmp_path / "results.md")
     rows = rows_of(page)
     assert rows["lsgan"] == ["3", "64", "20", "20.00 (10.00…30.00)", "66.69"]

@@ -315,6 +315,8 @@ def test_memory_does_not_grow_with_the_samples(reals: RealSamples) -> None:
 def test_every_figure_is_described(reals: RealSamples, tmp_path: Path) -> None:
     images, labels = all_of(reals)
     found = evaluate(given(images, labels), reals, "classifier", count=500)
+    others = evaluate(given(255 - images, labels), reals, "classifier", count=500, metrics=["kid"])
+    assert others.about["pixels"] != found.about["pixels"]
     assert set(found.figures) <= set(FIGURES)
     found = replace(found, about={"flavour": "a & b", "step": 7})
     found.write(tmp_path / "run/evaluation/x")

@@ -10,6 +10,7 @@ from helpers import make_small
 from PIL import Image
 
 from tfgan2.data import load_dataset
+from tfgan2.errors import UserError
 from tfgan2.evaluation import samples
 from tfgan2.evaluation.samples import (
     RealSamples,
@@ -48,6 +49,14 @@ def test_samples_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> Non
     # The last batch of a chunk is smaller, which may change the last bit before the rounding.
     joined = np.concatenate([part.images for part in parts]).astype(int)
     assert np.abs(joined - whole.images).max() <= 1
+
+
+def test_images_that_are_not_finite_are_refused() -> None:
+    model = make_small("gan")
+    bias = model.ema_generator.weights[-1]
+    bias.assign(np.full(bias.shape, np.nan))
+    with pytest.raises(UserError, match="the images to evaluate are not finite"):
+        next(generated_samples(model, {}, 0).chunks(4))
 
 
 def test_labels_are_known_only_for_generators_of_classes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -122,17 +123,18 @@ class SampleEvaluator:
         """Evaluates the samples."""
         if self.extractor is None:
             return self._evaluate_points()
-        generated, first = self._generated_summary()
+        generated, first, pixels = self._generated_summary()
         queries = generated["bank"][:_QUERIES] if "neighbours" in self.metrics else None
         real, nearest = self._real_summary(queries)
         by_class = self._figures_of_classes(generated, real)
         figures: dict[str, float] = {}
         for name in self.metrics:
             figures |= compute_figures(name, generated, real, self.request.seed)
+        about = {**self.samples.about, "pixels": pixels}
         sheets = {"samples": Sheet(from_uint8(first), None, f"the first {len(first)} samples")}
         if nearest is not None:
             sheets["neighbours"] = self._neighbours(first, nearest)
-        return Evaluation(figures, self._protocol(), dict(self.samples.about), sheets, by_class)
+        return Evaluation(figures, self._protocol(), about, sheets, by_class)
 
     def _figures_of_classes(
         self, generated: dict[str, np.ndarray], real: dict[str, np.ndarray]
@@ -161,8 +163,8 @@ class SampleEvaluator:
             done += len(chunk.images)
             self.progress(text, done, count)
 
-    def _generated_summary(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Summarizes the samples; also returns the first ones.
+    def _generated_summary(self) -> tuple[dict[str, np.ndarray], np.ndarray, str]:
+        """Summarizes the samples; also returns the first ones, and a hash of all.
 
         If the samples have labels that the extractor knows, the summary also has the number of
         samples `asked` of each, and of these the number that show it, `right`. It has `errors`: the
@@ -171,9 +173,10 @@ class SampleEvaluator:
         summary, by_class = FeatureSummary(self.count), self._class_summary()
         shown = np.zeros((0, *self.samples.image_shape), np.uint8)
         right = asked = np.zeros(len(self.samples.label_names), np.int64)
-        errors = np.zeros(3)
+        errors, digest = np.zeros(3), hashlib.sha256()
         for chunk, extracted in self._extracted(self.samples, self.count, "evaluating samples"):
             summary.update(extracted)
+            digest.update(np.ascontiguousarray(chunk.images).data)
             shown = np.concatenate([shown, chunk.images[: _SHOWN - len(shown)]])
             if self._classes is not None:
                 assert extracted.probabilities is not None and chunk.labels is not None
@@ -190,7 +193,8 @@ class SampleEvaluator:
         arrays = {**summary.arrays(), "errors": errors}
         if self._classes is not None:
             arrays |= {"right": right, "asked": asked}
-        return arrays | (by_class.arrays() if by_class else {}), shown
+        arrays |= by_class.arrays() if by_class else {}
+        return arrays, shown, digest.hexdigest()[:16]
 
     def _real_summary(
         self, queries: np.ndarray | None

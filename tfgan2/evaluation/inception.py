@@ -1,9 +1,10 @@
 """Features of Inception v3 (Szegedy et al. 2016, arXiv:1512.00567), of Keras or of 2015.
 
-The Fréchet Inception distance (Heusel et al. 2017, arXiv:1706.08500) and the inception score
-(Salimans et al. 2016, arXiv:1606.03498) are published for the frozen graph of 2015. Keras has other
-weights and gets images that are resized without aliasing: its distances are close to the published
-ones, but not comparable with them.
+The Fréchet Inception distance (Heusel et al. 2017, arXiv:1706.08500) is published for the frozen
+graph of 2015. Keras has other weights and gets images that are resized without aliasing: its
+distances are close to the published ones, but not comparable with them. The inception score
+(Salimans et al. 2016, arXiv:1606.03498) is published for the graph's classes without their biases;
+here it is of the probabilities that the graph gives, and not comparable, either.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tfgan2.errors import UserError
 from tfgan2.images import is_points, to_uint8
 from tfgan2.inputs.words import in_turn
 from tfgan2.runtime import Generator
@@ -168,7 +169,16 @@ def _about_model(model: Any, made_of: dict[str, str]) -> dict[str, Any]:
 
 
 def _displayed(images: np.ndarray) -> np.ndarray:
-    """Images as a viewer shows them, uint8; points stay float32."""
+    """Images as a viewer shows them, uint8; points stay float32.
+
+    Raises:
+        UserError: there are values that are not finite.
+    """
+    if not np.isfinite(images).all():
+        raise UserError(
+            "the images to evaluate are not finite: the training diverged, or half precision "
+            "overflows"
+        )
     return images.astype(np.float32) if is_points(images.shape) else to_uint8(images)
 
 
