@@ -43,6 +43,14 @@ def test_weights_and_averages_are_taken_and_all_else_is_fresh(
     assert config.training.init_from == str(finished_run)
 
 
+def test_weights_are_taken_even_if_another_process_has_just_taken_the_number(
+    finished_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(runs, "propose", lambda root, flavour, dataset: finished_run)
+    assert cli.run(["fit", *WORDS.split(), "--init-from", str(finished_run), "--dry-run"]) == 0
+    assert f"weights: 48 of 48 from {finished_run}, step 6" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_a_resume_does_not_read_the_parent_again(finished_run: Path, tmp_path: Path) -> None:
     parent = tmp_path / "parent"

@@ -93,7 +93,8 @@ class Session:
                 raise UserError("freeze_d keeps random weights: give --init-from, too")
             model.is_fine_tuned = training.init_from is not None
             self.taken = ""
-            if training.init_from and not checkpoints.paths(run_dir):
+            # A new run's number may be taken by now, with the checkpoints of another process.
+            if training.init_from and (new or not checkpoints.paths(run_dir)):
                 self.taken = take_weights(model, training.init_from)
         self.images_per_step = size * model.batches_per_step
         model.check_batch_size(size, worker.replicas)
