@@ -204,3 +204,12 @@ def test_labels_enter_networks_without_batch_norm_with_the_latents() -> None:
         )
         embeddings = [x for x in model.layers if isinstance(x, keras.layers.Embedding)]
         assert [x.output_dim for x in embeddings] == [50]
+
+
+def test_labels_and_all_latents_reach_networks_without_blocks() -> None:
+    model = BigGAN((16, 16, 1), base_channels=8, num_classes=2, network="mlp")
+    latents = np.zeros((2, 60), np.float32)
+    latents[1, 59] = 1.0
+    images = model.generate(latents, [0, 0])
+    assert np.abs(images[1] - images[0]).max() > 1e-4
+    assert np.abs(model.generate(latents, [1, 1]) - images).max() > 1e-4

@@ -27,6 +27,7 @@ class Architecture:
         norm: normalization of the discriminator unless a flavour needs another.
         bounded: true if the generator ends with tanh; else its images are clipped to [-1, 1].
         conditional_norm: true if batch norms of the generator can depend on labels.
+        blocks: true if the generator has the blocks of `tfgan2.networks.sizes.residual_blocks`.
     """
 
     module: str
@@ -34,6 +35,7 @@ class Architecture:
     norm: str = "none"
     bounded: bool = True
     conditional_norm: bool = False
+    blocks: bool = False
 
     def load(self) -> ModuleType:
         return import_module(f"tfgan2.networks.{self.module}")
@@ -42,9 +44,9 @@ class Architecture:
 ARCHITECTURES = {
     "mlp": Architecture("mlp", 512, conditional_norm=True),
     "dcgan": Architecture("dcgan", 64, norm="batch", conditional_norm=True),
-    "resnet": Architecture("resnet", 128, norm="batch", conditional_norm=True),
-    "pyramid": Architecture("pyramid", 64, norm="batch", conditional_norm=True),
-    "biggan": Architecture("biggan", 96, norm="batch", conditional_norm=True),
+    "resnet": Architecture("resnet", 128, norm="batch", conditional_norm=True, blocks=True),
+    "pyramid": Architecture("pyramid", 64, norm="batch", conditional_norm=True, blocks=True),
+    "biggan": Architecture("biggan", 96, norm="batch", conditional_norm=True, blocks=True),
     "tutorial": Architecture("tutorial", 128),
     "began": Architecture("began", 64),
     "fastgan": Architecture("fastgan", 32, norm="batch", conditional_norm=True),

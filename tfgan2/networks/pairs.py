@@ -39,7 +39,8 @@ def generator(
         num_labels: number of labels, 0 for none.
         conditioning: where labels enter: "latents", joined with an embedding; "norm", as scales and
             shifts of each batch norm; "hierarchy", these from one embedding for all, joined with
-            latents, of which each block has its own part. Without batch norms: "latents".
+            latents, of which each block has its own part. "latents" where the architecture has no
+            such batch norms, or for "hierarchy" no blocks.
         embedding: size of the embedding of "hierarchy".
 
     Returns:
@@ -51,7 +52,9 @@ def generator(
     if num_labels:
         label = keras.Input((), dtype="int32", name="label")
         inputs = [x, label]
-        if points or not ARCHITECTURES[network].conditional_norm:
+        architecture = ARCHITECTURES[network]
+        possible = architecture.conditional_norm and not points
+        if not possible or (conditioning == "hierarchy" and not architecture.blocks):
             conditioning = "latents"
         if conditioning == "latents":
             # Of length 1 or so, like a one-hot label: a longer embedding drowns the latents, and
