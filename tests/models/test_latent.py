@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import keras
 import numpy as np
 import pytest
 from helpers import SMALL_GAN, image_batch, make_small
 
 from tfgan2.errors import UserError
-from tfgan2.models import DCGAN
+from tfgan2.models import CGAN, DCGAN, latent
 
 
 def test_batch_size_does_not_change_the_images() -> None:
@@ -37,3 +40,15 @@ def test_generate_with_labels() -> None:
     model.compile()
     with pytest.raises(UserError, match="CGAN needs images with labels"):
         model.train_step(image_batch(8))
+
+
+def test_standing_statistics_count_all_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = CGAN((8, 8, 1), base_channels=4, latent_dim=6, num_classes=100)
+    counted: list[np.ndarray] = []
+
+    def count(network: keras.Model, batches: Iterable[list[np.ndarray]]) -> None:
+        counted.extend(labels for _, labels in batches)
+
+    monkeypatch.setattr(latent, "recompute_statistics", count)
+    model.standing_generator(3)
+    np.testing.assert_array_equal(np.concatenate(counted), np.arange(192) % 100)

@@ -171,23 +171,25 @@ class LatentModel(GenerativeModel):
         """A copy of the sampling generator with other statistics in its batch norms.
 
         They are the means over batches of 64 latents, which may be truncated as BigGAN's are, with
-        all labels in turn (Brock et al. 2019).
+        all labels in turn, from one batch to the next (Brock et al. 2019).
 
         Raises:
             UserError: it has no batch norm.
         """
         self.check_batch_norm()
         generator = copied(self.sampling_generator)
+        labels = self.draw_labels(64 * batches)
 
-        def inputs(seed: int) -> Any:
-            latents = self.draw_latents(64, seed=seed)
-            arrays = {"z": latents, **self.condition_inputs(None, 64)}
+        def inputs(index: int) -> Any:
+            latents = self.draw_latents(64, seed=_STANDING_SEED + index)
+            own = None if labels is None else labels[64 * index : 64 * (index + 1)]
+            arrays = {"z": latents, **self.condition_inputs(own, 64)}
             if truncation is not None:
                 arrays = truncated_inputs(arrays, self.truncation_of, truncation)
             values = [arrays[item.name] for item in generator.inputs]
             return values if len(values) > 1 else values[0]
 
-        recompute_statistics(generator, (inputs(_STANDING_SEED + each) for each in range(batches)))
+        recompute_statistics(generator, (inputs(index) for index in range(batches)))
         return generator
 
     def condition_inputs(self, condition: Any, count: int) -> dict[str, np.ndarray]:
