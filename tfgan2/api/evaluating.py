@@ -14,7 +14,9 @@ from tfgan2.evaluation.figures import FIGURES, METRICS, RANKED
 from tfgan2.evaluation.request import EvaluationRequest
 from tfgan2.evaluation.result import result_dir
 from tfgan2.evaluation.samples import run_samples
+from tfgan2.training import stats
 from tfgan2.training.callbacks import StepCallback
+from tfgan2.training.callbacks.base import Logs
 from tfgan2.training.session import Session
 
 _DEFAULT_METRICS = ("fid", "prdc", "classes", "modes", "pairs")
@@ -29,6 +31,7 @@ class Evaluation(StepCallback):
         super().__init__(options.evaluate_every or 0)
         self.session = session
         self.best: dict[str, Any] | None = None
+        self._is_pending = False  # there is a checkpoint of this step, and no evaluation yet
         metrics = [*(options.evaluate_metrics or ()), *_metrics_with(options.best_metric)]
         # Kept in the run's configuration: what is installed may change before it is resumed.
         options.evaluate_features = options.evaluate_features or default_features(
@@ -51,15 +54,26 @@ class Evaluation(StepCallback):
         self.evaluator = evaluator
 
     def state(self) -> dict[str, Any]:
-        return {"best": self.best}
+        return {"best": self.best, "evaluation_is_pending": self._is_pending}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.best = state.get("best")
+        self._is_pending = state.get("evaluation_is_pending", False)
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        """Makes up for an evaluation that a signal cut short."""
+        super().on_train_begin(logs)
+        if self._is_pending:
+            self._evaluate()
 
     def act(self) -> None:
-        session = self.session
         if self.model.stop_training:  # there may be no time left for an evaluation
-            session.saving.save()
+            self._is_pending = True
+            self.session.saving.save(early=True)
+        self._evaluate()
+
+    def _evaluate(self) -> None:
+        session = self.session
         started = time.perf_counter()
         result = self.evaluator.evaluate()
         kimg = self.step * session.statistics.images_per_step / 1000
@@ -67,15 +81,23 @@ class Evaluation(StepCallback):
         result = replace(result, about={**about, "kimg": kimg, **result.about})
         result.write(result_dir(session.run_dir, result))
         figures, metric = result.figures, self.best_metric
-        session.statistics.add({self.prefix + name: figures[name] for name in figures})
+        line = {self.prefix + name: figures[name] for name in figures}
+        if not (self._is_pending and self._is_recorded(line)):
+            session.statistics.add(line)
         sign = -1 if FIGURES[metric].better == "lower" else 1
         best = self.best is None or sign * figures[metric] > sign * self.best["value"]
         if best:
             self.best = {"metric": metric, "value": figures[metric], "step": self.step}
             session.saving.save(best=True)
+        self._is_pending = False
         values = " ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in figures.items())
         seconds = f"{time.perf_counter() - started:.0f} s{' | best so far' if best else ''}"
         session.display.say(f"step {self.step} | {self.prefix} {values} | {seconds}")
+
+    def _is_recorded(self, figures: Mapping[str, float]) -> bool:
+        """Returns whether the last line of the statistics is that of these figures."""
+        last = stats.read(self.session.run_dir)[-1:]
+        return any({"step": self.step, **figures}.items() <= line.items() for line in last)
 
 
 def _metrics_with(figure: str | None) -> list[str]:

@@ -125,10 +125,11 @@ class Checkpoints(StepCallback):
         self.save()
         super().on_train_end(logs)
 
-    def save(self, best: bool = False) -> None:
+    def save(self, *, best: bool = False, early: bool = False) -> None:
         """Saves a checkpoint of this moment, unless there is one; or replaces the best one.
 
-        If a weight is not finite, raises a TrainingDivergedError and writes nothing.
+        An `early` one is replaced once all callbacks have acted. If a weight is not finite, raises
+        a TrainingDivergedError and writes nothing.
         """
         # Other callbacks may ask for a checkpoint before this one has counted the step.
         step = int(self.model.step.numpy())
@@ -142,7 +143,7 @@ class Checkpoints(StepCallback):
         checkpoints.check_finite(self.run_dir, step, arrays)
         save, run_dir = checkpoints.save, self.run_dir
         self.background.run(save, run_dir, step, arrays, extra, keep=self.keep, best=best)
-        if not best:
+        if not (best or early):
             self._saved = step
 
     def diverged(self, event: str) -> TrainingDivergedError:
