@@ -148,18 +148,20 @@ def test_options_are_left_out_where_a_command_lacks_them(
     assert "remove it, or give --skip-unreadable to leave such" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("flag", ["--split", "--no-deterministic"])
 @pytest.mark.parametrize(("command", "advised"), [("fit", True), ("export", False)])
 def test_advice(
     command: str,
     advised: bool,
+    flag: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def fail(*arguments: object, **options: object) -> None:
-        raise UserError("it is wrong: mend it", ", or give --split fit")
+        raise UserError("it is wrong: mend it", f", or give {flag} fit")
 
     monkeypatch.setattr(typer.core.TyperGroup, "invoke", fail)
     assert cli.run([command, "fit"]) == 2
-    expected = "error: it is wrong: mend it" + (", or give --split fit" if advised else "")
+    expected = "error: it is wrong: mend it" + (f", or give {flag} fit" if advised else "")
     assert capsys.readouterr().err == f"{expected}\n"
     assert str(UserError("a", "b")) == "ab"

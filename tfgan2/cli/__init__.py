@@ -92,7 +92,8 @@ def _has_options(arguments: list[str], text: str) -> bool:
     """Returns whether the command in the arguments has all options that a text names."""
     commands = getattr(typer.main.get_command(make_app(arguments)), "commands", {})
     named = next((commands[word] for word in arguments if word in commands), None)
-    known = {flag for item in (named.params if named else ()) for flag in item.opts}
+    params = named.params if named else ()
+    known = {flag for item in params for flag in (*item.opts, *item.secondary_opts)}
     return known.issuperset(re.findall(r"--[a-z]+(?:-[a-z]+)*", text))
 
 
