@@ -15,6 +15,7 @@ from tfgan2 import cli, registry
 from tfgan2.errors import UserError
 from tfgan2.kernels import compiled_update
 from tfgan2.models.base import GenerativeModel
+from tfgan2.nn.statistics import batch_norms
 from tfgan2.training import checkpoints
 
 FLAVOURS = list(registry.FLAVOURS)
@@ -152,6 +153,20 @@ def test_batch_norm_averages_the_statistics_of_the_micro_batches() -> None:
     mean = "generator/003/moving_mean"
     assert mean in whole and np.abs(whole[mean]).max() > 0
     np.testing.assert_allclose(parts[mean], whole[mean], atol=1e-6)
+
+
+def test_statistics_of_the_averaged_generator_are_those_of_all_micro_batches() -> None:
+    means = []
+    for count in (1, 4):
+        model = model_for("biggan", count, network="mlp")
+        for optimizer in model.optimizers.values():
+            optimizer.learning_rate = 0.0
+        after_training(model, eager, steps=1)
+        # The input of the first norm depends on no other norm.
+        means.append(batch_norms(model.ema_generator)[0].moving_mean.numpy())
+        assert int(model.step) == 1
+    assert np.abs(means[0]).max() > 1e-4
+    np.testing.assert_allclose(means[1], means[0], rtol=1e-3, atol=1e-7)
 
 
 @pytest.mark.usefixtures("frozen_statistics")

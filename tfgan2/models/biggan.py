@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from tfgan2.distributed import microbatches
 from tfgan2.hyperparameters import option, preset
 from tfgan2.inputs.truncation import LATENTS
 from tfgan2.models.base import Metrics, Objective
@@ -97,10 +98,17 @@ class BigGAN(ConditionalGAN):
         return [(average, value) for average, value in super().averaged() if value.trainable]
 
     def last_update(self, real: Samples) -> Metrics:
-        metrics = super().last_update(real)
-        if self.ema_generator is not None:
+        metrics, average = super().last_update(real), self.ema_generator
+        if average is None:
+            return metrics
+
+        def compute() -> tuple[Any, Any]:
             latents = self.random_latents(batch_size(real), "statistics")
-            self.ema_generator([latents, real.labels], training=True)
+            average([latents, real.labels], training=True)
+            return (), None
+
+        # An exchange, or the statistics would be those of the first micro-batch alone.
+        microbatches.exchange(compute, lambda mean, _: mean, updates=True)
         return metrics
 
     def sampler(self, truncation: float | None = None, standing_statistics: int = 0) -> keras.Model:
