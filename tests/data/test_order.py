@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import SMALL, assert_refused, eagerly
 from PIL import Image
 
+from tfgan2 import cli
 from tfgan2.data import CATALOGUE, load_dataset
 from tfgan2.data.dataset import ImageDataset, Order
 from tfgan2.data.request import Request
@@ -306,3 +308,13 @@ def test_a_balanced_folder(tmp_path: Path, cache: str) -> None:
 def test_balance_needs_classes_and_numbers() -> None:
     with pytest.raises(UserError, match="has no labels"):
         load_dataset("faces", balance=True)
+
+
+def test_balance_and_packing_need_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = f"--dataset digits --balance --set packing=2 {SMALL} --steps 1 --out {tmp_path}"
+    line = "by which it could tell real ones: leave --balance or packing out"
+    assert_refused(["fit", "infogan", *words.split()], line, capsys)
+    with eagerly():
+        assert cli.run(["fit", "cgan", *words.split()]) == 0

@@ -91,6 +91,13 @@ class Session:
             )
             if dict(model.config).get("freeze_d") and not training.init_from:
                 raise UserError("freeze_d keeps random weights: give --init-from, too")
+            packed = dict(model.config).get("packing", 1) > 1
+            if new and self.dataset.balance and packed and not model.labels_are_classes:
+                raise UserError(
+                    "--balance would put no two images of a class into one of D's packs, by which "
+                    "it could tell real ones",
+                    ": leave --balance or packing out",
+                )
             model.is_fine_tuned = training.init_from is not None
             self.taken = ""
             # A new run's number may be taken by now, with the checkpoints of another process.
