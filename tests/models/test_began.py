@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from helpers import SMALL_GAN, image_batch
 
+from tfgan2.keras_model import guard
 from tfgan2.models import BEGAN
 from tfgan2.models.regularizers import Samples
 
@@ -21,6 +23,15 @@ def test_k_moves_towards_the_equilibrium() -> None:
     expected = metrics["real_error"] + abs(balance)
     assert metrics["convergence"] == pytest.approx(expected, rel=1e-5)
     assert any("/k" in name for name in model.state())  # so that a resume finds it
+
+
+def test_k_stays_in_a_step_of_weight_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = BEGAN(**SMALL_GAN, lambda_k=0.5)
+    model.compile()
+    model.k.assign(0.5)
+    monkeypatch.setattr(guard._local, "weight", tf.constant(0.0), raising=False)
+    model.train_step(image_batch(8))
+    assert float(model.k) == 0.5
 
 
 def test_losses_by_hand() -> None:

@@ -9,6 +9,7 @@ from tfgan2.distributed import replicas
 from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option, preset
 from tfgan2.images import is_points
+from tfgan2.keras_model.guard import weighted
 from tfgan2.models.base import Metrics, Objective
 from tfgan2.models.latent_gan import LatentGAN
 from tfgan2.models.regularizers import Packing, Samples
@@ -98,6 +99,7 @@ class BEGAN(LatentGAN):
         # The mean of all replicas: each has a copy of k, and all copies must stay equal.
         balance = self.config.gamma * metrics["real_error"] - metrics["generator_loss"]
         balance = replicas.mean(balance)
-        self.k.assign(tf.clip_by_value(self.k.value + self.config.lambda_k * balance, 0.0, 1.0))
+        moved = self.k.value + weighted(self.config.lambda_k * balance)
+        self.k.assign(tf.clip_by_value(moved, 0.0, 1.0))
         convergence = metrics["real_error"] + tf.abs(balance)
         return {**metrics, "k": tf.convert_to_tensor(self.k.value), "convergence": convergence}
