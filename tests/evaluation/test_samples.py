@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,9 @@ def test_the_hash_of_the_pixels_depends_on_the_images() -> None:
     same = RealSamples(load_dataset("digits")).content
     assert RealSamples(dataset).content == same
     assert RealSamples(load_dataset("digits", image_size=12)).content != same
+    others = replace(dataset, class_names=tuple("abcdefghij"))
+    assert RealSamples(others).content == same
+    assert RealSamples(others).classes != RealSamples(dataset).classes
 
 
 def test_samples_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,7 +61,7 @@ def test_an_export_renews_the_page(tmp_path: Path) -> None:
 
 def test_it_shows_evaluations_and_exports(run: Path) -> None:
     protocol = {"features": {"name": "classifier"}, "samples": {"images": 10}}
-    result = {"tfgan2_evaluation": 1, "who": {"step": 5}, "figures": {"fid": 12.5}}
+    result = {"tfgan2_evaluation": 2, "who": {"step": 5}, "figures": {"fid": 12.5}}
     folder = run / "evaluation" / "step-5"
     folder.mkdir(parents=True)
     text = json.dumps({**result, "protocol_id": "abcd1234", "protocol": protocol})

@@ -63,7 +63,9 @@ def make_classifier(dataset: ImageDataset, cache_dir: Path, progress: Progress) 
         has = "one class only, a classifier needs two" if classes else "no labels for a classifier"
         others = "choose the features efficientnet-lite0, random-conv-112, pixels or inception"
         raise UserError(f"dataset {dataset.name!r} has {has}: {others}")
+    reals = RealSamples(dataset)
     content = {"fingerprint": dataset.fingerprint, "image_shape": list(dataset.image_shape)}
+    content |= {"pixels": reals.content, "classes": reals.classes}
     versions = {"version": VERSION, "tensorflow": tf.__version__, "keras": keras.__version__}
     cached = CachedArrays(cache_dir, "classifier", {**content, **versions})
     network, arrays = _network(dataset), cached.load()
@@ -80,7 +82,7 @@ def make_classifier(dataset: ImageDataset, cache_dir: Path, progress: Progress) 
         "weights": weights_hash(weights),
         "resize": means_of_blocks(_shrinking(dataset)),
         "input": f"uint8 {colour}{', each channel by itself' if _is_stacked(dataset) else ''}",
-        "trained_on": {"dataset": dataset.name, **content, "images": count, "classes": classes},
+        "trained_on": {"images": count, "classes": classes},
         "accuracy": None if np.isnan(accuracy) else round(accuracy, 4),
         "accuracy_of": f"{arrays['judged_on']} images never trained on",
     }

@@ -69,8 +69,8 @@ class SampleEvaluator:
         if min(self.count, self._real_count) < 2:
             raise UserError("at least 2 real and 2 generated images are needed")
         self._cache_dir = request.cache_dir or cache_dir()
-        data = reals.training_data
-        features = request.features or default_features(data, request.metrics or ())
+        features = request.features or default_features(reals.whole, request.metrics or ())
+        data = reals.training_data if features == "classifier" else reals.whole
         self.extractor = make_extractor(
             features, data, cache_dir=self._cache_dir, progress=progress
         )
@@ -206,7 +206,6 @@ class SampleEvaluator:
         assert self.extractor is not None
         key = {
             "features": [self.extractor.name, self.extractor.protocol],
-            "reference": self.reals.protocol,
             "content": self.reals.content,
             "kept": [BANK_SIZE, SPLITS],
             "versions": {name: version(name) for name in ("tensorflow", "keras", "numpy")},
@@ -215,7 +214,9 @@ class SampleEvaluator:
         return summarized(
             lambda: self._extracted(self.reals, self._real_count, reals),
             self._real_count,
-            ReferenceCache(self._cache_dir, key, with_classes="intra" in self.metrics),
+            ReferenceCache(
+                self._cache_dir, key, self.reals.classes if "intra" in self.metrics else None
+            ),
             queries,
             by_class=self._class_summary(),
         )
@@ -228,7 +229,11 @@ class SampleEvaluator:
         protocol = {
             "version": PROTOCOL_VERSION,
             "features": {"name": self.extractor.name, **self.extractor.protocol},
-            "reference": {**self.reals.protocol, "images": self._real_count},
+            "reference": {
+                **self.reals.protocol,
+                "content": self.reals.content[:16],
+                "images": self._real_count,
+            },
             "samples": {**self.samples.protocol, "images": self.count},
             "kid": {
                 **KID_SIZES,

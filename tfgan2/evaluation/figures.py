@@ -18,7 +18,7 @@ CLASS_FOUND = 0.1
 METRICS = {
     "fid": ("fid",),
     "kid": ("kid", "kid_std"),
-    "is": ("is", "is_std", "is_real"),
+    "is": ("is", "is_std"),
     "prdc": ("precision", "recall", "density", "coverage"),
     "classes": ("classes_found", "rarest_class", "label_accuracy"),
     "intra": ("intra_fid", "intra_fid_worst"),
@@ -64,7 +64,6 @@ FIGURES = {
         "IS", "inception score: clear and varied classes (Salimans et al. 2016)", "higher", 3
     ),
     "is_std": Figure("IS std", "standard deviation over the splits", digits=3),
-    "is_real": Figure("IS of reals", "inception score of the real images", digits=3),
     "precision": Figure(
         "precision", "samples near real images (Kynkäänniemi et al. 2019)", "higher", None
     ),
@@ -107,7 +106,7 @@ def compute_figures(
             values = kid(real["bank"], generated["bank"], seed=seed, **KID_SIZES)
         case "is":
             scores = generated["inception_scores"]
-            values = scores.mean(), scores.std(), real["inception_scores"].mean()
+            values = scores.mean(), scores.std()
         case "prdc":
             values = prdc(real["bank"], generated["bank"], neighbours=PRDC_NEIGHBOURS)
         case "classes":

@@ -20,11 +20,13 @@ NEIGHBOURS = 6
 
 
 class ReferenceCache:
-    """The cached arrays of `FeatureSummary` and, if asked for, those of `ClassSummary`."""
+    """The cached arrays of `FeatureSummary` and, with a hash of labels, of `ClassSummary`."""
 
-    def __init__(self, directory: Path, key: Mapping[str, Any], *, with_classes: bool) -> None:
-        kinds = ("reference", "reference-classes") if with_classes else ("reference",)
-        self._files = [CachedArrays(directory, kind, key) for kind in kinds]
+    def __init__(self, directory: Path, key: Mapping[str, Any], classes: str | None) -> None:
+        self._files = [CachedArrays(directory, "reference", key)]
+        if classes is not None:
+            key = {**key, "classes": classes}
+            self._files.append(CachedArrays(directory, "reference-classes", key))
 
     def load(self) -> dict[str, np.ndarray] | None:
         """Returns all arrays, or None if some are missing."""

@@ -20,7 +20,9 @@ from tfgan2.files import written_atomically
 from tfgan2.images import save_grid
 
 RESULT_FILE = "result.json"
-FORMAT = 1
+FORMAT = 2
+_NAMES = ("dataset", "split", "part")
+"""Of the real images, which a protocol knows by their content; points have none."""
 
 
 class Sheet(NamedTuple):
@@ -51,8 +53,12 @@ class Evaluation:
 
     @property
     def protocol_id(self) -> str:
-        """8 hexadecimal digits, equal for equal protocols."""
-        return hashlib.sha256(json.dumps(self.protocol, sort_keys=True).encode()).hexdigest()[:8]
+        """8 hexadecimal digits, equal for equal protocols, whatever the real images are called."""
+        reference = self.protocol["reference"]
+        if "content" in reference:
+            reference = {key: value for key, value in reference.items() if key not in _NAMES}
+        text = json.dumps({**self.protocol, "reference": reference}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     def write(self, directory: Path) -> None:
         """Writes `result.json`, `index.html` and the images, all or nothing.

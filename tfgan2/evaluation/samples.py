@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -57,14 +58,21 @@ class Samples:
 class RealSamples(Samples):
     """All images of a dataset, or of the part that it holds out.
 
-    A classifier may be trained on `training_data`: never on images that are held out. `split`, of
-    tensorflow-datasets, is for the protocol.
+    `whole` is the dataset itself. A classifier may be trained on `training_data`: never on images
+    that are held out, or of another split than that of the training. The protocol knows the images
+    by `content`; the other names in it are for people.
     """
 
     def __init__(
-        self, dataset: ImageDataset, *, held_out: bool = False, split: str | None = None
+        self,
+        dataset: ImageDataset,
+        *,
+        held_out: bool = False,
+        split: str | None = None,
+        training: Callable[[], ImageDataset] | None = None,
     ) -> None:
-        self.training_data, part = dataset, "all"
+        """Takes the dataset, its split of tensorflow-datasets, and what loads the training data."""
+        self.whole, self._training, part = dataset, training, "all"
         if dataset.held_out is not None:
             part = "held out" if held_out else "training"
             dataset = dataset.held_out if held_out else dataset
@@ -74,19 +82,35 @@ class RealSamples(Samples):
             "dataset": Path(dataset.name).name if ":" in dataset.name else dataset.name,
             "split": split or "",
             "part": part,
-            "fingerprint": replace(dataset, balance=False).fingerprint,
             "size": "x".join(map(str, dataset.image_shape)),
         }
         count, names = self.dataset.num_images, dataset.class_names
         super().__init__(dataset.image_shape, self._chunks, {}, protocol, count, label_names=names)
 
     @functools.cached_property
+    def training_data(self) -> ImageDataset:
+        """The data that a classifier may be trained on."""
+        return self._training() if self._training else self.whole
+
+    @property
     def content(self) -> str:
         """Hash of all pixels."""
-        digest = hashlib.sha256()
+        return self._hashes[0]
+
+    @property
+    def classes(self) -> str:
+        """Hash of all labels and of the names of the classes."""
+        return self._hashes[1]
+
+    @functools.cached_property
+    def _hashes(self) -> tuple[str, str]:
+        names = json.dumps(list(self.label_names)).encode()
+        pixels, labels = hashlib.sha256(), hashlib.sha256(names)
         for chunk in self.chunks(self.dataset.num_images):
-            digest.update(np.ascontiguousarray(chunk.images).data)
-        return digest.hexdigest()
+            pixels.update(np.ascontiguousarray(chunk.images).data)
+            if chunk.labels is not None:
+                labels.update(np.ascontiguousarray(chunk.labels, np.int32).data)
+        return pixels.hexdigest(), labels.hexdigest()
 
     def _chunks(self, count: int) -> Iterator[Chunk]:
         labelled = self.dataset.kind == "images"
@@ -152,11 +176,19 @@ def translated_samples(model: Any, dataset: ImageDataset, about: dict[str, Any])
 
 
 def run_samples(
-    model: Any, dataset: ImageDataset, about: dict[str, Any], seed: int, split: str | None
+    model: Any,
+    dataset: ImageDataset,
+    about: dict[str, Any],
+    seed: int,
+    split: str | None,
+    training: Callable[[], ImageDataset] | None = None,
 ) -> tuple[Samples, RealSamples]:
-    """Returns what the model of a run generates, and the images of the run to compare with."""
+    """Returns what the model of a run generates, and the images of the run to compare with.
+
+    `training` loads the data of its training, if these are others.
+    """
     translates = not hasattr(model, "draw_latents")
-    reals = RealSamples(dataset, held_out=translates, split=split)
+    reals = RealSamples(dataset, held_out=translates, split=split, training=training)
     if translates:
         return translated_samples(model, dataset.held_out or dataset, about), reals
     names = model.label_names(dataset.class_names) if model.labels_are_classes else ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,12 +107,15 @@ def _load_run(run_dir: Path, request: EvaluationRequest, progress: Progress) -> 
         return generated_samples(model, about, request.seed, names), reals
     if request.dataset is not None:  # the same data in another place
         options = replace(options, name=absolute_name(request.dataset))
-    if request.split is not None:
-        options = replace(options, split=request.split, hold_out=0)
+    training = None
     if request.data_dir is not None:
         options = replace(options, data_dir=remote.absolute(request.data_dir))
     if request.skip_unreadable:
         options = replace(options, skip_unreadable=True)
+    if request.split is not None:
+        if request.split != options.split:
+            training = partial(load_dataset, **vars(options), progress=progress)
+        options = replace(options, split=request.split, hold_out=0)
     check_place(options)
     dataset = load_dataset(**vars(options), progress=progress)
     if request.dataset is not None and dataset.fingerprint != config.dataset.get("fingerprint"):
@@ -120,27 +124,28 @@ def _load_run(run_dir: Path, request: EvaluationRequest, progress: Progress) -> 
             f"{facts['flavour']} is evaluated on its own targets: {options.name} does not hold the "
             f"data of the run: {difference}"
         )
-    return run_samples(model, dataset, about, request.seed, options.split)
+    return run_samples(model, dataset, about, request.seed, options.split, training)
 
 
 def _load_file(file: Path, request: EvaluationRequest, progress: Progress) -> Loaded:
     generator = runtime.load(file)
     if not isinstance(generator, runtime.Generator):
         raise UserError(f"'{file}' makes images from images: evaluate its run instead")
-    facts = generator.metadata.get("about", {})
+    facts, own_split = generator.metadata.get("about", {}), None
     if request.real_dir is None and request.dataset is None:
         data = facts.get("data", {})
+        own_split = data.get("split")
         if not facts.get("dataset"):
             raise UserError(f"'{file}' does not name its training data: give --dataset")
         request = replace(
             request,
             dataset=facts["dataset"],
             classes=request.classes or data.get("classes"),
-            split=request.split or data.get("split"),
+            split=request.split or own_split,
             hold_out=0 if request.split else data.get("hold_out") or 0,
         )
     ranges = runs.input_ranges(facts, "generator")
-    reals = _real_samples(request, generator.image_shape, progress, ranges)
+    reals = _real_samples(request, generator.image_shape, progress, ranges, own_split)
     names = generator.class_names if facts.get("labels_are_classes") else ()
     about = {"file": str(file), **{key: facts[key] for key in ("flavour", "step") if key in facts}}
     return generated_samples(generator, about, request.seed, names), reals
@@ -181,25 +186,28 @@ def _real_samples(
     shape: tuple[int, ...],
     progress: Progress,
     ranges: Ranges = NO_RANGES,
+    own_split: str | None = None,
 ) -> RealSamples:
     """Real images of this shape, from the request's directory or dataset.
 
-    Their values become black and white as `ranges` say, or as the files themselves do.
+    Their values become black and white as `ranges` say, or as the files themselves do. `own_split`
+    is that of the training.
     """
     name = f"folder:{request.real_dir}" if request.real_dir else str(request.dataset)
-    dataset = load_dataset(
+    load = partial(
+        load_dataset,
         name,
         image_size=None if name in POINTS else size_text(*shape[:2]),
         channels=None if name in (*POINTS, "stacked_mnist") else shape[-1],
-        split=request.split,
         data_dir=request.data_dir,
         classes=request.classes,
-        hold_out=request.hold_out,
         ranges=ranges,
         skip_unreadable=request.skip_unreadable,
         progress=progress,
     )
-    return RealSamples(dataset, split=request.split)
+    dataset = load(split=request.split, hold_out=request.hold_out)
+    training = partial(load, split=own_split) if request.split != own_split else None
+    return RealSamples(dataset, split=request.split, training=training)
 
 
 def image_format(directory: Path, *, uniform: bool) -> tuple[str, bool]:
