@@ -196,6 +196,17 @@ def test_channels_of_biggan(edge: int, up: list[int], down: list[int]) -> None:
     assert len(level_channels((128, 128), LayerMaker(1, 3), 6)) == 6
 
 
+def test_channels_of_the_paper_at_128_pixels() -> None:
+    shape: dict[str, Any] = {"image_shape": (128, 128, 3), "num_classes": 2}
+    for flavour in (BigGAN, ProjectionGAN):
+        config = flavour.Config(**shape, network="biggan")
+        make = LayerMaker(1, config.base_channels, max_channels=config.max_channels)
+        assert level_channels((128, 128), make, 6) == [96, 192, 384, 768, 1536, 1536]
+    assert BigGAN.Config(**shape).max_channels == 1536
+    assert BigGAN.Config(**shape, network="pyramid").max_channels == 512
+    assert {BigGAN.Config.presets[name]["max_channels"] for name in ("few", "cpu")} == {256}
+
+
 def test_labels_enter_networks_without_batch_norm_with_the_latents() -> None:
     settings: dict[str, Any] = {"num_labels": 3, "conditioning": "norm"}
     for network, shape in (("r3gan", (16, 16, 1)), ("dcgan", (1, 1, 2))):

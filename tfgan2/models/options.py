@@ -52,7 +52,8 @@ class NetworkChoice(MaxChannels, ModelConfig):
         "fastgan 32, mobile 32, r3gan 32",
     )
     max_channels: int = option(
-        help="largest number of channels of a layer of dcgan, pyramid, fastgan, mobile, r3gan"
+        help="largest number of channels of a layer of dcgan, pyramid, biggan, fastgan, mobile, r3gan",
+        biggan=1536,
     )
 
     def resolve(self) -> None:
