@@ -107,3 +107,10 @@ def test_truncation() -> None:
     for before, norm in zip(statistics, batch_norms(model.ema_generator), strict=True):
         np.testing.assert_array_equal(norm.moving_mean, before)
     assert np.abs(images - model.generate(inputs[0], labels)).max() > 1e-4
+
+
+def test_truncation_of_points() -> None:
+    model = BigGAN((1, 1, 2), base_channels=4, num_classes=2)
+    latents = model.draw_latents(4)
+    points = model.generate(latents, truncation=0.5)
+    np.testing.assert_allclose(points, model.generate(truncated(latents, 0.5)), atol=1e-6)

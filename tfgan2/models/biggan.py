@@ -113,5 +113,6 @@ class BigGAN(ConditionalGAN):
 
     def sampler(self, truncation: float | None = None, standing_statistics: int = 0) -> keras.Model:
         """As in the base class; with truncation, the statistics are those of such latents."""
-        batches = standing_statistics or (0 if truncation is None else STANDING)
-        return super().sampler(truncation, batches)
+        if truncation is not None and batch_norms(self.sampling_generator):
+            standing_statistics = standing_statistics or STANDING
+        return super().sampler(truncation, standing_statistics)
