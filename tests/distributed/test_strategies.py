@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from helpers import SMALL, assert_refused
 from tfgan2 import cli, registry
 from tfgan2.data import load_dataset
 from tfgan2.data.dataset import Part
+from tfgan2.distributed.strategies import Worker
+from tfgan2.errors import UserError
 from tfgan2.training import checkpoints, stats
 
 SCRIPT = Path(__file__).with_name("replicas.py")
@@ -48,6 +51,16 @@ def test_every_flavour_on_two_replicas(names: list[str]) -> None:
         assert result["differ"] == (name != "srgan"), name
         # Each replica has its own batch statistics; those of the first are kept.
         assert all("/moving_" in key for key in result["unequal"]), (name, result["unequal"])
+
+
+@pytest.mark.parametrize(
+    ("resumes", "advice"),
+    [(False, "give --batch-size 15, a multiple of 3"), (True, "give --strategy none, or a number")],
+)
+def test_a_batch_that_devices_cannot_share(resumes: bool, advice: str) -> None:
+    worker = Worker(SimpleNamespace(num_replicas_in_sync=3))
+    with pytest.raises(UserError, match=f"divided among 3 devices: {advice}"):
+        worker.check_batch_size(16, resumes=resumes)
 
 
 @pytest.fixture(scope="module")

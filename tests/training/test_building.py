@@ -19,6 +19,9 @@ def test_an_operation_without_a_deterministic_kernel_names_the_option() -> None:
         raise tf.errors.UnimplementedError(None, None, message)
     text = str(error.value)
     assert "unsorted segment reduction op not available" in text and "\n" not in text
+    with pytest.raises(UserError) as error, determinism_errors(resumes=True):
+        raise tf.errors.UnimplementedError(None, None, message)
+    assert str(error.value).endswith(": resume it on the kind that it began on")
 
 
 def test_other_errors_stay_as_they_are() -> None:

@@ -83,7 +83,7 @@ def test_a_step_without_memory_is_one_line(
         raise error
 
     monkeypatch.setattr(memory, "available", lambda: (900_000, "the GPU"))
-    monkeypatch.setattr(memory, "check", lambda *words: None)
+    monkeypatch.setattr(memory, "check", lambda *words, **more: None)
     out = tmp_path / "run"
     assert fit_small(out, steps=4) == 0
     monkeypatch.setattr("tfgan2.training.loop.Loop.run", run)
@@ -92,8 +92,8 @@ def test_a_step_without_memory_is_one_line(
     assert message.count("\n") == 1
     assert re.fullmatch(
         r"error: not enough memory: a step of 16 images needs about \d+ (kB|MB) \(an estimate\), "
-        r"the GPU has \d+ kB; step-0000004.npz is kept: give --batch-size \d+, by the estimate the "
-        r"largest power of two that fits, or --accumulate \d+, which keeps the batch\n",
+        r"the GPU has \d+ kB; step-0000004.npz is kept: give --accumulate \d+, which keeps the "
+        r"batch\n",
         message,
     ), message
     assert checkpoints.newest(out).step == 4
@@ -115,6 +115,19 @@ def test_a_batch_that_this_machine_can_never_hold(
     assert not list(tmp_path.iterdir())
     # What it advises, it accepts.
     assert fit(tmp_path / "parts", f"{LARGE} --dry-run --accumulate {count}") == 0
+
+
+def test_a_resumed_run_is_advised_only_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = runs.RunConfig.create("gan", "digits", batch_size=8)
+    config.hyperparameters["image_shape"] = (8, 8, 1)
+    for limit, advice in ((10**9, "give --accumulate 2, which keeps the batch"), (1, "where")):
+        monkeypatch.setattr(memory, "available", lambda limit=limit: (limit, "the GPU"))
+        with (
+            pytest.raises(UserError, match=advice) as raised,
+            memory.telling_what_fits(config, 1, None, resumes=True),
+        ):
+            raise MemoryError
+        assert "--batch-size" not in str(raised.value)
 
 
 def test_other_errors_pass() -> None:

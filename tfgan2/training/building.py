@@ -36,18 +36,23 @@ def make_deterministic() -> None:
 
 
 @contextlib.contextmanager
-def determinism_errors() -> Iterator[None]:
-    """Makes a UserError if an operation has no deterministic kernel."""
+def determinism_errors(*, resumes: bool = False) -> Iterator[None]:
+    """Makes a UserError if an operation has no deterministic kernel.
+
+    A run that `resumes` remains deterministic.
+    """
     try:
         yield
     except tf.errors.OpError as error:
         if "determinis" not in error.message.lower():
             raise
-        raise UserError(
+        problem = (
             "this device cannot compute an operation of the model in the same bits each time "
-            f"({cause_of(error.message)[:200]})",
-            ": give --no-deterministic",
-        ) from error
+            f"({cause_of(error.message)[:200]})"
+        )
+        if resumes:
+            raise UserError(f"{problem}: resume it on the kind that it began on") from error
+        raise UserError(problem, ": give --no-deterministic") from error
 
 
 def build_model(

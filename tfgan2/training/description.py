@@ -93,7 +93,7 @@ def _describe_memory(session: Session, batch: Any) -> None:
         return
     model.phase = model.phase_at(training.steps - 1)
     step = compiled_step(model, training)
-    with memory.telling_what_fits(session.config, 1, None):
+    with memory.telling_what_fits(session.config, 1, None, resumes=not session.is_new):
         measured = memory.measure(lambda: step(batch))
     if measured is not None:
         total = memory.amount(estimate.variables + estimate.batch + measured)

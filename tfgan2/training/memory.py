@@ -142,10 +142,13 @@ def available() -> tuple[int, str]:
 # --- errors --------------------------------------------------------------------------------------
 
 
-def check(config: RunConfig, model: GenerativeModel, replicas: int) -> None:
+def check(
+    config: RunConfig, model: GenerativeModel, replicas: int, *, resumes: bool = False
+) -> None:
     """Raises a UserError if a step can certainly not fit the memory of this machine.
 
-    A process that takes more of it than there is would be killed. A GPU says so by itself.
+    A process that takes more of it than there is would be killed. A GPU says so by itself. A run
+    that `resumes` keeps its batch size.
     """
     if _device() != "CPU:0":
         return
@@ -162,7 +165,7 @@ def check(config: RunConfig, model: GenerativeModel, replicas: int) -> None:
     if least > _SUSPECT * limit:
         estimate = Estimator(config).estimate(share, training.accumulate)
         if _LEAST * estimate.total * replicas > limit:
-            raise _too_large(config, replicas, None)
+            raise _too_large(config, replicas, None, resumes)
 
 
 def is_exhausted(error: BaseException | None) -> bool:
@@ -176,29 +179,33 @@ def is_exhausted(error: BaseException | None) -> bool:
 
 
 @contextlib.contextmanager
-def telling_what_fits(config: RunConfig, replicas: int, run_dir: Path | None) -> Iterator[None]:
+def telling_what_fits(
+    config: RunConfig, replicas: int, run_dir: Path | None, *, resumes: bool = False
+) -> Iterator[None]:
     """Turns an error about memory into a UserError that says what would fit.
 
-    `run_dir` is None before the training.
+    `run_dir` is None before the training. A run that `resumes` keeps its batch size.
     """
     try:
         yield
     except (tf.errors.OpError, MemoryError) as error:
         if not is_exhausted(error):
             raise
-        raise _too_large(config, replicas, run_dir) from error
+        raise _too_large(config, replicas, run_dir, resumes) from error
 
 
-def _too_large(config: RunConfig, replicas: int, run_dir: Path | None) -> UserError:
+def _too_large(config: RunConfig, replicas: int, run_dir: Path | None, resumes: bool) -> UserError:
     training, (limit, device) = config.training, available()
     size, accumulate = training.batch_size or 1, training.accumulate
     parts = f" in {accumulate} micro-batches" if accumulate > 1 else ""
     needed, advice = "", "give a smaller --batch-size, or a larger --accumulate"
+    if resumes:
+        advice = "give a larger --accumulate"
     with contextlib.suppress(tf.errors.OpError, MemoryError):  # for the graphs, too
         estimator = Estimator(config)
         needed = f" needs about {amount(estimator.estimate(size // replicas, accumulate).total)}"
         needed += " (an estimate)"
-        advice = _advice(estimator, size, accumulate, replicas, limit)
+        advice = _advice(estimator, size, accumulate, replicas, limit, resumes)
     kept = checkpoints.paths(run_dir)[0].name if run_dir and checkpoints.paths(run_dir) else ""
     saved = f"; {kept} is kept" if kept else ""
     has = f", {device} has {amount(limit)}" if limit < sys.maxsize else ""
@@ -209,7 +216,9 @@ def _too_large(config: RunConfig, replicas: int, run_dir: Path | None) -> UserEr
     )
 
 
-def _advice(estimator: Estimator, size: int, accumulate: int, replicas: int, limit: int) -> str:
+def _advice(
+    estimator: Estimator, size: int, accumulate: int, replicas: int, limit: int, resumes: bool
+) -> str:
     model, share = estimator.model, size // replicas
     unit = model.batch_multiple // model.batches_per_step
 
@@ -223,11 +232,14 @@ def _advice(estimator: Estimator, size: int, accumulate: int, replicas: int, lim
     sizes = [n for n in powers if n < size and n % (replicas * accumulate * unit) == 0]
     fitting = next((n for n in sizes if fits(n // replicas, accumulate)), None)
     advice = []
-    if fitting is not None:
+    if fitting is not None and not resumes:
         advice.append(f"--batch-size {fitting}, by the estimate the largest power of two that fits")
     if count is not None:
         advice.append(f"--accumulate {count}, which keeps the batch")
-    return f"give {', or '.join(advice)}" if advice else "choose a smaller model or smaller images"
+    if not advice:
+        smaller = "choose a smaller model or smaller images"
+        return "resume it where there is more memory" if resumes else smaller
+    return f"give {', or '.join(advice)}"
 
 
 def amount(number: int) -> str:

@@ -75,11 +75,11 @@ class Session:
             self.dataset = load_data(config, display, run_dir, pipeline)
         size = training.batch_size
         assert size is not None
-        worker.check_batch_size(size)
+        worker.check_batch_size(size, resumes=not new)
         lost = "before the first step: start all workers again"
         with (
             worker.detecting_lost_workers(lambda: lost),
-            memory.telling_what_fits(config, worker.replicas, None),
+            memory.telling_what_fits(config, worker.replicas, None, resumes=not new),
             worker.strategy.scope(),
         ):
             self.model = model = build_model(
@@ -111,7 +111,7 @@ class Session:
             training.steps = max(1 if new else training.steps, needed)
         model.plan(training.steps)
         config.hyperparameters = dict(model.config)
-        memory.check(config, model, worker.replicas)
+        memory.check(config, model, worker.replicas, resumes=not new)
 
     def train(
         self, run_dir: Path, callbacks: Sequence[keras.callbacks.Callback], mirror: Mirror | None
@@ -138,8 +138,11 @@ class Session:
                 loop.step = self.saving.restore(self.model, say)
             self._check_same_folder(loop.step)
             if loop.step < options.steps:
-                fitting = memory.telling_what_fits(self.config, worker.replicas, run_dir)
-                with fitting, determinism_errors():
+                resumes = {"resumes": not self.is_new}
+                with (
+                    memory.telling_what_fits(self.config, worker.replicas, run_dir, **resumes),
+                    determinism_errors(**resumes),
+                ):
                     number = loop.run(chosen)
         if number is not None:
             location = str(run_dir) if mirror is None else mirror.url
