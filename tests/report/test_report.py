@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 from helpers import eagerly, fit_small
+from PIL import Image
 
 from tfgan2 import cli
 from tfgan2.errors import UserError
 from tfgan2.report import REPORT, Report, plots, renew, thinned
 from tfgan2.report.watching import Server
+from tfgan2.runs import RunConfig
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +87,20 @@ def test_a_long_run_is_thinned_out() -> None:
     assert thinned(list(range(8)), 4) == [0, 2, 4, 6, 7]
     lines = [{"step": n, "images": n, "images_per_second": 5.0, "x_loss": 1.0} for n in range(5000)]
     assert len(plots(lines)[0]["curves"]["x_loss"]) <= 601
+
+
+def test_only_the_grids_shown_are_kept_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tfgan2.report.MOST_GRIDS", 2)
+    (tmp_path / "config.json").write_text(RunConfig.create("gan", "digits").to_json())
+    (tmp_path / "samples").mkdir()
+    report = Report(tmp_path)
+    for step in range(7):
+        Image.new("L", (4, 4)).save(tmp_path / "samples" / f"step-{step:07d}.png")
+        shown = [grid["step"] for grid in data(report.render())["grids"]]
+        assert sorted(int(path.stem[5:]) for path in report._encoded) == shown
+    assert shown == [0, 4, 6]
 
 
 def test_the_page_is_served_and_says_when_it_changes(run: Path) -> None:

@@ -29,7 +29,7 @@ _QUALITY = 85
 class Report:
     """Renders the report of a run, again and again while it trains.
 
-    Grids that were encoded once are kept. `location` is the run's own if it is remote and `run_dir`
+    Encoded grids are kept while the page shows them. `location` is the run's own if it is remote and `run_dir`
     its copy.
     """
 
@@ -81,10 +81,12 @@ class Report:
         return " ".join(str(path.stat().st_mtime_ns) for path in paths if path.exists())
 
     def _grids(self) -> list[dict[str, Any]]:
-        paths = sorted((self.run_dir / "samples").glob("step-*.png"))
+        paths = thinned(sorted((self.run_dir / "samples").glob("step-*.png")), MOST_GRIDS)
+        shown = {*paths, self.run_dir / "reals.png"}
+        self._encoded = {path: text for path, text in self._encoded.items() if path in shown}
         return [
             {"step": int(path.stem.removeprefix("step-")), "image": self._image(path)}
-            for path in thinned(paths, MOST_GRIDS)
+            for path in paths
         ]
 
     def _image(self, path: Path) -> str | None:
