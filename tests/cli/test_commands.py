@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import fit_small
+from helpers import assert_refused, fit_small
 from PIL import Image, ImageSequence
 
 from tfgan2 import cli, runs
@@ -92,6 +92,9 @@ WRONG = {
     "steps and epochs": ("fit dcgan --dataset digits --steps 1 --epochs 1", "not both"),
     "no steps": ("fit dcgan --dataset digits --steps 0", "steps must be at least 1"),
     "epochs": ("fit dcgan --dataset digits --epochs 0", "epochs must be above 0"),
+    "endless": ("fit dcgan --dataset digits --epochs inf", "above 0 and finite, not inf"),
+    "no number": ("fit dcgan --dataset digits --epochs nan", "above 0 and finite, not nan"),
+    "count": ("fit dcgan --dataset digits --evaluate-count 9", "evaluate_every is missing"),
     "seed": ("fit dcgan --dataset digits --seed -1", "seed must be from 0"),
     "hold out": ("fit srgan --dataset digits --hold-out -5", "hold_out must be at least 0"),
     "no batch": ("fit dcgan --dataset digits --batch-size 0", "batch_size must be at least 1"),
@@ -146,6 +149,23 @@ def test_what_is_wrong_is_one_line_with_code_2(
     assert message.format(tmp=tmp_path) in error
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
     assert left == ["empty", "full", "full/x"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--epochs 0.01", "is planned for 6 steps, and 0.01 epochs are 2: give at least as many"),
+        ("--epochs inf", "epochs must be above 0 and finite, not inf"),
+        ("--steps 5", "is planned for 6 steps: give at least as many"),
+        ("--accumulate 0", "accumulate must be at least 1, not 0"),
+    ],
+)
+def test_what_a_resumed_run_refuses(
+    words: str, message: str, finished_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (finished_run / "config.json").read_bytes()
+    assert_refused(["fit", "--resume", str(finished_run), *words.split()], message, capsys)
+    assert (finished_run / "config.json").read_bytes() == before
 
 
 def test_run_directories_are_numbered(tmp_path: Path) -> None:

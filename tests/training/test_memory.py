@@ -118,7 +118,7 @@ def test_a_batch_that_this_machine_can_never_hold(
 
 
 def test_a_resumed_run_is_advised_only_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = runs.RunConfig.create("gan", "digits", batch_size=8)
+    config = runs.RunConfig.create("gan", "digits", batch_size=2)
     config.hyperparameters["image_shape"] = (8, 8, 1)
     for limit, advice in ((10**9, "give --accumulate 2, which keeps the batch"), (1, "where")):
         monkeypatch.setattr(memory, "available", lambda limit=limit: (limit, "the GPU"))

@@ -94,13 +94,16 @@ class Run:
         with remote.staged(self.location, fetch=True) as (run_dir, mirror):
             config = runs.RunConfig.read(run_dir)
             training = config.training
-            training.strategy = strategy or training.strategy
+            if strategy is not None:
+                training.strategy = strategy
             if steps is not None and steps < training.steps:
                 raise UserError(
                     f"{self.location} is planned for {training.steps} steps: give at least as many"
                 )
-            training.steps = steps or training.steps
-            training.accumulate = accumulate or training.accumulate
+            if steps is not None:
+                training.steps = steps
+            if accumulate is not None:
+                training.accumulate = accumulate
             training.check()
             name, pipeline = _named(dataset)
             config.data = relocated(config.data, name, data_dir)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,15 +23,15 @@ def check_length(steps: int | None, epochs: float | None) -> None:
     """Raises a UserError unless the length of the training is possible, given in one way."""
     if steps is not None and epochs is not None:
         raise UserError("give steps or epochs, not both")
-    if epochs is not None and epochs <= 0:
-        raise UserError(f"epochs must be above 0, not {epochs:g}")
+    if epochs is not None and not 0 < epochs < math.inf:
+        raise UserError(f"epochs must be above 0 and finite, not {epochs:g}")
 
 
 def check_evaluation(options: TrainingOptions) -> None:
     """Raises a UserError for what is wrong whatever the data are."""
     others = (options.evaluate_features, options.evaluate_metrics, options.best_metric)
     if not options.evaluate_every:
-        if any(others):
+        if any(others) or options.evaluate_count != TrainingOptions.evaluate_count:
             raise UserError("evaluate_every is missing: give the steps between evaluations")
         return
     from tfgan2.evaluation import EvaluationRequest, check_best

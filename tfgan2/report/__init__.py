@@ -29,8 +29,8 @@ _QUALITY = 85
 class Report:
     """Renders the report of a run, again and again while it trains.
 
-    Encoded grids are kept while the page shows them. `location` is the run's own if it is remote and `run_dir`
-    its copy.
+    Encoded grids are kept while the page shows them. `location` is the run's own if it is remote
+    and `run_dir` its copy.
     """
 
     def __init__(self, run_dir: Path, location: str | None = None) -> None:

@@ -108,7 +108,12 @@ class Session:
         self.dataset.check_batch_size(size, model.batches_per_step)
         if epochs is not None:
             needed = int(-(-epochs * self.dataset.num_images // self.images_per_step))
-            training.steps = max(1 if new else training.steps, needed)
+            if not new and needed < training.steps:
+                raise UserError(
+                    f"{run_dir} is planned for {training.steps} steps, and {epochs:g} epochs are "
+                    f"{needed}: give at least as many"
+                )
+            training.steps = max(1, needed)
         model.plan(training.steps)
         config.hyperparameters = dict(model.config)
         memory.check(config, model, worker.replicas, resumes=not new)
