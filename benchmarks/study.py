@@ -36,6 +36,8 @@ from tfgan2.files import written_atomically
 
 JUDGED = {"mnist": "classes", "cifar10": "classes", "stacked_mnist": "modes"}
 """Data whose classes a classifier finds in the samples, and the metric of `tfgan2 evaluate`."""
+KEPT = ("figures", "protocol_id", "protocol", "judge")
+"""What a cell takes over from a result; `judge` is the classifier that the classes come from."""
 PEER_FACTS = ("name", "dataset", "source", "licence", "minutes", "machine")
 SMALL = ("--batch-size", "8")
 _SAVING_SECONDS = 60.0
@@ -136,7 +138,7 @@ class Study:
             "card": self.card,
             "jobs": options.jobs,
             "hyperparameters": {key: value for key, value in hyperparameters if key not in omitted},
-            **{key: result[key] for key in ("figures", "protocol_id", "protocol")},
+            **{key: result[key] for key in KEPT if key in result},
             "weights": result["who"]["weights"],
         }
 
@@ -167,7 +169,10 @@ class Study:
             classes = out.with_name(f"{out.name}-classes")
             metrics = ["--metrics", JUDGED[dataset]]
             self.tfgan2("evaluate", *measured, "classifier", *metrics, "--out", classes)
-            result["figures"] |= read(classes / "result.json")["figures"]
+            judged = read(classes / "result.json")
+            result["figures"] |= judged["figures"]
+            features = judged["protocol"]["features"]
+            result["judge"] = {key: features[key] for key in ("version", "weights", "accuracy")}
         return result
 
     def peers(self) -> list[tuple[Path, dict[str, Any]]]:
@@ -199,8 +204,7 @@ class Study:
         work = self.options.work / self.tier.folder / dataset / f"{PEER}{samples.name}"
         work.parent.mkdir(parents=True, exist_ok=True)
         result = self.evaluate(samples, dataset, work, *data)
-        kept = ("figures", "protocol_id", "protocol")
-        return {"peer": facts, "dataset": dataset} | {key: result[key] for key in kept}
+        return {"peer": facts, "dataset": dataset} | {k: result[k] for k in KEPT if k in result}
 
     def do_peers(self) -> int:
         """Evaluates all samples of others; returns an exit code."""

@@ -59,7 +59,7 @@ def section(tier: Tier, dataset: str, folder: Path, to: Path) -> list[str]:
     parts = [heading + "\n"]
     for group in by_protocol(cells, tier.rows[dataset]):
         first = next(iter(group.values()))[0]
-        parts.append(protocol_line(first["protocol_id"], first["protocol"]) + "\n")
+        parts.append(protocol_line(first) + "\n")
         parts.append("\n".join(table(group, tier, dataset)) + "\n")
     return [*parts, *details(cells, tier.rows[dataset], folder, to)]
 
@@ -73,7 +73,7 @@ def by_protocol(cells: list[Cell], rows: Any) -> list[Group]:
     order = {name: index for index, name in enumerate(rows)}
     for cell in sorted(cells, key=lambda cell: order.get(name_of(cell), len(order))):
         images = cell["protocol"]["samples"]["images"]
-        protocol = {**cell["protocol"], "samples": {"images": images}}
+        protocol = {**cell["protocol"], "samples": {"images": images}, "judge": cell.get("judge")}
         group = groups.setdefault(json.dumps(protocol, sort_keys=True), {})
         group.setdefault(name_of(cell), []).append(cell)
 
@@ -147,20 +147,30 @@ def spread(name: str, cells: list[Cell]) -> str:
     return f"{form(median(values))} ({form(values[0])}…{form(values[-1])})"
 
 
-def protocol_line(identifier: str, protocol: dict[str, Any]) -> str:
+def protocol_line(cell: Cell) -> str:
+    """Describes the protocol of a cell's figures, and the judge of its classes."""
+    protocol, judge = cell["protocol"], cell.get("judge")
     features, reference = protocol["features"], protocol["reference"]
     accuracy = features.get("accuracy")
     quality = f" (accuracy {accuracy:.1%} on unseen images)" if accuracy else ""
     scores = f"IS over {protocol['is']['splits']} splits; " if "is" in protocol else ""
     samples = protocol["samples"]
     seed = f", seed {samples['seed']}" if "seed" in samples else ""
+    classes = ""
+    if judge:
+        version, weights, accuracy = judge["version"], judge["weights"], judge["accuracy"]
+        classes = (
+            f" Classes: `classifier`, version {version}, weights `{weights}`, accuracy "
+            f"{accuracy:.1%} on unseen images."
+        )
     return (
-        f"Protocol `{identifier}`: features `{features['name']}`{quality}, weights "
+        f"Protocol `{cell['protocol_id']}`: features `{features['name']}`{quality}, weights "
         f"`{features.get('weights', '')}`; {reference['images']:,} real images, "
         f"split {reference.get('split') or 'train'}; {samples['images']:,} samples{seed}; "
         f"{scores}KID over {protocol['kid']['subsets']} subsets of "
         f"{protocol['kid']['subset_size']}; {protocol['prdc']['nearest']} nearest of the first "
         f"{protocol['prdc']['samples']:,} samples and {protocol['prdc']['real_images']:,} reals."
+        f"{classes}"
     )
 
 
