@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import secrets
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from tfgan2.remote import Mirror
+
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.ESTALE)
 
 
 class Session:
@@ -136,7 +141,7 @@ class Session:
             start = f"continue from {good[0].name}" if good else "begin again"
             return f"after step {loop.step}: resume the run with all workers, they {start}"
 
-        with writing(run_dir), worker.detecting_lost_workers(when_lost):
+        with _writing_errors(run_dir), worker.detecting_lost_workers(when_lost):
             if worker.chief:
                 checkpoints.remove_partial_files(run_dir)
             with worker.strategy.scope():
@@ -220,3 +225,22 @@ class Session:
                 f"the workers do not see the same {mirror.url if mirror else self.run_dir}: "
                 "choose a folder that all machines share"
             )
+
+
+@contextlib.contextmanager
+def _writing_errors(run_dir: Path) -> Iterator[None]:
+    """Makes a UserError of errors of the disk and of files in the run directory.
+
+    Others come from a callback: a connection that failed, a file of its own.
+    """
+    try:
+        yield
+    except OSError as error:
+        is_inside = False
+        if isinstance(error.filename, str | bytes | os.PathLike):
+            path = Path(os.path.realpath(os.fsdecode(error.filename)))
+            is_inside = path.is_relative_to(os.path.realpath(run_dir))
+        if not is_inside and error.errno not in _DISK_ERRORS:
+            raise
+        with writing(run_dir):
+            raise
