@@ -13,7 +13,7 @@ from helpers import layer_kinds, make_small, tensors_for
 
 from tfgan2 import registry
 from tfgan2.errors import UserError
-from tfgan2.models import BEGAN, DCGAN, SNGAN
+from tfgan2.models import BEGAN, DCGAN, SAGAN, SNGAN, ProjectionGAN
 from tfgan2.networks import ARCHITECTURES, Architecture
 from tfgan2.networks.layers import LayerMaker
 
@@ -72,6 +72,15 @@ def test_a_pyramid_is_wider_where_images_are_smaller() -> None:
     assert shapes_of_blocks(model.generator) == shapes
     shapes = [(32, 32, 3), (16, 16, 6), (8, 8, 12), (8, 8, 12), (8, 8, 12)]
     assert shapes_of_blocks(model.discriminator) == shapes
+
+
+def test_presets_of_the_papers_at_128_pixels() -> None:
+    for flavour in (ProjectionGAN, SAGAN):
+        paper = flavour.Config.presets["paper"]
+        assert paper["network"] == "pyramid"
+        make = LayerMaker(1, paper["base_channels"], max_channels=paper["max_channels"])
+        assert make.level_channels(6) == [64, 128, 256, 512, 1024, 1024]
+    assert SNGAN.Config.presets["paper"]["network"] == "resnet"
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 7])

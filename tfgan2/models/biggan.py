@@ -84,8 +84,7 @@ class BigGAN(ConditionalGAN):
         return {"spectral": True, "conditioning": "hierarchy", "embedding": embedding}
 
     def discriminator_settings(self) -> dict[str, Any]:
-        projected = {"num_labels": self.num_labels, "projected": True}
-        return {"norm": "none", "spectral": True, **projected}
+        return {"norm": "none", "spectral": True, "num_labels": self.num_labels, "projected": True}
 
     def content_objective(self, fake: Samples, real: Samples) -> Objective:
         if not self.config.orthogonal:

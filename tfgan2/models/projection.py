@@ -13,8 +13,11 @@ class ProjectionGAN(ConditionalGAN, SNGAN):
     """SNGAN with classes, projected in its D, Miyato and Koyama 2018 (arXiv:1802.05637).
 
     The discriminator's logit is psi(f(x)) + v(y) f(x): a linear function of the features f, plus
-    their product with the embedding v of the class y. The class scales and shifts each batch norm
-    of the generator. Loss, spectral norm and networks are those of SNGAN.
+    their product with the embedding v of the class y. The class scales and shifts the batch norms
+    of the generator's blocks. Loss, spectral norm and networks are those of SNGAN.
+
+    `--preset paper` has the networks of the paper at 128x128 pixels: `network=pyramid` with 64 to
+    1,024 channels.
     """
 
     class Config(ConditionalGAN.Config, SNGAN.Config):
@@ -26,6 +29,7 @@ class ProjectionGAN(ConditionalGAN, SNGAN):
             batch_size=32,
             steps=12_000,
         )
+        paper = preset(network="pyramid", base_channels=64, max_channels=1024)
 
     def generator_settings(self) -> dict[str, Any]:
         return {"conditioning": "norm"}

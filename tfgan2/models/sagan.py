@@ -17,11 +17,11 @@ class SAGAN(ConditionalGAN):
     0. Generator and discriminator have spectral norm, and the discriminator learns four times as
     fast (Heusel et al. 2017), with one update each. It minimizes the hinge loss,
     mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))), the generator -mean D(G(z)). Classes scale and
-    shift each batch norm of the generator, and are projected in the discriminator (Miyato and
-    Koyama 2018).
+    shift the batch norms of the generator's blocks, and are projected in the discriminator (Miyato
+    and Koyama 2018).
 
-    `network=dcgan` and, with `--preset cpu`, `network=pyramid` are small enough for 2 cores;
-    `network=resnet` is the paper's.
+    `network=dcgan` and `--preset cpu` are small enough for 2 cores. `--preset paper` has the
+    networks of the paper at 128x128 pixels: `network=pyramid` with 64 to 1,024 channels.
     """
 
     class Config(Attention, ConditionalGAN.Config):
@@ -32,7 +32,14 @@ class SAGAN(ConditionalGAN):
         beta_2: float = 0.9
 
         cpu = preset(network="pyramid", base_channels=16, batch_size=32, steps=12_000)
-        paper = preset(network="resnet", ema_decay=0.0, batch_size=256, steps=1_000_000)
+        paper = preset(
+            network="pyramid",
+            base_channels=64,
+            max_channels=1024,
+            ema_decay=0.0,
+            batch_size=256,
+            steps=1_000_000,
+        )
 
     gan_loss = losses.HINGE
 
@@ -40,5 +47,4 @@ class SAGAN(ConditionalGAN):
         return {"spectral": True, "conditioning": "norm"}
 
     def discriminator_settings(self) -> dict[str, Any]:
-        projected = {"num_labels": self.num_labels, "projected": True}
-        return {"norm": "none", "spectral": True, **projected}
+        return {"norm": "none", "spectral": True, "num_labels": self.num_labels, "projected": True}

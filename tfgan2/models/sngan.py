@@ -16,10 +16,10 @@ class SNGAN(LatentGAN):
     norm of 1. It minimizes the hinge loss, mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))), the
     generator -mean D(G(z)).
 
-    `network=dcgan` is a plain CNN, which 2 cores can train; `network=resnet` is the paper's ResNet,
-    with five discriminator updates per generator update, which needs a GPU, and so is
-    `network=pyramid`, as for its larger images. The defaults of some options depend on it, as in
-    tables 3 and 4 of the paper.
+    `network=dcgan` is a plain CNN, which 2 cores can train. The paper's ResNets need a GPU:
+    `network=resnet` is that of 32x32 pixels (table 4), `network=pyramid` those of larger images
+    (tables 5 and 6). Their defaults are five discriminator updates per generator update, and 0 and
+    0.9 as the betas of Adam.
     """
 
     class Config(LatentGAN.Config):
