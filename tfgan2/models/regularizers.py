@@ -29,7 +29,7 @@ class Samples(NamedTuple):
         images: float32, shape (B, height, width, channels); packed: (B / packing, height, width,
             packing * channels).
         labels: int32, shape (B,), or None.
-        latents: float32, shape (B, latent_dim); None for real samples.
+        latents: what the images were made from, float32, shape (B, latent_dim), or None.
         inputs: what the generator made the images from, where it makes images from images: float32,
             shape (B, height, width, channels), or None.
     """

@@ -2,8 +2,8 @@
 
 They are those of `tfgan2.networks.resnet` with other channels: in multiples of the base channels
 they grow from 1 at 128x128 pixels to 16 at 4x4. Up to 32x32 the generator has 4 throughout and the
-discriminator 2, as Kang et al. 2023 (arXiv:2206.09479) train it on CIFAR-10. At first all kernels
-are orthogonal.
+discriminator 2, as Kang et al. 2023 (arXiv:2206.09479) train it on CIFAR-10. The kernels of the
+blocks, of the generator's dense layer and of its last convolution are orthogonal at first.
 """
 
 from __future__ import annotations

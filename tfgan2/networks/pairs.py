@@ -38,9 +38,10 @@ def generator(
         make: makes the layers.
         num_labels: number of labels, 0 for none.
         conditioning: where labels enter: "latents", joined with an embedding; "norm", as scales and
-            shifts of each batch norm; "hierarchy", these from one embedding for all, joined with
-            latents, of which each block has its own part. "latents" where the architecture has no
-            such batch norms, or for "hierarchy" no blocks.
+            shifts of each batch norm but those that the architecture makes unconditional;
+            "hierarchy", these from one embedding for all, joined with latents, of which each block
+            has its own part. "latents" where the architecture has no `conditional_norm`, or for
+            "hierarchy" no `blocks`.
         embedding: size of the embedding of "hierarchy".
 
     Returns:
