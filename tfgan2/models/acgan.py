@@ -6,10 +6,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfgan2.hyperparameters import preset
+from tfgan2.hyperparameters import option, preset
 from tfgan2.models.base import Objective
 from tfgan2.models.latent_gan import ConditionalGAN
-from tfgan2.models.options import ClassWeight
 from tfgan2.models.regularizers import LabelSmoothing, Samples
 from tfgan2.nn import losses
 
@@ -18,14 +17,28 @@ class ACGAN(ConditionalGAN):
     """A GAN whose discriminator also predicts the class, Odena et al. 2016 (arXiv:1610.09585).
 
     The discriminator sees images without labels. It minimizes the cross entropy of the source, real
-    or generated, plus that of the class, on real and on generated images. The generator minimizes
-    -log D(G(z, c)) plus the cross entropy of its class c. The paper's class_weight is 1.
+    or generated, plus class_weight times that of the class of real images and fake_class_weight
+    times that of generated ones. The generator minimizes -log D(G(z, c)) plus
+    generator_class_weight times the cross entropy of its class c.
+
+    In the paper all three weights are 1. Then what is easily told apart wins, and the images of a
+    class become alike.
     """
 
-    class Config(ClassWeight, LabelSmoothing.Config, ConditionalGAN.Config):
-        dropout: float = 0.5
+    class Config(LabelSmoothing.Config, ConditionalGAN.Config):
+        class_weight: float = option(1.0, "weight of D's class loss on real images")
+        fake_class_weight: float = option(0.0, "weight of D's class loss on generated images")
+        generator_class_weight: float = option(0.03, "weight of G's class loss")
 
-        paper = preset(base_channels=96, max_channels=384, batch_size=100, ema_decay=0.0)
+        paper = preset(
+            base_channels=96,
+            max_channels=384,
+            batch_size=100,
+            ema_decay=0.0,
+            dropout=0.5,
+            fake_class_weight=1.0,
+            generator_class_weight=1.0,
+        )
 
     gan_loss = losses.NON_SATURATING
 
@@ -45,11 +58,12 @@ class ACGAN(ConditionalGAN):
         real_class, accuracy = self.class_loss(on_real["classes"], real.labels)
         fake_class, _ = self.class_loss(on_fake["classes"], fake.labels)
         metrics = {"real_class_loss": real_class, "real_class_accuracy": accuracy}
-        loss = source + self.config.class_weight * (real_class + fake_class)
-        return loss, {**self.scores(on_real["logits"], on_fake["logits"]), **metrics}
+        classes = self.config.class_weight * real_class + self.config.fake_class_weight * fake_class
+        return source + classes, {**self.scores(on_real["logits"], on_fake["logits"]), **metrics}
 
     def generator_objective(self, fake: Samples, real: Samples) -> Objective:
         on_fake = self.logits(fake)
         fake_class, accuracy = self.class_loss(on_fake["classes"], fake.labels)
-        loss = self.gan_loss.generator(on_fake["logits"]) + self.config.class_weight * fake_class
-        return loss, {"fake_class_loss": fake_class, "fake_class_accuracy": accuracy}
+        source = self.gan_loss.generator(on_fake["logits"])
+        metrics = {"fake_class_loss": fake_class, "fake_class_accuracy": accuracy}
+        return source + self.config.generator_class_weight * fake_class, metrics

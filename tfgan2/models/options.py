@@ -52,7 +52,8 @@ class NetworkChoice(MaxChannels, ModelConfig):
         "fastgan 32, mobile 32, r3gan 32",
     )
     max_channels: int = option(
-        help="largest number of channels of a layer of dcgan, pyramid, biggan, fastgan, mobile, r3gan",
+        help="largest number of channels of a layer of dcgan, pyramid, biggan, fastgan, mobile, "
+        "r3gan",
         biggan=1536,
     )
 
@@ -90,10 +91,6 @@ class OptionalClasses(Hyperparameters):
         super().resolve()
         if self.conditional and not self.num_classes:
             raise UserError("conditional=true needs a dataset with labels")
-
-
-class ClassWeight(Hyperparameters):
-    class_weight: float = option(1.0, "weight of the class losses")
 
 
 class Attention(NetworkChoice):

@@ -10,7 +10,6 @@ from tfgan2.distributed import replicas
 from tfgan2.hyperparameters import option, preset
 from tfgan2.models.base import Objective
 from tfgan2.models.biggan import BigGAN
-from tfgan2.models.options import ClassWeight
 from tfgan2.models.regularizers import Samples
 from tfgan2.nn.class_losses import data_to_data_cross_entropy
 
@@ -28,8 +27,8 @@ class ReACGAN(BigGAN):
     Packed samples have an embedding each.
     """
 
-    class Config(ClassWeight, BigGAN.Config):
-        class_weight: float = 0.5
+    class Config(BigGAN.Config):
+        class_weight: float = option(0.5, "weight of the class losses")
         temperature: float = option(0.5, "temperature of the class losses", at_least=1e-3)
         margin: float = option(
             0.98, "similarity of an image and its class above which no gradient pulls", at_most=1
