@@ -119,6 +119,15 @@ def test_the_learning_rate_falls_along_half_a_cosine() -> None:
     assert float(schedule(100)) == pytest.approx(2e-5, rel=1e-4)
 
 
+def test_both_learning_rates_fall_over_the_whole_run() -> None:
+    model = make_small("student", d_steps=3)
+    model.plan(100)
+    for name, updates in (("generator_optimizer", 1), ("discriminator_optimizer", 3)):
+        schedule = model.learning_rate(name)
+        fallen = [float(schedule(updates * step) / schedule(0)) for step in (0, 50, 100)]
+        assert fallen == pytest.approx([1.0, 0.505, 0.01], rel=1e-4), name
+
+
 def test_the_generator_is_separable() -> None:
     model = make_small("student")
     assert "DepthwiseConv2D" in layer_kinds(model.generator)

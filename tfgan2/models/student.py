@@ -104,8 +104,8 @@ class Student(ImitatingGAN, LatentModel):
         self.add_imitation()
 
     def learning_rate(self, name: str) -> Any:
-        rate = super().learning_rate(name)
-        return schedules.Cosine(rate, rate / 100, lambda: self.planned_steps)
+        rate, updates = super().learning_rate(name), self.updates_per_step(name)
+        return schedules.Cosine(rate, rate / 100, lambda: updates * self.planned_steps)
 
     def batch_parts(self) -> dict[str, tuple[int | None, ...]]:
         labels = {"labels": ()} if self.num_labels else {}
