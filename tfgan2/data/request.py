@@ -207,8 +207,9 @@ def build(
 
     `part` makes a dataset of some samples from their numbers and their new labels, int32. `known`
     are the names of all classes, () without labels; `labels` has the shape (count,). `copies`
-    returns for each sample a number that its copies share; they are `called` so. The last
-    `held_out` samples are those held out; if 0, the request says how many.
+    returns for each sample a number that its copies share. Samples are `called` so, also among
+    those that `part` skips. The last `held_out` samples are those held out; if 0, the request says
+    how many.
     """
     names, new_labels = request.choose_classes(known)
     numbers = np.arange(count)
@@ -222,8 +223,11 @@ def build(
     def dataset(indices: np.ndarray, rest: ImageDataset | None = None) -> ImageDataset:
         chosen = numbers[indices]
         own = None if labels is None else labels[chosen]
-        counts = () if own is None else np.bincount(own, minlength=len(names)).tolist()
         made = part(chosen, own)
+        if own is not None and made.skipped:
+            skipped = set(made.skipped)
+            own = own[[called[number] not in skipped for number in chosen]]
+        counts = () if own is None else np.bincount(own, minlength=len(names)).tolist()
         return replace(made, class_names=names, class_counts=tuple(counts), held_out=rest)
 
     def chosen_copies() -> np.ndarray:

@@ -251,6 +251,7 @@ def test_unreadable_files_can_be_left_out(damaged: Path, cache: str) -> None:
         dataset = load_dataset(f"folder:{damaged}", image_size=8, cache=cache, skip_unreadable=True)
     assert dataset.skipped == ("a/0.png", "b/bad.jpg", "c/cut.png")
     assert dataset.num_images == COUNT - 1
+    assert dataset.class_counts == tuple(np.bincount(np.arange(1, COUNT) % 3))
     [[images, labels]] = take(dataset, COUNT - 1, 1)
     assert sorted(values(images)) == [8 * i for i in range(1, COUNT)]
     np.testing.assert_array_equal(values(images) // 8 % 3, labels)
