@@ -74,15 +74,21 @@ def test_resuming_cuts_what_came_after_the_checkpoint(tmp_path: Path) -> None:
     assert lines[-1]["loss"] == 9.0
 
 
-def test_tensorboard_reads_no_step_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_remote", [False, True])
+@pytest.mark.parametrize("again", [0, 4])
+def test_tensorboard_reads_no_step_twice(again: int, is_remote: bool, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    for start in (0, 4):
+    remote = tmp_path / "remote"
+    remote.mkdir()
+    for number, start in enumerate((0, again)):
         steps = Steps(tmp_path, start)
         for _ in range(start, 8):
             steps.add(loss=0.5)
         steps.callback.close()
-    events = EventAccumulator(str(tmp_path))
+        for path in tmp_path.glob("events.*") if is_remote else ():  # they are copied there
+            path.rename(remote / f"events.out.tfevents.{number}")
+    events = EventAccumulator(str(remote if is_remote else tmp_path))
     events.Reload()
     assert [event.step for event in events.Scalars("loss")] == [2, 4, 6, 8]
     assert events.Scalars("loss")[0].value == pytest.approx(0.5)

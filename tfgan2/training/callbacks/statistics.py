@@ -70,11 +70,12 @@ class Statistics(StepCallback):
         super().on_train_begin(logs)
         self._is_first = True
         path = self.run_dir / "stats.jsonl"
+        # TensorBoard's files of a remote run are not fetched.
+        resumed = path.exists() or any(self.run_dir.glob("events.*"))
         kept = [line for line in stats.read(self.run_dir) if line["step"] <= self.step]
         with written_atomically(path, parents=True) as partial:
             partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self._file = path.open("a", encoding="utf-8")
-        resumed = any(self.run_dir.glob("events.*"))
         with plain(self.run_dir) as folder:
             self._events = EventFileWriter(str(folder))
             self._events.flush()  # opens the file
