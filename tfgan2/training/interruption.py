@@ -20,8 +20,9 @@ def signals() -> list[signal.Signals]:
 
 @contextlib.contextmanager
 def noticed() -> Iterator[list[int]]:
-    """Yields the numbers of the signals that have come; a second Ctrl-C stops at once.
+    """Yields the numbers of the signals that have come; a second Ctrl-C is a KeyboardInterrupt.
 
+    Python notices signals between calls into TensorFlow, and equal ones within one call once.
     Outside of the main thread Python allows no handlers, and the list stays empty.
     """
     received: list[int] = []
