@@ -48,8 +48,8 @@ class NetworkChoice(MaxChannels, ModelConfig):
     base_channels: int = option(
         None,
         "channels of the layers nearest to the image, or units of mlp; none: mlp 512 (points 128), "
-        "dcgan 64 (32 up to 32x32 pixels), resnet 128, pyramid 64, tutorial 128, began 64, "
-        "fastgan 32, mobile 32, r3gan 32",
+        "dcgan 64 (32 up to 32x32 pixels), resnet 128, pyramid 64, biggan 96, tutorial 128, "
+        "began 64, fastgan 32, mobile 32, r3gan 32",
     )
     max_channels: int = option(
         help="largest number of channels of a layer of dcgan, pyramid, biggan, fastgan, mobile, "
