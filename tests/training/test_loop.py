@@ -218,12 +218,16 @@ def test_a_missing_file_is_one_line_and_loses_nothing(
     monkeypatch.setattr(Progress, "on_train_batch_end", then_remove)
     run = tmp_path / "run"
     words = f"fit dcgan --dataset folder:{tmp_path}/images --image-size 8 --cache stream {SMALL}"
-    assert cli.run([*words.split(), "--steps", "100", "--out", str(run)]) == 2
+    options = ["--steps", "100", "--checkpoint-every", "1", "--out", str(run)]
+    assert cli.run([*words.split(), *options]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "no more data could be read: cannot read" in error
-    assert ".png" in error and "node" not in error
+    assert ".png" in error and "node" not in error and "which is saved" not in error
+    assert error.endswith(": --resume goes on from the newest checkpoint\n")
     newest = checkpoints.newest(run)
+    # The failing step may have changed variables that do not depend on its batch.
     assert newest is not None and f"after step {newest.step}," in error
+    assert int(newest.arrays["model/000/step"]) == newest.step
 
 
 def start(run: Path, *more: str) -> subprocess.Popen[str]:

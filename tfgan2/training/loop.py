@@ -6,7 +6,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
@@ -90,7 +90,7 @@ class Loop:
             count = lengths.next(model, self.step)
             called.on_train_batch_begin(self.step)
             started = time.perf_counter()
-            with self._data_errors(called, logs):
+            with self._data_errors():
                 call = calls.train(count, (bool(signals), requested))
             lengths.measured(call, time.perf_counter() - started)
             logs = call.metrics[-1]
@@ -103,7 +103,7 @@ class Loop:
             for callback in callbacks:
                 if isinstance(callback, StepCallback):
                     callback.call = call
-            with self._data_errors(called, logs):
+            with self._data_errors(called, logs):  # a callback may read images, too
                 called.on_train_batch_end(self.step - 1, logs)
             # A callback may stop the training; other workers learn of it in the next step.
             requested = model.stop_training
@@ -121,22 +121,26 @@ class Loop:
 
     @contextlib.contextmanager
     def _data_errors(
-        self, called: keras.callbacks.CallbackList, logs: dict[str, float]
+        self, called: keras.callbacks.CallbackList | None = None, logs: Any = None
     ) -> Iterator[None]:
-        """Saves and raises a UserError if data can no longer be read in the block."""
+        """Raises a UserError if data can no longer be read in the block.
+
+        With callbacks, the run is saved before. Within a call of steps it cannot be: TensorFlow may
+        have made those changes of the failing step that do not depend on its batch.
+        """
         try:
             yield
         except tf.errors.OpError as error:  # a file vanished or broke since it was checked
             lost = not self.alone and isinstance(error, LOST_WORKER_ERRORS)
             if lost or "iterator" not in error.message.lower():
                 raise
-            self.step = int(self.model.step.numpy())  # a call trains until there are no more data
-            saved = self.step > 0 and self.alone
-            if saved:
+            saved = called is not None and self.alone
+            if called is not None and saved:
                 called.on_train_end(logs)
             where = f"after step {self.step}{', which is saved' if saved else ''}"
+            advice = "" if saved else ": --resume goes on from the newest checkpoint"
             raise UserError(
-                f"{where}, no more data could be read: {cause_of(error.message)}"
+                f"{where}, no more data could be read: {cause_of(error.message)}{advice}"
             ) from error
 
 
