@@ -233,6 +233,8 @@ def check_samples(run: Path, tmp_path: Path) -> None:
     inputs = {"z": tf.constant(samples["latents"])}
     if labels is not None:
         inputs["label"] = tf.constant(labels)
+    if generator.truncation_of == "styles":  # an input of its own, where 1 changes nothing
+        inputs["truncation"] = tf.ones((5,))
     if generator.captions:
         encoder = tf.saved_model.load(str(folder / "text_encoder.saved_model"))
         numbers = encode_words(
