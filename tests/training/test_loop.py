@@ -223,7 +223,7 @@ def test_a_missing_file_is_one_line_and_loses_nothing(
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "no more data could be read: cannot read" in error
     assert ".png" in error and "node" not in error and "which is saved" not in error
-    assert error.endswith(": --resume goes on from the newest checkpoint\n")
+    assert error.endswith(": --resume uses the newest checkpoint, if any\n")
     newest = checkpoints.newest(run)
     # The failing step may have changed variables that do not depend on its batch.
     assert newest is not None and f"after step {newest.step}," in error

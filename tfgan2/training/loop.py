@@ -134,11 +134,13 @@ class Loop:
             lost = not self.alone and isinstance(error, LOST_WORKER_ERRORS)
             if lost or "iterator" not in error.message.lower():
                 raise
-            saved = called is not None and self.alone
-            if called is not None and saved:
+            where, advice = (
+                f"after step {self.step}",
+                ": --resume uses the newest checkpoint, if any",
+            )
+            if called is not None and self.alone:
                 called.on_train_end(logs)
-            where = f"after step {self.step}{', which is saved' if saved else ''}"
-            advice = "" if saved else ": --resume goes on from the newest checkpoint"
+                where, advice = f"{where}, which is saved", ""
             raise UserError(
                 f"{where}, no more data could be read: {cause_of(error.message)}{advice}"
             ) from error
