@@ -42,6 +42,9 @@ class ACGAN(ConditionalGAN):
 
     gan_loss = losses.NON_SATURATING
 
+    def generator_settings(self) -> dict[str, Any]:
+        return {"conditioning": "product"}
+
     def discriminator_settings(self) -> dict[str, Any]:
         return {"heads": {"classes": self.num_labels * self.packing.count}}
 

@@ -66,6 +66,9 @@ class InfoGAN(LatentGAN):
     def num_labels(self) -> int:
         return self.config.categories
 
+    def generator_settings(self) -> dict[str, Any]:
+        return {"conditioning": "product", "unscaled": self.config.codes}
+
     def discriminator_settings(self) -> dict[str, Any]:
         units = {"category": self.config.categories, "codes": self.config.codes}
         heads = {name: n * self.packing.count for name, n in units.items() if n}
