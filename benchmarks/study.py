@@ -136,6 +136,7 @@ class Study:
             "seconds": seconds,
             "cores": len(cores_here()),
             "card": self.card,
+            "commit": commit(),
             "jobs": options.jobs,
             "hyperparameters": {key: value for key, value in hyperparameters if key not in omitted},
             **{key: result[key] for key in KEPT if key in result},
@@ -290,6 +291,15 @@ def card() -> str | None:
     words = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
     names = subprocess.run(words, capture_output=True, text=True).stdout.splitlines()
     return re.sub(r"^NVIDIA ", "", names[0]) if names else None
+
+
+def commit() -> str | None:
+    """The commit of this checkout that is measured, `+` if it was changed since; None without git."""
+    if not shutil.which("git"):
+        return None
+    words = ["git", "describe", "--always", "--abbrev=10", "--exclude=*", "--dirty=+"]
+    found = subprocess.run(words, capture_output=True, text=True, cwd=Path(__file__).parent)
+    return found.stdout.strip() or None
 
 
 def cores_here() -> list[int]:

@@ -184,9 +184,10 @@ def details(cells: list[Cell], rows: Any, folder: Path, to: Path) -> list[str]:
         first = min(seeds, key=lambda cell: cell["seed"])
         values = " ".join(f"{key}={value}" for key, value in first["hyperparameters"].items())
         grid = Path(os.path.relpath(folder / f"{name}-{first['seed']}.png", to.parent))
+        at = f", commit {first['commit']}" if first.get("commit") else ""
         lines += [
             f"#### {name} on {dataset}\n",
-            f"`{first['command']}`, {first['weights']} weights{repeated(first)}; {values}\n",
+            f"`{first['command']}`{at}, {first['weights']} weights{repeated(first)}; {values}\n",
             f"![64 samples of {name} on {dataset}]({grid.as_posix()})\n",
         ]
     return lines

@@ -118,12 +118,13 @@ def test_the_line_of_a_cell_says_what_a_second_training_reached(
     modules: SimpleNamespace, tmp_path: Path
 ) -> None:
     same = cell("lsgan", 20.0, again={"figures": {"fid": 20.0}, "seconds": 1})
-    other = cell("vae", 50.0, again={"figures": {"fid": 51.234}, "seconds": 1})
+    other = cell("vae", 50.0, again={"figures": {"fid": 51.234}, "seconds": 1}, commit="1a2b3c4+")
     lay(tmp_path, "study", same, other, cell("wgan", 1.0))
     page = modules.study_page.page(tmp_path, tmp_path / "results.md")
     lines = {line.split()[2]: line for line in page.splitlines() if line.startswith("`tfgan2 fit")}
     assert "averaged weights, trained again from the beginning with the same" in lines["lsgan"]
-    assert "averaged weights, trained again from the beginning with a FID of 51.23;" in lines["vae"]
+    again = "averaged weights, trained again from the beginning with a FID of 51.23;"
+    assert f", commit 1a2b3c4+, {again}" in lines["vae"]
     assert "averaged weights;" in lines["wgan"]
 
 
