@@ -294,7 +294,7 @@ def card() -> str | None:
 
 
 def commit() -> str | None:
-    """The commit of this checkout that is measured, `+` if it was changed since; None without git."""
+    """The commit of this checkout that is measured, `+` if changed since; None without git."""
     if not shutil.which("git"):
         return None
     words = ["git", "describe", "--always", "--abbrev=10", "--exclude=*", "--dirty=+"]
