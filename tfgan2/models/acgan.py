@@ -19,16 +19,16 @@ class ACGAN(ConditionalGAN):
     The discriminator sees images without labels. It minimizes the cross entropy of the source, real
     or generated, plus class_weight times that of the class of real images and fake_class_weight
     times that of generated ones. The generator minimizes -log D(G(z, c)) plus
-    generator_class_weight times the cross entropy of its class c.
+    generator_class_weight times the cross entropy of its class c. In the paper all weights are 1.
 
-    In the paper all three weights are 1. Then what is easily told apart wins, and the images of a
-    class become alike.
+    An embedding of the class multiplies the latents. Joined with them, as a one-hot label is, the
+    class alone decides on the image, and all images of a class become alike.
     """
 
     class Config(LabelSmoothing.Config, ConditionalGAN.Config):
         class_weight: float = option(1.0, "weight of D's class loss on real images")
-        fake_class_weight: float = option(0.0, "weight of D's class loss on generated images")
-        generator_class_weight: float = option(0.03, "weight of G's class loss")
+        fake_class_weight: float = option(1.0, "weight of D's class loss on generated images")
+        generator_class_weight: float = option(1.0, "weight of G's class loss")
 
         paper = preset(
             base_channels=96,
@@ -36,8 +36,6 @@ class ACGAN(ConditionalGAN):
             batch_size=100,
             ema_decay=0.0,
             dropout=0.5,
-            fake_class_weight=1.0,
-            generator_class_weight=1.0,
         )
 
     gan_loss = losses.NON_SATURATING
