@@ -20,6 +20,7 @@ class ACGAN(ConditionalGAN):
     or generated, plus class_weight times that of the class of real images and fake_class_weight
     times that of generated ones. The generator minimizes -log D(G(z, c)) plus
     generator_class_weight times the cross entropy of its class c. In the paper all weights are 1.
+    Here fake_class_weight is 0, so that D's classes are those of real images.
 
     An embedding of the class multiplies the latents. Joined with them, as a one-hot label is, the
     class alone decides on the image, and all images of a class become alike.
@@ -27,7 +28,7 @@ class ACGAN(ConditionalGAN):
 
     class Config(LabelSmoothing.Config, ConditionalGAN.Config):
         class_weight: float = option(1.0, "weight of D's class loss on real images")
-        fake_class_weight: float = option(1.0, "weight of D's class loss on generated images")
+        fake_class_weight: float = option(0.0, "weight of D's class loss on generated images")
         generator_class_weight: float = option(1.0, "weight of G's class loss")
 
         paper = preset(
@@ -36,6 +37,7 @@ class ACGAN(ConditionalGAN):
             batch_size=100,
             ema_decay=0.0,
             dropout=0.5,
+            fake_class_weight=1.0,
         )
 
     gan_loss = losses.NON_SATURATING
