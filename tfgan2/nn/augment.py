@@ -116,7 +116,8 @@ def mirrored(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
 def _check(policy: Sequence[str]) -> None:
     for name in policy:
         if name not in POLICIES:
-            raise unknown("augmentation", name, POLICIES)
+            choice = f"choose from {', '.join(POLICIES)}, or none"
+            raise unknown("augmentation", name, POLICIES, hint=choice)
 
 
 def stateless_draws(
