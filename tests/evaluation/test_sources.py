@@ -60,3 +60,17 @@ def test_references_have_the_range_of_the_training(tmp_path: Path) -> None:
     _, reals = _load_run(run, request, lambda *progress: None)
     [chunk] = reals.chunks(8)
     assert chunk.images.max() == round(1000 / 4095 * 255)
+
+
+def test_samples_have_the_range_of_the_reals(tmp_path: Path) -> None:
+    """Files of 16 bits that are darker than the real ones stay so; those of 8 bits are as they are."""
+    for name, high in (("made", 1000), ("real", 4095)):
+        (tmp_path / name).mkdir()
+        for i in range(4):
+            Image.new("I;16", (8, 8), high * i // 3).save(tmp_path / name / f"{i}.png")
+    Image.new("L", (8, 8), 1).save(tmp_path / "real/mask.png")
+    Image.new("L", (8, 8), 255).save(tmp_path / "made/white.png")
+    request = EvaluationRequest(real_dir=tmp_path / "real", features="pixels")
+    samples, reals = _load_directory(tmp_path / "made", request, lambda *progress: None)
+    shown = [int(i[0, 0, 0]) for each in (samples, reals) for c in each.chunks(9) for i in c.images]
+    assert sorted(shown[:5]) == [0, 21, 41, 62, 255] and max(shown[5:]) == 255

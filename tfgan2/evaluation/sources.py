@@ -20,7 +20,7 @@ from tfgan2.evaluation.request import EvaluationRequest, is_exported
 from tfgan2.evaluation.result import Evaluation, check_result_dir, result_dir
 from tfgan2.evaluation.samples import RealSamples, Samples, generated_samples, run_samples
 from tfgan2.images.files import NO_RANGES, UnreadableImageError, read_header
-from tfgan2.images.ranges import Ranges
+from tfgan2.images.ranges import BYTES, Ranges
 from tfgan2.options import parse_size, size_text
 
 if TYPE_CHECKING:
@@ -165,7 +165,9 @@ def _load_directory(directory: Path, request: EvaluationRequest, progress: Progr
         reals = _real_samples(request, (*parse_size(size), 3 if colour else 1), progress)
     with _naming(directory):
         generated = EvaluationRequest(real_dir=directory, skip_unreadable=request.skip_unreadable)
-        images = _real_samples(generated, reals.image_shape, progress)
+        # 8-bit files may hold masks of 0 and 1 on one side alone.
+        found = {k: v for each in reals.dataset.value_ranges for k, v in each.items() if k != BYTES}
+        images = _real_samples(generated, reals.image_shape, progress, found)
     images.about, images.protocol = {"folder": str(directory)}, {}
     return images, reals
 
