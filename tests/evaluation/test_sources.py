@@ -63,7 +63,7 @@ def test_references_have_the_range_of_the_training(tmp_path: Path) -> None:
 
 
 def test_samples_have_the_range_of_the_reals(tmp_path: Path) -> None:
-    """Files of 16 bits that are darker than the real ones stay so; those of 8 bits are as they are."""
+    """16-bit files that are darker than the real ones stay so; those of 8 bits are as they are."""
     for name, high in (("made", 1000), ("real", 4095)):
         (tmp_path / name).mkdir()
         for i in range(4):
