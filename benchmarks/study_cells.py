@@ -70,13 +70,16 @@ _LADDER = {
     "reacgan-cpu": 12_000,
 }
 _MODERN = {"r3gan-cpu": 5_000, "stylegan2-cpu": 4_000, "fastgan-cpu": 4_500, "projected-cpu": 5_000}
+_WITH_CLASSES = {"r3gan-classes-cpu": 5_000}
 
 
 def _words(name: str) -> tuple[str, ...]:
     if name.startswith("dcgan-plain"):
         return (*_PLAIN, *_set(packing=2)) if name.endswith("packing-2") else _PLAIN
-    flavour = name.removesuffix("-cpu")
-    return (flavour,) if flavour == name else (flavour, "--preset", "cpu")
+    named = name.removesuffix("-cpu")
+    flavour = named.removesuffix("-classes")
+    classes = () if flavour == named else _set(conditional="true")
+    return (flavour, *classes, *(() if named == name else ("--preset", "cpu")))
 
 
 def _rows(steps: dict[str, int]) -> dict[str, Row]:
@@ -90,8 +93,8 @@ _ON_STACKED = {"dcgan-plain": 7_000, "dcgan-plain-packing-2": 7_000}
 CPU = Tier(
     "study",
     {
-        "mnist": _rows(_ON_MNIST | _LADDER | _MODERN),
-        "cifar10": _rows(_ON_CIFAR | _MODERN),
+        "mnist": _rows(_ON_MNIST | _LADDER | _MODERN | _WITH_CLASSES),
+        "cifar10": _rows(_ON_CIFAR | _MODERN | _WITH_CLASSES),
         "stacked_mnist": _rows(_ON_STACKED),
         "faces": _rows(_ON_FACES | _MODERN),
     },
