@@ -314,7 +314,7 @@ def test_balance_and_packing_need_classes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = f"--dataset digits --balance --set packing=2 {SMALL} --steps 1 --out {tmp_path}"
-    line = "by which it could tell real ones: leave --balance or packing out"
+    line = "by which it could tell real ones: leave --balance out, or give --set packing=1"
     assert_refused(["fit", "infogan", *words.split()], line, capsys)
     with eagerly():
         assert cli.run(["fit", "cgan", *words.split()]) == 0

@@ -81,22 +81,14 @@ def test_conditional_batch_norm_by_hand(conditioning: str) -> None:
     np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("unscaled", [0, 2, 5])
-def test_labels_multiply_latents(unscaled: int) -> None:
-    settings: dict[str, Any] = {"conditioning": "product", "unscaled": unscaled, "num_labels": 3}
+def test_labels_multiply_latents() -> None:
+    settings: dict[str, Any] = {"conditioning": "product", "num_labels": 3}
     model = generator("dcgan", (8, 8, 1), 5, LayerMaker(1, 4), **settings)
     embedding = next(x for x in model.layers if isinstance(x, keras.layers.Embedding))
     latents, labels = np.random.default_rng(0).normal(size=(4, 5)), np.array([0, 2, 1, 2])
     first = next(x for x in model.layers if isinstance(x, keras.layers.Dense))
-    y = embedding.embeddings.numpy()[labels]
-    # Where all latents are to stay, the label joins them.
-    parts = (
-        [latents, y]
-        if unscaled == 5
-        else [latents[:, : 5 - unscaled] * y, latents[:, 5 - unscaled :]]
-    )
-    expected = np.concatenate(parts, axis=1)
     taken = keras.Model(model.inputs, first.input)([latents.astype(np.float32), labels])
+    expected = latents * embedding.embeddings.numpy()[labels]
     np.testing.assert_allclose(taken, expected, rtol=1e-5)
 
 

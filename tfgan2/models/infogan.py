@@ -27,10 +27,11 @@ class InfoGAN(LatentGAN):
     Q's error, a bound of the mutual information of codes and image: category_weight times the cross
     entropy of the category, code_weight times half of the squared error of the codes.
 
-    The weights are smaller than the paper's (1), and the generator learns as fast as the
-    discriminator, not five times as fast: with these networks all images of a category came out the
-    same otherwise. The category is the generator's label, so `sample --label 3` shows one. The
-    continuous codes are the last latents, U(-1, 1) like all latents.
+    The weights are smaller than the paper's (1), the generator learns as fast as the discriminator,
+    not five times as fast, and the discriminator sees two samples at once: with these networks all
+    images of a category came out the same otherwise. The category is the generator's label, so
+    `sample --label 3` shows one. The continuous codes are the last latents, U(-1, 1) like all
+    latents.
     """
 
     class Config(LabelSmoothing.Config, LatentGAN.Config):
@@ -39,13 +40,13 @@ class InfoGAN(LatentGAN):
         codes: int = option(2, "number of continuous codes")
         category_weight: float = option(0.1, "weight of the category's cross entropy")
         code_weight: float = option(0.3, "weight of the codes' halved squared error")
-        dropout: float = 0.5
+        packing: int = 2
 
         paper = preset(
             base_channels=64,
             category_weight=1.0,
             code_weight=1.0,
-            dropout=0.0,
+            packing=1,
             generator_learning_rate=1e-3,
             ema_decay=0.0,
         )
@@ -65,9 +66,6 @@ class InfoGAN(LatentGAN):
     @property
     def num_labels(self) -> int:
         return self.config.categories
-
-    def generator_settings(self) -> dict[str, Any]:
-        return {"conditioning": "product", "unscaled": self.config.codes}
 
     def discriminator_settings(self) -> dict[str, Any]:
         units = {"category": self.config.categories, "codes": self.config.codes}

@@ -83,8 +83,8 @@ class LatentGAN(AdversarialModel, LatentModel):
         """What the flavour's generator needs.
 
         Returns:
-            `spectral`: whether all kernels have a spectral norm of 1; `conditioning`,
-            `embedding` and `unscaled` of `tfgan2.networks.pairs`.
+            `spectral`: whether all kernels have a spectral norm of 1; `conditioning` and
+            `embedding` of `tfgan2.networks.pairs`.
         """
         return {}
 

@@ -28,7 +28,6 @@ def generator(
     num_labels: int = 0,
     conditioning: str = "latents",
     embedding: int = 0,
-    unscaled: int = 0,
 ) -> keras.Model:
     """Builds a generator.
 
@@ -42,9 +41,8 @@ def generator(
             by an embedding; "norm", as scales and shifts of each batch norm but those that the
             architecture makes unconditional; "hierarchy", these from one embedding for all, joined
             with latents, of which each block has its own part. "latents" where "norm" and
-            "hierarchy" find no `conditional_norm`, "hierarchy" no `blocks`, "product" no latents.
+            "hierarchy" find no `conditional_norm`, or "hierarchy" no `blocks`.
         embedding: size of the embedding of "hierarchy".
-        unscaled: number of last latents that "product" leaves as they are.
 
     Returns:
         A model from "z", float32, shape (latent_dim,), and with labels "label", int32, shape (), to
@@ -57,8 +55,8 @@ def generator(
         inputs = [x, label]
         architecture = ARCHITECTURES[network]
         norms, blocks = architecture.conditional_norm and not points, architecture.blocks
-        possible = {"norm": norms, "hierarchy": norms and blocks, "product": latent_dim > unscaled}
-        if not possible.get(conditioning):
+        impossible = {"norm": not norms, "hierarchy": not (norms and blocks)}
+        if impossible.get(conditioning):
             conditioning = "latents"
         if conditioning == "latents":
             # Of length 1 or so, like a one-hot label: a longer embedding drowns the latents, and
@@ -69,10 +67,8 @@ def generator(
         elif conditioning == "product":
             # A sum would tell classes apart without latents, and batch norm is content with that
             # variety: all images of a class look the same (measured with acgan on CIFAR-10).
-            scaled = latent_dim - unscaled
-            y = layers.Embedding(num_labels, scaled, make.normal(1.0))(label)
-            y = layers.Multiply()([x[:, :scaled], y])
-            x = layers.Concatenate()([y, x[:, scaled:]]) if unscaled else y
+            y = layers.Embedding(num_labels, latent_dim, make.normal(1.0))(label)
+            x = layers.Multiply()([x, y])
         elif conditioning == "norm":
             make.condition = _each_label(label, num_labels)
         else:

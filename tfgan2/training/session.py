@@ -101,7 +101,7 @@ class Session:
                 raise UserError(
                     "--balance would put no two images of a class into one of D's packs, by which "
                     "it could tell real ones",
-                    ": leave --balance or packing out",
+                    ": leave --balance out, or give --set packing=1",
                 )
             model.is_fine_tuned = training.init_from is not None
             self.taken = ""
