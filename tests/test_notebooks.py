@@ -94,7 +94,13 @@ def test_runs_top_to_bottom_within_two_minutes(
         check(path, maker, tmp_path, share * maker.MOST_SECONDS, env)
 
 
-@pytest.mark.parametrize("path", QUICK, ids=[path.stem for path in QUICK])
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if number else [])
+        for number, path in enumerate(QUICK)
+    ],
+)
 def test_runs_top_to_bottom_with_fewer_steps(path: Path, maker: ModuleType, tmp_path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:

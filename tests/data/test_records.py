@@ -359,6 +359,7 @@ def test_a_version_is_no_kind_of_dataset(data_dir: Path) -> None:
     assert dataset.class_names == ("odd",) and dataset.num_images == COUNT // 2
 
 
+@pytest.mark.slow
 def test_the_unpaired_datasets_of_the_cyclegan_paper(tmp_path: Path) -> None:
     features = {
         "image": tfds.features.Image(shape=(None, None, 3)),

@@ -334,6 +334,7 @@ def test_memory_does_not_grow_with_the_samples(reals: RealSamples) -> None:
     assert peaks[1] < 1.1 * peaks[0]
 
 
+@pytest.mark.slow
 def test_every_figure_is_described(reals: RealSamples, tmp_path: Path) -> None:
     images, labels = all_of(reals)
     found = evaluate(given(images, labels), reals, "classifier", count=500)

@@ -38,7 +38,7 @@ def test_generated_requests(kind, generators, painter, start):
                 continue  # nothing that could be wrong
 
             @settings(
-                max_examples=2 if takes_nothing else 20,
+                max_examples=2 if takes_nothing else 10,
                 deadline=None,
                 database=None,
                 derandomize=True,
