@@ -208,22 +208,27 @@ def repeated(cell: Cell) -> str:
 
 _ROWS = 3
 """Fewest rows of a table that an answer is chosen from."""
+_QUESTIONS = (
+    ("faces without labels", "faces", False),
+    ("photographs, a class each", "cifar10", True),
+    ("photographs without labels", "cifar10", False),
+    ("digits, a class each", "mnist", True),
+    ("digits without labels", "mnist", False),
+)
+"""What the reader has, the dataset that answers, and whether samples have labels."""
 
 
 def answers(results: Path) -> list[str]:
     """Returns rows of the opening table: the best of the finished cells of the CPU tier."""
     lines = []
-    for dataset, words in (("faces", "faces without labels"), ("cifar10", "photographs")):
-        if best := best_of(results, dataset):
-            lines.append(answer(words, dataset, best))
-    for dataset, words in (("mnist", "digits, a class each"), ("mnist", "digits without labels")):
-        if best := best_of(results, dataset, labelled="class" in words):
+    for words, dataset, labelled in _QUESTIONS:
+        if best := best_of(results, dataset, labelled=labelled):
             lines.append(answer(words, dataset, best))
     return lines
 
 
-def best_of(results: Path, dataset: str, *, labelled: bool | None = None) -> list[Cell] | None:
-    """The cells of the row with the least FID in the first table of a dataset with three rows.
+def best_of(results: Path, dataset: str, *, labelled: bool) -> list[Cell] | None:
+    """The cells of the row with the least FID in the first table with three such rows.
 
     `projected` is left out, since it is trained on the features that judge it.
     """
@@ -235,7 +240,7 @@ def best_of(results: Path, dataset: str, *, labelled: bool | None = None) -> lis
         fits = [
             cells
             for cells in group.values()
-            if labelled in (None, "label_accuracy" in cells[0]["figures"])
+            if labelled == ("label_accuracy" in cells[0]["figures"])
         ]
         if len(fits) >= _ROWS:
             return min(fits, key=lambda cells: median(cell["figures"]["fid"] for cell in cells))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,15 @@ def test_a_batch_that_does_not_divide(tmp_path: Path, capsys: pytest.CaptureFixt
         "cannot be packed by 4 in 32 micro-batches: give a --batch-size that is a multiple of 128"
     )
     assert_refused([*words, "--accumulate", "32", "--set", "packing=4"], line, capsys)
+
+
+def test_a_resumed_run_keeps_its_batch_size(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished_run, run := tmp_path / "run")
+    words = ["fit", "--resume", str(run), "--steps", "100", "--accumulate", "5"]
+    line = "5 micro-batches: resume with the --strategy and --accumulate that the run began with"
+    assert_refused(words, line, capsys)
 
 
 @pytest.mark.slow

@@ -53,14 +53,11 @@ def test_every_flavour_on_two_replicas(names: list[str]) -> None:
         assert all("/moving_" in key for key in result["unequal"]), (name, result["unequal"])
 
 
-@pytest.mark.parametrize(
-    ("resumes", "advice"),
-    [(False, "give --batch-size 15, a multiple of 3"), (True, "give --strategy none, or a number")],
-)
-def test_a_batch_that_devices_cannot_share(resumes: bool, advice: str) -> None:
+def test_a_batch_that_devices_cannot_share() -> None:
     worker = Worker(SimpleNamespace(num_replicas_in_sync=3))
+    advice = "give --batch-size 15, a multiple of 3"
     with pytest.raises(UserError, match=f"divided among 3 devices: {advice}"):
-        worker.check_batch_size(16, resumes=resumes)
+        worker.check_batch_size(16)
 
 
 @pytest.fixture(scope="module")

@@ -112,19 +112,13 @@ class Worker:
             cause = cause_of(error.message)
             raise WorkerLostError(f"another worker was lost {when()} ({cause[:120]})") from error
 
-    def check_batch_size(self, batch_size: int, *, resumes: bool = False) -> None:
-        """Raises a UserError unless all replicas get equally many samples.
-
-        A run that `resumes` keeps its batch size.
-        """
+    def check_batch_size(self, batch_size: int) -> None:
+        """Raises a UserError unless all replicas get equally many samples."""
         if batch_size % self.replicas:
             lower = batch_size - batch_size % self.replicas
-            advice = f"give --batch-size {lower or self.replicas}, a multiple of {self.replicas}"
-            if resumes:
-                advice = "give --strategy none, or a number of devices that divides it"
             raise UserError(
-                f"a batch of {batch_size} images cannot be divided among {self.replicas} devices: "
-                f"{advice}"
+                f"a batch of {batch_size} images cannot be divided among {self.replicas} devices",
+                f": give --batch-size {lower or self.replicas}, a multiple of {self.replicas}",
             )
 
     def agree_on(self, number: int) -> bool:

@@ -105,8 +105,8 @@ class LatentGAN(AdversarialModel, LatentModel):
             parts = f" in {self.accumulate} micro-batches" if self.accumulate > 1 else ""
             parts += f" on {replicas} devices" if replicas > 1 else ""
             raise UserError(
-                f"a batch of {batch_size} images cannot be packed by {self.packing.count}{parts}:"
-                f" give a --batch-size that is a multiple of {divisor}"
+                f"a batch of {batch_size} images cannot be packed by {self.packing.count}{parts}",
+                f": give a --batch-size that is a multiple of {divisor}",
             )
 
     @property

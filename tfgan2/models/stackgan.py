@@ -171,8 +171,8 @@ class StackGAN(LatentModel):
         super().check_batch_size(batch_size, replicas)
         if batch_size < 2:
             raise UserError(
-                "stackgan pairs each image with the text of another: give a --batch-size of 2 "
-                "or more"
+                "stackgan pairs each image with the text of another",
+                ": give a --batch-size of 2 or more",
             )
 
     # --- the step --------------------------------------------------------------------------------

@@ -134,8 +134,9 @@ class StyleGAN2(LazyGAN):
         divisor = group * self.packing.count * self.accumulate * replicas
         if batch_size % divisor:
             raise UserError(
-                f"a batch of {batch_size} images cannot be divided into groups of {group} for D: "
-                f"give a --batch-size that is a multiple of {divisor}, or --set minibatch_group=N"
+                f"a batch of {batch_size} images cannot be divided into groups of {group} for D",
+                f": give a --batch-size that is a multiple of {divisor}, or --set "
+                "minibatch_group=N",
             )
 
     # --- the step --------------------------------------------------------------------------------

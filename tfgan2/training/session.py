@@ -80,7 +80,8 @@ class Session:
             self.dataset = load_data(config, display, run_dir, pipeline)
         size = training.batch_size
         assert size is not None
-        worker.check_batch_size(size, resumes=not new)
+        with _advising(resumes=not new):
+            worker.check_batch_size(size)
         lost = "before the first step: start all workers again"
         with (
             worker.detecting_lost_workers(lambda: lost),
@@ -109,7 +110,8 @@ class Session:
             if training.init_from and (new or not checkpoints.paths(run_dir)):
                 self.taken = take_weights(model, training.init_from)
         self.images_per_step = size * model.batches_per_step
-        model.check_batch_size(size, worker.replicas)
+        with _advising(resumes=not new):
+            model.check_batch_size(size, worker.replicas)
         self.dataset.check_batch_size(size, model.batches_per_step)
         if epochs is not None:
             needed = int(-(-epochs * self.dataset.num_images // self.images_per_step))
@@ -225,6 +227,18 @@ class Session:
                 f"the workers do not see the same {mirror.url if mirror else self.run_dir}: "
                 "choose a folder that all machines share"
             )
+
+
+@contextlib.contextmanager
+def _advising(*, resumes: bool) -> Iterator[None]:
+    """Advises on what a run that resumes does not keep."""
+    try:
+        yield
+    except UserError as error:
+        if not resumes:
+            raise
+        advice = ": resume with the --strategy and --accumulate that the run began with"
+        raise UserError(error.args[0], advice) from None
 
 
 @contextlib.contextmanager
