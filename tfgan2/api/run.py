@@ -197,7 +197,8 @@ class Run:
         """Exports the generator, and verifies each file against Keras.
 
         Args:
-            *formats: of "saved_model", "tflite", "onnx" and "web"; default: all but the last.
+            *formats: of "saved_model", "tflite", "onnx", "web" and "coreml"; default: the first
+                three.
             precision: precision of the TFLite files, or several.
             out: the export folder; default: the run's `export`.
             checkpoint: "newest", "best" or a step.
