@@ -24,6 +24,11 @@ def test_file_and_folder_appear_whole(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_the_current_folder_cannot_be_replaced() -> None:
+    with pytest.raises(UserError, match="name a folder in it"), written_atomically(Path(".")):
+        pass
+
+
 @pytest.mark.parametrize("name", ["x" * 250 + ".png", "\N{FROG FACE}" * 60, "x." + "y" * 250])
 def test_the_longest_names(tmp_path: Path, name: str) -> None:
     with written_atomically(tmp_path / name) as partial:

@@ -29,6 +29,8 @@ def written_atomically(path: Path, *, parents: bool = False) -> Iterator[Path]:
     included, the temporary path is removed; an OSError, such as a full disk, becomes a UserError.
     `parents` creates the folders above `path`, which must exist otherwise.
     """
+    if not path.name:
+        raise UserError(f"'{path}' cannot be replaced while you are in it: name a folder in it")
     stem, suffix = path.stem, path.suffix
     if len(os.fsencode(path.name)) > 200:  # a name has at most 255 bytes
         stem, suffix = stem[:40], suffix[:9]

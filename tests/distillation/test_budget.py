@@ -29,6 +29,7 @@ def test_limits_are_read() -> None:
         ([], "budget is missing: give one like 300KB, 3ms or 20MFLOP"),
         (["300"], "must be like 300KB, 3ms or 20MFLOP, not '300'"),
         (["0KB"], "not '0KB'"),
+        (["3M"], "not '3M'"),
         (["-3ms"], "not '-3ms'"),
         (["3 parsec"], "not '3 parsec'"),
         (["3ms", "4ms"], "two limits of milliseconds"),

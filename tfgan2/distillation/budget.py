@@ -68,8 +68,9 @@ class Budget:
         """Reads limits such as "300KB", "3ms" and "20MFLOP"; a UserError for another text."""
         limits: dict[str, float] = {}
         for text in texts:
-            match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+?)S?\s*", text.upper())
-            unit = None if match is None else _UNITS.get(match[2]) or _UNITS.get(match[2] + "S")
+            match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Z]+)\s*", text.upper())
+            units = [] if match is None else [match[2], match[2].removesuffix("S")]  # MFLOPs
+            unit = next((_UNITS[name] for name in units if name in _UNITS), None)
             if match is None or unit is None or not float(match[1]):
                 raise UserError(f"budget must be like 300KB, 3ms or 20MFLOP, not {text!r}")
             name, scale = unit

@@ -78,6 +78,8 @@ class Lesson:
         self.display = Display(quiet=quiet)
         self.config = runs.RunConfig.read(run_dir)
         self.step = checkpoints.choose(run_dir, checkpoint).step
+        if checkpoint == runs.NEWEST:  # the teacher may still train
+            self.checkpoint = str(self.step)
         default = run_dir / "taught" / f"{self.name()}{self.suffix}"
         self.path = Path(path or default).absolute()
 

@@ -147,6 +147,8 @@ def check_output(out: Path, shape: Sequence[int | None] | None = None) -> None:
     suffix = out.suffix.lower()
     if suffix not in ("", ".png", ".npz", ".gif"):
         raise UserError(f"cannot write {out.name!r}: give a .png, .gif or .npz, or a directory")
+    if not out.name:
+        raise UserError(f"'{out}' cannot be replaced while you are in it: name a folder in it")
     if out.suffix and out.is_dir():
         raise UserError(f"'{out}' is a directory: give a file name")
     if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):

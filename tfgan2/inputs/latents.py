@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def read_latents(path: Path) -> np.ndarray:
         raise UserError(f"{path} does not exist")
     try:
         latents = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         latents = None
     if not isinstance(latents, np.ndarray):
         raise UserError(f"{path} is not a complete .npy file of numbers")
