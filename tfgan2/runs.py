@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 NEWEST = "newest"
+_GRID = re.compile(r"step-(\d+)\.png")
 
 
 @dataclass
@@ -135,6 +136,16 @@ def check_new(out: Path) -> None:
 
 def is_run(path: Path) -> bool:
     return (path / "config.json").is_file()
+
+
+def sample_grids(run_dir: Path) -> dict[int, Path]:
+    """Returns the sample grids of a run by step, in order; other files are left out."""
+    grids = {
+        int(match[1]): path
+        for path in (run_dir / "samples").glob("step-*.png")
+        if (match := _GRID.fullmatch(path.name)) and path.is_file()
+    }
+    return dict(sorted(grids.items()))
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,8 @@ from helpers import make_small
 from PIL import Image
 
 from tfgan2 import runtime
-from tfgan2.errors import UserError
 from tfgan2.export import Options, export_networks, model_specs
-from tfgan2.export.bundle import write_bundle, zip_folder
+from tfgan2.export.bundle import zip_folder
 from tfgan2.inputs import words
 from tfgan2.runtime.container import sha256_of
 
@@ -32,14 +32,21 @@ KINDS = {
     "thresholds": "biggan",
 }
 TRUNCATED = {"stylegan2": 0.75, "biggan": 0.5}
+BATCHES = {"pix2pix": 2, "stackgan": 2}
+RANGES = {"pix2pix": {"8-bit": (0.0, 15.0)}}
 
 
 def export(folder, flavour, **options):
     model = make_small(flavour)
     truncation = TRUNCATED.get(flavour)
-    options = Options(["tflite", "onnx"], images=16, bundle=True, truncation=truncation, **options)
+    options |= {"truncation": truncation, "batch": BATCHES.get(flavour)}
+    options = Options(["tflite", "onnx"], images=16, bundle=True, **options)
+    specs = model_specs(model, model.label_names(["cat", "dog", "7"]), options)
+    if flavour in RANGES:
+        facts = {"input_ranges": RANGES[flavour]}
+        specs = {name: replace(s, facts={**s.facts, **facts}) for name, s in specs.items()}
     return export_networks(
-        model_specs(model, model.label_names(["cat", "dog", "7"]), options),
+        specs,
         folder,
         options,
         about={"flavour": flavour, "dataset": "digits"},
@@ -99,10 +106,16 @@ def test_the_python_runs(bundle, tmp_path, number):
     code = blocks(bundle, "python")[number]
     alone = "\nimport sys\nassert not {'tfgan2', 'tensorflow', 'keras'} & set(sys.modules)\n"
     subprocess.run([sys.executable, "-c", code + alone], cwd=folder, check=True, timeout=120)
-    output = json.loads((bundle / "metadata.json").read_text())["outputs"][0]
+    metadata = json.loads((bundle / "metadata.json").read_text())
+    output = metadata["outputs"][0]
     with Image.open(folder / "result.png") as made:
         assert made.size == (output["shape"][2], output["shape"][1])
         assert np.ptp(np.asarray(made)) > 0
+        if "input_ranges" in metadata:
+            source = Image.open(folder / "samples" / "generator-input.png")
+            assert source.getextrema()[1] < 16
+            _, expected = runtime.load(folder / "generator.onnx").translate(source)
+            assert np.abs(np.asarray(made, int) - np.asarray(expected)).max() <= 1
 
 
 STUB = """
@@ -117,7 +130,7 @@ export const InferenceSession = {
           name, t.type, t.data.constructor.name, t.data.length, t.dims,
           Math.min(...t.data), Math.max(...t.data)]);
         console.log(JSON.stringify([file, seen]));
-        const text = new Tensor("float32", new Float32Array(DIM), [1, DIM]);
+        const text = new Tensor("float32", new Float32Array(BATCH * DIM), [BATCH, DIM]);
         if ("words" in feeds) return { text };
         return { image: new Tensor("float32", VALUES, [1, 16, 16, 1]) };
       },
@@ -140,14 +153,17 @@ def test_the_javascript_feeds_and_shows(bundle, tmp_path):
     metadata = json.loads((bundle / "metadata.json").read_text())
     text = next((i["shape"][1] for i in metadata["inputs"] if i["name"] == "text"), 0)
     rounds = metadata["outputs"][0]["dtype"] == "uint8"
-    count = int(np.prod(metadata["outputs"][0]["shape"][1:]))
+    stub, count = STUB, int(np.prod(metadata["outputs"][0]["shape"][1:]))
     values = f"Uint8Array.from({{ length: {count} }}, (_, i) => i)"
     if not rounds:
         values = f"Float32Array.from({{ length: {count} }}, (_, i) => i / 127.5 - 1)"
     package = tmp_path / "node_modules" / "onnxruntime-web"
     package.mkdir(parents=True)
     (package / "package.json").write_text('{"type": "module", "main": "index.js"}')
-    (package / "index.js").write_text(STUB.replace("DIM", str(text)).replace("VALUES", values))
+    batch = next(i["batch"] for i in metadata["artefacts"] if i["file"] == "generator.onnx") or 1
+    for name, value in {"BATCH": batch, "DIM": text, "VALUES": values}.items():
+        stub = stub.replace(name, str(value))
+    (package / "index.js").write_text(stub)
     (tmp_path / "code.mjs").write_text(code)
     picture = "{ data: Uint8ClampedArray.from({ length: 1024 }, (_, i) => i % 256) }"
     calls = {"label": "2", "input": picture, "mask": picture}
@@ -160,19 +176,22 @@ def test_the_javascript_feeds_and_shows(bundle, tmp_path):
     # Grey becomes red, green and blue, opaque; every level stays the same.
     assert pixels == [level for i in range(count) for level in (i, i, i, 255)]
     assert fed[-1][0] == "generator.onnx"
+    for _, _, _, size, dims, _, _ in (tensor for _, tensors in fed for tensor in tensors):
+        assert dims[0] == batch and size == np.prod(dims)
     seen = {name: rest for name, *rest in fed[-1][1]}
     assert seen.keys() == {item["name"] for item in metadata["inputs"]}
     for item in metadata["inputs"]:
-        kind, array, size, dims, low, high = seen[item["name"]]
+        kind, array, _, dims, low, high = seen[item["name"]]
         assert kind == item["dtype"]
         assert array == {"float32": "Float32Array", "int32": "Int32Array"}[kind]
-        assert dims == [1, *item["shape"][1:]] and size == np.prod(dims)
+        assert dims[1:] == item["shape"][1:]
         constant = {"label": (2, 2), "mask": (0, 1), "text": (0, 0), "truncation": (0.75, 0.75)}
         expected = constant.get(item["name"])
         if expected:
             assert (low, high) == expected
         if item["name"] == "input":
-            assert -1 <= low < -0.9 and 0.9 < high <= 1
+            darkest = 17 if "input_ranges" in metadata else 1  # the mean of 0, 1 and 2, stretched
+            assert low == pytest.approx(darkest / 127.5 - 1) and 0.9 < high <= 1
         if item["name"] == "z":
             assert low < high and np.isfinite([low, high]).all()
             threshold = metadata.get("truncation", {"of": ""})
@@ -219,6 +238,10 @@ def test_kotlin_and_swift_name_the_tensors(bundle):
         for item in metadata["inputs"]:
             assert f'"{item["name"]}"' in code
         assert "generator" in code and '"image"' in code
+        repeated = {"kotlin": "Array(2 * ", "swift": "count: 2"}[language] in code
+        assert repeated == (metadata["artefacts"][0]["batch"] == 2)
+        if "input_ranges" in metadata:
+            assert {"kotlin": "(stretched(input)", "swift": "1 is 15"}[language] in code
         assert ("UInt8](try" in code or "readInt8" in code) == (
             metadata["outputs"][0]["dtype"] == "uint8"
         )
@@ -265,13 +288,3 @@ def test_the_zip_depends_on_the_content_alone(bundle, tmp_path, monkeypatch):
     again = tmp_path / "again.zip"
     zip_folder(tmp_path / "bundle", again)  # the same content, with other dates
     assert again.read_bytes() == archive.read_bytes()
-
-
-def test_a_foreign_folder_is_not_touched(tmp_path):
-    artifacts = export(tmp_path / "export", "cgan")
-    other = tmp_path / "other"
-    (other / "bundle").mkdir(parents=True)
-    (other / "bundle" / "mine.txt").write_text("mine")
-    with pytest.raises(UserError, match="did not write it"):
-        write_bundle(other, artifacts, {}, {})
-    assert (other / "bundle" / "mine.txt").read_text() == "mine"

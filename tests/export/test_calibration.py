@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from helpers import finished, make_small
 
+from tfgan2 import export
 from tfgan2.errors import UserError
 from tfgan2.export import Options, export_networks, export_run, model_specs, with_samples
+from tfgan2.runs import RunConfig
 
 INT8 = Options(["tflite"], ["int8"], images=16, allow_lossy=True)
 
@@ -37,6 +39,13 @@ def test_a_run_is_calibrated_on_real_images(filler, tmp_path, dataset, text):
     metadata = json.loads((tmp_path / "metadata.json").read_text())
     assert metadata["about"]["flavour"] == "inpainting"
     assert metadata["artefacts"] == [artifact.listing()]
+
+
+def test_calibration_images_have_the_size_of_the_run():
+    config = RunConfig.create("inpainting", "digits", image_size="16x24")
+    config.dataset["image_shape"] = [16, 24, 1]
+    images, *_ = export._load_samples(config, replace(INT8, calibration="digits"))
+    assert images.shape[1:3] == (16, 24)
 
 
 def test_the_folder_of_a_run_is_the_default(finished_run, tmp_path):

@@ -12,9 +12,9 @@ from tfgan2.errors import UserError
 from tfgan2.images.timelapse import MOST_FRAMES, save_timelapse
 
 
-def grids(folder: Path, count: int) -> list[Path]:
-    paths = [folder / f"step-{10 * number:07d}.png" for number in range(count)]
-    for number, path in enumerate(paths):
+def grids(folder: Path, count: int) -> dict[int, Path]:
+    paths = {10 * number: folder / f"{number}.png" for number in range(count)}
+    for number, path in enumerate(paths.values()):
         Image.fromarray(np.full((20, 90), number, np.uint8)).save(path)
     return paths
 
@@ -49,5 +49,9 @@ def test_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a timelapse is a \.gif, not 'out\.png'"):
         save_timelapse(grids(tmp_path, 1), tmp_path / "out.png")
     with pytest.raises(UserError, match="has no sample grids yet"):
-        save_timelapse([], tmp_path / "out.gif")
+        save_timelapse({}, tmp_path / "out.gif")
+    broken = tmp_path / "broken.png"
+    broken.touch()
+    with pytest.raises(UserError, match=r"cannot read '.*broken\.png': .*; remove it"):
+        save_timelapse({1: broken}, tmp_path / "out.gif")
     assert not (tmp_path / "out.gif").exists()

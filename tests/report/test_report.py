@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
+import shutil
 import threading
 import urllib.error
 import urllib.request
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,7 @@ from helpers import eagerly, fit_small
 from PIL import Image
 
 from tfgan2 import cli
-from tfgan2.errors import UserError
+from tfgan2.errors import DataWarning, UserError
 from tfgan2.report import REPORT, Report, plots, renew, thinned
 from tfgan2.report.watching import Server
 from tfgan2.runs import RunConfig
@@ -57,8 +61,23 @@ def test_an_export_renews_the_page(tmp_path: Path) -> None:
     assert cli.run(["export", str(run), "--format", "onnx"]) == 0
     assert "generator.onnx" in (run / REPORT).read_text("utf-8")
     (run / REPORT).unlink()
-    renew(run)  # a page that the user has removed stays away
+    renew(run, run / "export")  # a page that the user has removed stays away
     assert not (run / REPORT).exists()
+
+
+def test_a_run_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(report: Report) -> None:
+        raise UserError("cannot write to it")
+
+    monkeypatch.setattr(Report, "write", refuse)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / REPORT).touch()
+    with pytest.warns(DataWarning, match="does not show the new results: cannot write to it"):
+        renew(run, run / "export")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        renew(run, tmp_path / "elsewhere")
 
 
 def test_it_shows_evaluations_and_exports(run: Path) -> None:
@@ -101,6 +120,28 @@ def test_only_the_grids_shown_are_kept_in_memory(
         shown = [grid["step"] for grid in data(report.render())["grids"]]
         assert sorted(int(path.stem[5:]) for path in report._encoded) == shown
     assert shown == [0, 4, 6]
+
+
+def test_other_images_do_not_matter(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(RunConfig.create("gan", "digits").to_json())
+    samples = tmp_path / "samples"
+    (samples / "step-0000001.png").mkdir(parents=True)
+    Image.new("L", (4, 4)).save(samples / "step-0000002-crop.png")
+    (samples / "step-0000003.png").touch()
+    whole = Path(shutil.copyfile(samples / "step-0000002-crop.png", samples / "step-0000004.png"))
+    (samples / "step-0000005.png").write_bytes(whole.read_bytes()[:45])
+    assert [grid["step"] for grid in data(Report(tmp_path).render())["grids"]] == [4]
+
+
+def test_large_grids_are_shown_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    (tmp_path / "config.json").write_text(RunConfig.create("gan", "digits").to_json())
+    (tmp_path / "samples").mkdir()
+    Image.new("L", (8, 16400)).save(tmp_path / "samples" / "step-0000001.png")
+    (grid,) = data(Report(tmp_path).render())["grids"]
+    monkeypatch.undo()
+    with Image.open(io.BytesIO(base64.b64decode(grid["image"].partition(",")[2]))) as image:
+        assert image.size == (8, 16383)
 
 
 def test_the_page_is_served_and_says_when_it_changes(run: Path) -> None:

@@ -72,9 +72,24 @@ def test_common_addresses(client, generators):
 
 
 def test_page_of_what_no_browser_runs(generators):
-    with TestClient(create_app(generators / "generator.tflite")) as client:
+    with TestClient(create_app(generators / "generator.tflite", Limits(max_count=8))) as client:
         page = client.get("/").text
+    assert page.count("generate.png?count=8&") == 2
     assert 'src="generate.png?' in page and 'href="docs"' in page and ">cat<" in page
+
+
+def test_the_page_is_made_once(generators, monkeypatch):
+    made = []
+
+    def slowly(*arguments):
+        made.append(time.sleep(0.2))
+        return {"index.html": b"page"}
+
+    monkeypatch.setattr("tfgan2.serve.app.page_files", slowly)
+    app = create_app(generators / "generator.onnx")
+    with TestClient(app) as client, ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(client.get, ["/page/"] * 4))
+    assert {answer.content for answer in answers} == {b"page"} and len(made) == 1
 
 
 def test_metrics(client):

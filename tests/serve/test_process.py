@@ -16,6 +16,8 @@ import pytest
 from PIL import Image
 
 from tfgan2 import cli
+from tfgan2.errors import UserError
+from tfgan2.serve.server import _bind
 
 
 def grey(size):
@@ -168,6 +170,7 @@ def test_bad_calls_are_one_line(generators, worded, tmp_path, capfd):
             ([str(worded.with_name("text_encoder.onnx"))], "encodes texts"),
             ([file, "--port", port], f"cannot serve at 127.0.0.1 port {port}"),
             ([file, "--host", "no.such.host.invalid"], "cannot serve at no.such.host.invalid"),
+            ([file, "--host", "a..b"], "cannot serve at a..b port 8000: "),
             ([file, "--max-queue", "3"], "has no room for"),
             ([file, "--port", "70000"], "'--port'"),
             ([file, "--timeout", "0"], "timeout must be at least 0.001"),
@@ -175,6 +178,11 @@ def test_bad_calls_are_one_line(generators, worded, tmp_path, capfd):
             assert cli.run(["serve", *words]) == 2, words
             (line,) = capfd.readouterr().err.splitlines()
             assert line.startswith("error: ") and message in line
+
+
+def test_a_port_is_taken_before_the_model_is_loaded():
+    with _bind("127.0.0.1", 0) as bound, pytest.raises(UserError, match="give another --host or"):
+        _bind("127.0.0.1", bound.getsockname()[1])
 
 
 @pytest.mark.parametrize("name", ["fastapi", "uvicorn", "prometheus_client"])

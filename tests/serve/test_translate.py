@@ -213,6 +213,14 @@ def test_free_sizes_have_a_limit(slow, serving):
         assert "takes no mask" in answer.json()["detail"]
 
 
+def test_the_limit_counts_padding(slow, serving):
+    with serving(slow, max_made_pixels=1000) as client:
+        client.app.state.service.network._multiple = 64
+        answer = client.post("/translate", files={"image": png(1, 99, 3)})
+    assert answer.status_code == 413
+    assert "of 99x1 pixels, padded to 128x64, gives one of 8,192," in answer.json()["detail"]
+
+
 def test_what_it_offers(client):
     content = client.get("/openapi.json").json()["paths"]["/translate"]["post"]["requestBody"]
     assert set(content["content"]["multipart/form-data"]["schema"]["properties"]) == {

@@ -95,7 +95,10 @@ def export_told(folder: Path, output: str = "float32") -> Path:
 
 
 def export_translators(folder: Path, output: str = "float32") -> dict[str, Path]:
-    """Networks that take images: `fixed` 16x16 RGB, `masked` 16x16 grey, `free` of any size."""
+    """Networks that take images: `fixed` 16x16 RGB, `masked` 16x16 grey, `free` of any size.
+
+    `free` was trained on files whose values 0…100 became black and white.
+    """
     import keras
     from keras import layers
 
@@ -112,7 +115,8 @@ def export_translators(folder: Path, output: str = "float32") -> dict[str, Path]
     wide = layers.Conv2DTranspose(8, 4, 4, padding="same", activation="relu")(wide)
     free = keras.Model(any_size, layers.Conv2D(3, 3, padding="same", activation="tanh")(wide))
     facts = {name: {"size": [16, 16], "multiple": 1, "scale": 1} for name in ("fixed", "masked")}
-    facts["free"] = {"size": [16, 16], "multiple": 4, "scale": 2}
+    ranges = {"8-bit": [0, 100]}
+    facts["free"] = {"size": [16, 16], "multiple": 8, "scale": 2, "input_ranges": ranges}
     networks = {"fixed": fixed, "masked": masked, "free": free}
     described = {name: ExportSpec(model, facts=facts[name]) for name, model in networks.items()}
     export_networks(described, folder, Options(["onnx"], output=output, images=16))

@@ -16,6 +16,8 @@ import pytest
 from tfgan2 import runtime, web
 from tfgan2.errors import UserError
 from tfgan2.inputs.latents import draw_latents
+from tfgan2.runtime import Generator
+from tfgan2.runtime.backends import Model
 from tfgan2.web import ort
 from tfgan2.web.directions import DEVIATION, principal_directions, reduced
 
@@ -145,6 +147,30 @@ def test_directions_change_images_more_than_chance_and_are_reproducible(name, re
     chance = np.mean([change(x / np.linalg.norm(x)) for x in draw_latents(20, dim, seed=2)])
     assert change(found[0].vector) > 1.2 * chance
     assert change(found[0].vector) > change(found[-1].vector)
+
+
+@pytest.mark.parametrize(("edge", "latents"), [(64, 4), (128, 1), (256, 0)])
+def test_large_generators_are_tried_with_fewer_latents(monkeypatch, edge, latents):
+    metadata = {
+        "latent": {"dim": 512, "distribution": "normal"},
+        "outputs": [{"name": "image", "shape": [None, edge, edge, 1]}],
+        "class_names": [],
+        "batch": None,
+    }
+
+    def brightness(inputs):
+        return {"image": np.repeat(inputs["z"][:, :1], edge**2, 1).reshape(-1, edge, edge, 1)}
+
+    counts = []
+
+    def counted(images):
+        counts.append(len(images))
+        return reduced(images)
+
+    monkeypatch.setattr("tfgan2.web.directions.reduced", counted)
+    found = principal_directions(Generator(Model(brightness, metadata)))
+    assert sum(counts) == 513 * latents and max(counts, default=0) <= 32
+    assert [round(item.share, 4) for item in found[:2]] == [1, 0][: 2 * latents]
 
 
 def test_sliders_end_where_training_did(labelled, uniform):

@@ -194,6 +194,14 @@ def test_sliders_move_along_the_directions(open_page, name, request):
     assert page.is_enabled("#reset")
 
 
+def test_without_directions_there_are_no_sliders(open_page, labelled, tmp_path, monkeypatch):
+    monkeypatch.setattr(web, "principal_directions", lambda generator: [])
+    (tmp_path / "generator.onnx").write_bytes(labelled.read_bytes())
+    page = open_page(tmp_path / "generator.onnx")
+    assert page.is_hidden("text=What changes the image most")
+    assert page.is_visible("#image")
+
+
 TRUNCATED = """async ([latent, threshold]) => {
     const { truncated } = await import("./latents.js");
     return [...truncated(Float32Array.from(latent), threshold)];
@@ -375,11 +383,13 @@ def test_a_mask_is_painted(open_page, translators, tmp_path):
 
 def test_any_size_by_mirrored_borders(open_page, translators, tmp_path):
     page = open_page(translators["free"])
-    picture, path = picture_file(tmp_path, (21, 13))
-    page.set_input_files("#file", path)
-    _, made = runtime.load(translators["free"]).translate(picture)
-    assert made.size == (42, 26)
-    settled(page, "#made", np.asarray(made))
+    for width, height in ((21, 13), (64, 2)):  # the second is mirrored several times
+        picture, path = picture_file(tmp_path, (width, height), name=f"{height}.png")
+        page.set_input_files("#file", path)
+        taken, made = runtime.load(translators["free"]).translate(picture)
+        assert made.size == (2 * width, 2 * height)
+        settled(page, "#made", np.asarray(made))
+        np.testing.assert_array_equal(shown(page, "#taken"), np.asarray(taken))
     # More pixels than a phone could process.
     Image.new("RGB", (1024, 256)).save(tmp_path / "wide.png")
     page.set_input_files("#file", tmp_path / "wide.png")

@@ -148,13 +148,14 @@ class Run:
             All sample grids of the run, in order. The animation has at most 100 of them.
 
         Raises:
-            UserError: another suffix, no grids yet, or the file cannot be written.
+            UserError: another suffix, no grids yet, a grid cannot be read, or the file cannot be
+                written.
         """
         from tfgan2.images.timelapse import save_timelapse
 
-        grids = sorted((self.directory / "samples").glob("step-*.png"))
+        grids = runs.sample_grids(self.directory)
         save_timelapse(grids, Path(out))
-        return grids
+        return list(grids.values())
 
     def evaluate(
         self,

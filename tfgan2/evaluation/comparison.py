@@ -12,7 +12,7 @@ from tfgan2.errors import UserError
 from tfgan2.evaluation.figures import FIGURES
 from tfgan2.evaluation.result import read_results
 from tfgan2.files import written_atomically
-from tfgan2.images.files import UnreadableImageError, open_image
+from tfgan2.images.files import open_grid
 from tfgan2.training import stats
 
 _CURVES = ("fid", "kid", "is", "good_samples", "modes_found", "l1")
@@ -92,7 +92,7 @@ def draw(run_dirs: Mapping[str, Path], protocols: Sequence[Protocol], path: Path
     Each plot of figures has one protocol.
 
     Raises:
-        UserError: the file cannot be written.
+        UserError: a grid cannot be read, or the file cannot be written.
     """
     from matplotlib.figure import Figure
 
@@ -108,12 +108,9 @@ def draw(run_dirs: Mapping[str, Path], protocols: Sequence[Protocol], path: Path
         axes.set_axis_off()
     for axes, (name, run_dir) in zip(all_axes[:grid_rows].flat, run_dirs.items(), strict=False):
         title = _literal(name)
-        for grid in sorted((run_dir / "samples").glob("step-*.png"))[-1:]:
-            try:
-                axes.imshow(open_image(grid).convert("RGB"), interpolation="nearest")
-            except UnreadableImageError as error:
-                raise UserError(f"cannot read {str(grid)!r}: {error}; remove it") from error
-            title += f"\nstep {int(grid.stem.removeprefix('step-')):,}"
+        for step, grid in [*runs.sample_grids(run_dir).items()][-1:]:
+            axes.imshow(open_grid(grid).convert("RGB"), interpolation="nearest")
+            title += f"\nstep {step:,}"
         axes.set_title(title, fontsize=9)
     for axes, (title, label, curves) in zip(all_axes[grid_rows:].flat, plots, strict=False):
         axes.set_axis_on()

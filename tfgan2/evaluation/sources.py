@@ -81,7 +81,7 @@ def evaluate_and_write(
         evaluation = evaluate_source(source, request, progress=display.loading)
     out = out or result_dir(source, evaluation)
     evaluation.write(out)
-    renew(source)
+    renew(source, out)
     return evaluation, out
 
 

@@ -28,6 +28,7 @@ from tfgan2.export.options import (
 from tfgan2.export.spec import ExportError, ExportSpec
 from tfgan2.files import written_atomically
 from tfgan2.inputs.truncation import LATENTS
+from tfgan2.options import size_text
 
 if TYPE_CHECKING:
     import keras
@@ -86,7 +87,7 @@ def export_run(
     artifacts = export_networks(
         specs, out_dir, options, about=about, training=training, progress=progress
     )
-    renew(run)
+    renew(run, out_dir)
     return artifacts
 
 
@@ -142,7 +143,7 @@ def export_networks(
     report = progress or (lambda text: None)
     if options.dynamic_size:
         specs = {name: _resizable(name, spec) for name, spec in specs.items()}
-    folder.check_ours(out_dir, specs)
+    folder.check_ours(out_dir, specs, bundle=options.bundle)
     if options.bundle and any(spec.truncation == (LATENTS, 0) for spec in specs.values()):
         raise UserError(
             "a bundle draws latents until they lie within the truncation: give one above 0"
@@ -277,7 +278,7 @@ def _load_samples(config: runs.RunConfig, options: Options) -> tuple[np.ndarray,
     data, name = replace(config.data, skip_unreadable=True), options.calibration
     if name is not None:
         shape = config.dataset.get("image_shape")
-        size = shape[0] if shape else data.image_size
+        size = size_text(*shape[:2]) if shape else data.image_size
         data = replace(data, name=name, classes=None, split=None, hold_out=0, image_size=size)
         data = replace(data, value_range=None)
         sides = config.dataset.get("value_ranges", [])

@@ -13,20 +13,20 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from tfgan2.errors import UserError
 from tfgan2.export import card, folder
 from tfgan2.export.exporter import Exporter, open_artifact
 from tfgan2.export.folder import Artifact
 from tfgan2.export.graph import reference
+from tfgan2.export.options import BUNDLE
 from tfgan2.export.spec import draw_inputs
 from tfgan2.files import public_name, written_atomically
 from tfgan2.images import is_points, save_grid, side_by_side, to_pil, to_uint8
+from tfgan2.images.ranges import BYTES
 from tfgan2.inputs import words
 from tfgan2.inputs.labels import label_columns
 from tfgan2.inputs.truncation import LATENTS
 from tfgan2.runtime.quiet import quiet
 
-NAME = "bundle"
 SAMPLES = "samples"
 SAMPLE_COUNT = 16
 FIGURES = (
@@ -61,13 +61,11 @@ def write_bundle(
 
     `training` is for the model card, see `card.training_facts`; empty if there was no run.
     """
-    bundle = out_dir / NAME
-    if bundle.exists() and folder.read_metadata(bundle) is None:
-        raise UserError(f"{bundle} exists and `tfgan2 export` did not write it: move it away")
+    bundle = out_dir / BUNDLE
     with written_atomically(bundle) as partial:
         partial.mkdir()
         _fill(partial, artifacts, exporters, training)
-    with written_atomically(out_dir / f"{NAME}.zip") as partial:
+    with written_atomically(out_dir / f"{BUNDLE}.zip") as partial:
         zip_folder(bundle, partial)
 
 
@@ -119,7 +117,7 @@ def _fill(
         captions=description.get("captions"),
         truncation=description.get("truncation", {}).get("of"),
         **_truncation(description),
-        snippets=list(_snippets(entries, description)),
+        snippets=list(_snippets(entries, description, exporters)),
         **example,
     )
     for name, text in texts.items():
@@ -130,6 +128,12 @@ def _fill(
         if exporter.spec.output_name == "image":
             own = [artifact for artifact in artifacts if artifact.network == name]
             _write_samples(bundle / SAMPLES, own, exporter, encoder)
+
+
+def _byte_range(exporter: Exporter) -> tuple[float, float] | None:
+    """Returns the values of 8-bit files that become black and white, unless they are 0 and 255."""
+    low, high = exporter.description.get("input_ranges", {}).get(BYTES, (0, 255))
+    return None if (low, high) == (0, 255) else (low, high)
 
 
 def _words(encoder: Exporter, texts: Sequence[str]) -> np.ndarray:
@@ -149,7 +153,11 @@ def _write_samples(
     for name in ("input", "mask"):
         if name in inputs:  # the README's code reads it
             image = inputs[name][0] * 2.0 - 1.0 if name == "mask" else inputs[name][0]
-            to_pil(to_uint8(image)).save(samples / f"{exporter.name}-{name}.png")
+            image = to_uint8(image)
+            if name == "input" and (limits := _byte_range(exporter)):
+                colors = image[..., :3]
+                colors[:] = np.rint(np.interp(colors, (0, 255), limits)).clip(0)
+            to_pil(image).save(samples / f"{exporter.name}-{name}.png")
     if "truncation" in inputs:
         default = spec.truncation[1]
         inputs["truncation"][:] = 1.0 if default is None else default
@@ -163,7 +171,9 @@ def _write_samples(
 
 
 def _snippets(
-    entries: Sequence[Mapping[str, Any]], description: Mapping[str, Any]
+    entries: Sequence[Mapping[str, Any]],
+    description: Mapping[str, Any],
+    exporters: Mapping[str, Exporter],
 ) -> Iterator[dict[str, Any]]:
     """Yields the values of each code template, for the most precise file of each format."""
     files = [item for item in entries if item["outputs"][0]["name"] == "image"]
@@ -171,6 +181,7 @@ def _snippets(
         return  # points are no images to show
     size, scale = description.get("size", ()), description.get("scale", 1)
     for network in dict.fromkeys(item["network"] for item in files):
+        limits = _byte_range(exporters[network])
         for language, suffix in SNIPPETS:
             own = [item for item in files if item["network"] == network]
             entry = next((item for item in own if item["file"].endswith(suffix)), None)
@@ -191,6 +202,9 @@ def _snippets(
                     for name, shape in shapes.items()
                 ],
                 "names": list(shapes),
+                "batch": entry["batch"] or 1,
+                "range": limits and [f"{limit:g}" for limit in limits],
+                "stretched": limits and _stretched(*limits),
                 "uniform": description["latent"]["distribution"] == "uniform",
                 **_truncation(description),
                 "height": height,
@@ -201,6 +215,12 @@ def _snippets(
                 "uint8": output["dtype"] == "uint8",
                 "encoder": f"text_encoder{suffix}",
             }
+
+
+def _stretched(low: float, high: float) -> str:
+    """Returns the code, in each language but Swift, that maps `value` from low…high to 0…255."""
+    above = f"(value - {low:g})" if low else "value"
+    return f"{above} * 255.0 / {high - low:g}"
 
 
 def _truncation(description: Mapping[str, Any]) -> dict[str, float | None]:
@@ -227,7 +247,7 @@ def zip_folder(source: Path, archive: Path) -> None:
             item.relative_to(source).as_posix() for item in source.rglob("*") if item.is_file()
         )
         for name in names:
-            entry = zipfile.ZipInfo(f"{NAME}/{name}", _DATE)
+            entry = zipfile.ZipInfo(f"{BUNDLE}/{name}", _DATE)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             packed.writestr(entry, (source / name).read_bytes())

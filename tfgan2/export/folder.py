@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tfgan2.errors import UserError, writing
-from tfgan2.export.options import file_names
+from tfgan2.export.options import BUNDLE, file_names, package_name
 from tfgan2.files import remove, written_atomically
 from tfgan2.runtime.container import METADATA_FILE, sha256_of
 
@@ -91,13 +91,22 @@ def staging(out_dir: Path) -> Iterator[Path]:
                 out_dir.rmdir()
 
 
-def check_ours(out_dir: Path, networks: Iterable[str]) -> None:
-    """Raises a UserError if the folder holds files with our names that no export has written."""
+def check_ours(out_dir: Path, networks: Iterable[str], *, bundle: bool) -> None:
+    """Raises a UserError if the folder holds files with our names that no export has written.
+
+    Checks `bundle/` only if `bundle` is true.
+    """
     if out_dir.exists() and not out_dir.is_dir():
         raise UserError(f"{out_dir} is a file: give a folder")
-    names = [name for network in networks for name in file_names(network)]
-    for path in (out_dir / name for name in [*names, METADATA_FILE]):
-        if path.exists() and read_metadata(out_dir) is None:
+    names = [METADATA_FILE, f"{BUNDLE}.zip"]
+    for network in networks:
+        names += [*file_names(network), package_name(network)]
+    if read_metadata(out_dir) is not None:
+        names.clear()
+    if bundle and read_metadata(out_dir / BUNDLE) is None:
+        names.append(BUNDLE)
+    for path in (out_dir / name for name in names):
+        if path.exists():
             raise UserError(
                 f"{path} exists and `tfgan2 export` did not write it: choose another folder"
             )

@@ -18,6 +18,8 @@ PAGE = "web"
 """A format besides FORMATS: a web page that runs the ONNX file, see `tfgan2.web`."""
 COREML = "coreml"
 """Another one: a Core ML package, see `tfgan2.export.coreml`."""
+BUNDLE = "bundle"
+"""Name of the bundle's folder and zip, see `tfgan2.export.bundle`."""
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "mixed")
 """The precisions of TFLite. The other formats are float32, and ONNX is float16 as well if asked."""
 OUTPUTS = ("float32", "uint8")

@@ -11,7 +11,9 @@ from types import MappingProxyType
 
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngImageFile
 
+from tfgan2.errors import one_line
 from tfgan2.images.formats import (
     COMPANIONS,
     NO_SUFFIX,
@@ -100,6 +102,17 @@ def open_image(
         with contextlib.suppress(Exception):  # the pixels are fine even if the EXIF is broken
             ImageOps.exif_transpose(image, in_place=True)
         return image
+
+
+def open_grid(path: Path) -> Image.Image:
+    """Decodes a PNG that tfgan2 wrote, however large; a UserError if it cannot be read."""
+    # `Image.open` refuses large images.
+    with (
+        one_line(f"cannot read {str(path)!r}", Exception, advice="remove it"),
+        PngImageFile(path) as image,
+    ):
+        image.load()
+    return image
 
 
 def read_header(path: Path, kinds: tuple[str, ...] | None = None) -> tuple[tuple[int, int], bool]:

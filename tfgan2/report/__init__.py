@@ -11,19 +11,19 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from tfgan2 import runs
 from tfgan2.command import command_text
-from tfgan2.errors import UserError
+from tfgan2.errors import UserError, warn
 from tfgan2.evaluation.figures import FIGURES
 from tfgan2.evaluation.result import read_results
 from tfgan2.files import written_atomically
+from tfgan2.images.files import open_grid
 from tfgan2.training import stats
 
 REPORT = "report.html"
 MOST_GRIDS, MOST_POINTS = 40, 600
-_QUALITY = 85
+_QUALITY, _LONGEST_EDGE = 85, 16383
+"""Quality of WebP, and the most pixels that its edges may have."""
 
 
 class Report:
@@ -81,22 +81,22 @@ class Report:
         return " ".join(str(path.stat().st_mtime_ns) for path in paths if path.exists())
 
     def _grids(self) -> list[dict[str, Any]]:
-        paths = thinned(sorted((self.run_dir / "samples").glob("step-*.png")), MOST_GRIDS)
-        shown = {*paths, self.run_dir / "reals.png"}
+        grids = dict(thinned(list(runs.sample_grids(self.run_dir).items()), MOST_GRIDS))
+        shown = {*grids.values(), self.run_dir / "reals.png"}
         self._encoded = {path: text for path, text in self._encoded.items() if path in shown}
-        return [
-            {"step": int(path.stem.removeprefix("step-")), "image": self._image(path)}
-            for path in paths
-        ]
+        images = {step: self._image(path) for step, path in grids.items()}
+        return [{"step": step, "image": image} for step, image in images.items() if image]
 
     def _image(self, path: Path) -> str | None:
-        """Returns an image as a data URL; None if it does not exist."""
+        """Returns an image as a data URL; None if it cannot be read."""
         if path not in self._encoded:
-            if not path.exists():
-                return None
             content = io.BytesIO()
-            with Image.open(path) as image:
+            try:
+                image = open_grid(path)
+                image.thumbnail((_LONGEST_EDGE, _LONGEST_EDGE))
                 image.save(content, "WEBP", quality=_QUALITY)
+            except Exception:  # a damaged grid must not stop the training
+                return None
             text = base64.b64encode(content.getvalue()).decode()
             self._encoded[path] = f"data:image/webp;base64,{text}"
         return self._encoded[path]
@@ -133,10 +133,16 @@ def encoded(page: str) -> bytes:
     return page.encode(errors="backslashreplace")
 
 
-def renew(run_dir: Path) -> None:
-    """Writes the report anew if `run_dir` has one; a UserError if the disk refuses."""
-    if (run_dir / REPORT).is_file():
-        Report(run_dir).write()
+def renew(run_dir: Path, out: Path) -> None:
+    """Writes the report of a run anew if it has one and results went into the run, to `out`.
+
+    Warns if that fails: the results are written.
+    """
+    if (run_dir / REPORT).is_file() and out.resolve().is_relative_to(run_dir.resolve()):
+        try:
+            Report(run_dir).write()
+        except UserError as error:
+            warn(f"the report does not show the new results: {error}")
 
 
 def thinned(items: Sequence[Any], most: int) -> list[Any]:

@@ -81,8 +81,8 @@ class Translator:
                 raise UserError(f"masks must be 1 where to fill and 0 elsewhere, not {others[0]:g}")
             check_hidden(masks)
             inputs["mask"] = masks
-        multiple = self._multiple if self.size is None else 1
-        borders = ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0))
+        padded_height, padded_width = self.padded_size(height, width)
+        borders = ((0, 0), (0, padded_height - height), (0, padded_width - width), (0, 0))
         outputs = self._model(
             {
                 name: np.pad(np.asarray(array, np.float32), borders, mode="symmetric")
@@ -90,6 +90,11 @@ class Translator:
             }
         )
         return outputs[:, : self.scale * height, : self.scale * width]
+
+    def padded_size(self, height: int, width: int) -> tuple[int, int]:
+        """Returns the size at which the model runs images of a size that it takes."""
+        multiple = self._multiple if self.size is None else 1
+        return height + -height % multiple, width + -width % multiple
 
     def run(self, inputs: Inputs) -> np.ndarray:
         """Makes images from what `prepare` returned, or several of the same size."""

@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 import jinja2
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -115,20 +116,26 @@ def _add_page(app: FastAPI, service: Service, title: str, ort_web: str | Path | 
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("tfgan2.serve"), autoescape=True, trim_blocks=True
     )
-    html = templates.get_template("home.html").render(title=title, network=service.network)
-    files = cache(lambda: page_files(path, ort_web))  # takes seconds
+    html = templates.get_template("home.html").render(
+        title=title, network=service.network, count=min(16, service.limits.max_count)
+    )
+    files, computing = cache(lambda: page_files(path, ort_web)), asyncio.Lock()  # takes seconds
 
     @app.get("/", include_in_schema=False)
     async def home() -> Response:
         return RedirectResponse("page/") if in_browser else Response(html, media_type="text/html")
 
     @app.get("/page/{name:path}", include_in_schema=False)
-    def page(name: str) -> Response:
+    async def page(name: str) -> Response:
         name = name or "index.html"
-        if not in_browser or name not in files():
+        if not in_browser:
+            raise HTTPException(404)
+        async with computing:  # not in a thread, where those who wait would hold up other requests
+            content = (await run_in_threadpool(files)).get(name)
+        if content is None:
             raise HTTPException(404)
         media_type, _ = FILE_TYPES.guess_type(name)
-        return Response(files()[name], media_type=media_type or "application/octet-stream")
+        return Response(content, media_type=media_type or "application/octet-stream")
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

@@ -71,7 +71,7 @@ def serve(
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    """Returns a socket that is bound, but does not listen yet."""
+    """Returns a socket that listens; connections wait until the model is loaded."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, number, _, address = found[0]
@@ -80,9 +80,10 @@ def _bind(host: str, port: int) -> socket.socket:
             if os.name == "posix":  # elsewhere it would let two servers share a port
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind(address)
+            bound.listen()  # on Linux two sockets can be bound to a port, but only one can listen
             unless_bound.pop_all()
-    except OSError as error:
-        reason = f"{error.strerror or error}; give another --host or --port"
+    except (OSError, UnicodeError) as error:  # UnicodeError: an empty or too long label in the host
+        reason = f"{getattr(error, 'strerror', None) or error}; give another --host or --port"
         raise UserError(f"cannot serve at {host} port {port}: {reason}") from error
     return bound
 

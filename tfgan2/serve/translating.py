@@ -48,12 +48,14 @@ def add_addresses(app: FastAPI, service: Service, translator: Translator) -> Non
         image: bytes, mask: bytes | None = None, invert_mask: bool | None = None
     ) -> dict[str, np.ndarray]:
         source = opened("image", image)
-        pixels = source.width * source.height * translator.scale**2
+        height, width = translator.padded_size(source.height, source.width)
+        pixels = height * width * translator.scale**2
         if translator.size is None and pixels > limits.max_made_pixels:
+            padded = f", padded to {width}x{height}," if (width, height) != source.size else ""
             raise HTTPException(
                 413,
-                f"an image of {source.width}x{source.height} pixels gives one of {pixels:,}, more "
-                f"than the {limits.max_made_pixels:,} allowed",
+                f"an image of {source.width}x{source.height} pixels{padded} gives one of "
+                f"{pixels:,}, more than the {limits.max_made_pixels:,} allowed",
             )
         marks = opened("mask", mask) if mask else None
         return translator.prepare(source, marks, invert_mask=invert_mask)

@@ -15,6 +15,7 @@ import numpy as np
 
 from tfgan2.inputs.latents import draw_latents
 from tfgan2.runtime import Generator
+from tfgan2.runtime.backends import CHUNK
 
 SEED = 2020
 STEP = 0.5
@@ -25,6 +26,8 @@ BUDGET = 2_500_000
 """Pixels to generate in all: a few seconds for most generators."""
 FEWEST, MOST = 4, 64
 """Number of latents to average over."""
+LIMIT = 10_000_000
+"""Pixels that FEWEST latents may need in all; above it fewer are used, down to none."""
 RANGE = 3.0
 """Half the range of a slider in standard deviations; 99.7 % of training's latents lie within."""
 DEVIATION = {"normal": 1.0, "uniform": 3**-0.5}
@@ -45,27 +48,36 @@ def principal_directions(generator: Generator, count: int = 8) -> list[Direction
     """Returns orthogonal directions, at most `count`, the one that changes the image most first.
 
     The mean is over latents, with all classes or captions in turn; the same file gives the same
-    directions.
+    directions. The list is empty if a single latent needs more than LIMIT pixels.
     """
     dim, distribution = generator.latent_dim, generator.latent_distribution
     deviation = DEVIATION[distribution]
     height, width = generator.image_shape[:2]
-    samples = int(np.clip(BUDGET // ((dim + 1) * height * width), FEWEST, MOST))
+    pixels = (dim + 1) * height * width  # for each latent
+    samples = min(int(np.clip(BUDGET // pixels, FEWEST, MOST)), LIMIT // pixels)
+    if not samples:
+        return []
     latents = draw_latents(samples, dim, seed=SEED, distribution=distribution)
     labels, texts = generator.conditions(samples)
     squares = np.zeros((dim, dim))
+    size = max(CHUNK, generator.batch or 1)  # so that few images are held in full size
     for i, latent in enumerate(latents):
         # The first row is the latent itself; in each other row one value moves towards 0, so that
         # none leaves the range of training.
         step = STEP * deviation
         moves = np.diag(np.where(latent > 0, -step, step)).astype(np.float32)
         rows = latent + np.concatenate([np.zeros((1, dim), np.float32), moves])
-        images = generator(
-            rows,
-            None if labels is None else np.repeat(labels[i], len(rows)),
-            None if texts is None else [texts[i]] * len(rows),
-        )
-        small = reduced(images).reshape(len(rows), -1).astype(np.float64)
+        parts = [
+            reduced(
+                generator(
+                    part,
+                    None if labels is None else np.repeat(labels[i], len(part)),
+                    None if texts is None else [texts[i]] * len(part),
+                )
+            )
+            for part in np.split(rows, range(size, len(rows), size))
+        ]
+        small = np.concatenate(parts).reshape(len(rows), -1).astype(np.float64)
         jacobian = (small[1:] - small[0]) / np.diag(moves)[:, None]
         squares += jacobian @ jacobian.T
     values, vectors = np.linalg.eigh(squares)

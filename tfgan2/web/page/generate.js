@@ -66,6 +66,7 @@ export async function showLatents(about, engine) {
     byId("facts").textContent = `${width}×${height} pixels in ${duration(took)}`;
   });
 
+  byId("sliders").closest("section").hidden = !directions.length;
   const sliders = directions.map(({ share, limit }, k) => {
     const percent = share >= 0.01 ? `${Math.round(100 * share)}%` : "<1%";
     const input = make("input", { type: "range", min: -limit, max: limit, step: 0.01 });

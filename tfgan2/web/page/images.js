@@ -50,9 +50,21 @@ export async function decode(file) {
   }
 }
 
+// Returns a context's canvas with the colours low…high scaled to 0…255, the others clipped.
+function stretched(context, [low, high]) {
+  const { canvas } = context;
+  const image = context.getImageData(0, 0, canvas.width, canvas.height);
+  image.data.forEach((value, i, data) => {
+    if (i % 4 < 3) data[i] = ((value - low) * 255) / (high - low); // a clamped array rounds
+  });
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
 // Fits a decoded image to the network: with `size`, the largest part of that shape in its middle is
-// cut out and scaled; without, an image larger than `most` pixels is reduced.
-export async function fitted(bitmap, { size, most, channels }) {
+// cut out and scaled; without, an image larger than `most` pixels is reduced. `range`, if any, are
+// the values that become black and white.
+export async function fitted(bitmap, { size, most, channels, range }) {
   const scale = Math.min(1, most / Math.max(bitmap.width, bitmap.height));
   const cut = [0, 0, bitmap.width, bitmap.height];
   if (size) {
@@ -64,15 +76,20 @@ export async function fitted(bitmap, { size, most, channels }) {
   }
   const [height, width] =
     size ?? [bitmap.height, bitmap.width].map((length) => Math.max(1, Math.round(length * scale)));
-  const context = new OffscreenCanvas(width, height).getContext("2d");
-  context.imageSmoothingQuality = "high";
-  if (channels < 4) {
-    context.fillStyle = "white"; // transparency is laid on white
-    context.fillRect(0, 0, width, height);
-  }
+  const draw = (image, width, height) => {
+    const context = new OffscreenCanvas(width, height).getContext("2d");
+    context.imageSmoothingQuality = "high";
+    if (channels < 4) {
+      context.fillStyle = "white"; // transparency is laid on white
+      context.fillRect(0, 0, width, height);
+    }
+    context.drawImage(image, 0, 0, width, height);
+    return context;
+  };
   // Cut before scaling, which would mix in neighbouring pixels.
-  context.drawImage(await createImageBitmap(bitmap, ...cut), 0, 0, width, height);
-  const rgba = context.getImageData(0, 0, width, height).data;
+  let part = await createImageBitmap(bitmap, ...cut);
+  if (range) part = stretched(draw(part, cut[2], cut[3]), range);
+  const rgba = draw(part, width, height).getImageData(0, 0, width, height).data;
   const data = new Uint8ClampedArray(width * height * channels);
   for (let i = 0; i < width * height; i++) {
     const [red, green, blue, alpha] = rgba.subarray(4 * i, 4 * i + 4);

@@ -15,6 +15,7 @@ export async function showImages(about, engine) {
   const takesMask = "mask" in shapes;
   const scale = metadata.scale ?? 1;
   const multiple = metadata.multiple ?? 1;
+  const range = metadata.input_ranges?.["8-bit"];
   const facts = byId("image-facts");
 
   // The input image, and 1 for each of its hidden pixels.
@@ -26,8 +27,12 @@ export async function showImages(about, engine) {
     const [rows, columns] = [image.height, image.width].map(
       (edge) => (size ? edge : Math.ceil(edge / multiple) * multiple),
     );
-    // With a free size, the borders are mirrored up to a multiple and cut off again.
-    const mirrored = (i, edge) => (i < edge ? i : 2 * edge - 1 - i);
+    // With a free size, the borders are mirrored up to a multiple and cut off again; several times
+    // where the image is small.
+    const mirrored = (i, edge) => {
+      const k = i % (2 * edge);
+      return Math.min(k, 2 * edge - 1 - k);
+    };
     const spread = (data, depth, value) => {
       const wide = new Float32Array(rows * columns * depth);
       for (let y = 0, at = 0; y < rows; y++) {
@@ -91,7 +96,7 @@ export async function showImages(about, engine) {
   });
 
   async function take(file) {
-    const found = await fitted(await decode(file), { size, most: MOST, channels });
+    const found = await fitted(await decode(file), { size, most: MOST, channels, range });
     taken = found;
     mask = new Uint8Array(found.width * found.height);
     if (takesMask) hideMiddle();
