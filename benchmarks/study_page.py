@@ -206,7 +206,7 @@ def repeated(cell: Cell) -> str:
 # --- the opening ---------------------------------------------------------------------------------
 
 
-_ROWS = 3
+_ROWS = 2
 """Fewest rows of a table that an answer is chosen from."""
 _QUESTIONS = (
     ("faces without labels", "faces", False),
@@ -228,7 +228,7 @@ def answers(results: Path) -> list[str]:
 
 
 def best_of(results: Path, dataset: str, *, labelled: bool) -> list[Cell] | None:
-    """The cells of the row with the least FID in the first table with three such rows.
+    """The cells of the row with the least FID in the first table with several such rows.
 
     `projected` is left out, since it is trained on the features that judge it.
     """
