@@ -79,14 +79,17 @@ def test_the_page_has_medians_and_spreads_and_the_published(
     modules: SimpleNamespace, tmp_path: Path
 ) -> None:
     seeds = [cell("lsgan", fid, seed=seed) for seed, fid in ((1, 30.0), (2, 10.0), (3, 20.0))]
-    lay(tmp_path, "study", *seeds, cell("vae", 50.0))
-    assert "photographs" not in rows_of(modules.study_page.page(tmp_path, tmp_path / "few.md"))
-    lay(tmp_path, "study", *seeds, cell("vae", 50.0), cell("gan", 60.0))
+    labelled = cell("acgan", 5.0, figures={"fid": 5.0, "label_accuracy": 0.9})
+    lay(tmp_path, "study", *seeds, labelled)
+    page = modules.study_page.page(tmp_path, tmp_path / "few.md")
+    assert not any(name.startswith("photographs") for name in rows_of(page))
+    lay(tmp_path, "study", *seeds, cell("vae", 50.0), labelled)
     page = modules.study_page.page(tmp_path, tmp_path / "results.md")
     rows = rows_of(page)
-    assert rows["lsgan"] == ["3", "64", "20", "20.00 (10.00…30.00)", "66.69"]
-    assert rows["vae"] == ["1", "64", "20", "50.00", ""]
-    assert rows["photographs"] == [
+    assert rows["lsgan"] == ["3", "64", "20", "20.00 (10.00…30.00)", "", "66.69"]
+    assert rows["vae"] == ["1", "64", "20", "50.00", "", ""]
+    assert "photographs, a class each" not in rows
+    assert rows["photographs without labels"] == [
         "`lsgan`",
         "FID 20.00 (10.00…30.00) by `efficientnet-lite0`, 20 core minutes ([cifar10](#cifar10))",
     ]
