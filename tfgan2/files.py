@@ -19,6 +19,12 @@ _PATIENCE = 2.0 if os.name == "nt" else 0.0
 """Seconds in which a file that another process reads can be replaced; only Windows refuses it."""
 
 
+def check_name(path: Path) -> None:
+    """Raises a UserError for the current folder or the root, which no rename can replace."""
+    if not path.name:
+        raise UserError(f"'{path}' cannot be replaced: name a folder in it")
+
+
 @contextlib.contextmanager
 def written_atomically(path: Path, *, parents: bool = False) -> Iterator[Path]:
     """Yields a temporary path beside `path` and renames it to `path` when the block succeeds.
@@ -29,8 +35,7 @@ def written_atomically(path: Path, *, parents: bool = False) -> Iterator[Path]:
     included, the temporary path is removed; an OSError, such as a full disk, becomes a UserError.
     `parents` creates the folders above `path`, which must exist otherwise.
     """
-    if not path.name:
-        raise UserError(f"'{path}' cannot be replaced while you are in it: name a folder in it")
+    check_name(path)
     stem, suffix = path.stem, path.suffix
     if len(os.fsencode(path.name)) > 200:  # a name has at most 255 bytes
         stem, suffix = stem[:40], suffix[:9]

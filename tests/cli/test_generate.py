@@ -104,7 +104,7 @@ def test_errors(conditional, unconditional, tmp_path):
     refused("does not exist", tmp_path / "none.onnx")
     refused("either --count or --latents", file, "--count", 3, "--latents", "z.npy")
     refused("does not exist", file, "--latents", tmp_path / "none.npy")
-    refused("cannot be replaced while you are in it", file, "--out", ".")
+    refused("cannot be replaced: name a folder in it", file, "--out", ".")
     for name in ("text.npy", "cut.npz"):
         refused("not a complete .npy file", file, "--latents", tmp_path / name)
     refused("holds no latents", file, "--latents", tmp_path / "empty.npy")

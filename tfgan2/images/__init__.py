@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from tfgan2.errors import UserError
-from tfgan2.files import written_atomically
+from tfgan2.files import check_name, written_atomically
 
 _NEAREST = Image.Resampling.NEAREST
 
@@ -147,8 +147,7 @@ def check_output(out: Path, shape: Sequence[int | None] | None = None) -> None:
     suffix = out.suffix.lower()
     if suffix not in ("", ".png", ".npz", ".gif"):
         raise UserError(f"cannot write {out.name!r}: give a .png, .gif or .npz, or a directory")
-    if not out.name:
-        raise UserError(f"'{out}' cannot be replaced while you are in it: name a folder in it")
+    check_name(out)
     if out.suffix and out.is_dir():
         raise UserError(f"'{out}' is a directory: give a file name")
     if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
