@@ -114,12 +114,16 @@ def test_other_peoples_files_are_left_alone(plain, tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", ["bundle", "bundle.zip", "generator.mlpackage"])
-def test_other_peoples_bundles_and_packages_are_left_alone(make_generator, tmp_path, name):
-    (tmp_path / name).mkdir()
+@pytest.mark.parametrize(
+    "name", ["bundle", "bundle.zip", "generator.mlpackage", "triton/generator"]
+)
+def test_other_peoples_folders_are_left_alone(make_generator, tmp_path, name):
+    (tmp_path / name).mkdir(parents=True)
+    before = list(tmp_path.rglob("*"))
+    options = Options(["onnx"], bundle=True, layouts=["triton"])
     with pytest.raises(UserError, match=rf"{name} exists .* choose another folder"):
-        export_generator(make_generator(), tmp_path, Options(["onnx"], bundle=True))
-    assert list(tmp_path.iterdir()) == [tmp_path / name]
+        export_generator(make_generator(), tmp_path, options)
+    assert list(tmp_path.rglob("*")) == before
 
 
 def test_out_is_a_file(plain, tmp_path):

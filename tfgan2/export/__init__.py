@@ -143,7 +143,7 @@ def export_networks(
     report = progress or (lambda text: None)
     if options.dynamic_size:
         specs = {name: _resizable(name, spec) for name, spec in specs.items()}
-    folder.check_ours(out_dir, specs, bundle=options.bundle)
+    folder.check_ours(out_dir, specs, options)
     if options.bundle and any(spec.truncation == (LATENTS, 0) for spec in specs.values()):
         raise UserError(
             "a bundle draws latents until they lie within the truncation: give one above 0"

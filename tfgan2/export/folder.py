@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from tfgan2.errors import UserError, writing
-from tfgan2.export.options import BUNDLE, file_names, package_name
+from tfgan2.export.options import BUNDLE, Options, file_names, package_name
 from tfgan2.files import remove, written_atomically
 from tfgan2.runtime.container import METADATA_FILE, sha256_of
 
@@ -91,19 +91,20 @@ def staging(out_dir: Path) -> Iterator[Path]:
                 out_dir.rmdir()
 
 
-def check_ours(out_dir: Path, networks: Iterable[str], *, bundle: bool) -> None:
+def check_ours(out_dir: Path, networks: Collection[str], options: Options) -> None:
     """Raises a UserError if the folder holds files with our names that no export has written.
 
-    Checks `bundle/` only if `bundle` is true.
+    Checks `bundle/` and the models of a layout only if the options ask for them.
     """
     if out_dir.exists() and not out_dir.is_dir():
         raise UserError(f"{out_dir} is a file: give a folder")
     names = [METADATA_FILE, f"{BUNDLE}.zip"]
     for network in networks:
         names += [*file_names(network), package_name(network)]
+        names += [f"{layout}/{network}" for layout in options.layouts]
     if read_metadata(out_dir) is not None:
         names.clear()
-    if bundle and read_metadata(out_dir / BUNDLE) is None:
+    if options.bundle and read_metadata(out_dir / BUNDLE) is None:
         names.append(BUNDLE)
     for path in (out_dir / name for name in names):
         if path.exists():
