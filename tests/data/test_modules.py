@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfgan2.data import absolute_name, load_dataset
+from tfgan2.data import absolute_name, load_dataset, missing_place
 from tfgan2.errors import UserError
+from tfgan2.options import DataOptions
 
 CODE = '''
 import numpy as np
@@ -103,7 +104,12 @@ def test_paths_become_absolute(tmp_path: Path, name: str, monkeypatch: pytest.Mo
     write(tmp_path / f"{name}.py", name)
     monkeypatch.chdir(tmp_path)
     assert absolute_name(f"tfds:{name}.py") == f"tfds:{tmp_path / name}.py"
-    assert absolute_name(f"tfds:./{name}.py:x/y") == f"tfds:{tmp_path / name}.py:x/y"
+    for given in (f"./{name}.py:x/y", f"{name}.py:x/y", f"{tmp_path / name}.py:x/y"):
+        absolute = absolute_name(f"tfds:{given}")
+        assert absolute == f"tfds:{tmp_path / name}.py:x/y"
+        assert not missing_place(DataOptions(absolute))
+    gone = f"{tmp_path}/gone.py"
+    assert missing_place(DataOptions(f"tfds:{gone}:x")) == gone
     assert absolute_name(f"tfds:{name}") == f"tfds:{name}"
 
 

@@ -80,7 +80,8 @@ def absolute_name(name: str) -> str:
     form, paths = name.partition(":")[0], paths_of(name)
     if not any(paths):
         return name
-    return f"{form}:{','.join(remote.absolute(path) if path else '' for path in paths)}"
+    rest = name.removeprefix(f"tfds:{paths[0]}") if form == "tfds" else ""
+    return f"{form}:{','.join(remote.absolute(path) if path else '' for path in paths)}{rest}"
 
 
 def relocated(options: DataOptions, dataset: str | None, data_dir: str | None) -> DataOptions:

@@ -16,6 +16,7 @@ import tensorflow_datasets as tfds
 from tfgan2.data import records
 from tfgan2.data.dataset import ImageDataset
 from tfgan2.data.download import quiet
+from tfgan2.data.naming import split_module
 from tfgan2.data.request import Request
 from tfgan2.errors import UserError, unknown
 
@@ -24,7 +25,9 @@ _FORMS = "give tfds:MODULE, tfds:FILE.py or tfds:DIR, perhaps with :NAME/CONFIG"
 
 def load(request: Request) -> ImageDataset:
     """Imports the module, and loads its dataset as any other of tensorflow-datasets."""
-    place, name = _split(request.path)
+    if not request.path:
+        raise UserError(f"tfds: lacks its module: {_FORMS}")
+    place, name = split_module(request.path)
     with quiet():
         builders = _builders(_imported(place))
     if not builders:
@@ -44,14 +47,6 @@ def load(request: Request) -> ImageDataset:
     dataset = records.load(replace(request, name=f"{chosen}/{config}" if config else chosen))
     held_out = dataset.held_out and replace(dataset.held_out, name=request.name)
     return replace(dataset, name=request.name, held_out=held_out)
-
-
-def _split(text: str) -> tuple[str, str]:
-    """Returns the module, file or folder, and the name of the dataset, "" if it is not given."""
-    if not text:
-        raise UserError(f"tfds: lacks its module: {_FORMS}")
-    place, colon, name = text.rpartition(":")
-    return (place, name) if colon and not Path(text).expanduser().exists() else (text, "")
 
 
 def _imported(place: str) -> ModuleType:

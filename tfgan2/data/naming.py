@@ -23,6 +23,8 @@ def paths_of(name: str) -> list[str]:
     """Returns the paths in a dataset's name, [] if its form has none."""
     form, _, paths = name.partition(":")
     source = entry_of(name).source
+    if form == "tfds":
+        paths = split_module(paths)[0]
     if source == HUB or form == "tfds":
         is_path = paths.startswith(("/", "~", ".")) or Path(paths).exists()
         return [paths] if is_path else []
@@ -31,6 +33,12 @@ def paths_of(name: str) -> list[str]:
     several = form in ("pairs", "unpaired", "captions")
     two = several and not Path(paths).expanduser().exists()
     return [path.strip() for path in paths.split(",")] if two else [paths]
+
+
+def split_module(text: str) -> tuple[str, str]:
+    """Splits "MODULE:NAME" into the module, file or folder, and the dataset, "" if not given."""
+    place, colon, name = text.rpartition(":")
+    return (place, name) if colon and not Path(text).expanduser().exists() else (text, "")
 
 
 def check_name(name: str, kind: str | None = None) -> None:
