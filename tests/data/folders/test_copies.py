@@ -61,6 +61,17 @@ def test_copies_in_a_folder_and_its_pack(tmp_path: Path) -> None:
     assert not load_dataset(f"folder:{tmp_path}/all", image_size=8).notes
 
 
+def test_broken_links_are_named_or_left_out(tmp_path: Path) -> None:
+    for i in range(6):
+        write(tmp_path / f"{i}.png", i)
+    for name in "ab":
+        (tmp_path / f"{name}.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(UserError, match=r"cannot read 'a.png': No such file"):
+        load_dataset(f"folder:{tmp_path}", image_size=8, hold_out=2)
+    dataset = load_dataset(f"folder:{tmp_path}", image_size=8, hold_out=2, skip_unreadable=True)
+    assert dataset.num_images + dataset.held_out.num_images == 6
+
+
 def test_images_of_a_split_that_are_also_held_out(tmp_path: Path) -> None:
     for i in range(6):
         write(tmp_path / "all" / "train" / f"c{i % 2}" / f"{i}.png", i)
@@ -143,6 +154,21 @@ def test_empty_masks_are_no_copies(tmp_path: Path) -> None:
     assert dataset.held_out.num_images == 3
     assert dataset.notes[-1].startswith("1 of 12 samples are copies")
     assert sides(dataset)[0][0].isdisjoint(sides(dataset)[1][0])
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_big_endian_pairs(tmp_path: Path, side_by_side: bool) -> None:
+    for i in range(6):
+        image, mask = np.full((8, 8), 1000 * (i % 5), ">u2"), np.zeros((8, 8), ">u2")
+        files = {"images": image, "masks": mask}
+        if side_by_side:
+            files = {"both": np.concatenate([image, mask], axis=1)}
+        for folder, values in files.items():
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(values.astype(">u2")).save(tmp_path / folder / f"{i}.tif")
+    name = f"pairs:{tmp_path / 'both' if side_by_side else tmp_path}"
+    dataset = load_dataset(name, image_size=8, hold_out=2)
+    assert (dataset.num_images, dataset.held_out.num_images) == (4, 2)
 
 
 def test_pairs_to_train_on_that_are_also_held_out(tmp_path: Path) -> None:

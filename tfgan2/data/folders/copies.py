@@ -28,7 +28,7 @@ def equal_files(paths: Sequence[Path], request: Request) -> np.ndarray:
         except OSError:
             return number
 
-    sizes = [path.stat().st_size for path in paths]
+    sizes = [_size(path) for path in paths]
     counts = Counter(sizes)
     candidates = [number for number, size in enumerate(sizes) if counts[size] > 1]
     firsts = np.arange(len(paths))
@@ -37,6 +37,14 @@ def equal_files(paths: Sequence[Path], request: Request) -> np.ndarray:
     for number, content in zip(candidates, digests, strict=True):
         firsts[number] = known.setdefault((sizes[number], content), number)
     return firsts
+
+
+def _size(path: Path) -> int:
+    """Returns the size of a file, -1 if it has none, as a broken link."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
 
 
 def shared_by_pairs(paths: Sequence[Sequence[Path]], request: Request) -> list[np.ndarray]:
@@ -87,7 +95,11 @@ def _is_blank(image: Image.Image | None) -> bool:
     """Returns whether an image is black or white everywhere."""
     if image is None:
         return False
-    extrema = np.reshape(image.getextrema(), (-1, 2)).tolist()
+    if image.mode.startswith("I;16"):  # Pillow has no extrema of big-endian values
+        values = np.asarray(image)
+        extrema = [[values.min(), values.max()]]
+    else:
+        extrema = np.reshape(image.getextrema(), (-1, 2)).tolist()
     return all(low == high and low in (0, 255, 65535) for low, high in extrema)
 
 
