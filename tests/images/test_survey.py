@@ -138,6 +138,15 @@ def test_colour_of_16_bits_is_named(tmp_path: Path) -> None:
     assert survey([path]).formats == "1 .png; 16-bit RGB, of which 8 bits are read"
 
 
+def test_a_truncated_file_counts_by_its_header(tmp_path: Path) -> None:
+    grey, colour = write(tmp_path / "a.png", [0, 255], "uint8"), tmp_path / "b.png"
+    Image.effect_noise((40, 40), 50).convert("RGB").save(colour)
+    colour.write_bytes(colour.read_bytes()[:400])
+    for paths in ([colour], [grey, colour], [colour, grey]):
+        found = survey(paths)
+        assert found.channels == 3 and "8-bit RGB" in found.formats
+
+
 def test_grey(tmp_path: Path) -> None:
     def is_grey(image: Image.Image) -> bool:
         image.save(tmp_path / "x.png")

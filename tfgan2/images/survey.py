@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -102,7 +103,7 @@ def survey(
     given: Ranges = NO_RANGES,
     each: Callable[[_Examine, Sequence[Item]], Iterable[_Header | None]] = map,
 ) -> Survey:
-    """Surveys files; those that cannot be read are left out.
+    """Surveys files; those without a readable header are left out.
 
     Reads the headers of all files, the values of 16-bit and float files, and those of 8-bit files
     until one is found that fills its range.
@@ -122,11 +123,16 @@ def survey(
         try:
             with opened(source) as image:
                 mode, kind = image.mode, kind_of(image.mode)
-                words, grey, size = _in_words(image), is_grey(image), (image.height, image.width)
-            settled = kind == BYTES and (mode == "1" or found.get(kind, (0, 0))[1] >= bright)
-            return _Header(words, grey, kind, size, None if settled else _values_of(source, kind))
+                size = image.height, image.width
+                header = _Header(_in_words(image), is_grey(image), kind, size, None)
         except UnreadableImageError:  # reported when the file is decoded
             return None
+        if kind == BYTES and (mode == "1" or found.get(kind, (0, 0))[1] >= bright):
+            return header
+        # The header counts in any case: whether the values are read depends on other threads.
+        with contextlib.suppress(UnreadableImageError):
+            header = header._replace(values=_values_of(source, kind))
+        return header
 
     for item, header in zip(items, each(examine, items), strict=True):
         if header is None:
