@@ -119,9 +119,12 @@ def test_two_folders_in_the_order_of_the_name(tmp_path: Path, monkeypatch: objec
         inputs, targets = everything(dataset)
         np.testing.assert_array_equal(targets - inputs, 5)
         fingerprints.append(dataset.fingerprint)
-    assert len(set(fingerprints)) == 1
     turned = load_dataset(name, image_size=8, direction="BtoA")
     assert turned.notes == ("pairs: input 'sketches', target 'photos'",)
+    (tmp_path / "photos").rename(tmp_path / "p")
+    (tmp_path / "xy" / "sketches").rename(tmp_path / "s")
+    fingerprints.append(load_dataset("pairs:p,s", image_size=8).fingerprint)
+    assert len(set(fingerprints)) == 1
 
 
 def test_test_or_val_beside_train_is_held_out(tmp_path: Path) -> None:

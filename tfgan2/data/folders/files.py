@@ -34,7 +34,8 @@ class Files:
 
     Paths are relative to the folder, with "/" between their parts; those of the files of one sample
     are joined by `JOINT`. `skipped` receives the paths of the files that cannot be read. The last
-    `held_out` samples are held out, and `notes` are lines for the user.
+    `held_out` samples are held out, and `notes` are lines for the user. `folders` are those of the
+    inputs and the targets, if there are two; their names are not part of the data.
     """
 
     root: Path
@@ -44,10 +45,12 @@ class Files:
     skipped: list[str] = field(default_factory=list)
     held_out: int = 0
     notes: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
 
     def take(self, indices: Sequence[int] | np.ndarray, labels: np.ndarray | None = None) -> Files:
         """Returns the samples with these indices, and with other labels."""
-        return Files(self.root, [self.paths[i] for i in indices], labels)
+        paths = [self.paths[i] for i in indices]
+        return Files(self.root, paths, labels, folders=self.folders)
 
     def absolute(self) -> list[Path]:
         """Returns the path of each file; each is a sample."""
@@ -56,10 +59,15 @@ class Files:
     @cached_property
     def listing(self) -> bytes:
         """Names and sizes, see `Source.files`; they do not depend on where the folder lies."""
-        paths = (path for sample in self.paths for path in sample.split(JOINT))
-        return b"".join(
-            os.fsencode(path) + b"\0%d\n" % (self.root / path).stat().st_size for path in paths
-        )
+        lines = []
+        for sample in self.paths:
+            for side, path in enumerate(sample.split(JOINT)):
+                name = path
+                if self.folders:
+                    name = f"{'AB'[side]}/{path.removeprefix(self.folders[side] + '/')}"
+                size = (self.root / path).stat().st_size
+                lines.append(os.fsencode(name) + b"\0%d\n" % size)
+        return b"".join(lines)
 
     def digest(self) -> str:
         """Returns a sha256 of names and sizes."""

@@ -38,7 +38,7 @@ LAYOUTS = (
 
 def load_pairs(request: Request) -> ImageDataset:
     """Loads pairs; a folder `test` or `val` beside the images to train on is held out."""
-    root, places = _find_pairs(request)
+    root, places, folders = _find_pairs(request)
     chosen, rest, unused = in_splits(places, root)
     _describe(request, chosen)
     if unused:
@@ -68,7 +68,7 @@ def load_pairs(request: Request) -> ImageDataset:
     scaled: set[str] = set()
 
     def dataset(samples: list[str], held_out: ImageDataset | None = None) -> ImageDataset:
-        files = _below_split(root, samples)
+        files = Files(root, samples, folders=folders) if folders else _below_split(root, samples)
 
         def read(sample: str) -> np.ndarray:
             both = _read_pair(
@@ -98,11 +98,11 @@ def load_pairs(request: Request) -> ImageDataset:
     return loaded
 
 
-def _find_pairs(request: Request) -> tuple[Path, list[Place]]:
-    """Returns the images, and the folder that their paths start from."""
+def _find_pairs(request: Request) -> tuple[Path, list[Place], tuple[str, ...]]:
+    """Returns the folder that paths start from, the images, and the two folders if there are."""
     roots = folders_in(request.path, "pairs:DIR")
     if len(roots) == 1:
-        return roots[0], in_one_folder(roots[0])
+        return roots[0], in_one_folder(roots[0]), ()
     root = roots[0].absolute().parent
     try:
         inner = [Path(os.path.relpath(each.absolute(), root)) for each in roots]
@@ -110,9 +110,10 @@ def _find_pairs(request: Request) -> tuple[Path, list[Place]]:
         a, b = roots
         raise UserError(f"{a} and {b} are on two drives: move one beside the other") from None
     places = in_two_folders(roots)
-    return root, [
+    places = [
         place._replace(path=(inner[place.side or 0] / place.path).as_posix()) for place in places
     ]
+    return root, places, tuple(each.as_posix() for each in inner)
 
 
 def _describe(request: Request, places: Sequence[Place]) -> None:
