@@ -107,6 +107,11 @@ def test_images_are_not_copied() -> None:
     assert set(batch.numpy().ravel()) == {9}
 
 
+def test_images_beyond_the_memory() -> None:
+    with pytest.raises(UserError, match=r"need 1,152,921,504\.6 GB: give --cache stream"):
+        empty_images((2**30, 2**15, 2**15, 1))
+
+
 def test_the_range() -> None:
     images = np.array([0, 51, 255], np.uint8).repeat(16).reshape(3, 4, 4, 1)
     dataset = ImageDataset(

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.data.dataset import Order, Source, cpu_count
+from tfgan2.errors import UserError
 
 _ALIGNMENT = 64
 
@@ -141,7 +142,12 @@ _exit_guard = cache(_ExitGuard)
 def empty_images(shape: tuple[int, int, int, int]) -> np.ndarray:
     """Returns an uninitialised uint8 array that TensorFlow can use without a copy."""
     size = int(np.prod(shape))
-    buffer = np.empty(size + _ALIGNMENT, np.uint8)
+    try:
+        buffer = np.empty(size + _ALIGNMENT, np.uint8)
+    except MemoryError as error:
+        raise UserError(
+            f"images in memory need {size / 1e9:,.1f} GB", ": give --cache stream"
+        ) from error
     begin = -buffer.ctypes.data % _ALIGNMENT
     return buffer[begin : begin + size].reshape(shape)
 
