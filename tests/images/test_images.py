@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,16 @@ from tfgan2.errors import UserError
 def test_to_uint8_rounds_and_clips() -> None:
     values = np.array([-1.0, -1.5, 1.0, 2.0, 0.0, 1 / 127.5 - 1])
     assert images.to_uint8(values).tolist() == [0, 0, 255, 255, 128, 1]
+
+
+def test_conversion_needs_little_more_than_the_result() -> None:
+    values = np.linspace(-1, 1, 4000 * 64, dtype=np.float32).reshape(4000, 8, 8, 1)
+    tracemalloc.start()
+    made = images.to_uint8(values)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5 * made.nbytes
+    assert np.abs(images.from_uint8(made) - values).max() < 0.004  # half a step
 
 
 def test_grid_places_images_row_by_row() -> None:

@@ -19,6 +19,8 @@ from tfgan2.errors import UserError
 from tfgan2.files import check_name, written_atomically
 
 _NEAREST = Image.Resampling.NEAREST
+_BLOCK = 64
+"""Images that are converted at a time, since many may fill the memory."""
 
 
 def is_points(shape: Sequence[int | None]) -> bool:
@@ -27,8 +29,13 @@ def is_points(shape: Sequence[int | None]) -> bool:
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Maps [-1, 1] to 0…255, rounded to nearest and clipped. Any shape."""
-    return np.clip(np.rint((images.astype(np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
+    """Maps [-1, 1] to 0…255, rounded to nearest and clipped. Any shape with at least one axis."""
+    made = np.empty(images.shape, np.uint8)
+    for begin in range(0, len(images), _BLOCK):
+        rows = slice(begin, begin + _BLOCK)
+        values = (images[rows].astype(np.float32) + 1.0) * 127.5
+        made[rows] = np.clip(np.rint(values), 0, 255)
+    return made
 
 
 def from_uint8(images: np.ndarray) -> np.ndarray:
@@ -188,14 +195,15 @@ def save_samples(
                     np.savez_compressed(file, allow_pickle=False, **arrays)
             case ".gif":
                 scale = 2 * _scale_for(images)
-                frames = (to_pil(image) for image in to_uint8(images))
-                first, *others = (ImageOps.scale(frame, scale, _NEAREST) for frame in frames)
-                first.save(partial, "GIF", save_all=True, append_images=others, duration=50, loop=0)
+                made = (to_pil(to_uint8(image)) for image in images)
+                frames = (ImageOps.scale(frame, scale, _NEAREST) for frame in made)
+                options = {"save_all": True, "append_images": frames, "duration": 50, "loop": 0}
+                next(frames).save(partial, "GIF", **options)
             case _:
                 partial.mkdir()
                 digits = max(5, len(str(len(images) - 1)))
-                for index, image in enumerate(to_uint8(images)):
-                    to_pil(image).save(partial / f"{index:0{digits}d}.png")
+                for index, image in enumerate(images):
+                    to_pil(to_uint8(image)).save(partial / f"{index:0{digits}d}.png")
 
 
 def sample_arrays(
