@@ -10,7 +10,7 @@ import pytest
 from helpers import finished
 from PIL import Image
 
-from tfgan2 import cli
+from tfgan2 import cli, open_run
 
 
 def fit(out: Path, words: str) -> Path:
@@ -39,6 +39,9 @@ def test_classes_are_taken_in_turn_or_chosen(conditional: Path, tmp_path: Path) 
     np.testing.assert_array_equal(every["labels"], [0, 1, 2, 0, 1, 2, 0])
     one = arrays(conditional, "--count 4 --label 3", out)  # a name: "3" is the second class
     np.testing.assert_array_equal(one["labels"], [1, 1, 1, 1])
+    drawn = [open_run(conditional).draw(4, label=label) for label in (3, [3], np.int64(3))]
+    for each in drawn:
+        np.testing.assert_array_equal(each.labels, one["labels"])
     two = arrays(conditional, "--count 4 --label 0 --label 1", out)  # "1" is no name
     np.testing.assert_array_equal(two["labels"], [2, 1, 2, 1])
     np.testing.assert_array_equal(one["latents"], every["latents"][:4])
@@ -63,8 +66,10 @@ def test_latents_from_a_file(conditional: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(given["latents"], latents[::-1])
     plain = arrays(conditional, "--count 3 --seed 5 --label 7", out)
     np.testing.assert_array_equal(given["images"], plain["images"][::-1])
-    np.save(file, latents[:, :3])
-    assert cli.run(f"sample {conditional} --latents {file} --out {out}".split()) == 2
+    for wrong in (latents[:, :3], latents[:, 0]):
+        np.save(file, wrong)
+        for more in ("", "--interpolate", "--interpolate --label 0 --label 3"):
+            assert cli.run(f"sample {conditional} --latents {file} {more} --out {out}".split()) == 2
 
 
 def test_a_walk_keeps_to_one_class(conditional: Path, tmp_path: Path) -> None:
@@ -131,6 +136,11 @@ def test_points_are_scattered(points: Path, tmp_path: Path) -> None:
         ("sample {points} --out p.gif", "points cannot be animated"),
         ("sample {points} --out folder", "points cannot be written as single images"),
         ("sample {conditional} --timelapse t.gif --label 3", "leave other options out"),
+        ("sample {conditional} --timelapse t.gif --out x.png", "leave other options out"),
+        ("sample {conditional} --timelapse t.gif --checkpoint best", "leave other options out"),
+        ("sample {conditional} --frames 50", "give interpolate, or leave frames out"),
+        ("sample {conditional} --columns 3 --out x.npz", "'x.npz' is not a grid: leave --columns"),
+        ("generate pretrained:digits --columns 3 --out x", "'x' is not a grid: leave --columns"),
         ("sample {conditional} --timelapse t.png", "a timelapse is a .gif, not 't.png'"),
         ("fit cgan --dataset faces", "cgan needs a dataset with labels, faces has none"),
         ("fit gan --dataset digits --set packing=3", "cannot be packed by 3"),

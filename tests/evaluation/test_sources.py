@@ -11,6 +11,7 @@ from PIL import Image
 from tfgan2.errors import UserError
 from tfgan2.evaluation.request import EvaluationRequest
 from tfgan2.evaluation.sources import _load_directory, _load_run, evaluate_source, image_format
+from tfgan2.runs import RunConfig
 
 
 def test_directories_of_different_images_need_a_size(tmp_path: Path) -> None:
@@ -45,6 +46,29 @@ def test_a_directory_of_splits_is_refused(tmp_path: Path) -> None:
             UserError, match=r"holds the splits Test, train: give one of them, such as .*train'"
         ):
             evaluate_source(tmp_path / source, request)
+
+
+def test_texts_and_numbers_stand_for_paths_and_checkpoints(tmp_path: Path) -> None:
+    request = EvaluationRequest(checkpoint=1000, real_dir="photos", cache_dir="cache")
+    assert request == EvaluationRequest(
+        checkpoint="1000", real_dir=Path("photos"), cache_dir=Path("cache")
+    )
+    with pytest.raises(UserError, match="is not a directory of real images"):
+        request.check_source(tmp_path)
+
+
+def test_the_image_size_of_a_file_is_fixed(tmp_path: Path) -> None:
+    file = tmp_path / "x.tflite"
+    file.touch()
+    with pytest.raises(UserError, match=r"x.tflite' is fixed: leave --image-size out"):
+        EvaluationRequest(image_size=32).check_source(file)
+
+
+def test_classes_of_a_run_on_images_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(RunConfig.create("inpainting", "digits").to_json())
+    request = EvaluationRequest(dataset="digits", classes=["3"])
+    with pytest.raises(UserError, match="evaluated on its own targets: leave --classes out"):
+        request.check_source(tmp_path)
 
 
 def test_references_have_the_range_of_the_training(tmp_path: Path) -> None:

@@ -12,12 +12,14 @@ import numpy as np
 from tfgan2 import runs
 from tfgan2.errors import UserError
 from tfgan2.inputs.labels import choose_labels, class_walk, label_columns
-from tfgan2.inputs.latents import walk
+from tfgan2.inputs.latents import check_latents, walk
 from tfgan2.inputs.words import in_turn
 from tfgan2.options import Options, option
 
 if TYPE_CHECKING:
     from tfgan2.models.base import GenerativeModel
+
+FRAMES = 10
 
 
 @dataclass
@@ -45,8 +47,8 @@ class SampleRequest(Options):
         "class to the next.",
         panel="",
     )
-    frames: int = option(
-        10,
+    frames: int | None = option(
+        None,
         "Images from one latent or class to the next.",
         panel="",
         at_least=2,
@@ -65,11 +67,16 @@ class SampleRequest(Options):
         "Batches of 64 latents that batch norms take their statistics from; 0: from training.",
         panel="",
     )
-    label: Sequence[str] | str = ()
+    label: Sequence[str | int] | str | int = ()
     text: Sequence[str] | str = ()
     latents: np.ndarray | None = None
     checkpoint: str | int = runs.NEWEST
     last_frame: bool = True
+
+    def check(self) -> None:
+        super().check()
+        if self.frames is not None and not self.interpolate:
+            raise UserError("frames are those of a walk: give interpolate, or leave frames out")
 
 
 @dataclass(frozen=True)
@@ -98,8 +105,11 @@ def draw_samples(run_dir: Path, request: SampleRequest) -> Samples:
     """Generates samples; raises a UserError if a value is not possible, or without checkpoint."""
     request.check()
     count, latents, interpolate = request.count, request.latents, request.interpolate
-    given = (request.label, request.text)
-    label, text = ([words] if isinstance(words, str) else list(words) for words in given)
+    frames = request.frames or FRAMES
+    label, text = (
+        [str(words)] if isinstance(words, str | int | np.integer) else [str(word) for word in words]
+        for words in (request.label, request.text)
+    )
     if latents is not None and count is not None:
         raise UserError("give count or latents, not both: the latents set the count")
     number, name = (count, "count") if latents is None else (len(latents), "number of latents")
@@ -114,17 +124,18 @@ def draw_samples(run_dir: Path, request: SampleRequest) -> Samples:
     if latents is None:
         count = count or (8 if interpolate else model.preview_count())
         latents = model.draw_latents(count, seed=request.seed)
+    latents = check_latents(latents, model.latent_dim)
     columns, labels = None, None
     if between_classes:
         classes = choose_labels(len(label), label, names)
         assert classes is not None  # labels for an unconditional generator were refused
-        weights = class_walk(classes, len(names), request.frames)
+        weights = class_walk(classes, len(names), frames)
         labels, columns = np.tile(weights, (len(latents), 1)), len(weights)  # a row for each latent
         latents = np.repeat(latents, columns, axis=0)
     elif interpolate:
-        latents = walk(latents, request.frames)
+        latents = walk(latents, frames)
         if not request.last_frame:
-            latents, columns = latents[:-1], request.frames  # a row for each pair of latents
+            latents, columns = latents[:-1], frames  # a row for each pair of latents
         label, text = label or names[:1], text or list(captions[:1])
         if len(text) > 1:
             raise UserError("interpolate takes one text")

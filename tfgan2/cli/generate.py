@@ -43,7 +43,7 @@ def generate(
     columns: Annotated[int | None, typer.Option(min=1, help="Columns of the grid.")] = None,
 ) -> None:
     """Generate images with an exported file, without TensorFlow."""
-    check_output(out)
+    check_output(out, columns=columns)
     if latents is not None and count is not None:
         raise UserError("give either --count or --latents: the file sets the number of images")
     generator = runtime.load(file)

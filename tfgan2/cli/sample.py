@@ -28,8 +28,12 @@ def sample(
     latents: Latents = None,
     checkpoint: Checkpoint = runs.NEWEST,
     out: Annotated[
-        Path, typer.Option(help=".png: a grid; .gif; .npz: arrays; else a folder of PNG files.")
-    ] = Path("samples.png"),
+        Path | None,
+        typer.Option(
+            help=".png: a grid; .gif; .npz: arrays; else a folder of PNG files.",
+            show_default="samples.png",
+        ),
+    ] = None,
     columns: Annotated[
         int | None,
         typer.Option(min=1, help="Columns of the grid; default one per class, else a square grid."),
@@ -47,14 +51,16 @@ def sample(
     from tfgan2 import api
 
     if timelapse is not None:
-        if label or text or latents or columns or given(options):
+        sampled = label or text or latents or columns or out or checkpoint != runs.NEWEST
+        if sampled or given(options):
             raise UserError("--timelapse shows what training drew: leave other options out")
         _save_timelapse(api.open_run(location), timelapse)
         return
 
+    out = out or Path("samples.png")
     suffix = out.suffix.lower()
-    images.check_output(out)
-    if suffix == ".gif":
+    images.check_output(out, columns=columns)
+    if suffix == ".gif" and options["interpolate"]:
         options["frames"] = options["frames"] or 24
     chosen = given(options)
     SampleRequest(**chosen).check()  # before the run is read

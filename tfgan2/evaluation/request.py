@@ -60,6 +60,11 @@ class EvaluationRequest(Options):
     cache_dir: Path | None = None
 
     def __post_init__(self) -> None:
+        # In Python a step may be a number, and a path a text.
+        object.__setattr__(self, "checkpoint", str(self.checkpoint))
+        for name in ("real_dir", "cache_dir"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, Path(getattr(self, name)))
         if self.image_size is not None:
             text = size_text(*parse_size(self.image_size))
             object.__setattr__(self, "image_size", text)
@@ -91,10 +96,15 @@ class EvaluationRequest(Options):
         if self.classes and (self.real_dir or (is_run and self.dataset is None)):
             raise UserError("--classes need --dataset: give it or leave --classes out")
         if is_run:
-            runs.RunConfig.read(source)
+            config = runs.RunConfig.read(source)
+            if self.classes and "latent_dim" not in config.hyperparameters:
+                raise UserError(
+                    f"{config.flavour} is evaluated on its own targets: leave --classes out"
+                )
+        if is_run or is_file:
             if self.image_size is not None:
-                raise UserError("the image size of a run is fixed: leave --image-size out")
-        elif not is_file and self.real_dir is None and self.dataset is None:
+                raise UserError(f"the image size of '{source}' is fixed: leave --image-size out")
+        elif self.real_dir is None and self.dataset is None:
             raise UserError(
                 f"no reference data for '{source}': give --dataset or a directory of real images"
             )

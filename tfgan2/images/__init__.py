@@ -146,14 +146,19 @@ def save_grid(path: Path, images: np.ndarray, **options: Any) -> None:
         partial.write_bytes(content)
 
 
-def check_output(out: Path, shape: Sequence[int | None] | None = None) -> None:
+def check_output(
+    out: Path, shape: Sequence[int | None] | None = None, *, columns: int | None = None
+) -> None:
     """Raises a UserError if `save_samples` could not write to `out`; writes nothing.
 
-    `shape` is that of the images or of one image, if known: points allow fewer formats.
+    `shape` is that of the images or of one image, if known: points allow fewer formats. Only a grid
+    has `columns`.
     """
     suffix = out.suffix.lower()
     if suffix not in ("", ".png", ".npz", ".gif"):
         raise UserError(f"cannot write {out.name!r}: give a .png, .gif or .npz, or a directory")
+    if columns and suffix != ".png":
+        raise UserError(f"{out.name!r} is not a grid: leave --columns out, or give a .png")
     check_name(out)
     if out.suffix and out.is_dir():
         raise UserError(f"'{out}' is a directory: give a file name")
