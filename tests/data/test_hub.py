@@ -67,6 +67,50 @@ def test_other_kinds_hold_the_same(folder: Path, tmp_path: Path, cache: str) -> 
             np.testing.assert_array_equal(one, other)
 
 
+def test_splits_of_what_was_saved(folder: Path, tmp_path: Path) -> None:
+    saved = datasets.load_dataset(str(folder))
+    saved.save_to_disk(str(tmp_path / "dict"))
+    saved["test"].save_to_disk(str(tmp_path / "one"))
+    for name in ("dict", "one"):
+        assert load_dataset(f"hf:{tmp_path / name}", split="test").num_images == 2
+        with pytest.raises(UserError, match=r'Unknown split "tst".*; give another --split'):
+            load_dataset(f"hf:{tmp_path / name}", split="tst[:1]")
+    assert load_dataset(f"hf:{tmp_path / 'dict'}", split="train[:50%]+test").num_images == 8
+    assert load_dataset(f"hf:{tmp_path / 'one'}").num_images == 2
+    with pytest.raises(UserError, match="Unknown split"):
+        load_dataset(f"hf:{tmp_path / 'one'}", split="train")
+
+
+def test_labels_that_are_whole_numbers(tmp_path: Path) -> None:
+    images = [grey(10 * number) for number in range(3)]
+    for name, labels, classes in (
+        ("classes", [2, 0, 2], ("0", "1", "2")),
+        ("numbers", [7, 8, 9], ()),
+        ("missing", [-1, 0, 1], ()),
+    ):
+        dataset = load_dataset(f"hf:{parquet(tmp_path / name, a=images, label=labels)}")
+        assert dataset.class_names == classes
+    assert load_dataset(f"hf:{tmp_path / 'classes'}").class_counts == (1, 0, 2)
+
+
+@pytest.mark.parametrize("cache", ["memory", "stream"])
+@pytest.mark.parametrize("form", ["hf", "hf-captions"])
+def test_broken_images_are_left_out(tmp_path: Path, cache: str, form: str) -> None:
+    images = [grey(100), {"bytes": b"no image", "path": None}, grey(200)]
+    folder = parquet(tmp_path / "x", a=images, label=[0, 1, 1], text=["one", "two", "three"])
+    if cache == "memory":
+        with pytest.raises(UserError, match=r"cannot read 'image 1': .* --skip-unreadable"):
+            load_dataset(f"{form}:{folder}", cache=cache)
+    dataset = load_dataset(f"{form}:{folder}", cache=cache, skip_unreadable=True)
+    assert (dataset.num_images, dataset.skipped) == (2, ("image 1",))
+    found, labels = dataset.some(2)
+    values = np.rint((found[:, 0, 0, 0] + 1) * 127.5).astype(int).tolist()
+    assert sorted(values) == [100, 200]
+    if form == "hf":
+        assert dataset.class_counts == (1, 1)
+        assert labels.tolist() == [value // 200 for value in values]
+
+
 def test_copies_are_held_out_together(folder: Path) -> None:
     for index in range(4):
         grey(0).save(folder / "train" / "cat" / f"copy{index}.png")

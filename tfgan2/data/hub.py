@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from tfgan2.data.dataset import ImageDataset, Source
+from tfgan2.data.dataset import ImageDataset
+from tfgan2.data.folders.files import Files
 from tfgan2.data.request import Request, build
 from tfgan2.errors import UserError
-from tfgan2.images.files import UnreadableImageError, read_image
+from tfgan2.images.files import UnreadableImageError, read_content, read_image
 from tfgan2.images.survey import survey
 
 DEFAULT_SPLIT = "train"
@@ -36,7 +37,13 @@ def load(request: Request) -> ImageDataset:
     images = _Images(request)
     known, labels = _labels(images.rows)
     return build(
-        request, images.count, images.part, known=known, labels=labels, copies=images.copies
+        request,
+        images.count,
+        images.part,
+        known=known,
+        labels=labels,
+        copies=images.copies,
+        called=images.names,
     )
 
 
@@ -62,7 +69,8 @@ def load_captions(request: Request) -> ImageDataset:
 
     def part(numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
         dataset = images.part(numbers, numbers)
-        chosen = [captions[number] for number in numbers]
+        left_out = set(dataset.skipped)
+        chosen = [captions[each] for each in numbers if images.names[each] not in left_out]
         return add(replace(dataset, content=[*dataset.content, chosen]))
 
     return build(request, images.count, part, copies=images.copies)
@@ -71,7 +79,7 @@ def load_captions(request: Request) -> ImageDataset:
 class _Images:
     """The encoded images of a split, found by their numbers.
 
-    `rows` is the `datasets.Dataset`, whose images are not decoded.
+    `rows` is the `datasets.Dataset`, whose images are not decoded; messages call them by `names`.
     """
 
     def __init__(self, request: Request) -> None:
@@ -80,6 +88,7 @@ class _Images:
         self._column = _image_column(request.name, rows)
         self.rows = rows.cast_column(self._column, _library().Image(decode=False))
         self.count = len(rows)
+        self.names = [f"image {number}" for number in range(self.count)]
         self._digests = np.zeros(self.count, "S16")
         readers = [partial(self._read, number) for number in range(self.count)]
         progress = partial(request.in_threads, text="surveying images")
@@ -93,40 +102,49 @@ class _Images:
         value = self.rows[number][self._column]
         if value is None:
             raise UserError(f"image {number} of {self._request.name} is missing: filter it out")
-        content: bytes = value["bytes"] or Path(value["path"]).read_bytes()
+        content: bytes = value["bytes"] or read_content(Path(value["path"]))
         self._digests[number] = hashlib.blake2b(content, digest_size=16).digest()
         return content
 
     def _decode(self, number: int) -> np.ndarray:
-        size, channels = self._shape[:2], self._shape[2]
-        try:
-            content = self._read(number)
-            return read_image(content, size=size, channels=channels, ranges=self._survey.ranges)
-        except (OSError, UnreadableImageError) as error:
-            raise UserError(
-                f"image {number} of {self._request.name} cannot be read: {error}"
-            ) from error
+        size, channels, ranges = self._shape[:2], self._shape[2], self._survey.ranges
+        return read_image(self._read(number), size=size, channels=channels, ranges=ranges)
 
     def part(self, numbers: np.ndarray, labels: np.ndarray | None) -> ImageDataset:
-        """Returns a dataset of the images with these numbers."""
-        chosen = numbers.tolist()
-        content = ["hf", hashlib.sha256(self._digests[numbers].tobytes()).hexdigest()[:16]]
-        source = self._source(chosen, labels)
-        dataset = ImageDataset(source, self._request.name, self._shape, content)
-        return replace(dataset, surveys=(self._survey,))
-
-    def _source(self, numbers: list[int], labels: np.ndarray | None) -> Source:
+        """Returns a dataset of the images with these numbers, or of those that can be read."""
         from tfgan2.data.sources import decoded_source, empty_images, memory_source
 
-        if not self._request.fits_memory(len(numbers), self._shape):
-            return decoded_source(
-                len(numbers), lambda index: self._decode(numbers[index]), self._shape, labels
-            )
-        images = empty_images((len(numbers), *self._shape))
-        decoded = self._request.in_threads(self._decode, numbers, "reading images")
-        for index, image in enumerate(decoded):
-            images[index] = image
-        return memory_source(images, labels)
+        request, shape = self._request, self._shape
+        in_memory = request.fits_memory(len(numbers), shape)
+        images = empty_images((len(numbers) if in_memory else 0, *shape))
+        files = Files(Path(), [self.names[number] for number in numbers])
+        if in_memory or request.skip_unreadable:
+            by_name = dict(zip(files.paths, numbers.tolist(), strict=True))
+
+            def read(name: str) -> np.ndarray:
+                return self._decode(by_name[name])
+
+            kept: list[int] = []
+            for index, image in files.read(read, "reading images", request):
+                if in_memory:
+                    images[len(kept)] = image
+                kept.append(index)
+            numbers, labels = numbers[kept], None if labels is None else labels[kept]
+
+        def decode(index: int) -> np.ndarray:
+            try:
+                return self._decode(int(numbers[index]))
+            except UnreadableImageError as error:
+                name = self.names[numbers[index]]
+                raise UserError(f"{name} of {request.name} cannot be read: {error}") from error
+
+        if in_memory:
+            source = memory_source(images[: len(numbers)], labels)
+        else:
+            source = decoded_source(len(numbers), decode, shape, labels)
+        content = ["hf", hashlib.sha256(self._digests[numbers].tobytes()).hexdigest()[:16]]
+        dataset = ImageDataset(source, request.name, shape, content)
+        return replace(dataset, surveys=(self._survey,), skipped=tuple(files.skipped))
 
     def copies(self) -> np.ndarray:
         """Returns a number for each image that its copies share."""
@@ -160,15 +178,14 @@ def _opened(request: Request) -> Any:
     with _quiet(datasets), _offline_if_unreachable(local=folder.exists()) as unreachable:
         try:
             if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
-                rows = datasets.load_from_disk(name)
-                rows = rows[split] if isinstance(rows, dict) else rows
+                rows = _part(datasets, datasets.load_from_disk(name), request.split)
             else:
                 rows = datasets.load_dataset(name, config or None, split=split)
         except Exception as error:  # of many kinds, several of them private
             advice = "check its name"
             if unreachable():
                 advice = "the Hub cannot be reached, and no copy is here"
-            elif split in str(error):
+            elif split in str(error) or "Unknown split" in str(error):
                 advice = "give another --split"
             line = " ".join(str(error).split())[:300]
             raise UserError(f"{request.name} cannot be loaded: {line}; {advice}") from error
@@ -176,6 +193,19 @@ def _opened(request: Request) -> Any:
     if not len(rows):
         raise UserError(f"split {split!r} of {request.name} holds no images: choose another split")
     return rows
+
+
+def _part(datasets: Any, saved: Any, split: str | None) -> Any:
+    """Returns a split of what `save_to_disk` has written, which may have parts and sums."""
+    if not isinstance(saved, dict):
+        if split is None:
+            return saved
+        saved = {str(saved.split or DEFAULT_SPLIT): saved}
+    sizes = {name: len(rows) for name, rows in saved.items()}
+    parts = datasets.ReadInstruction.from_spec(split or DEFAULT_SPLIT).to_absolute(sizes)
+    return datasets.concatenate_datasets(
+        [saved[part.splitname].select(range(part.from_, part.to)) for part in parts]
+    )
 
 
 @contextlib.contextmanager
@@ -231,14 +261,18 @@ def _image_column(name: str, rows: Any) -> str:
 def _labels(rows: Any) -> tuple[Sequence[str], np.ndarray | None]:
     """Returns the names of the classes and the label of each row; (), None without labels.
 
-    Labels are the column "label", or the only one of classes.
+    Labels are the column "label", of classes or of whole numbers, or the only one of classes.
     """
-    kind = _library().ClassLabel
-    columns = [column for column, feature in rows.features.items() if isinstance(feature, kind)]
-    columns = ["label"] if "label" in columns else columns
+    kind, features = _library().ClassLabel, rows.features
+    columns = [column for column, feature in features.items() if isinstance(feature, kind)]
+    if str(getattr(features.get("label"), "dtype", "")).startswith(("int", "uint")):
+        columns = ["label"]
     if len(columns) != 1:
         return (), None
     values = list(rows[columns[0]])
     if any(value is None or value < 0 for value in values):  # a split without labels
         return (), None
-    return tuple(rows.features[columns[0]].names), np.array(values, np.int32)
+    names = getattr(features[columns[0]], "names", None)
+    if names is None and max(values) >= len(values):  # numbers of the images, not of classes
+        return (), None
+    return tuple(names or map(str, range(max(values) + 1))), np.array(values, np.int32)

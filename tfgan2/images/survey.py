@@ -119,8 +119,8 @@ def survey(
     kept: list[str] = []
 
     def examine(item: Item) -> _Header | None:
-        source = item if isinstance(item, Path) else item()
         try:
+            source = item if isinstance(item, Path) else item()
             with opened(source) as image:
                 mode, kind = image.mode, kind_of(image.mode)
                 size = image.height, image.width
