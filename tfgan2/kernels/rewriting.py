@@ -1,6 +1,6 @@
 """Rewrites layers, while a step is traced, into forms that XLA runs faster; weights are unchanged.
 
-On a CPU, convolutions take the form of `winograd`, `patches` or `depthwise` where it is faster, as
+On a CPU, convolutions take the form of `winograd` or `patches` where it is faster, as
 benchmarks/convolutions.py measured. ReLU and LeakyReLU are written so that they have no second
 derivative. It is zero, but TensorFlow's gradients of these ops multiply by it, so a gradient
 penalty would pass through them twice, and XLA does not simplify that.

@@ -14,7 +14,8 @@ class ProjectionGAN(ConditionalGAN, SNGAN):
 
     The discriminator's logit is psi(f(x)) + v(y) f(x): a linear function of the features f, plus
     their product with the embedding v of the class y. The class scales and shifts the batch norms
-    of the generator's blocks. Loss, spectral norm and networks are those of SNGAN.
+    of the generator's blocks; with `network=tutorial`, `began`, `mobile` or `r3gan`, it is
+    concatenated with the latents instead. Loss, spectral norm and networks are those of SNGAN.
 
     `--preset paper` has the networks of the paper at 128x128 pixels: `network=pyramid` with 64 to
     1,024 channels.
