@@ -60,6 +60,12 @@ def test_create_refuses_unknown_hyperparameters_with_close_names() -> None:
         registry.create("dcgan", image_shape=(8, 8, 1), dsteps=2)
 
 
+@pytest.mark.parametrize("shape", [32, "32x32", (8, 8), (8, 8, 0), (8, 8, None)])
+def test_create_refuses_impossible_shapes(shape: object) -> None:
+    with pytest.raises(UserError, match=r"image_shape must be \(height, width, channels\), not "):
+        registry.create("dcgan", image_shape=shape)
+
+
 def test_settings_are_parsed_by_type() -> None:
     values = registry.parse_settings(
         "dcgan", ["d-steps=2", "ema-decay=0.5", "generator_optimizer=sgd", "base_channels=none"]

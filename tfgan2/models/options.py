@@ -18,7 +18,10 @@ class ModelConfig(Hyperparameters):
     seed: int = option(0, "seed of weights and noise", at_most=2**31 - 1)
 
     def resolve(self) -> None:
-        shape = tuple(int(size) for size in self.image_shape)
+        try:
+            shape = tuple(map(int, self.image_shape))
+        except (TypeError, ValueError):
+            shape = ()
         if len(shape) != 3 or min(shape) < 1:
             raise UserError(
                 f"image_shape must be (height, width, channels), not {self.image_shape!r}"
