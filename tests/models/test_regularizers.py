@@ -176,6 +176,20 @@ def test_label_smoothing_is_one_sided() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "option", "value"),
+    [
+        ("gan", "beta_1", 1.0),
+        ("gan", "beta_2", 1.0),
+        ("r3gan", "final_beta_2", 1.0),
+        ("stylegan2", "mapping_learning_rate", 0.0),
+    ],
+)
+def test_values_that_cannot_train_are_refused(name: str, option: str, value: float) -> None:
+    with pytest.raises(UserError, match=f"{option} must be (at least|from) .*, not {value:g}"):
+        make_small(name, **{option: value})
+
+
+@pytest.mark.parametrize(
     ("more", "message"),
     [
         ({"packing": 0}, "packing must be at least 1"),

@@ -52,7 +52,7 @@ class AdversarialModel(GenerativeModel):
         )
         generator_learning_rate: float = option(2e-4, "the generator's learning rate")
         discriminator_learning_rate: float = option(2e-4, "the discriminator's learning rate")
-        beta_2: float = option(0.999, "decay of Adam's second moment", at_most=1)
+        beta_2: float = option(0.999, "decay of Adam's second moment", at_most=0.999999)
         clipvalue: float = option(0.0, "clip gradients to [-clipvalue, clipvalue]; 0: never")
         lookahead: int = option(0, "lookahead period in steps; 0: none (Chavdarova 2021)")
         d_steps: int = option(

@@ -134,7 +134,7 @@ class ImageInput(Norm, MaxChannels, ModelConfig):
 
 
 class Adam(Hyperparameters):
-    beta_1: float = option(0.5, "decay of Adam's first moment", at_most=1)
+    beta_1: float = option(0.5, "decay of Adam's first moment", at_most=0.999999)
 
 
 class LearningRate(Hyperparameters):

@@ -44,7 +44,7 @@ class R3GAN(LatentGAN):
         final_learning_rate: float = option(
             0.25, "learning rates at the end, as a fraction of those at first"
         )
-        final_beta_2: float = option(0.99, "beta_2 at the end", at_most=1)
+        final_beta_2: float = option(0.99, "beta_2 at the end", at_most=0.999999)
         final_ada_p: float = option(
             0.0,
             "probability of ADA's transformations at the end, from 0 at first; 0: none",

@@ -55,7 +55,9 @@ class StyleGAN2(LazyGAN):
         mapping_layers: int = option(
             None, "layers of the mapping network; none: 8, up to 32x32 pixels 2", at_least=1
         )
-        mapping_learning_rate: float = option(0.01, "mapping network's rate, relative to G's")
+        mapping_learning_rate: float = option(
+            0.01, "mapping network's rate, relative to G's", at_least=1e-9
+        )
         noise: str = option(
             "fixed",
             "noise of samples and exports: fixed, the same for all, or mean, which is zero; none: "
