@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tfgan2 import registry
 from tfgan2.errors import UserError
 from tfgan2.hyperparameters import Hyperparameters, data_option, option, preset
+from tfgan2.runs import RunConfig
 
 
 class Size(Hyperparameters):
@@ -59,6 +62,18 @@ def test_values_and_defaults() -> None:
     config = Own(size=8, rate=0)
     assert (config.size, config.rate, config.mirror, config.names) == (8, 0, True, ())
     assert dict(config)["dim"] == 100
+
+
+def test_numbers_of_numpy_become_those_of_python() -> None:
+    given = {"size": np.int64(8), "rate": np.float32(0.5), "double": np.uint8(3)}
+    values = dict(Own(**given))
+    assert json.loads(json.dumps({name: values[name] for name in given})) == given
+    assert {type(values[name]) for name in ("size", "double")} == {int}
+    config = RunConfig.create("dcgan", "digits", seed=np.int64(1), device_share=np.float32(0.5))
+    training = json.loads(config.to_json())["training"]
+    assert (training["seed"], training["device_share"]) == (1, 0.5)
+    with pytest.raises(UserError, match=r"size must be a whole number, not np.float64\(2.5\)"):
+        Own(size=np.float64(2.5))
 
 
 def test_defaults_that_depend_on_the_network() -> None:

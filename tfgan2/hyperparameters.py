@@ -93,26 +93,26 @@ class Option:
         others = [f"{value} with network={name}" for name, value in (self.by_network or {}).items()]
         return f"{default} ({', '.join(others)})" if others else default
 
-    def check(self, value: Any) -> None:
-        """Raises a UserError unless the value is possible."""
+    def checked(self, value: Any) -> Any:
+        """Returns a value, a NumPy number as one of Python; a UserError unless it is possible."""
         if value is None and self.optional:
-            return
+            return None
         kind: Any
         kind, words = _KINDS.get(self.kinds[0], (object, ""))
         if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
             raise UserError(f"{self.name} must be {words}, not {value!r}")
-        if self.choices is not None:
-            if value not in self.choices:
-                if isinstance(value, str):
-                    raise unknown(self.name, value, self.choices)
-                allowed = ", ".join(map(str, self.choices))
-                raise UserError(f"{self.name} must be one of {allowed}, not {value!r}")
-            return
+        if self.choices is not None and value not in self.choices:
+            if isinstance(value, str):
+                raise unknown(self.name, value, self.choices)
+            allowed = ", ".join(map(str, self.choices))
+            raise UserError(f"{self.name} must be one of {allowed}, not {value!r}")
         low, high = self.at_least, self.at_most
-        number = isinstance(value, numbers.Real)
+        number = self.choices is None and isinstance(value, numbers.Real)
         if number and not (value >= low and (high is None or value <= high)):
             bounds = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
             raise UserError(f"{self.name} must be {bounds}, not {value:g}")
+        convert = {numbers.Integral: int, numbers.Real: float}.get(kind)
+        return convert(value) if convert else value
 
     def parse(self, text: str) -> Any:
         """Returns the value of `--set name=text`.
@@ -216,7 +216,7 @@ class Hyperparameters:
             value = values.get(name, by_network.get(network, item.default))
             if value is _REQUIRED:
                 raise UserError(f"{name} is missing: {item.help}")
-            item.check(value)
+            value = item.checked(value)
             setattr(self, name, tuple(value) if isinstance(value, list) else value)
         self.resolve()
 

@@ -54,10 +54,11 @@ class Options:
         return (item for item in fields(cls) if item.metadata)  # type: ignore[arg-type]
 
     def check(self) -> None:
-        """Raises a UserError unless every value is possible."""
+        """Makes NumPy's numbers Python's; raises a UserError unless every value is possible."""
         for item in self.declared():
             declared = replace(item.metadata["option"], name=item.name, type=str(item.type))
-            declared.check(getattr(self, item.name))
+            value = declared.checked(getattr(self, item.name))
+            object.__setattr__(self, item.name, value)  # some are frozen
 
 
 def show_options(

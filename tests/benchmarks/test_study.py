@@ -70,7 +70,7 @@ def test_the_options_of_each_row_exist(modules: SimpleNamespace) -> None:
             for setting in row.words[1:]:
                 if "=" in setting:
                     key, value = setting.split("=")
-                    options[key].check(options[key].parse(value))
+                    options[key].checked(options[key].parse(value))
             if "--preset" in row.words:
                 assert row.words[-1] in config.presets
 
