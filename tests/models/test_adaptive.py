@@ -97,10 +97,19 @@ def test_what_a_flavour_cannot_is_refused(name: str, options: dict, message: str
         make_small(name, **options)
 
 
-@pytest.mark.parametrize("option", ["ada", "flip"])
-def test_points_have_neither_sides_nor_colours(option: str) -> None:
-    with pytest.raises(UserError, match="not points: leave it out"):
-        make_small("gan", (1, 1, 2), **{option: 0.5 if option == "ada" else True})
+@pytest.mark.parametrize(
+    ("name", "option", "value"),
+    [
+        ("gan", "ada", 0.5),
+        ("gan", "flip", True),
+        ("gan", "augment", "cutout"),
+        ("fastgan", "augment", "color"),
+    ],
+)
+def test_points_have_neither_sides_nor_colours(name: str, option: str, value: object) -> None:
+    message = f"^{option} .* not points: leave it out, or the preset that sets it$"
+    with pytest.raises(UserError, match=message):
+        make_small(name, (1, 1, 2), **{option: value})
 
 
 @pytest.mark.slow

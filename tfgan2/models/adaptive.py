@@ -96,7 +96,9 @@ class AdaptiveAugmentation:
         def resolve(self) -> None:
             super().resolve()
             if self.ada and is_points(self.image_shape):
-                raise UserError("ada augments images, not points: leave it out")
+                raise UserError(
+                    "ada augments images, not points: leave it out, or the preset that sets it"
+                )
 
     def __init__(self, config: Config, model: keras.Model, loss: GANLoss) -> None:
         self.target, self.images, self.loss = config.ada, config.ada_images, loss

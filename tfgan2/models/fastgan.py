@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfgan2.distributed import microbatches
 from tfgan2.hyperparameters import option, preset
-from tfgan2.images import is_points, resize_matrix
+from tfgan2.images import resize_matrix
 from tfgan2.models.base import Objective
 from tfgan2.models.game import DISCRIMINATOR, GENERATOR
 from tfgan2.models.latent_gan import LatentGAN
@@ -41,11 +41,6 @@ class FastGAN(LatentGAN):
         few = preset(batch_size=8, steps=10_000)
         cpu = preset(steps=4_500)
         paper = preset(steps=100_000)
-
-        def resolve(self) -> None:
-            if is_points(self.image_shape):
-                self.augment = "none"
-            super().resolve()
 
     gan_loss = losses.HINGE
     batch_size = 8

@@ -53,7 +53,9 @@ class Flip:
         def resolve(self) -> None:
             super().resolve()
             if self.flip and is_points(self.image_shape):
-                raise UserError("flip mirrors images, not points: leave it out")
+                raise UserError(
+                    "flip mirrors images, not points: leave it out, or the preset that sets it"
+                )
 
     def __init__(self, config: Config) -> None:
         self.is_on = config.flip
@@ -70,7 +72,7 @@ class Flip:
 class Augmentation:
     """Differentiable augmentation (Zhao et al. 2020, arXiv:2006.10738)."""
 
-    class Config(Hyperparameters):
+    class Config(ModelConfig):
         augment: str = option(
             "none",
             "augmentation of D's inputs: color,translation,cutout or some of them (Zhao 2020)",
@@ -78,7 +80,13 @@ class Augmentation:
 
         def resolve(self) -> None:
             super().resolve()
-            parse_policy(self.augment)
+            points = is_points(self.image_shape)
+            if points and self.augment == self.options["augment"].default:
+                self.augment = "none"
+            if parse_policy(self.augment) and points:
+                raise UserError(
+                    "augment changes images, not points: leave it out, or the preset that sets it"
+                )
 
     def __init__(self, config: Config) -> None:
         self.policy = parse_policy(config.augment)
