@@ -49,6 +49,15 @@ def test_the_pool_needs_batches_of_a_known_size() -> None:
         tf.function(model.train_step, input_signature=[signature])(parts)
 
 
+def test_channels_of_the_generators_are_limited() -> None:
+    models = make_small("cyclegan"), make_small("cyclegan", max_channels=12)
+    widths = [
+        [x.filters for x in model.generator.layers if hasattr(x, "filters")] for model in models
+    ]
+    assert widths[0] == [8, 16, 32, 32, 32, 16, 8, 1]
+    assert widths[1] == [8, 12, 12, 12, 12, 12, 8, 1]
+
+
 def test_generator_loss_is_the_sum_of_its_terms() -> None:
     model = make_small("cyclegan", cycle_weight=3.0, identity_weight=0.25)
     model.compile()

@@ -113,6 +113,9 @@ class Attention(NetworkChoice):
 
 
 class ImageInput(Norm, MaxChannels, ModelConfig):
+    max_channels: int = option(
+        help="largest number of channels of a layer of G; D has up to 8 * base_channels"
+    )
     input_channels: int = data_option(
         "channels of the input images; none: those of the outputs",
         lambda facts: facts["input_shape"][2],

@@ -20,23 +20,25 @@ def generator(
 ) -> keras.Model:
     """A 7x7 convolution, two of stride 2, residual blocks, and back.
 
-    The blocks have four times the base channels. Heights and widths are multiples of 4.
+    The blocks have four times the base channels, at most `max_channels`. Heights and widths are
+    multiples of 4.
 
     Returns:
         A model from "input" to "image", float32, in [-1, 1].
     """
     image = keras.Input(input_shape, name="input")
     bias = make.norm == "none"
-    x = make.block(_reflection_padding(image, 3), make.channels, 7, padding="valid")
-    for level in range(1, HALVINGS + 1):
-        x = make.block(x, make.channels * 2**level, 3, 2)
+    first, *others = filters = make.level_channels(HALVINGS + 1)
+    x = make.block(_reflection_padding(image, 3), first, 7, padding="valid")
+    for number in others:
+        x = make.block(x, number, 3, 2)
     for _ in range(blocks):
         y = make.block(_reflection_padding(x, 1), x.shape[-1], 3, padding="valid")
         y = _reflection_padding(y, 1)
         y = make.conv(x.shape[-1], 3, padding="valid", init="normal", use_bias=bias)(y)
         x = layers.Add()([x, make.normalize(y)])
-    for level in reversed(range(HALVINGS)):
-        x = make.block(x, make.channels * 2**level, 3, 2, transposed=True)
+    for number in reversed(filters[:-1]):
+        x = make.block(x, number, 3, 2, transposed=True)
     x = make.conv(channels, 7, padding="valid", init="normal")(_reflection_padding(x, 3))
     return keras.Model(image, output(x), name=name)
 
