@@ -45,13 +45,24 @@ def test_all_values_of_a_preset(capsys: pytest.CaptureFixture[str]) -> None:
     values = {row[0]: row[1] for row in rows if len(row) > 1}
     changed = {row[1]: row[2:4] for row in rows if row[:1] == ["*"]}
     assert changed["network"] == ["resnet", "dcgan"] and changed["lookahead"] == ["5", "0"]
-    assert changed["d_steps"] == ["5", "1"]  # what follows from the network
+    assert values["d_steps"] == "5" and "d_steps" not in changed  # it follows from the network
     assert changed["--batch-size"] == ["4", "64"] and values["--steps"] == "5000"
     assert values["augment"] == "none" and "augment" not in changed
     last = rows[-1] if rows[-1] else rows[-2]
     text = " ".join(last)
     assert text.startswith("expected time of 5,000 steps of 4 images of 8x8x1 on CPU: about ")
     assert "(an estimate; --cost times steps)" in text
+
+
+def test_defaults_are_those_of_the_chosen_network(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tfgan2.costs.estimate.training_seconds", lambda *arguments: 1.0)
+    words = "info r3gan --preset cpu --set network=dcgan --set base_channels=2 --image-size 30"
+    assert cli.run([*words.split(), "--channels", "1", "--batch-size", "2"]) == 0
+    rows = [line.split()[:4] for line in capsys.readouterr().out.splitlines()]
+    assert ["*", "network", "dcgan", "r3gan"] in rows
+    assert ["*", "gamma", "1.0"] in [row[:3] for row in rows]
 
 
 def test_costs_of_a_preset(tmp_path: Path) -> None:

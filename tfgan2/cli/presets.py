@@ -52,14 +52,18 @@ def show(
     size = training.batch_size or model.batch_size
     model.check_batch_size(size)
     cls = type(model)
-    facts = {name: value for name, value in model.config if cls.Config.options[name].from_data}
-    defaults = dict(cls.Config(**facts))
+    known = cls.Config.options
+    # With the chosen network: the default one may not make images of this shape.
+    kept = [name for name, item in known.items() if item.from_data or name == "network"]
+    defaults = dict(cls.Config(**{name: getattr(model.config, name) for name in kept}))
+    if "network" in known:
+        defaults["network"] = known["network"].default
     table = Table("", "--set", "value", "default", "what it does", box=None, header_style="bold")
-    for name, item in cls.Config.options.items():
+    for name, item in known.items():
         if item.settable:
             _add_row(table, name, getattr(model.config, name), defaults[name], item.help)
     both = {"steps": (training.steps, TrainingOptions.steps), "batch_size": (size, cls.batch_size)}
-    others = [name for name in preset if name not in cls.Config.options and name not in both]
+    others = [name for name in preset if name not in known and name not in both]
     both |= {name: (getattr(training, name), getattr(TrainingOptions, name)) for name in others}
     help = {item.name: item.metadata["option"].help for item in TrainingOptions.declared()}
     for name, (value, default) in both.items():
