@@ -72,6 +72,7 @@ def test_noise_depends_on_seed_step_and_stream() -> None:
         ("r3gan", {}, True),
         ("cyclegan", {}, True),
         ("cyclegan", {"decay": False}, False),
+        ("wgan-gp", {"decay": True}, True),
         ("gan", {}, False),
     ],
 )

@@ -32,6 +32,18 @@ def test_loss_has_the_penalty_and_critic_no_batch_norm(norm: str, layer: str | N
     assert float(loss) == pytest.approx(float(plain) + 10 * float(penalty), rel=1e-4)
 
 
+def test_learning_rates_of_the_paper_decay_over_all_steps() -> None:
+    paper = WGANGP.Config.presets["paper"]
+    rates = {name: value for name, value in paper.items() if "rate" in name}
+    model = WGANGP(**SMALL_GAN, decay=paper["decay"], **rates)
+    model.plan(paper["steps"])
+    for name, updates in (("generator_optimizer", 1), ("discriminator_optimizer", 5)):
+        optimizer = model.default_optimizer(name)
+        for step, rate in ((0, 2e-4), (25_000, 1.5e-4), (100_000, 0.0)):
+            optimizer.iterations.assign(updates * step)
+            assert float(optimizer.learning_rate) == pytest.approx(rate)
+
+
 @pytest.mark.slow
 def test_loss_scale_stays_high_in_float16() -> None:
     dataset = tfgan2.load_dataset("digits")

@@ -11,6 +11,7 @@ from tfgan2.models.latent_gan import LatentGAN
 from tfgan2.models.options import GradientPenalty
 from tfgan2.models.regularizers import Samples
 from tfgan2.nn import losses, penalties
+from tfgan2.nn.schedules import LinearDecay
 
 
 class WGANGP(LatentGAN):
@@ -19,6 +20,9 @@ class WGANGP(LatentGAN):
     A critic f minimizes mean f(G(z)) - mean f(x) + penalty_weight * mean (|grad f(y)| - 1)^2, where
     y is a random point between a real and a generated sample; the generator -mean f(G(z)). The
     critic has no batch norm, since the penalty is on each sample's own gradient.
+
+    The defaults are those of the paper's Algorithm 1. `--preset paper` has the authors' ResNet for
+    CIFAR-10, whose learning rates fall linearly to zero.
     """
 
     class Config(GradientPenalty, LatentGAN.Config):
@@ -26,6 +30,7 @@ class WGANGP(LatentGAN):
         critic_norm: str = option(
             "none", "normalization of the critic; the paper allows layer", choices=("none", "layer")
         )
+        decay: bool = option(False, "let the learning rates fall linearly to zero over all steps")
         d_steps: int = 5
         generator_learning_rate: float = 1e-4
         discriminator_learning_rate: float = 1e-4
@@ -33,9 +38,26 @@ class WGANGP(LatentGAN):
         beta_2: float = 0.9
 
         cpu = preset(steps=5_000)
-        paper = preset(network="resnet", ema_decay=0.0, steps=100_000)
+        paper = preset(
+            network="resnet",
+            generator_learning_rate=2e-4,
+            discriminator_learning_rate=2e-4,
+            decay=True,
+            ema_decay=0.0,
+            steps=100_000,
+        )
 
     gan_loss = losses.WASSERSTEIN
+
+    @property
+    def follows_plan(self) -> bool:
+        return self.config.decay
+
+    def learning_rate(self, name: str) -> float | LinearDecay:
+        rate, updates = super().learning_rate(name), self.updates_per_step(name)
+        if not self.config.decay:
+            return rate
+        return LinearDecay(rate, lambda: updates * self.planned_steps, part=1.0)
 
     def discriminator_settings(self) -> dict[str, Any]:
         return {"norm": self.config.critic_norm}

@@ -47,12 +47,19 @@ class _OverPlannedSteps(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class LinearDecay(_OverPlannedSteps):
-    """Constant for the first half of the planned steps, then linear decay to zero."""
+    """Linear decay to zero over the last part of the planned steps, by default half of them."""
+
+    def __init__(self, initial: float, planned_steps: Callable[[], int], part: float = 0.5) -> None:
+        super().__init__(initial, planned_steps)
+        self.part = part
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         planned = float(max(2, self.planned_steps()))
-        left = (planned - tf.cast(step, tf.float32)) / (planned / 2)
+        left = (planned - tf.cast(step, tf.float32)) / (planned * self.part)
         return self.initial * tf.clip_by_value(left, 0.0, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "part": self.part}
 
 
 class Cosine(_OverPlannedSteps):
