@@ -207,13 +207,18 @@ def test_channels_of_biggan(edge: int, up: list[int], down: list[int]) -> None:
     assert len(level_channels((128, 128), LayerMaker(1, 3), 6)) == 6
 
 
-def test_channels_of_the_paper_at_128_pixels() -> None:
+def test_channels_and_attention_of_the_paper_at_128_pixels() -> None:
     shape: dict[str, Any] = {"image_shape": (128, 128, 3), "num_classes": 2}
     for flavour in (BigGAN, ProjectionGAN):
         config = flavour.Config(**shape, network="biggan")
         make = LayerMaker(1, config.base_channels, max_channels=config.max_channels)
         assert level_channels((128, 128), make, 6) == [96, 192, 384, 768, 1536, 1536]
     assert BigGAN.Config(**shape).max_channels == 1536
+    assert BigGAN.Config(**shape).attention == 64
+    assert BigGAN.Config(**shape, attention=0).attention == 0
+    assert BigGAN.Config(**shape, network="mlp").attention == 0
+    assert BigGAN.Config(image_shape=(256, 128, 3), num_classes=2).attention == 64
+    assert BigGAN.Config(image_shape=(64, 64, 3), num_classes=2).attention == 32
     assert BigGAN.Config(**shape, network="pyramid").max_channels == 512
     assert {BigGAN.Config.presets[name]["max_channels"] for name in ("few", "cpu")} == {256}
 

@@ -14,13 +14,15 @@ from tfgan2.models.game import batch_size
 from tfgan2.models.latent_gan import ConditionalGAN
 from tfgan2.models.options import Attention
 from tfgan2.models.regularizers import Samples
-from tfgan2.networks.sizes import residual_blocks
+from tfgan2.networks.sizes import attention_edges, residual_blocks
 from tfgan2.nn import losses
 from tfgan2.nn.orthogonal import orthogonal_penalty
 from tfgan2.nn.statistics import batch_norms
 
 PART = 20
 """Latents of each part."""
+PAPER_EDGE = 64
+"""Edge of the features that the paper adds attention to, of 128x128 and 256x256 pixels."""
 STANDING = 16
 """Batches that the statistics of truncated latents are computed from."""
 
@@ -44,6 +46,10 @@ class BigGAN(ConditionalGAN):
     class Config(Attention, ConditionalGAN.Config):
         network: str = option("biggan", choices=("biggan", "resnet", "pyramid", "mlp"))
         latent_dim: int = option(None, f"number of latents; none: {PART} for each part")
+        attention: int = option(
+            help="edge of the features with self-attention; 0: none; none: 64 for images of 128 or "
+            "256 pixels, else half of the images', at most about 32"
+        )
         class_embedding: int = option(128, "size of the embedding of a class", at_least=1)
         orthogonal: float = option(1e-4, "weight of the orthogonal regularization of G")
         d_steps: int = 5
@@ -67,7 +73,10 @@ class BigGAN(ConditionalGAN):
         )
 
         def resolve(self) -> None:
+            given = self.attention
             super().resolve()
+            if given is None and self.attention and PAPER_EDGE in attention_edges(self.image_shape):
+                self.attention = PAPER_EDGE
             self.default("latent_dim", PART * (residual_blocks(self.image_shape) + 1))
 
     gan_loss = losses.HINGE
