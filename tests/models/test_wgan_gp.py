@@ -9,6 +9,7 @@ import tensorflow as tf
 from helpers import SMALL_GAN, image_batch, layer_kinds
 
 import tfgan2
+from tfgan2.errors import UserError
 from tfgan2.models import WGANGP
 from tfgan2.models.regularizers import Samples
 from tfgan2.nn import losses, penalties
@@ -30,6 +31,11 @@ def test_loss_has_the_penalty_and_critic_no_batch_norm(norm: str, layer: str | N
     )
     assert float(metrics["gradient_penalty"]) == pytest.approx(float(penalty), rel=1e-4)
     assert float(loss) == pytest.approx(float(plain) + 10 * float(penalty), rel=1e-4)
+
+
+def test_networks_without_normalization_refuse_one() -> None:
+    with pytest.raises(UserError, match="network=r3gan has no normalization: leave critic_norm"):
+        WGANGP(**SMALL_GAN, network="r3gan", critic_norm="layer")
 
 
 def test_learning_rates_of_the_paper_decay_over_all_steps() -> None:

@@ -35,8 +35,12 @@ class FastGAN(LatentGAN):
         latent_dim: int = 256
         network: str = option("fastgan", choices=("fastgan", "mlp"))
         augment: str = "color,translation"
-        reconstruction: str = option("l1", "error of the decoders", choices=("l1", "l2"))
-        reconstruction_weight: float = option(1.0, "weight of the error of the decoders")
+        reconstruction: str = option(
+            "l1", "error of the decoders, of network=fastgan", choices=("l1", "l2")
+        )
+        reconstruction_weight: float = option(
+            1.0, "weight of the error of the decoders, of network=fastgan"
+        )
 
         few = preset(batch_size=8, steps=10_000)
         cpu = preset(steps=4_500)

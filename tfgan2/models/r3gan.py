@@ -53,8 +53,10 @@ class R3GAN(LatentGAN):
         schedule_steps: int = option(
             0, "steps until all that is scheduled is at its end; 0: all planned steps"
         )
-        blocks: int = option(1, "residual blocks at each size", at_least=1)
-        group_size: int = option(16, "channels of a group of the 3x3 convolutions", at_least=1)
+        blocks: int = option(1, "residual blocks at each size, of network=r3gan", at_least=1)
+        group_size: int = option(
+            16, "channels of a group of the 3x3 convolutions, of network=r3gan", at_least=1
+        )
         network: str = "r3gan"
         latent_dim: int = 64
         max_channels: int = 256

@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option, preset
 from tfgan2.models.latent_gan import LatentGAN
 from tfgan2.models.options import GradientPenalty
@@ -28,7 +29,9 @@ class WGANGP(LatentGAN):
     class Config(GradientPenalty, LatentGAN.Config):
         one_sided: bool = option(False, "penalize only gradient norms above 1")
         critic_norm: str = option(
-            "none", "normalization of the critic; the paper allows layer", choices=("none", "layer")
+            "none",
+            "normalization of the critic; the paper allows layer, network=r3gan has none",
+            choices=("none", "layer"),
         )
         decay: bool = option(False, "let the learning rates fall linearly to zero over all steps")
         d_steps: int = 5
@@ -46,6 +49,11 @@ class WGANGP(LatentGAN):
             ema_decay=0.0,
             steps=100_000,
         )
+
+        def resolve(self) -> None:
+            super().resolve()
+            if self.network == "r3gan" and self.critic_norm != "none":
+                raise UserError("network=r3gan has no normalization: leave critic_norm out")
 
     gan_loss = losses.WASSERSTEIN
 
