@@ -15,6 +15,7 @@ from helpers import SGD, batch_for, make_small
 
 from tfgan2 import registry
 from tfgan2.errors import DataWarning, UserError
+from tfgan2.keras_model.batches import whole_batches
 from tfgan2.models.base import GenerativeModel
 
 # One of each kind of step; the others have a slow test.
@@ -46,6 +47,30 @@ def assert_finite(model: GenerativeModel) -> None:
 def options_of(name: str) -> dict[str, int]:
     known = registry.hyperparameters(name)
     return {key: value for key, value in {"d_steps": 2, "packing": 3}.items() if key in known}
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "whole", "length"),
+    [
+        (24, 16, False, 1),
+        (32, 16, False, 2),
+        (24, 5, False, 6),  # a step takes 4
+        (24, 16, True, 1),
+        (204, 10, False, 20),  # the last of many is not read
+    ],
+)
+def test_the_length_of_an_epoch(count: int, size: int, whole: bool, length: int) -> None:
+    model = make_small("gan", packing=2)
+    data = tf.data.Dataset.from_tensor_slices(samples(model, count))
+    dataset, step, found = whole_batches(model, data.batch(size, drop_remainder=whole))
+    assert (step, found) == (size - size % 2, length)
+    assert found in (steps := len(list(dataset)), steps - 1)
+
+
+def test_a_dataset_of_unknown_length() -> None:
+    model = make_small("gan")
+    data = tf.data.Dataset.from_tensor_slices(samples(model, 8)).batch(4)
+    assert whole_batches(model, data.filter(lambda images: True))[2] == 0
 
 
 @pytest.mark.slow

@@ -115,6 +115,8 @@ def test_updates_compiled_apart_equal_the_whole_step() -> None:
 def test_a_game_with_phases_is_not_divided() -> None:
     model = registry.create("srgan", image_shape=(16, 16, 3), base_channels=4, blocks=1, d_steps=2)
     assert not model.is_divided
+    shape = {"image_shape": (32, 32, 3), "base_channels": 8, "network": "mobile"}
+    assert not registry.create("pix2pix", **shape, d_steps=2, quantize="int8").is_divided
     assert registry.create("dcgan", image_shape=(8, 8, 1), base_channels=4, d_steps=2).is_divided
     assert not registry.create("dcgan", image_shape=(8, 8, 1), base_channels=4).is_divided
 

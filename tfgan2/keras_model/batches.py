@@ -18,6 +18,8 @@ from tfgan2.images import is_points
 
 NUMBERS = ("labels", "words")
 """Parts of a batch that are whole numbers; all others are images."""
+_FEW = 16
+"""Batches that are read before training to count their samples."""
 MOST = 1.1
 """Largest value of an image; a little more than 1, because resizing overshoots."""
 
@@ -156,10 +158,13 @@ def _unit(model: keras.Model) -> int:
     return model.batch_multiple * model.distribute_strategy.num_replicas_in_sync
 
 
-def whole_batches(model: keras.Model, dataset: tf.data.Dataset) -> tuple[tf.data.Dataset, int]:
-    """The dataset in batches of one size that all replicas can share, and that size.
+def whole_batches(
+    model: keras.Model, dataset: tf.data.Dataset
+) -> tuple[tf.data.Dataset, int, int]:
+    """The dataset in batches of one size that all replicas can share, that size, and their number.
 
-    The size is that of the first batch, or a little less. What an epoch has left is left out.
+    The size is that of the first batch, or a little less. What an epoch has left is left out. The
+    number is 0 if the dataset does not know its length, and may be one too small if it has many.
 
     Raises:
         UserError: the batches do not suit the model, or are too small.
@@ -176,6 +181,7 @@ def whole_batches(model: keras.Model, dataset: tf.data.Dataset) -> tuple[tf.data
     if size < max(unit, model.fewest_samples):
         raise too_small(model, count, max(unit, model.fewest_samples))
     specs = parts_of(dataset.element_spec)
+    length = _fewest_samples(dataset, specs[0].shape, count) // size
     if any(float32(part) is not part for part in parts) or any(s.shape.rank is None for s in specs):
         shapes = [(None, *part.shape[1:]) for part in parts]
         dataset = dataset.map(
@@ -183,7 +189,21 @@ def whole_batches(model: keras.Model, dataset: tf.data.Dataset) -> tuple[tf.data
         )
     if parts_of(dataset.element_spec)[0].shape[0] != size:
         dataset = dataset.rebatch(size, drop_remainder=True)
-    return dataset, size
+    return dataset, size, length
+
+
+def _fewest_samples(dataset: tf.data.Dataset, shape: tf.TensorShape, count: int) -> int:
+    """A dataset's number of samples, `count` per batch; 0 if unknown.
+
+    Of the last batch of many, which may be smaller, it counts one.
+    """
+    batches = max(0, int(dataset.cardinality()))  # negative: unknown or endless
+    if not batches or (shape.rank is not None and shape[0] is not None):
+        return batches * count
+    last = 1
+    if batches <= _FEW:
+        last = int(parts_of(next(iter(dataset.skip(batches - 1))))[0].shape[0])
+    return (batches - 1) * count + last
 
 
 def too_small(model: keras.Model, count: int, least: int) -> UserError:

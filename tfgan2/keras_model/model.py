@@ -143,12 +143,12 @@ class KerasModel(SavedModel):
         steps = options.get("steps_per_epoch")
         if data is not None:
             options |= {"y": None, "batch_size": None, "shuffle": False}
-            options["x"], size = batches.whole_batches(self, data)
+            options["x"], size, length = batches.whole_batches(self, data)
             self.share = size // self.distribute_strategy.num_replicas_in_sync
             if self.share != self.compiled_share:
                 self.train_function = None  # what Keras compiled has the old number in it
             self.compiled_share = self.share
-            steps = steps or max(0, int(data.cardinality()))  # negative: unknown or endless
+            steps = steps or length
         if steps:
             epochs = options.get("epochs", 1) - options.get("initial_epoch", 0)
             self.plan(int(self.step.numpy()) + epochs * steps)

@@ -115,7 +115,8 @@ class AdversarialModel(GenerativeModel):
     @property
     def is_divided(self) -> bool:
         """True if the step is several equal updates and a last one, which are compiled apart."""
-        return self.config.d_steps > 1 and type(self).train_step is AdversarialModel.train_step
+        repeats = type(self).train_step is AdversarialModel.train_step and self.config.d_steps > 1
+        return repeats and not self.has_phases  # each of which is compiled by itself
 
     def compiled_step(self, compiled: Any = None) -> Callable[[Batch], Metrics]:
         if not self.is_divided:
