@@ -179,6 +179,9 @@ def test_data_that_moved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     with pytest.raises(UserError, match=r"folder '.*/none' does not exist"):
         run.resume(steps=1, dataset=f"folder:{tmp_path}/none")
     words = ["fit", "--resume", run.location, "--dataset", f"folder:{new}"]
+    with eagerly():
+        assert run.resume(steps=2, dataset=f"folder:{new}").step == run.step == 2
+    assert run.config.training.steps == 2 and run.config.data.name == f"folder:{new}"
     assert cli.run(words) == 0
     assert tfgan2.open_run(run.location).config.data.name == f"folder:{new}"
     (new / "3.png").unlink()

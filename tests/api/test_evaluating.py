@@ -80,6 +80,28 @@ def test_the_best_figure_of_the_last_evaluation_is_remembered(
     assert checkpoints.choose(run, "best").step == 2
 
 
+@pytest.mark.parametrize("error", [None, RuntimeError])
+def test_what_stops_an_evaluation_costs_no_step(
+    error: type[Exception] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate = SampleEvaluator.evaluate
+
+    def stopped(self: SampleEvaluator) -> object:
+        if error is not None:
+            raise error
+        os.kill(os.getpid(), signal.SIGTERM)
+        return evaluate(self)
+
+    settings = {**FIT, **EVERY, "hyperparameters": HYPERPARAMETERS, "steps_per_call": "1"}
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch, pytest.raises(error or TrainingInterrupted), eagerly():
+        patch.setattr(SampleEvaluator, "evaluate", stopped)
+        tfgan2.fit("dcgan", "digits", out=run, steps=4, **settings)
+    assert checkpoints.choose(run, "newest").step == 2
+    resume(run)
+    assert evaluated(run) == [2, 4]
+
+
 @pytest.mark.parametrize("recorded", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_an_evaluation_that_was_cut_short_is_made_up_for(
     recorded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

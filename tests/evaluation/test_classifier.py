@@ -11,7 +11,6 @@ import pytest
 from tfgan2.data import ImageDataset, load_dataset
 from tfgan2.data.sources import memory_source
 from tfgan2.data.stacked import stacked_source
-from tfgan2.errors import UserError
 from tfgan2.evaluation import classifier
 from tfgan2.evaluation.extractor import Extractor
 from tfgan2.evaluation.features import make_extractor
@@ -200,10 +199,3 @@ def test_some_classes_of_stacked_digits(tmp_path: Path, digits: ImageDataset) ->
     whole = make(stacked(tuple(range(1000)), grey, numbers), tmp_path)
     assert whole.has_classes
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-4)
-
-
-@pytest.mark.usefixtures("few_steps")
-def test_a_cache_that_cannot_be_written(digits: ImageDataset, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write"):
-        make(digits, tmp_path / "file")

@@ -14,10 +14,11 @@ from helpers import make_small
 from tfgan2.data import ImageDataset, load_dataset
 from tfgan2.errors import UserError
 from tfgan2.evaluation import FIGURES, Evaluation, EvaluationRequest, read_results
-from tfgan2.evaluation.by_class import ClassSummary
+from tfgan2.evaluation.by_class import obstacle
 from tfgan2.evaluation.evaluate import SampleEvaluator
 from tfgan2.evaluation.extractor import Extracted, Extractor, FeatureSummary
 from tfgan2.evaluation.features import make_extractor
+from tfgan2.evaluation.result import Sheet
 from tfgan2.evaluation.samples import Chunk, RealSamples, Samples, generated_samples, run_samples
 from tfgan2.metrics import RunningInceptionScore, frechet_distance, statistics
 
@@ -128,10 +129,33 @@ def test_classes_that_have_no_distance(reals: RealSamples) -> None:
         evaluate(few, reals, "pixels", metrics=["intra"], count=41)
     found = evaluate(few, reals, "pixels", metrics=["intra"], count=40)
     assert set(found.by_class) <= set("01234")
-    with pytest.raises(UserError, match="need too much memory"):
-        ClassSummary(1000).update(np.zeros((2, 1280)), np.zeros(2, int))
     with pytest.raises(UserError, match="'intra' is not possible: these samples have no classes"):
         evaluate(given(images), reals, "pixels", metrics=["intra"])
+
+
+@pytest.mark.parametrize(
+    ("labels", "generated", "real", "expected"),
+    [
+        (3, (), (), ""),
+        (2, (5, 5), (5, 2), ""),
+        (2, (5, 0), (5, 1), ""),  # a class without samples is left out
+        (2, (5, 1), (5, 5), "class 'b' has fewer than 2 samples"),
+        (2, (5, 5), (1, 5), "class 'a' has fewer than 2 samples or real images"),
+        (41, (), (), "41 classes of 1280 features need too much memory"),
+    ],
+)
+def test_distances_of_classes_are_refused_beforehand(
+    labels: int, generated: tuple, real: tuple, expected: str
+) -> None:
+    names = [*"abcdefghijklmnopqrstuvwxyz", *map(str, range(26, labels))][:labels]
+    assert obstacle(names, 1280, generated, real).startswith(expected)
+
+
+def test_training_knows_beforehand_that_classes_have_no_distances(reals: RealSamples) -> None:
+    model = make_small("cgan", (16, 16, 1), num_classes=10)
+    samples = generated_samples(model, {}, 0, reals, reals.label_names)
+    with pytest.raises(UserError, match="'intra' is not possible: class '9' has fewer than 2"):
+        evaluate(samples, reals, "pixels", metrics=["intra"], count=19)
 
 
 @pytest.mark.slow
@@ -162,7 +186,7 @@ def test_the_distance_is_that_of_the_features(cache: Path, reals: RealSamples) -
 def test_features_of_real_images_are_cached(
     reals: RealSamples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    samples = generated_samples(make_small("dcgan", (16, 16, 1)), {}, 0)
+    samples = generated_samples(make_small("dcgan", (16, 16, 1)), {}, 0, reals)
     metrics = ["fid", "kid", "is", "prdc", "classes"]
 
     def figures() -> dict[str, float]:
@@ -321,7 +345,7 @@ def test_memory_does_not_grow_with_the_samples(reals: RealSamples) -> None:
         return images.reshape(len(images), -1)[:, :64].astype(np.float32), None
 
     endless = Samples((16, 16, 1), chunks, {}, {})
-    extractor = Extractor("some", {"features": "some"}, (16, 16, 1), 250, compute)
+    extractor = Extractor("some", {"features": "some"}, (16, 16, 1), 64, 250, compute)
     peaks = []
     for count in (12_000, 50_000):
         request = EvaluationRequest(features="pixels", metrics=["fid"], count=count)
@@ -332,6 +356,17 @@ def test_memory_does_not_grow_with_the_samples(reals: RealSamples) -> None:
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0]
+
+
+def test_a_second_result_keeps_the_files_of_others(tmp_path: Path) -> None:
+    shown = {"samples": Sheet(np.zeros((4, 8, 8, 1)), 2, "some")}
+    about, protocol = {"folder": "some"}, {"reference": {"content": "0"}}
+    Evaluation({"fid": 1.0}, protocol, about, shown).write(tmp_path / "result")
+    (tmp_path / "result" / "mine.png").write_bytes(b"mine")
+    for other in ({"folder": "some"}, {"folder": "another"}):
+        Evaluation({"fid": 2.0}, protocol, other, {}).write(tmp_path / "result")
+        assert (tmp_path / "result" / "mine.png").read_bytes() == b"mine"
+        assert (tmp_path / "result" / "samples.png").exists() == (other == about)
 
 
 @pytest.mark.slow

@@ -82,7 +82,7 @@ def test_batches_have_one_size() -> None:
         flat = batch.reshape(len(batch), -1)
         return flat, flat[:, :1] / 255
 
-    space = Extractor("own", {}, (2, 2, 1), 8, compute, has_classes=True)
+    space = Extractor("own", {}, (2, 2, 1), 4, 8, compute, has_classes=True)
     some = images(19, 2, 2, 1)
     extracted = space(some)
     assert sizes == [8, 8, 8]

@@ -19,6 +19,7 @@ from tfgan2.evaluation.samples import (
     run_samples,
     translated_samples,
 )
+from tfgan2.images import to_uint8
 
 
 def test_real_images_come_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +45,8 @@ def test_the_hash_of_the_pixels_depends_on_the_images() -> None:
 
 
 def test_samples_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    generated = generated_samples(make_small("cgan"), {}, 5, "abc")
+    reals = RealSamples(load_dataset("digits"))
+    generated = generated_samples(make_small("cgan"), {}, 5, reals, "abc")
     whole = next(iter(generated.chunks(50)))
     monkeypatch.setattr(samples, "_CHUNK", 20)
     parts = list(generated.chunks(50))
@@ -60,7 +62,30 @@ def test_images_that_are_not_finite_are_refused() -> None:
     bias = model.ema_generator.weights[-1]
     bias.assign(np.full(bias.shape, np.nan))
     with pytest.raises(UserError, match="the images to evaluate are not finite"):
-        next(generated_samples(model, {}, 0).chunks(4))
+        next(generated_samples(model, {}, 0, RealSamples(load_dataset("digits"))).chunks(4))
+
+
+def test_labels_are_as_frequent_as_in_uneven_data() -> None:
+    dataset = load_dataset("digits", image_size=8, classes=["7", "1", "4"])
+    for counts, expected in (((60, 50, 40), [4, 3, 3]), ((60, 30, 10), [6, 3, 1])):
+        uneven = replace(dataset, class_counts=counts)
+        generated, _ = run_samples(make_small("cgan"), uneven, {}, 0, None)
+        labels = next(iter(generated.chunks(10))).labels
+        assert np.bincount(labels).tolist() == expected
+        assert labels.tolist() == generated.labels(10).tolist()
+        assert ("labels" in generated.protocol) == (expected[2] == 1)
+
+
+def test_texts_are_captions_of_the_data() -> None:
+    dataset = load_dataset("digits-captions", image_size=16)
+    model = make_small("stackgan", **dataset.details)
+    generated, _ = run_samples(model, dataset, {}, 0, None)
+    images = next(iter(generated.chunks(12))).images
+    words = next(iter(dataset.batches(12, seed=0)))[1].numpy()
+    assert len(np.unique(words, axis=0)) > 10  # the examples of a grid are 10
+    expected = model.generate(model.draw_latents(12), words)
+    np.testing.assert_array_equal(images, to_uint8(expected))
+    assert len(samples._captions(dataset, dataset.num_images + 3)) == dataset.num_images + 3
 
 
 def test_labels_are_known_only_for_generators_of_classes() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import finished
 from PIL import Image
@@ -84,6 +85,30 @@ def test_references_have_the_range_of_the_training(tmp_path: Path) -> None:
     _, reals = _load_run(run, request, lambda *progress: None)
     [chunk] = reals.chunks(8)
     assert chunk.images.max() == round(1000 / 4095 * 255)
+
+
+def test_moved_data_are_those_of_the_run(tmp_path: Path) -> None:
+    """With the classes that the run has chosen, which other data would not have."""
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / "old" / name).mkdir(parents=True)
+        for i in range(8):
+            image = Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8))
+            image.save(tmp_path / "old" / name / f"{i}.png")
+    words = f"dcgan --dataset folder:{tmp_path / 'old'} --classes a --image-size 8 --batch-size 4"
+    run = finished(tmp_path / "run", words)
+    (tmp_path / "old").rename(tmp_path / "new")
+    with pytest.raises(UserError, match="if they have moved, give --dataset folder:"):
+        _load_run(run, EvaluationRequest(features="pixels"), lambda *progress: None)
+    for classes, count in ((None, 8), (["b", "a"], 16)):
+        request = EvaluationRequest(
+            dataset=f"folder:{tmp_path / 'new'}", classes=classes, features="pixels"
+        )
+        _, reals = _load_run(run, request, lambda *progress: None)
+        assert reals.count == count
+    (tmp_path / "new" / "a" / "7.png").unlink()  # other data than those of the run
+    request = EvaluationRequest(dataset=f"folder:{tmp_path / 'new'}", features="pixels")
+    assert _load_run(run, request, lambda *progress: None)[1].count == 15
 
 
 def test_samples_have_the_range_of_the_reals(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfgan2.errors import UserError
-from tfgan2.inputs.labels import check_weights, class_walk
+from tfgan2.inputs.labels import check_weights, class_walk, in_proportion
 
 
 def test_a_walk_between_classes() -> None:
@@ -15,6 +15,13 @@ def test_a_walk_between_classes() -> None:
     np.testing.assert_array_equal(walk[:5, 0], [0, 0.25, 0.5, 0.75, 1])
     np.testing.assert_array_equal(walk[-1], [0, 1, 0, 0])
     assert not walk[:, 3].any()
+
+
+def test_labels_in_proportion() -> None:
+    assert in_proportion([900, 100], 10).tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 0, 0]
+    assert in_proportion([1, 0, 1], 5).tolist() == [0, 2, 0, 2, 0]
+    labels = in_proportion([3, 2, 1], 7)
+    assert labels.dtype == np.int32 and np.bincount(labels).tolist() == [4, 2, 1]
 
 
 @pytest.mark.parametrize(

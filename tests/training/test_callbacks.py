@@ -130,6 +130,17 @@ def test_keras_callbacks_work(tmp_path: Path) -> None:
     assert "generator_loss" in (tmp_path / "log.csv").read_text()
 
 
+def test_a_callback_that_fails_at_the_end_costs_no_checkpoint(tmp_path: Path) -> None:
+    def gone(logs: dict | None = None) -> None:
+        raise ConnectionError("gone")
+
+    options = {**OPTIONS, "steps": 2, "hyperparameters": QUICK}
+    failing = keras.callbacks.LambdaCallback(on_train_end=gone)
+    with pytest.raises(ConnectionError):
+        tfgan2.fit("dcgan", "digits", out=tmp_path / "run", callbacks=[failing], **options)
+    assert checkpoints.choose(tmp_path / "run", "newest").step == 2
+
+
 def test_an_api_run_equals_one_of_the_command_line(finished_run: Path, tmp_path: Path) -> None:
     """The same weights, statistics and configuration."""
     options = {**OPTIONS, "steps": 6, "sample_every": 4, "checkpoint_every": 2}

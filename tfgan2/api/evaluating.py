@@ -67,9 +67,9 @@ class Evaluation(StepCallback):
             self._evaluate()
 
     def act(self) -> None:
-        if self.model.stop_training:  # there may be no time left for an evaluation
-            self._is_pending = True
-            self.session.saving.save(early=True)
+        # Whatever stops the evaluation loses no step.
+        self._is_pending = True
+        self.session.saving.save(early=True)
         self._evaluate()
 
     def _evaluate(self) -> None:

@@ -111,6 +111,9 @@ class Run:
                 mirror.fetch_grids()
             shown = (callbacks, dry_run, quiet)
             train(config, run_dir, mirror, epochs, *shown, pipeline=pipeline)
+        if not dry_run:
+            self._config = config
+            self.__dict__.pop("directory", None)  # a copy of what was there before
         return Run(self.location, config)
 
     def model(self, checkpoint: str | int = runs.NEWEST) -> GenerativeModel:

@@ -13,6 +13,7 @@ MOST_VALUES = 2**26
 """Of all covariances together: 40 classes of 1,280 features, half a gigabyte."""
 
 Arrays = Mapping[str, np.ndarray]
+Counts = Sequence[int] | np.ndarray
 
 
 class ClassSummary:
@@ -22,17 +23,7 @@ class ClassSummary:
         self._statistics = [RunningStatistics() for _ in range(classes)]
 
     def update(self, features: np.ndarray, labels: np.ndarray) -> None:
-        """Adds a batch: features, shape (N, dim), and numbers of classes, shape (N,).
-
-        Raises:
-            UserError: so many classes and features that the covariances need too much memory.
-        """
-        classes, dim = len(self._statistics), features.shape[1]
-        if classes * dim**2 > MOST_VALUES:
-            raise UserError(
-                f"the FIDs of {classes} classes by {dim} features need too much memory: "
-                "give --features classifier, or --metrics without intra"
-            )
+        """Adds a batch: features, shape (N, dim), and numbers of classes, shape (N,)."""
         for label in np.unique(labels):
             self._statistics[label].update(features[labels == label])
 
@@ -45,6 +36,26 @@ class ClassSummary:
             "class_means": np.array([mean for mean, _ in known]),
             "class_covariances": np.array([covariance for _, covariance in known]),
         }
+
+
+def obstacle(names: Sequence[str], dim: int, generated: Counts, real: Counts) -> str:
+    """Returns why the classes have no distances by `dim` features, "" if they have.
+
+    The numbers of images of each class are those that are known beforehand, or ().
+    """
+    if len(names) * dim**2 > MOST_VALUES:
+        return f"{len(names)} classes of {dim} features need too much memory, give classifier"
+    for label, count in enumerate(generated):
+        if count == 1 or (count and len(real) and real[label] < 2):
+            return _too_few(names[label])
+    return ""
+
+
+def _too_few(name: str) -> str:
+    return (
+        f"class {name!r} has fewer than 2 samples or real images, too few for a distance: "
+        "give a larger --count, or --metrics without intra"
+    )
 
 
 def intra_distances(generated: Arrays, real: Arrays, names: Sequence[str]) -> dict[str, float]:
@@ -61,10 +72,7 @@ def intra_distances(generated: Arrays, real: Arrays, names: Sequence[str]) -> di
         if not generated["class_counts"][label]:
             continue
         if not all(label in side for side in sides):
-            raise UserError(
-                f"class {name!r} has fewer than 2 samples or real images, too few for a distance: "
-                "give a larger --count, or --metrics without intra"
-            )
+            raise UserError(_too_few(name))
         distances[name] = frechet_distance(*sides[0][label], *sides[1][label])
     return distances
 

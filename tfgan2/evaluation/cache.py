@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tfgan2.errors import UserError, warn
 from tfgan2.files import written_atomically
 
 _KEY = "cache_key"
@@ -38,6 +39,9 @@ class CachedArrays:
         return arrays if stored == self.key else None
 
     def save(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Stores or replaces the arrays; raises a UserError if the file cannot be written."""
-        with written_atomically(self.path, parents=True) as partial:
-            np.savez(partial, allow_pickle=False, **{_KEY: np.array(self.key), **arrays})
+        """Stores or replaces the arrays; gives a DataWarning if the file cannot be written."""
+        try:
+            with written_atomically(self.path, parents=True) as partial:
+                np.savez(partial, allow_pickle=False, **{_KEY: np.array(self.key), **arrays})
+        except UserError as error:
+            warn(f"{error}: set TFGAN2_CACHE to another folder")

@@ -56,7 +56,7 @@ def make_classifier(dataset: ImageDataset, cache_dir: Path, progress: Progress) 
     channel: the features are those of red, green and blue one after the other, the probabilities
     their products.
 
-    Raises a UserError if the dataset has fewer than 2 classes or the cache cannot be written.
+    Raises a UserError if the dataset has fewer than 2 classes.
     """
     classes = len(dataset.class_names) if dataset.kind == "images" else 0
     if classes < 2:
@@ -87,7 +87,8 @@ def make_classifier(dataset: ImageDataset, cache_dir: Path, progress: Progress) 
         "accuracy_of": f"{arrays['judged_on']} images never trained on",
     }
     shape, names, compute = dataset.image_shape, dataset.class_names, _compute(network, dataset)
-    return Extractor("classifier", protocol, shape, _EXTRACTOR_BATCH, compute, True, names)
+    dim = 3 * DIM if _is_stacked(dataset) else DIM
+    return Extractor("classifier", protocol, shape, dim, _EXTRACTOR_BATCH, compute, True, names)
 
 
 def _is_stacked(dataset: ImageDataset) -> bool:

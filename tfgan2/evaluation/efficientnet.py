@@ -46,4 +46,5 @@ def make_efficientnet(name: str, image_shape: tuple[int, int, int]) -> Extractor
         "resize": resizing(edge),
         "input": f"uint8 {FORMATS[image_shape[2]]}, (x - {MEAN:g}) / {SCALE:g}",
     }
-    return Extractor(name, protocol, image_shape, BATCH, compute, has_classes=True, is_slow=True)
+    dim = network.outputs[0].shape[-1]
+    return Extractor(name, protocol, image_shape, dim, BATCH, compute, True, is_slow=True)

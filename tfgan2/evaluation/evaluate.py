@@ -17,6 +17,7 @@ from tfgan2.evaluation.by_class import (
     intra_distances,
     joined,
     label_accuracies,
+    obstacle,
 )
 from tfgan2.evaluation.extractor import BANK_SIZE, SPLITS, Extracted, FeatureSummary
 from tfgan2.evaluation.features import default_features, make_extractor
@@ -111,13 +112,21 @@ class SampleEvaluator:
             ("classes", not stacked, "the classes of stacked_mnist are its modes, give modes"),
             ("classes", predicts, others),
             ("label_accuracy", labelled, "these samples have no classes of the dataset"),
-            ("intra", self._labels is not None, "these samples have no classes of the dataset"),
+            ("intra", not (why := self._intra_obstacle()), why),
             ("modes", stacked, "only ring8, grid25 and stacked_mnist have known modes"),
             ("modes", predicts, others),
             ("good_samples", False, "only points are near a mode or not"),
             ("pairs", self.samples.paired, "these samples have no targets"),
         )
         return {name: reason for name, possible, reason in conditions if not possible}
+
+    def _intra_obstacle(self) -> str:
+        if self._labels is None or self.extractor is None:
+            return "these samples have no classes of the dataset"
+        names, draw = self.reals.label_names, self.samples.labels
+        labels = self._labels[draw(self.count)] if draw is not None else []
+        generated = np.bincount(labels, minlength=len(names)) if draw is not None else ()
+        return obstacle(names, self.extractor.dim, generated, self.reals.dataset.class_counts)
 
     def evaluate(self) -> Evaluation:
         """Evaluates the samples."""

@@ -31,15 +31,16 @@ class Extractor:
     does not grow with the number of images, and the features of an image do not depend on the
     others.
 
-    `compute` takes uint8 images, shape (batch_size, *image_shape), and returns their features and
-    class probabilities, or None. `class_names` are the dataset's, in the order of the
-    probabilities, or () for other classes. `protocol` is JSON that distinguishes these features
-    from others. `is_slow` if features of all real images take minutes.
+    `compute` takes uint8 images, shape (batch_size, *image_shape), and returns features, shape
+    (batch_size, dim), and class probabilities, or None. `class_names` are the dataset's, in the
+    order of the probabilities, or () for other classes. `protocol` is JSON that distinguishes these
+    features from others. `is_slow` if features of all real images take minutes.
     """
 
     name: str
     protocol: dict[str, Any]
     image_shape: tuple[int, int, int]
+    dim: int
     batch_size: int
     compute: Callable[[np.ndarray], tuple[Any, Any]]
     has_classes: bool = False

@@ -115,7 +115,8 @@ def _pixels(image_shape: tuple[int, int, int]) -> Extractor:
         "resize": means_of_blocks(factor),
         "input": f"uint8, {channels} channels",
     }
-    return Extractor("pixels", protocol, image_shape, _BATCH, compute)
+    dim = -(-height // factor) * -(-width // factor) * channels
+    return Extractor("pixels", protocol, image_shape, dim, _BATCH, compute)
 
 
 def _random_convolutions(image_shape: tuple[int, int, int]) -> Extractor:
@@ -129,4 +130,4 @@ def _random_convolutions(image_shape: tuple[int, int, int]) -> Extractor:
     def compute(images: np.ndarray) -> tuple[np.ndarray, None]:
         return random_convolutions(from_uint8(images)), None
 
-    return Extractor(RANDOM_CONVOLUTIONS, protocol, image_shape, _BATCH, compute)
+    return Extractor(RANDOM_CONVOLUTIONS, protocol, image_shape, 112, _BATCH, compute)

@@ -27,7 +27,7 @@ from tfgan2.pretrained.hashing import weights_hash
 WEIGHTS: str | None = "imagenet"
 """As for `keras.applications.InceptionV3`."""
 
-BATCH = 50
+DIM, BATCH = 2048, 50
 _EDGE = 299
 
 _INPUT, _POOLED = "ExpandDims", "pool_3"
@@ -57,7 +57,7 @@ def make_inception(image_shape: tuple[int, int, int], file: Path | None = None) 
     _, probabilities = compute.get_concrete_function().structured_outputs
     name, has_classes = "inception" if file is None else "inception-tf", probabilities is not None
     protocol["input"] = f"uint8 {FORMATS[image_shape[2]]}"
-    return Extractor(name, protocol, image_shape, BATCH, compute, has_classes, is_slow=True)
+    return Extractor(name, protocol, image_shape, DIM, BATCH, compute, has_classes, is_slow=True)
 
 
 def _keras_network() -> tuple[Any, dict[str, str]]:

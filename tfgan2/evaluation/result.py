@@ -64,7 +64,7 @@ class Evaluation:
         """Writes `result.json`, `index.html` and the images, all or nothing.
 
         An earlier result in the directory is replaced. If it has the same protocol and evaluated
-        the same thing, its other figures and images are kept.
+        the same thing, its other figures and images are kept. Files of others are kept, too.
 
         Raises:
             UserError: the directory cannot be written.
@@ -83,6 +83,10 @@ class Evaluation:
         result |= {"by_class": by_class} if by_class else {}
         with written_atomically(directory, parents=True) as partial:
             partial.mkdir()
+            own = [RESULT_FILE, "index.html", *map("{}.png".format, earlier.get("pictures", {}))]
+            for path in directory.iterdir() if earlier else ():
+                if path.is_file() and path.name not in own:
+                    shutil.copyfile(path, partial / path.name)
             for name in captions.keys() - self.sheets.keys():
                 shutil.copyfile(directory / f"{name}.png", partial / f"{name}.png")
             for name, (images, columns, _) in self.sheets.items():

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +15,8 @@ import numpy as np
 
 from tfgan2.errors import UserError
 from tfgan2.images import is_points, to_uint8
+from tfgan2.inputs.labels import in_proportion
+from tfgan2.inputs.latents import draw_latents
 from tfgan2.inputs.words import in_turn
 from tfgan2.runtime import Generator
 
@@ -42,8 +45,8 @@ class Samples:
 
     `chunks` yields the first N, some at a time, in constant memory; with labels and `label_names`,
     the classes that they mean, and with targets if `paired`. `count` is None if there is no limit.
-    In JSON, `about` says what they are and what generated them, and `protocol` what distinguishes
-    their figures from others.
+    `labels` returns those of the first N if they are known beforehand. In JSON, `about` says what
+    they are and what generated them, and `protocol` what distinguishes their figures from others.
     """
 
     image_shape: tuple[int, int, int]
@@ -53,6 +56,7 @@ class Samples:
     count: int | None = None
     paired: bool = False
     label_names: Sequence[str] = ()
+    labels: Callable[[int], np.ndarray] | None = None
 
 
 class RealSamples(Samples):
@@ -119,28 +123,55 @@ class RealSamples(Samples):
 
 
 def generated_samples(
-    generator: Any, about: dict[str, Any], seed: int, label_names: Sequence[str] = ()
+    generator: Any,
+    about: dict[str, Any],
+    seed: int,
+    reals: RealSamples,
+    label_names: Sequence[str] = (),
+    captions: Callable[[int], Any] | None = None,
 ) -> Samples:
-    """Returns images that are generated from random latents, with labels or captions in turn.
+    """Returns images that are generated from random latents.
 
-    The generator is a model that draws latents, or an exported one. `label_names` are the classes
-    that its labels mean, if they mean any.
+    Labels come in turn, unless a class of the reals is more than twice as frequent as another: then
+    they are as frequent as there.
+
+    Args:
+        generator: a model that draws latents, or an exported one.
+        about: what generates the images, as JSON.
+        seed: seed of the latents.
+        reals: the images that these are compared with.
+        label_names: the classes that the labels mean, if they mean any.
+        captions: returns encoded captions; default: those of the generator in turn.
     """
     shape = tuple(generator.image_shape)
     exported = isinstance(generator, Generator)
-    captions = getattr(generator, "captions", ())
     conditional = generator.conditional if exported else generator.num_labels
-    turns = ", captions in turn" if captions else ", labels in turn" if conditional else ""
-    made_of = {"made_of": f"latents{turns}"}
+    texts = () if exported else getattr(generator, "captions", ())
+    protocol: dict[str, Any] = {"seed": seed}
+    made_of, chosen = "latents", captions  # of the condition for so many latents
+    if captions is not None:
+        protocol["captions"] = "of the real images"
+        made_of += ", captions of the real images"
+    elif texts:
+        chosen = partial(in_turn, texts)
+        made_of += ", captions in turn"
+    elif frequencies := _uneven_frequencies(reals, label_names):
+        chosen = partial(in_proportion, frequencies)
+        protocol["labels"] = frequencies
+        made_of += ", labels as frequent as in the real images"
+    elif conditional:
+        made_of += ", labels in turn"
 
-    def draw(count: int) -> tuple[Any, ...]:
-        if exported:
-            return generator.draw(count, seed=seed)
-        condition = in_turn(captions, count) if captions else generator.draw_labels(count)
-        return generator.draw_latents(count, seed=seed), condition
+    def conditions(count: int) -> tuple[Any, ...]:
+        if chosen is not None:
+            return (chosen(count),)
+        return generator.conditions(count) if exported else (generator.draw_labels(count),)
 
     def chunks(count: int) -> Iterator[Chunk]:
-        inputs, size = draw(count), _limit(shape, _CHUNK_VALUES, 16, _CHUNK)
+        latents = draw_latents(
+            count, generator.latent_dim, seed=seed, distribution=generator.latent_distribution
+        )
+        inputs, size = (latents, *conditions(count)), _limit(shape, _CHUNK_VALUES, 16, _CHUNK)
         options = {} if exported else {"batch_size": _limit(shape, _BATCH_VALUES, 4, _BATCH)}
         generate = generator if exported else generator.generate
         for start in range(0, count, size):
@@ -148,8 +179,17 @@ def generated_samples(
             images = _displayed(generate(*part, **options))
             yield Chunk(images, part[1] if label_names else None)
 
-    about = {**about, **(made_of if exported else _about_model(generator, made_of))}
-    return Samples(shape, chunks, about, {"seed": seed}, label_names=label_names)
+    about = {**about, "made_of": made_of} if exported else _about_model(generator, about, made_of)
+    labels = (lambda count: conditions(count)[0]) if label_names else None
+    return Samples(shape, chunks, about, protocol, label_names=label_names, labels=labels)
+
+
+def _uneven_frequencies(reals: RealSamples, label_names: Sequence[str]) -> list[int]:
+    """The number of real images of each label, if one has more than twice as many as another."""
+    counts = dict(zip(reals.label_names, reals.dataset.class_counts, strict=False))
+    own = [counts[name] for name in label_names if name in counts]
+    is_known = own and len(own) == len(label_names)
+    return own if is_known and max(own) > 2 * min(own) else []
 
 
 def translated_samples(model: Any, dataset: ImageDataset, about: dict[str, Any]) -> Samples:
@@ -157,7 +197,7 @@ def translated_samples(model: Any, dataset: ImageDataset, about: dict[str, Any])
     inputs = dataset.sides[0] if dataset.sides else dataset
     paired, networks, config = not dataset.sides, model.exports(), model.get_config()
     name, network = next(iter(networks.items()))
-    about = {**about, **_about_model(model, {"made_of": "the inputs of the reference"})}
+    about = _about_model(model, about, "the inputs of the reference")
     if len(networks) > 1:
         about["network"] = name
     # What distinguishes tasks on equal inputs, for example enlarging by 2 or by 4.
@@ -192,12 +232,19 @@ def run_samples(
     if translates:
         return translated_samples(model, dataset.held_out or dataset, about), reals
     names = model.label_names(dataset.class_names) if model.labels_are_classes else ()
-    return generated_samples(model, about, seed, names), reals
+    captions = partial(_captions, dataset) if dataset.kind == "captions" else None
+    return generated_samples(model, about, seed, reals, names, captions), reals
 
 
-def _about_model(model: Any, made_of: dict[str, str]) -> dict[str, Any]:
+def _captions(dataset: ImageDataset, count: int) -> np.ndarray:
+    """Encoded captions of the dataset in the order of seed 0, in several epochs if needed."""
+    return np.concatenate([parts[1] for parts, _ in _batches(dataset, count)])
+
+
+def _about_model(model: Any, about: dict[str, Any], made_of: str) -> dict[str, Any]:
     weights = "as trained" if model.ema_generator is None else "averaged"
-    return {"weights": weights, **made_of, "computed_in": model.dtype_policy.compute_dtype}
+    own = {"weights": weights, "made_of": made_of}
+    return {**about, **own, "computed_in": model.dtype_policy.compute_dtype}
 
 
 def _displayed(images: np.ndarray) -> np.ndarray:
@@ -222,7 +269,7 @@ def _limit(image_shape: tuple[int, int, int], values: int, least: int, most: int
 def _batches(
     dataset: ImageDataset, count: int
 ) -> Iterator[tuple[tuple[np.ndarray, ...], np.ndarray]]:
-    """The first `count` samples in the order of seed 0, each at most once, and their images."""
+    """The first `count` samples in the order of seed 0, and their images."""
     size = min(_limit(dataset.image_shape, _CHUNK_VALUES, 16, _CHUNK), dataset.num_images)
     left = count
     for batch in dataset.batches(size, seed=0, balance=False):

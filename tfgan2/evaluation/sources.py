@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfgan2 import remote, runs, runtime, startup
-from tfgan2.data import POINTS, absolute_name, changes, check_place, load_dataset
+from tfgan2.data import (
+    POINTS,
+    absolute_name,
+    changes,
+    check_place,
+    entry_of,
+    load_dataset,
+    missing_place,
+)
 from tfgan2.data.folders.classes import split_folders
 from tfgan2.data.folders.files import DEFAULT_SIZE
 from tfgan2.data.folders.finding import existing_folder, image_files
@@ -96,7 +104,8 @@ def _load_run(run_dir: Path, request: EvaluationRequest, progress: Progress) -> 
         "kimg": facts["step"] * batch_size * model.batches_per_step / 1000,
     }
     takes_latents, options = hasattr(model, "draw_latents"), config.data
-    if request.real_dir is not None or (request.dataset is not None and takes_latents):
+    gives_others = request.dataset is not None and not _has_moved(config, request, progress)
+    if request.real_dir is not None or (gives_others and takes_latents):
         if not takes_latents:
             raise UserError(
                 f"{facts['flavour']} is evaluated on its own targets: leave the other data out"
@@ -104,7 +113,7 @@ def _load_run(run_dir: Path, request: EvaluationRequest, progress: Progress) -> 
         names = facts["class_names"] if model.labels_are_classes else ()
         ranges = runs.input_ranges(facts, "generator")
         reals = _real_samples(request, model.image_shape, progress, ranges)
-        return generated_samples(model, about, request.seed, names), reals
+        return generated_samples(model, about, request.seed, reals, names), reals
     if request.dataset is not None:  # the same data in another place
         options = replace(options, name=absolute_name(request.dataset))
     training = None
@@ -125,6 +134,20 @@ def _load_run(run_dir: Path, request: EvaluationRequest, progress: Progress) -> 
             f"data of the run: {difference}"
         )
     return run_samples(model, dataset, about, request.seed, options.split, training)
+
+
+def _has_moved(config: runs.RunConfig, request: EvaluationRequest, progress: Progress) -> bool:
+    """True if the data of a run are no longer in their place, but in that of the request."""
+    name, options = str(request.dataset), config.data
+    is_same_kind = entry_of(name) is entry_of(options.name)
+    if request.classes or not missing_place(options) or not is_same_kind:
+        return False
+    options = replace(options, name=absolute_name(name), data_dir=request.data_dir)
+    try:
+        dataset = load_dataset(**vars(options), progress=progress)
+    except UserError:
+        return False
+    return dataset.fingerprint == config.dataset.get("fingerprint")
 
 
 def _load_file(file: Path, request: EvaluationRequest, progress: Progress) -> Loaded:
@@ -148,7 +171,7 @@ def _load_file(file: Path, request: EvaluationRequest, progress: Progress) -> Lo
     reals = _real_samples(request, generator.image_shape, progress, ranges, own_split)
     names = generator.class_names if facts.get("labels_are_classes") else ()
     about = {"file": str(file), **{key: facts[key] for key in ("flavour", "step") if key in facts}}
-    return generated_samples(generator, about, request.seed, names), reals
+    return generated_samples(generator, about, request.seed, reals, names), reals
 
 
 def _load_directory(directory: Path, request: EvaluationRequest, progress: Progress) -> Loaded:

@@ -34,6 +34,17 @@ def choose_labels(
     return np.resize(np.asarray(numbers or range(len(class_names)), np.int32), count)
 
 
+def in_proportion(frequencies: Sequence[int], count: int) -> np.ndarray:
+    """Returns `count` labels, int32, each as frequent as given and evenly spread."""
+    exact = np.asarray(frequencies) / np.sum(frequencies) * count
+    counts = exact.astype(int)
+    missing = count - counts.sum()
+    counts[np.argsort(counts - exact, kind="stable")[:missing]] += 1
+    labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    places = np.concatenate([(np.arange(each) + 0.5) / each for each in counts])
+    return labels[np.argsort(places, kind="stable")]
+
+
 def class_number(item: str, class_names: Sequence[str], *, kind: str = "class") -> int:
     """Returns the number of a class that is given by its name or number.
 

@@ -158,9 +158,7 @@ def _unit(model: keras.Model) -> int:
     return model.batch_multiple * model.distribute_strategy.num_replicas_in_sync
 
 
-def whole_batches(
-    model: keras.Model, dataset: tf.data.Dataset
-) -> tuple[tf.data.Dataset, int, int]:
+def whole_batches(model: keras.Model, dataset: tf.data.Dataset) -> tuple[tf.data.Dataset, int, int]:
     """The dataset in batches of one size that all replicas can share, that size, and their number.
 
     The size is that of the first batch, or a little less. What an epoch has left is left out. The

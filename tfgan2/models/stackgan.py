@@ -288,6 +288,8 @@ class StackGAN(LatentModel):
         texts = words.in_turn(self.captions, count) if condition is None else condition
         if len(texts) != count:
             raise UserError(f"{count} latents need as many texts, not {len(texts)}")
+        if isinstance(texts, np.ndarray) and texts.ndim == 2:  # encoded, as the data have them
+            return {"text": self.text_encoder(texts, training=False).numpy()}
         return {"text": self.encode([str(text) for text in texts])}
 
     def previews(self, examples: Examples, *, about: int = 64, seed: int = 0) -> dict[str, View]:

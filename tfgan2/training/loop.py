@@ -15,7 +15,7 @@ from tfgan2.data.dataset import Order
 from tfgan2.distributed.strategies import LOST_WORKER_ERRORS, Worker
 from tfgan2.errors import UserError, cause_of
 from tfgan2.options import TrainingOptions
-from tfgan2.training.callbacks import StepCallback
+from tfgan2.training.callbacks import Checkpoints, StepCallback
 from tfgan2.training.calls import Call, DeviceCalls, ReplicaCalls
 from tfgan2.training.interruption import noticed
 
@@ -67,7 +67,13 @@ class Loop:
             called.on_epoch_begin(0)
             by_signal, logs = self._train(called, callbacks, signals)
             called.on_epoch_end(0, logs)
-            called.on_train_end(logs)
+            try:
+                called.on_train_end(logs)
+            except Exception:  # of a callback that comes before the one that saves
+                for callback in callbacks:
+                    if isinstance(callback, Checkpoints):
+                        callback.on_train_end(logs)
+                raise
         if self.step >= steps:  # a signal came too late to matter
             return None
         # Without a signal of its own, this process stops because another worker got one.
@@ -105,9 +111,11 @@ class Loop:
                     callback.call = call
             with self._data_errors(called, logs):  # a callback may read images, too
                 called.on_train_batch_end(self.step - 1, logs)
-            # A callback may stop the training; other workers learn of it in the next step.
+            # A callback may stop the training, or a signal come while it acts; other workers learn
+            # of it in the next step.
             requested = model.stop_training
-            stopped = stopped or (self.alone and requested)
+            by_signal = by_signal or (self.alone and bool(signals))
+            stopped = stopped or by_signal or (self.alone and requested)
         return by_signal, logs
 
     def _calls(self) -> DeviceCalls | ReplicaCalls:

@@ -96,7 +96,7 @@ class Checkpoints(StepCallback):
         self.keep = keep
         self.stateful = stateful
         self.background = Background()
-        self._saved = 0
+        self._saved = self._early = 0
 
     def restore(self, model: GenerativeModel, report: Callable[[str], None]) -> int:
         """Restores the compiled model and the callbacks from the newest checkpoint.
@@ -117,6 +117,11 @@ class Checkpoints(StepCallback):
         if not self.step and self.model.is_fine_tuned:
             self._saved = -1
             self.save()  # a resume needs the other run no more
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        super().on_train_batch_end(batch, logs)
+        if self._early == self.step:
+            self.save()
 
     def act(self) -> None:
         self.save()
@@ -143,7 +148,9 @@ class Checkpoints(StepCallback):
         checkpoints.check_finite(self.run_dir, step, arrays)
         save, run_dir = checkpoints.save, self.run_dir
         self.background.run(save, run_dir, step, arrays, extra, keep=self.keep, best=best)
-        if not (best or early):
+        if early:
+            self._early = step
+        elif not best:
             self._saved = step
 
     def diverged(self, event: str) -> TrainingDivergedError:
