@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from helpers import SMALL, assert_refused, fit_small
 
 from tfgan2 import cli, remote
 from tfgan2.errors import TrainingDivergedError, UserError
+from tfgan2.evaluation.result import FORMAT, RESULT_FILE
 from tfgan2.training import checkpoints
 
 
@@ -96,6 +98,10 @@ def test_a_remote_run_equals_a_local_one(
     names = set(files(url))
     assert names >= {"config.json", "stats.jsonl", "losses.png", "reals.png"}
     assert names >= {"checkpoints/step-0000003.npz", "samples/step-0000003.png"}
+    with tf.io.gfile.GFile(f"{url}/evaluation/some/{RESULT_FILE}", "w") as file:
+        who = {"flavour": "dcgan", "step": 3}
+        result = {"figures": {"fid": 12.625}, "protocol_id": "01234567", "who": who}
+        file.write(json.dumps({"tfgan2_evaluation": FORMAT, "protocol": {}, **result}))
     assert cli.run(["fit", "--resume", url, "--steps", "6"]) == 0
     copy = remote.local_copy(url)
     ours, theirs = checkpoints.newest(copy), checkpoints.newest(finished_run)
@@ -103,6 +109,7 @@ def test_a_remote_run_equals_a_local_one(
     with tf.io.gfile.GFile(f"{url}/report.html") as file:
         report = file.read()
     assert f"tfgan2 fit --resume {url}<" in report
+    assert "12.6" in report  # an evaluation from before
     assert '"step": 3' in report and '"step": 6' in report  # grids from before and after
     for name, array in theirs.arrays.items():
         assert array.tobytes() == ours.arrays[name].tobytes()

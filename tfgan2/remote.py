@@ -83,19 +83,17 @@ class Mirror:
                 names += [f"checkpoints/{name}" for name in files if name.endswith(".npz")]
             self._copy_here(gfile, names)
 
-    def fetch_grids(self) -> None:
-        """Copies the sample grids, which the report of the run shows, to the local directory."""
+    def fetch_results(self) -> None:
+        """Copies the grids and figures that the run's report shows to the local directory."""
         with _gfile(f"cannot read {self.url}") as gfile:
-            if gfile.isdir(f"{self.url}/samples"):
-                files = gfile.listdir(f"{self.url}/samples")
-                self._copy_here(
-                    gfile, [f"samples/{name}" for name in files if name.endswith(".png")]
-                )
+            for pattern in ("samples/*.png", "evaluation/*/*"):
+                paths = gfile.glob(f"{self.url}/{pattern}")
+                self._copy_here(gfile, (path.removeprefix(f"{self.url}/") for path in paths))
 
     def _copy_here(self, gfile: Any, names: Iterable[str]) -> None:
         for name in names:
             target = self.folder / name
-            target.parent.mkdir(exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             gfile.copy(f"{self.url}/{name}", str(target), overwrite=True)
         self._sent = self._files()
 

@@ -108,7 +108,7 @@ class Run:
             name, pipeline = _named(dataset)
             config.data = relocated(config.data, name, data_dir)
             if mirror is not None and not dry_run:
-                mirror.fetch_grids()
+                mirror.fetch_results()
             shown = (callbacks, dry_run, quiet)
             train(config, run_dir, mirror, epochs, *shown, pipeline=pipeline)
         if not dry_run:
