@@ -92,7 +92,7 @@ class Evaluation(StepCallback):
         self._is_pending = False
         values = " ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in figures.items())
         seconds = f"{time.perf_counter() - started:.0f} s{' | best so far' if best else ''}"
-        session.display.say(f"step {self.step} | {self.prefix} {values} | {seconds}")
+        session.display.say(f"step {self.step} | {self.prefix[:-1]}: {values} | {seconds}")
 
     def _is_recorded(self, figures: Mapping[str, float]) -> bool:
         """Returns whether the last line of the statistics is that of these figures."""
