@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-PLAIN = {"dcgan": ["--set", "label_smoothing=0", "--set", "instance_noise=0"]}
+PLAIN = {"dcgan": ["--set", "augment=none"]}
 """Options of the flavours whose counterpart in `torch_gans.py` has no such regularization."""
 WINDOW_SECONDS = 0.4
 """Waiting for a GPU empties its queue, so a line follows only after this time."""

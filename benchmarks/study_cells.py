@@ -41,8 +41,8 @@ def _set(**values: object) -> tuple[str, ...]:
     return tuple(word for key, value in values.items() for word in ("--set", f"{key}={value}"))
 
 
-# The paper's DCGAN has no noise on D's inputs and no smoothed labels.
-_PLAIN = ("dcgan", *_set(label_smoothing=0, instance_noise=0))
+# The paper's DCGAN has no augmentation.
+_PLAIN = ("dcgan", *_set(augment="none"))
 
 # --- ten minutes on 2 cores ----------------------------------------------------------------------
 

@@ -26,16 +26,14 @@ def test_default_design_is_that_of_the_paper() -> None:
     assert deviation == pytest.approx(0.02, rel=0.02)
 
 
-def test_regularization_of_each_design() -> None:
-    def both(shape: tuple[int, int, int], **more: object) -> tuple[float, float]:
-        config = DCGAN(shape, **more).config
-        return config.label_smoothing, config.instance_noise
+def test_augmentation_of_each_design() -> None:
+    def augment(shape: tuple[int, int, int], **more: object) -> str:
+        return DCGAN(shape, **more).config.augment
 
-    assert both((16, 16, 1)) == (0.1, 0.1)
-    assert both((1, 1, 2)) == both((32, 32, 3), network="tutorial") == (0.0, 0.0)
-    assert both((16, 16, 1), instance_noise=0.0) == (0.1, 0.0)
-    values = DCGAN.Config.presets["paper"]
-    assert values["label_smoothing"] == values["instance_noise"] == 0.0
+    assert augment((16, 16, 1)) == "color,translation"
+    assert augment((1, 1, 2)) == augment((32, 32, 3), network="tutorial") == "none"
+    assert augment((32, 32, 3), network="tutorial", augment="color") == "color"
+    assert DCGAN.Config.presets["paper"]["augment"] == "none"
 
 
 def test_tutorial_design_is_that_of_the_book() -> None:

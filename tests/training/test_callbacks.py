@@ -18,7 +18,7 @@ from tfgan2.training.callbacks import Checkpoints, Previews, Statistics, StopOnD
 
 OPTIONS = {"batch_size": 16, "seed": 3, "xla": False, "log_every": 2, "quiet": True}
 TINY = {"base_channels": 4, "latent_dim": 8}
-PLAIN = {"instance_noise": 0.0, "label_smoothing": 0.0}
+PLAIN = {"augment": "none"}
 QUICK = {"base_channels": 4, **SGD}
 
 

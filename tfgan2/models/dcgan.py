@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tfgan2.hyperparameters import option, preset
-from tfgan2.images import is_points
 from tfgan2.models.latent_gan import LatentGAN
 from tfgan2.models.regularizers import LabelSmoothing
 from tfgan2.nn import losses
@@ -22,8 +21,8 @@ class DCGAN(LatentGAN):
     labels (the book moves targets by U(0, 0.05), on average as 2.5 % of flipped labels do). The
     defaults of some options depend on the design.
 
-    The paper has neither noise on the discriminator's inputs nor smoothed labels. They are defaults
-    here because without them long runs collapse: docs/flavours.md has figures.
+    The paper has no augmentation. It is a default here because without it long runs collapse:
+    docs/flavours.md has figures.
     """
 
     class Config(LabelSmoothing.Config, LatentGAN.Config):
@@ -35,30 +34,11 @@ class DCGAN(LatentGAN):
         discriminator_learning_rate: float = option(2e-4, tutorial=8e-4)
         clipvalue: float = option(0.0, tutorial=1.0)
         label_noise: float = option(0.0, tutorial=0.025)
-        label_smoothing: float = option(
-            None,
-            "D's target for real samples is 1 minus this (Salimans 2016); none: 0.1, for points 0",
-            at_most=1,
-            tutorial=0.0,
-        )
-        instance_noise: float = option(
-            None,
-            "standard deviation of noise on D's inputs (Sønderby 2016); none: 0.1, for points 0",
-            tutorial=0.0,
-        )
+        augment: str = option("color,translation", tutorial="none")
 
+        few = preset(label_smoothing=0.1, instance_noise=0.1)
         paper = preset(
-            base_channels=128,
-            max_channels=1024,
-            batch_size=128,
-            ema_decay=0.0,
-            label_smoothing=0.0,
-            instance_noise=0.0,
+            base_channels=128, max_channels=1024, batch_size=128, ema_decay=0.0, augment="none"
         )
-
-        def resolve(self) -> None:
-            super().resolve()
-            for name in ("label_smoothing", "instance_noise"):
-                self.default(name, 0.0 if is_points(self.image_shape) else 0.1)
 
     gan_loss = losses.NON_SATURATING
