@@ -57,7 +57,7 @@ def demo() -> None:
     run(
         *("tfgan2", "fit", "dcgan", "--dataset", "digits", "--steps", "2000", "--seed", "1"),
         # With little data, few latents and a weaker discriminator give cleaner digits.
-        *("--set", "base_channels=64", "--set", "latent_dim=10", "--set", "instance_noise=0"),
+        *("--set", "base_channels=64", "--set", "latent_dim=10"),
         *("--set", "discriminator_learning_rate=1e-4", "--out", out),
     )
     run("tfgan2", "sample", out, "--count", "64", "--out", f"{out}/grid.png")

@@ -27,7 +27,7 @@ def test_digits_are_readable_and_complete(tmp_path: Path) -> None:
     run, out = tmp_path / "run", tmp_path / "samples.npz"
     words = (
         "fit dcgan --dataset digits --steps 1000 --seed 1 --set base_channels=64 "
-        "--set latent_dim=10 --set instance_noise=0 --set discriminator_learning_rate=1e-4"
+        "--set latent_dim=10 --set discriminator_learning_rate=1e-4"
     )
     assert cli.run([*words.split(), "--out", str(run)]) == 0
     assert cli.run(["sample", str(run), "--count", "500", "--seed", "1", "--out", str(out)]) == 0
