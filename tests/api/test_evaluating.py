@@ -102,7 +102,8 @@ def test_what_stops_an_evaluation_costs_no_step(
     assert evaluated(run) == [2, 4]
 
 
-@pytest.mark.parametrize("recorded", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("recorded", [False, True])
 def test_an_evaluation_that_was_cut_short_is_made_up_for(
     recorded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
