@@ -146,14 +146,14 @@ def generated_samples(
     shape = tuple(generator.image_shape)
     exported = isinstance(generator, Generator)
     conditional = generator.conditional if exported else generator.num_labels
-    texts = () if exported else getattr(generator, "captions", ())
+    texts = getattr(generator, "captions", ())
     protocol: dict[str, Any] = {"seed": seed}
     made_of, chosen = "latents", captions  # of the condition for so many latents
     if captions is not None:
         protocol["captions"] = "of the real images"
         made_of += ", captions of the real images"
     elif texts:
-        chosen = partial(in_turn, texts)
+        chosen = None if exported else partial(in_turn, texts)
         made_of += ", captions in turn"
     elif frequencies := _uneven_frequencies(reals, label_names):
         chosen = partial(in_proportion, frequencies)

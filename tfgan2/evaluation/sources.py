@@ -104,8 +104,10 @@ def _load_run(run_dir: Path, request: EvaluationRequest, progress: Progress) -> 
         "kimg": facts["step"] * batch_size * model.batches_per_step / 1000,
     }
     takes_latents, options = hasattr(model, "draw_latents"), config.data
-    gives_others = request.dataset is not None and not _has_moved(config, request, progress)
-    if request.real_dir is not None or (gives_others and takes_latents):
+    gives_others = request.dataset is not None and takes_latents
+    if gives_others and _has_moved(config, request, progress):
+        gives_others = False
+    if request.real_dir is not None or gives_others:
         if not takes_latents:
             raise UserError(
                 f"{facts['flavour']} is evaluated on its own targets: leave the other data out"
