@@ -9,7 +9,7 @@
     python3 dev.py try PYTHON …
                             install the wheel in dist/ with each Python; train, export, generate
 
-Needs Python 3.10 or newer and nothing else. The environment is .venv beside this file, or
+Needs Python 3.10 to 3.13 and nothing else. The environment is .venv beside this file, or
 $TFGAN2_VENV.
 """
 
@@ -147,6 +147,9 @@ def try_wheel(*pythons: str) -> None:
 def main() -> None:
     commands = {"demo": demo, "test": test, "slow": slow, "docs": docs, "release": release}
     name, *pythons = sys.argv[1:] or [""]
+    if not (3, 10) <= sys.version_info < (3, 14):
+        version = ".".join(map(str, sys.version_info[:2]))
+        sys.exit(f"error: TensorFlow needs Python 3.10 to 3.13, and this is {version}")
     if name == "try" and pythons:
         try_wheel(*pythons)
     elif name in commands and not pythons:
