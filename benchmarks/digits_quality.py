@@ -14,10 +14,12 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from command_line import errors_in_one_line
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
 import tfgan2
+from tfgan2.errors import one_line
 
 
 def real_digits(image_size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -52,11 +54,16 @@ def classify(samples: np.ndarray) -> dict[str, object]:
     }
 
 
+def read_samples(path: Path) -> np.ndarray:
+    with one_line(f"cannot read '{path}'", KeyError, ValueError, advice="give an .npz of images"):
+        return np.load(path)["images"].astype(np.float32) / 127.5 - 1
+
+
+@errors_in_one_line()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("samples", type=Path, help=".npz from `tfgan2 sample`")
-    samples = np.load(parser.parse_args().samples)["images"].astype(np.float32) / 127.5 - 1
-    results = classify(samples)
+    results = classify(read_samples(parser.parse_args().samples))
     print(f"classifier's accuracy on real digits: {results['accuracy_on_real']:.3f}")
     print(f"its mean top probability there:       {results['top_probability_on_real']:.3f}")
     print(f"its mean top probability on samples:  {results['top_probability']:.3f}")

@@ -1,10 +1,10 @@
-"""Compares a student and its exported file with its teacher: PSNR, and all three in one picture.
+"""Compares a student and its exported file with its teacher: PSNR, and all three in one image.
 
 python benchmarks/distilled.py TEACHER STUDENT FILE --out docs/results/distilled/student-NAME.png
 
 TEACHER and STUDENT are runs of `tfgan2 fit` and `tfgan2 distill`, FILE is an export of the student.
-Each third row of the picture is the teacher, the student, the file. The figures, the command and
-the seconds of the student's training are written to a JSON file beside the picture.
+Three rows of the image in turn are by the teacher, the student and the file. The figures, the
+command and the seconds of the student's training are written to a JSON file beside the image.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+from command_line import errors_in_one_line
 
 import tfgan2
 from tfgan2 import runs
@@ -23,7 +24,7 @@ from tfgan2.images import save_grid
 from tfgan2.training import stats
 
 IMAGES, ROWS = 1_000, 3
-"""Images that are compared; rows of the picture for each of the three."""
+"""Images that are compared; rows of the image for each of the three."""
 
 
 def psnr(one: np.ndarray, other: np.ndarray) -> float:
@@ -31,8 +32,9 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
     return float(10 * np.log10(4 / np.mean(np.square(one - other))))
 
 
+@errors_in_one_line()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("teacher", "student", "file", "--out"):
         parser.add_argument(name, type=Path, **({"required": True} if name == "--out" else {}))
     parser.add_argument("--columns", type=int, default=12)

@@ -16,8 +16,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from command_line import errors_in_one_line
+
 from tfgan2.export import PRECISIONS
 from tfgan2.files import written_atomically
+from tfgan2.runs import RunConfig
 
 SMALL = {
     "dcgan": "dcgan --dataset digits --image-size 28",
@@ -117,6 +120,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+@errors_in_one_line()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="*", type=Path)
@@ -127,12 +131,14 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100, help="timed calls of each file")
     parser.add_argument("--out", type=Path, required=True, help="path without a suffix")
     options = parser.parse_args()
+    if not (options.runs or options.train):
+        parser.error("give runs, or --train STEPS")
+    for run in options.runs:
+        RunConfig.read(run)
     options.work.mkdir(parents=True, exist_ok=True)
     runs = list(options.runs)
     if options.train:
         runs += train_small(options.work, options.train)
-    if not runs:
-        parser.error("give runs, or --train STEPS")
     rows = [
         row
         for run in runs

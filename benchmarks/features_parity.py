@@ -139,6 +139,8 @@ def main() -> None:
         name, weights, given, out = options.reference
         reference(name, weights, Path(given), Path(out))
         return
+    if not options.torch:
+        parser.error("give --torch PYTHON")
     print("| features | largest difference, of the largest | FID | PyTorch and SciPy |")
     print("|---|---|---|---|")
     for name in EDGES:

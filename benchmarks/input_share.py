@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from command_line import errors_in_one_line
 
 import tfgan2
 from tfgan2.data import ImageDataset
@@ -87,6 +88,7 @@ def measure(dataset: ImageDataset, options: argparse.Namespace) -> tuple[float, 
     return statistics.median(waits), slower, options.steps * options.batch_size / seconds
 
 
+@errors_in_one_line()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", help="folder of tensorflow-datasets with cifar10")

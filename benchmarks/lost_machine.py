@@ -1,6 +1,6 @@
 """Checks that training survives a machine that loses its network or freezes.
 
-    sudo python benchmarks/lost_machine.py
+    sudo "$(command -v python)" benchmarks/lost_machine.py
 
 Two network namespaces stand for two machines with a cable between them (Linux, iproute2, root).
 Trains a run on both to its end, then the same run with three faults: the cable is cut, or the
@@ -23,6 +23,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from command_line import errors_in_one_line
 from kill_resume import MOST_SECONDS, difference
 
 from tfgan2.training import checkpoints
@@ -123,6 +124,7 @@ def interrupt(fault: str, words: list[str], run: Path, step: int) -> bool:
     return exited
 
 
+@errors_in_one_line()
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=4000)

@@ -1,11 +1,12 @@
 """Measures which flavours find all modes of ring8 and grid25, and how good their samples are.
 
-python benchmarks/points.py --out docs/results/points
+python benchmarks/points.py --out runs/points
+python benchmarks/points.py --out docs/results/points --table    # prints the published figures
 
 Five seeds per flavour, 2,500 samples each. A sample is good within three standard deviations of its
 mode; a mode is found if it has a good sample. A finished cell, which is a flavour on one of the
 datasets, is kept (`OUT/ring8-gan.json`), so the table can be made in several sittings. `--jobs 2`
-works on two cells at a time. `--table` only prints the table of the finished cells.
+works on two cells at a time.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import mean
+
+from command_line import errors_in_one_line, some_of
 
 DATA = ("ring8", "grid25")
 SEEDS = 5
@@ -125,10 +128,11 @@ def table(out: Path) -> str:
     return "\n".join(lines)
 
 
+@errors_in_one_line()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("docs/results/points"))
-    parser.add_argument("--rows", help="rows, separated by |; default: all")
+    parser.add_argument("--out", type=Path, default=Path("runs/points"))
+    parser.add_argument("--rows", type=some_of(ROWS, "|"), default=list(ROWS), help="A|B|…")
     parser.add_argument("--data", choices=DATA, help="default: both")
     parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
     parser.add_argument("--table", action="store_true", help="only print the table")
@@ -140,8 +144,8 @@ def main() -> None:
         path_of(options.out, row, data).write_text(json.dumps(result, indent=2) + "\n")
         return
     options.out.mkdir(parents=True, exist_ok=True)
-    rows = options.rows.split("|") if options.rows else list(ROWS)
-    todo = [(row, data) for row in rows for data in ([options.data] if options.data else DATA)]
+    datasets = [options.data] if options.data else DATA
+    todo = [(row, data) for row in options.rows for data in datasets]
 
     def work(item: tuple[str, str]) -> None:
         row, data = item

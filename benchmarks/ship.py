@@ -13,6 +13,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from command_line import errors_in_one_line
+
 from tfgan2.errors import UserError
 from tfgan2.export import Options, export_run
 from tfgan2.runtime.shipped import FOLDER
@@ -28,8 +30,9 @@ class ShippedOptions(Options):
         return [("tflite", "int8"), ("onnx", "float16")]
 
 
+@errors_in_one_line()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("name")
     parser.add_argument("--license", required=True)

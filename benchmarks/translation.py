@@ -1,6 +1,6 @@
 """Trains the flavours that take images or sentences and measures them on held-out data.
 
-python benchmarks/translation.py pix2pix --data FACADES --work runs --out docs/results/translation
+python benchmarks/translation.py pix2pix --data FACADES
 
 FACADES has the folders train and val of pairs, photo left, labels right; FACES is a folder of
 images. Measured are:
@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from command_line import errors_in_one_line
 from PIL import Image
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -256,13 +257,16 @@ FLAVOURS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
 }
 
 
+@errors_in_one_line()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("flavour", choices=FLAVOURS)
     parser.add_argument("--data", type=Path, help="FACADES or FACES")
     parser.add_argument("--work", type=Path, default=Path("runs/translation"))
-    parser.add_argument("--out", type=Path, default=Path("docs/results/translation"))
+    parser.add_argument("--out", type=Path, default=Path("runs/translation/results"))
     options = parser.parse_args()
+    if options.data is None and options.flavour != "stackgan":
+        parser.error(f"{options.flavour} needs --data DIR")
     options.work.mkdir(parents=True, exist_ok=True)
     options.out.mkdir(parents=True, exist_ok=True)
     found = FLAVOURS[options.flavour](options)
