@@ -4,6 +4,7 @@ python benchmarks/study.py --data-dir DIR --faces DIR                    # ten m
 python benchmarks/study.py --tier gpu --data-dir DIR --faces DIR --jobs 4 --minutes 25
 python benchmarks/study.py --smoke --data-dir DIR --faces DIR            # every cell in small
 python benchmarks/study.py --table                                       # only writes the page
+python benchmarks/study.py --out runs/results --data-dir DIR --faces DIR # writes runs/results.md
 
 A cell is a row of study_cells.py, a dataset and a seed. A finished cell is kept
 (`OUT/study/mnist/dcgan-1.json` and its grid) and an interrupted run is resumed, so the study can be
@@ -29,6 +30,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from command_line import errors_in_one_line
 from study_cells import FACES_SIZE, TIERS, Row, Tier, fit_words
 from study_page import DEFAULT_FEATURES, PEER, page
 
@@ -37,7 +39,7 @@ from tfgan2.files import written_atomically
 JUDGED = {"mnist": "classes", "cifar10": "classes", "stacked_mnist": "modes"}
 """Data whose classes a classifier finds in the samples, and the metric of `tfgan2 evaluate`."""
 KEPT = ("figures", "protocol_id", "protocol", "judge")
-"""What a cell takes over from a result; `judge` is the classifier that the classes come from."""
+"""Parts of a result that a cell has, too; `judge` is the classifier that the classes come from."""
 PEER_FACTS = ("name", "dataset", "source", "licence", "minutes", "machine")
 SMALL = ("--batch-size", "8")
 _SAVING_SECONDS = 60.0
@@ -62,13 +64,12 @@ class Study:
         With `--again` these are the finished ones that have been trained once.
         """
         options = self.options
-        chosen = options.flavours and options.flavours.split(",")
         every = [
-            (dataset, name, int(seed))
-            for seed in options.seeds.split(",")
-            for dataset in options.datasets.split(",")
+            (dataset, name, seed)
+            for seed in options.seeds
+            for dataset in options.datasets
             for name in self.tier.rows[dataset]
-            if chosen is None or name in chosen
+            if options.flavours is None or name in options.flavours
         ]
         if options.again:
             finished = (words for words in every if self.is_finished(self.path(*words)))
@@ -79,14 +80,14 @@ class Study:
         return Path(self.folder / dataset / f"{name}-{seed}.json")
 
     def is_finished(self, path: Path) -> bool:
-        """Whether a cell has a result by the features asked for."""
+        """Returns True if a cell has figures by the features in use."""
         if not path.exists():
             return False
         name, *_ = self.options.features.split(":")  # inception-tf:FILE
         return bool(read(path)["protocol"]["features"]["name"] == name)
 
     def tfgan2(self, *words: str | Path) -> None:
-        """Runs a command of tfgan2; after the deadline it is told to save and leave.
+        """Runs a command of tfgan2; after the deadline it saves and exits.
 
         Raises:
             SittingOver: the deadline has passed.
@@ -197,7 +198,7 @@ class Study:
         return found
 
     def evaluate_peer(self, samples: Path, facts: dict[str, Any]) -> dict[str, Any]:
-        """Evaluates somebody's samples of a dataset."""
+        """Evaluates other people's samples of a dataset."""
         dataset = facts["dataset"]
         size = str(FACES_SIZE)
         faces = ["--dataset", f"folder:{self.options.faces}", "--image-size", size]
@@ -231,7 +232,9 @@ class Study:
         print(json.dumps({key: cell[key] for key in shown if key in cell}), flush=True)
 
     def write_page(self) -> None:
-        self.options.page.write_text(page(self.options.out, self.options.page), encoding="utf-8")
+        to = self.options.page
+        with written_atomically(to, parents=True) as partial:
+            partial.write_text(page(self.options.out, to), encoding="utf-8")
 
     def do(self) -> int:
         """Does what is left, as far as the time of this sitting goes; returns an exit code."""
@@ -326,6 +329,17 @@ def pin(shares: SimpleQueue[list[int]]) -> None:
         os.sched_setaffinity(0, shares.get())
 
 
+def names(text: str) -> list[str]:
+    return text.split(",")
+
+
+def seeds(text: str) -> list[int]:
+    try:
+        return [int(seed) for seed in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"give numbers such as 1,2, not {text!r}") from None
+
+
 def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tier", choices=TIERS, default="cpu")
@@ -334,10 +348,10 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--features", default=DEFAULT_FEATURES, help="of `tfgan2 evaluate`")
     parser.add_argument("--work", type=Path, default=Path("runs"), help="for the runs")
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
-    parser.add_argument("--page", type=Path, default=Path("docs/results.md"))
-    parser.add_argument("--datasets", help="default: all")
-    parser.add_argument("--flavours", help="rows; default: all")
-    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--page", type=Path, help="default: OUT.md")
+    parser.add_argument("--datasets", type=names, help="default: all")
+    parser.add_argument("--flavours", type=names, help="rows; default: all")
+    parser.add_argument("--seeds", type=seeds, default=[1, 2, 3])
     parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
     parser.add_argument("--minutes", type=float, help="of this sitting; default: until all is done")
     parser.add_argument("--again", action="store_true", help="train finished cells once more")
@@ -345,20 +359,23 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--smoke", action="store_true", help="every cell in small")
     parser.add_argument("--table", action="store_true", help="only write the page")
     options = parser.parse_args(arguments)
+    out = options.out.absolute()
+    options.page = options.page or out.with_name(f"{out.name}.md")
     rows = TIERS[options.tier].rows
-    options.datasets = options.datasets or ",".join(rows)
-    for dataset in options.datasets.split(","):
+    options.datasets = options.datasets or list(rows)
+    for dataset in options.datasets:
         if dataset not in rows:
             parser.error(f"--datasets {dataset}: give some of {', '.join(rows)}")
         if dataset == "faces" and not (options.faces or options.table):
             parser.error("give --faces DIR, or --datasets without faces")
-    known = {name for dataset in options.datasets.split(",") for name in rows[dataset]}
-    for name in (options.flavours or "").split(","):
-        if name and name not in known:
+    known = {name for dataset in options.datasets for name in rows[dataset]}
+    for name in options.flavours or ():
+        if name not in known:
             parser.error(f"--flavours {name}: give some of {', '.join(sorted(known))}")
     return options
 
 
+@errors_in_one_line()
 def main(arguments: list[str] | None = None) -> None:
     options = parsed(arguments)
     study = Study(options)

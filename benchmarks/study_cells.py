@@ -1,4 +1,4 @@
-"""What study.py measures: the rows of each tier with their budgets, and published figures.
+"""Rows of study.py in each tier with their budgets, and published figures.
 
 A row has one flavour with options; a cell is a row with a dataset and a seed.
 """

@@ -85,7 +85,7 @@ def by_protocol(cells: list[Cell], rows: Any) -> list[Group]:
 
 
 def name_of(cell: Cell) -> str:
-    """The name of a cell's row, or of somebody's samples."""
+    """The name of a cell's row, or of other people's samples."""
     return str(cell["peer"]["name"] if "peer" in cell else cell["flavour"])
 
 
@@ -215,7 +215,7 @@ _QUESTIONS = (
     ("digits, a class each", "mnist", True),
     ("digits without labels", "mnist", False),
 )
-"""What the reader has, the dataset that answers, and whether samples have labels."""
+"""Rows of the opening table: title, dataset, and whether its samples have labels."""
 
 
 def answers(results: Path) -> list[str]:

@@ -97,6 +97,16 @@ def test_the_page_has_medians_and_spreads_and_the_published(
     assert page.count("None of 26 rows has been run yet.") == 3
 
 
+def test_the_page_is_beside_the_results(modules: SimpleNamespace, tmp_path: Path) -> None:
+    lay(tmp_path / "new/cells", "study", cell("vae", 50.0))
+    with pytest.raises(SystemExit) as ended:
+        modules.study.main(["--table", "--out", str(tmp_path / "new/cells")])
+    assert ended.value.code == 0
+    page = (tmp_path / "new/cells.md").read_text(encoding="utf-8")
+    assert "(cells/study/cifar10/vae-1.png)" in page
+    assert modules.study.parsed(["--table"]).page == Path("docs/results.md").absolute()
+
+
 def test_other_protocols_have_tables_of_their_own(modules: SimpleNamespace, tmp_path: Path) -> None:
     lay(tmp_path, "study", cell("vae", 50.0), cell("gan", 9.0, count=26_000), cell("wgan", 7.0))
     text = modules.study_page.page(tmp_path, tmp_path / "results.md")
