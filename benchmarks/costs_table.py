@@ -4,7 +4,7 @@ python benchmarks/costs_table.py                    # all flavours, some minutes
 python benchmarks/costs_table.py dcgan wgan-gp --no-measure --out /tmp/costs
 
 Runs `tfgan2 info NAME --cost` for one flavour after the other and writes OUT.md and OUT.json, which
-keep their figures of other flavours.
+keep their figures of other flavours and, with `--no-measure`, what was measured.
 """
 
 from __future__ import annotations
@@ -16,10 +16,14 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from command_line import errors_in_one_line
+
 from tfgan2 import registry
+from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
 
 COLUMNS = (
@@ -39,7 +43,8 @@ python benchmarks/costs_table.py
 
 [costs.md](../costs.md) explains the figures. [costs.json](costs.json) has more of them: phases, and
 FLOPs by op. A step is one update of the generator with all updates of its opponent; "images" are
-the real images that it takes. Measured on: {machine}; data in memory.
+the real images that it takes. Counted with tfgan2 {counted}. Measured with tfgan2 {measured} on:
+{machine}; data in memory.
 
 """
 
@@ -101,13 +106,28 @@ def table(flavours: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def versions(items: Iterable[dict[str, Any]]) -> str:
+    """Returns the versions of tfgan2 that figures are of."""
+    return " or ".join(sorted({item["tfgan2"] for item in items})) or "nothing yet"
+
+
+def introduction(content: dict[str, Any]) -> str:
+    flavours = content["flavours"]
+    timed = [item for item in flavours if item["measured"]]
+    devices = sorted({item["measured"]["devices"] for item in timed})
+    return INTRODUCTION.format(
+        shape="x".join(map(str, flavours[0]["image_shape"])),
+        counted=versions(item["versions"] for item in flavours),
+        # Measured before it was counted again, it has versions of its own.
+        measured=versions(item["measured"].get("versions", item["versions"]) for item in timed),
+        machine=f"{' or '.join(devices) or 'nothing yet'}, {content['cores']} cores",
+    )
+
+
 def write(out: Path, content: dict[str, Any]) -> None:
     """Writes both files."""
     flavours = content["flavours"]
-    shape = "x".join(map(str, flavours[0]["image_shape"]))
-    devices = {item["measured"]["devices"] for item in flavours if item["measured"]}
-    machine = f"{' or '.join(sorted(devices)) or 'nothing yet'}, {content['cores']} cores"
-    text = INTRODUCTION.format(shape=shape, machine=machine) + table(flavours)
+    text = introduction(content) + table(flavours)
     out.parent.mkdir(parents=True, exist_ok=True)
     lines = ",\n".join(json.dumps(rounded(item)) for item in flavours)  # one for each flavour
     kept = json.dumps({**content, "flavours": []}).replace("[]", f"[\n{lines}\n]")
@@ -116,6 +136,21 @@ def write(out: Path, content: dict[str, Any]) -> None:
             partial.write_text(part, encoding="utf-8")
 
 
+def before(options: argparse.Namespace) -> dict[str, Any]:
+    """Returns the figures in OUT.json; refuses those of another shape or other cores."""
+    file = options.out.with_suffix(".json")
+    if not file.exists():
+        return {}
+    content = json.loads(file.read_text(encoding="utf-8"))
+    shape = [options.image_size, options.image_size, options.channels]
+    if any(item["image_shape"] != shape for item in content["flavours"]):
+        raise UserError(f"'{file}' is of images of another shape: give another --out")
+    if not options.no_measure and content["cores"] != os.cpu_count():
+        raise UserError(f"'{file}' is of {content['cores']} cores: give another --out")
+    return content
+
+
+@errors_in_one_line()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("flavours", nargs="*", help="default: all")
@@ -124,23 +159,22 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10, help="timed steps of each phase")
     parser.add_argument("--no-measure", action="store_true", help="only count")
     parser.add_argument("--no-xla", action="store_true")
-    parser.add_argument("--out", type=Path, default=Path("docs/results/costs"), help="no suffix")
+    parser.add_argument("--out", type=Path, default=Path("runs/costs"), help="no suffix")
     options = parser.parse_args()
     words = ["--image-size", str(options.image_size), "--channels", str(options.channels)]
     if options.no_measure:
         words.append("--no-measure")
     else:
         words += ["--steps", str(options.steps), *(["--no-xla"] if options.no_xla else [])]
-    kept: dict[str, Any] = {}
-    file = options.out.with_suffix(".json")
-    if file.exists():
-        before = json.loads(file.read_text(encoding="utf-8"))
-        shape = [options.image_size, options.image_size, options.channels]
-        same = [item for item in before["flavours"] if item["image_shape"] == shape]
-        kept = {item["flavour"]: item for item in same}
-    content: dict[str, Any] = {"system": platform.platform(), "cores": os.cpu_count()}
+    for name in options.flavours:
+        registry.find(name)
+    content = before(options) or {"system": platform.platform(), "cores": os.cpu_count()}
+    kept = {item["flavour"]: item for item in content.get("flavours", [])}
     for name in options.flavours or list(registry.FLAVOURS):
-        kept[name] = cost(name, words)
+        new, old = cost(name, words), kept.get(name)
+        if new["measured"] is None and old and old["measured"]:
+            new["measured"] = {"versions": old["versions"], **old["measured"]}
+        kept[name] = new
         content["flavours"] = [kept[known] for known in registry.FLAVOURS if known in kept]
         write(options.out, content)  # so that nothing is lost if one fails
     print(options.out.with_suffix(".md").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Compares the speed of `tfgan2 fit` and PyTorch on the CPU; writes docs/results/train_speed.json.
+"""Compares the speed of `tfgan2 fit` and PyTorch on the CPU.
 
 python -m venv /tmp/torch && /tmp/torch/bin/pip install torch numpy
 python benchmarks/train_speed.py --torch-python /tmp/torch/bin/python
@@ -6,9 +6,11 @@ python benchmarks/train_speed.py --torch-python /tmp/torch/bin/python
 Both train DCGAN and WGAN-GP: 32x32x3, 64-128-256 channels, batch size 64, Adam, all cores. Each
 contestant is a process. Once all have started and compiled, they take turns. The others are stopped
 (SIGSTOP), so other load on the machine affects all alike. Each writes a line after some steps; the
-wall-clock time between its lines counts (contestants.py).
+wall-clock time between its lines counts (contestants.py). `--out` is written after each flavour and
+keeps the others that it has.
 
-* `fit`: the command as users run it, with data, averaged weights, log lines and sample grids;
+* `fit`: `tfgan2 fit` with data, averaged weights, log lines and sample grids; DCGAN without
+  augmentation, which the PyTorch code lacks;
 * `fit --no-winograd`: the same with TensorFlow's own convolutions;
 * `step`: only the compiled step, always on the same batch;
 * `torch`, `torch tuned` and `torch.compile`: the modes `example`, `eager` and `compile` of
@@ -29,7 +31,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from command_line import errors_in_one_line, some_of
 from contestants import PLAIN, Contestant
+
+from tfgan2.files import written_atomically
 
 HERE = Path(__file__).resolve().parent
 SIZE, CHANNELS, BASE_CHANNELS, BATCH = 32, 3, 64, 64
@@ -40,11 +45,15 @@ LIMIT = 600.0  # seconds for compiling beside the others
 DATA = ["--dataset", "digits", "--image-size", str(SIZE), "--channels", str(CHANNELS)]
 
 
+def settings(flavour: str) -> list[str]:
+    """Returns the options of a flavour, for `fit` and for the compiled step."""
+    return ["--set", f"base_channels={BASE_CHANNELS}", *PLAIN.get(flavour, [])]
+
+
 def start_all(found: list[Contestant], flavour: str, torch: str | None, folder: Path) -> None:
     """Starts all contestants, one after the other, and pauses each."""
     tfgan2 = str(Path(sys.executable).with_name("tfgan2"))
     bare = [sys.executable, str(HERE / "bare_step.py")]
-    settings = ["--set", f"base_channels={BASE_CHANNELS}", *PLAIN.get(flavour, [])]
 
     def start(name: str, words: list[str], lines: Path | None = None) -> None:
         log = folder / f"{name.replace(' ', '')}.err"
@@ -53,12 +62,12 @@ def start_all(found: list[Contestant], flavour: str, torch: str | None, folder: 
 
     def fit(name: str, *words: str) -> None:
         run = folder / name.replace(" ", "")
-        options = [*settings, "--steps", "1000000", "--log-every", str(LOG_EVERY[flavour])]
+        options = [*settings(flavour), "--steps", "1000000", "--log-every", str(LOG_EVERY[flavour])]
         command = [tfgan2, "fit", flavour, *DATA, *options, "--out", str(run), *words]
         start(name, command, run / "stats.jsonl")
 
     fit("fit")
-    start("step", [*bare, flavour, *settings])  # beside `fit`, with which it is compared
+    start("step", [*bare, flavour, *settings(flavour)])  # beside `fit`, with which it is compared
     fit("fit --no-winograd", "--no-winograd")
     start("matmul", [*bare, "matmul"])
     if torch:
@@ -121,22 +130,23 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@errors_in_one_line()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--torch-python", help="Python with PyTorch")
-    parser.add_argument("--flavours", default="dcgan,wgan-gp")
+    parser.add_argument("--flavours", type=some_of(LOG_EVERY), default=list(LOG_EVERY))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=8.0, help="length of a turn")
-    parser.add_argument("--out", type=Path, default=Path("docs/results/train_speed.json"))
+    parser.add_argument("--out", type=Path, default=Path("runs/train_speed.json"))
     options = parser.parse_args()
-    results = {}
-    for flavour in options.flavours.split(","):
-        found = measured(flavour, options)
-        results[flavour] = {**summary(found), **found}
-        print(json.dumps(summary(found), indent=2))
     facts = {"machine": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps({**facts, "flavours": results}, indent=2) + "\n")
+    results = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
+    for flavour in options.flavours:
+        found = measured(flavour, options)
+        results[flavour] = {**facts, **summary(found), **found}
+        with written_atomically(options.out, parents=True) as partial:
+            partial.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        print(json.dumps(summary(found), indent=2))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ python benchmarks/ways_to_train.py --work runs/ways
 Trains each flavour for --steps steps in every way, and compares the mean of each loss with that of
 float32 on one device. A second seed in float32 shows the effect of chance. The images are the
 embedded digits; pairs are digits and their negatives. Finished runs in --work are kept, so the
-script can be interrupted and restarted. `--flavours` and `--ways` select some; `--table` trains
-nothing.
+script can be interrupted and restarted. `--flavours` and `--ways` select some; the table in --out
+keeps the figures that --work lacks. `--table` trains nothing.
 
 Exit code 1 if a run fails, or if the error of a loss is above both a fifth of its size (of 1, if
 that is larger) and three times the error of the second seed.
@@ -22,9 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from command_line import errors_in_one_line, some_of
 from PIL import Image
 
 from tfgan2 import registry
+from tfgan2.errors import UserError
 from tfgan2.files import written_atomically
 from tfgan2.training import stats
 
@@ -131,43 +133,68 @@ def error(value: float, reference: float) -> float:
     return abs(value - reference) / max(1.0, abs(reference))
 
 
-def table(options: argparse.Namespace) -> tuple[list[str], list[str]]:
-    """Returns the table in Markdown, and descriptions of the losses that are off."""
-    titles = [way.title for way in WAYS.values()]
-    rows = ["| flavour | loss | " + " | ".join(titles) + " |", "|---" * (len(WAYS) + 2) + "|"]
+Rows = dict[tuple[str, str], dict[str, str]]
+"""Figures by flavour and loss, then by way; "" where there is none."""
+
+
+def kept_rows(page: str) -> Rows:
+    """Returns the figures of an earlier page."""
+    rows = {}
+    for line in page.splitlines():
+        if line.startswith("| `"):
+            flavour, loss, *figures = (cell.strip() for cell in line[1:-1].split("|"))
+            rows[flavour.strip("`"), loss] = dict(zip(WAYS, figures, strict=True))
+    return rows
+
+
+def add_figures(rows: Rows, work: Path) -> list[str]:
+    """Adds the figures of the runs in a folder; returns descriptions of the losses that are off."""
     wrong = []
     for flavour in registry.flavours():
-        runs = {way: options.work / f"{flavour}-{way}" for way in WAYS}
+        runs = {way: work / f"{flavour}-{way}" for way in WAYS}
         means = {way: losses(run) for way, run in runs.items() if run.exists()}
         for loss, reference in means.get("float32", {}).items():
-            cells = [f"{reference:.4g}"]
+            row = rows.setdefault((flavour, loss), dict.fromkeys(WAYS, ""))
+            row["float32"] = f"{reference:.4g}"
             chance = error(means.get("seed", {}).get(loss, reference), reference)
             for way in list(WAYS)[1:]:
                 if loss not in means.get(way, {}):
-                    cells.append("")
                     continue
                 value = means[way][loss]
-                cells.append(f"{value:.4g}")
+                row[way] = f"{value:.4g}"
                 if not np.isfinite(value) or error(value, reference) > max(ALLOWED, 3 * chance):
                     wrong.append(f"{flavour}, {way}: {loss} {value:.4g}, float32 {reference:.4g}")
-            rows.append(f"| `{flavour}` | {loss} | " + " | ".join(cells) + " |")
-    return rows, wrong
+    return wrong
 
 
+def table(rows: Rows) -> str:
+    """Returns the rows in Markdown, in the order of the flavours."""
+    order = list(registry.flavours())
+    return "".join(
+        f"| `{flavour}` | {loss} | {' | '.join(rows[flavour, loss].values())} |\n"
+        for flavour, loss in sorted(rows, key=lambda row: order.index(row[0]))
+    )
+
+
+@errors_in_one_line()
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, default=Path("runs/ways"))
-    parser.add_argument("--out", type=Path, default=Path("docs/results/ways.md"))
+    parser.add_argument("--out", type=Path, default=Path("runs/ways.md"))
     parser.add_argument("--steps", type=int, default=200)
     # A student needs a teacher's run.
     every = [name for name in registry.flavours() if registry.outline(name).data_kind != "taught"]
-    parser.add_argument("--flavours", default=",".join(every))
-    parser.add_argument("--ways", default=",".join(WAYS))
+    parser.add_argument("--flavours", type=some_of(every), default=every)
+    parser.add_argument("--ways", type=some_of(WAYS), default=list(WAYS))
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--table", action="store_true", help="write the page without training")
     options = parser.parse_args()
+    head = INTRODUCTION.format(steps=options.steps) + HEAD
+    page = options.out.read_text("utf-8") if options.out.exists() else head
+    if not page.startswith(head):
+        raise UserError(f"'{options.out}' is of other steps or ways: give another --out")
     options.work.mkdir(parents=True, exist_ok=True)
-    cases = [(f, w) for f in options.flavours.split(",") for w in options.ways.split(",")]
+    cases = [(flavour, way) for flavour in options.flavours for way in options.ways]
     failed = []
     if not options.table:
         dataset("pairs", options.work / "digits")
@@ -176,9 +203,10 @@ def main() -> int:
             for names, failure in zip(cases, failures, strict=True):
                 print(*names, failure or "finished", flush=True)
                 failed += [" ".join(names)] if failure else []
-    rows, wrong = table(options)
-    with written_atomically(options.out) as partial:
-        partial.write_text(INTRODUCTION.format(steps=options.steps) + "\n".join(rows) + "\n")
+    rows = kept_rows(page)
+    wrong = add_figures(rows, options.work)
+    with written_atomically(options.out, parents=True) as partial:
+        partial.write_text(head + table(rows), encoding="utf-8")
     for line in (*failed, *wrong):
         print(f"wrong: {line}", file=sys.stderr)
     return 1 if failed or wrong else 0
@@ -198,6 +226,10 @@ seed" shows the effect of chance. Each replica has its own noise and batch stati
 games differ from the first step on.
 
 """
+HEAD = (
+    f"| flavour | loss | {' | '.join(way.title for way in WAYS.values())} |\n"
+    f"{'|---' * (len(WAYS) + 2)}|\n"
+)
 
 
 if __name__ == "__main__":
