@@ -1,8 +1,8 @@
-"""How benchmarks time training: a process writes a line after some steps, another reads them.
+"""Times training: a process writes a line after some steps, another reads them.
 
-A line is JSON with the number of finished steps, `{"step": 50}`; the first, of step 0, may tell
-about the machine. `stats.jsonl` of `tfgan2 fit` has such lines already. Imports neither TensorFlow
-nor PyTorch: the Pythons of both run it.
+A line is JSON with the number of finished steps, `{"step": 50}`; the first, of step 0, may describe
+the machine. `stats.jsonl` of `tfgan2 fit` has such lines already. Imports neither TensorFlow nor
+PyTorch: the Pythons of both run it.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Does the peak memory of `tfgan2 fit` on streamed pictures grow with their number?
+"""Tests whether the peak memory of `tfgan2 fit` on streamed images grows with their number.
 
-Makes folders of --counts pictures, packs each with `tfgan2 prepare`, trains on the folder and on
+Makes folders of --counts images, packs each with `tfgan2 prepare`, trains on the folder and on
 the pack with the same options in a process of its own, and prints each process's peak resident
 memory.
 
     python benchmarks/folder_memory.py --counts 2000 20000
     python benchmarks/folder_memory.py --images DIR
 
-Exit code 1 if of a kind of training the largest differs from the smallest by more than 5 %.
-`prepare` loads no TensorFlow, so that buffers of a few MiB, which small packs do not fill, show.
+Exit code 1 if the largest peak of a kind of training exceeds the smallest by more than 5 %.
+`prepare` loads no TensorFlow, so buffers of a few MiB, which small packs do not fill, show.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ MOST_IN_A_FOLDER = 1000
 
 
 def make_images(folder: Path, count: int, size: int) -> None:
-    """Random JPEGs of size x size; each file differs."""
+    """Writes random JPEGs of size x size; each file differs."""
     rng = np.random.default_rng(0)
     for path in _paths(folder, count, ".jpg"):
         coarse = rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)
-        picture = Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC)
-        picture.save(path, quality=85)
+        image = Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC)
+        image.save(path, quality=85)
 
 
 def link_images(folder: Path, count: int, given: Path) -> None:
-    """The pictures of a folder, again and again, by other names."""
+    """Links the images of a folder, again and again, by other names."""
     names = itertools.cycle(image_files(given))
     for path, name in zip(_paths(folder, count, ""), names, strict=False):
         source = (given / name).resolve()
@@ -49,7 +49,7 @@ def link_images(folder: Path, count: int, given: Path) -> None:
 
 def _paths(folder: Path, count: int, suffix: str) -> list[Path]:
     paths = [
-        folder / f"class-{i // MOST_IN_A_FOLDER:03d}" / f"picture-{i:07d}{suffix}"
+        folder / f"class-{i // MOST_IN_A_FOLDER:03d}" / f"image-{i:07d}{suffix}"
         for i in range(count)
     ]
     for parent in {path.parent for path in paths}:
@@ -71,8 +71,8 @@ def peak_megabytes(words: list[str]) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--counts", type=int, nargs="+", default=[2000, 20000])
-    parser.add_argument("--images", type=Path, help="pictures to use; default: made ones")
-    parser.add_argument("--size", type=int, default=96, help="edge of the pictures that are made")
+    parser.add_argument("--images", type=Path, help="images to use; default: random ones")
+    parser.add_argument("--size", type=int, default=96, help="edge of the random images")
     parser.add_argument("--steps", type=int, default=200)
     options = parser.parse_args()
     peaks: dict[str, list[float]] = {}
@@ -94,7 +94,7 @@ def main() -> int:
                     words = f"{fit} --steps {options.steps} {words}"
                 peak = peak_megabytes(words.split())
                 peaks.setdefault(name, []).append(peak)
-                print(f"{name:13s} {count:7,d} pictures: peak {peak:,.0f} MiB", flush=True)
+                print(f"{name:13s} {count:7,d} images: peak {peak:,.0f} MiB", flush=True)
     worst = 0.0
     for name, found in peaks.items():
         growth = max(found) / min(found) - 1

@@ -95,7 +95,7 @@ def kill(
 
 
 def difference(first: Path, second: Path) -> str | None:
-    """What differs between two finished runs, or None."""
+    """Describes the first difference between two finished runs; None if they are equal."""
     ours, theirs = checkpoints.newest(first), checkpoints.newest(second)
     assert ours is not None and theirs is not None
     if ours.step != theirs.step or ours.arrays.keys() != theirs.arrays.keys():

@@ -1,4 +1,4 @@
-"""Tests what each command says to odd files: no traceback, nothing half-written, no silent loss.
+"""Tests each command with odd files: no traceback, nothing half-written, no silent loss.
 
 Puts every file of --folder beside two good images, and gives the three to `fit --dry-run`,
 `prepare`, `translate` and the server; then all files at once to these and `evaluate`.
@@ -150,8 +150,8 @@ class Trial:
         elif code == "2" and (len(errors) != 1 or left):
             self.faults.append(f"{words[0]}, {name}: exit code 2, {errors}, files left: {left}")
         elif code == "0" and words[0] in ("fit", "prepare"):
-            told = name in output[0] or "left out" in output[0] or "3 images" in output[0]
-            if not told and is_image(self.mixed / name):
+            named = name in output[0] or "left out" in output[0] or "3 images" in output[0]
+            if not named and is_image(self.mixed / name):
                 self.faults.append(f"{words[0]}, {name}: lost without a word")
         self.no_noise(words[0], name, output)
         for path in left:

@@ -1,4 +1,4 @@
-"""Does `tfgan2 serve` answer malformed requests with 4xx and no traceback?
+"""Tests whether `tfgan2 serve` answers malformed requests with 4xx and no traceback.
 
 Starts a server for each file and sends it, in equal parts, --requests requests that break the
 OpenAPI schema (drawn by schemathesis), truncated and damaged PNGs, huge counts, and bytes with huge
@@ -39,16 +39,20 @@ START = "from tfgan2.cli import main; main()"
 
 @contextmanager
 def server(file: Path, errors: io.IOBase) -> Iterator[str]:
-    """A server on a free port, its stderr in `errors`; yields its address."""
+    """Starts a server on a free port, its stderr in `errors`; yields its address."""
     words = [sys.executable, "-c", START, "serve", str(file), "--port", "0", "--timeout", "10"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=errors, text=True)
     try:
         assert process.stdout is not None
-        yield process.stdout.readline().split(" at ")[1].split("/ ")[0]
+        line = process.stdout.readline()
+        if not line:
+            errors.seek(0)
+            sys.exit(f"the server did not start: {errors.read().strip()}")
+        yield line.split(" at ")[1].split("/ ")[0]
     finally:
         process.terminate()
         if code := process.wait(timeout=60):
-            sys.exit(f"the server left with exit code {code}")
+            sys.exit(f"the server exited with code {code}")
 
 
 def post(url: str, body: bytes, kind: str) -> int:
@@ -73,7 +77,7 @@ def raw(port: int, content: bytes) -> int:
 
 
 def against_the_schema(url: str, count: int, statuses: Counter[int]) -> None:
-    """Requests that break the schema."""
+    """Sends requests that break the schema."""
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
     found = [item.ok() for item in schema.get_all_operations()]
     operations = [item for item in found if item.query or item.body]
@@ -93,8 +97,8 @@ def against_the_schema(url: str, count: int, statuses: Counter[int]) -> None:
         check()
 
 
-def bad_pictures(url: str, count: int, statuses: Counter[int]) -> None:
-    """PNGs that are cut off, have changed bytes, or are none."""
+def bad_images(url: str, count: int, statuses: Counter[int]) -> None:
+    """Sends PNGs that are cut off or have changed bytes."""
     rng, buffer = random.Random(1), io.BytesIO()
     pixels = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
     Image.fromarray(pixels).save(buffer, format="PNG")
@@ -108,7 +112,7 @@ def bad_pictures(url: str, count: int, statuses: Counter[int]) -> None:
 
 
 def bad_counts(url: str, count: int, statuses: Counter[int]) -> None:
-    """Numbers out of range, in bodies and in queries."""
+    """Sends numbers out of range, in bodies and in queries."""
     rng = random.Random(2)
     for number in range(count):
         value = str(rng.choice([-1, 0, 65, 10**9, 10**30, 10**400, 1.5, '"x"', "[]", "NaN"]))
@@ -125,7 +129,7 @@ def bad_counts(url: str, count: int, statuses: Counter[int]) -> None:
 
 
 def bad_bytes(url: str, count: int, statuses: Counter[int]) -> None:
-    """Huge heads, and bytes that are no HTTP."""
+    """Sends huge heads, and bytes that are no HTTP."""
     rng, port = random.Random(3), int(url.rsplit(":", 1)[1])
     for number in range(count):
         size = rng.randrange(66_000, 300_000)
@@ -147,7 +151,7 @@ def main() -> int:
     options = parser.parse_args()
     kinds: dict[Path, list[Callable[[str, int, Counter[int]], None]]] = {
         options.generator: [against_the_schema, bad_counts, bad_bytes],
-        options.translator: [against_the_schema, bad_pictures],
+        options.translator: [against_the_schema, bad_images],
     }
     each = -(-options.requests // sum(map(len, kinds.values())))
     passed = True

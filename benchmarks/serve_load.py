@@ -1,13 +1,13 @@
-"""How many images a second does `tfgan2 serve` make, and what does it do when asked for too much?
+"""Measures the images/s of `tfgan2 serve`, and tests its answers to too many requests.
 
-Starts servers on free ports, each in a process of its own, and asks them over keep-alive
+Starts servers on free ports, each in a process of its own, and sends them requests over keep-alive
 connections:
 
 - one:    one client, one image a request, server with --max-batch 1
 - many:   --clients clients, one image a request, server as it is by default
 - steady: the same for --seconds, no request may fail
-- above:  200 clients and a queue of 32 images, only 200 and 503 are right, and health, asked every
-          50 ms, must stay green
+- above:  200 clients and a queue of 32 images: only 200 and 503 are right, and requests for health
+          every 50 ms must succeed
 
     python benchmarks/serve_load.py generator.onnx --json serve_load.json
 
@@ -39,11 +39,11 @@ START = "from tfgan2.cli import main; main()"
 
 @dataclass
 class Result:
-    """What clients saw.
+    """Answers to the requests of some clients.
 
     Attributes:
-        seconds: how long they asked.
-        statuses: how often each status came; 0 for a connection that failed.
+        seconds: time that the clients took.
+        statuses: number of answers by status; 0 for a connection that failed.
         latencies: of answers with status 200, in seconds.
     """
 
@@ -72,7 +72,7 @@ class Result:
 
 @contextlib.contextmanager
 def server(file: Path, *options: str) -> Iterator[int]:
-    """A server on a free port; yields the port. It must leave with exit code 0."""
+    """Starts a server on a free port; yields the port. It must exit with code 0."""
     process = subprocess.Popen(
         [sys.executable, "-c", START, "serve", str(file), "--port", "0", *options],
         stdout=subprocess.PIPE,
@@ -88,11 +88,11 @@ def server(file: Path, *options: str) -> Iterator[int]:
         process.terminate()
         code = process.wait(timeout=60)
     if code:
-        sys.exit(f"the server left with exit code {code}")
+        sys.exit(f"the server exited with code {code}")
 
 
 async def ask(port: int, paths: Iterator[str], until: float, result: Result, pause: float) -> None:
-    """One client: request after request on one connection, until a time."""
+    """Sends one request after the other on one connection, until a time."""
     writer = None
     while time.perf_counter() < until:
         start = time.perf_counter()
@@ -130,7 +130,7 @@ def health() -> Iterator[str]:
 
 
 async def load(port: int, clients: int, seconds: float, *, probe: bool = False) -> list[Result]:
-    """Clients that ask for images and, if wanted, one that asks for health."""
+    """Requests images by several clients and, to probe it, the health by one more."""
     made, probed = Result(), Result()
     start = time.perf_counter()
     tasks = [ask(port, images(n), start + seconds, made, 0.0) for n in range(clients)]

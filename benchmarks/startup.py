@@ -3,8 +3,8 @@
 python benchmarks/startup.py
 
 Starts each `--rounds` times and reports the median, of `fit` with an empty cache and with the
-compiled step in the cache. From the lines that `fit` prints it also
-reports when TensorFlow was loaded, data and model were ready, and the first step was done.
+compiled step in the cache. From the lines that `fit` prints it also reports when TensorFlow was
+loaded, data and model were ready, and the first step was done.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def until_help() -> float:
 
 
 def until_first_step(flavour: str, words: list[str], cache: str) -> dict[str, float]:
-    """Seconds from the start of the command to each of `MARKS`."""
+    """Returns the seconds from the start of the command to each of `MARKS`, and to its end."""
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         command = [TFGAN2, "fit", flavour, *words, "--steps", "1", "--log-every", "1"]
@@ -70,7 +70,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             if data is None:
                 data = f"unpaired:{folder}/a,{folder}/b"
-                make_pictures(Path(folder))
+                make_images(Path(folder))
             words = ["--dataset", data, "--image-size", "32"]
             for kept in (False, True):
                 caches = [f"{folder}/cache{0 if kept else n}" for n in range(options.rounds)]
@@ -80,7 +80,7 @@ def main() -> None:
                 print(f"fit {flavour}{', from the cache' * kept}: {shown}", flush=True)
 
 
-def make_pictures(folder: Path) -> None:
+def make_images(folder: Path) -> None:
     import numpy as np
     from PIL import Image
 
