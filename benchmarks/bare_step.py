@@ -15,6 +15,7 @@ import os
 from typing import Any
 
 import tensorflow as tf
+from command_line import errors_in_one_line
 from contestants import train
 
 from tfgan2 import registry
@@ -22,11 +23,6 @@ from tfgan2.kernels import compiled_update
 from tfgan2.nn.precision import precision
 
 EDGE = 2048
-
-
-def settings_of(text: str) -> tuple[str, int]:
-    name, value = text.split("=")
-    return name, int(value)
 
 
 def about() -> dict[str, Any]:
@@ -40,15 +36,23 @@ def about() -> dict[str, Any]:
     }
 
 
-def main() -> None:
+def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("flavour", help="or matmul")
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--image-size", type=int, default=32)
-    parser.add_argument("--set", type=settings_of, action="append", default=[], dest="settings")
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[])
     parser.add_argument("--no-xla", action="store_true")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    if options.flavour != "matmul":
+        options.hyperparameters = registry.parse_settings(options.flavour, options.set)
+    return options
+
+
+@errors_in_one_line()
+def main() -> None:
+    options = parsed()
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
     if options.flavour == "matmul":
@@ -61,7 +65,7 @@ def main() -> None:
         train(multiply, lambda: float(values["product"]), about())
     shape = (options.image_size, options.image_size, 3)
     with precision(options.precision):
-        model = registry.create(options.flavour, image_shape=shape, **dict(options.settings))
+        model = registry.create(options.flavour, image_shape=shape, **options.hyperparameters)
         model.compile()
     count = options.batch_size * model.batches_per_step
     batch = tf.random.stateless_uniform((count, *shape), (1, 2), -1.0, 1.0)

@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from command_line import errors_in_one_line
 from contestants import PLAIN, Contestant, ContestantEnded
 from PIL import Image
 
@@ -75,6 +76,12 @@ def rows(options: argparse.Namespace) -> list[Row]:
                 if by != "torch" or options.torch_python:
                     found.append({**case, "by": by, "mode": mode})
     return smoke_rows(found) if options.smoke else found
+
+
+def chosen(options: argparse.Namespace) -> list[tuple[int, Row]]:
+    """Returns the rows of `--rows` with their numbers."""
+    low, high = options.rows
+    return list(enumerate(rows(options)))[low:high]
 
 
 def smoke_rows(every: list[Row]) -> list[Row]:
@@ -144,7 +151,7 @@ def words_of(row: Row, options: argparse.Namespace, run: Path) -> list[str]:
 
 
 def measure(row: Row, options: argparse.Namespace, limit: float) -> Row:
-    """Returns a row with its figures and what it says about the machine, or with an error."""
+    """Returns a row with its figures and facts about the machine, or with an error."""
     run, log = options.out / "run", options.out / "row.log"
     shutil.rmtree(run, ignore_errors=True)
     lines = run / "stats.jsonl" if row["by"] == "fit" else None
@@ -160,9 +167,9 @@ def measure(row: Row, options: argparse.Namespace, limit: float) -> Row:
     finally:
         process.end()
     wall = row["batch_size"] / statistics.median(turns)
-    # `fit` tells the speed of its steps; wall-clock time also has grids and checkpoints.
-    told = [line["images_per_second"] for line in process.lines if "images_per_second" in line]
-    steps = statistics.median(told[len(told) // 2 :]) / batches(row) if told else wall
+    # `fit` reports the speed of its steps; wall-clock time also has grids and checkpoints.
+    speeds = [line["images_per_second"] for line in process.lines if "images_per_second" in line]
+    steps = statistics.median(speeds[len(speeds) // 2 :]) / batches(row) if speeds else wall
     about = {name: value for name, value in process.lines[0].items() if name[0].isupper()}
     about |= {k: v for k, v in process.lines[0].items() if k in ("device", "layout")}
     return {
@@ -245,8 +252,7 @@ def measure_all(options: argparse.Namespace) -> list[Row]:
     started, results = time.monotonic(), options.out / "results.json"
     found = json.loads(results.read_text()) if options.resume and results.exists() else []
     have = {key(row) for row in found if "error" not in row}
-    low, high = options.rows
-    for index, row in list(enumerate(rows(options)))[low:high]:
+    for index, row in chosen(options):
         left = 60 * options.minutes - (time.monotonic() - started)
         if left < 0:
             print(f"out of time: {len(found)} rows are there, go on with --resume")
@@ -274,9 +280,13 @@ def profile(options: argparse.Namespace) -> int:
 
 def slice_of(text: str) -> tuple[int | None, int | None]:
     low, _, high = text.partition(":")
-    return int(low) if low else None, int(high) if high else None
+    try:
+        return int(low) if low else None, int(high) if high else None
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"give A:B, two numbers, not {text!r}") from None
 
 
+@errors_in_one_line()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=9.0, help="no row begins after this time")
@@ -301,7 +311,7 @@ def main() -> None:
         # More threads of PyTorch wait for each other when the cores are busy otherwise.
         os.environ["OMP_NUM_THREADS"] = "1"
     if options.list:
-        for index, row in enumerate(rows(options)):
+        for index, row in chosen(options):
             print(index, *row.values())
         return
     options.out.mkdir(parents=True, exist_ok=True)

@@ -109,6 +109,21 @@ def test_a_contestant_that_ends_tells_its_error(benchmark: Any, tmp_path: Path) 
 
 
 def test_rows_can_be_listed() -> None:
-    words = [sys.executable, str(BENCHMARKS / "gpu.py"), "--smoke", "--list"]
+    words = [sys.executable, str(BENCHMARKS / "gpu.py"), "--smoke", "--list", "--rows", "1:3"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("0 dcgan 32 64 float32 8 step xla")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "1 dcgan 32 64 float32 8 fit --log-every 2" and len(lines) == 2
+
+
+def test_the_compiled_step_takes_the_options_of_every_row(benchmark: Any) -> None:
+    bare_step, gpu, train_speed = map(benchmark, ("bare_step", "gpu", "train_speed"))
+    options = SimpleNamespace(smoke=False, torch_python=None, fit=[""], base_channels=None)
+    words = [gpu.words_of(row, options, Path()) for row in gpu.rows(options) if row["by"] == "step"]
+    words += [
+        ["", "", flavour, *train_speed.settings(flavour)] for flavour in train_speed.LOG_EVERY
+    ]
+    found = [bare_step.parsed(each[2:]) for each in words]
+    assert {each.flavour for each in found} == {"dcgan", "sngan", "wgan-gp"}
+    for each in found:
+        assert each.hyperparameters["base_channels"] in (64, 128)
+        assert each.hyperparameters.get("augment") == ("none" if each.flavour == "dcgan" else None)
