@@ -83,6 +83,41 @@ def test_a_failed_export_changes_nothing(make_generator, folder, monkeypatch):
     assert sha256_of(folder) == before
 
 
+def test_what_stands_beside_the_files_has_their_weights(plain, make_generator, tmp_path):
+    out = tmp_path / "export"
+    options = Options(["onnx", "web"], bundle=True, layouts=["triton"], images=16)
+    export_generator(plain.generator, out, options, about=ABOUT)
+    model = out / "generator.mlpackage" / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    model.parent.mkdir(parents=True)
+    metadata = json.loads((out / "metadata.json").read_text())
+    model.write_bytes(b"\x0a" + json.dumps(metadata).encode() + b"\x12")
+    for name in ("notes.txt", "web-mine/index.html", "triton/other/1/model.onnx"):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text("mine")
+    before = {path for path in out.rglob("*") if path.is_file()}
+    assert {out / "bundle.zip", out / "web" / "index.html"} <= before
+    export_generator(plain.generator, out, Options(["onnx"], images=16), about=ABOUT)
+    assert {path for path in out.rglob("*") if path.is_file()} == before
+    export_generator(make_generator(seed=3), out, Options(["onnx"], images=16), about=ABOUT)
+    assert {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()} == {
+        *("metadata.json", "generator.onnx"),
+        *("notes.txt", "web-mine/index.html", "triton/other/1/model.onnx"),
+    }
+
+
+def test_a_bundle_that_cannot_be_written_changes_nothing(make_generator, folder, monkeypatch):
+    from tfgan2.export import bundle
+
+    def full(source, archive):
+        raise OSError(28, "No space left on device")
+
+    before = sha256_of(folder)
+    monkeypatch.setattr(bundle, "zip_folder", full)
+    with pytest.raises(UserError, match="No space left"):
+        export_generator(make_generator(seed=3), folder, Options(["onnx"], bundle=True, images=16))
+    assert sha256_of(folder) == before
+
+
 def test_breaking_off_while_files_are_moved_describes_nothing_false(
     make_generator, folder, monkeypatch
 ):

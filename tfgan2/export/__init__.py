@@ -24,9 +24,9 @@ from tfgan2.export.options import (
     Options,
     file_name,
     package_name,
+    page_folder,
 )
 from tfgan2.export.spec import ExportError, ExportSpec
-from tfgan2.files import written_atomically
 from tfgan2.inputs.truncation import LATENTS
 from tfgan2.options import size_text
 
@@ -116,8 +116,8 @@ def export_networks(
 ) -> list[Artifact]:
     """Writes networks in other formats and verifies each file against Keras.
 
-    All or nothing: if one file fails, the folder stays as it was. Files of an earlier export are
-    kept if they have the same weights and the same description, and removed otherwise. The folder
+    All or nothing: if one file fails, the folder stays as it was. What an earlier export wrote is
+    kept if it has the same weights and the same description, and removed otherwise. The folder
     then holds the files, `metadata.json`, and what else the options ask for: `bundle/`, `web/`, a
     folder for each layout, and Core ML packages, which `metadata.json` does not list.
 
@@ -148,7 +148,7 @@ def export_networks(
         raise UserError(
             "a bundle draws latents until they lie within the truncation: give one above 0"
         )
-    pages = _pages(out_dir, specs) if PAGE in options.formats else {}
+    pages = _pages(out_dir, specs) if PAGE in options.formats else ()
     report(f"preparing the {' and the '.join(specs).replace('_', ' ')}")
     from tfgan2.export.bundle import write_bundle
     from tfgan2.export.exporter import Exporter
@@ -166,24 +166,21 @@ def export_networks(
                 name = package_name(network)
                 report(f"writing {name}")
                 report(f"{name}: {exporter.export_coreml(staging / name)}")
+        if options.bundle:
+            report("writing the bundle")
+            write_bundle(staging, artifacts, exporters, training or {})
+        for network in pages:
+            page = page_folder(staging, network)
+            report(f"writing {page.name}/")
+            # The smallest file: the page downloads it.
+            precision = "float16" if "float16" in options.precisions else "float32"
+            onnx = staging / file_name(network, "onnx", precision)
+            web.write_page(page, onnx, options.ort_web)
+        for layout in options.layouts:
+            report(f"writing {layout}/")
+            write_layout(layout, artifacts, staging / layout)
         descriptions = {name: exporter.description for name, exporter in exporters.items()}
-        artifacts = folder.commit(out_dir, artifacts, descriptions)
-        for name in map(package_name, exporters):
-            if (staging / name).exists():
-                with written_atomically(out_dir / name) as partial:
-                    (staging / name).rename(partial)
-    if options.bundle:
-        report("writing the bundle")
-        write_bundle(out_dir, artifacts, exporters, training or {})
-    for network, page in pages.items():
-        report(f"writing {page.name}/")
-        # The smallest file: the page downloads it.
-        precision = "float16" if "float16" in options.precisions else "float32"
-        web.write_page(page, out_dir / file_name(network, "onnx", precision), options.ort_web)
-    for layout in options.layouts:
-        report(f"writing {layout}/")
-        write_layout(layout, artifacts, out_dir / layout)
-    return artifacts
+        return folder.commit(out_dir, staging, artifacts, descriptions)
 
 
 def model_specs(
@@ -235,18 +232,13 @@ def with_samples(
     return found
 
 
-def page_folder(out_dir: Path, network: str) -> Path:
-    """Returns the folder of a network's web page: `web/`, or `web-NETWORK/`."""
-    return out_dir / (PAGE if network == "generator" else f"{PAGE}-{network}")
-
-
-def _pages(out_dir: Path, specs: Mapping[str, ExportSpec]) -> dict[str, Path]:
-    """Returns the folder of each network's page; a text encoder has none."""
+def _pages(out_dir: Path, specs: Mapping[str, ExportSpec]) -> list[str]:
+    """Returns the networks that have a page; a text encoder has none."""
     shapes = {name: tuple(spec.network.outputs[0].shape[1:]) for name, spec in specs.items()}
-    pages = {name: page_folder(out_dir, name) for name, shape in shapes.items() if len(shape) == 3}
-    for name, page in pages.items():
+    pages = [name for name, shape in shapes.items() if len(shape) == 3]
+    for name in pages:
         web.check_shape(shapes[name])
-        web.check_folder(page)
+        web.check_folder(page_folder(out_dir, name))
     return pages
 
 

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from tfgan2.errors import UserError, writing
-from tfgan2.export.options import BUNDLE, Options, file_names, package_name
+from tfgan2.export.options import (
+    BUNDLE,
+    LAYOUTS,
+    Options,
+    file_names,
+    package_name,
+    page_folder,
+)
 from tfgan2.files import remove, written_atomically
 from tfgan2.runtime.container import METADATA_FILE, sha256_of
+
+_WEIGHTS = re.compile(rb'"weights_sha256": "([0-9a-f]{64})"')
+_INSIDE = (
+    *(METADATA_FILE, "model.json", "Data/com.apple.CoreML/model.mlmodel"),
+    *(f"1/assets.extra/{METADATA_FILE}", "1/model.onnx"),
+)
+"""Where a bundle, a page, a package and the models of the layouts have their metadata."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,12 +148,15 @@ def write_metadata(
 
 
 def commit(
-    out_dir: Path, staged: Sequence[Artifact], descriptions: Mapping[str, Mapping[str, Any]]
+    out_dir: Path,
+    staging: Path,
+    staged: Sequence[Artifact],
+    descriptions: Mapping[str, Mapping[str, Any]],
 ) -> list[Artifact]:
-    """Moves staged files to their final names, and describes the folder as its first network.
+    """Moves what is staged to its final names, and describes the folder as its first network.
 
-    At first without the files that are about to change: if this is interrupted, no file is
-    described as something that it is not.
+    At first without the files that are about to change, and what else has other weights is removed:
+    if this is interrupted, nothing is described as something that it is not.
     """
     new = {artifact.path.name for artifact in staged}
     description = next(iter(descriptions.values()))
@@ -148,6 +168,14 @@ def commit(
     for item in others:
         if item not in kept:
             remove(out_dir / item["file"])
+    current = {network["weights_sha256"] for network in descriptions.values()}
+    networks = {*descriptions, *(item["network"] for item in _listed(earlier))}
+    for path in (out_dir / name for name in _companions(networks)):
+        if (weights := _weights_in(path)) and not (same and weights <= current):
+            remove(path)
+            if path.parent != out_dir:
+                with contextlib.suppress(OSError):  # it holds models of others
+                    path.parent.rmdir()
     final = []
     for artifact in staged:
         path = out_dir / artifact.path.name
@@ -157,7 +185,34 @@ def commit(
     entries = {item["file"]: item for item in (*kept, *(item.listing() for item in final))}
     order = [name for network in descriptions for name in file_names(network)]
     write_metadata(out_dir, description, (entries[name] for name in order if name in entries))
+    for name in _companions(descriptions):
+        if (staging / name).exists():
+            with written_atomically(out_dir / name, parents=True) as partial:
+                (staging / name).rename(partial)
     return final
+
+
+def _companions(networks: Iterable[str]) -> Iterator[str]:
+    """Yields the paths in the folder of what an export may write besides the listed files."""
+    yield from (BUNDLE, f"{BUNDLE}.zip")
+    for network in networks:
+        yield from (package_name(network), page_folder(Path(), network).name)
+        yield from (f"{layout}/{network}" for layout in LAYOUTS)
+
+
+def _weights_in(path: Path) -> set[str]:
+    """Returns the hashes of the weights in such a path; none if no export wrote it."""
+    try:
+        if path.is_file():
+            with zipfile.ZipFile(path) as archive:
+                content = archive.read(f"{BUNDLE}/{METADATA_FILE}")
+        else:
+            found = (path / name for name in _INSIDE if (path / name).is_file())
+            content = next(found).read_bytes()
+    # A damaged zip raises any of the last four.
+    except (OSError, StopIteration, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error):
+        return set()
+    return {match.decode() for match in _WEIGHTS.findall(content)}
 
 
 def _listed(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:

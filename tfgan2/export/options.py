@@ -187,3 +187,8 @@ def file_names(network: str) -> list[str]:
 def package_name(network: str) -> str:
     """Returns the name of a network's Core ML package in the export folder."""
     return f"{network}.mlpackage"
+
+
+def page_folder(out_dir: Path, network: str) -> Path:
+    """Returns the folder of a network's web page: `web/`, or `web-NETWORK/`."""
+    return out_dir / (PAGE if network == "generator" else f"{PAGE}-{network}")
