@@ -10,8 +10,8 @@ import pytest
 
 from tfgan2.export import ExportSpec, Options, export_networks
 from tfgan2.export.exporter import Fidelity, default_count
-from tfgan2.export.graph import keras_model
-from tfgan2.export.spec import draw_inputs
+from tfgan2.export.graph import keras_model, reference
+from tfgan2.export.spec import draw_inputs, verification_cases
 
 
 def spec_of(shape, **settings):
@@ -37,6 +37,28 @@ def test_default_counts():
         assert default_count(spec_of(shape, latents=True)) == count
     assert default_count(spec_of((64, 64, 3))) == 200
     assert default_count(spec_of((None, None, 3))) == 200
+
+
+@pytest.mark.parametrize(
+    ("edge", "count", "largest"), [(64, 64, 64), (128, 16, 16), (256, 8, 4), (512, 8, 1)]
+)
+def test_large_images_are_verified_a_few_at_a_time(edge, count, largest):
+    sizes = []
+
+    class Counted(keras.layers.Layer):
+        def call(self, z):
+            sizes.append(z.shape[0])
+            return z[:, :, None, None] * np.ones((1, 1, edge, edge), np.float32)
+
+    z = keras.Input((1,), name="z")
+    image = keras.layers.Permute((2, 3, 1))(Counted()(z))
+    spec = ExportSpec(keras.Model(z, image))
+    (inputs,) = verification_cases(spec, 0)
+    assert len(inputs["z"]) == count
+    sizes.clear()  # from building the network
+    output = reference(spec, inputs)
+    assert max(sizes) == largest and sum(sizes) == count
+    np.testing.assert_array_equal(output[:, 0, 0, 0], inputs["z"][:, 0])
 
 
 def test_a_file_is_measured_against_keras():

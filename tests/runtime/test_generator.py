@@ -12,6 +12,7 @@ import pytest
 from tfgan2 import runtime
 from tfgan2.errors import UserError
 from tfgan2.inputs.latents import draw_latents
+from tfgan2.runtime.backends import Model
 
 
 def test_no_tensorflow_and_only_the_library_needed(conditional, name):
@@ -69,6 +70,21 @@ def test_any_count(request, name, folder, count):
     assert np.abs(everything).max() <= 1
     # No image is a copy left in a buffer of the one before.
     assert len(np.unique(everything.reshape(70, -1), axis=0)) == 70
+
+
+@pytest.mark.parametrize(("edge", "largest"), [(8, 32), (64, 32), (128, 8), (1024, 1)])
+@pytest.mark.parametrize("free", [False, True])
+def test_large_images_are_made_a_few_at_a_time(edge, largest, free):
+    sizes = []
+
+    def backend(inputs):
+        sizes.append(len(inputs["input"]))
+        return {"image": np.zeros((sizes[-1], 1, 1, 1), np.float32)}
+
+    output = {"name": "image", "shape": [None, *((None, None) if free else (edge, edge)), 1]}
+    model = Model(backend, {"outputs": [output], "batch": None, "scale": 2})
+    model({"input": np.zeros((40, edge // 2, edge // 2, 1), np.float32)})
+    assert max(sizes) == largest and sum(sizes) == 40
 
 
 def test_labels_by_name_number_and_in_turn(conditional, name):

@@ -13,10 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.errors import UserError
-from tfgan2.export.spec import ExportError, ExportSpec
+from tfgan2.export.spec import VERIFIED, ExportError, ExportSpec
 from tfgan2.images import from_uint8, is_points, to_uint8
 from tfgan2.metrics import psnr
-from tfgan2.runtime.backends import Model
+from tfgan2.runtime.backends import Inputs, Model, in_sizes, samples_at_once
 
 # The inputs that the runtime can feed: name -> (shape without the batch in words, rank, dtype).
 INPUTS = {
@@ -137,10 +137,17 @@ def _call(spec: ExportSpec, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
 def reference(spec: ExportSpec, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
     """Returns the output of Keras, float32, shape (N, H, W, C) or (N, dim).
 
-    Computed on the CPU: the TensorFloat-32 of GPUs is less precise than float32 files must be.
+    Computed on the CPU: the TensorFloat-32 of GPUs is less precise than float32 files must be. In
+    parts, since Keras keeps the outputs of all layers until a call has ended.
     """
-    with tf.device("/CPU:0"):
-        return _call(spec, [tf.constant(inputs[name]) for name in spec.input_names]).numpy()
+
+    def call(part: Inputs) -> np.ndarray:
+        with tf.device("/CPU:0"):
+            return _call(spec, [tf.constant(part[name]) for name in spec.input_names]).numpy()
+
+    shape, scale = spec.network.outputs[0].shape, spec.facts.get("scale", 1)
+    most = samples_at_once(VERIFIED["latents"], shape, inputs, scale)
+    return in_sizes(call, inputs, range(1, most + 1))
 
 
 def keras_model(spec: ExportSpec) -> Model:

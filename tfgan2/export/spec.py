@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 VERIFIED = {"latents": 64, "images": 4}
 """Samples that verify a network; fewer of one that takes images, since these are larger."""
+FEWEST_VERIFIED = 8
+"""Latents that verify a network of large images: fewer than 64 above 64x64 pixels."""
 CALIBRATED = {"latents": 320, "images": 64}
 """Samples that calibrate int8; an image has many values of each activation."""
 
@@ -172,7 +175,11 @@ def draw_inputs(
 
 def verification_cases(spec: ExportSpec, seed: int) -> list[dict[str, np.ndarray]]:
     """Returns inputs that verify a file, of two sizes if the network takes any."""
-    cases = [draw_inputs(spec, VERIFIED[spec.kind], seed, verify=True)]
+    count = VERIFIED[spec.kind]
+    if spec.kind == "latents":
+        pixels = math.prod(spec.network.outputs[0].shape[1:-1])
+        count = min(count, max(FEWEST_VERIFIED, count * 64 * 64 // pixels))
+    cases = [draw_inputs(spec, count, seed, verify=True)]
     if spec.has_free_size:
         height, width = spec.facts["size"]
         more = max(2, spec.facts.get("multiple", 1))

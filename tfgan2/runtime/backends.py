@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ Backend = Callable[[Inputs], Mapping[str, np.ndarray]]
 
 LIBRARIES = {".onnx": "onnxruntime", ".tflite": "LiteRT"}
 CHUNK = 32
-"""Batch of a model with a free batch size: uses all threads, and large images fit into memory."""
+"""Batch of a model with a free batch size, up to 64x64 pixels: uses all threads."""
 
 
 class Model(NamedTuple):
@@ -37,10 +38,26 @@ class Model(NamedTuple):
 
     def __call__(self, inputs: Inputs) -> np.ndarray:
         """Returns the output for any number of samples; uint8 images are scaled to [-1, 1]."""
-        name, batch = self.metadata["outputs"][0]["name"], self.metadata["batch"]
-        sizes = (batch,) if batch else range(1, CHUNK + 1)
-        outputs = in_sizes(lambda part: self.backend(part)[name], inputs, sizes)
+        output, batch = self.metadata["outputs"][0], self.metadata["batch"]
+        sizes: Sequence[int] = (batch,)
+        if not batch:
+            scale = self.metadata.get("scale", 1)
+            sizes = range(1, samples_at_once(CHUNK, output["shape"], inputs, scale) + 1)
+        outputs = in_sizes(lambda part: self.backend(part)[output["name"]], inputs, sizes)
         return from_uint8(outputs) if outputs.dtype == np.uint8 else outputs
+
+
+def samples_at_once(most: int, shape: Sequence[int | None], inputs: Inputs, scale: int = 1) -> int:
+    """Returns a batch size for which there is memory: `most`, fewer for more than 64x64 pixels.
+
+    `shape` is that of the output, and `scale` its size divided by that of the input, where it is
+    free.
+    """
+    edges = shape[1:-1]
+    if None in edges:
+        edges = [scale * edge for edge in inputs["input"].shape[1:-1]]
+    pixels = math.prod(edge or 1 for edge in edges)
+    return min(most, max(1, most * 64 * 64 // pixels))
 
 
 def in_sizes(
