@@ -11,13 +11,14 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from helpers import make_small
 from PIL import Image
 
 from tfgan2 import runtime
-from tfgan2.export import Options, export_networks, model_specs
+from tfgan2.export import ExportSpec, Options, export_networks, model_specs
 from tfgan2.export.bundle import zip_folder
 from tfgan2.inputs import words
 from tfgan2.runtime.container import sha256_of
@@ -231,6 +232,7 @@ def test_the_javascript_runs_with_onnxruntime_web(bundle, onnxruntime_web, tmp_p
 
 def test_kotlin_and_swift_name_the_tensors(bundle):
     """Checks names only: there is no compiler here."""
+    assert "--dynamic-size" not in (bundle / "README.md").read_text()
     metadata = json.loads((bundle / "metadata.json").read_text())
     for language in ("kotlin", "swift"):
         (code,) = blocks(bundle, language)
@@ -245,6 +247,18 @@ def test_kotlin_and_swift_name_the_tensors(bundle):
         assert ("UInt8](try" in code or "readInt8" in code) == (
             metadata["outputs"][0]["dtype"] == "uint8"
         )
+
+
+def test_code_for_phones_needs_a_fixed_size(tmp_path):
+    image = keras.Input((None, None, 1), name="input")
+    made = keras.layers.Conv2D(1, 3, padding="same", activation="tanh")(image)
+    spec = ExportSpec(keras.Model(image, made), facts={"size": [8, 8], "multiple": 1, "scale": 1})
+    export_networks({"generator": spec}, tmp_path, Options(["tflite"], bundle=True, images=4))
+    assert [len(blocks(tmp_path / "bundle", name)) for name in ("python", "kotlin", "swift")] == [
+        *(1, 0, 0)
+    ]
+    readme = (tmp_path / "bundle" / "README.md").read_text()
+    assert "Code in Kotlin and Swift is written only for exports without `--dynamic-size`" in readme
 
 
 @pytest.mark.slow

@@ -41,6 +41,8 @@ SNIPPETS = (
     ("JavaScript", ".onnx"),
 )
 """Languages of the README's code and the files that it runs; each has a template of its name."""
+FIXED_SIZE = ("Kotlin", "Swift")
+"""Languages whose code resizes no inputs."""
 _DATE = (1980, 1, 1, 0, 0, 0)
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("tfgan2.export"),
@@ -118,6 +120,7 @@ def _fill(
         truncation=description.get("truncation", {}).get("of"),
         **_truncation(description),
         snippets=list(_snippets(entries, description, exporters)),
+        left_out=[] if _fixed(entries) else FIXED_SIZE,
         **example,
     )
     for name, text in texts.items():
@@ -185,7 +188,7 @@ def _snippets(
         for language, suffix in SNIPPETS:
             own = [item for item in files if item["network"] == network]
             entry = next((item for item in own if item["file"].endswith(suffix)), None)
-            if entry is None:
+            if entry is None or (language in FIXED_SIZE and not _fixed([entry])):
                 continue
             shapes = {item["name"]: _shape(item, entry["batch"], size) for item in entry["inputs"]}
             output = entry["outputs"][0]
@@ -215,6 +218,12 @@ def _snippets(
                 "uint8": output["dtype"] == "uint8",
                 "encoder": f"text_encoder{suffix}",
             }
+
+
+def _fixed(entries: Sequence[Mapping[str, Any]]) -> bool:
+    """True if no TFLite file among these takes images of any size."""
+    tensors = [each for item in entries if item["format"] == "tflite" for each in item["inputs"]]
+    return all(None not in tensor["shape"][1:] for tensor in tensors)
 
 
 def _stretched(low: float, high: float) -> str:
