@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tfgan2 import cli, runtime
+from tfgan2 import cli, runtime, web
 from tfgan2.errors import UserError
 from tfgan2.runtime import shipped
 from tfgan2.runtime.container import sha256_of
@@ -100,3 +100,15 @@ def test_benchmark_and_serve_take_it(capsys: pytest.CaptureFixture[str]) -> None
     from tfgan2.serve import create_app
 
     assert isinstance(create_app("pretrained:digits"), fastapi.FastAPI)
+
+
+def test_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    testclient = pytest.importorskip("fastapi.testclient")
+    from tfgan2.serve import create_app
+
+    monkeypatch.setattr(web, "principal_directions", lambda generator: [])  # they take seconds
+    content = shipped.located("pretrained:digits.onnx").read_bytes()
+    web.write_page(tmp_path / "page", "pretrained:digits.onnx")
+    assert (tmp_path / "page" / "model.onnx").read_bytes() == content
+    client = testclient.TestClient(create_app("pretrained:digits.onnx"))
+    assert client.get("/page/model.onnx").content == content

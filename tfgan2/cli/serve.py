@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from tfgan2.cli.options import given, with_declared
-from tfgan2.runtime.shipped import located
 from tfgan2.serve import Limits
 
 
@@ -44,7 +43,7 @@ def serve(
     from tfgan2.serve import serve as serve_file  # needs an extra
 
     serve_file(
-        located(file),
+        file,
         host=host,
         port=port,
         limits=Limits(**given(limits)),

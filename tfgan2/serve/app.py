@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tfgan2.errors import UserError
 from tfgan2.runtime import Generator
+from tfgan2.runtime.shipped import located
 from tfgan2.serve import generating, translating
 from tfgan2.serve.batches import ClosingError
 from tfgan2.serve.limits import Limits
@@ -46,7 +47,7 @@ def create_app(
     """Returns an ASGI application for an exported file, for a server of your own.
 
     Args:
-        path: a `.onnx` or `.tflite` file that `tfgan2 export` wrote.
+        path: a `.onnx` or `.tflite` file that `tfgan2 export` wrote, or `pretrained:digits`.
         limits: the limits; default: `Limits()`.
         threads: for the computation; default: all cores this process may use.
         ort_web: folder of the npm package onnxruntime-web, which the page at / then loads from this
@@ -58,7 +59,7 @@ def create_app(
     """
     if ort_web is not None:
         ort.find(Path(ort_web))  # an error now, not when the page is first requested
-    service = Service(Path(path), limits or Limits(), threads)
+    service = Service(located(path), limits or Limits(), threads)
     title = " · ".join(title_parts(service.path, service.network.metadata))
     app = FastAPI(
         title="tfgan2 serve",

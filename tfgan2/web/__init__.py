@@ -16,6 +16,7 @@ from tfgan2 import runtime
 from tfgan2.errors import UserError
 from tfgan2.files import public_name, written_atomically
 from tfgan2.images import is_points
+from tfgan2.runtime.shipped import located
 from tfgan2.web import ort
 from tfgan2.web.directions import principal_directions
 
@@ -29,8 +30,8 @@ def page_files(onnx: str | Path, ort_web: str | Path | None = None) -> dict[str,
     `index.html` is the page. All links are relative, so it works at any address.
 
     Args:
-        onnx: a file that `tfgan2 export` wrote. A generator that takes sentences needs
-            `text_encoder.onnx` beside it.
+        onnx: a file that `tfgan2 export` wrote, or `pretrained:digits.onnx`. A generator that takes
+            sentences needs `text_encoder.onnx` beside it.
         ort_web: folder of the npm package onnxruntime-web, whose files become part of the page;
             None: visitors load them from a CDN, in the version and with the hashes of
             `tfgan2.web.ort`.
@@ -40,7 +41,7 @@ def page_files(onnx: str | Path, ort_web: str | Path | None = None) -> dict[str,
     """
     import jinja2  # slow to import
 
-    onnx = Path(onnx)
+    onnx = located(onnx)
     local = None if ort_web is None else ort.find(Path(ort_web))
     used = ort.references(local=local is not None)
     about = _about(onnx) | {"runtime": {"mjs": used[ort.CODE], "wasm": used[ort.BINARY]}}
