@@ -10,10 +10,13 @@ import pytest
 from helpers import PLAIN_SGD, assert_refused, eagerly, fit, fit_small
 from PIL import Image
 
+import tfgan2
 from tfgan2 import cli, runs
 from tfgan2.command import command_text
 from tfgan2.data.taught import Taught
 from tfgan2.distillation import budget
+from tfgan2.distillation.lessons import PairsOfImages
+from tfgan2.errors import UserError
 from tfgan2.images import from_uint8, to_uint8
 from tfgan2.training import checkpoints
 
@@ -99,7 +102,12 @@ def test_size_and_channels_and_images_drawn_before(
     assert shape == [8, 8, 1]
 
 
-def test_refused(teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_refused(
+    teacher: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     out, before = tmp_path / "out", set(teacher.rglob("*"))
 
     def refused(words: str, message: str) -> None:
@@ -114,6 +122,14 @@ def test_refused(teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     refused(f"{tmp_path}/none --budget 9KB", "no such run directory")
     refused(f"{teacher} --budget 9KB --set base_chanels=3", "did you mean 'base_channels'")
     refused("gs://bucket/run --budget 9KB", "is remote: give a file for its images, as --taught")
+    refused(f"{teacher} --budget 9KB --set max_channels=8", "a budget chooses base_channels and")
+    # Before the teacher draws.
+    monkeypatch.setattr(budget, "_BASES", (4,))
+    monkeypatch.setattr(budget, "_measured", lambda spec, flops: budget.Cost(20_000, 1.0, flops))
+    refused(f"{teacher} --budget 9KB", "even the smallest student exceeds the budget: it needs 20")
+    monkeypatch.setattr("tfgan2.api.distilling.lesson_of", lambda flavour: PairsOfImages)
+    with pytest.raises(UserError, match="a budget is for network=mobile, not unet"):
+        tfgan2.distill(teacher, budget=["9KB"], hyperparameters={"network": "unet"}, out=out)
     assert set(teacher.rglob("*")) == before
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import pytest
-from helpers import taught_file
 
-from tfgan2.data.taught import Taught
 from tfgan2.distillation import budget as module
 from tfgan2.distillation.budget import Budget, Cost, student_of_latents, widest, widths
 from tfgan2.errors import UserError
@@ -47,8 +44,19 @@ def test_the_deepest_stages_are_cut_first() -> None:
 
 
 @pytest.fixture
-def student(tmp_path: Path) -> Callable[[int, int], ExportSpec]:
-    return partial(student_of_latents, Taught.read(taught_file(tmp_path / "images.npz")))
+def student() -> Callable[[int, int], ExportSpec]:
+    return partial(student_of_latents, (16, 16, 1), 6, "normal", ("a", "b", "c"))
+
+
+def test_the_narrowest_is_measured(
+    student: Callable[[int, int], ExportSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BASES", (4,))
+    monkeypatch.setattr(module, "_measured", lambda spec, flops: Cost(9000, 1.5, 2_000_000))
+    lines: list[str] = []
+    with pytest.raises(UserError, match=r"it needs 9 KB and 1\.50 ms in int8, 2\.0 MFLOP"):
+        widest(Budget.parse(["1KB"]), student, lines.append)
+    assert [line.split(":")[0] for line in lines] == ["student of 4 to 4 channels"]
 
 
 @pytest.mark.slow
@@ -81,4 +89,4 @@ def test_time_bounds_what_is_measured(
     assert cost.milliseconds <= 0.3 and measured == sorted(measured, reverse=True)
     assert widest(Budget.parse([f"{cost.flops / 1e6:.6f}MFLOP"]), student)[0] == values
     with pytest.raises(UserError, match="even the smallest student exceeds the budget"):
-        widest(Budget.parse(["1KB"]), student)
+        widest(Budget.parse(["0.9KB"]), student)

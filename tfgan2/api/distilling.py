@@ -92,9 +92,10 @@ def distill(
     wanted = DistillOptions(**{name: options.pop(name) for name in own & options.keys()})
     wanted.check()
     values = dict(hyperparameters or {})
-    budget = None
-    if wanted.budget or not {"base_channels", "max_channels"} <= values.keys():
-        budget = Budget.parse(wanted.budget)
+    chosen = {"base_channels", "max_channels"} & values.keys()
+    if wanted.budget and chosen:
+        raise UserError("a budget chooses base_channels and max_channels: give it, or both of them")
+    budget = Budget.parse(wanted.budget) if len(chosen) < 2 else None
     if wanted.quantize != "none":
         values["quantize"] = wanted.quantize
     size = None if wanted.size is None else parse_size(wanted.size)
@@ -109,12 +110,17 @@ def distill(
         options["image_size"] = lesson.image_size
     # Before the teacher begins to draw: what `fit` would refuse.
     runs.RunConfig.create(lesson.flavour, lesson.dataset, values, **options)
+    if budget is not None and (network := values.get("network", "mobile")) != "mobile":
+        raise UserError(
+            f"a budget is for network=mobile, not {network}: give base_channels and max_channels"
+        )
     if out is not None and not remote.is_remote(out):
         runs.check_new(Path(out))
     out = out or runs.propose(Path("runs"), "student", str(teacher))
-    lesson.prepare()
+    lesson.check_made()
     if budget is not None:
         values |= lesson.widest(budget)
+    lesson.prepare()
     flavour, dataset = lesson.flavour, lesson.dataset
     return fit(flavour, dataset, hyperparameters=values, out=out, quiet=quiet, **options)
 

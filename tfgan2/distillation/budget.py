@@ -17,7 +17,6 @@ from tfgan2.errors import UserError
 if TYPE_CHECKING:
     import keras
 
-    from tfgan2.data.taught import Taught
     from tfgan2.export.spec import ExportSpec
     from tfgan2.models import Pix2Pix
 
@@ -115,14 +114,15 @@ def widest(
     from tfgan2.costs.model import count_image
 
     overhead, slow = 0, math.inf
-    cost = Cost(0, 0.0, 0)
-    for base, most in widths():
+    sizes = list(widths())
+    for base, most in sizes:
         spec = student(base, most)
         flops = round(count_image(spec.network, spec.network.outputs[0].shape[1:]).flops)
         weights = _weight_bytes(spec.network)
         # All students have the same operators: the rest of their files is much alike.
         cost = Cost(weights + overhead, 0.0, flops)
-        if not budget.holds(cost) or flops >= slow:
+        # The narrowest is measured in any case: the error says what it needs.
+        if (base, most) != sizes[-1] and (not budget.holds(cost) or flops >= slow):
             continue
         cost = _measured(spec, flops)
         overhead = round(0.6 * (cost.bytes - weights))  # the narrowest have 0.65 of it
@@ -134,17 +134,22 @@ def widest(
     raise UserError(f"even the smallest student exceeds the budget: it needs {cost}")
 
 
-def student_of_latents(taught: Taught, base: int, most: int) -> ExportSpec:
-    """Builds an untrained student of images drawn from latents."""
+def student_of_latents(
+    shape: tuple[int, int, int],
+    latent_dim: int,
+    distribution: str,
+    class_names: Sequence[str],
+    base: int,
+    most: int,
+) -> ExportSpec:
+    """Builds an untrained student of images of this shape, drawn from latents."""
     from tfgan2.export import ExportSpec
     from tfgan2.networks.layers import LayerMaker
     from tfgan2.networks.pairs import generator
 
     make = LayerMaker(0, base, max_channels=most)
-    shape, labels = taught.images.shape[1:], len(taught.class_names)
-    network = generator("mobile", shape, taught.latents.shape[1], make, num_labels=labels)
-    distribution = taught.teacher["latent_distribution"]
-    return ExportSpec(network, latent_distribution=distribution, class_names=taught.class_names)
+    network = generator("mobile", shape, latent_dim, make, num_labels=len(class_names))
+    return ExportSpec(network, latent_distribution=distribution, class_names=class_names)
 
 
 def student_of_images(model: Pix2Pix, base: int, most: int) -> ExportSpec:

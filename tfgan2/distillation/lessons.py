@@ -92,9 +92,8 @@ class Lesson:
         return f"{self.form}:{self.path}"
 
     def prepare(self) -> None:
-        """Lets the teacher make the images, unless `path` holds them."""
+        """Lets the teacher make the images, unless `path` exists."""
         if self.path.exists():
-            self._check_made()
             self.display.say(f"images of the teacher: {self.path}, made before")
             return
         self.display.say("loading TensorFlow")
@@ -103,8 +102,10 @@ class Lesson:
             count = self.make()
         self.display.say(f"images of the teacher: {self.path}, {count:,}")
 
-    def _check_made(self) -> None:
-        """Raises a UserError unless `path` holds what the teacher would make now."""
+    def check_made(self) -> None:
+        """Raises a UserError if `path` holds something else than the teacher would make now."""
+        if not self.path.exists():
+            return
         found = self.found()
         now: dict[str, Any] = {
             "flavour": self.config.flavour,
@@ -125,8 +126,8 @@ class Lesson:
         """Returns the channels of the widest student within a budget."""
         from tfgan2.distillation.budget import widest
 
-        startup.load(folder_of_process())
         self.display.say("finding the widest student within the budget")
+        startup.load(folder_of_process())
         values, _ = widest(budget, self.student(), self.display.say)
         return values
 
@@ -187,10 +188,14 @@ class ImagesOfLatents(Lesson):
         return len(taught.images)
 
     def student(self) -> Callable[[int, int], ExportSpec]:
-        from tfgan2.data.taught import Taught
         from tfgan2.distillation.budget import student_of_latents
+        from tfgan2.distillation.teaching import check_teacher
 
-        return partial(student_of_latents, Taught.read(self.path))
+        model, about = runs.load_model(self.run_dir, self.checkpoint)
+        check_teacher(model, about["flavour"])
+        shape = (*self.made(), model.image_shape[2])
+        latents = (model.latent_dim, model.latent_distribution)
+        return partial(student_of_latents, shape, *latents, about["class_names"])
 
 
 class PairsOfImages(Lesson):
