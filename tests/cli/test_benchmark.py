@@ -72,7 +72,8 @@ def test_inputs_as_the_metadata_has_them():
 
 def test_the_command_times_files_without_tensorflow(conditional, tmp_path):
     figures = tmp_path / "figures.json"
-    words = ["benchmark", *map(str, conditional.glob("generator.*")), "--count", "3"]
+    package = str(tmp_path / "generator.mlpackage")
+    words = ["benchmark", *map(str, conditional.glob("generator.*")), package, "--count", "3"]
     code = (
         "import sys\nfrom tfgan2 import cli\n"
         f"assert cli.run({[*words, '--json', str(figures)]!r}) == 0\n"
@@ -80,6 +81,7 @@ def test_the_command_times_files_without_tensorflow(conditional, tmp_path):
     )
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert all(word in ran.stdout for word in ("LiteRT", "onnxruntime", "median ms", "images/s"))
+    assert f"{package}: left out, only Apple's systems run Core ML packages\n" in ran.stdout
     timings = json.loads(figures.read_text())["timings"]
     kinds = {(item["runs_with"], item["threads"]) for item in timings}
     assert kinds == {(name, n) for name in ("LiteRT", "onnxruntime") for n in (1, 2, 4)}
@@ -127,6 +129,7 @@ def test_a_run_and_a_saved_model(finished_run, tmp_path, capsys):
         ("folder", "neither a SavedModel nor a run"),
         ("text.txt", "unknown kind"),
         ("bad.tflite", "is not a TFLite file"),
+        ("generator.mlpackage", "nothing to time: give a .tflite or .onnx file"),
     ],
 )
 def test_what_cannot_be_run_is_one_line(tmp_path, capsys, name, message):

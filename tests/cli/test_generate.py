@@ -103,6 +103,7 @@ def test_errors(conditional, unconditional, tmp_path):
     refused("cannot write 'x.jpg'", file, "--out", "x.jpg")
     refused("does not exist", tmp_path / "none.onnx")
     refused("either --count or --latents", file, "--count", 3, "--latents", "z.npy")
+    refused("either --seed or --latents", file, "--seed", 0, "--latents", "z.npy")
     refused("does not exist", file, "--latents", tmp_path / "none.npy")
     refused("cannot be replaced: name a folder in it", file, "--out", ".")
     for name in ("text.npy", "cut.npz"):

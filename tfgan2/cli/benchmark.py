@@ -74,6 +74,8 @@ def benchmark(
 ) -> None:
     """Time exported files against each other on the CPU, one call of each in turn."""
     models = [model for file in files for model in _models(file, threads or THREADS)]
+    if not models:
+        raise UserError("nothing to time: give a .tflite or .onnx file, a SavedModel or a run")
     timings = measure(models, count, batch)
     rows = [
         (
@@ -132,7 +134,9 @@ def refusals(operators: Sequence[Operator]) -> Iterator[str]:
 
 def _models(file: Path, threads: Sequence[int]) -> Iterator[Timed]:
     name, file = str(file), located(file)
-    if not file.is_dir():
+    if file.suffix == ".mlpackage":  # `generator.*` names it, too
+        print(f"{name}: left out, only Apple's systems run Core ML packages")
+    elif not file.is_dir():
         for number in threads:
             model = runtime.open_file(file, threads=number)
             library = LIBRARIES[file.suffix.lower()]

@@ -29,7 +29,10 @@ def generate(
     count: Annotated[
         int | None, typer.Option(help="Number of images.", show_default="16, or 8 of each class")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the latents, as in `tfgan2 sample`.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed of the latents, as in `tfgan2 sample`.", show_default="0"),
+    ] = None,
     out: Annotated[Path, typer.Option(help="A .png (grid), .gif or .npz, or a folder.")] = Path(
         "generated.png"
     ),
@@ -46,6 +49,8 @@ def generate(
     check_output(out, columns=columns)
     if latents is not None and count is not None:
         raise UserError("give either --count or --latents: the file sets the number of images")
+    if latents is not None and seed is not None:
+        raise UserError("give either --seed or --latents: a seed draws latents")
     generator = runtime.load(file)
     if isinstance(generator, runtime.Translator):
         raise UserError(f"{file} makes images from images: use `tfgan2 translate`")
@@ -57,7 +62,7 @@ def generate(
     if latents is None:
         if count is None:
             count = 8 * columns if columns else DEFAULT_COUNT
-        used, labels, texts = generator.draw(count, seed=seed, label=label, text=text)
+        used, labels, texts = generator.draw(count, seed=seed or 0, label=label, text=text)
     else:
         used = read_latents(latents)
         labels, texts = generator.conditions(len(used), label, text)
