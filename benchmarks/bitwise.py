@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from command_line import errors_in_one_line, some_of
 from PIL import Image
 
 MAIN = "from tfgan2.cli import main; main()"
@@ -62,17 +63,20 @@ CASES = {
     "began-began": f"began {DIGITS} base_channels=8 network=began",
     "sngan": f"sngan {DIGITS} base_channels=8 latent_dim=8",
     "sngan-resnet": f"sngan {DIGITS} base_channels=8 network=resnet d_steps=2",
+    "sngan-pyramid": f"sngan {DIGITS} base_channels=4 network=pyramid d_steps=2",
     "projection": f"projection {DIGITS} base_channels=8 latent_dim=8",
     "sagan": f"sagan {DIGITS} base_channels=8 latent_dim=8",
     "biggan": f"biggan {DIGITS} base_channels=4 class_embedding=8",
     "reacgan": f"reacgan {DIGITS} base_channels=4 class_embedding=8 embedding=16",
     "stylegan2": f"stylegan2 {DIGITS} base_channels=8 latent_dim=8 path_length_weight=2 "
     "style_mixing=0.9",
+    "fastgan": f"fastgan {DIGITS} base_channels=4 latent_dim=8",
     "projected": f"projected {DIGITS} base_channels=8 feature_size=32 feature_channels=4",
     "r3gan": f"r3gan {DIGITS} base_channels=8 latent_dim=8 augment=color",
     "r3gan-conditional": f"r3gan {DIGITS} base_channels=16 conditional=true d_steps=2 packing=2",
     "vae": f"vae {DIGITS} base_channels=16 latent_dim=8",
     "vae-gaussian": f"vae {DIGITS} base_channels=8 network=dcgan likelihood=gaussian latent_dim=2",
+    "student": "distill TEACHER --images 64 base_channels=4 max_channels=8",
     "pix2pix": "pix2pix --dataset PAIRS --image-size 32 base_channels=8",
     "cyclegan": "cyclegan --dataset UNPAIRED --image-size 16 base_channels=8 pool_size=5 blocks=2",
     "inpainting": f"inpainting {DIGITS} base_channels=8 augment=translation",
@@ -93,7 +97,7 @@ def image_digest(path: Path) -> str:
 
 
 def make_pairs(folder: Path) -> None:
-    """Digits and their negatives, 16x16, in the subfolders A and B."""
+    """Writes digits and their negatives, 32x32, to the subfolders A and B."""
     from sklearn.datasets import load_digits
 
     for side in "AB":
@@ -124,6 +128,12 @@ def tfgan2(words: list[str], core: int) -> None:
         raise RuntimeError(f"tfgan2 {' '.join(words)}\n{done.stdout[-3000:]}")
 
 
+def arguments(words: str) -> list[str]:
+    """Returns the arguments of `tfgan2` for a case."""
+    options = [item for word in words.split() for item in (["--set"] * ("=" in word) + [word])]
+    return [*([] if words.startswith("distill ") else ["fit"]), *options, *COMMON]
+
+
 def record(case: str, work: Path, core: int) -> dict[str, Any]:
     """Trains, exports and generates one case; returns its hashes and figures."""
     run = work / case
@@ -131,8 +141,12 @@ def record(case: str, work: Path, core: int) -> dict[str, Any]:
     pairs = work / "pairs"
     words = CASES[case].replace("UNPAIRED", f"unpaired:{pairs / 'A'},{pairs / 'B'}")
     words = words.replace("PAIRS", f"pairs:{pairs}")
-    options = [item for word in words.split() for item in (["--set"] * ("=" in word) + [word])]
-    tfgan2(["fit", *options, *COMMON, "--out", str(run)], core)
+    if "TEACHER" in words:
+        teacher = work / "teacher"
+        shutil.rmtree(teacher, ignore_errors=True)
+        tfgan2([*arguments(CASES["gan"]), "--out", str(teacher)], core)
+        words = words.replace("TEACHER", str(teacher))
+    tfgan2([*arguments(words), "--out", str(run)], core)
     tfgan2(["export", str(run), "--images", "64"], core)
     for file in sorted([*run.glob("export/*.onnx"), *run.glob("export/*.tflite")]):
         made = run / "made" / file.name
@@ -177,12 +191,13 @@ def differences(before: Any, after: Any, place: str = "") -> list[str]:
     return [] if before == after else [f"{place}: {before} -> {after}"]
 
 
+@errors_in_one_line()
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--out", type=Path, required=True, help="the record, JSON")
     parser.add_argument("--compare", type=Path, help="an earlier record")
-    parser.add_argument("--only", default=",".join(CASES), help="cases, with commas")
+    parser.add_argument("--only", type=some_of(CASES), default=list(CASES), help="default: all")
     parser.add_argument(
         "--rename", default="", help="NEW=OLD: an option's name in older code, base_channels=width"
     )
@@ -191,6 +206,7 @@ def main() -> int:
     if options.rename:
         new, _, old = options.rename.partition("=")
         CASES.update({case: words.replace(f"{new}=", f"{old}=") for case, words in CASES.items()})
+    before = json.loads(options.compare.read_text()) if options.compare else None
     options.work.mkdir(parents=True, exist_ok=True)
     if not (options.work / "pairs").exists():
         make_pairs(options.work / "pairs")
@@ -215,14 +231,13 @@ def main() -> int:
         return case, found
 
     with ThreadPoolExecutor(options.jobs) as pool:
-        results = dict(pool.map(work, options.only.split(",")))
+        results = dict(pool.map(work, options.only))
     failed = {case: text for case, text in results.items() if isinstance(text, str)}
     for text in failed.values():
         print(text)
     options.out.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
-    if options.compare is None:
+    if before is None:
         return 1 if failed else 0
-    before = json.loads(options.compare.read_text())
     found = differences({case: before.get(case) for case in results}, results)
     print("\n".join(found) or f"equal: {len(results)} cases")
     return 1 if found or failed else 0
