@@ -55,3 +55,17 @@ def test_reconstruction_loss_is_over_hidden_pixels() -> None:
         Samples(fake, inputs=mask), Samples(real, inputs=tf.constant(mask))
     )
     assert float(loss) == float(terms["reconstruction_loss"]) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("shape", [(16, 48, 1), (48, 16, 1)])
+def test_the_local_discriminator_has_a_size_for_each_axis(shape: tuple[int, int, int]) -> None:
+    model = make_small("inpainting", shape)
+    height, width, _ = shape
+    assert [each.shape[1:] for each in model.discriminator.inputs] == [
+        shape,
+        (height * 3 // 4, width * 3 // 4, 1),
+    ]
+    flat = [x for x in model.discriminator.layers if isinstance(x, keras.layers.Flatten)]
+    assert all(max(layer.input.shape[1:3]) == 3 for layer in flat)
+    real = Samples(tf.zeros((2, *shape)), inputs=model.draw_masks(2, tf.constant([0, 1])))
+    assert model.logits(real).shape == (2, 1)

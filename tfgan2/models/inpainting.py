@@ -26,7 +26,8 @@ class Inpainting(TranslationGAN):
     output is the input. It minimizes reconstruction_weight * |x - G(x)|^2, averaged over what is
     hidden, + adversarial_weight * -log D(G(x)); the weights are those of Pathak et al. The networks
     are those of Iizuka et al.: dilated convolutions, and a discriminator that sees the whole image
-    and the surroundings of the hole, and minimizes -log D(x) - log(1 - D(G(x))).
+    and the surroundings of the hole, and minimizes -log D(x) - log(1 - D(G(x))). Free-form strokes
+    may leave these surroundings, which lie around their middle.
     """
 
     class Config(GeneratorNorm, Channels, TranslationGAN.Config):
@@ -37,7 +38,11 @@ class Inpainting(TranslationGAN):
             choices=("centre", "box", "free-form"),
         )
         mask_size: float = option(
-            0.5, "edge of the hole over that of the image", at_least=0.1, at_most=0.9
+            0.5,
+            "edge of the hole over that of the image; free-form: length of a stroke over the "
+            "square root of height times width",
+            at_least=0.1,
+            at_most=0.9,
         )
         reconstruction: str = option(
             "l2", "reconstruction loss; l2 in the papers", choices=("l1", "l2")
@@ -56,7 +61,7 @@ class Inpainting(TranslationGAN):
     def build_networks(self) -> None:
         height, width, _ = self.image_shape
         config = self.config
-        self.local_size = masks.local_size(min(height, width), config.mask_size)
+        self.local_size = masks.local_size((height, width), config.mask_size)
         make = self.layer_maker(1)
         self.discriminator = networks.discriminator(self.image_shape, self.local_size, make)
         self.generator = self.build_generator(height, width)
@@ -86,7 +91,7 @@ class Inpainting(TranslationGAN):
 
     def logits(self, samples: Samples) -> tf.Tensor:
         tops, lefts = masks.surroundings(samples.inputs, self.local_size)
-        local = crops(samples.images, tops, lefts, self.local_size, self.local_size)
+        local = crops(samples.images, tops, lefts, *self.local_size)
         return self.discriminator([samples.images, local], training=True)
 
     def content_objective(self, fake: Samples, real: Samples) -> Objective:

@@ -47,19 +47,21 @@ def generator(input_shape: AnyShape, make: LayerMaker) -> keras.Model:
     return keras.Model([image, mask], filled, name="generator")
 
 
-def discriminator(image_shape: ImageShape, local_size: int, make: LayerMaker) -> keras.Model:
+def discriminator(
+    image_shape: ImageShape, local_size: tuple[int, int], make: LayerMaker
+) -> keras.Model:
     """One branch for the whole image, one for the surroundings of the hole.
 
     Returns:
-        A model from "image" and "local", shape (local_size, local_size, channels), to a logit,
-        float32, shape (1,).
+        A model from "image" and "local", shape (*local_size, channels), to a logit, float32, shape
+        (1,).
     """
     image = keras.Input(image_shape, name="image")
-    local = keras.Input((local_size, local_size, image_shape[-1]), name="local")
+    local = keras.Input((*local_size, image_shape[-1]), name="local")
 
     def features(x: KerasTensor) -> KerasTensor:
         filters, norm = make.channels, "none"
-        while x.shape[1] > 4:
+        while max(x.shape[1:3]) > 4:
             x = make.block(x, filters, 5, 2, norm=norm, leaky=True)
             filters, norm = min(8 * make.channels, 2 * filters), "batch"
         return make.dense(16 * make.channels)(layers.Flatten()(x))

@@ -5,6 +5,8 @@ Shapes are static, so XLA compiles the code; draws are stateless, so a resumed r
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
@@ -25,8 +27,8 @@ def draw(
         count: number of masks.
         size: height and width of the images.
         fraction: edge of the hidden part as a fraction of the image's. For "box" the largest edge;
-            the smallest is half of it. For "free-form" the length of a stroke, whose width is a
-            fifth of it.
+            the smallest is half of it. For "free-form" the length of a stroke over the square root
+            of height times width; its width is a fifth of it.
         seed: int32, shape (2,).
 
     Returns:
@@ -67,13 +69,15 @@ def _strokes(
 ) -> tf.Tensor:
     """Strokes of a round brush, each of a few random segments (after Yu et al. 2019)."""
     draws = uniform((count, STROKES, 2 + 2 * SEGMENTS), seed)
-    start = draws[:, :, None, :2]
+    unit = math.sqrt(size[0] * size[1])  # one for both axes: the brush is round
+    edges = np.array(size, np.float32) / unit
+    start = draws[:, :, None, :2] * edges
     angles = 2 * np.pi * draws[:, :, 2 : 2 + SEGMENTS]
     lengths = fraction / SEGMENTS * (0.5 + draws[:, :, 2 + SEGMENTS :])
     moves = tf.stack([lengths * tf.sin(angles), lengths * tf.cos(angles)], axis=-1)
-    ends = tf.clip_by_value(start + tf.cumsum(moves, axis=2), 0.0, 1.0)
+    ends = tf.clip_by_value(start + tf.cumsum(moves, axis=2), 0.0, edges)
     starts = tf.concat([start, ends[:, :, :-1]], axis=2)
-    y, x = ((tf.range(length, dtype=tf.float32) + 0.5) / length for length in size)
+    y, x = ((tf.range(length, dtype=tf.float32) + 0.5) / unit for length in size)
     pixels = tf.stack(tf.meshgrid(y, x, indexing="ij"), axis=-1)  # (height, width, 2)
     hidden = tf.zeros((count, *size), tf.bool)
     for stroke in range(STROKES):
@@ -86,21 +90,25 @@ def _strokes(
     return tf.cast(hidden, tf.float32)[..., None]
 
 
-def local_size(edge: int, fraction: float) -> int:
-    """Edge of the surroundings of a hole: 1.5 times the hole's, at least 8, at most the image's."""
-    return min(edge, max(8, -(-round(1.5 * fraction * edge) // 4) * 4))
+def local_size(size: tuple[int, int], fraction: float) -> tuple[int, int]:
+    """Height and width of the surroundings of a hole.
+
+    Each is 1.5 times that of the hole, at least 8, at most that of the image.
+    """
+    height, width = (min(n, max(8, -(-round(1.5 * fraction * n) // 4) * 4)) for n in size)
+    return height, width
 
 
-def surroundings(masks: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """First row and column, int32, shape (B,), of a square around the middle of each mask."""
+def surroundings(masks: tf.Tensor, size: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor]:
+    """First row and column, int32, shape (B,), of a rectangle around the middle of each mask."""
 
     def first(axis: int) -> tf.Tensor:
-        length = masks.shape[axis]
+        length, edge = masks.shape[axis], size[axis - 1]
         hidden = tf.reduce_max(masks, axis=[3 - axis, 3])  # (B, length): 1 where anything is hidden
         index = tf.range(length, dtype=tf.float32)
         total = tf.maximum(tf.reduce_sum(hidden, axis=1), 1.0)
         middle = tf.reduce_sum(hidden * index, axis=1) / total
-        start = tf.round(middle - (size - 1) / 2)
-        return tf.cast(tf.clip_by_value(start, 0.0, float(length - size)), tf.int32)
+        start = tf.round(middle - (edge - 1) / 2)
+        return tf.cast(tf.clip_by_value(start, 0.0, float(length - edge)), tf.int32)
 
     return first(1), first(2)
