@@ -9,7 +9,7 @@ import tensorflow as tf
 from helpers import batch_for, make_small, tensors_for
 
 from tfgan2.errors import UserError
-from tfgan2.models.stackgan import STAGE_ONE, STAGE_TWO, TEXT, StackGAN
+from tfgan2.models.stackgan import STAGE_ONE, STAGE_TWO, TEXT, StackGAN, text_loss
 from tfgan2.nn import losses
 
 
@@ -69,6 +69,7 @@ def test_mismatched_sentences_are_half_of_the_fakes() -> None:
     model = compiled()
     images, fake = tf.ones((4, 8, 8, 1)), -tf.ones((4, 8, 8, 1))
     text = tf.reshape(tf.range(4 * model.config.text_dim, dtype=tf.float32), (4, -1))
+    indices = tf.constant([[2, 3], [2, 4], [5, 0], [6, 7]])
     calls = []
 
     def discriminator(inputs: list[tf.Tensor], training: bool) -> tf.Tensor:
@@ -76,7 +77,7 @@ def test_mismatched_sentences_are_half_of_the_fakes() -> None:
         real, own = inputs[0] is images, inputs[1] is text
         return tf.fill((4, 1), 2.0 if real and own else -1.0 if own else 0.5)
 
-    loss, metrics = model.discriminator_objective(discriminator, images, fake, text)
+    loss, metrics = model.discriminator_objective(discriminator, images, fake, text, indices)
     assert [x[0] is images for x in calls] == [True, False, True]
     np.testing.assert_array_equal(calls[2][1], np.roll(text, 1, axis=0))
     entropy = losses.sigmoid_cross_entropy
@@ -84,6 +85,43 @@ def test_mismatched_sentences_are_half_of_the_fakes() -> None:
     expected = entropy(tf.constant(2.0), 1.0) + 0.5 * (fakes[0] + fakes[1])
     assert float(loss) == pytest.approx(float(expected), rel=1e-5)
     assert float(metrics["mismatched_score"]) == pytest.approx(1 / (1 + np.exp(-0.5)))
+
+
+@pytest.mark.parametrize("sentences", [[2, 3, 3, 2, 2, 4], [2, 2, 2, 2, 2, 2]])
+def test_a_sentence_of_the_image_itself_is_no_mismatch(sentences: list[int]) -> None:
+    images, fake, text = tf.ones((6, 8, 8, 1)), tf.zeros((6, 8, 8, 1)), tf.zeros((6, 4))
+    indices = tf.constant([[each, 1] for each in sentences])
+    answers = np.linspace(-2, 2, 18).reshape(3, 6, 1).astype(np.float32)
+    turn = iter(answers)
+    loss, metrics = StackGAN.discriminator_objective(
+        lambda inputs, training: tf.constant(next(turn)), images, fake, text, indices
+    )
+    real, wrong, mismatched = answers.astype(np.float64)[..., 0]
+    kept = np.array(sentences) != np.roll(sentences, 1)
+    expected = np.log1p(np.exp(-real)).mean() + 0.5 * np.log1p(np.exp(wrong)).mean()
+    score = 0.0
+    if kept.any():
+        expected += 0.5 * np.log1p(np.exp(mismatched[kept])).mean()
+        score = (1 / (1 + np.exp(-mismatched[kept]))).mean()
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+    assert float(metrics["mismatched_score"]) == pytest.approx(score, rel=1e-5)
+
+
+def test_images_of_the_same_caption_are_no_wrong_answers() -> None:
+    rng = np.random.default_rng(0)
+    texts, seen = (rng.normal(size=(4, 3)) for _ in range(2))
+    texts[2] = texts[0]
+    indices = tf.constant([[2, 3], [2, 4], [2, 3], [3, 2]])
+    loss = text_loss(tf.constant(texts, tf.float32), tf.constant(seen, tf.float32), indices)
+    similarity = texts @ seen.T / 0.1
+    similarity[0, 2] = similarity[2, 0] = -np.inf
+    own = np.diag(similarity)
+    each = [np.logaddexp.reduce(similarity, axis=axis) - own for axis in (0, 1)]
+    assert float(loss) == pytest.approx(np.mean(each), rel=1e-4)
+    alone = text_loss(
+        *(tf.constant(x, tf.float32) for x in (texts, seen)), tf.ones((4, 2), tf.int32)
+    )
+    assert float(alone) == 0.0
 
 
 def test_a_batch_of_one_is_refused() -> None:

@@ -41,12 +41,13 @@ class StackGAN(LatentModel):
     makes a small image from it and from latents. Stage two, with stage one frozen, makes a large
     image from the small one and a condition of its own. Each discriminator sees image and sentence,
     and minimizes -log D(x, t) - (log(1 - D(G, t)) + log(1 - D(x, another t))) / 2, the
-    generator -log D(G, t) + kl_weight * KL(N(m, s^2) || N(0, I)).
+    generator -log D(G, t) + kl_weight * KL(N(m, s^2) || N(0, I)). Another t is that of the image
+    before in the batch; images that have the same one are left out of its mean.
 
     The paper takes the embeddings from an encoder trained before on images with captions. So is it
     here: for the first text_steps the text encoder learns, with an encoder of images, to find the
-    caption of each image among those of the batch; then it is frozen. Images are generated with the
-    mean condition, so that latents and sentence decide all.
+    caption of each image among the others of the batch; then it is frozen. Images are generated
+    with the mean condition, so that latents and sentence decide all.
     """
 
     class Config(Blocks, Channels, OptimizerChoice, Adam, LatentModel.Config):
@@ -202,12 +203,8 @@ class StackGAN(LatentModel):
             texts = tf.math.l2_normalize(self.text_encoder(indices, training=True), axis=1)
             seen = tf.math.l2_normalize(self.image_encoder(images, training=True), axis=1)
             # Of all replicas: with its own captions alone, each would have an easier task.
-            texts, seen = replicas.gathered(texts), replicas.gathered(seen)
-            similarity = tf.matmul(texts, seen, transpose_b=True) / TEMPERATURE
-            own = tf.range(tf.shape(similarity)[0])
-            entropy = tf.nn.sparse_softmax_cross_entropy_with_logits
-            by_text = tf.reduce_mean(entropy(own, similarity))
-            return 0.5 * (by_text + tf.reduce_mean(entropy(own, tf.transpose(similarity)))), {}
+            everything = (replicas.gathered(each) for each in (texts, seen, indices))
+            return text_loss(*everything), {}
 
         loss, _ = self.minimize(TEXT_OPTIMIZER, objective)
         return {"text_loss": loss}
@@ -243,7 +240,7 @@ class StackGAN(LatentModel):
         def objective(tape: tf.GradientTape) -> Objective:
             fake, kl = self._fake_images(stage, text)
             with tape.stop_recording():
-                seen = (images, tf.stop_gradient(fake), text)
+                seen = (images, tf.stop_gradient(fake), text, indices)
                 loss, scores = self.minimize(
                     discriminator, lambda tape: self.discriminator_objective(network, *seen)
                 )
@@ -258,20 +255,34 @@ class StackGAN(LatentModel):
 
     @staticmethod
     def discriminator_objective(
-        discriminator: keras.Model, images: tf.Tensor, fake: tf.Tensor, text: tf.Tensor
+        discriminator: keras.Model,
+        images: tf.Tensor,
+        fake: tf.Tensor,
+        text: tf.Tensor,
+        indices: tf.Tensor,
     ) -> Objective:
         """Cross entropy of real images, and of generated and mismatched ones, half each."""
         on_real = discriminator([images, text], training=True)
         on_fake = discriminator([fake, text], training=True)
         # The sentences rotate by one: each image appears with that of another.
         others = replicas.own_share(tf.roll(replicas.gathered(text), 1, axis=0))
-        mismatched = discriminator([images, others], training=True)
-        loss = losses.minimax_discriminator_loss(on_real, tf.concat([on_fake, mismatched], axis=0))
-        scores = {"real": on_real, "fake": on_fake, "mismatched": mismatched}
-        return loss, {
+        mismatched = tf.cast(discriminator([images, others], training=True), tf.float32)
+        sentences = replicas.gathered(indices)
+        differ = tf.reduce_any(sentences != tf.roll(sentences, 1, axis=0), axis=1)
+        count = tf.reduce_sum(tf.cast(differ, tf.float32)) / replicas.shares()
+        differ = tf.cast(replicas.own_share(differ), tf.float32)[:, None]
+
+        def mean(values: tf.Tensor) -> tf.Tensor:
+            return tf.math.divide_no_nan(tf.reduce_sum(differ * values), count)
+
+        entropy = tf.nn.sigmoid_cross_entropy_with_logits(tf.zeros_like(mismatched), mismatched)
+        wrong = losses.sigmoid_cross_entropy(on_fake, 0.0) + mean(entropy)
+        scores = {
             f"{key}_score": tf.reduce_mean(tf.sigmoid(tf.cast(logits, tf.float32)))
-            for key, logits in scores.items()
+            for key, logits in {"real": on_real, "fake": on_fake}.items()
         }
+        loss = losses.sigmoid_cross_entropy(on_real, 1.0) + 0.5 * wrong
+        return loss, {**scores, "mismatched_score": mean(tf.sigmoid(mismatched))}
 
     # --- sampling --------------------------------------------------------------------------------
 
@@ -301,3 +312,26 @@ class StackGAN(LatentModel):
         small = self.run_generator(self.stages[0], {"z": latents, "condition": mean})
         large = self.generate(latents, texts)
         return {"": View(large, columns), "stage-one": View(small, columns)}
+
+
+def text_loss(texts: tf.Tensor, seen: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
+    """The cross entropy of finding the image of each caption and the caption of each image.
+
+    An image with the same caption is no wrong answer, and left out.
+
+    Args:
+        texts: embeddings of the captions, float32, of length 1, shape (B, text_dim).
+        seen: those of their images.
+        indices: the words of the captions, int32, shape (B, caption_length).
+    """
+    similarity = tf.matmul(texts, seen, transpose_b=True) / TEMPERATURE
+    count = tf.shape(similarity)[0]
+    same = tf.reduce_all(indices[:, None] == indices[None], axis=2)
+    others = same & ~tf.eye(count, dtype=tf.bool)
+    similarity = tf.where(others, -1e9, similarity)
+    entropy = tf.nn.sparse_softmax_cross_entropy_with_logits
+    by_text, by_image = (
+        tf.reduce_mean(entropy(tf.range(count), each))
+        for each in (similarity, tf.transpose(similarity))
+    )
+    return 0.5 * (by_text + by_image)
