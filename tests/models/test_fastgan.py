@@ -65,3 +65,12 @@ def test_augmentation_is_on_but_for_points() -> None:
     assert make_small("fastgan", **given).config.augment == "none"
     points = make_small("fastgan", (1, 1, 2))
     assert points.config.augment == "none" and points.config.network == "mlp"
+
+
+def test_lookahead_moves_the_decoders_back_too() -> None:
+    model = make_small("fastgan", SHAPE, lookahead=5)
+    trained = [
+        w for group in model.trained_by().values() for n in group for w in n.trainable_weights
+    ]
+    assert len(model.lookahead.variables) == len(trained)
+    assert any(w is v for w in trained for v in model.decoders.trainable_weights)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import SMALL_GAN, batch_for, image_batch, make_small
+from helpers import SMALL_GAN, batch_for, image_batch, make_small, tensors_for
 
 from tfgan2.models import DCGAN
 
@@ -98,3 +98,29 @@ def test_mixed_precision(policy: str) -> None:
     assert all(np.isfinite(float(value)) for value in metrics.values())
     images = model.generate(model.draw_latents(3))
     assert images.dtype == np.float32 and np.abs(images).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("pix2pix", {"l1_loss": 100.0}),
+        ("inpainting", {"reconstruction_loss": 0.999}),
+        pytest.param("student", {"pixel_loss": 10.0, "feature_loss": 10.0}, marks=pytest.mark.slow),
+    ],
+)
+def test_without_a_weight_there_is_no_game(name: str, content: dict[str, float]) -> None:
+    model = make_small(name, adversarial_weight=0.0, d_steps=2)
+    assert model.config.d_steps == model.batches_per_step == 1
+    model.compile()
+    before = model.discriminator.get_weights()
+    first = [w.numpy() for w in model.generator.trainable_weights]
+    metrics = model.train_step(tensors_for(model))
+    assert set(metrics) == {"generator_loss", *content}
+    expected = sum(weight * float(metrics[name]) for name, weight in content.items())
+    assert float(metrics["generator_loss"]) == pytest.approx(expected, rel=1e-5)
+    for one, other in zip(before, model.discriminator.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert any(
+        np.any(a != b) for a, b in zip(first, model.generator.trainable_weights, strict=True)
+    )
+    assert int(model.step) == 1 and not int(model.optimizers["discriminator_optimizer"].iterations)

@@ -80,3 +80,17 @@ def test_vgg_content_and_its_failed_download(
     words = f"fit srgan --dataset digits --channels 3 --image-size 32 --out {out}"
     assert cli.run([*words.split(), "--set", "content=vgg", "--set", "base_channels=4"]) == 2
     assert not out.exists()
+
+
+def test_the_first_phase_trains_on_one_batch() -> None:
+    model = SRGAN((16, 16, 1), base_channels=4, blocks=1, d_steps=3)
+    model.compile()
+    model.phase = "content"
+    seen, fake_samples = [], model.fake_samples
+    model.fake_samples = lambda real, *more: (seen.append(real.images), fake_samples(real, *more))[
+        1
+    ]
+    images = batch_for(model, 2)[0]
+    metrics = model.train_step(tf.constant(images))
+    assert set(metrics) == {"generator_loss", "content_loss"}
+    np.testing.assert_array_equal(np.concatenate(seen), images[4:])

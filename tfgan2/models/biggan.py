@@ -50,11 +50,14 @@ class BigGAN(ConditionalGAN):
             help="edge of the features with self-attention; 0: none; none: 64 for images of 128 or "
             "256 pixels, else half of the images', at most about 32"
         )
-        class_embedding: int = option(128, "size of the embedding of a class", at_least=1)
+        class_embedding: int = option(
+            128, "size of the embedding of a class in G, not of network=mlp", at_least=1
+        )
         orthogonal: float = option(1e-4, "weight of the orthogonal regularization of G")
         d_steps: int = 5
         ema_decay: float = 0.9999
 
+        few = preset(lecam=0.3)
         cpu = preset(
             network="pyramid",
             base_channels=16,

@@ -81,7 +81,7 @@ class AdversarialModel(GenerativeModel):
             self.ema_generator.set_weights(self.generator.get_weights())
             self.ema_generator.trainable = False
         if config.lookahead:
-            networks = (self.generator, self.discriminator)
+            networks = [network for group in self.trained_by().values() for network in group]
             variables = [v for network in networks for v in network.trainable_variables]
             self.lookahead = Lookahead(variables, config.lookahead)
 
@@ -290,6 +290,48 @@ class AdversarialModel(GenerativeModel):
             return tf.reduce_mean(tf.sigmoid(logits) if self.gan_loss.log_odds else logits)
 
         return {"real_score": mean(real_logits), "fake_score": mean(fake_logits)}
+
+
+class ContentGAN(AdversarialModel):
+    """A game whose generator also has a content loss: the game has a weight, which may be 0.
+
+    The generator minimizes adversarial_weight times its loss of the game, and its content. Without
+    a weight only the generator is trained, and no game computed.
+    """
+
+    class Config(AdversarialModel.Config):
+        adversarial_weight: float = option(
+            1.0, "weight of G's adversarial loss; 0: content alone, D is not trained"
+        )
+
+        def resolve(self) -> None:
+            super().resolve()
+            if not self.adversarial_weight:
+                self.d_steps = 1
+
+    def last_update(self, real: Samples) -> Metrics:
+        if not self.config.adversarial_weight:
+            return self.content_update(real, self.content_objective)
+        return super().last_update(real)
+
+    def content_update(
+        self, real: Samples, objective: Callable[[Samples, Samples], Objective]
+    ) -> Metrics:
+        """An update of the generator for an objective of generated and real samples, then the end.
+
+        It takes the place of both updates of `last_update`.
+        """
+
+        def loss(tape: tf.GradientTape) -> Objective:
+            return objective(self.fake_samples(real, batch_size(real), "latents"), real)
+
+        generator_loss, metrics = self.minimize(GENERATOR, loss)
+        self.end_step()
+        return {"generator_loss": generator_loss, **metrics}
+
+    def generator_objective(self, fake: Samples, real: Samples) -> Objective:
+        adversarial, _ = super().generator_objective(fake, real)
+        return self.config.adversarial_weight * adversarial, {"adversarial_loss": adversarial}
 
 
 def batch_size(samples: Samples) -> int | tf.Tensor:

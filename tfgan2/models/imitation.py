@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfgan2.hyperparameters import option
 from tfgan2.models.base import Objective
-from tfgan2.models.game import AdversarialModel
+from tfgan2.models.game import ContentGAN
 from tfgan2.models.regularizers import Samples
 from tfgan2.networks.layers import LayerMaker
 from tfgan2.networks.random_features import random_features
@@ -17,14 +17,14 @@ from tfgan2.nn.quantization import quantized
 FLOAT, INT8 = "float", "int8"
 
 
-class ImitatingGAN(AdversarialModel):
+class ImitatingGAN(ContentGAN):
     """A game whose generator also minimizes errors of features, perhaps with int8's rounding.
 
     With quantize=int8 the last steps train the generator as its int8 file computes, with rounded
     weights and activations (Jacob et al. 2018, arXiv:1712.05877).
     """
 
-    class Config(AdversarialModel.Config):
+    class Config(ContentGAN.Config):
         feature_weight: float = option(
             0.0, "weight of the mean absolute error of the features of random convolutions"
         )

@@ -35,6 +35,9 @@ class Pix2Pix(ImitatingGAN, TranslationGAN):
             "the generator: unet as in the paper, or mobile, a small one of separable convolutions",
             choices=("unet", "mobile"),
         )
+        norm: str = option(
+            help="normalization of the layers; with network=mobile of D's: its G has batch norm"
+        )
         l1_weight: float = option(100.0, "weight of the mean absolute error")
         dropout: float = option(0.5, "fraction to drop in three layers of G", at_most=0.99)
         ema_decay: float = 0.0

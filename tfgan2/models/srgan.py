@@ -13,7 +13,6 @@ from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option, preset
 from tfgan2.images import resize_matrix
 from tfgan2.models.base import Batch, Examples, Metrics, Objective
-from tfgan2.models.game import GENERATOR
 from tfgan2.models.options import Blocks, Channels, GeneratorNorm
 from tfgan2.models.regularizers import Samples
 from tfgan2.models.translation import TranslationGAN
@@ -120,20 +119,17 @@ class SRGAN(TranslationGAN):
     def train_step(self, batch: Batch) -> Metrics:
         """A step of the game, or in the first phase an update of the generator for content alone.
 
-        Batch and metrics are those of the game, with "content_loss"; the first phase takes B
-        images, not d_steps * B.
+        Batch and metrics are those of the game, with "content_loss"; the first phase trains on the
+        last B of the d_steps * B images.
         """
         if self.phase != CONTENT:
             return super().train_step(batch)
-        real = self.real_samples(batch)
 
-        def objective(tape: tf.GradientTape) -> Objective:
-            fake = self.fake_samples(real, tf.shape(real.images)[0], "")
-            return losses.squared_error(real.images, fake.images), {}
+        def pixels(fake: Samples, real: Samples) -> Objective:
+            loss = losses.squared_error(real.images, fake.images)
+            return loss, {"content_loss": loss}
 
-        loss, _ = self.minimize(GENERATOR, objective)
-        self.end_step()
-        return {"generator_loss": loss, "content_loss": loss}
+        return self.content_update(self.divided(batch)[-1], pixels)
 
     def content_objective(self, fake: Samples, real: Samples) -> Objective:
         images = (real.images, fake.images)

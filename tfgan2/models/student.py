@@ -45,7 +45,6 @@ class StudentConfig(MaxChannels, ImitatingGAN.Config, LatentModel.Config, ModelC
     )
     pixel_weight: float = option(10.0, "weight of the mean absolute error of pixels")
     feature_weight: float = 10.0
-    adversarial_weight: float = option(1.0, "weight of G's adversarial loss; 0: no game")
     discriminator_channels: int = option(
         32, "channels of the discriminator's layer nearest to the image", at_least=1
     )
@@ -124,10 +123,6 @@ class Student(ImitatingGAN, LatentModel):
         if samples.labels is None:
             return super().logits(samples)
         return self.discriminator([samples.images, samples.labels[:, None]], training=True)
-
-    def generator_objective(self, fake: Samples, real: Samples) -> Objective:
-        adversarial, _ = super().generator_objective(fake, real)
-        return self.config.adversarial_weight * adversarial, {"adversarial_loss": adversarial}
 
     def content_objective(self, fake: Samples, real: Samples) -> Objective:
         pixels = losses.absolute_error(real.images, fake.images)

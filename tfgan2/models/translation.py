@@ -9,11 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfgan2.export.spec import ExportSpec
-from tfgan2.hyperparameters import option
 from tfgan2.images import side_by_side
-from tfgan2.models.base import Examples, GenerativeModel, Objective, View
-from tfgan2.models.game import AdversarialModel
-from tfgan2.models.regularizers import Samples
+from tfgan2.models.base import Examples, GenerativeModel, View
+from tfgan2.models.game import ContentGAN
 from tfgan2.nn import losses
 from tfgan2.nn.augment import random_crop
 
@@ -47,20 +45,13 @@ class TranslationModel(GenerativeModel):
         return {"size": list(shape[1:3]), "multiple": self.size_multiple, "scale": 1}
 
 
-class TranslationGAN(AdversarialModel, TranslationModel):
+class TranslationGAN(ContentGAN, TranslationModel):
     """One generator of images from images against a discriminator, with cross entropy.
 
     D minimizes -log D(y) - log(1 - D(G(x))), G -adversarial_weight * log D(G(x)) + its content.
     """
 
-    class Config(AdversarialModel.Config):
-        adversarial_weight: float = option(1.0, "weight of G's adversarial loss; 0: content alone")
-
     gan_loss = losses.NON_SATURATING
-
-    def generator_objective(self, fake: Samples, real: Samples) -> Objective:
-        adversarial, _ = super().generator_objective(fake, real)
-        return self.config.adversarial_weight * adversarial, {"adversarial_loss": adversarial}
 
     def inputs_of(self, examples: Examples, *, seed: int = 0) -> dict[str, np.ndarray]:
         """The generator's inputs for real samples, by name; what is drawn depends on `seed`."""
