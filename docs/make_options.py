@@ -75,7 +75,8 @@ def presets() -> list[str]:
     for flavour in registry.FLAVOURS:
         for name, values in registry.outline(flavour).Config.presets.items():
             text = " ".join(f"{key}={value}" for key, value in values.items())
-            lines.append(f"| `{flavour}` | `{name}` | {text or 'those of the defaults'} |")
+            sizes = f", {values.sizes}" if values.sizes else ""
+            lines.append(f"| `{flavour}` | `{name}`{sizes} | {text or 'those of the defaults'} |")
     return lines
 
 

@@ -127,7 +127,7 @@ def test_a_missing_value_is_refused() -> None:
 
 def test_a_preset_adds_to_that_of_the_bases() -> None:
     class Base(Size):
-        small = preset(size=8, steps=10)
+        small = preset(up_to=32, size=8, steps=10)
         large = preset(size=64)
 
     class Other(Hyperparameters):
@@ -143,6 +143,7 @@ def test_a_preset_adds_to_that_of_the_bases() -> None:
         "large": {"size": 64},
         "paper": {},
     }
+    assert [values.sizes for values in Both.presets.values()] == ["up to 32x32 pixels", "", ""]
     assert list(Both.options) == ["size"] and Both().size == 4
 
 

@@ -125,6 +125,15 @@ def test_an_unknown_preset_is_refused_with_those_of_the_flavour() -> None:
         RunConfig.create("inpainting", "digits", preset="few")
 
 
+@pytest.mark.parametrize("name", ["stylegan2", "r3gan"])
+def test_values_for_small_images_are_refused_for_larger_ones(name: str) -> None:
+    registry.check_preset(name, "paper", (32, 32, 3))
+    registry.check_preset(name, "cpu", (256, 256, 3))
+    message = f"^the preset paper of {name} has values .* up to 32x32 pixels, not 32x48: give --im"
+    with pytest.raises(UserError, match=message):
+        registry.check_preset(name, "paper", (32, 48, 3))
+
+
 # --- what the source says ------------------------------------------------------------------------
 
 

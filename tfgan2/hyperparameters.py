@@ -161,13 +161,26 @@ def data_option(help: str, from_data: Callable[[Mapping[str, Any]], Any], **give
     return {"help": help, "from_data": from_data, **given}
 
 
-class _Preset(dict[str, Any]):
-    """Values of hyperparameters and of training options, by name."""
+class Preset(dict[str, Any]):
+    """Values of hyperparameters and of training options, by name.
+
+    Attributes:
+        up_to: largest edge of the images that the values are for; None: any.
+    """
+
+    def __init__(self, values: Mapping[str, Any], up_to: int | None = None) -> None:
+        super().__init__(values)
+        self.up_to = up_to
+
+    @property
+    def sizes(self) -> str:
+        """The sizes of images in words, for example "up to 32x32 pixels"; empty for any."""
+        return f"up to {self.up_to}x{self.up_to} pixels" if self.up_to else ""
 
 
-def preset(**values: Any) -> _Preset:
+def preset(*, up_to: int | None = None, **values: Any) -> Preset:
     """Declares a preset in the body of a `Config`; it adds to that of the same name in a base."""
-    return _Preset(values)
+    return Preset(values, up_to)
 
 
 class Hyperparameters:
@@ -179,7 +192,7 @@ class Hyperparameters:
     """
 
     options: ClassVar[dict[str, Option]] = {}
-    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+    presets: ClassVar[dict[str, Preset]] = {}
     _own: ClassVar[dict[str, Option]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -198,8 +211,9 @@ class Hyperparameters:
         cls.presets = {}
         for base in reversed(cls.__mro__):
             for name, values in vars(base).items():
-                if isinstance(values, _Preset):
-                    cls.presets[name] = {**cls.presets.get(name, {}), **values}
+                if isinstance(values, Preset):
+                    before = cls.presets.get(name, Preset({}))
+                    cls.presets[name] = Preset(before | values, values.up_to or before.up_to)
 
     def __init__(self, **values: Any) -> None:
         """Takes values by the names of the options; those left out have their defaults.

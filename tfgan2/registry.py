@@ -8,7 +8,7 @@ from __future__ import annotations
 import __future__
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -224,6 +224,17 @@ def apply_preset(
         is_option = key not in outline(name).Config.options
         (options if is_option else hyperparameters).setdefault(key, value)
     return presets[chosen]
+
+
+def check_preset(name: str, chosen: str, image_shape: Sequence[int]) -> None:
+    """Raises a UserError if a preset of a flavour has no values for images of this shape."""
+    values, (height, width, *_) = outline(name).Config.presets[chosen], image_shape
+    if values.up_to and max(height, width) > values.up_to:
+        raise UserError(
+            f"the preset {chosen} of {name} has values for images {values.sizes}, not "
+            f"{height}x{width}",
+            f": give --image-size {values.up_to}, or leave the preset out",
+        )
 
 
 def hyperparameters(name: str) -> dict[str, Option]:

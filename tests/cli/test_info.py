@@ -80,6 +80,10 @@ def test_costs_of_a_preset(tmp_path: Path) -> None:
         ("info dcgan --batch-size 8", "--batch-size needs --cost or --preset"),
         ("info dcgan --preset cpu --steps 3", "--steps needs --cost"),
         ("info dcgan --preset big", "dcgan has no preset 'big': it has few, cpu and paper"),
+        (
+            "info r3gan --preset paper --image-size 64",
+            "up to 32x32 pixels, not 64x64: give --image",
+        ),
         ("info dcgan --no-measure", "--measure needs --cost"),
         ("info dcgan --set base_channels=8", "--set needs --cost"),
         ("info dcgan --cost --set widht=3", "unknown hyperparameter of dcgan 'widht'"),

@@ -85,6 +85,8 @@ def info(
     options = {key: value for key, value in given.items() if value is not None}
     of_preset = registry.apply_preset(name, preset, values, options) if preset else {}
     shape = (*parse_size(image_size), channels)
+    if preset is not None:
+        registry.check_preset(name, preset, shape)
     if not cost:
         presets.show(name, of_preset, shape, values, options)
         return

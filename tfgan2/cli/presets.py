@@ -9,18 +9,19 @@ from rich.console import Console
 from rich.table import Table
 
 from tfgan2 import startup
-from tfgan2.hyperparameters import PRESETS
+from tfgan2.hyperparameters import PRESETS, Preset
 from tfgan2.options import TrainingOptions
 
 
-def list_all(presets: Mapping[str, Mapping[str, Any]], console: Console) -> None:
+def list_all(presets: Mapping[str, Preset], console: Console) -> None:
     """Lists presets by name: what each is for, and its values."""
     if not presets:
         return
     table = Table("--preset", "for", "values", box=None, header_style="bold")
     for name, values in presets.items():
         text = " ".join(f"{key}={value}" for key, value in values.items())
-        table.add_row(name, PRESETS.get(name, ""), text or "the defaults are the paper's")
+        purpose = ", ".join(filter(None, (PRESETS.get(name), values.sizes)))
+        table.add_row(name, purpose, text or "the defaults are the paper's")
     console.print()
     console.print(table)
 

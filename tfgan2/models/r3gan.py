@@ -77,6 +77,7 @@ class R3GAN(LatentGAN):
         )
         few = preset(lecam=0.0, **cpu)
         paper = preset(
+            up_to=32,
             base_channels=768,
             max_channels=768,
             blocks=2,

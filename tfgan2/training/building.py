@@ -127,6 +127,8 @@ def load_data(
             f"warning: the run began with {config.versions}, this is {now}: "
             "the last digits of the weights may differ"
         )
+    if not before and config.training.preset is not None:
+        registry.check_preset(config.flavour, config.training.preset, dataset.image_shape)
     config.dataset, config.versions = dataset.facts, now
     try:
         config.hyperparameters.update(flavour.data_hyperparameters(config.dataset))
