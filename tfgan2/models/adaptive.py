@@ -107,7 +107,7 @@ class AdaptiveAugmentation:
         if loss.boundary is None and not loss.relativistic:
             raise UserError(
                 "ada needs logits whose sign means real or generated, which this flavour's loss "
-                "does not give: use augment=color,translation,cutout"
+                "does not give: use augment=color,translation"
             )
         self.p, self.signs, self.updates = (
             _variable(model, name) for name in ("ada_p", "ada_signs", "ada_updates")

@@ -38,7 +38,6 @@ class BEGAN(LatentGAN):
         gamma: float = option(1.0, "target ratio of L(G(z)) to L(x)", at_most=1)
         lambda_k: float = option(0.01, "step size of k")
 
-        few = preset(lecam=0.0)
         cpu = preset(steps=12_000)
         paper = preset(
             network="began",

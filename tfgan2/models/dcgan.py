@@ -36,7 +36,6 @@ class DCGAN(LatentGAN):
         label_noise: float = option(0.0, tutorial=0.025)
         augment: str = option("color,translation", tutorial="none")
 
-        few = preset(label_smoothing=0.1, instance_noise=0.1)
         paper = preset(
             base_channels=128, max_channels=1024, batch_size=128, ema_decay=0.0, augment="none"
         )

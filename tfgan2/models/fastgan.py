@@ -42,7 +42,7 @@ class FastGAN(LatentGAN):
             1.0, "weight of the error of the decoders, of network=fastgan"
         )
 
-        few = preset(batch_size=8, steps=10_000)
+        few = preset(lecam=0.3, batch_size=8, steps=10_000)
         cpu = preset(steps=4_500)
         paper = preset(steps=100_000)
 

@@ -47,8 +47,7 @@ class LatentGAN(AdversarialModel, LatentModel):
 
         few = preset(
             flip=True,
-            lecam=0.3,
-            augment="color,translation,cutout",
+            augment="color,translation",
             base_channels=32,
             max_channels=256,
             batch_size=32,

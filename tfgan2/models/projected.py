@@ -62,6 +62,7 @@ class ProjectedGAN(LatentGAN):
         beta_1: float = 0.0
         beta_2: float = 0.99
 
+        few = preset(lecam=0.3)
         cpu = preset(feature_size=64, feature_channels=32, batch_size=16, steps=5_000)
 
         def resolve(self) -> None:

@@ -75,7 +75,7 @@ class R3GAN(LatentGAN):
             batch_size=16,
             steps=5_000,
         )
-        few = preset(lecam=0.0, **cpu)
+        few = preset(**cpu)
         paper = preset(
             up_to=32,
             base_channels=768,

@@ -31,6 +31,7 @@ class SAGAN(ConditionalGAN):
         beta_1: float = 0.0
         beta_2: float = 0.9
 
+        few = preset(lecam=0.3)
         cpu = preset(network="pyramid", base_channels=16, batch_size=32, steps=12_000)
         paper = preset(
             network="pyramid",

@@ -27,6 +27,7 @@ class SNGAN(LatentGAN):
         beta_1: float = option(0.5, resnet=0.0, pyramid=0.0)
         beta_2: float = option(0.999, resnet=0.9, pyramid=0.9)
 
+        few = preset(lecam=0.3)
         cpu = preset(steps=16_000)
         paper = preset(network="resnet", ema_decay=0.0)
 

@@ -21,8 +21,8 @@ _EARLY_GRIDS, _EARLY_STEPS = 10, 2000
 _FEWEST = 32
 """Fewer samples say too little."""
 _ADVICE = (
-    "an earlier checkpoint may be better; packing=2, augment=color,translation,cutout, ada=0.6, "
-    "lecam=0.3 or a lower discriminator_learning_rate may help"
+    "an earlier checkpoint may be better; packing=2, augment=color,translation, ada=0.6 "
+    "or a lower discriminator_learning_rate may help"
 )
 
 
