@@ -123,6 +123,7 @@ def test_refused(
     refused(f"{teacher} --budget 9KB --set base_chanels=3", "did you mean 'base_channels'")
     refused("gs://bucket/run --budget 9KB", "is remote: give a file for its images, as --taught")
     refused(f"{teacher} --budget 9KB --set max_channels=8", "a budget chooses base_channels and")
+    refused(f"{teacher} --set base_channels=8", "a budget chooses base_channels and")
     # Before the teacher draws.
     monkeypatch.setattr(budget, "_BASES", (4,))
     monkeypatch.setattr(budget, "_measured", lambda spec, flops: budget.Cost(20_000, 1.0, flops))

@@ -93,9 +93,9 @@ def distill(
     wanted.check()
     values = dict(hyperparameters or {})
     chosen = {"base_channels", "max_channels"} & values.keys()
-    if wanted.budget and chosen:
+    if len(chosen) == 1 or (wanted.budget and chosen):
         raise UserError("a budget chooses base_channels and max_channels: give it, or both of them")
-    budget = Budget.parse(wanted.budget) if len(chosen) < 2 else None
+    budget = None if chosen else Budget.parse(wanted.budget)
     if wanted.quantize != "none":
         values["quantize"] = wanted.quantize
     size = None if wanted.size is None else parse_size(wanted.size)
