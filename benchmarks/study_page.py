@@ -175,20 +175,20 @@ def protocol_line(cell: Cell) -> str:
 
 
 def details(cells: list[Cell], rows: Any, folder: Path, to: Path) -> list[str]:
-    """Returns command, hyperparameters and grid of each row's first seed."""
+    """Returns the command, a link to all hyperparameters, and the grid of each row's first seed."""
     lines, dataset = [], folder.name
     for name in rows:
         seeds = [cell for cell in cells if cell.get("flavour") == name]
         if not seeds:
             continue
         first = min(seeds, key=lambda cell: cell["seed"])
-        values = " ".join(f"{key}={value}" for key, value in first["hyperparameters"].items())
-        grid = Path(os.path.relpath(folder / f"{name}-{first['seed']}.png", to.parent))
+        cell = Path(os.path.relpath(folder / f"{name}-{first['seed']}", to.parent)).as_posix()
         at = f", commit {first['commit']}" if first.get("commit") else ""
         lines += [
             f"#### {name} on {dataset}\n",
-            f"`{first['command']}`{at}, {first['weights']} weights{repeated(first)}; {values}\n",
-            f"![64 samples of {name} on {dataset}]({grid.as_posix()})\n",
+            f"`{first['command']}`{at}, {first['weights']} weights{repeated(first)} "
+            f"([all hyperparameters]({cell}.json))\n",
+            f"![64 samples of {name} on {dataset}]({cell}.png)\n",
         ]
     return lines
 
