@@ -136,9 +136,9 @@ def test_the_line_of_a_cell_says_what_a_second_training_reached(
     page = modules.study_page.page(tmp_path, tmp_path / "results.md")
     lines = {line.split()[2]: line for line in page.splitlines() if line.startswith("`tfgan2 fit")}
     assert "averaged weights, trained again from the beginning with the same" in lines["lsgan"]
-    again = "averaged weights, trained again from the beginning with a FID of 51.23;"
+    again = "averaged weights, trained again from the beginning with a FID of 51.23 ("
     assert f", commit 1a2b3c4+, {again}" in lines["vae"]
-    assert "averaged weights;" in lines["wgan"]
+    assert "averaged weights ([all hyperparameters](study/cifar10/wgan-1.json))" in lines["wgan"]
 
 
 def test_what_has_not_been_run_on_a_gpu_is_empty(modules: SimpleNamespace, tmp_path: Path) -> None:
