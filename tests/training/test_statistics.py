@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from tfgan2.training import stats
 from tfgan2.training.callbacks import Statistics
+from tfgan2.training.calls import Call
 
 
 class Steps:
@@ -56,6 +58,20 @@ def test_a_metric_of_one_phase_is_averaged_over_its_own_steps(tmp_path: Path) ->
     steps.add(loss=3.0, real_score=0.5)
     line = steps.callback.line
     assert {**line, "loss": 2.0, "content_loss": 5.0, "real_score": 0.5} == line
+
+
+def test_the_speed_is_that_of_calls_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not of callbacks that come before the statistics, such as the one that generates grids."""
+    clock = iter(range(100))
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    steps = Steps(tmp_path)
+    steps.callback.call = Call([{"loss": 1.0}], 0.25, 0.05, False, (False, False))
+    for _ in range(2):
+        steps.add()
+    line = steps.callback.line
+    assert (line["seconds"], line["images_per_second"], line["input_share"]) == (0.5, 32.0, 0.2)
 
 
 def test_resuming_cuts_what_came_after_the_checkpoint(tmp_path: Path) -> None:

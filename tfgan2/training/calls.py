@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -30,12 +31,14 @@ class Call:
 
     Attributes:
         metrics: those of each step that it trained, means over all replicas.
+        seconds: time that it took.
         input_seconds: time that it waited for images.
         compiled: whether it had to compile the step first.
         stop: whether any worker is to stop.
     """
 
     metrics: list[dict[str, float]]
+    seconds: float
     input_seconds: float
     compiled: bool
     stop: Stop
@@ -64,6 +67,7 @@ class Calls:
 
         `stop` says whether this worker is to stop.
         """
+        started = time.perf_counter()
         phase = self.model.phase
         new = phase not in self._functions
         if new:
@@ -73,7 +77,8 @@ class Calls:
         names = self._names[phase]
         metrics = [dict(zip(names, row, strict=True)) for row in rows.numpy().tolist()]
         by_signal, by_callback = (stops.numpy() > 0).tolist()
-        return Call(metrics, float(waited), new, (by_signal, by_callback))
+        seconds = time.perf_counter() - started
+        return Call(metrics, seconds, float(waited), new, (by_signal, by_callback))
 
     def _compiled(self, names: list[str]) -> Any:
         """Compiles the present phase; `names` receives the names of its metrics.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -95,10 +94,9 @@ class Loop:
             model.phase = model.phase_at(self.step)
             count = lengths.next(model, self.step)
             called.on_train_batch_begin(self.step)
-            started = time.perf_counter()
             with self._data_errors():
                 call = calls.train(count, (bool(signals), requested))
-            lengths.measured(call, time.perf_counter() - started)
+            lengths.measured(call)
             logs = call.metrics[-1]
             self.step += len(call.metrics)
             # Any worker may have been asked to stop: all stop after the same step.
@@ -181,10 +179,10 @@ class _Lengths:
         changes = (n for n in range(1, most) if model.phase_at(step + n) != model.phase)
         return next(changes, most)
 
-    def measured(self, call: Call, seconds: float) -> None:
+    def measured(self, call: Call) -> None:
         """Takes the time of a call."""
         if not (self.is_fixed or call.compiled):
-            self.most = max(1, int(_CALL_SECONDS * len(call.metrics) / seconds))
+            self.most = max(1, int(_CALL_SECONDS * len(call.metrics) / call.seconds))
 
 
 def _wants_every_step(callback: keras.callbacks.Callback) -> bool:

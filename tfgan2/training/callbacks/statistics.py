@@ -89,7 +89,9 @@ class Statistics(StepCallback):
         self._started = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        elapsed = time.perf_counter() - self._started
+        # Callbacks that come before this one may have drawn or generated meanwhile.
+        own = time.perf_counter() - self._started
+        elapsed = own if self.call is None else self.call.seconds
         for metrics in self.metrics(logs):
             self._counts.update(metrics.keys())
             self._sums.update(metrics)  # adds the values
