@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import Field, dataclass, field, fields, replace
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from functools import partial
 from typing import Any, TypeVar, get_type_hints
 
-from tfgan2.errors import UserError
+from tfgan2.errors import UserError, unknown
 from tfgan2.hyperparameters import Option
 
 DATA, TRAINING, OUTPUT, EVALUATION = "Data", "Training", "Run directory", "Evaluation"
@@ -70,14 +70,17 @@ def show_options(
     """Puts declared options, all or `only` these, into a signature in place of `**options`.
 
     `help` and notebooks show them. `annotate` makes the annotation of an option that may be left
-    out, from its field and its type.
+    out, from its field and its type. Without it, the function is for Python, and all fields with a
+    default are shown, declared or not.
     """
     signature = inspect.signature(function, eval_str=annotate is not None)
     *parameters, _ = signature.parameters.values()
     keyword = inspect.Parameter.KEYWORD_ONLY
     for declared in classes:
         types = get_type_hints(declared) if annotate else {}
-        for item in declared.declared():
+        for item in declared.declared() if annotate else fields(declared):  # type: ignore[arg-type]
+            if item.default is MISSING or item.name in signature.parameters:
+                continue
             if only is not None and item.name not in only:
                 continue
             default, kind = item.default, item.type
@@ -88,6 +91,14 @@ def show_options(
             )
     function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return function
+
+
+def check_names(function: Callable[..., Any], given: Iterable[str]) -> None:
+    """Raises a UserError if one of the names is no argument that the function shows."""
+    known = inspect.signature(function).parameters
+    for name in given:
+        if name not in known:
+            raise unknown("option", name, known)
 
 
 @dataclass
@@ -181,7 +192,7 @@ def parse_range(value: Sequence[str | float]) -> tuple[float, float]:
 
 @dataclass
 class TrainingOptions(Options):
-    """How a run trains, what it writes and when.
+    """Options of training: how a run trains, what it writes and when.
 
     `config.json` holds the resolved number in `batch_size`, and all values of the preset.
     """

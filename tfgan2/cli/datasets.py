@@ -1,4 +1,4 @@
-"""tfgan2 datasets"""
+"""`tfgan2 datasets`: lists the datasets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""tfgan2 distill"""
+"""`tfgan2 distill`: trains a small generator that imitates a trained one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tfgan2.options import OUTPUT, Options, TrainingOptions, option
 
 @dataclass
 class CommandOptions(Options):
-    """What the command takes beyond the options of the API."""
+    """Options of the command besides those of the API."""
 
     settings: list[str] | None = option(  # noqa: RUF009
         None,

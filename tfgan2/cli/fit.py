@@ -1,4 +1,4 @@
-"""tfgan2 fit"""
+"""`tfgan2 fit`: trains a flavour, or resumes a run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class CommandOptions(Options):
-    """What the command takes beyond the options of a run."""
+    """Options of the command besides those of a run."""
 
     dataset: str | None = option(
         None,

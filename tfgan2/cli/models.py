@@ -1,4 +1,4 @@
-"""tfgan2 models"""
+"""`tfgan2 models`: lists the flavours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""tfgan2 prepare"""
+"""`tfgan2 prepare`: packs a folder of images into shards."""
 
 from __future__ import annotations
 

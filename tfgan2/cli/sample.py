@@ -1,4 +1,4 @@
-"""tfgan2 sample"""
+"""`tfgan2 sample`: generates images with the generator of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""tfgan2 watch"""
+"""`tfgan2 watch`: shows a run in a browser while it trains."""
 
 from __future__ import annotations
 

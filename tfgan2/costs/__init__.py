@@ -1,1 +1,1 @@
-"""What training a flavour costs: counted in the graph of a step, and measured on this machine."""
+"""Costs of training a flavour: counted in the graph of a step, and measured on this machine."""

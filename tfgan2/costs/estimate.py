@@ -13,9 +13,9 @@ from tfgan2.models.base import GenerativeModel
 
 # Fitted to the measured steps in docs/results/costs.md: estimates are 0.7 to 1.5 times as long.
 _SHARE_OF_PEAK = 0.8
-"""Of the speed of a large matrix multiplication that convolutions reach."""
+"""Fraction of the speed of a large matrix multiplication that convolutions reach."""
 _FUSED = 0.5
-"""Of the bytes that the ops of the graph write, what XLA writes."""
+"""Fraction of the bytes written by the graph's ops that XLA writes."""
 _LAUNCH = 4e-5
 """Seconds that a GPU needs besides for each matrix multiplication or convolution."""
 _MATRIX_SIZE, _VECTOR_SIZE = 2048, 2**24

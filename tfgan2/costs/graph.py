@@ -43,7 +43,7 @@ _FREE = (
 
 @dataclass
 class Work:
-    """What one call of a graph does as it is written, before anything is fused or rewritten.
+    """Operations and memory traffic of a graph, before anything is fused or rewritten.
 
     FLOPs are those of matrix multiplications and convolutions: two for each multiplication with its
     addition, including those with zeros of a border. Other ops count with the bytes they move.

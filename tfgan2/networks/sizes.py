@@ -32,7 +32,7 @@ def attention_edges(image_shape: tuple[int, int, int]) -> list[int]:
 
 
 def halvings(image_shape: tuple[int, int, int], network: str) -> int:
-    """How often a network halves an image: until its smaller edge has 4 to 7 pixels.
+    """Returns how often a network halves an image: until its smaller edge has 4 to 7 pixels.
 
     Raises:
         UserError: an edge does not halve that often; names the network.

@@ -14,7 +14,7 @@ DROPOUT_LAYERS = 3
 
 
 def depth_for(size: int) -> int:
-    """How often a size can be halved, at most MAX_DEPTH times.
+    """Returns how often a size can be halved, at most MAX_DEPTH times.
 
     Raises:
         UserError: less than twice.

@@ -28,7 +28,7 @@ _SCALE = 0.2
 _MOST = 2.5
 """Standard deviations to which these are limited; it bounds the cost of a warp's gradient."""
 _LEAST_SCALE = 2.0 ** (-2 * _SCALE * _MOST)
-"""What an isotropic and an anisotropic scaling can come to, together."""
+"""Smallest product of an isotropic and an anisotropic scaling."""
 
 
 def adaptive_augment(images: tf.Tensor, p: tf.Tensor | float, seed: tf.Tensor) -> tf.Tensor:
@@ -56,7 +56,7 @@ def adaptive_augment(images: tf.Tensor, p: tf.Tensor | float, seed: tf.Tensor) -
 def adjusted(p: tf.Tensor, signs: tf.Tensor, target: float, share: tf.Tensor) -> tf.Tensor:
     """Moves p by `share` towards the target of r_t, within [0, 1].
 
-    `signs` is r_t, the mean sign of D's logits of real images, minus the boundary of its loss: 0 if
+    `signs` is r_t, the mean sign of D's logits of real images less the boundary of its loss: 0 if
     it cannot tell them from generated ones, 1 if it is sure. All are float32 scalars. The share is
     that of the images since the last move in those in which p can go from 0 to 1; in the paper
     500,000. There p has no upper bound, but above 1 it means the same as 1.

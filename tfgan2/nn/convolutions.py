@@ -77,7 +77,7 @@ def _grouped(inputs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Any]:
 
 @cache
 def _has_gradients(dtype: tf.DType) -> bool:
-    """Whether TensorFlow differentiates `tf.nn.conv2d` with groups here: not on every CPU."""
+    """Returns whether TensorFlow differentiates grouped `tf.nn.conv2d` here: not on every CPU."""
     if tf.config.list_logical_devices("GPU"):
         return True
     with tf.init_scope():

@@ -65,7 +65,7 @@ class EqualizedConv2D(keras.layers.Conv2D):
 
     @property
     def scale(self) -> float:
-        """What the kernel is multiplied by, without the gain."""
+        """Factor of the kernel, without the gain."""
         return 1.0 / math.sqrt(math.prod(self.kernel.shape[:3]))
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -79,7 +79,7 @@ class EqualizedConv2D(keras.layers.Conv2D):
         return self.finished(outputs)
 
     def finished(self, outputs: tf.Tensor) -> tf.Tensor:
-        """With the bias, and in float16 within bounds."""
+        """Adds the bias, and limits float16."""
         if self.use_bias:
             outputs += tf.convert_to_tensor(self.bias) * self.gain
         half = outputs.dtype == tf.float16

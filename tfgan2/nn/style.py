@@ -227,7 +227,7 @@ class MinibatchDeviation(keras.layers.Layer):
 
 
 def path_lengths(generate: Any, styles: tf.Tensor, directions: tf.Tensor) -> tf.Tensor:
-    """How much images change with the styles, in random directions (path length regularization).
+    """Returns how much images change with their styles, in random directions (path lengths).
 
     |J^T y| for each sample: J is the derivative of its image with respect to its styles, and y a
     direction in the space of images, N(0, I) / sqrt(pixels). The square of the length is the mean

@@ -50,7 +50,7 @@ def warp_by_matrices(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
     x, y = (tf.reshape(each, (1, -1)) for each in tf.meshgrid(x, y))
 
     def weights(axis: int, size: int) -> tf.Tensor:
-        """Of `size` pixels and two at each end, for each of the result's: (B, H * W, size + 4)."""
+        """Weights of `size` pixels and two at each end in each output: (B, H * W, size + 4)."""
         position = maps[:, axis, :1] * x + maps[:, axis, 1:2] * y + maps[:, axis, 2:]
         # Borders lie at 0 and at `size`; mirror images repeat after two sizes.
         position = tf.math.floormod(position + size / 2, 2.0 * size)
