@@ -106,17 +106,18 @@ def test_half_a_character_can_be_written_again(file: Path) -> None:
 
 
 TABLES = {
-    "csv": 'image,caption\na.png,"a red bird, small"\nd/b.png,blue\n',
+    "csv": 'image,caption\na.png, "a red bird, small"\nd/b.png,blue\n',
     "tsv": "caption\tid\tfile_name\na red bird, small\t1\ta.png\nblue\t2\td/b.png\n",
     "CSV": MARK + 'Filename;Text\r\na.png;"a red bird, small"\r\nd/b.png;blue\r\n',
     "txt": "image_name| comment_number| comment\na.png| 0| a red bird, small\n\nd/b.png| 0| blue",
+    "tsv of a spreadsheet": "image\tcaption\t\na.png\ta red bird, small\t\t\nd/b.png\tblue\n",
     "token": "a.png#0\ta red bird, small\nd/b.png#0\tblue\n",
 }
 
 
 @pytest.mark.parametrize(("suffix", "content"), TABLES.items(), ids=TABLES)
 def test_tables(file: Path, suffix: str, content: str) -> None:
-    path = file.with_suffix(f".{suffix}")
+    path = file.with_suffix(f".{suffix.split()[0]}")
     path.write_bytes(content.encode())
     expected = (["a.png", "d/b.png"], [["a red bird, small"], ["blue"]])
     assert read_captions(path)[1:] == expected
@@ -127,6 +128,9 @@ def test_tables(file: Path, suffix: str, content: str) -> None:
     [
         ("name,says,more\na.png,x,y", "line 1 has name, says, more: name the columns image and"),
         ("image,caption\na.png", "line 2 has 1 columns: give each image its caption"),
+        ("image,caption\na.png,red, small", "line 2 has 3 columns, the first line has 2: if"),
+        ("caption,image\nred, small,a.png", "if ',' is part of a caption, put it in quotes"),
+        ("image|caption\na.png|red|small", "if '|' is part of a caption, leave it out"),
         ("image,caption\na.png,?", "line 2: 'a.png' has a caption without words"),
         ("image,caption\nno.png,x", "line 2: the image 'no.png' does not exist; paths are rel"),
         ("image,caption\n", "is empty"),

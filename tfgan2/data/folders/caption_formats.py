@@ -107,8 +107,10 @@ def _table(path: Path, text: str) -> Iterator[Entry]:
     delimiter = max("\t|;,", key=lambda character: (lines or [""])[0].count(character))
     # Flickr30k's separators are no quoting format: its texts have quotes anywhere.
     quoting: Any = csv.QUOTE_MINIMAL if delimiter in ",;" else csv.QUOTE_NONE
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
+    source = io.StringIO(text, newline="")
+    reader = csv.reader(source, delimiter=delimiter, quoting=quoting, skipinitialspace=True)
     columns: tuple[int, int] | None = None
+    width = 0
     try:
         for row in reader:
             cells = [cell.strip() for cell in row]
@@ -116,12 +118,18 @@ def _table(path: Path, text: str) -> Iterator[Entry]:
                 continue
             where = f"{path}, line {reader.line_num}"
             if columns is None:
-                columns = _columns(where, cells)
+                columns, width = _columns(where, cells), len(cells)
                 if columns[1] >= 0:
                     continue
                 columns = (0, 1)
             if len(cells) <= max(columns):
                 raise UserError(f"{where} has {len(cells)} columns: give each image its caption")
+            if any(cells[width:]):  # of a caption only the part before the delimiter would be read
+                remedy = "leave it out" if quoting == csv.QUOTE_NONE else "put it in quotes"
+                raise UserError(
+                    f"{where} has {len(cells)} columns, the first line has {width}: if "
+                    f"{delimiter!r} is part of a caption, {remedy}"
+                )
             yield Entry(where, _NUMBERED.sub("", cells[columns[0]]), cells[columns[1]])
     except csv.Error as error:
         raise UserError(f"{path}, line {reader.line_num} is no table: {error}") from None
