@@ -287,6 +287,23 @@ def test_an_interruption_leaves_nothing(pictures: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, UserError])
+def test_the_pack_of_another_process_stays(
+    pictures: Path, scaled: Path, tmp_path: Path, error: type[BaseException]
+) -> None:
+    out = tmp_path / scaled.name
+
+    def meanwhile(text: str, done: int, total: int) -> None:
+        if text == "packing images" and not out.exists():
+            shutil.copytree(scaled.parent, tmp_path, dirs_exist_ok=True)
+            if error is KeyboardInterrupt:
+                raise KeyboardInterrupt
+
+    with pytest.raises(error, match="exists" if error is UserError else None):
+        pack(pictures, out, progress=meanwhile)
+    assert load_dataset(f"prepared:{out}").image_shape == (16, 16, 3)
+
+
 def test_a_disk_that_refuses(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,9 +139,7 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
     """
     check_unicode(out)
     shards = out.with_name(f"{out.name}.shards")
-    for path in (out, shards):
-        if path.exists():
-            raise UserError(f"{path} exists: choose another --out, or remove it")
+    _check_new(out, shards)
     if not out.parent.is_dir():
         raise UserError(f"{out.parent} is not a folder: create it, or choose another --out")
     files = with_classes(existing_folder(request.path, "folder:DIR"))
@@ -169,11 +167,12 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
             digest.update(b"%d %d\n" % (labels[-1], len(content)) + content)
             yield content
 
+    problem = f"cannot write the shards of {out}"
+    with one_line(problem, RuntimeError, advice=_AGAIN), written_atomically(shards) as partial:
+        partial.mkdir()
+        written = tuple(_write_shards(records(), partial, shards.name, shard_bytes))
+        _check_new(out, shards)  # another process may have packed into the same file
     try:
-        problem = f"cannot write the shards of {out}"
-        with one_line(problem, RuntimeError, advice=_AGAIN), written_atomically(shards) as partial:
-            partial.mkdir()
-            written = tuple(_write_shards(records(), partial, shards.name, shard_bytes))
         runs = tuple((label, len(list(run))) for label, run in itertools.groupby(labels))
         label_runs = runs if files.classes else ()
         index = Index(
@@ -195,6 +194,12 @@ def pack(request: Request, out: Path, *, shard_bytes: int = 2**28) -> tuple[Inde
         shutil.rmtree(shards, ignore_errors=True)
         raise
     return index, tuple(files.skipped)
+
+
+def _check_new(*paths: Path) -> None:
+    for path in paths:
+        if path.exists():
+            raise UserError(f"{path} exists: choose another --out, or remove it")
 
 
 def _write_shards(
