@@ -129,7 +129,9 @@ def check_new(out: Path) -> None:
     """Raises a UserError unless a run can be made at `out`; writes nothing."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file: choose a folder for the run")
-    if out.is_dir() and any(out.iterdir()):
+    # What is left of a start that failed before its configuration was written.
+    left = re.compile(r"\.lock|\.config\.partial-.*")
+    if out.is_dir() and not all(left.fullmatch(path.name) for path in out.iterdir()):
         hint = ", or resume the run in it" if is_run(out) else ""
         raise UserError(f"{out} exists and is not empty: choose another folder{hint}")
 

@@ -23,7 +23,7 @@ from tfgan2.data import sources
 from tfgan2.data.dataset import Order
 from tfgan2.errors import UserError
 from tfgan2.report import REPORT
-from tfgan2.runs import RunConfig, held
+from tfgan2.runs import RunConfig, check_new, held
 from tfgan2.training import checkpoints, stats
 from tfgan2.training.callbacks import Progress
 
@@ -316,6 +316,21 @@ def test_runs_that_begin_at_the_same_time_get_different_folders(tmp_path: Path) 
         held(first, config, new=True, numbered=False),
     ):
         pass
+
+
+def test_a_start_that_failed_before_its_configuration_can_be_repeated(tmp_path: Path) -> None:
+    run, config = tmp_path / "run", RunConfig.create("gan", "digits")
+    run.mkdir()
+    for name in (".lock", ".config.partial-123.json"):
+        (run / name).touch()
+    check_new(run)
+    with held(run, config, new=True, numbered=False):
+        pass
+    with pytest.raises(UserError, match="choose another folder, or resume the run in it"):
+        check_new(run)
+    (run / "config.json").rename(run / "other.json")
+    with pytest.raises(UserError, match=r"not empty: choose another folder$"):
+        check_new(run)
 
 
 @pytest.mark.slow
