@@ -100,6 +100,18 @@ def test_it_shows_evaluations_and_exports(run: Path) -> None:
     assert "abcd1234" not in page and "x.tflite" not in page
 
 
+def test_the_head_has_the_latest_value_of_each_figure(tmp_path: Path) -> None:
+    """The last line may be that of an evaluation."""
+    (tmp_path / "config.json").write_text(RunConfig.create("gan", "digits").to_json())
+    lines = [
+        {"step": 4, "images": 64, "images_per_second": 99.0, "diversity": 0.5},
+        {"step": 6, "images": 96, "images_per_second": 80.0},
+        {"step": 6, "images": 96, "classifier/fid": 3.0},
+    ]
+    (tmp_path / "stats.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert "step 6 of 5,000, 80 images/s, diversity 0.50;" in Report(tmp_path).render()
+
+
 def test_a_long_run_is_thinned_out() -> None:
     assert thinned([], 4) == [] and thinned([1, 2, 3], 4) == [1, 2, 3]
     assert thinned(list(range(9)), 4) == [0, 4, 8]

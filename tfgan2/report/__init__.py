@@ -52,7 +52,7 @@ class Report:
 
         config = runs.RunConfig.read(self.run_dir)
         lines = stats.read(self.run_dir)
-        last = lines[-1] if lines else {}
+        last = {name: value for line in lines for name, value in line.items()}
         evaluations = self._evaluations()
         pages = jinja2.Environment(
             loader=jinja2.PackageLoader("tfgan2.report"), autoescape=True, trim_blocks=True
