@@ -30,6 +30,15 @@ def test_waiting_for_data_is_shown(share: float, text: str) -> None:
     assert shown == f"step 5/10 | generator 0.500 | 16 images/s{text} | 0:00:05 left"
 
 
+def test_the_time_left_includes_what_happens_between_steps() -> None:
+    line = {"step": 5, "images": 80, "images_per_second": 16.0, "generator_loss": 0.5}
+    assert statistics_line(line, 10, overhead=1.0).endswith("| 16 images/s | 0:00:10 left")
+
+
+def test_a_speed_that_is_not_known_is_not_shown() -> None:
+    assert statistics_line({"step": 1, "images": 16, "x_loss": 0.5}, 10) == "step 1/10 | x 0.500"
+
+
 def test_a_folder_is_shown_as_its_remote_directory(display: Display, shown: io.StringIO) -> None:
     display.alias = ("/tmp/x/run", "gs://bucket/run")
     display.say("run: /tmp/x/run")

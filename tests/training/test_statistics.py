@@ -60,9 +60,7 @@ def test_a_metric_of_one_phase_is_averaged_over_its_own_steps(tmp_path: Path) ->
     assert {**line, "loss": 2.0, "content_loss": 5.0, "real_score": 0.5} == line
 
 
-def test_the_speed_is_that_of_calls_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_speed_is_that_of_calls_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not of callbacks that come before the statistics, such as the one that generates grids."""
     clock = iter(range(100))
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
@@ -72,6 +70,26 @@ def test_the_speed_is_that_of_calls_alone(
         steps.add()
     line = steps.callback.line
     assert (line["seconds"], line["images_per_second"], line["input_share"]) == (0.5, 32.0, 0.2)
+
+
+def test_a_line_has_no_speed_before_the_first_step_after_compiling(tmp_path: Path) -> None:
+    steps = Steps(tmp_path, every=1)
+    steps.add(loss=1.0)
+    steps.add(loss=1.0)
+    assert ["images_per_second" in line for line in stats.read(tmp_path)] == [False, True]
+
+
+def test_overhead_is_the_time_between_steps_over_that_in_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(100))
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    steps = Steps(tmp_path)
+    for compiled in (True, False, False):  # each begins 2 s after the one before
+        seconds = 2.0 if compiled else 0.5
+        steps.callback.call = Call([{"loss": 1.0}], seconds, 0.0, compiled, (False, False))
+        steps.add()
+    assert steps.callback.overhead == 1.5  # after the compiled one 0 s, then 1.5 s
 
 
 def test_resuming_cuts_what_came_after_the_checkpoint(tmp_path: Path) -> None:

@@ -89,13 +89,19 @@ class Display:
         self._bar, self._text = None, ""
 
 
-def statistics_line(line: Mapping[str, Any], steps: int) -> str:
-    """One line about a line of statistics, of a training of so many steps."""
-    speed, share = line["images_per_second"], line.get("input_share", 0.0)
+def statistics_line(line: Mapping[str, Any], steps: int, overhead: float = 0.0) -> str:
+    """One line about a line of statistics, of a training of so many steps.
+
+    `overhead` is the time that all else takes over the time in steps.
+    """
+    text = f"step {line['step']}/{steps} | {losses(line)}"
+    speed, share = line.get("images_per_second"), line.get("input_share", 0.0)
+    if not speed:  # the step was compiled in this interval
+        return text
     images = line["images"] // line["step"] * (steps - line["step"])
     waits = f", {share:.0%} of the time waiting for data" if share >= _NOTABLE_SHARE else ""
-    left = f" | {timedelta(seconds=round(images / speed))} left" if speed else ""
-    return f"step {line['step']}/{steps} | {losses(line)} | {speed:,.0f} images/s{waits}{left}"
+    left = timedelta(seconds=round(images / speed * (1 + overhead)))
+    return f"{text} | {speed:,.0f} images/s{waits} | {left} left"
 
 
 def losses(metrics: Mapping[str, float]) -> str:

@@ -124,7 +124,7 @@ class Progress(StepCallback):
             facts = losses(logs or {}) + (f" {speed:,.0f} img/s" if speed else "")
             self.display.move_bar("training", self.step, steps, facts)
         elif line.get("step") == self.step:
-            self.display.say(statistics_line(line, steps))
+            self.display.say(statistics_line(line, steps, self.statistics.overhead))
 
     def close(self) -> None:
         self.display.close()

@@ -30,6 +30,8 @@ class Statistics(StepCallback):
         line: the last line of averages.
         seconds: time in all steps and in waiting for their images, without compiling.
         images_per_second: speed since that line; 0 before the first step after compiling.
+        overhead: time between steps over that in steps, since training began: drawing, saving,
+            evaluating.
         background: writes what belongs to the statistics; they are closed after it.
         figures: what the next line shows besides the averages.
     """
@@ -45,12 +47,18 @@ class Statistics(StepCallback):
         self._counts: Counter[str] = Counter()
         self._sums: Counter[str] = Counter()
         self._timed: Counter[str] = Counter()
+        self._between = self._trained = self._elapsed = 0.0
+        self._started: float | None = None
         self._events: EventFileWriter | None = None
         self.background = Background()
 
     @property
     def images_per_second(self) -> float:
         return self._timed["images"] / (self._timed["seconds"] or 1.0)
+
+    @property
+    def overhead(self) -> float:
+        return self._between / (self._trained or 1.0)
 
     def state(self) -> dict[str, Any]:
         """Forces the lines to disk, so that no checkpoint is newer than they are."""
@@ -86,18 +94,23 @@ class Statistics(StepCallback):
 
     def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
         super().on_train_batch_begin(batch, logs)
-        self._started = time.perf_counter()
+        now = time.perf_counter()
+        if self._started is not None:
+            self._between += now - self._started - self._elapsed
+        self._started = now
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        # Callbacks that come before this one may have drawn or generated meanwhile.
+        assert self._started is not None
+        # Callbacks that come before this one may have generated a grid meanwhile.
         own = time.perf_counter() - self._started
-        elapsed = own if self.call is None else self.call.seconds
+        self._elapsed = elapsed = own if self.call is None else self.call.seconds
         for metrics in self.metrics(logs):
             self._counts.update(metrics.keys())
             self._sums.update(metrics)  # adds the values
         compiled = self._is_first if self.call is None else self.call.compiled
         if not compiled:  # compiling would take most of the time
             self.seconds += elapsed
+            self._trained += elapsed
             images = (batch - self._first_batch + 1) * self.images_per_step
             waited = self.call.input_seconds if self.call is not None else 0.0
             waited = min(max(waited, 0.0), elapsed)  # someone may have set the clock
@@ -106,10 +119,11 @@ class Statistics(StepCallback):
         super().on_train_batch_end(batch, logs)
 
     def act(self) -> None:
-        figures = {"images_per_second": round(self.images_per_second, 2)}
-        if self.call is not None:
-            seconds = self._timed["seconds"] or 1.0
-            figures["input_share"] = round(self._timed["waiting"] / seconds, 4)
+        figures = {}
+        if seconds := self._timed["seconds"]:
+            figures["images_per_second"] = round(self.images_per_second, 2)
+            if self.call is not None:
+                figures["input_share"] = round(self._timed["waiting"] / seconds, 4)
         for name, total in self._sums.items():
             figures[name] = float(f"{total / self._counts[name]:.6g}")
         self.line = self.add(figures | self.figures)
