@@ -21,7 +21,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / folder).mkdir(parents=True)
         Image.new("L", (8, 8)).save(tmp_path / folder / "0.png")
     (tmp_path / "told" / "c.jsonl").touch()
-    for name in ("x.zip", "x.tar.gz", "data.npz"):
+    for name in ("x.zip", "x.tar.gz", "data.npz", "data.tfrecord", "pics/t.parquet", "a.out"):
         (tmp_path / name).touch()
     (tmp_path / "index.json").write_text('{"tfgan2_prepared": 1}')
     return tmp_path
@@ -49,7 +49,10 @@ PATHS = {
     "folder:index.json": "'index.json' is a file: give prepared:index.json",
     "prepared:pics": "'pics' is a folder: give prepared:FILE, or folder:pics",
     "folder:pics/0.png": "is a file: give folder:pics, the folder that contains it",
-    "folder:data.npz": "is a file: give folder:DIR with a folder of image files",
+    "folder:a.out": "is a file: give folder:DIR with a folder of image files",
+    "folder:data.npz": "is a file: save its images as .png files, or give tfgan2.fit a tf.data.",
+    "data.tfrecord": "unknown dataset 'data.tfrecord': save its images as .png files, or give tfg",
+    "pics/t.parquet": "unknown dataset 'pics/t.parquet': give hf:pics, the folder that contains it",
     "folder:pics ": "'pics ' does not exist: did you mean folder:pics?",
     "folder:'my pics'": "does not exist: did you mean folder:my pics?",
     "folder:file://{here}/my%20pics": "did you mean folder:{here}/my pics?",

@@ -16,6 +16,8 @@ from tfgan2.errors import UserError
 
 ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"}
 _LISTS = {".jsonl", ".ndjson", ".json", ".csv", ".tsv"}
+_OF_THE_HUB = {".parquet", ".arrow"}
+_ARRAYS = {".npy", ".npz", ".h5", ".hdf5", ".mat", ".pkl", ".pt", ".tfrecord", ".tfrecords"}
 _PATH = re.compile(r"\s*['\"]?\s*(~|\$|\.{0,2}[/\\]|[A-Za-z]:[/\\]|[A-Za-z0-9+]+://)|.*\\")
 
 
@@ -116,6 +118,10 @@ def _advice_for_file(found: str, path: Path, kind: str | None) -> str:
         with path.open("rb") as file:
             prepared = b'"tfgan2_prepared"' in file.read(200)
         return give("prepared" if prepared else "captions", found)
+    if suffix in _OF_THE_HUB:
+        return give("hf", str(Path(found).parent)) + ", the folder that contains it"
+    if suffix in _ARRAYS:
+        return "save its images as .png files, or give tfgan2.fit a tf.data.Dataset in Python"
     if (mimetypes.guess_type(found)[0] or "").startswith("image/"):
         return give("folder", str(Path(found).parent)) + ", the folder that contains it"
     return "give folder:DIR with a folder of image files"
