@@ -89,6 +89,14 @@ def test_each_kind_of_file_has_its_range(tmp_path: Path) -> None:
     assert found.grey and found.channels == 1
 
 
+def test_files_without_a_suffix_are_counted(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.png", [0, 255], "uint8")
+    for name in ("a", "a.png.1"):
+        (tmp_path / name).write_bytes(path.read_bytes())
+    found = survey([path, tmp_path / "a", tmp_path / "a.png.1"])
+    assert found.formats == "2 without a suffix, 1 .png; 8-bit grey"
+
+
 def test_given_ranges(tmp_path: Path) -> None:
     given = dict.fromkeys((BYTES, INTEGERS, FLOATS), (0, 30))
     photo = write(tmp_path / "a.png", [0, 255], "uint8")

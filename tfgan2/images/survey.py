@@ -20,6 +20,7 @@ from tfgan2.images.files import (
     open_image,
     opened,
 )
+from tfgan2.images.formats import NO_SUFFIX, suffix_of
 from tfgan2.images.ranges import BYTES, FULL, Range, Ranges, kind_of, range_of
 
 _MODES = {
@@ -138,7 +139,8 @@ def survey(
         if header is None:
             continue
         headers.append(header)
-        kept.append(item.suffix.lower() if isinstance(item, Path) else "records")
+        suffix = (suffix_of(item.name) or NO_SUFFIX) if isinstance(item, Path) else "records"
+        kept.append(suffix)
         if header.values is not None:
             both = (header.values, found.get(header.kind, header.values))
             found[header.kind] = min(low for low, _ in both), max(high for _, high in both)
