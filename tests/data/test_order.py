@@ -204,6 +204,7 @@ def test_classes_by_name_and_number() -> None:
     names, labels = Request("x", classes=["2", "cat"]).choose_classes(["cat", "dog", "eel"])
     assert names == ("eel", "cat")
     assert labels.tolist() == [1, -1, 0]
+    assert Request("x", classes="2, cat").classes == ["2", "cat"]
     names, labels = Request("x", classes=["1"]).choose_classes(
         ["1", "0"]
     )  # a name goes before a number

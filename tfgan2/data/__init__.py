@@ -13,7 +13,7 @@ from tfgan2.data.dataset import ImageDataset
 from tfgan2.data.naming import check_name, check_spelling, paths_of
 from tfgan2.data.request import Progress, Request
 from tfgan2.errors import UserError
-from tfgan2.options import DataOptions, show_options
+from tfgan2.options import DataOptions, check_names, show_options
 
 
 def load_dataset(name: str, *, progress: Progress | None = None, **options: Any) -> ImageDataset:
@@ -28,7 +28,8 @@ def load_dataset(name: str, *, progress: Progress | None = None, **options: Any)
             if its images are square, all of one size and no larger than 128, else 64.
         channels: 1 grey, 3 RGB, 4 RGBA; not for points. Default: those of the images; for folders
             1 if all are grey, else 3. Always 3 for stacked_mnist.
-        classes: names or numbers of the classes to keep, in the order of their new labels.
+        classes: names or numbers of the classes to keep, in the order of their new labels: a list,
+            or a text with commas between them.
         split: for tensorflow-datasets and stacked_mnist only, default "train"; also parts and
             sums, such as "train[:80%]" and "train+test".
         data_dir: folder of tensorflow-datasets, local or remote (gs://bucket/data); other datasets
@@ -55,6 +56,7 @@ def load_dataset(name: str, *, progress: Progress | None = None, **options: Any)
     Raises:
         UserError: an impossible option, an unknown name, data that cannot be downloaded or read.
     """
+    check_names(Request, options)
     request = Request(name, progress=progress or Request.progress, **options)
     module, _, function = entry_of(name).loader.rpartition(".")
     dataset: ImageDataset = getattr(import_module(f"tfgan2.data.{module}"), function)(request)

@@ -50,6 +50,8 @@ class Request(DataOptions):
     pipeline: tf.data.Dataset | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.classes, str):  # as on the command line
+            self.classes = [item.strip() for item in self.classes.split(",")]
         if self.classes is not None:
             self.classes = [str(item) for item in self.classes]
         if self.data_dir is not None:
