@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from helpers import assert_refused
 
-from tfgan2 import cli
+from tfgan2 import cli, registry
+from tfgan2.hyperparameters import Option
 
 SMALL = "--image-size 8 --channels 1 --batch-size 4 --set base_channels=8"
 
@@ -95,3 +96,15 @@ def test_costs_of_a_preset(tmp_path: Path) -> None:
 )
 def test_refused(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert_refused(words.split(), message, capsys)
+
+
+def test_texts_of_other_packages_keep_their_brackets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(registry, "summary", lambda name: "a GAN [beta]")
+    option = Option("[on]", "[on] or [off]", name="switch", type="str")
+    monkeypatch.setattr(registry, "hyperparameters", lambda name: {"switch": option})
+    assert cli.run(["models"]) == 0
+    assert "a GAN [beta]" in capsys.readouterr().out
+    assert cli.run(["info", "gan"]) == 0
+    assert "[on] or [off]" in capsys.readouterr().out

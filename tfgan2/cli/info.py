@@ -116,9 +116,9 @@ def _describe(name: str) -> None:
     table = Table("--set", "default", "what it does", box=None, header_style="bold")
     for item in registry.hyperparameters(name).values():
         table.add_row(item.name, item.default_text(), item.help)
-    console = Console(highlight=False)
-    console.print(f"{name}: {title}", style="bold", markup=False)
-    console.print(re.sub(r"(?<=\S)\n(?=\S)", " ", description), markup=False)
+    console = tables.console()
+    console.print(f"{name}: {title}", style="bold")
+    console.print(re.sub(r"(?<=\S)\n(?=\S)", " ", description))
     console.print()
     console.print(table)
     presets.list_all(flavour.Config.presets, console)

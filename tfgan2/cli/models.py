@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
 from tfgan2 import registry
+from tfgan2.cli import tables
 
 
 def models() -> None:
@@ -13,6 +13,6 @@ def models() -> None:
     table = Table("name", "what it is", box=None, header_style="bold")
     for name in registry.flavours():
         table.add_row(name, registry.summary(name))
-    console = Console(highlight=False)
+    console = tables.console()
     console.print(table)
     console.print("\n`tfgan2 info NAME` shows a flavour and the command that trains it.")

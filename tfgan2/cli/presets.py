@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tfgan2 import startup
+from tfgan2.cli import tables
 from tfgan2.hyperparameters import PRESETS, Preset
 from tfgan2.options import TrainingOptions
 
@@ -69,7 +70,7 @@ def show(
     help = {item.name: item.metadata["option"].help for item in TrainingOptions.declared()}
     for name, (value, default) in both.items():
         _add_row(table, f"--{name.replace('_', '-')}", value, default, help[name])
-    Console(highlight=False).print(table)
+    tables.console().print(table)
     shape = "x".join(map(str, image_shape))
     seconds = training_seconds(model, step_specs(model, size), training.steps)
     display.say(
