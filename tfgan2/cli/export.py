@@ -19,7 +19,7 @@ from tfgan2.runs import NEWEST
 
 @with_declared(Options)
 def export(
-    place: Annotated[
+    location: Annotated[
         str,
         typer.Argument(
             metavar="RUN", help="Run directory, for example runs/00003-dcgan-mnist, or gs://…."
@@ -31,8 +31,8 @@ def export(
 ) -> None:
     """Export the generator of a run and verify each file against Keras."""
     chosen = Options(**given(options))
-    local_out(place, out)
-    artifacts = export_run(local_copy(place), out, chosen, checkpoint=checkpoint, progress=print)
+    local_out(location, out)
+    artifacts = export_run(local_copy(location), out, chosen, checkpoint=checkpoint, progress=print)
     figures = ["MB", "max difference", "PSNR dB", "Fréchet", "ms per image"]
     rows = [
         (

@@ -29,7 +29,7 @@ NETWORKS = {"AtoB": ("a_to_b", "generator"), "BtoA": ("b_to_a",)}
 
 
 def translate(
-    place: Annotated[
+    location: Annotated[
         str,
         typer.Argument(
             metavar="MODEL",
@@ -74,7 +74,7 @@ def translate(
     root = source if source.is_dir() else source.parent
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} exists and is not an empty folder: choose another --out")
-    model = local_copy(place)
+    model = local_copy(location)
     load = _from_run if model.is_dir() else _from_file
     translator = load(model, direction, checkpoint)
     if mask is not None and not translator.takes_mask:
