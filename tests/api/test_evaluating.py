@@ -102,6 +102,25 @@ def test_what_stops_an_evaluation_costs_no_step(
     assert evaluated(run) == [2, 4]
 
 
+def test_the_last_evaluation_is_made_up_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: SampleEvaluator) -> object:
+        raise RuntimeError
+
+    settings = {**FIT, **EVERY, "hyperparameters": HYPERPARAMETERS}
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(SampleEvaluator, "evaluate", fail)
+        with pytest.raises(RuntimeError), eagerly():
+            tfgan2.fit("dcgan", "digits", out=run, steps=2, **settings)
+    assert checkpoints.choose(run, "newest").step == 2 and not evaluated(run)
+    resume(run)
+    assert evaluated(run) == [2] and checkpoints.choose(run, "best").step == 2
+    monkeypatch.setattr(SampleEvaluator, "evaluate", fail)
+    resume(run)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("recorded", [False, True])
 def test_an_evaluation_that_was_cut_short_is_made_up_for(

@@ -65,6 +65,7 @@ class Evaluation(StepCallback):
         super().on_train_begin(logs)
         if self._is_pending:
             self._evaluate()
+            self.session.saving.save()  # else each resume would evaluate this step again
 
     def act(self) -> None:
         # Whatever stops the evaluation loses no step.

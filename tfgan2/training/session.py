@@ -135,7 +135,7 @@ class Session:
         """
         options, worker, say = self.config.training, self.worker, self.display.say
         self.run_dir, self.mirror = run_dir, mirror
-        loop, number = Loop(self.model, self.dataset, worker, options), None
+        loop = Loop(self.model, self.dataset, worker, options)
         chosen = self._callbacks(callbacks)
 
         def when_lost() -> str:
@@ -149,13 +149,12 @@ class Session:
             with worker.strategy.scope():
                 loop.step = self.saving.restore(self.model, say)
             self._check_same_folder(loop.step)
-            if loop.step < options.steps:
-                resumes = {"resumes": not self.is_new}
-                with (
-                    memory.telling_what_fits(self.config, worker.replicas, run_dir, **resumes),
-                    determinism_errors(**resumes),
-                ):
-                    number = loop.run(chosen)
+            resumes = {"resumes": not self.is_new}
+            with (
+                memory.telling_what_fits(self.config, worker.replicas, run_dir, **resumes),
+                determinism_errors(**resumes),
+            ):
+                number = loop.run(chosen)  # callbacks may have work left after the last step
         if number is not None:
             location = str(run_dir) if mirror is None else mirror.url
             raise TrainingInterrupted(location, number, loop.step, options.steps)
