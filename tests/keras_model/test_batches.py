@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import SGD, batch_for, make_small
+from helpers import SGD, batch_for, eagerly, make_small
 
 from tfgan2 import registry
 from tfgan2.errors import DataWarning, UserError
@@ -208,6 +208,8 @@ REFUSED = [
     ("cgan", lambda x, y: (x, y + 1), "labels run from 1 to 3, but num_classes=3 takes"),
     ("cgan", lambda x, y: (x, y + 0.5), "takes whole numbers from 0 to 2"),
     ("cgan", lambda x, y: (x, np.zeros((len(x), 7))), r"labels have shape \(7,\)"),
+    ("cgan", lambda x, y: (x, np.full((len(x), 3), 1 / 3)), "labels are not one-hot"),
+    ("cgan", lambda x, y: (x, np.array(["a"] * len(x))), "labels are string, but CGAN takes whole"),
     ("pix2pix", lambda x, y: (x, None), "Pix2Pix needs inputs with targets"),
     ("cyclegan", lambda x, y: (x, None), "CycleGAN needs images A with images B"),
     ("stackgan", lambda x, y: (x, y[:, :2]), r"words have shape \(2,\)"),
@@ -237,6 +239,34 @@ def test_a_part_of_the_range_is_told() -> None:
         model.fit(images, verbose=0)
 
 
+@pytest.mark.parametrize("kind", ["generator", "PyDataset"])
+def test_the_first_batch_of_other_data_is_checked(kind: str) -> None:
+    model = compiled("cgan")
+    images, labels = samples(model, 8)
+    images = 127.5 * images + 127.5
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, index: int) -> Any:
+            return images, labels
+
+    data = Batches() if kind == "PyDataset" else (each for each in [(images, labels)] * 2)
+    with pytest.raises(UserError, match=r"images run from .* give x / 127.5 - 1"):
+        model.fit(data, verbose=0)
+
+
+def test_a_generator_of_images_alone_loses_no_batch() -> None:
+    model = compiled("gan", **SGD)
+    images, _ = samples(model, 8)
+    with eagerly():
+        model.fit((images for _ in range(2)), steps_per_epoch=2, verbose=0)
+    assert int(model.step) == 2
+    with pytest.raises(UserError, match="the generator has no batches"):
+        model.fit((images for _ in range(0)), verbose=0)
+
+
 def test_datasets_that_do_not_suit_are_refused() -> None:
     model = compiled("gan")
     images, labels = samples(model, 8)
@@ -252,3 +282,8 @@ def test_datasets_that_do_not_suit_are_refused() -> None:
         model.fit(single.batch(4), labels, verbose=0)
     with pytest.raises(UserError, match="batch_size has no effect"):
         model.fit(single.batch(4), batch_size=2, verbose=0)
+    with pytest.raises(UserError, match="no data: give fit a dataset of batches, or arrays"):
+        model.fit(verbose=0)
+    for size in (0, -3, 2.5):
+        with pytest.raises(UserError, match=f"at least 1, not {size}"):
+            model.fit(images, batch_size=size, verbose=0)

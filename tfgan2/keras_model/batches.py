@@ -6,7 +6,10 @@ out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from numbers import Integral
+from types import GeneratorType
 from typing import Any
 
 import keras
@@ -71,6 +74,8 @@ def check_parts(model: keras.Model, parts: Sequence[Any]) -> None:
                 f"{what} are {dtype.name}, but {name} trains on float32 in [-1, 1]: give "
                 "x / 127.5 - 1 for values from 0 to 255"
             )
+        if what in NUMBERS and not (dtype.is_floating or dtype.is_integer or dtype.is_bool):
+            raise UserError(f"{what} are {dtype.name}, but {name} takes whole numbers from 0")
 
 
 def _check_shape(what: str, found: tuple, shape: tuple, model: keras.Model) -> None:
@@ -99,6 +104,8 @@ def check_values(model: keras.Model, parts: Sequence[Any]) -> None:
         if what == "labels":
             most = model.num_labels - 1
             one_hot = values.ndim == 2 and values.shape[1] > 1
+            if one_hot and not np.isin(values, (0, 1)).all():
+                raise UserError("labels are not one-hot: give 0 and a single 1 in each row")
             if not one_hot and (low < 0 or high > most or (values != np.floor(values)).any()):
                 raise UserError(
                     f"labels run from {low:g} to {high:g}, but num_classes={most + 1} takes whole "
@@ -130,8 +137,13 @@ def dataset_of(
     """The batches of a dataset or of arrays; None for other data, which are left to Keras.
 
     Raises:
-        UserError: `y` or `batch_size` with a dataset, or arrays of different lengths.
+        UserError: no data, `y` or `batch_size` with a dataset, a batch size that is not possible,
+            or arrays of different lengths.
     """
+    if x is None:
+        raise UserError("no data: give fit a dataset of batches, or arrays")
+    if batch_size is not None and (not isinstance(batch_size, Integral) or batch_size < 1):
+        raise UserError(f"batch_size must be a whole number of at least 1, not {batch_size!r}")
     if isinstance(x, tf.data.Dataset):
         for name, value in (("y", y), ("batch_size", batch_size)):
             if value is not None:
@@ -152,6 +164,32 @@ def dataset_of(
     size = min(lengths[0], (batch_size or model.batch_size) * model.batches_per_step)
     rows = indices.batch(size - size % _unit(model) or size, drop_remainder=True)
     return rows.map(lambda rows: tuple(tf.gather(part, rows) for part in tensors))
+
+
+def checked(model: keras.Model, x: Any) -> Any:
+    """Returns a generator or a `PyDataset`, whose first batch has been checked, or other data.
+
+    Raises:
+        UserError: the first batch does not suit the model.
+    """
+    if isinstance(x, keras.utils.PyDataset):
+        first = x[0]
+    elif isinstance(x, GeneratorType):
+        first = next(x, None)
+        if first is None:
+            raise UserError("the generator has no batches")
+        x = _tuples(chain([first], x))
+    else:
+        return x
+    parts = [part if isinstance(part, dict) else np.asarray(part) for part in parts_of(first)]
+    check_parts(model, parts)
+    check_values(model, parts)
+    return x
+
+
+def _tuples(batches: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+    """Yields batches as Keras takes them from a generator."""
+    yield from map(parts_of, batches)
 
 
 def _unit(model: keras.Model) -> int:

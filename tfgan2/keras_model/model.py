@@ -141,7 +141,9 @@ class KerasModel(SavedModel):
         shuffle = options.get("shuffle", True)
         data = batches.dataset_of(self, x, y, options.get("batch_size"), shuffle)
         steps = options.get("steps_per_epoch")
-        if data is not None:
+        if data is None:
+            options["x"] = batches.checked(self, x)
+        else:
             options |= {"y": None, "batch_size": None, "shuffle": False}
             options["x"], size, length = batches.whole_batches(self, data)
             self.share = size // self.distribute_strategy.num_replicas_in_sync
