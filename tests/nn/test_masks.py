@@ -10,7 +10,7 @@ from tfgan2.nn import masks
 from tfgan2.nn.resizing import crops
 
 
-@pytest.mark.parametrize("kind", masks.KINDS)
+@pytest.mark.parametrize("kind", ["centre", "box", "free-form"])
 def test_masks_hide_part_of_every_image(kind: str) -> None:
     drawn = masks.draw(kind, 50, (32, 24), 0.5, tf.constant([3, 4])).numpy()
     assert drawn.shape == (50, 32, 24, 1) and set(np.unique(drawn)) == {0.0, 1.0}

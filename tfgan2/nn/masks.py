@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from tfgan2.distributed.microbatches import uniform
 
-KINDS = ("centre", "box", "free-form")
 STROKES, SEGMENTS = 3, 4
 """Strokes of a free-form mask, and straight segments of a stroke."""
 
@@ -23,7 +22,7 @@ def draw(
     """Draws masks.
 
     Args:
-        kind: one of KINDS.
+        kind: "centre", "box" or "free-form".
         count: number of masks.
         size: height and width of the images.
         fraction: edge of the hidden part as a fraction of the image's. For "box" the largest edge;
