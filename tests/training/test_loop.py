@@ -123,16 +123,19 @@ def test_after_a_damaged_newest_checkpoint_steps_are_repeated(
     assert not list(run.rglob(".*partial*"))
 
 
-def test_resuming_a_finished_run_says_so(
+def test_resuming_a_finished_run_writes_what_is_missing(
     finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = shutil.copytree(finished_run, tmp_path / "run")
+    # The process may have been killed after its last checkpoint, before it wrote these.
+    grid = Path("samples", "step-0000006.png")
+    (run / grid).unlink()
     (run / REPORT).unlink()
     assert cli.run(["fit", "--resume", str(run)]) == 0
     assert "done: 6 steps" in capsys.readouterr().out
     assert_same_end(run, finished_run)
-    # The process may have been killed after its last checkpoint, before it wrote the report.
     assert "step 6 of 6" in (run / REPORT).read_text("utf-8")
+    assert (run / grid).read_bytes() == (finished_run / grid).read_bytes()
 
 
 @pytest.mark.slow

@@ -68,10 +68,21 @@ class Previews(StepCallback):
             reals = self.dataset.some(count, seed=self.seed) if held_out else self._examples
             shown = [part for part in reals if part.ndim == 4]
             images.save_grid(path, images.side_by_side(*shown) if len(shown) > 1 else shown[0])
-        if not self.step and self.model.is_fine_tuned:
+        if self._is_missing():
             self.act()
         else:
             self.background.run(self._write_report)
+
+    def _is_missing(self) -> bool:
+        """True before training if a grid of the present step is due.
+
+        A process that was killed may have saved this step before it wrote its grid.
+        """
+        if not self.every or self._path(self.step).exists():
+            return False
+        if not self.step:
+            return self.model.is_fine_tuned
+        return self.is_due(self.every) or self.is_last
 
     def on_train_end(self, logs: Logs = None) -> None:
         self.background.run(self._write_report)
@@ -90,7 +101,7 @@ class Previews(StepCallback):
         self._views = -1, {}
 
     def _write(self, step: int, views: Mapping[str, View]) -> None:
-        path = self.run_dir / "samples" / f"step-{step:07d}.png"
+        path = self._path(step)
         for name, view in views.items():
             file = path.parent / name / path.name
             file.parent.mkdir(exist_ok=True, parents=True)
@@ -99,6 +110,9 @@ class Previews(StepCallback):
             self.statistics.image(step, path)
             stats.draw_losses(self.run_dir)
         self._write_report()
+
+    def _path(self, step: int) -> Path:
+        return self.run_dir / "samples" / f"step-{step:07d}.png"
 
     def _write_report(self) -> None:
         if runs.is_run(self.run_dir):  # not in plain `model.fit`
