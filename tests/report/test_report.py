@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+import socket
 import threading
 import urllib.error
 import urllib.request
@@ -178,6 +179,24 @@ def test_the_page_is_served_and_says_when_it_changes(run: Path) -> None:
             get("config.json")
         with pytest.raises(UserError, match="give another --port, or 0"):
             Server(run, server.server_port)
+        server.shutdown()
+
+
+def test_a_browser_that_leaves_early_causes_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors: list[object] = []
+    answered = threading.Event()
+    (tmp_path / "config.json").write_text(RunConfig.create("gan", "digits").to_json())
+    with Server(tmp_path, 0) as server:
+        monkeypatch.setattr(Report, "render", lambda *_, live: "x" * 20_000_000)
+        monkeypatch.setattr(server, "handle_error", lambda *where: errors.append(where))
+        monkeypatch.setattr(server, "shutdown_request", lambda request: answered.set())
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with socket.create_connection(("127.0.0.1", server.server_port)) as browser:
+            browser.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            browser.recv(100)
+        assert answered.wait(10) and not errors
         server.shutdown()
 
 
