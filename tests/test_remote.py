@@ -57,7 +57,8 @@ def test_a_mirror_copies_new_files_and_removes_old_ones(tmp_path: Path) -> None:
     assert files("ram://mirror/run") == sent
     mirror.push()
     assert files("ram://mirror/run") == {**sent, "events.1": 8}
-    tf.io.gfile.remove("ram://mirror/run/stats.jsonl")
+    for name in ("stats.jsonl", "checkpoints/step-1.npz"):
+        tf.io.gfile.remove(f"ram://mirror/run/{name}")
     (tmp_path / "checkpoints" / "step-1.npz").rename(tmp_path / "checkpoints" / "step-2.npz")
     (tmp_path / "config.json").write_text("changed")
     mirror.push()  # what has not changed is not copied again

@@ -116,7 +116,8 @@ class Mirror:
                 gfile.rename(partial, target, overwrite=True)
                 self._sent[name] = files[name]
             for name in self._sent.keys() - files.keys():
-                gfile.remove(f"{self.url}/{name}")
+                if gfile.exists(f"{self.url}/{name}"):  # the user may have removed it
+                    gfile.remove(f"{self.url}/{name}")
                 del self._sent[name]
         self.started = True
 
