@@ -13,7 +13,7 @@ from helpers import layer_kinds, make_small, tensors_for
 
 from tfgan2 import registry
 from tfgan2.errors import UserError
-from tfgan2.models import BEGAN, DCGAN, SAGAN, SNGAN, ProjectionGAN
+from tfgan2.models import BEGAN, DCGAN, SAGAN, SNGAN, WGANGP, ProjectionGAN
 from tfgan2.networks import ARCHITECTURES, Architecture
 from tfgan2.networks.layers import LayerMaker
 
@@ -81,6 +81,11 @@ def test_presets_of_the_papers_at_128_pixels() -> None:
         make = LayerMaker(1, paper["base_channels"], max_channels=paper["max_channels"])
         assert make.level_channels(6) == [64, 128, 256, 512, 1024, 1024]
     assert SNGAN.Config.presets["paper"]["network"] == "resnet"
+
+
+def test_residual_networks_of_the_papers_take_128_latents() -> None:
+    for flavour in (SNGAN, ProjectionGAN, SAGAN, WGANGP):
+        assert flavour.Config.presets["paper"]["latent_dim"] == 128
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 7])

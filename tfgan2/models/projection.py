@@ -30,7 +30,7 @@ class ProjectionGAN(ConditionalGAN, SNGAN):
             batch_size=32,
             steps=12_000,
         )
-        paper = preset(network="pyramid", base_channels=64, max_channels=1024)
+        paper = preset(network="pyramid", base_channels=64, max_channels=1024, steps=450_000)
 
     def generator_settings(self) -> dict[str, Any]:
         return {"conditioning": "norm"}

@@ -37,6 +37,7 @@ class SAGAN(ConditionalGAN):
             network="pyramid",
             base_channels=64,
             max_channels=1024,
+            latent_dim=128,
             ema_decay=0.0,
             batch_size=256,
             steps=1_000_000,

@@ -29,7 +29,7 @@ class SNGAN(LatentGAN):
 
         few = preset(lecam=0.3)
         cpu = preset(steps=16_000)
-        paper = preset(network="resnet", ema_decay=0.0)
+        paper = preset(network="resnet", latent_dim=128, ema_decay=0.0)
 
     gan_loss = losses.HINGE
 

@@ -43,6 +43,7 @@ class WGANGP(LatentGAN):
         cpu = preset(steps=5_000)
         paper = preset(
             network="resnet",
+            latent_dim=128,
             generator_learning_rate=2e-4,
             discriminator_learning_rate=2e-4,
             decay=True,
