@@ -44,4 +44,8 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'tfgan2' has no attribute {name!r}")
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})  # help() and completion find the names that are not loaded
+
+
 registration.register_after_keras()
