@@ -183,6 +183,10 @@ class ImageDataset:
     notes: tuple[str, ...] = ()
     balance: bool = False
 
+    def __repr__(self) -> str:
+        shape = f"image_shape={self.image_shape}"
+        return f"ImageDataset({self.name!r}, num_images={self.num_images}, {shape})"
+
     @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits, equal for equal content in equal order.
