@@ -17,6 +17,7 @@ from PIL import Image
 
 import tfgan2
 from tfgan2 import cli
+from tfgan2.api.run import Run
 from tfgan2.errors import TrainingInterrupted, UserError
 
 TINY = {"base_channels": 4, "latent_dim": 8, **SGD}
@@ -25,6 +26,10 @@ TINY = {"base_channels": 4, "latent_dim": 8, **SGD}
 def test_importing_loads_no_tensorflow() -> None:
     code = "import sys, tfgan2; tfgan2.fit; tfgan2.load; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_completion_finds_names_that_are_not_loaded() -> None:
+    assert set(tfgan2.__all__) <= set(dir(tfgan2))
 
 
 @pytest.mark.slow
@@ -143,6 +148,7 @@ def test_arguments_are_those_of_the_command_line() -> None:
     ("arguments", "message"),
     [
         ({"flavour": "dcgann"}, "did you mean 'dcgan'"),
+        ({"flavour": 5}, "unknown flavour 5: choose from gan, dcgan"),
         ({"dataset": "digit"}, "did you mean 'digits'"),
         ({"stepz": 3}, "unknown option 'stepz': did you mean 'steps'"),
         ({"steps": 0}, "steps must be at least 1, not 0"),
@@ -151,6 +157,8 @@ def test_arguments_are_those_of_the_command_line() -> None:
         ({"precision": "float8"}, "unknown precision 'float8'"),
         ({"classes": "frog"}, "classes must be a list of names, not 'frog'"),
         ({"hyperparameters": {"latent": 3}}, "did you mean 'latent_dim'"),
+        ({"hyperparameters": ["latent_dim=3"]}, "hyperparameters must be a dictionary, such as"),
+        ({"latent_dim": 3}, "latent_dim is a hyperparameter: give hyperparameters={'latent_dim'"),
         ({"best_metric": "fid"}, "evaluate_every is missing"),
     ],
 )
@@ -159,6 +167,70 @@ def test_mistakes_are_one_line(arguments: dict, message: str, tmp_path: Path) ->
     with pytest.raises(UserError, match=message):
         tfgan2.fit(**given)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dataset_is_one_line_in_a_notebook() -> None:
+    shown = "ImageDataset('digits', num_images=1797, image_shape=(16, 16, 1))"
+    assert repr(tfgan2.load_dataset("digits")) == shown
+
+
+def test_unknown_arguments_are_one_line(finished_run: Path) -> None:
+    run = tfgan2.open_run(finished_run)
+    for function, arguments, message in (
+        (run.sample, {"labels": [1]}, "unknown option 'labels': did you mean 'label'"),
+        (run.draw, {"sead": 1}, "did you mean 'seed'"),
+        (run.evaluate, {"cuont": 40}, "did you mean 'count'"),
+        (run.export, {"precisions": "int8"}, "did you mean 'precision'"),
+        (run.export, {"format": "tflite"}, r"each format .* export\('tflite', 'onnx'\)"),
+        (tfgan2.load_dataset, {"name": "digits", "image_sise": 8}, "did you mean 'image_size'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            function(**arguments)
+    with pytest.raises(UserError, match="give each format as an argument of its own"):
+        run.export(["tflite", "onnx"])
+    with pytest.raises(UserError, match="unknown metric 'fidd': did you mean 'fid'"):
+        run.evaluate("fidd")
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "message"),
+    [
+        ([5], "callbacks must be Keras callbacks, not 5"),
+        (keras.callbacks.EarlyStopping("generator_loss", mode="min"), "EarlyStopping acts after"),
+        ([keras.callbacks.LearningRateScheduler(abs)], "give a callback with a method on_train_ba"),
+    ],
+)
+def test_callbacks_that_cannot_act_are_refused(
+    callbacks: object, message: str, tmp_path: Path
+) -> None:
+    options = {"steps": 1, "xla": False, "hyperparameters": TINY, "callbacks": callbacks}
+    with pytest.raises(UserError, match=message):
+        tfgan2.fit("dcgan", "digits", out=tmp_path / "run", quiet=True, **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_texts_in_place_of_numbers_are_refused(finished_run: Path) -> None:
+    run = tfgan2.open_run(finished_run)
+    with pytest.raises(UserError, match="steps must be a whole number, not '9'"):
+        run.resume(steps="9")
+    with pytest.raises(UserError, match="epochs must be above 0 and finite, not '9'"):
+        run.resume(epochs="9")
+
+
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [
+        ("sample", {"seed", "label", "latents", "checkpoint"}),
+        ("draw", {"seed", "label", "latents", "checkpoint"}),
+        ("evaluate", {"count", "features", "real_dir", "cache_dir"}),
+        ("export", {"precision", "batch", "seed", "bundle"}),
+    ],
+)
+def test_signatures_list_the_options(name: str, names: set[str]) -> None:
+    shown = inspect.signature(getattr(Run, name)).parameters
+    assert names <= set(shown)
+    assert all(each.kind is not inspect.Parameter.VAR_KEYWORD for each in shown.values())
+    assert "precisions" not in shown
 
 
 def test_data_that_moved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

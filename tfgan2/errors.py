@@ -84,7 +84,7 @@ def unknown(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> Us
     If none is close, `hint` says what to do; by default it lists all.
     """
     by_lower = {str(item).lower(): str(item) for item in known}
-    close = get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)
+    close = get_close_matches(str(name).lower(), by_lower, n=3, cutoff=0.5)
     if close:
         advice = "did you mean " + " or ".join(repr(by_lower[item]) for item in close) + "?"
     else:

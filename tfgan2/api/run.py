@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfgan2 import remote, runs
+from tfgan2 import registry, remote, runs
 from tfgan2.api.sampling import SampleRequest, Samples, draw_samples
 from tfgan2.api.training import check_evaluation, check_length, train
 from tfgan2.distributed.cluster import find_cluster
 from tfgan2.errors import UserError
-from tfgan2.options import DataOptions, TrainingOptions, show_options
+from tfgan2.evaluation import EvaluationRequest
+from tfgan2.export import FORMATS
+from tfgan2.export import Options as ExportOptions
+from tfgan2.options import DataOptions, TrainingOptions, check_names, show_options
 
 if TYPE_CHECKING:
     import keras
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
 
     from tfgan2.export import Artifact
     from tfgan2.models.base import GenerativeModel
+
+
+_OPTIONS = {item.name for kind in (DataOptions, TrainingOptions) for item in kind.declared()}
 
 
 class Run:
@@ -72,7 +79,7 @@ class Run:
         dataset: str | tf.data.Dataset | None = None,
         data_dir: str | None = None,
         accumulate: int | None = None,
-        callbacks: Sequence[keras.callbacks.Callback] = (),
+        callbacks: keras.callbacks.Callback | Sequence[keras.callbacks.Callback] | None = None,
         dry_run: bool = False,
         quiet: bool = False,
     ) -> Run:
@@ -96,15 +103,16 @@ class Run:
             training = config.training
             if strategy is not None:
                 training.strategy = strategy
-            if steps is not None and steps < training.steps:
-                raise UserError(
-                    f"{self.location} is planned for {training.steps} steps: give at least as many"
-                )
+            planned = training.steps
             if steps is not None:
                 training.steps = steps
             if accumulate is not None:
                 training.accumulate = accumulate
             training.check()
+            if training.steps < planned:
+                raise UserError(
+                    f"{self.location} is planned for {planned} steps: give at least as many"
+                )
             name, pipeline = _named(dataset)
             config.data = relocated(config.data, name, data_dir)
             if mirror is not None and not dry_run:
@@ -125,8 +133,11 @@ class Run:
 
         Args:
             count: number of samples; default: about 64, 2500 points, or 8 latents to interpolate.
-            **arguments: the other fields of `tfgan2.api.sampling.SampleRequest`, for example
-                `seed`, `label`, `latents`, `interpolate` and `checkpoint`.
+            **arguments: the options of `tfgan2 sample`, with underscores, for example `seed`,
+                `interpolate` and `truncation`; `help(run.sample)` lists them. Besides:
+                `label`: classes by name or number, one or several, which are taken in turn;
+                `text`: sentences in the same way; `latents`: an array of shape (N, latent_dim) in
+                place of `count` and `seed`; `checkpoint`: "newest", "best" or a step.
 
         Returns:
             float32, in [-1, 1] unless they are points, shape (N, height, width, channels).
@@ -139,6 +150,7 @@ class Run:
             raise UserError(
                 f"{self.config.flavour} takes images, not latents: export it, and load the file"
             )
+        check_names(self.draw, arguments)
         return draw_samples(self.directory, SampleRequest(count, **arguments))
 
     def timelapse(self, out: str | Path) -> list[Path]:
@@ -162,7 +174,7 @@ class Run:
 
     def evaluate(
         self,
-        metrics: Sequence[str] | None = None,
+        metrics: str | Sequence[str] | None = None,
         *,
         out: str | Path | None = None,
         quiet: bool = False,
@@ -171,20 +183,20 @@ class Run:
         """Compares generated samples with real ones.
 
         Args:
-            metrics: for example ["fid", "prdc"]; default: all that the data allow.
+            metrics: one or several, for example ["fid", "prdc"]; default: all that the data allow.
             out: folder of the result; default: a new one in the run's `evaluation`.
             quiet: show no progress.
-            **request: the other fields of `tfgan2.evaluation.EvaluationRequest`, for example
-                `count`, `features`, `seed` and `checkpoint`.
+            **request: the options of `tfgan2 evaluate`, with underscores, for example `count`,
+                `features`, `seed` and `checkpoint`; `help(run.evaluate)` lists them.
 
         Returns:
             The figures by name, for example {"fid": 12.3}.
         """
-        from tfgan2.evaluation import EvaluationRequest
         from tfgan2.evaluation.sources import evaluate_and_write
         from tfgan2.training.progress import Display
 
-        chosen = None if metrics is None else list(metrics)
+        check_names(self.evaluate, request)
+        chosen = [metrics] if isinstance(metrics, str) else metrics and list(metrics)
         wanted = EvaluationRequest(metrics=chosen, **request)
         folder = remote.local_out(self.location, out)
         return evaluate_and_write(self.directory, wanted, folder, Display(quiet=quiet))[0].figures
@@ -207,8 +219,8 @@ class Run:
             out: the export folder; default: the run's `export`.
             checkpoint: "newest", "best" or a step.
             quiet: show no progress.
-            **options: the other fields of `tfgan2.export.Options`, for example `batch`, `output`,
-                `bundle` and `calibration`, the dataset to calibrate int8 and mixed on.
+            **options: the options of `tfgan2 export`, with underscores, for example `batch`,
+                `output`, `bundle` and `calibration`; `help(run.export)` lists them.
 
         Returns:
             The files, each with its path, size, speed and differences from Keras.
@@ -216,13 +228,16 @@ class Run:
         Raises:
             UserError: options that contradict each other, or a file that differs too much.
         """
-        from tfgan2.export import FORMATS, Options, export_run
+        from tfgan2.export import export_run
 
+        if {"format", "formats"} & options.keys() or not all(isinstance(n, str) for n in formats):
+            raise UserError("give each format as an argument of its own: export('tflite', 'onnx')")
+        check_names(self.export, options)
         precisions = [precision] if isinstance(precision, str) else list(precision)
         return export_run(
             self.directory,
             remote.local_out(self.location, out),
-            Options(list(formats or FORMATS), precisions, **options),
+            ExportOptions(list(formats or FORMATS), precisions, **options),
             checkpoint=str(checkpoint),
             progress=None if quiet else print,
         )
@@ -242,7 +257,7 @@ def fit(
     hyperparameters: Mapping[str, Any] | None = None,
     epochs: float | None = None,
     out: str | Path | None = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
+    callbacks: keras.callbacks.Callback | Sequence[keras.callbacks.Callback] | None = None,
     dry_run: bool = False,
     quiet: bool = False,
     **options: Any,
@@ -270,6 +285,15 @@ def fit(
         TrainingDivergedError: a loss or a weight is no longer finite.
     """
     check_length(options.get("steps"), epochs)
+    if not isinstance(hyperparameters, Mapping | None):
+        raise UserError(
+            "hyperparameters must be a dictionary, such as {'base_channels': 32}, not "
+            f"{hyperparameters!r}"
+        )
+    for misplaced in registry.hyperparameters(flavour).keys() & options.keys() - _OPTIONS:
+        raise UserError(
+            f"{misplaced} is a hyperparameter: give hyperparameters={{{misplaced!r}: …}}"
+        )
     name, pipeline = _named(dataset)
     config = runs.RunConfig.create(flavour, name or "", hyperparameters, **options)
     check_evaluation(config.training)
@@ -298,3 +322,8 @@ def _named(dataset: str | tf.data.Dataset | None) -> tuple[str | None, tf.data.D
 
 
 show_options(fit, DataOptions, TrainingOptions)
+show_options(Run.sample, SampleRequest)
+show_options(Run.draw, SampleRequest)
+show_options(Run.evaluate, EvaluationRequest)
+_export_options = {item.name for item in fields(ExportOptions)} - {"formats", "precisions"}
+show_options(Run.export, ExportOptions, only=_export_options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,8 @@ def check_length(steps: int | None, epochs: float | None) -> None:
     """Raises a UserError unless the length of the training is possible, given in one way."""
     if steps is not None and epochs is not None:
         raise UserError("give steps or epochs, not both")
-    if epochs is not None and not 0 < epochs < math.inf:
-        raise UserError(f"epochs must be above 0 and finite, not {epochs:g}")
+    if epochs is not None and not (isinstance(epochs, Real) and 0 < epochs < math.inf):
+        raise UserError(f"epochs must be above 0 and finite, not {epochs!r}")
 
 
 def check_evaluation(options: TrainingOptions) -> None:
@@ -41,12 +42,32 @@ def check_evaluation(options: TrainingOptions) -> None:
         check_best(options.best_metric)
 
 
+def checked(
+    callbacks: keras.callbacks.Callback | Sequence[keras.callbacks.Callback] | None,
+) -> list[keras.callbacks.Callback]:
+    """Returns the callbacks as a list; a UserError if one is none, or would have no effect."""
+    import keras
+
+    kinds = keras.callbacks
+    by_epoch = (kinds.EarlyStopping, kinds.LearningRateScheduler, kinds.ReduceLROnPlateau)
+    chosen = [] if callbacks is None else keras.tree.flatten(callbacks)
+    for each in chosen:
+        if not isinstance(each, kinds.Callback):
+            raise UserError(f"callbacks must be Keras callbacks, not {each!r}")
+        if type(each) in by_epoch:
+            raise UserError(
+                f"{type(each).__name__} acts after an epoch, and a training is one epoch: give a "
+                "callback with a method on_train_batch_end"
+            )
+    return chosen
+
+
 def train(
     config: runs.RunConfig,
     run_dir: Path,
     mirror: Mirror | None,
     epochs: float | None,
-    callbacks: Sequence[keras.callbacks.Callback],
+    callbacks: keras.callbacks.Callback | Sequence[keras.callbacks.Callback] | None,
     dry_run: bool,
     quiet: bool,
     *,
@@ -67,6 +88,7 @@ def train(
         display.alias = (str(run_dir), mirror.url)
     display.say("loading TensorFlow")
     devices = startup.load(folder_of_process())
+    chosen = checked(callbacks)
     from tfgan2.data import changes
     from tfgan2.training.description import describe, describe_fully
     from tfgan2.training.session import Session
@@ -83,11 +105,11 @@ def train(
             if config.training.evaluate_every:
                 from tfgan2.api.evaluating import Evaluation
 
-                callbacks = [Evaluation(session), *callbacks]
+                chosen = [Evaluation(session), *chosen]
             run_dir = stack.enter_context(runs.held(run_dir, config, new=new, numbered=numbered))
             changes.keep(run_dir, session.dataset)
             if mirror is not None:
                 mirror.push()  # a directory that refuses is an error now, not later
         display.say(f"run: {run_dir}")
-        session.train(run_dir, callbacks, mirror)
+        session.train(run_dir, chosen, mirror)
     return run_dir
