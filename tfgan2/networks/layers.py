@@ -94,10 +94,8 @@ class LayerMaker:
 
         A gain of 0 gives zeros, but with spectral norm small numbers: zeros have no norm.
         """
-        if not gain and self.spectral:
-            return self.normal()
         if not gain:
-            return keras.initializers.Zeros()
+            return self.normal() if self.spectral else keras.initializers.Zeros()
         return keras.initializers.VarianceScaling(
             gain**2, "fan_in", "untruncated_normal", self.seed()
         )

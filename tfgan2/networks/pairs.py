@@ -49,11 +49,10 @@ def generator(
         "image", float32, in [-1, 1]; points are not bounded.
     """
     inputs = x = keras.Input((latent_dim,), name="z")
-    points = is_points(image_shape)
+    architecture, points = ARCHITECTURES[network], is_points(image_shape)
     if num_labels:
         label = keras.Input((), dtype="int32", name="label")
         inputs = [x, label]
-        architecture = ARCHITECTURES[network]
         norms, blocks = architecture.conditional_norm and not points, architecture.blocks
         impossible = {"norm": not norms, "hierarchy": not (norms and blocks)}
         if impossible.get(conditioning):
@@ -75,13 +74,10 @@ def generator(
             y = layers.Embedding(num_labels, embedding, make.normal(1.0))(label)
             x, *parts = _divided(x, residual_blocks(image_shape) + 1)
             make.conditions = (_linear(layers.Concatenate()([y, part]), make) for part in parts)
-    x = ARCHITECTURES[network].load().decoder(x, image_shape, make)
-    activation = "linear"
-    if ARCHITECTURES[network].bounded and not points:
-        activation = "tanh"
-    elif not points:
+    x = architecture.load().decoder(x, image_shape, make)
+    if not (architecture.bounded or points):
         x = ImageRange(dtype="float32")(x)
-    image = output(x, activation)
+    image = output(x, "tanh" if architecture.bounded and not points else "linear")
     model = keras.Model(inputs, image, name="generator")
     make.seed_power_iterations(model)
     return model

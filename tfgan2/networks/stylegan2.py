@@ -29,12 +29,12 @@ from tfgan2.nn.style import (
 
 SMALLEST, LARGEST = 4, 256
 GAIN = math.sqrt(2.0)
-"""Of layers that LeakyReLU follows."""
+"""Gain of layers that LeakyReLU follows."""
 POINT_LAYERS = 3
 
 
 def doublings(image_shape: ImageShape) -> int:
-    """How often the learned constant is doubled, whose smaller edge is 4 to 7.
+    """Returns how often the learned constant is doubled, whose smaller edge is 4 to 7.
 
     Raises:
         UserError: an edge below 4 or above 256, or one that cannot be halved as often as needed.
@@ -163,12 +163,16 @@ def generator(mapper: keras.Model, synthesis: Synthesis) -> keras.Model:
     image = synthesis([w] * synthesis.num_styles)
     image = image if synthesis.points else ImageRange(dtype="float32")(image)
     painter = keras.Model(w, output(image, "linear"), name="synthesis")
-    inputs = [
-        keras.Input(item.shape[1:], dtype=item.dtype, name=item.name) for item in mapper.inputs
-    ]
-    styles = mapper(inputs if len(inputs) > 1 else inputs[0])
-    styles = StyleMean(dtype="float32", name="mean_style")(styles)
-    return keras.Model(inputs if len(inputs) > 1 else inputs[0], painter(styles), name="generator")
+    inputs = _inputs_like(mapper)
+    styles = StyleMean(dtype="float32", name="mean_style")(mapper(inputs))
+    return keras.Model(inputs, painter(styles), name="generator")
+
+
+def _inputs_like(model: keras.Model) -> Any:
+    """New inputs of the same structure."""
+    return keras.tree.map_structure(
+        lambda item: keras.Input(item.shape[1:], dtype=item.dtype, name=item.name), model.input
+    )
 
 
 def with_truncation(generator: keras.Model) -> keras.Model:
@@ -178,13 +182,10 @@ def with_truncation(generator: keras.Model) -> keras.Model:
     mean style, 1 that of the generator.
     """
     mapping, synthesis = generator.get_layer("mapping"), generator.get_layer("synthesis")
-    inputs = [
-        keras.Input(item.shape[1:], dtype=item.dtype, name=item.name) for item in generator.inputs
-    ]
-    truncation = keras.Input((), name="truncation", dtype="float32")
-    styles = mapping(inputs if len(inputs) > 1 else inputs[0])
+    inputs, truncation = _inputs_like(generator), keras.Input((), name="truncation")
     truncate = Truncation(dtype="float32", name="truncate")
-    model = keras.Model([*inputs, truncation], synthesis(truncate([styles, truncation])))
+    images = synthesis(truncate([mapping(inputs), truncation]))
+    model = keras.Model([*keras.tree.flatten(inputs), truncation], images)
     truncate.set_weights(generator.get_layer("mean_style").get_weights())
     return model
 
