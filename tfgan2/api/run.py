@@ -196,7 +196,9 @@ class Run:
         from tfgan2.training.progress import Display
 
         check_names(self.evaluate, request)
-        chosen = [metrics] if isinstance(metrics, str) else metrics and list(metrics)
+        if isinstance(metrics, str):
+            metrics = [metrics]
+        chosen = None if metrics is None else list(metrics)
         wanted = EvaluationRequest(metrics=chosen, **request)
         folder = remote.local_out(self.location, out)
         return evaluate_and_write(self.directory, wanted, folder, Display(quiet=quiet))[0].figures
