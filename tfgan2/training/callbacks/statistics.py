@@ -119,7 +119,7 @@ class Statistics(StepCallback):
         super().on_train_batch_end(batch, logs)
 
     def act(self) -> None:
-        figures = {}
+        figures: dict[str, float] = {}
         if seconds := self._timed["seconds"]:
             figures["images_per_second"] = round(self.images_per_second, 2)
             if self.call is not None:
