@@ -49,6 +49,14 @@ class View:
     reals: np.ndarray | None = None
 
 
+def rows_of_pairs(above: np.ndarray, below: np.ndarray) -> View:
+    """Rows of 8 images, each above a row of its counterparts; at most 32, and whole rows if any."""
+    columns = min(8, len(above))
+    count = min(32, len(above)) // columns * columns
+    rows = [x[:count].reshape(-1, columns, *x.shape[1:]) for x in (above, below)]
+    return View(np.stack(rows, axis=1).reshape(-1, *above.shape[1:]), columns)
+
+
 class GenerativeModel(KerasModel):
     """A model that generates images.
 
@@ -127,7 +135,7 @@ class GenerativeModel(KerasModel):
         raise NotImplementedError
 
     def layer_maker(self, index: int, **settings: Any) -> LayerMaker:
-        """What makes the layers of one network.
+        """Returns the maker of one network's layers.
 
         Args:
             index: index of the network, below `network_count`: each has seeds of its own.
@@ -331,7 +339,7 @@ class GenerativeModel(KerasModel):
         )
 
     def takes_weight(self, name: str, source: Mapping[str, Any]) -> bool:
-        """Whether a weight of a trained model is of use here, if its shape fits.
+        """Returns whether a weight of a trained model is of use here, if its shape fits.
 
         Args:
             name: of the weight, as in `weights_by_name`.

@@ -12,7 +12,7 @@ from keras import layers
 from tfgan2.distributed import microbatches
 from tfgan2.hyperparameters import option, preset
 from tfgan2.images import is_points
-from tfgan2.models.base import Batch, Metrics, Objective, View, images_of
+from tfgan2.models.base import Batch, Metrics, Objective, View, images_of, rows_of_pairs
 from tfgan2.models.latent import LatentModel
 from tfgan2.models.options import NetworkChoice, OptimizerChoice
 from tfgan2.models.regularizers import Flip
@@ -123,7 +123,7 @@ class VAE(LatentModel):
         return {"loss": loss, **terms}
 
     def _negative_log_likelihood(self, images: tf.Tensor, decoded: Metrics) -> tf.Tensor:
-        """In nats per image: summed over pixels, averaged over the batch; a float32 scalar."""
+        """The loss in nats per image, summed over pixels, averaged over the batch: float32, ()."""
         if self.config.likelihood == "bernoulli":
             targets = (images + 1.0) / 2.0
             each = tf.nn.sigmoid_cross_entropy_with_logits(targets, decoded["logits"])
@@ -139,13 +139,8 @@ class VAE(LatentModel):
             return {}
         views = {}
         if reals is not None and len(reals):
-            columns = 8
-            originals = reals[: len(reals) // columns * columns or len(reals)][:32]
-            columns = min(columns, len(originals))
-            reconstructed = self.generate(self.encoder(originals, training=False)["mean"].numpy())
-            rows = [x.reshape(-1, columns, *self.image_shape) for x in (originals, reconstructed)]
-            images = np.stack(rows, axis=1).reshape(-1, *self.image_shape)
-            views["reconstructions"] = View(images, columns)
+            latents = self.encoder(reals[:32], training=False)["mean"].numpy()
+            views["reconstructions"] = rows_of_pairs(reals, self.generate(latents))
         if self.latent_dim == 2:
             # Equal shares of the latents' probability, as in the paper's figure 4.
             quantiles = np.linspace(0.02, 0.98, MANIFOLD_SIDE).astype(np.float32)
