@@ -25,7 +25,7 @@ def test_lecam_averages_follow_the_mean_logits() -> None:
         for index, images in enumerate(model.divided(image_batch(16, seed=step))):
             past = 2 * step + index
             decay = min(0.99, past / (past + 1))
-            samples = model.fake_samples(images, 8, "latents")
+            samples = model.fake_samples(images, "latents")
             metrics = model.update_discriminator(images, samples)
             real = decay * real + (1 - decay) * float(metrics["real_logit"])
             fake = decay * fake + (1 - decay) * float(metrics["fake_logit"])

@@ -26,6 +26,6 @@ def test_label_changes_images_and_logits(network: str) -> None:
 def test_generated_samples_take_the_labels_of_real_samples() -> None:
     model = CGAN(**SMALL_GAN, num_classes=3)
     labels = tf.constant([2, 0, 1, 1])
-    fake = model.fake_samples(Samples(image_batch(4), labels), 4, "test")
+    fake = model.fake_samples(Samples(image_batch(4), labels), "test")
     np.testing.assert_array_equal(fake.labels, labels)
     assert model.num_labels == 3 and [x.name for x in model.generator.inputs] == ["z", "label"]

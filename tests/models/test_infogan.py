@@ -30,7 +30,7 @@ def test_information_loss_by_hand() -> None:
 
 def test_categories_are_drawn_and_latents_are_uniform() -> None:
     model = InfoGAN(**SMALL_GAN, categories=4)
-    fake = model.fake_samples(Samples(image_batch(200)), 200, "test")
+    fake = model.fake_samples(Samples(image_batch(200)), "test")
     assert set(fake.labels.numpy()) == {0, 1, 2, 3}
     assert np.abs(fake.latents).max() <= 1 and float(tf.math.reduce_std(fake.latents)) < 0.7
     assert np.abs(model.draw_latents(100)).max() <= 1

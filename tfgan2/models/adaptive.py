@@ -24,9 +24,7 @@ Metrics = dict[str, tf.Tensor]
 
 
 def _variable(model: keras.Model, name: str) -> keras.Variable:
-    return model.add_weight(
-        name=name, shape=(), initializer="zeros", dtype="float32", trainable=False
-    )
+    return model.add_weight(name=name, initializer="zeros", trainable=False)
 
 
 class LeCam:
@@ -77,8 +75,8 @@ class LeCam:
 class AdaptiveAugmentation:
     """Augmentation whose probability p follows the logits of real images (Karras et al. 2020).
 
-    r_t is the mean sign of the logits, minus the boundary of the loss; with a relativistic loss,
-    that of their differences from those of generated images. Every 4 updates p rises if the mean
+    r_t is the mean sign of the logits less the boundary of the loss; with a relativistic loss, that
+    of their differences from those of generated images. Every 4 updates p rises if the mean
     r_t is above the target, which shows overfitting, and falls if it is below.
     """
 

@@ -12,7 +12,7 @@ from tfgan2.images import is_points
 from tfgan2.keras_model.guard import weighted
 from tfgan2.models.base import Metrics, Objective
 from tfgan2.models.latent_gan import LatentGAN
-from tfgan2.models.regularizers import Packing, Samples
+from tfgan2.models.regularizers import Samples
 from tfgan2.networks import ARCHITECTURES
 from tfgan2.networks.layers import output
 from tfgan2.nn.layers import ImageRange
@@ -58,11 +58,8 @@ class BEGAN(LatentGAN):
     latent_distribution = "uniform"
 
     def build_networks(self) -> None:
-        self.k = self.add_weight(
-            name="k", shape=(), initializer="zeros", dtype="float32", trainable=False
-        )
+        self.k = self.add_weight(name="k", initializer="zeros", trainable=False)
         config, shape = self.config, self.image_shape
-        self.packing = Packing(config)
         architecture = ARCHITECTURES[config.network].load()
         z = keras.Input((config.latent_dim,), name="z")
         x = architecture.decoder(z, shape, self.layer_maker(0))

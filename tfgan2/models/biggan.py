@@ -10,7 +10,6 @@ from tfgan2.distributed import microbatches
 from tfgan2.hyperparameters import option, preset
 from tfgan2.inputs.truncation import LATENTS
 from tfgan2.models.base import Metrics, Objective
-from tfgan2.models.game import batch_size
 from tfgan2.models.latent_gan import ConditionalGAN
 from tfgan2.models.options import Attention
 from tfgan2.models.regularizers import Samples
@@ -114,7 +113,7 @@ class BigGAN(ConditionalGAN):
             return metrics
 
         def compute() -> tuple[Any, Any]:
-            latents = self.random_latents(batch_size(real), "statistics")
+            latents = self.random_latents(real.size, "statistics")
             average([latents, real.labels], training=True)
             return (), None
 
@@ -123,7 +122,7 @@ class BigGAN(ConditionalGAN):
         return metrics
 
     def sampler(self, truncation: float | None = None, standing_statistics: int = 0) -> keras.Model:
-        """As in the base class; with truncation, the statistics are those of such latents."""
+        """The sampling generator; with truncation, its statistics are those of such latents."""
         if truncation is not None and batch_norms(self.sampling_generator):
             standing_statistics = standing_statistics or STANDING
         return super().sampler(truncation, standing_statistics)

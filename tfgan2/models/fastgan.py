@@ -11,7 +11,7 @@ from tfgan2.images import resize_matrix
 from tfgan2.models.base import Objective
 from tfgan2.models.game import DISCRIMINATOR, GENERATOR
 from tfgan2.models.latent_gan import LatentGAN
-from tfgan2.models.regularizers import Packing, Samples
+from tfgan2.models.regularizers import Samples
 from tfgan2.networks import fastgan
 from tfgan2.networks.pairs import generator
 from tfgan2.nn import losses
@@ -55,7 +55,6 @@ class FastGAN(LatentGAN):
         if config.network == "mlp":  # it has no feature maps to decode
             super().build_networks()
             return
-        self.packing = Packing(config)
         self.generator = generator("fastgan", shape, config.latent_dim, self.layer_maker(0))
         make = self.layer_maker(1, norm="batch", dropout=config.dropout)
         self.discriminator = fastgan.discriminator(shape, make, self.packing.count)
@@ -67,7 +66,7 @@ class FastGAN(LatentGAN):
         return {GENERATOR: [self.generator], DISCRIMINATOR: [self.discriminator, *decoders]}
 
     def logits(self, samples: Samples) -> tf.Tensor:
-        """Those of patches, shape (B, rows, columns, 1); of mlp (B, 1)."""
+        """The logits of patches, shape (B, rows, columns, 1); of mlp (B, 1)."""
         outputs = super().logits(samples)
         return outputs["logits"] if isinstance(outputs, dict) else outputs
 

@@ -137,7 +137,7 @@ class AdversarialModel(GenerativeModel):
     def divided(self, batch: Batch) -> list[Samples]:
         """The real samples of each `first_update`, and of `last_update`."""
         samples = self.real_samples(batch)
-        total = batch_size(samples)
+        total = samples.size
         count = total // self.batches_per_step
         starts = [i * count for i in range(self.config.d_steps)]
         ends = [*starts[1:], total]
@@ -150,7 +150,7 @@ class AdversarialModel(GenerativeModel):
         """
         self.update_index = index
         try:
-            fake = self.fake_samples(real, batch_size(real), "latents")
+            fake = self.fake_samples(real, "latents")
             return self.update_discriminator(real, fake)
         finally:
             self.update_index = None
@@ -161,7 +161,7 @@ class AdversarialModel(GenerativeModel):
         real, opponents = self.reals_of_both(real)
 
         def loss(tape: tf.GradientTape) -> Objective:
-            fake = self.fake_samples(real, batch_size(real), "latents")
+            fake = self.fake_samples(real, "latents")
             with tape.stop_recording():
                 metrics = self.update_discriminator(real, fake)
             fake = self.fake_of_generator(fake, opponents)
@@ -197,7 +197,7 @@ class AdversarialModel(GenerativeModel):
         return {"discriminator_loss": loss, **metrics}
 
     def end_step(self) -> None:
-        """What follows the update of the generator."""
+        """Ends the step: lookahead, the averaged weights, the counter of steps."""
         if self.config.lookahead:
             self.lookahead.update(tf.cast(self.step.value, tf.int64) + 1)
         if self.ema_generator is not None:
@@ -223,8 +223,8 @@ class AdversarialModel(GenerativeModel):
         """The real samples of a batch of the dataset."""
         return Samples(images_of(batch))
 
-    def fake_samples(self, real: Samples, count: int | tf.Tensor, stream: str) -> Samples:
-        """`count` generated samples, with gradients to the generator.
+    def fake_samples(self, real: Samples, stream: str) -> Samples:
+        """As many generated samples as real ones, with gradients to the generator.
 
         Their labels or inputs are those of the real samples.
         """
@@ -241,13 +241,13 @@ class AdversarialModel(GenerativeModel):
         return self.discriminator(samples.images, training=True)
 
     def objective_of_samples(self, real: Samples, fake: Samples, stream: str) -> Objective:
-        """What an update of the discriminator minimizes, of samples as they are."""
+        """The discriminator's objective from samples before D's augmentation."""
         real = self.discriminator_inputs(real, f"{stream}: real")
         fake = self.discriminator_inputs(fake, f"{stream}: fake")
         return self.discriminator_objective(real, fake, stream)
 
     def discriminator_objective(self, real: Samples, fake: Samples, stream: str) -> Objective:
-        """What an update of the discriminator minimizes, of its inputs."""
+        """The discriminator's objective from its inputs."""
         # Two passes, not one over both: batch norm must not mix real and generated samples.
         real_logits, fake_logits = self.logits(real), self.logits(fake)
         loss = self.discriminator_loss(real_logits, fake_logits, stream)
@@ -271,12 +271,12 @@ class AdversarialModel(GenerativeModel):
         return self.gan_loss.discriminator(*flipped)
 
     def generator_objective(self, fake: Samples, real: Samples) -> Objective:
-        """What the update of the generator minimizes, of the discriminator's inputs."""
+        """The generator's objective from the discriminator's inputs."""
         reals = (self.logits(real),) if self.gan_loss.relativistic else ()
         return self.gan_loss.generator(*reals, self.logits(fake)), {}
 
     def content_objective(self, fake: Samples, real: Samples) -> Objective:
-        """What the generator minimizes besides the game, of samples as they are."""
+        """The generator's objective besides the game, from samples before D's augmentation."""
         return tf.constant(0.0), {}
 
     def after_discriminator_update(self) -> None:
@@ -323,7 +323,7 @@ class ContentGAN(AdversarialModel):
         """
 
         def loss(tape: tf.GradientTape) -> Objective:
-            return objective(self.fake_samples(real, batch_size(real), "latents"), real)
+            return objective(self.fake_samples(real, "latents"), real)
 
         generator_loss, metrics = self.minimize(GENERATOR, loss)
         self.end_step()
@@ -332,7 +332,3 @@ class ContentGAN(AdversarialModel):
     def generator_objective(self, fake: Samples, real: Samples) -> Objective:
         adversarial, _ = super().generator_objective(fake, real)
         return self.config.adversarial_weight * adversarial, {"adversarial_loss": adversarial}
-
-
-def batch_size(samples: Samples) -> int | tf.Tensor:
-    return samples.images.shape[0] or tf.shape(samples.images)[0]

@@ -72,11 +72,11 @@ class InfoGAN(LatentGAN):
         heads = {name: n * self.packing.count for name, n in units.items() if n}
         return {"heads": heads, "head_units": 128}
 
-    def fake_labels(self, real: Samples, count: int, stream: str) -> tf.Tensor | None:
+    def fake_labels(self, real: Samples, stream: str) -> tf.Tensor | None:
         if not self.num_labels:
             return None
         seed = self.noise_seed(stream)
-        return microbatches.uniform((count,), seed, 0, self.num_labels, tf.int32)
+        return microbatches.uniform((real.size,), seed, 0, self.num_labels, tf.int32)
 
     def information_loss(self, predictions: Metrics, fake: Samples) -> Objective:
         """Q's error on generated images: a float32 scalar, and its terms."""

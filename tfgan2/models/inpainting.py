@@ -80,7 +80,7 @@ class Inpainting(TranslationGAN):
         hidden = self.draw_masks(tf.shape(real.images)[0], self.noise_seed("masks"))
         return real._replace(inputs=hidden)
 
-    def fake_samples(self, real: Samples, count: int | tf.Tensor, stream: str) -> Samples:
+    def fake_samples(self, real: Samples, stream: str) -> Samples:
         return real._replace(images=self.generator([real.images, real.inputs], training=True))
 
     def discriminator_inputs(self, samples: Samples, stream: str) -> Samples:

@@ -12,7 +12,7 @@ from tfgan2.errors import UserError
 from tfgan2.hyperparameters import data_option, option, preset
 from tfgan2.models.adaptive import AdaptiveAugmentation, LeCam
 from tfgan2.models.base import Batch, Metrics
-from tfgan2.models.game import AdversarialModel, batch_size
+from tfgan2.models.game import AdversarialModel
 from tfgan2.models.latent import LatentModel
 from tfgan2.models.options import NetworkChoice
 from tfgan2.models.regularizers import Flip, Packing, Samples
@@ -61,9 +61,12 @@ class LatentGAN(AdversarialModel, LatentModel):
         self.ada = AdaptiveAugmentation(self.config, self, self.gan_loss)
         self.lecam = LeCam(self.config, self)
 
+    @property
+    def packing(self) -> Packing:
+        return Packing(self.config)
+
     def build_networks(self) -> None:
         config = self.config
-        self.packing = Packing(config)
         architecture, shape = ARCHITECTURES[config.network], config.image_shape
         settings = {"spectral": False, **self.generator_settings()}
         make = self.layer_maker(0, spectral=settings.pop("spectral"))
@@ -79,7 +82,7 @@ class LatentGAN(AdversarialModel, LatentModel):
         make.freeze(self.discriminator, config.freeze_d)
 
     def generator_settings(self) -> dict[str, Any]:
-        """What the flavour's generator needs.
+        """Settings of the flavour's generator.
 
         Returns:
             `spectral`: whether all kernels have a spectral norm of 1; `conditioning` and
@@ -88,7 +91,7 @@ class LatentGAN(AdversarialModel, LatentModel):
         return {}
 
     def discriminator_settings(self) -> dict[str, Any]:
-        """What the flavour's discriminator needs.
+        """Settings of the flavour's discriminator.
 
         Returns:
             `norm`, by default the architecture's; `spectral`: whether all kernels have a spectral
@@ -130,13 +133,13 @@ class LatentGAN(AdversarialModel, LatentModel):
             labels = tf.argmax(labels, axis=1) if one_hot else tf.squeeze(labels, axis=1)
         return samples._replace(labels=tf.cast(labels, tf.int32))
 
-    def fake_labels(self, real: Samples, count: int, stream: str) -> tf.Tensor | None:
-        """Labels to generate with: those of the real samples, int32, shape (count,)."""
+    def fake_labels(self, real: Samples, stream: str) -> tf.Tensor | None:
+        """Labels to generate with: those of the real samples, int32, shape (B,)."""
         return real.labels if self.num_labels else None
 
-    def fake_samples(self, real: Samples, count: int | tf.Tensor, stream: str) -> Samples:
-        latents = self.random_latents(count, stream)
-        labels = self.fake_labels(real, count, f"{stream}: labels")
+    def fake_samples(self, real: Samples, stream: str) -> Samples:
+        latents = self.random_latents(real.size, stream)
+        labels = self.fake_labels(real, f"{stream}: labels")
         inputs = latents if labels is None else [latents, labels]
         return Samples(self.generator(inputs, training=True), labels, latents)
 
@@ -175,7 +178,7 @@ class LatentGAN(AdversarialModel, LatentModel):
     def update_discriminator(self, real: Samples, fake: Samples) -> Metrics:
         metrics = super().update_discriminator(real, fake)
         self.lecam.update(metrics)
-        images = batch_size(real) * replicas.shares()
+        images = real.size * replicas.shares()
         return {**metrics, **self.ada.update(metrics, images)}
 
 

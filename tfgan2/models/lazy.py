@@ -39,7 +39,7 @@ class LazyGAN(LatentGAN):
         raise NotImplementedError
 
     def lazy_weight(self, name: str) -> int:
-        """What a lazy penalty is multiplied by: the updates of the game between two of its own.
+        """Factor of a lazy penalty: the updates of the game between two of its own.
 
         1 in a loop that sets no phase, which has all in each step.
         """
@@ -68,7 +68,7 @@ class LazyGAN(LatentGAN):
         return self.share_of_game(name) * super().learning_rate(name)
 
     def default_optimizer(self, name: str) -> keras.optimizers.Optimizer:
-        """As the hyperparameters describe it, made independent of the number of lazy updates.
+        """The optimizer of the hyperparameters, made independent of the number of lazy updates.
 
         With a share c of the game's updates, the rate is multiplied by c, and Adam's betas have the
         power c. A loop that sets no phase has more lazy updates than this corrects for.

@@ -74,16 +74,11 @@ class Pix2Pix(ImitatingGAN, TranslationGAN):
         return build(shape, self.image_shape[-1], self.depth, make)
 
     def real_samples(self, batch: Batch) -> Samples:
-        inputs, targets = batch[0], batch[1]
-        config = self.config
-        if not (config.jitter or config.mirror):
-            return Samples(targets, inputs=inputs)
-        both = tf.concat([inputs, targets], axis=-1)
-        both = self.jittered(both, "jitter")
-        channels = config.input_channels
+        both = self.jittered(tf.concat(batch[:2], axis=-1), "jitter")
+        channels = self.config.input_channels
         return Samples(both[..., channels:], inputs=both[..., :channels])
 
-    def fake_samples(self, real: Samples, count: int | tf.Tensor, stream: str) -> Samples:
+    def fake_samples(self, real: Samples, stream: str) -> Samples:
         return real._replace(images=self.trained_generator()(real.inputs, training=True))
 
     def discriminator_inputs(self, samples: Samples, stream: str) -> Samples:

@@ -13,7 +13,7 @@ from tfgan2.hyperparameters import option, preset
 from tfgan2.images import is_points, resize_matrix
 from tfgan2.models.latent_gan import LatentGAN
 from tfgan2.models.options import OptionalClasses
-from tfgan2.models.regularizers import Packing, Samples
+from tfgan2.models.regularizers import Samples
 from tfgan2.networks.pairs import generator
 from tfgan2.networks.projected import discriminators, mixed
 from tfgan2.nn import losses
@@ -87,7 +87,6 @@ class ProjectedGAN(LatentGAN):
 
     def build_networks(self) -> None:
         config, shape = self.config, self.image_shape
-        self.packing = Packing(config)
         make = self.layer_maker(0)
         labels = self.num_labels
         self.generator = generator(
@@ -126,7 +125,7 @@ class ProjectedGAN(LatentGAN):
         self._frozen = lambda: network
 
     def takes_weight(self, name: str, source: Mapping[str, Any]) -> bool:
-        """Not those of discriminators of other features, or mixed by other random numbers."""
+        """False for discriminators of other features, or of features mixed by other numbers."""
         if not name.startswith("discriminator/"):
             return True
         own = {key: getattr(self.config, key) for key in ("features", "feature_channels", "seed")}

@@ -10,7 +10,6 @@ from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option, preset
 from tfgan2.images import is_points
 from tfgan2.models.base import Objective
-from tfgan2.models.game import batch_size
 from tfgan2.models.latent_gan import LatentGAN
 from tfgan2.models.options import OptionalClasses
 from tfgan2.models.regularizers import Samples
@@ -153,14 +152,14 @@ class R3GAN(LatentGAN):
         return super().discriminator_inputs(samples, stream)
 
     def reals_of_both(self, real: Samples) -> tuple[Samples, Samples]:
-        count = batch_size(real) // 2
+        count = real.size // 2
         return real.rows(slice(0, count)), real.rows(slice(count, None))
 
     def fake_of_generator(self, fake: Samples, opponents: Samples) -> Samples:
-        """Those of the discriminator's update, or others whose classes are those of `opponents`."""
+        """The samples of D's update; with classes, others with the classes of `opponents`."""
         if not self.num_labels:
             return fake
-        return self.fake_samples(opponents, batch_size(opponents), "latents of G")
+        return self.fake_samples(opponents, "latents of G")
 
     def objective_of_samples(self, real: Samples, fake: Samples, stream: str) -> Objective:
         """The loss and both penalties; the gradients pass through the augmentation."""

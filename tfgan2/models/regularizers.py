@@ -39,6 +39,11 @@ class Samples(NamedTuple):
     latents: Any = None
     inputs: Any = None
 
+    @property
+    def size(self) -> int | tf.Tensor:
+        """Number of samples."""
+        return self.images.shape[0] or tf.shape(self.images)[0]
+
     def rows(self, rows: slice) -> Samples:
         """Some of the samples."""
         return Samples(*(None if field is None else field[rows] for field in self))

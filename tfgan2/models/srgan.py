@@ -113,7 +113,7 @@ class SRGAN(TranslationGAN):
         real = super().real_samples(batch)
         return real._replace(inputs=self.downscaled(real.images))
 
-    def fake_samples(self, real: Samples, count: int | tf.Tensor, stream: str) -> Samples:
+    def fake_samples(self, real: Samples, stream: str) -> Samples:
         return real._replace(images=self.generator(real.inputs, training=True))
 
     def train_step(self, batch: Batch) -> Metrics:

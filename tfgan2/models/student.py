@@ -4,54 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfgan2.hyperparameters import data_option, option, preset
 from tfgan2.inputs.truncation import LATENTS
-from tfgan2.models.base import Batch, Examples, Objective, View
+from tfgan2.models.base import Batch, Examples, Objective, View, rows_of_pairs
 from tfgan2.models.imitation import ImitatingGAN
 from tfgan2.models.latent import LatentModel
-from tfgan2.models.options import MaxChannels, ModelConfig
+from tfgan2.models.options import MaxChannels
 from tfgan2.models.regularizers import Samples
 from tfgan2.networks.layers import LayerMaker
 from tfgan2.networks.pairs import discriminator, generator
 from tfgan2.nn import losses, schedules
-
-COLUMNS, MOST_PAIRS = 8, 32
-
-
-class StudentConfig(MaxChannels, ImitatingGAN.Config, LatentModel.Config, ModelConfig):
-    """The options of a student, and what its teacher decides."""
-
-    base_channels: int = 16
-    max_channels: int = 128
-    latent_dim: int = data_option(
-        "number of the teacher's latents", lambda facts: facts["teacher"]["latent_dim"]
-    )
-    latent_distribution: str = data_option(
-        "the teacher's latents: normal or uniform",
-        lambda facts: facts["teacher"]["latent_distribution"],
-    )
-    num_labels: int = data_option(
-        "number of the teacher's labels", lambda facts: len(facts["class_names"] or ())
-    )
-    labels_are_classes: bool = data_option(
-        "whether the labels are classes of the teacher's data",
-        lambda facts: facts["teacher"]["labels_are_classes"],
-    )
-    truncation_of: str = data_option(
-        "what truncation moves: latents or nothing", lambda facts: facts["teacher"]["truncation_of"]
-    )
-    pixel_weight: float = option(10.0, "weight of the mean absolute error of pixels")
-    feature_weight: float = 10.0
-    discriminator_channels: int = option(
-        32, "channels of the discriminator's layer nearest to the image", at_least=1
-    )
-    generator_learning_rate: float = option(
-        2e-3, "the generator's learning rate at first; both fall along half a cosine to a hundredth"
-    )
-    beta_2: float = 0.99
 
 
 class Student(ImitatingGAN, LatentModel):
@@ -66,7 +30,38 @@ class Student(ImitatingGAN, LatentModel):
     So the same latents show the same image, smaller. No data are needed but the teacher's images.
     """
 
-    class Config(StudentConfig):
+    class Config(MaxChannels, ImitatingGAN.Config, LatentModel.Config):
+        base_channels: int = 16
+        max_channels: int = 128
+        latent_dim: int = data_option(
+            "number of the teacher's latents", lambda facts: facts["teacher"]["latent_dim"]
+        )
+        latent_distribution: str = data_option(
+            "the teacher's latents: normal or uniform",
+            lambda facts: facts["teacher"]["latent_distribution"],
+        )
+        num_labels: int = data_option(
+            "number of the teacher's labels", lambda facts: len(facts["class_names"] or ())
+        )
+        labels_are_classes: bool = data_option(
+            "whether the labels are classes of the teacher's data",
+            lambda facts: facts["teacher"]["labels_are_classes"],
+        )
+        truncation_of: str = data_option(
+            "what truncation moves: latents or nothing",
+            lambda facts: facts["teacher"]["truncation_of"],
+        )
+        pixel_weight: float = option(10.0, "weight of the mean absolute error of pixels")
+        feature_weight: float = 10.0
+        discriminator_channels: int = option(
+            32, "channels of the discriminator's layer nearest to the image", at_least=1
+        )
+        generator_learning_rate: float = option(
+            2e-3,
+            "the generator's learning rate at first; both fall along half a cosine to a hundredth",
+        )
+        beta_2: float = 0.99
+
         cpu = preset(batch_size=32, steps=10_000)
 
     data_kind = "taught"
@@ -79,7 +74,7 @@ class Student(ImitatingGAN, LatentModel):
 
     @property
     def truncation_of(self) -> str:  # type: ignore[override]
-        """That of the teacher, if it moves latents; styles are not the student's to move."""
+        """The teacher's, if it moves latents: the student has no styles."""
         return LATENTS if self.config.truncation_of == LATENTS else ""
 
     @property
@@ -115,7 +110,7 @@ class Student(ImitatingGAN, LatentModel):
         labels = tf.cast(batch[2], tf.int32) if self.num_labels else None
         return Samples(batch[0], labels, latents=batch[1])
 
-    def fake_samples(self, real: Samples, count: int | tf.Tensor, stream: str) -> Samples:
+    def fake_samples(self, real: Samples, stream: str) -> Samples:
         given = [real.latents] if real.labels is None else [real.latents, real.labels]
         return real._replace(images=self.trained_generator()(given, training=True))
 
@@ -132,13 +127,5 @@ class Student(ImitatingGAN, LatentModel):
     def previews(self, examples: Examples, *, about: int = 64, seed: int = 0) -> dict[str, View]:
         """The student's images, and in "teacher" the same ones, each below its teacher's."""
         images = self.generate(*examples[1:])
-        count = min(len(images), MOST_PAIRS) // COLUMNS * COLUMNS
-        views = {"": View(images, COLUMNS, reals=examples[0])}
-        if count:
-            rows = [
-                each[:count].reshape(-1, COLUMNS, *self.image_shape)
-                for each in (examples[0], images)
-            ]
-            both = np.stack(rows, axis=1).reshape(-1, *self.image_shape)
-            views["teacher"] = View(both, COLUMNS)
-        return views
+        views = {"": View(images, 8, reals=examples[0])}
+        return {**views, "teacher": rows_of_pairs(examples[0], images)}

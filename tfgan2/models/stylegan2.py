@@ -10,11 +10,11 @@ from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option, preset
 from tfgan2.inputs.truncation import STYLES
 from tfgan2.models.base import Batch, Metrics, Objective
-from tfgan2.models.game import DISCRIMINATOR, GENERATOR, batch_size
+from tfgan2.models.game import DISCRIMINATOR, GENERATOR
 from tfgan2.models.latent_gan import LatentGANConfig
 from tfgan2.models.lazy import LazyGAN, LazyUpdate
 from tfgan2.models.options import MaxChannels, OptionalClasses
-from tfgan2.models.regularizers import Packing, Samples
+from tfgan2.models.regularizers import Samples
 from tfgan2.networks import stylegan2 as networks
 from tfgan2.nn import losses, penalties
 from tfgan2.nn.style import path_lengths
@@ -106,7 +106,6 @@ class StyleGAN2(LazyGAN):
 
     def build_networks(self) -> None:
         config, shape = self.config, self.image_shape
-        self.packing = Packing(config)
         make = self.layer_maker(0)
         depth, rate = config.mapping_layers, config.mapping_learning_rate
         mapping = networks.mapping(config.latent_dim, depth, rate, make, self.num_labels)
@@ -122,9 +121,7 @@ class StyleGAN2(LazyGAN):
             packing=config.packing,
         )
         make.freeze(self.discriminator, config.freeze_d)
-        self.path_length = self.add_weight(
-            name="path_length", shape=(), initializer="zeros", dtype="float32", trainable=False
-        )
+        self.path_length = self.add_weight(name="path_length", initializer="zeros", trainable=False)
 
     @property
     def batch_multiple(self) -> int:
@@ -154,7 +151,7 @@ class StyleGAN2(LazyGAN):
         """A step of the game; then the mean style follows the styles of fresh latents."""
         metrics, real = super().play(batch), self.divided(batch)[-1]
         # Not before: of several micro-batches, what follows the last exchange happens once.
-        latents = self.random_latents(batch_size(real), "mean style")
+        latents = self.random_latents(real.size, "mean style")
         styles = tf.reduce_mean(self.styles(latents, real.labels), axis=0)
         average(self.generator.get_layer("mean_style").mean, styles, MEAN_DECAY)
         return metrics
@@ -164,7 +161,7 @@ class StyleGAN2(LazyGAN):
         real, gamma = self.divided(batch)[-1], self.config.gamma
         if gamma is None:
             height, width, _ = self.image_shape
-            count = tf.cast(batch_size(real) * replicas.shares(), tf.float32)
+            count = tf.cast(real.size * replicas.shares(), tf.float32)
             gamma = 0.0002 * height * width / count
 
         def critic(images: tf.Tensor) -> tf.Tensor:
@@ -180,7 +177,7 @@ class StyleGAN2(LazyGAN):
     def update_for_path_length(self, batch: Batch) -> Metrics:
         """An update of the generator for the path length alone, on half as many samples."""
         real = self.divided(batch)[-1]
-        count, stream = (batch_size(real) + 1) // 2, "path length"
+        count, stream = (real.size + 1) // 2, "path length"
         labels = None if real.labels is None else real.labels[::2]
         weight = self.lazy_weight(stream) * self.config.path_length_weight
         before = tf.convert_to_tensor(self.path_length.value)
@@ -200,8 +197,8 @@ class StyleGAN2(LazyGAN):
 
     # --- samples ---------------------------------------------------------------------------------
 
-    def fake_samples(self, real: Samples, count: int | tf.Tensor, stream: str) -> Samples:
-        styles = self.random_styles(count, real.labels, stream)
+    def fake_samples(self, real: Samples, stream: str) -> Samples:
+        styles = self.random_styles(real.size, real.labels, stream)
         return Samples(self.images(styles, stream), real.labels)
 
     def styles(self, latents: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
@@ -234,7 +231,7 @@ class StyleGAN2(LazyGAN):
         return self.synthesis(tf.unstack(styles, axis=1), noises)
 
     def sampler(self, truncation: float | None = None, standing_statistics: int = 0) -> keras.Model:
-        """As in the base class; with truncation, a model with one more input, "truncation"."""
+        """The sampling generator; with truncation, it has one more input, "truncation"."""
         generator = super().sampler(truncation, standing_statistics)
         return generator if truncation is None else networks.with_truncation(generator)
 

@@ -60,7 +60,7 @@ class TranslationGAN(ContentGAN, TranslationModel):
     def preview_columns(
         self, examples: Examples, inputs: Mapping[str, np.ndarray], images: np.ndarray
     ) -> tuple[np.ndarray, ...]:
-        """What a preview shows of each sample, from left to right: input, output, target."""
+        """Images of each sample in a preview, from left to right: input, output, target."""
         return inputs["input"], images, examples[1]
 
     def build_generator(self, height: int | None, width: int | None) -> tf.keras.Model:
