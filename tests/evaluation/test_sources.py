@@ -72,6 +72,14 @@ def test_classes_of_a_run_on_images_are_refused(tmp_path: Path) -> None:
         request.check_source(tmp_path)
 
 
+def test_a_run_on_a_pipeline_needs_reference_data(tmp_path: Path) -> None:
+    config = RunConfig.create("dcgan", "pipeline", {"latent_dim": 3})
+    (tmp_path / "config.json").write_text(config.to_json())
+    with pytest.raises(UserError, match=r"no reference data: .* was trained on a pipeline"):
+        EvaluationRequest().check_source(tmp_path)
+    EvaluationRequest(dataset="digits").check_source(tmp_path)
+
+
 def test_references_have_the_range_of_the_training(tmp_path: Path) -> None:
     """The reference is darker than the training data, and must stay so."""
     for name, high in (("data", 4095), ("real", 1000)):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfgan2 import runs
+from tfgan2.data.catalogue import PIPELINES
 from tfgan2.errors import UserError, unknown
 from tfgan2.evaluation.features import check_features
 from tfgan2.evaluation.figures import METRICS
@@ -97,9 +98,16 @@ class EvaluationRequest(Options):
             raise UserError("--classes need --dataset: give it or leave --classes out")
         if is_run:
             config = runs.RunConfig.read(source)
-            if self.classes and "latent_dim" not in config.hyperparameters:
+            takes_latents = "latent_dim" in config.hyperparameters
+            if self.classes and not takes_latents:
                 raise UserError(
                     f"{config.flavour} is evaluated on its own targets: leave --classes out"
+                )
+            others = self.real_dir or self.dataset
+            if config.data.name in PIPELINES.values() and takes_latents and not others:
+                raise UserError(
+                    f"no reference data: '{source}' was trained on a pipeline, which runs do not "
+                    "keep: give --dataset or a directory of real images"
                 )
         if is_run or is_file:
             if self.image_size is not None:
