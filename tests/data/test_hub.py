@@ -11,7 +11,7 @@ from PIL import Image
 
 import tfgan2
 from tfgan2.data import absolute_name, load_dataset
-from tfgan2.errors import UserError
+from tfgan2.errors import DataWarning, UserError
 
 datasets = pytest.importorskip("datasets")
 
@@ -155,8 +155,7 @@ def test_paths_become_absolute(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def parquet(path: Path, **columns: object) -> Path:
-    features = {"a": datasets.Image(), "b": datasets.Image()}
-    kinds = {name: features[name] for name in columns if name in features}
+    kinds = {name: datasets.Image() for name in columns if name in ("image", "a", "b")}
     rows = datasets.Dataset.from_dict(columns)
     for name, feature in kinds.items():
         rows = rows.cast_column(name, feature)
@@ -187,8 +186,18 @@ def test_columns_that_do_not_fit(tmp_path: Path) -> None:
     two = parquet(tmp_path / "two", a=[grey(1)], b=[grey(2)])
     with pytest.raises(UserError, match=r"under several names \(a, b\): choose"):
         load_dataset(f"hf:{two}")
-    with pytest.raises(UserError, match=r"image 1 of hf:.* is missing: filter it out"):
-        load_dataset(f"hf:{parquet(tmp_path / 'gap', a=[grey(1), None])}")
+    gap = parquet(tmp_path / "gap", a=[grey(1), None])
+    with pytest.raises(UserError, match=r"image 1 of hf:.* is missing: filter it out, or give --s"):
+        load_dataset(f"hf:{gap}")
+    with pytest.warns(DataWarning, match="left out 1 of 2 files"):
+        assert load_dataset(f"hf:{gap}", skip_unreadable=True).skipped == ("image 1",)
+
+
+@pytest.mark.parametrize("cache", ["memory", "stream"])
+def test_other_images_are_not_decoded(tmp_path: Path, cache: str) -> None:
+    broken = {"bytes": b"no image", "path": None}
+    two = parquet(tmp_path / "two", image=[grey(1)], b=[broken])
+    assert len(load_dataset(f"hf:{two}", cache=cache).some(1)) == 1
 
 
 def test_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:

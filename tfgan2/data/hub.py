@@ -87,9 +87,10 @@ class _Images:
         rows = _opened(request)
         self._column = _image_column(request.name, rows)
         self.rows = rows.cast_column(self._column, _library().Image(decode=False))
+        self._encoded = self.rows.select_columns(self._column)  # other images would be decoded
         self.count = len(rows)
         self.names = [f"image {number}" for number in range(self.count)]
-        self._digests = np.zeros(self.count, "S16")
+        self._digests = np.arange(self.count).astype("S16")
         readers = [partial(self._read, number) for number in range(self.count)]
         progress = partial(request.in_threads, text="surveying images")
         self._survey = found = survey(readers, request.ranges, progress)
@@ -99,9 +100,14 @@ class _Images:
         self._shape = (*edges, request.channels or found.channels)
 
     def _read(self, number: int) -> bytes:
-        value = self.rows[number][self._column]
+        value = self._encoded[number][self._column]
+        if value is None and not self._request.skip_unreadable:
+            raise UserError(
+                f"image {number} of {self._request.name} is missing: filter it out",
+                ", or give --skip-unreadable",
+            )
         if value is None:
-            raise UserError(f"image {number} of {self._request.name} is missing: filter it out")
+            raise UnreadableImageError("it is missing")
         content: bytes = value["bytes"] or read_content(Path(value["path"]))
         self._digests[number] = hashlib.blake2b(content, digest_size=16).digest()
         return content
