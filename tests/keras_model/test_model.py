@@ -289,7 +289,7 @@ def test_what_some_flavours_refuse() -> None:
 
 def test_the_only_optimizer_may_be_given_to_compile() -> None:
     model = make_small("vae")
-    model.compile(optimizer=keras.optimizers.SGD(0.1))
+    model.compile(optimizer=keras.optimizers.SGD(0.1), metrics=None)
     assert isinstance(model.optimizer, keras.optimizers.SGD)
 
 

@@ -75,8 +75,8 @@ class KerasModel(SavedModel):
             UserError: another argument, or one optimizer for two names.
         """
         flavour, names = type(self).__name__, list(self.trained_by())
-        kwargs |= {} if optimizer is None else {"optimizer": optimizer}
-        kwargs |= {} if loss is None else {"loss": loss}
+        kwargs |= {"optimizer": optimizer, "loss": loss}
+        kwargs = {name: value for name, value in kwargs.items() if value is not None}
         for name in kwargs:
             if name == "optimizer" and name not in names:
                 raise UserError(
