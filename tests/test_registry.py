@@ -175,3 +175,24 @@ def test_a_plugin_whose_config_needs_its_module_is_imported(
     assert next(iter(options)) == "strength" and options["strength"].default == 3
     assert "label_smoothing" in options and "image_shape" not in options
     assert registry.parse_settings("plugin", ["strength=5"]) == {"strength": 5}
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("no_package.module:X", "cannot be loaded: No module named 'no_package'"),
+        ("wrong_syntax:X", r"cannot be loaded: .* \(wrong_syntax.py, line 1\)"),
+        ("no_flavour:Missing", "cannot be loaded: module 'no_flavour' has no attribute 'Missing'"),
+        ("no_flavour:Plain", "is no flavour: derive it from LatentGAN"),
+    ],
+)
+def test_a_plugin_that_cannot_be_loaded_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, message: str
+) -> None:
+    (tmp_path / "wrong_syntax.py").write_text("class X(\n")
+    (tmp_path / "no_flavour.py").write_text("class Plain:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(registry.flavours(), "plugin", target)
+    for function in (registry.hyperparameters, registry.create):
+        with pytest.raises(UserError, match=rf"flavour 'plugin' \({target}\) {message}"):
+            function("plugin")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
@@ -89,13 +90,19 @@ def load_class(name: str) -> type[GenerativeModel]:
         UserError: no flavour has that name, or its module does not define the class.
     """
     module, class_name = find(name)
+    target = flavours()[name]
     try:
-        return getattr(import_module(module), class_name)
-    except (ImportError, AttributeError) as error:
+        flavour = getattr(import_module(module), class_name)
+    except (ImportError, AttributeError, SyntaxError) as error:
         if name in FLAVOURS:
             raise
-        target = flavours()[name]
         raise UserError(f"flavour {name!r} ({target}) cannot be loaded: {error}") from error
+    if not hasattr(flavour, "Config"):
+        raise UserError(
+            f"flavour {name!r} ({target}) is no flavour: derive it from LatentGAN or another class "
+            "of tfgan2.models"
+        )
+    return flavour
 
 
 def create(name: str, **hyperparameters: Any) -> GenerativeModel:
@@ -187,10 +194,13 @@ def outline(name: str) -> Any:
     Raises:
         UserError: no such flavour, or it cannot be loaded.
     """
-    try:
-        return _outline(*find(name))
-    except (AttributeError, KeyError, NameError, OSError, SyntaxError, TypeError):
-        return load_class(name)
+    module, class_name = find(name)
+    problems = (AttributeError, ImportError, KeyError, NameError, OSError, SyntaxError, TypeError)
+    with contextlib.suppress(*problems):
+        found = _outline(module, class_name)
+        if hasattr(found, "Config"):
+            return found
+    return load_class(name)
 
 
 def summary(name: str) -> str:
