@@ -94,7 +94,7 @@ def show_options(
 
 
 def check_names(function: Callable[..., Any], given: Iterable[str]) -> None:
-    """Raises a UserError if one of the names is no argument that the function shows."""
+    """Raises a UserError if one of the names is no argument of a function or class."""
     known = inspect.signature(function).parameters
     for name in given:
         if name not in known:
