@@ -54,6 +54,12 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         labelled((8, 8, 1)),
         lambda i: {"image": picture(i, (8, 8, 1)), "label": -1, "note": "x"},
     )
+    prepare(
+        root,
+        "half_labelled",
+        labelled((8, 8, 1)),
+        lambda i: {"image": picture(i, (8, 8, 1)), "label": i % 2 if i < 30 else -1, "note": "x"},
+    )
     image = tfds.features.Image
     prepare(
         root,
@@ -171,6 +177,15 @@ def test_negative_labels_are_none(data_dir: Path) -> None:
     assert len(take(streamed, 4, 2)[1]) == 1
     with pytest.raises(UserError, match="dataset 'unlabelled' has no labels"):
         load_dataset("unlabelled", data_dir=data_dir, classes=["even"])
+
+
+@pytest.mark.parametrize("classes", [None, ["odd"]])
+def test_labels_that_are_missing_in_part_are_refused(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, classes: list[str] | None
+) -> None:
+    monkeypatch.setattr(records, "_FIRST", 4)
+    with pytest.raises(UserError, match=r"6 of 36 images of split 'train' .* have no label"):
+        load_dataset("half_labelled", data_dir=data_dir, classes=classes)
 
 
 def test_splits(data_dir: Path) -> None:

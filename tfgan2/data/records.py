@@ -26,6 +26,8 @@ HELD_OUT = ("validation", "test")
 """Splits that samples are held out of, where they exist."""
 
 LARGEST_NATIVE_SIZE = 128
+_FIRST = 64
+"""Records that are looked at before the others: for their size, and whether they have labels."""
 SHUFFLE_BYTES = 2**27
 """Encoded bytes that the shuffle buffer of a streamed dataset may hold."""
 
@@ -116,7 +118,7 @@ class Split:
         if not self._total:
             raise UserError(f"{self} holds no images: choose another split")
         with self._one_line():
-            first = list(self._records().take(64).as_numpy_iterator())
+            first = list(self._records().take(_FIRST).as_numpy_iterator())
         self._mean_bytes = int(np.mean([len(image) for image, _ in first])) if first else 1
         # Splits without labels, such as "unlabelled" of stl10, have -1 everywhere.
         if any(label < 0 for _, label in first):
@@ -151,7 +153,16 @@ class Split:
         with self._one_line():
             batches = self._records(files_at_once=1).map(lambda image, label: label).batch(1024)
             labels = np.concatenate(list(batches.as_numpy_iterator()))
+        self._check(labels)
         return np.flatnonzero(self._new_labels[labels] >= 0)
+
+    def _check(self, labels: np.ndarray) -> None:
+        """Raises a UserError if only some of the labels are missing."""
+        if missing := int((labels < 0).sum() if self.class_names else 0):
+            raise UserError(
+                f"{missing:,} of {len(labels):,} images of {self} have no label: choose a part of "
+                "the split that has labels"
+            )
 
     def read(self) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns all images, uint8 (N, H, W, C), and their int32 labels or None."""
@@ -165,6 +176,7 @@ class Split:
                 images[done:end], labels[done:end] = some_images, some_labels
                 done = end
                 self._request.progress(f"reading {self._request.name}", done, self.num_images)
+        self._check(labels)
         return images, labels if self.class_names else None
 
     def streamed(self) -> Source:
