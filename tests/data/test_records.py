@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 from pathlib import Path
@@ -177,6 +178,19 @@ def test_negative_labels_are_none(data_dir: Path) -> None:
     assert len(take(streamed, 4, 2)[1]) == 1
     with pytest.raises(UserError, match="dataset 'unlabelled' has no labels"):
         load_dataset("unlabelled", data_dir=data_dir, classes=["even"])
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
+def test_a_folder_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(builder: object) -> None:
+        raise OSError(number, "the reason")
+
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", refuse)
+    line = rf"'cifar100' cannot be written to {tmp_path}.*: the reason: give --data-dir"
+    with pytest.raises(UserError, match=line):
+        load_dataset("cifar100", data_dir=tmp_path)
 
 
 @pytest.mark.parametrize("classes", [None, ["odd"]])

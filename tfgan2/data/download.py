@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import logging
@@ -24,6 +25,9 @@ from tfgan2.data.catalogue import CATALOGUE
 from tfgan2.data.naming import advice, spelled
 from tfgan2.data.request import Request
 from tfgan2.errors import UserError, one_line, unknown
+
+_OF_THE_DISK = {errno.EACCES, errno.EDQUOT, errno.ENOENT, errno.ENOSPC, errno.ENOTDIR, errno.EROFS}
+"""Numbers of errors that another folder avoids."""
 
 
 @contextlib.contextmanager
@@ -110,6 +114,13 @@ def _prepare(builder: Any, request: Request) -> None:
         except ModuleNotFoundError as error:
             raise UserError(
                 f"preparing dataset {name!r} needs the Python package {error.name!r}: install it"
+            ) from error
+        except OSError as error:
+            if error.errno not in _OF_THE_DISK:
+                raise
+            raise UserError(
+                f"dataset {name!r} cannot be written to {builder.data_dir}: {error.strerror}",
+                ": give --data-dir with a folder that can be written",
             ) from error
         finally:
             downloader.MAX_RETRIES = retries
