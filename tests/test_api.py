@@ -66,6 +66,20 @@ def test_samples_are_those_of_the_command_line(finished_run: Path, tmp_path: Pat
     assert run.sample(2, checkpoint=4).shape[0] == 2
 
 
+def test_a_model_of_a_run_has_float32_whatever_the_global_policy(finished_run: Path) -> None:
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = tfgan2.open_run(finished_run).model()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert {layer.dtype_policy.name for layer in model.generator.layers} == {"float32"}
+
+
+def test_a_budget_may_be_a_text(finished_run: Path) -> None:
+    with pytest.raises(UserError, match=r"budget must be like .*, not ' 3XB'"):
+        tfgan2.distill(finished_run, budget="100KB, 3XB")
+
+
 def test_a_timelapse_shows_the_grids(finished_run: Path, tmp_path: Path) -> None:
     grids = tfgan2.open_run(finished_run).timelapse(tmp_path / "out.gif")
     assert [path.name for path in grids] == ["step-0000004.png", "step-0000006.png"]

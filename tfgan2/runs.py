@@ -197,8 +197,11 @@ def load_model(run_dir: Path, which: str = NEWEST) -> tuple[GenerativeModel, dic
 
     config = RunConfig.read(run_dir)
     startup.load()
+    from tfgan2.nn.precision import precision
+
     checkpoint = checkpoints.choose(run_dir, which)
-    model = registry.create(config.flavour, **config.hyperparameters)
+    with precision("float32"):
+        model = registry.create(config.flavour, **config.hyperparameters)
     checkpoints.restore(checkpoint, model.weights_by_name())
     data = {name: getattr(config.data, name) for name in ("classes", "split", "hold_out")}
     if any(ranges := config.dataset.get("value_ranges", ())):
