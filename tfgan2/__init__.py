@@ -36,12 +36,14 @@ _WITH_TENSORFLOW = ("create", "load_dataset")
 __all__ = ["__version__", "create", "distill", "fit", "load", "load_dataset", "open_run"]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        if name in _WITH_TENSORFLOW and "tensorflow" not in sys.modules:
-            startup.load()  # without its messages, which would fill a notebook
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'tfgan2' has no attribute {name!r}")
+if not TYPE_CHECKING:  # type checkers would take any name for one of the package
+
+    def __getattr__(name: str) -> Any:
+        if name in _LAZY:
+            if name in _WITH_TENSORFLOW and "tensorflow" not in sys.modules:
+                startup.load()  # without its messages, which would fill a notebook
+            return getattr(import_module(_LAZY[name]), name)
+        raise AttributeError(f"module 'tfgan2' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

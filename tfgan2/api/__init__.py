@@ -5,3 +5,5 @@ Imports no TensorFlow until something is trained or a run's model is needed.
 
 from tfgan2.api.distilling import distill
 from tfgan2.api.run import Run, Samples, fit, open_run
+
+__all__ = ["Run", "Samples", "distill", "fit", "open_run"]
