@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import tensorflow as tf
 
+from tfgan2 import runs
 from tfgan2.errors import UserError
-from tfgan2.training.building import determinism_errors
+from tfgan2.training.building import determinism_errors, load_data
+from tfgan2.training.progress import Display
 
 
 def test_an_operation_without_a_deterministic_kernel_names_the_option() -> None:
@@ -27,3 +31,19 @@ def test_an_operation_without_a_deterministic_kernel_names_the_option() -> None:
 def test_other_errors_stay_as_they_are() -> None:
     with pytest.raises(tf.errors.InvalidArgumentError), determinism_errors():
         raise tf.errors.InvalidArgumentError(None, None, "shapes do not match")
+
+
+def test_the_versions_that_changed_since_the_run_began(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = runs.RunConfig.create("gan", "digits", batch_size=8)
+    config.versions = {**runs.versions(), "keras": "3.0.0", "numpy": "1.26.4"}
+    del config.versions["tensorflow"]
+    load_data(config, Display(), tmp_path)
+    now = runs.versions()
+    expected = (
+        f"warning: the run began with keras 3.0.0, now {now['keras']}; numpy 1.26.4, now "
+        f"{now['numpy']}; tensorflow none, now {now['tensorflow']}: the last digits"
+    )
+    assert expected in capsys.readouterr().out
+    assert config.versions == now

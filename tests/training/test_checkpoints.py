@@ -53,6 +53,23 @@ def test_no_checkpoint(tmp_path: Path) -> None:
     assert checkpoints.newest(tmp_path) is None
 
 
+def test_a_file_that_a_training_removes_meanwhile_is_not_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, 1)
+    read, reports = checkpoints.read, list[str]()
+
+    def read_late(path: Path) -> checkpoints.Checkpoint:
+        if not reports:
+            reports.append("a training has saved step 2")
+            save(tmp_path, 2, keep=1)
+        return read(path)
+
+    monkeypatch.setattr(checkpoints, "read", read_late)
+    found = checkpoints.newest(tmp_path, reports.append)
+    assert found is not None and found.step == 2 and len(reports) == 1
+
+
 @pytest.mark.parametrize("damage", ["empty", "half", "flipped", "zeroed", "version", "encrypted"])
 def test_a_damaged_newest_is_reported_and_the_one_before_used(tmp_path: Path, damage: str) -> None:
     save(tmp_path, 1)

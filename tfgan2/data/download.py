@@ -105,7 +105,8 @@ def _prepare(builder: Any, request: Request) -> None:
             f"tensorflow_datasets as tfds; tfds.load('{name}', data_dir='{target}')\"`, copy the "
             f"folder here and give --data-dir {target}",
         ),
-        FileLock(Path(tempfile.gettempdir()) / f"tfgan2-{key}.lock"),
+        # Other users lock the same file.
+        FileLock(Path(tempfile.gettempdir()) / f"tfgan2-{key}.lock", mode=0o666),
         contextlib.redirect_stdout(io.StringIO()),  # it prints advice
     ):
         try:

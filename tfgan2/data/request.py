@@ -172,7 +172,7 @@ class Request(DataOptions):
             raise UserError(
                 f"dataset {self.name!r} has {count} samples, of which {self.hold_out} cannot be "
                 "held out",
-                f": give --hold-out {max(0, count - 1)} or less",
+                f": give --hold-out {count - 1} or fewer" if count > 1 else ": give --hold-out 0",
             )
 
     def choose_classes(self, known: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:

@@ -118,13 +118,18 @@ def load_data(
         if pipeline is None or {**before, "fingerprint": dataset.fingerprint} != dataset.facts:
             raise UserError(
                 f"{name} does not hold the data that the run began with: "
-                f"{changes.differences(run_dir, before, dataset)}; restore them, or start a new run"
+                f"{changes.differences(run_dir, before, dataset)}; restore it, or start a new run"
             )
         display.say("warning: the samples of the pipeline are not those that the run began with")
     now = runs.versions()
     if config.versions and config.versions != now:
+        before_and_now = (
+            f"{name} {config.versions.get(name, 'none')}, now {now.get(name, 'none')}"
+            for name in {**config.versions, **now}
+            if config.versions.get(name) != now.get(name)
+        )
         display.say(
-            f"warning: the run began with {config.versions}, this is {now}: "
+            f"warning: the run began with {'; '.join(before_and_now)}: "
             "the last digits of the weights may differ"
         )
     if not before and config.training.preset is not None:

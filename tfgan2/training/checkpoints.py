@@ -121,6 +121,8 @@ def newest(
         try:
             return read(path)
         except UserError as error:
+            if not path.exists():  # a training has written a newer one, and removed this one
+                return newest(run_dir, report)
             report(f"warning: {error}; using the one before it")
     if files:
         raise UserError(f"all {len(files)} checkpoints in {folder(run_dir)} are damaged")
