@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,17 @@ def test_both_files_show_the_same_digits() -> None:
         for ending in (".tflite", ".onnx")
     )
     assert np.abs(one - other).mean() < 0.01
+
+
+@pytest.mark.parametrize("ending", [".tflite", ".onnx"])
+def test_threads_share_a_generator(ending: str) -> None:
+    generator = runtime.load(f"pretrained:digits{ending}", threads=1)
+    draw = partial(generator.generate, 8)
+    alone = [draw(seed=seed) for seed in range(40)]
+    with ThreadPoolExecutor(4) as pool:
+        together = [pool.submit(draw, seed=seed) for seed in range(40)]
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other.result())
 
 
 def test_the_card_and_the_listing() -> None:

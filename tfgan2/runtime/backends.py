@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -111,7 +112,7 @@ def _onnx(content: bytes, threads: int, spin: bool) -> Backend:
 
 
 def _litert(content: bytes, threads: int) -> Backend:
-    """One call at a time: the interpreter keeps its tensors between calls."""
+    """Calls wait for each other: the interpreter keeps its tensors between them."""
     from ai_edge_litert.interpreter import Interpreter
 
     with quiet():  # it reports its XNNPACK delegate on stderr
@@ -122,12 +123,13 @@ def _litert(content: bytes, threads: int) -> Backend:
         if allocated:
             interpreter.allocate_tensors()
         runner: Any = interpreter.get_signature_runner()
+    lock = threading.Lock()
 
     def run(inputs: Inputs) -> Mapping[str, np.ndarray]:
         nonlocal allocated
-        with contextlib.nullcontext() if allocated else quiet():  # as above
+        with lock, contextlib.nullcontext() if allocated else quiet():  # as above
             outputs = runner(**inputs)
-        allocated = True
+            allocated = True
         return outputs
 
     return run
