@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from tfgan2 import runtime
@@ -169,6 +170,18 @@ def test_a_large_body_is_413(generators, serving, chunked):
         answer = send(body + b" ")
         assert answer.status_code == 413
         assert "1,000 bytes" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("mounted", [False, True])
+def test_limits_hold_below_a_root_path(generators, mounted):
+    app = create_app(generators / "generator.onnx", Limits(max_body=10), threads=1)
+    outer = FastAPI(lifespan=lambda _: app.router.lifespan_context(app))
+    outer.mount("/gan", app)
+    served = TestClient(outer) if mounted else TestClient(app, root_path="/gan")
+    with served as client:
+        assert client.post("/gan/generate", json={"seed": 1234567}).status_code == 413
+        assert client.get("/gan/generate.png").status_code == 200
+        assert 'route="/generate",status="413"' in client.get("/gan/metrics").text
 
 
 def test_the_largest_request_fits_by_default(client):

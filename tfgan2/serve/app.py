@@ -160,7 +160,8 @@ def limit_requests(app: ASGIApp, service: Service, known: frozenset[str]) -> ASG
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        start, path, status = time.perf_counter(), scope["path"], 0
+        start, status = time.perf_counter(), 0
+        path = scope["path"].removeprefix(scope.get("root_path", ""))  # of a proxy or a mount
 
         async def send_noting_status(message: Message) -> None:
             nonlocal status
