@@ -226,6 +226,8 @@ def test_a_model_without_finite_images_is_told(tmp_path_factory, serving):
         ("image/png;q=0.5, application/x-npz", "application/x-npz"),
         ("IMAGE/PNG; q=0.1, application/zip; q=0.2", "application/zip"),
         ("application/octet-stream", "application/octet-stream"),
+        ("image/png;q=0, */*;q=0.1", "application/zip"),
+        ("*/*, application/*;q=0.5, image/png;q=0.2", "application/zip"),
         ("text/html", None),
         ("image/png;q=0", None),
         ("image/png;q=x", None),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import Any
 
 from pydantic import BaseModel
@@ -38,16 +37,18 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 def negotiate(accept: str | None, media_types: Sequence[str] = MEDIA_TYPES) -> str:
     """Returns the media type that an Accept header prefers; the first one is the default."""
-    choices = []
+    qualities: dict[str, float] = {}
     for item in ((accept or "").strip() or "*/*").lower().split(","):
         pattern, parameters = parse_options_header(item)
         quality = parameters.get(b"q", b"1")
         value = float(quality) if re.fullmatch(rb"[01](\.[0-9]{0,3})?", quality) else 0.0
-        for media_type in media_types:
-            either = ("*/*", media_type, f"{media_type.partition('/')[0]}/*")
-            if pattern.decode("latin-1") in either:
-                choices.append((value, media_type))
-    best, media_type = max(choices, key=itemgetter(0), default=(0.0, ""))  # the first of equals
-    if not best:
+        qualities[pattern.decode("latin-1")] = value
+    choices = {}
+    for media_type in media_types:
+        patterns = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")
+        # The most specific pattern counts, whatever a wider one allows.
+        choices[media_type] = next((qualities[p] for p in patterns if p in qualities), 0.0)
+    best = max(choices, key=choices.__getitem__)  # the first of equals
+    if not choices[best]:
         raise HTTPException(406, f"this address answers with {', '.join(media_types)}")
-    return media_type
+    return best
