@@ -147,6 +147,23 @@ console.log(JSON.stringify([...await generate(ARGUMENTS)]));
 """
 
 
+def run_javascript(folder, code, arguments, **values):
+    """Runs the code with the stand-in, filled with these values; returns the printed JSON."""
+    package = folder / "node_modules" / "onnxruntime-web"
+    package.mkdir(parents=True)
+    (package / "package.json").write_text('{"type": "module", "main": "index.js"}')
+    stub = STUB
+    for name, value in values.items():
+        stub = stub.replace(name, str(value))
+    (package / "index.js").write_text(stub)
+    (folder / "code.mjs").write_text(code)
+    (folder / "run.mjs").write_text(CALL.replace("ARGUMENTS", arguments))
+    ran = subprocess.run(
+        [NODE, "run.mjs"], cwd=folder, check=True, capture_output=True, text=True, timeout=60
+    )
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
 @pytest.mark.skipif(NODE is None, reason="needs node")
 def test_the_javascript_feeds_and_shows(bundle, tmp_path):
     """Runs the code with a stand-in for onnxruntime-web that prints its inputs."""
@@ -154,26 +171,15 @@ def test_the_javascript_feeds_and_shows(bundle, tmp_path):
     metadata = json.loads((bundle / "metadata.json").read_text())
     text = next((i["shape"][1] for i in metadata["inputs"] if i["name"] == "text"), 0)
     rounds = metadata["outputs"][0]["dtype"] == "uint8"
-    stub, count = STUB, int(np.prod(metadata["outputs"][0]["shape"][1:]))
+    count = int(np.prod(metadata["outputs"][0]["shape"][1:]))
     values = f"Uint8Array.from({{ length: {count} }}, (_, i) => i)"
     if not rounds:
         values = f"Float32Array.from({{ length: {count} }}, (_, i) => i / 127.5 - 1)"
-    package = tmp_path / "node_modules" / "onnxruntime-web"
-    package.mkdir(parents=True)
-    (package / "package.json").write_text('{"type": "module", "main": "index.js"}')
     batch = next(i["batch"] for i in metadata["artefacts"] if i["file"] == "generator.onnx") or 1
-    for name, value in {"BATCH": batch, "DIM": text, "VALUES": values}.items():
-        stub = stub.replace(name, str(value))
-    (package / "index.js").write_text(stub)
-    (tmp_path / "code.mjs").write_text(code)
     picture = "{ data: Uint8ClampedArray.from({ length: 1024 }, (_, i) => i % 256) }"
     calls = {"label": "2", "input": picture, "mask": picture}
     given = ", ".join(calls[i["name"]] for i in metadata["inputs"] if i["name"] in calls)
-    (tmp_path / "run.mjs").write_text(CALL.replace("ARGUMENTS", given))
-    ran = subprocess.run(
-        [NODE, "run.mjs"], cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60
-    )
-    *fed, pixels = (json.loads(line) for line in ran.stdout.splitlines())
+    *fed, pixels = run_javascript(tmp_path, code, given, BATCH=batch, DIM=text, VALUES=values)
     # Grey becomes red, green and blue, opaque; every level stays the same.
     assert pixels == [level for i in range(count) for level in (i, i, i, 255)]
     assert fed[-1][0] == "generator.onnx"
@@ -191,7 +197,7 @@ def test_the_javascript_feeds_and_shows(bundle, tmp_path):
         if expected:
             assert (low, high) == expected
         if item["name"] == "input":
-            darkest = 17 if "input_ranges" in metadata else 1  # the mean of 0, 1 and 2, stretched
+            darkest = 14 if "input_ranges" in metadata else 1  # the grey of 0, 1 and 2, stretched
             assert low == pytest.approx(darkest / 127.5 - 1) and 0.9 < high <= 1
         if item["name"] == "z":
             assert low < high and np.isfinite([low, high]).all()
@@ -247,6 +253,23 @@ def test_kotlin_and_swift_name_the_tensors(bundle):
         assert ("UInt8](try" in code or "readInt8" in code) == (
             metadata["outputs"][0]["dtype"] == "uint8"
         )
+
+
+def test_transparency_is_kept(tmp_path):
+    z = keras.Input((3,), name="z")
+    made = keras.layers.Reshape((4, 5, 4))(keras.layers.Dense(80, activation="tanh")(z))
+    options = Options(["tflite", "onnx"], bundle=True, images=16)
+    export_networks({"generator": ExportSpec(keras.Model(z, made))}, tmp_path, options)
+    bundle = tmp_path / "bundle"
+    (kotlin,), (swift,) = (blocks(bundle, language) for language in ("kotlin", "swift"))
+    rgb = "level(4 * i), level(4 * i + 1), level(4 * i + 2)"
+    assert f"Color.argb(level(4 * i + 3), {rgb})" in kotlin
+    assert f"[{rgb}, level(4 * i + 3)]" in swift
+    if NODE is not None:
+        (code,) = blocks(bundle, "javascript")
+        values = "Float32Array.from({ length: 80 }, (_, i) => i / 127.5 - 1)"
+        *_, pixels = run_javascript(tmp_path, code, "", BATCH=1, DIM=0, VALUES=values)
+        assert pixels == list(range(80))
 
 
 def test_code_for_phones_needs_a_fixed_size(tmp_path):

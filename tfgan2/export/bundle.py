@@ -194,7 +194,8 @@ def _snippets(
             output = entry["outputs"][0]
             _, height, width, channels = _shape(output, 1, [scale * edge for edge in size])
             first = "i" if channels == 1 else f"{channels} * i"
-            offsets = ("", " + 1", " + 2") if channels >= 3 else ("", "", "")
+            offsets = ("", " + 1", " + 2", " + 3") if channels >= 3 else ("", "", "")
+            red, green, blue, *alpha = (f"level({first}{offset})" for offset in offsets)
             yield {
                 "language": language,
                 "file": entry["file"],
@@ -214,7 +215,8 @@ def _snippets(
                 "width": width,
                 "channels": channels,
                 # A pixel in Kotlin and Swift.
-                "rgb": ", ".join(f"level({first}{offset})" for offset in offsets),
+                "rgb": f"{red}, {green}, {blue}",
+                "alpha": alpha[0] if channels == 4 else None,
                 "uint8": output["dtype"] == "uint8",
                 "encoder": f"text_encoder{suffix}",
             }
