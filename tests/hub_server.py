@@ -90,6 +90,8 @@ def serve() -> Iterator[Hub]:
                     if line["key"] == "file":
                         value = line["value"]
                         files[value["path"]] = base64.b64decode(value["content"])
+                    elif line["key"] == "deletedFile":
+                        del files[line["value"]["path"]]
                 oid = hub.commit(f"{owner}/{name}")
                 url = f"{hub.url}/{owner}/{name}"
                 self.answer({"commitUrl": f"{url}/commit/{oid}", "commitOid": oid, "success": True})

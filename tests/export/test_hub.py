@@ -104,9 +104,15 @@ def test_a_private_repository_of_an_organisation_is_updated(
 ) -> None:
     words = ("push", bundle, "--repo", "lab/cats", "--private")
     assert run(*words)[0] == 0 and hub.private["lab/cats"]
-    hub.repos["lab/cats"]["README.md"] = b"an older card"
+    stored = hub.repos["lab/cats"]
+    uploaded = set(stored)
+    stored["README.md"] = b"an older card"
+    others = {"notes.txt", "samples/mine.png", "other.onnx"}
+    for name in (*others, "vocabulary.txt", "generator.int8.tflite", "samples/generator-input.png"):
+        stored[name] = b"of an earlier bundle, or of others"
     assert run(*words)[0] == 0
-    assert hub.repos["lab/cats"]["README.md"] == (bundle / "README.md").read_bytes()
+    assert stored["README.md"] == (bundle / "README.md").read_bytes()
+    assert set(stored) == uploaded | others
 
 
 def damage_file(files: dict[str, bytes]) -> None:

@@ -32,7 +32,8 @@ def push(bundle: Path, repo: str, *, private: bool = False) -> str:
     """Uploads a bundle that `tfgan2 export --bundle` wrote, and returns its URL.
 
     A repository that does not exist is made. Only the files of the bundle are uploaded, whatever
-    else lies in its folder.
+    else lies in its folder. Files of an earlier bundle that this one lacks are removed from the
+    repository; all others stay.
 
     Args:
         bundle: the folder.
@@ -52,6 +53,11 @@ def push(bundle: Path, repo: str, *, private: bool = False) -> str:
             raise UserError(f"{path} is missing or was changed: export the bundle again")
     patterns = [METADATA_FILE, *TEXTS, _SAMPLES]
     patterns += [f"{name}/**" if (bundle / name).is_dir() else name for name in names]
+    earlier = list(TEXTS)
+    for network in {entry["network"] for entry in names.values()}:
+        earlier.append(f"samples/{network}-*.png")
+        for name in file_names(network):
+            earlier += [name, f"{name}/**", f"samples/{name}.png"]
     with _hub(f"cannot upload to {repo}") as hub:
         api = hub.HfApi(library_name="tfgan2")
         url = api.create_repo(repo, private=private, exist_ok=True)
@@ -59,6 +65,7 @@ def push(bundle: Path, repo: str, *, private: bool = False) -> str:
             repo_id=url.repo_id,
             folder_path=bundle,
             allow_patterns=patterns,
+            delete_patterns=earlier,  # those that are uploaded stay
             commit_message="Upload a generator exported by tfgan2",
         )
     return str(url)
