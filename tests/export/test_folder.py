@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tfgan2.errors import UserError
-from tfgan2.export import Options, export_generator
+from tfgan2.export import ExportSpec, Options, export_generator, export_networks
 from tfgan2.export import folder as export_folder
 from tfgan2.runtime.container import sha256_of
 
@@ -83,14 +83,33 @@ def test_a_failed_export_changes_nothing(make_generator, folder, monkeypatch):
     assert sha256_of(folder) == before
 
 
+def write_package(path, metadata):
+    """Writes what an export recognises as its own Core ML package."""
+    model = path / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    model.parent.mkdir(parents=True)
+    model.write_bytes(b"\x0a" + metadata + b"\x12")
+
+
+def test_packages_of_networks_of_other_names_do_not_stay(plain, make_generator, tmp_path):
+    options = Options(["onnx"], images=16)
+    export_networks({"a_to_b": ExportSpec(plain.generator)}, tmp_path, options, about=ABOUT)
+    write_package(tmp_path / "a_to_b.mlpackage", (tmp_path / "metadata.json").read_bytes())
+    write_package(tmp_path / "mine.mlpackage", b"no metadata of an export")
+    # An export to Core ML alone lists no files.
+    (tmp_path / "a_to_b.onnx").unlink()
+    metadata = json.loads((tmp_path / "metadata.json").read_text())
+    (tmp_path / "metadata.json").write_text(json.dumps({**metadata, "artefacts": []}))
+    export_generator(make_generator(seed=3), tmp_path, options, about=ABOUT)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("metadata.json", "generator.onnx", "mine.mlpackage"),
+    }
+
+
 def test_what_stands_beside_the_files_has_their_weights(plain, make_generator, tmp_path):
     out = tmp_path / "export"
     options = Options(["onnx", "web"], bundle=True, layouts=["triton"], images=16)
     export_generator(plain.generator, out, options, about=ABOUT)
-    model = out / "generator.mlpackage" / "Data" / "com.apple.CoreML" / "model.mlmodel"
-    model.parent.mkdir(parents=True)
-    metadata = json.loads((out / "metadata.json").read_text())
-    model.write_bytes(b"\x0a" + json.dumps(metadata).encode() + b"\x12")
+    write_package(out / "generator.mlpackage", (out / "metadata.json").read_bytes())
     for name in ("notes.txt", "web-mine/index.html", "triton/other/1/model.onnx"):
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_text("mine")

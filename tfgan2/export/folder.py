@@ -170,6 +170,7 @@ def commit(
             remove(out_dir / item["file"])
     current = {network["weights_sha256"] for network in descriptions.values()}
     networks = {*descriptions, *(item["network"] for item in _listed(earlier))}
+    networks |= {path.stem for path in out_dir.glob(package_name("*"))}  # these are not listed
     for path in (out_dir / name for name in _companions(networks)):
         if (weights := _weights_in(path)) and not (same and weights <= current):
             remove(path)
