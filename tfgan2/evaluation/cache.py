@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from tfgan2.errors import UserError, warn
 from tfgan2.files import written_atomically
@@ -37,6 +41,24 @@ class CachedArrays:
         except Exception:  # damaged zip files raise a dozen types
             return None
         return arrays if stored == self.key else None
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Waits until no other process of this machine computes the arrays, and makes others wait.
+
+        Call `load` again in the block: the other process may have saved them.
+        """
+        key = hashlib.sha256(os.fsencode(self.path.absolute())).hexdigest()[:16]
+        lock = FileLock(Path(tempfile.gettempdir()) / f"tfgan2-{key}.lock", mode=0o666)
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(PermissionError):  # another user's lock; it only saves time
+                try:
+                    stack.enter_context(lock.acquire(timeout=0))
+                except Timeout:
+                    kind = self.path.name.partition("-")[0]
+                    warn(f"waiting for another process that computes the same {kind}")
+                    stack.enter_context(lock.acquire())
+            yield
 
     def save(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Stores or replaces the arrays; gives a DataWarning if the file cannot be written."""

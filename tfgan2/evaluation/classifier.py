@@ -70,8 +70,11 @@ def make_classifier(dataset: ImageDataset, cache_dir: Path, progress: Progress) 
     cached = CachedArrays(cache_dir, "classifier", {**content, **versions})
     network, arrays = _network(dataset), cached.load()
     if arrays is None:
-        arrays = _train(network, dataset, progress)
-        cached.save(arrays)
+        with cached.locked():
+            arrays = cached.load()
+            if arrays is None:
+                arrays = _train(network, dataset, progress)
+                cached.save(arrays)
     weights = [arrays[name] for name in sorted(arrays) if name.startswith("weights_")]
     network.set_weights(weights)
     count, accuracy = dataset.num_images, float(arrays["accuracy"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -35,6 +36,10 @@ class ReferenceCache:
             return None
         return {name: array for arrays in found if arrays for name, array in arrays.items()}
 
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """Makes other processes of this machine wait, as `CachedArrays.locked`."""
+        return self._files[0].locked()
+
     def save(self, *arrays: Mapping[str, np.ndarray]) -> None:
         for file, each in zip(self._files, arrays, strict=False):
             file.save(each)
@@ -61,14 +66,30 @@ def summarized(
         query, or None without queries.
     """
     number, known = min(NEIGHBOURS, count), cache.load()
-    if known is not None and queries is None:
+    if known is None:
+        with cache.locked():
+            known = cache.load()
+            if known is None:
+                return _computed(extracted(), count, cache, queries, by_class)
+    if queries is None:
         return known, None
-    if known is not None and queries is not None and count <= BANK_SIZE:
-        return known, nearest_neighbours(queries, [known["bank"]], count=number)
+    in_bank = count <= BANK_SIZE
+    features = [known["bank"]] if in_bank else (each.features for _, each in extracted())
+    return known, nearest_neighbours(queries, features, count=number)
+
+
+def _computed(
+    extracted: Iterable[tuple[Chunk, Extracted]],
+    count: int,
+    cache: ReferenceCache,
+    queries: np.ndarray | None,
+    by_class: ClassSummary | None,
+) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Computes and caches the summary; returns what `summarized` returns."""
     summary, nearest = FeatureSummary(count), None
 
     def features() -> Iterator[np.ndarray]:
-        for chunk, each in extracted():
+        for chunk, each in extracted:
             summary.update(each)
             if by_class is not None and chunk.labels is not None:
                 by_class.update(each.features, chunk.labels)
@@ -77,9 +98,7 @@ def summarized(
     if queries is None:
         deque(features(), maxlen=0)
     else:
-        nearest = nearest_neighbours(queries, features(), count=number)
-    if known is None:
-        arrays, classes = summary.arrays(), by_class.arrays() if by_class else {}
-        cache.save(arrays, classes)
-        known = {**arrays, **classes}
-    return known, nearest
+        nearest = nearest_neighbours(queries, features(), count=min(NEIGHBOURS, count))
+    arrays, classes = summary.arrays(), by_class.arrays() if by_class else {}
+    cache.save(arrays, classes)
+    return {**arrays, **classes}, nearest
