@@ -85,7 +85,9 @@ FIGURES = {
     "good_samples": Figure(
         "good", "samples within 3 standard deviations of a mode", "higher", None
     ),
-    "mode_kl": Figure("KL", "divergence of the modes from the data's, in nats", "lower", 3),
+    "mode_kl": Figure(
+        "KL", "divergence of the modes from the uniform distribution, in nats", "lower", 3
+    ),
     "l1": Figure("L1", "mean absolute difference from the target, on a scale of 0…255", "lower"),
     "psnr": Figure("PSNR", "peak signal-to-noise ratio to the target, in dB", "higher"),
 }
