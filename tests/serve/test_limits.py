@@ -184,6 +184,15 @@ def test_limits_hold_below_a_root_path(generators, mounted):
         assert 'route="/generate",status="413"' in client.get("/gan/metrics").text
 
 
+def test_an_application_needs_its_lifespan_and_can_run_again(generators):
+    app = create_app(generators / "generator.onnx", threads=1)
+    with pytest.raises(RuntimeError, match="lifespan"):
+        TestClient(app).get("/generate.png")
+    for _ in range(2):
+        with TestClient(app) as client:
+            assert client.get("/generate.png").status_code == 200
+
+
 def test_the_largest_request_fits_by_default(client):
     latents = np.full((64, 6), -1.2345678901234567e-300).tolist()
     assert client.post("/generate", json={"latents": latents}).status_code == 200

@@ -182,6 +182,8 @@ def limit_requests(app: ASGIApp, service: Service, known: frozenset[str]) -> ASG
 
     async def admit(scope: Scope, receive: Receive, send: Send) -> None:
         """Runs a request for images; an HTTPException if it is not admitted, or is cancelled."""
+        if not service.running:
+            raise RuntimeError("the lifespan of this application must run: see docs/serve.md")
         body: deque[Message] = deque()
 
         async def replay() -> Message:

@@ -154,6 +154,7 @@ class Batches:
     async def run(self) -> None:
         """Runs batch after batch until it is cancelled."""
         loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()  # an event belongs to the loop that first waits for it
         while True:
             self.batch = await self._next_batch()
             start = time.perf_counter()

@@ -37,6 +37,7 @@ class Service:
         max_body: bytes per request.
         model: runs the network, with the same bits for a sample in any batch.
         batches: the queue.
+        running: whether the lifespan of the application runs, and with it the queue.
     """
 
     def __init__(self, path: Path, limits: Limits, threads: int | None = None) -> None:
@@ -63,6 +64,7 @@ class Service:
         self.max_body = limits.max_body or largest_body
         self.model = partial(in_sizes, network.run, sizes=sizes)
         self.batches = Batches(self.model, limits, max_batch)
+        self.running = False
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
@@ -72,7 +74,9 @@ class Service:
         threads.total_tokens = min(MAX_THREADS, 1 + (os.cpu_count() or 1))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.batches.run)
+            self.running = True
             yield
+            self.running = False
             tasks.cancel_scope.cancel()
 
 
