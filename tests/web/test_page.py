@@ -258,6 +258,28 @@ def test_between_two_seeds(open_page, labelled):
     page.wait_for_function("document.getElementById('way').value < 0.9")
     page.click("#play")
     assert page.inner_text("#play") == "Play"
+    # Clicks in quick succession leave one loop: it asks for one frame at a time.
+    asked = page.evaluate(
+        """async () => {
+            const real = window.requestAnimationFrame;
+            let asked = 0, frames = 0;
+            window.requestAnimationFrame = (run) => (asked++, real(run));
+            for (let i = 0; i < 7; i++) document.getElementById("play").click();
+            await new Promise((resolve) => real(() => real(resolve)));
+            asked = 0;
+            while (frames++ < 10) await new Promise((resolve) => real(resolve));
+            return asked;
+        }"""
+    )
+    assert 0 < asked <= 11
+    page.click("#play")
+    # Without a seed at one end there is nothing to save.
+    page.fill("#start", "")
+    saved = []
+    page.on("download", lambda item: saved.append(item))
+    page.click("#save-way")
+    page.wait_for_timeout(300)
+    assert not saved
 
 
 def test_the_grid_is_that_of_generate(open_page, labelled):
@@ -485,3 +507,7 @@ def test_a_missing_model_is_told(blank, site, labelled, ort_web):
     blank.goto(f"{address}/broken/")
     blank.wait_for_selector("#message.error")
     assert blank.inner_text("#message") == "model.onnx cannot be loaded: 404"
+    blank.route("**/model.onnx", lambda route: route.abort())
+    blank.reload()
+    blank.wait_for_selector("#message.error")
+    assert blank.inner_text("#message") == "model.onnx cannot be loaded: Failed to fetch"

@@ -3,7 +3,9 @@
 import { toBytes } from "./images.js";
 
 async function get(path, options) {
-  const answer = await fetch(path, options);
+  const answer = await fetch(path, options).catch(({ message }) => {
+    throw new Error(`${path} cannot be loaded: ${message}`);
+  });
   if (!answer.ok) throw new Error(`${path} cannot be loaded: ${answer.status}`);
   return answer;
 }

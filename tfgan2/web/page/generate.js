@@ -205,28 +205,28 @@ export async function showLatents(about, engine) {
     });
   }
 
-  let playing = false;
+  let playing = null; // the loop that moves the position; one that waits for an image ends later
   function play(wanted) {
     const button = byId("play");
     button.textContent = wanted ? "Pause" : "Play";
     button.setAttribute("aria-pressed", wanted);
-    if (wanted && !playing) {
-      const begin = performance.now() - (Math.acos(1 - 2 * weight()) / (2 * Math.PI)) * ROUND_TRIP;
-      const frame = async (now) => {
-        if (!playing) return;
-        byId("way").value = (1 - Math.cos((2 * Math.PI * (now - begin)) / ROUND_TRIP)) / 2;
-        await drawWay();
-        requestAnimationFrame(frame);
-      };
+    playing = null;
+    if (!wanted) return;
+    const begin = performance.now() - (Math.acos(1 - 2 * weight()) / (2 * Math.PI)) * ROUND_TRIP;
+    const frame = async (now) => {
+      if (playing !== frame) return;
+      byId("way").value = (1 - Math.cos((2 * Math.PI * (now - begin)) / ROUND_TRIP)) / 2;
+      await drawWay();
       requestAnimationFrame(frame);
-    }
-    playing = wanted;
+    };
+    playing = frame;
+    requestAnimationFrame(frame);
   }
-  byId("play").addEventListener("click", () => play(!playing));
+  byId("play").addEventListener("click", () => play(playing === null));
   byId("save-way").addEventListener("click", async () => {
     await drawWay();
     const part = Math.round(100 * weight());
-    if (onTheWay) download(onTheWay, fileName(`seeds-${ends().join("-")}-at-${part}`));
+    if (usable()) download(onTheWay, fileName(`seeds-${ends().join("-")}-at-${part}`));
   });
 
   // ---- many
