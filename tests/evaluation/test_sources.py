@@ -119,6 +119,18 @@ def test_moved_data_are_those_of_the_run(tmp_path: Path) -> None:
     assert _load_run(run, request, lambda *progress: None)[1].count == 15
 
 
+def test_grey_images_are_compared_with_a_dataset_in_its_colours(tmp_path: Path) -> None:
+    for name, color in (("grey", 99), ("red", (200, 0, 0))):
+        (tmp_path / name).mkdir()
+        for i in range(3):
+            mode = "L" if name == "grey" else "RGB"
+            Image.new(mode, (8, 8), color).save(tmp_path / name / f"{i}.png")
+    for dataset, channels in ((f"folder:{tmp_path / 'red'}", 3), ("digits", 1)):
+        request = EvaluationRequest(dataset=dataset, features="pixels")
+        samples, reals = _load_directory(tmp_path / "grey", request, lambda *progress: None)
+        assert samples.image_shape == reals.image_shape == (8, 8, channels)
+
+
 def test_samples_have_the_range_of_the_reals(tmp_path: Path) -> None:
     """16-bit files that are darker than the real ones stay so; those of 8 bits are as they are."""
     for name, high in (("made", 1000), ("real", 4095)):

@@ -113,8 +113,8 @@ def _load_run(run_dir: Path, request: EvaluationRequest, progress: Progress) -> 
                 f"{facts['flavour']} is evaluated on its own targets: leave the other data out"
             )
         names = facts["class_names"] if model.labels_are_classes else ()
-        ranges = runs.input_ranges(facts, "generator")
-        reals = _real_samples(request, model.image_shape, progress, ranges)
+        shape, ranges = model.image_shape, runs.input_ranges(facts, "generator")
+        reals = _real_samples(request, shape[:2], shape[2], progress, ranges)
         return generated_samples(model, about, request.seed, reals, names), reals
     if request.dataset is not None:  # the same data in another place
         options = replace(options, name=absolute_name(request.dataset))
@@ -169,8 +169,8 @@ def _load_file(file: Path, request: EvaluationRequest, progress: Progress) -> Lo
             split=request.split or own_split,
             hold_out=0 if request.split else data.get("hold_out") or 0,
         )
-    ranges = runs.input_ranges(facts, "generator")
-    reals = _real_samples(request, generator.image_shape, progress, ranges, own_split)
+    shape, ranges = generator.image_shape, runs.input_ranges(facts, "generator")
+    reals = _real_samples(request, shape[:2], shape[2], progress, ranges, own_split)
     names = generator.class_names if facts.get("labels_are_classes") else ()
     about = {"file": str(file), **{key: facts[key] for key in ("flavour", "step") if key in facts}}
     return generated_samples(generator, about, request.seed, reals, names), reals
@@ -186,13 +186,16 @@ def _load_directory(directory: Path, request: EvaluationRequest, progress: Progr
             f"{formats[-1][0]}: give --image-size"
         )
     colour = any(each[1] for each in formats)
+    # Grey images are compared with a dataset in its own channels: they lack its colours.
+    channels = 3 if colour else None if request.dataset else 1
     with _naming(request.real_dir):
-        reals = _real_samples(request, (*parse_size(size), 3 if colour else 1), progress)
+        reals = _real_samples(request, parse_size(size), channels, progress)
     with _naming(directory):
         generated = EvaluationRequest(real_dir=directory, skip_unreadable=request.skip_unreadable)
+        shape = reals.image_shape
         # 8-bit files may hold masks of 0 and 1 on one side alone.
         found = {k: v for each in reals.dataset.value_ranges for k, v in each.items() if k != BYTES}
-        images = _real_samples(generated, reals.image_shape, progress, found)
+        images = _real_samples(generated, shape[:2], shape[2], progress, found)
     images.about, images.protocol = {"folder": str(directory)}, {}
     return images, reals
 
@@ -210,22 +213,23 @@ def _naming(directory: Path | None) -> Iterator[None]:
 
 def _real_samples(
     request: EvaluationRequest,
-    shape: tuple[int, ...],
+    size: tuple[int, ...],
+    channels: int | None,
     progress: Progress,
     ranges: Ranges = NO_RANGES,
     own_split: str | None = None,
 ) -> RealSamples:
-    """Real images of this shape, from the request's directory or dataset.
+    """Real images of a size (height, width), from the request's directory or dataset.
 
-    Their values become black and white as `ranges` say, or as the files themselves do. `own_split`
-    is that of the training.
+    Without `channels` they have those of the data. Values become black and white as `ranges` say,
+    or as the files themselves do. `own_split` is that of the training.
     """
     name = f"folder:{request.real_dir}" if request.real_dir else str(request.dataset)
     load = partial(
         load_dataset,
         name,
-        image_size=None if name in POINTS else size_text(*shape[:2]),
-        channels=None if name in (*POINTS, "stacked_mnist") else shape[-1],
+        image_size=None if name in POINTS else size_text(*size),
+        channels=None if name in (*POINTS, "stacked_mnist") else channels,
         data_dir=request.data_dir,
         classes=request.classes,
         ranges=ranges,
