@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def test_a_file_gets_the_figures_of_its_run(
     assert made["who"]["file"] == str(file)
 
 
-def test_two_folders(tmp_path: Path) -> None:
+def test_two_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     for name, level in (("real", 200), ("fake", 100), ("same", 200)):
         for index in range(12):
@@ -102,6 +103,10 @@ def test_two_folders(tmp_path: Path) -> None:
         return json.loads((out / "result.json").read_text())["figures"]
 
     assert figures("real", "real")["fid"] == 0.0
+    printed = capsys.readouterr().out
+    line = "random-conv-112 features, real all 10x10x3, 12 real images, 12 samples"
+    assert line in printed
+    assert re.search(r"FID .* 0\.000 .* lower ", printed)
     far, near = figures("fake", "real"), figures("same", "real")
     assert far["fid"] > 10 * near["fid"]
     assert far["precision"] == 0.0

@@ -14,6 +14,7 @@ from tfgan2.cli.options import quoted, split_at_commas
 from tfgan2.errors import UserError, unknown
 from tfgan2.evaluation import comparison
 from tfgan2.evaluation.figures import FIGURES, RANKED
+from tfgan2.evaluation.result import protocol_title
 
 
 def compare(
@@ -53,7 +54,7 @@ def _show(protocol: comparison.Protocol, names: list[str]) -> None:
     """Prints the newest figures of one protocol."""
     if not names:
         return
-    print(f"protocol {protocol.id}: {protocol.title}")
+    print(f"protocol {protocol.id}: {protocol_title(protocol.content)}")
     console = tables.console(200)
     numbers = ("step", "kimg", *(FIGURES[name].title for name in names))
     columns = [Column(title, justify="right") for title in numbers]

@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from tfgan2.cli import tables
 from tfgan2.cli.options import given, with_declared
 from tfgan2.evaluation import FIGURES, Evaluation, EvaluationRequest
+from tfgan2.evaluation.result import protocol_title
 from tfgan2.remote import local_copy, local_out
 from tfgan2.runtime.shipped import located
 
@@ -63,11 +64,12 @@ def evaluate(
 
 
 def _show(evaluation: Evaluation) -> None:
+    print(protocol_title(evaluation.protocol))
     console = tables.console()
-    table = Table("figure", Column("value", justify="right"), "meaning")
+    table = Table("figure", Column("value", justify="right"), "better", "meaning")
     for name, value in evaluation.figures.items():
         figure = FIGURES[name]
-        table.add_row(figure.title, figure.text(value), figure.meaning)
+        table.add_row(figure.title, figure.text(value), figure.better, figure.meaning)
     console.print(table)
     if evaluation.by_class:
         table = Table(

@@ -37,20 +37,6 @@ class Protocol:
         found = {name for run in self.results.values() for each in run for name in each["figures"]}
         return [name for name in FIGURES if name in found]
 
-    @property
-    def title(self) -> str:
-        """Features, reference and samples in a line."""
-        reference, samples = self.content["reference"], self.content["samples"]
-        features, about = self.content.get("features"), ("dataset", "split", "part")
-        parts = [
-            f"{features['name']} features" if features else "modes",
-            " ".join(str(reference[key]) for key in about if reference.get(key)),
-            f"{reference['images']:,} real images" if "images" in reference else "",
-            f"{samples['images']:,} samples",
-            f"seed {samples['seed']}" if "seed" in samples else "",
-        ]
-        return ", ".join(filter(None, parts))
-
     def curves(self, figure: str) -> dict[str, Points]:
         """The values of a figure over kimg, by the name of the run."""
         curves: dict[str, Points] = {}

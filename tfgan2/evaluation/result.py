@@ -96,6 +96,20 @@ class Evaluation:
             (partial / "index.html").write_bytes(_page(result).encode(errors="backslashreplace"))
 
 
+def protocol_title(protocol: dict[str, Any]) -> str:
+    """Returns the features, the reference and the samples of a protocol in a line."""
+    reference, samples = protocol["reference"], protocol["samples"]
+    features, about = protocol.get("features"), (*_NAMES, "size")
+    parts = [
+        f"{features['name']} features" if features else "modes",
+        " ".join(str(reference[key]) for key in about if reference.get(key)),
+        f"{reference['images']:,} real images" if "images" in reference else "",
+        f"{samples['images']:,} samples",
+        f"seed {samples['seed']}" if "seed" in samples else "",
+    ]
+    return ", ".join(filter(None, parts))
+
+
 def result_dir(source: Path, evaluation: Evaluation) -> Path:
     """Returns where a result goes by default: into the run, or `evaluation/` in this directory."""
     features = evaluation.protocol.get("features", {}).get("name", "points")
