@@ -120,12 +120,16 @@ def test_the_python_runs(bundle, tmp_path, number):
 
 
 STUB = """
+let opened = 0;
+process.on("exit", () => { process.exitCode = opened; });
 export class Tensor {
   constructor(type, data, dims) { Object.assign(this, { type, data, dims }); }
 }
 export const InferenceSession = {
   async create(file) {
+    opened++;
     return {
+      async release() { opened--; },
       async run(feeds) {
         const seen = Object.entries(feeds).map(([name, t]) => [
           name, t.type, t.data.constructor.name, t.data.length, t.dims,
@@ -246,6 +250,9 @@ def test_kotlin_and_swift_name_the_tensors(bundle):
         for item in metadata["inputs"]:
             assert f'"{item["name"]}"' in code
         assert "generator" in code and '"image"' in code
+        if language == "kotlin":
+            assert code.count("CompiledModel.create(") == 1 + (" + listOf(encoder, " in code)
+            assert "opened.forEach { it.close() }" in code
         repeated = {"kotlin": "Array(2 * ", "swift": "count: 2"}[language] in code
         assert repeated == (metadata["artefacts"][0]["batch"] == 2)
         if "input_ranges" in metadata:
