@@ -358,6 +358,19 @@ def test_memory_does_not_grow_with_the_samples(reals: RealSamples) -> None:
     assert peaks[1] < 1.1 * peaks[0]
 
 
+def test_the_progress_of_each_batch_shows(reals: RealSamples) -> None:
+    images, _ = all_of(reals)
+    calls: dict[str, list[int]] = {}
+
+    def progress(text: str, done: int, total: int) -> None:
+        calls.setdefault(text, []).append(done)
+
+    request = EvaluationRequest(features="pixels", metrics=["fid"], count=300)
+    SampleEvaluator(given(images), RealSamples(reals.whole), request, progress).evaluate()
+    assert calls["evaluating samples"] == [0, 240, 300]
+    assert calls["reading real images"][-1] == 1797
+
+
 def test_a_second_result_keeps_the_files_of_others(tmp_path: Path) -> None:
     shown = {"samples": Sheet(np.zeros((4, 8, 8, 1)), 2, "some")}
     about, protocol = {"folder": "some"}, {"reference": {"content": "0"}}

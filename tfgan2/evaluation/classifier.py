@@ -64,6 +64,7 @@ def make_classifier(dataset: ImageDataset, cache_dir: Path, progress: Progress) 
         others = "choose the features efficientnet-lite0, random-conv-112, pixels or inception"
         raise UserError(f"dataset {dataset.name!r} has {has}: {others}")
     reals = RealSamples(dataset)
+    reals.progress = progress
     content = {"fingerprint": dataset.fingerprint, "image_shape": list(dataset.image_shape)}
     content |= {"pixels": reals.content, "classes": reals.classes}
     versions = {"version": VERSION, "tensorflow": tf.__version__, "keras": keras.__version__}

@@ -59,6 +59,7 @@ class SampleEvaluator:
                 real images, or fewer than 2 of either.
         """
         self.samples, self.reals, self.request, self.progress = samples, reals, request, progress
+        reals.progress = progress
         if tuple(samples.image_shape) != tuple(reals.image_shape):
             own, other = ("x".join(map(str, each.image_shape)) for each in (samples, reals))
             raise UserError(
@@ -166,11 +167,15 @@ class SampleEvaluator:
     ) -> Iterator[tuple[Chunk, Extracted]]:
         assert self.extractor is not None
         done = 0
-        self.progress(text, done, count)
-        for chunk in samples.chunks(count):
-            yield chunk, self.extractor(chunk.images)
-            done += len(chunk.images)
+
+        def advance(images: int) -> None:
+            nonlocal done
+            done += images
             self.progress(text, done, count)
+
+        advance(0)
+        for chunk in samples.chunks(count):
+            yield chunk, self.extractor(chunk.images, advance)
 
     def _generated_summary(self) -> tuple[dict[str, np.ndarray], np.ndarray, str]:
         """Summarizes the samples; also returns the first ones, and a hash of all.

@@ -47,8 +47,13 @@ class Extractor:
     class_names: tuple[str, ...] = ()
     is_slow: bool = False
 
-    def __call__(self, images: np.ndarray) -> Extracted:
-        """Extracts features from uint8 images, shape (N, H, W, C), N > 0; else a ValueError."""
+    def __call__(
+        self, images: np.ndarray, advance: Callable[[int], None] = lambda images: None
+    ) -> Extracted:
+        """Extracts features from uint8 images, shape (N, H, W, C), N > 0; else a ValueError.
+
+        `advance` is called with the number of images after each batch.
+        """
         if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
             raise ValueError(
                 f"images must be uint8 of shape (N, {', '.join(map(str, self.image_shape))}), "
@@ -61,6 +66,7 @@ class Extractor:
             outputs = self.compute(np.pad(batch, missing))
             parts = [np.asarray(each, np.float32) for each in outputs if each is not None]
             batches.append([part[: len(batch)] for part in parts])
+            advance(len(batch))
         return Extracted(*map(np.concatenate, zip(*batches, strict=True)))
 
 

@@ -21,7 +21,7 @@ from tfgan2.inputs.words import in_turn
 from tfgan2.runtime import Generator
 
 if TYPE_CHECKING:
-    from tfgan2.data import ImageDataset
+    from tfgan2.data import ImageDataset, Progress
 
 _CHUNK, _CHUNK_VALUES = 1000, 2**24
 _BATCH, _BATCH_VALUES = 64, 2**20
@@ -64,7 +64,7 @@ class RealSamples(Samples):
 
     `whole` is the dataset itself. A classifier may be trained on `training_data`: never on images
     that are held out, or of another split than that of the training. The protocol knows the images
-    by `content`; the other names in it are for people.
+    by `content`; the other names in it are for people. `progress` shows how far the hash is.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class RealSamples(Samples):
     ) -> None:
         """Takes the dataset, its split of tensorflow-datasets, and what loads the training data."""
         self.whole, self._training, part = dataset, training, "all"
+        self.progress: Progress = lambda text, done, total: None
         if dataset.held_out is not None:
             part = "held out" if held_out else "training"
             dataset = dataset.held_out if held_out else dataset
@@ -110,8 +111,11 @@ class RealSamples(Samples):
     def _hashes(self) -> tuple[str, str]:
         names = json.dumps(list(self.label_names)).encode()
         pixels, labels = hashlib.sha256(), hashlib.sha256(names)
-        for chunk in self.chunks(self.dataset.num_images):
+        done, total = 0, self.dataset.num_images
+        for chunk in self.chunks(total):
             pixels.update(np.ascontiguousarray(chunk.images).data)
+            done += len(chunk.images)
+            self.progress("reading real images", done, total)
             if chunk.labels is not None:
                 labels.update(np.ascontiguousarray(chunk.labels, np.int32).data)
         return pixels.hexdigest(), labels.hexdigest()
