@@ -99,7 +99,8 @@ def gathered(share: tf.Tensor) -> tf.Tensor:
 
     def of_replicas(_: Any, shares: Sequence[tf.Tensor]) -> tf.Tensor:
         context, share = _context(), shares[0] if len(shares) == 1 else tf.concat(shares, axis=0)
-        return share if context is None else context.all_gather(share, axis=0)
+        # With several workers a batch is on no device.
+        return share if context is None else context.all_gather(tf.identity(share), axis=0)
 
     batch, _ = microbatches.exchange(lambda: (None, share), of_replicas)
     if microbatches.current() is None:
