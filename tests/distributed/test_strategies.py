@@ -47,8 +47,8 @@ def test_every_flavour_on_two_replicas(names: list[str]) -> None:
     assert found.keys() == set(names)
     for name, result in found.items():
         assert result["finite"] and result["moved"] > 3, (name, result)
-        # With the same samples, only noise makes replicas differ. Super-resolution draws none.
-        assert result["differ"] == (name != "srgan"), name
+        # With the same samples, only noise makes replicas differ. Some draw none.
+        assert result["differ"] == (name not in ("srgan", "student")), name
         # Each replica has its own batch statistics; those of the first are kept.
         assert all("/moving_" in key for key in result["unequal"]), (name, result["unequal"])
 
