@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -10,8 +11,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfgan2.errors import UserError, writing
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 _NOT_PLAIN = re.compile(r"[*?\[\]\\\ud800-\udfff]")
 """Patterns to TensorFlow's file system; bytes that are not UTF-8, which it refuses."""
@@ -60,6 +65,17 @@ def written_atomically(path: Path, *, parents: bool = False) -> Iterator[Path]:
         finally:
             remove(partial)
             remove(old)
+
+
+def lock_for(path: Path) -> FileLock:
+    """Returns a lock of this machine for what a path holds, which other users can take, too.
+
+    It lies in the temporary folder, since that of `path` may be shared with other machines.
+    """
+    from filelock import FileLock
+
+    key = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:16]
+    return FileLock(Path(tempfile.gettempdir()) / f"tfgan2-{key}.lock", mode=0o666)
 
 
 @contextlib.contextmanager

@@ -95,7 +95,7 @@ def test_a_lock_of_another_user_delays_nothing(
     def refuse(*args: object, **options: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr("tfgan2.evaluation.cache.FileLock.acquire", refuse)
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
     cached = CachedArrays(tmp_path, "reference", KEY)
     with cached.locked():
         cached.save(ARRAYS)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import io
 import logging
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from filelock import FileLock
 from tensorflow_datasets.core import read_only_builder
 from tensorflow_datasets.core.download import downloader
 from tensorflow_datasets.core.utils import tqdm_utils
@@ -25,6 +22,7 @@ from tfgan2.data.catalogue import CATALOGUE
 from tfgan2.data.naming import advice, spelled
 from tfgan2.data.request import Request
 from tfgan2.errors import UserError, one_line, unknown
+from tfgan2.files import lock_for
 
 _OF_THE_DISK = {errno.EACCES, errno.EDQUOT, errno.ENOENT, errno.ENOSPC, errno.ENOTDIR, errno.EROFS}
 """Numbers of errors that another folder avoids."""
@@ -93,7 +91,6 @@ def _check_known(name: str) -> None:
 
 def _prepare(builder: Any, request: Request) -> None:
     """Downloads and prepares a dataset, one process at a time: the others find it prepared."""
-    key = hashlib.sha256(str(builder.data_dir).encode()).hexdigest()[:16]
     name, target = request.name, request.data_dir or "DIR"
     retries = downloader.MAX_RETRIES
     with (
@@ -105,8 +102,7 @@ def _prepare(builder: Any, request: Request) -> None:
             f"tensorflow_datasets as tfds; tfds.load('{name}', data_dir='{target}')\"`, copy the "
             f"folder here and give --data-dir {target}",
         ),
-        # Other users lock the same file.
-        FileLock(Path(tempfile.gettempdir()) / f"tfgan2-{key}.lock", mode=0o666),
+        lock_for(Path(builder.data_dir)),
         contextlib.redirect_stdout(io.StringIO()),  # it prints advice
     ):
         try:

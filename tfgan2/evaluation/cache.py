@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from tfgan2.errors import UserError, warn
-from tfgan2.files import written_atomically
+from tfgan2.files import lock_for, written_atomically
 
 _KEY = "cache_key"
 
@@ -48,8 +46,7 @@ class CachedArrays:
 
         Call `load` again in the block: the other process may have saved them.
         """
-        key = hashlib.sha256(os.fsencode(self.path.absolute())).hexdigest()[:16]
-        lock = FileLock(Path(tempfile.gettempdir()) / f"tfgan2-{key}.lock", mode=0o666)
+        lock = lock_for(self.path)
         with contextlib.ExitStack() as stack:
             with contextlib.suppress(PermissionError):  # another user's lock; it only saves time
                 try:

@@ -24,7 +24,7 @@ Metrics = dict[str, tf.Tensor]
 
 
 def _variable(model: keras.Model, name: str) -> keras.Variable:
-    return model.add_weight(name=name, initializer="zeros", trainable=False)
+    return model.add_weight(name=name, initializer="zeros", dtype="float32", trainable=False)
 
 
 class LeCam:

@@ -58,7 +58,7 @@ class BEGAN(LatentGAN):
     latent_distribution = "uniform"
 
     def build_networks(self) -> None:
-        self.k = self.add_weight(name="k", initializer="zeros", trainable=False)
+        self.k = self.add_weight(name="k", initializer="zeros", dtype="float32", trainable=False)
         config, shape = self.config, self.image_shape
         architecture = ARCHITECTURES[config.network].load()
         z = keras.Input((config.latent_dim,), name="z")

@@ -121,7 +121,9 @@ class StyleGAN2(LazyGAN):
             packing=config.packing,
         )
         make.freeze(self.discriminator, config.freeze_d)
-        self.path_length = self.add_weight(name="path_length", initializer="zeros", trainable=False)
+        self.path_length = self.add_weight(
+            name="path_length", initializer="zeros", dtype="float32", trainable=False
+        )
 
     @property
     def batch_multiple(self) -> int:
