@@ -72,6 +72,14 @@ def test_common_addresses(client, generators):
     assert client.delete("/generate").status_code == 405
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/metadata", "/page/app.js", "/generate.png?count=1"])
+def test_head_is_get_without_a_body(client, path):
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]
+    assert head.headers["content-length"] == str(len(get.content))
+
+
 def test_page_of_what_no_browser_runs(generators):
     with TestClient(create_app(generators / "generator.tflite", Limits(max_count=8))) as client:
         page = client.get("/").text

@@ -160,6 +160,8 @@ def limit_requests(app: ASGIApp, service: Service, known: frozenset[str]) -> ASG
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # as GET, and the server leaves the body out
+            scope = {**scope, "method": "GET"}
         start, status = time.perf_counter(), 0
         path = scope["path"].removeprefix(scope.get("root_path", ""))  # of a proxy or a mount
 
