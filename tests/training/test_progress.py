@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from tfgan2.training import progress
+from tfgan2.training.callbacks.showing import Progress
 from tfgan2.training.progress import Display, statistics_line
 
 
@@ -65,3 +68,19 @@ def test_the_bar_moves_at_most_ten_times_a_second(
         display.move_bar("training", step, 100)
     display.close()
     assert 9 <= len(moves) <= 12 and moves[-1] == 100  # the end is always shown
+
+
+def test_the_bar_of_a_training_shows_the_time_left_with_evaluations(shown: io.StringIO) -> None:
+    statistics: Any = SimpleNamespace(
+        line={"step": 4, "images_per_second": 16.0},
+        images_per_second=0.0,  # a line was just written
+        images_per_step=16,
+        overhead=1.0,
+    )
+    callback = Progress(Display(Console(file=shown, force_terminal=True, width=100)), statistics)
+    callback.set_model(SimpleNamespace(planned_steps=10))
+    callback.step = 4
+    callback.on_train_batch_begin(0)
+    callback.on_train_batch_end(0, {"generator_loss": 0.5})
+    callback.close()
+    assert "0:00:10\x1b[0m generator 0.500 16 img/s" in shown.getvalue()

@@ -10,7 +10,16 @@ from importlib.util import find_spec
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 _SLOW_SECONDS = 3.0
 """Loading that takes longer is reported in lines, too."""
@@ -28,6 +37,18 @@ class _Console(Console):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.file.fileno())  # else Python complains when it exits
         os.close(nowhere)
+
+
+class _TimeLeft(ProgressColumn):
+    """The text of the task's field `left`; without it, the time at the speed of late."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._estimate = TimeRemainingColumn()
+
+    def render(self, task: Task) -> Text:
+        left = task.fields["left"]
+        return Text(left, "progress.remaining") if left else self._estimate.render(task)
 
 
 class Display:
@@ -67,20 +88,23 @@ class Display:
             self._shown = tenth
             self.say(f"{text}: {done:,} of {total:,}")
 
-    def move_bar(self, text: str, done: int, total: int, facts: str = "") -> None:
-        """Shows a bar between a text and facts."""
+    def move_bar(
+        self, text: str, done: int, total: int, *, left: str = "", facts: str = ""
+    ) -> None:
+        """Shows a bar between a text and facts, with the time left: that of the bar if empty."""
+        fields = {"left": left, "facts": facts}
         if self._bar is None:
-            remaining, right = TimeRemainingColumn(), TextColumn("{task.fields[facts]}")
-            left = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-            self._bar = Progress(*left, remaining, right, console=self.console, transient=True)
-            self._bar.add_task(text, completed=done, total=total, facts=facts)
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            columns += (_TimeLeft(), TextColumn("{task.fields[facts]}"))
+            self._bar = Progress(*columns, console=self.console, transient=True)
+            self._bar.add_task(text, completed=done, total=total, **fields)
             self._bar.start()
         now = time.monotonic()
         if text == self._text and done < total and now - self._since < _BAR_SECONDS:
             return
         self._text, self._since = text, now
         task = self._bar.task_ids[0]
-        self._bar.update(task, description=text, completed=done, total=total, facts=facts)
+        self._bar.update(task, description=text, completed=done, total=total, **fields)
 
     def close(self) -> None:
         """Removes the bar."""
@@ -100,8 +124,12 @@ def statistics_line(line: Mapping[str, Any], steps: int, overhead: float = 0.0) 
         return text
     images = line["images"] // line["step"] * (steps - line["step"])
     waits = f", {share:.0%} of the time waiting for data" if share >= _NOTABLE_SHARE else ""
-    left = timedelta(seconds=round(images / speed * (1 + overhead)))
-    return f"{text} | {speed:,.0f} images/s{waits} | {left} left"
+    return f"{text} | {speed:,.0f} images/s{waits} | {time_left(images, speed, overhead)} left"
+
+
+def time_left(images: int, speed: float, overhead: float) -> str:
+    """The time that training takes for more images, as h:mm:ss."""
+    return str(timedelta(seconds=round(images / speed * (1 + overhead))))
 
 
 def losses(metrics: Mapping[str, float]) -> str:

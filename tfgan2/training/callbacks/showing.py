@@ -13,7 +13,7 @@ from tfgan2.training import stats
 from tfgan2.training.background import Background
 from tfgan2.training.callbacks.base import Logs, StepCallback
 from tfgan2.training.callbacks.statistics import Statistics
-from tfgan2.training.progress import Display, losses, statistics_line
+from tfgan2.training.progress import Display, losses, statistics_line, time_left
 
 if TYPE_CHECKING:
     from tfgan2.data import ImageDataset
@@ -134,9 +134,13 @@ class Progress(StepCallback):
         super().on_train_batch_end(batch, logs)
         steps, line = self.model.planned_steps, self.statistics.line
         if self.display.has_bar:
-            speed = self.statistics.images_per_second
-            facts = losses(logs or {}) + (f" {speed:,.0f} img/s" if speed else "")
-            self.display.move_bar("training", self.step, steps, facts)
+            facts, left = losses(logs or {}), ""
+            speed = self.statistics.images_per_second or line.get("images_per_second")
+            if speed:
+                facts += f" {speed:,.0f} img/s"
+                images = self.statistics.images_per_step * (steps - self.step)
+                left = time_left(images, speed, self.statistics.overhead)
+            self.display.move_bar("training", self.step, steps, left=left, facts=facts)
         elif line.get("step") == self.step:
             self.display.say(statistics_line(line, steps, self.statistics.overhead))
 
