@@ -92,19 +92,26 @@ class Display:
         self, text: str, done: int, total: int, *, left: str = "", facts: str = ""
     ) -> None:
         """Shows a bar between a text and facts, with the time left: that of the bar if empty."""
-        fields = {"left": left, "facts": facts}
         if self._bar is None:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-            columns += (_TimeLeft(), TextColumn("{task.fields[facts]}"))
-            self._bar = Progress(*columns, console=self.console, transient=True)
-            self._bar.add_task(text, completed=done, total=total, **fields)
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                _TimeLeft(),
+                TextColumn("{task.fields[facts]}"),
+                console=self.console,
+                transient=True,
+            )
+            self._bar.add_task(text, completed=done, total=total, left=left, facts=facts)
             self._bar.start()
         now = time.monotonic()
         if text == self._text and done < total and now - self._since < _BAR_SECONDS:
             return
         self._text, self._since = text, now
         task = self._bar.task_ids[0]
-        self._bar.update(task, description=text, completed=done, total=total, **fields)
+        self._bar.update(
+            task, description=text, completed=done, total=total, left=left, facts=facts
+        )
 
     def close(self) -> None:
         """Removes the bar."""
