@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -99,6 +100,34 @@ def test_what_does_not_fit_stays_fresh_and_is_named(finished_run: Path) -> None:
     assert 0 < int(taken) < int(total) and " more" in larger
     with pytest.raises(UserError, match=r"no weight of .* fits this VAE: give a run"):
         take_weights(make_small("vae", base_channels=5), str(finished_run))
+
+
+@pytest.mark.parametrize(
+    ("name", "fresh"),
+    [
+        ("stylegan2", {"generator": [0, 1], "discriminator": [14, 15, 16]}),
+        ("r3gan", {"generator": [0, 1], "discriminator": [20]}),
+    ],
+)
+def test_embeddings_of_classes_move_no_other_weights(
+    name: str, fresh: dict[str, list[int]], tmp_path: Path
+) -> None:
+    shape, file = (16, 16, 1), tmp_path / "parent.npz"
+    parent, child = (make_small(name, shape, conditional=known) for known in (False, True))
+    by_name = {key: np.asarray(weight) for key, weight in parent.weights_by_name().items()}
+    np.savez(file, header=np.frombuffer(b'{"step": 6}', np.uint8), **by_name)
+    line = take_weights(child, str(file))
+    named = {"ema_generator": fresh["generator"], **fresh}
+    expected = {f"{network}/{number:03d}" for network in named for number in named[network]}
+    assert set(re.findall(r"\w+/\d{3}", line)) == expected
+    for network in ("generator", "ema_generator", "discriminator"):
+        kernels = [
+            [np.asarray(w) for w in getattr(model, network).weights if w.name == "kernel"][1:-1]
+            for model in (parent, child)
+        ]
+        assert len(kernels[0]) > 5
+        for theirs, ours in zip(*kernels, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
 
 
 def test_what_freeze_d_keeps_must_be_there(finished_run: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import SequenceMatcher
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tfgan2.errors import UserError
 from tfgan2.models.base import GenerativeModel
 from tfgan2.training import checkpoints
 
+Shape = tuple[int, ...]
 _SHOWN = 12
 """Most weights that are named."""
 _STATISTICS = ("moving_mean", "moving_variance", "vector_u")
@@ -19,7 +21,7 @@ _STATISTICS = ("moving_mean", "moving_variance", "vector_u")
 
 
 def take_weights(model: GenerativeModel, location: str) -> str:
-    """Sets the weights of a new model to those in a checkpoint, where name and shape fit.
+    """Sets the weights of a new model to those in a checkpoint, where kind and shape fit.
 
     All else begins anew: steps, optimizers, seeds and the state of regularizers.
 
@@ -41,23 +43,25 @@ def take_weights(model: GenerativeModel, location: str) -> str:
         if np.issubdtype(variable.dtype, np.floating)
         and (variable.trainable or not name.startswith("model/"))
     }
+    shapes = {name: tuple(variable.shape) for name, variable in weights.items()}
+    sources = _sources(shapes, {name: array.shape for name, array in checkpoint.arrays.items()})
     taken: set[str] = set()
     fresh: dict[str, str] = {}
     for name, variable in weights.items():
-        array = checkpoint.arrays.get(name)
-        fits = array is not None and array.shape == tuple(variable.shape)
+        array = checkpoint.arrays[sources[name]] if name in sources else None
+        fits = array is not None and array.shape == shapes[name]
         if fits and model.takes_weight(name, hyperparameters):
             variable.assign(array)
             taken.add(name)
         else:
             there = "" if array is None or fits else f", there {array.shape}"
-            fresh[name] = f"{name} {tuple(variable.shape)}{there}"
+            fresh[name] = f"{name} {shapes[name]}{there}"
     frozen = [
         name
         for name in fresh
         if name.startswith("discriminator/")
         and not weights[name].trainable
-        and name.rpartition("/")[2] not in _STATISTICS
+        and _kind(name) not in _STATISTICS
     ]
     if frozen:
         raise UserError(
@@ -79,6 +83,37 @@ def take_weights(model: GenerativeModel, location: str) -> str:
     rest = f"; fresh: {', '.join(list(fresh.values())[:_SHOWN])}{more}" if fresh else ""
     number = len(weights) - len(fresh)
     return f"weights: {number} of {len(weights)} from {location}, step {checkpoint.step:,}{rest}"
+
+
+def _sources(shapes: Mapping[str, Shape], shapes_there: Mapping[str, Shape]) -> dict[str, str]:
+    """Returns the names there of weights, by their names; a few are of another shape.
+
+    Names count the weights of a network, so one layer more, as for classes, changes all behind it.
+    Therefore the longest runs of equal kinds and shapes belong together, in the order of layers.
+    """
+    sources: dict[str, str] = {}
+    for network in dict.fromkeys(name.partition("/")[0] for name in shapes):
+        ours, theirs = (
+            [name for name in each if name.partition("/")[0] == network]
+            for each in (shapes, shapes_there)
+        )
+        matcher = SequenceMatcher(
+            a=_kinds(theirs, shapes_there), b=_kinds(ours, shapes), autojunk=False
+        )
+        for _, first, last, begin, end in matcher.get_opcodes():
+            # From the end on: what is added mostly comes first.
+            for source, name in zip(theirs[first:last][::-1], ours[begin:end][::-1], strict=False):
+                if _kind(source) == _kind(name):
+                    sources[name] = source
+    return sources
+
+
+def _kind(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _kinds(names: Iterable[str], shapes: Mapping[str, Shape]) -> list[tuple[str, Shape]]:
+    return [(_kind(name), shapes[name]) for name in names]
 
 
 def _read(location: str) -> tuple[checkpoints.Checkpoint, Mapping[str, Any]]:
