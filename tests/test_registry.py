@@ -113,8 +113,8 @@ def test_every_preset_has_possible_values(name: str) -> None:
 def test_given_values_win_over_those_of_a_preset() -> None:
     given = {"base_channels": 8, "network": "dcgan"}
     config = RunConfig.create("sngan", "digits", given, preset="paper", steps=7)
-    preset = {"latent_dim": 128, "ema_decay": 0.0, "seed": 0}
-    assert config.hyperparameters == {**given, **preset}
+    preset = {"generator_channels": 256, "latent_dim": 128, "decay": 1.0, "ema_decay": 0.0}
+    assert config.hyperparameters == {**given, **preset, "seed": 0}
     assert config.training.steps == 7 and config.training.preset == "paper"
     assert RunConfig.create("sngan", "digits").training.preset is None
 

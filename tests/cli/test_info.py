@@ -47,11 +47,11 @@ def test_all_values_of_a_preset(capsys: pytest.CaptureFixture[str]) -> None:
     changed = {row[1]: row[2:4] for row in rows if row[:1] == ["*"]}
     assert changed["network"] == ["resnet", "dcgan"] and changed["lookahead"] == ["5", "0"]
     assert values["d_steps"] == "5" and "d_steps" not in changed  # it follows from the network
-    assert changed["--batch-size"] == ["4", "64"] and values["--steps"] == "5000"
+    assert changed["--batch-size"] == ["4", "64"] and values["--steps"] == "50000"
     assert values["augment"] == "none" and "augment" not in changed
     last = rows[-1] if rows[-1] else rows[-2]
     text = " ".join(last)
-    assert text.startswith("expected time of 5,000 steps of 4 images of 8x8x1 on CPU: about ")
+    assert text.startswith("expected time of 50,000 steps of 4 images of 8x8x1 on CPU: about ")
     assert "(an estimate; --cost times steps)" in text
 
 

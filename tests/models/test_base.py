@@ -71,8 +71,8 @@ def test_noise_depends_on_seed_step_and_stream() -> None:
         ("student", {}, True),
         ("r3gan", {}, True),
         ("cyclegan", {}, True),
-        ("cyclegan", {"decay": False}, False),
-        ("wgan-gp", {"decay": True}, True),
+        ("cyclegan", {"decay": 0.0}, False),
+        ("wgan-gp", {"decay": 1.0}, True),
         ("gan", {}, False),
     ],
 )

@@ -31,7 +31,7 @@ def test_the_planned_steps_may_change() -> None:
     )
     planned = 20
     assert float(schedule(tf.constant(10, tf.int64))) == pytest.approx(0.625)
-    linear = LinearDecay(1.0, lambda: planned)
+    linear = LinearDecay(1.0, lambda: planned, 0.5)
     assert [float(linear(step)) for step in (0, 10, 15, 20)] == pytest.approx([1, 1, 0.5, 0])
 
 

@@ -20,6 +20,7 @@ from tfgan2.keras_model.model import KerasModel
 from tfgan2.models.options import ModelConfig
 from tfgan2.networks.layers import LayerMaker
 from tfgan2.nn.optimizers import with_scheduled_beta_2
+from tfgan2.nn.schedules import LinearDecay
 
 Batch = Any  # images, or a tuple of images and what belongs to them
 Metrics = dict[str, tf.Tensor]
@@ -75,7 +76,6 @@ class GenerativeModel(KerasModel):
             first axis.
         planned_steps: number of steps of the whole training; phases and learning rates that decay
             depend on it. `plan` sets it.
-        follows_plan: true if `train_step` computes with `planned_steps`, as for decaying rates.
         phase: what `train_step` trains now, one of the names that `phase_at` returns.
         is_divided: true if the parts of `train_step` are compiled apart, once for all phases, see
             `compiled_step`.
@@ -98,7 +98,6 @@ class GenerativeModel(KerasModel):
     is_fine_tuned: bool = False
     adam_epsilon: float = 1e-7
     update_index: tf.Tensor | None = None
-    follows_plan: Any = False
     is_divided: Any = False
 
     def __init__(
@@ -145,7 +144,7 @@ class GenerativeModel(KerasModel):
         shared = ("max_channels", "blocks", "group_size", "attention")
         settings |= {name: options[name] for name in shared if name in options}
         seed = self.network_count * options["seed"] + index
-        return LayerMaker(seed, options["base_channels"], **settings)
+        return LayerMaker(seed, settings.pop("channels", options["base_channels"]), **settings)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -290,6 +289,11 @@ class GenerativeModel(KerasModel):
 
     # --- phases ----------------------------------------------------------------------------------
 
+    @property
+    def follows_plan(self) -> bool:
+        """True if `train_step` computes with `planned_steps`, as for learning rates that decay."""
+        return bool(dict(self.config).get("decay"))
+
     def plan(self, steps: int) -> None:
         """Sets the number of steps of the whole training, those already done included.
 
@@ -351,7 +355,15 @@ class GenerativeModel(KerasModel):
         """The learning rate of an optimizer, a number or a schedule; see `default_optimizer`."""
         options = dict(self.config)
         own = name.replace("optimizer", "learning_rate")
-        return options[own if own in options else "learning_rate"]
+        rate = options[own if own in options else "learning_rate"]
+        if not (decay := options.get("decay")):
+            return rate
+        updates = self.updates_per_step(name)
+        return LinearDecay(rate, lambda: updates * self.planned_steps, decay)
+
+    def updates_per_step(self, optimizer: str) -> int:
+        """Updates in a step of the game by an optimizer."""
+        return 1
 
     def beta_2_schedule(self, name: str) -> Any:
         """The schedule of an optimizer's beta_2, if it is Adam; None: the option `beta_2`."""

@@ -11,12 +11,11 @@ from tfgan2.hyperparameters import option, preset
 from tfgan2.images import side_by_side
 from tfgan2.models.base import Batch, Examples, Metrics, Objective, View
 from tfgan2.models.game import DISCRIMINATOR, GENERATOR
-from tfgan2.models.options import Adam, ImageInput, LearningRate
+from tfgan2.models.options import Adam, Decay, ImageInput, LearningRate
 from tfgan2.models.translation import TranslationModel, with_weights
 from tfgan2.networks import cyclegan as networks
 from tfgan2.networks import patch
 from tfgan2.nn import losses, pool
-from tfgan2.nn.schedules import LinearDecay
 
 A_TO_B, B_TO_A = "a_to_b", "b_to_a"
 
@@ -32,14 +31,14 @@ class CycleGAN(TranslationModel):
     The learning rate is constant for the first half of the steps and falls to zero in the second.
     """
 
-    class Config(ImageInput, LearningRate, Adam):
+    class Config(ImageInput, LearningRate, Decay, Adam):
         cycle_weight: float = option(10.0, "weight of the cycle loss")
         identity_weight: float = option(
             0.5, "identity loss's weight over cycle_weight; 0 if channels differ"
         )
         pool_size: int = option(50, "earlier fakes that the discriminators see; 0: none")
         blocks: int = option(0, "residual blocks; 0: 9 from 256 pixels on, else 6")
-        decay: bool = option(True, "let the learning rate fall to zero in the second half")
+        decay: float = 0.5
 
         cpu = preset(base_channels=24, blocks=3, steps=14_000)
         paper = preset()
@@ -98,19 +97,11 @@ class CycleGAN(TranslationModel):
 
     # --- optimizers ------------------------------------------------------------------------------
 
-    @property
-    def follows_plan(self) -> bool:
-        return self.config.decay
-
     def trained_by(self) -> dict[str, list[keras.Model]]:
         return {
             GENERATOR: [self.generator, self.back_generator],
             DISCRIMINATOR: [self.discriminator_a, self.discriminator_b],
         }
-
-    def learning_rate(self, name: str) -> float | LinearDecay:
-        rate = self.config.learning_rate
-        return LinearDecay(rate, lambda: self.planned_steps) if self.config.decay else rate
 
     # --- the game --------------------------------------------------------------------------------
 

@@ -89,7 +89,6 @@ class AdversarialModel(GenerativeModel):
         return {GENERATOR: [self.generator], DISCRIMINATOR: [self.discriminator]}
 
     def updates_per_step(self, optimizer: str) -> int:
-        """Updates in a step of the game by an optimizer."""
         return int(self.config.d_steps) if optimizer == DISCRIMINATOR else 1
 
     # --- the step --------------------------------------------------------------------------------

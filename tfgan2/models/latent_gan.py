@@ -68,8 +68,13 @@ class LatentGAN(AdversarialModel, LatentModel):
     def build_networks(self) -> None:
         config = self.config
         architecture, shape = ARCHITECTURES[config.network], config.image_shape
-        settings = {"spectral": False, **self.generator_settings()}
-        make = self.layer_maker(0, spectral=settings.pop("spectral"))
+        settings = {
+            "channels": config.base_channels,
+            "spectral": False,
+            **self.generator_settings(),
+        }
+        of_layers = {key: settings.pop(key) for key in ("channels", "spectral")}
+        make = self.layer_maker(0, **of_layers)
         self.generator = generator(
             config.network, shape, config.latent_dim, make, num_labels=self.num_labels, **settings
         )
@@ -85,8 +90,8 @@ class LatentGAN(AdversarialModel, LatentModel):
         """Settings of the flavour's generator.
 
         Returns:
-            `spectral`: whether all kernels have a spectral norm of 1; `conditioning` and
-            `embedding` of `tfgan2.networks.pairs`.
+            `channels`, by default `base_channels`; `spectral`: whether all kernels have a spectral
+            norm of 1; `conditioning` and `embedding` of `tfgan2.networks.pairs`.
         """
         return {}
 

@@ -144,5 +144,13 @@ class LearningRate(Hyperparameters):
     learning_rate: float = option(2e-4, "learning rate of all optimizers")
 
 
+class Decay(Hyperparameters):
+    decay: float = option(
+        0.0,
+        "last fraction of the steps, in which learning rates fall linearly to 0; 0: none",
+        at_most=1,
+    )
+
+
 class OptimizerChoice(LearningRate):
     optimizer: str = option("adam", "optimizer of all networks", choices=OPTIMIZERS)

@@ -18,7 +18,7 @@ class ProjectionGAN(ConditionalGAN, SNGAN):
     concatenated with the latents instead. Loss, spectral norm and networks are those of SNGAN.
 
     `--preset paper` has the networks of the paper at 128x128 pixels: `network=pyramid` with 64 to
-    1,024 channels.
+    1,024 channels, whose learning rates fall linearly to zero in the last 50,000 of 450,000 steps.
     """
 
     class Config(ConditionalGAN.Config, SNGAN.Config):
@@ -30,10 +30,17 @@ class ProjectionGAN(ConditionalGAN, SNGAN):
             batch_size=32,
             steps=12_000,
         )
-        paper = preset(network="pyramid", base_channels=64, max_channels=1024, steps=450_000)
+        paper = preset(
+            network="pyramid",
+            base_channels=64,
+            max_channels=1024,
+            generator_channels=None,
+            decay=0.1111,
+            steps=450_000,
+        )
 
     def generator_settings(self) -> dict[str, Any]:
-        return {"conditioning": "norm"}
+        return {**super().generator_settings(), "conditioning": "norm"}
 
     def discriminator_settings(self) -> dict[str, Any]:
         projected = {"num_labels": self.num_labels, "projected": True}

@@ -65,7 +65,6 @@ class Student(ImitatingGAN, LatentModel):
         cpu = preset(batch_size=32, steps=10_000)
 
     data_kind = "taught"
-    follows_plan = True
     gan_loss = losses.HINGE
 
     @property
@@ -96,6 +95,10 @@ class Student(ImitatingGAN, LatentModel):
         make = LayerMaker(first, config.discriminator_channels, spectral=True)
         self.discriminator = discriminator("mobile", shape, make, num_labels=labels, projected=True)
         self.add_imitation()
+
+    @property
+    def follows_plan(self) -> bool:
+        return True
 
     def learning_rate(self, name: str) -> Any:
         rate, updates = super().learning_rate(name), self.updates_per_step(name)

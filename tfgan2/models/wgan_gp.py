@@ -9,10 +9,9 @@ import tensorflow as tf
 from tfgan2.errors import UserError
 from tfgan2.hyperparameters import option, preset
 from tfgan2.models.latent_gan import LatentGAN
-from tfgan2.models.options import GradientPenalty
+from tfgan2.models.options import Decay, GradientPenalty
 from tfgan2.models.regularizers import Samples
 from tfgan2.nn import losses, penalties
-from tfgan2.nn.schedules import LinearDecay
 
 
 class WGANGP(LatentGAN):
@@ -26,14 +25,13 @@ class WGANGP(LatentGAN):
     CIFAR-10, whose learning rates fall linearly to zero.
     """
 
-    class Config(GradientPenalty, LatentGAN.Config):
+    class Config(GradientPenalty, Decay, LatentGAN.Config):
         one_sided: bool = option(False, "penalize only gradient norms above 1")
         critic_norm: str = option(
             "none",
             "normalization of the critic; the paper allows layer, network=r3gan has none",
             choices=("none", "layer"),
         )
-        decay: bool = option(False, "let the learning rates fall linearly to zero over all steps")
         d_steps: int = 5
         generator_learning_rate: float = 1e-4
         discriminator_learning_rate: float = 1e-4
@@ -46,7 +44,7 @@ class WGANGP(LatentGAN):
             latent_dim=128,
             generator_learning_rate=2e-4,
             discriminator_learning_rate=2e-4,
-            decay=True,
+            decay=1.0,
             ema_decay=0.0,
             steps=100_000,
         )
@@ -57,16 +55,6 @@ class WGANGP(LatentGAN):
                 raise UserError("network=r3gan has no normalization: leave critic_norm out")
 
     gan_loss = losses.WASSERSTEIN
-
-    @property
-    def follows_plan(self) -> bool:
-        return self.config.decay
-
-    def learning_rate(self, name: str) -> float | LinearDecay:
-        rate, updates = super().learning_rate(name), self.updates_per_step(name)
-        if not self.config.decay:
-            return rate
-        return LinearDecay(rate, lambda: updates * self.planned_steps, part=1.0)
 
     def discriminator_settings(self) -> dict[str, Any]:
         return {"norm": self.config.critic_norm}

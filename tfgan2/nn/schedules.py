@@ -47,9 +47,9 @@ class _OverPlannedSteps(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class LinearDecay(_OverPlannedSteps):
-    """Linear decay to zero over the last part of the planned steps, by default half of them."""
+    """Linear decay to zero over a last part of the planned steps, from 0 to 1."""
 
-    def __init__(self, initial: float, planned_steps: Callable[[], int], part: float = 0.5) -> None:
+    def __init__(self, initial: float, planned_steps: Callable[[], int], part: float) -> None:
         super().__init__(initial, planned_steps)
         self.part = part
 
