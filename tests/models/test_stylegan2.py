@@ -29,6 +29,11 @@ def test_up_to_32_pixels_the_defaults_are_those_for_cifar10() -> None:
     assert [large[name] for name in names] == [8, 2.0, 0.9, True, 0.998]
 
 
+def test_the_preset_paper_trains_on_100_million_images() -> None:
+    """`cifar` of the authors' train.py: 100,000 kimg in batches of 64."""
+    assert StyleGAN2.Config.presets["paper"]["steps"] * StyleGAN2.batch_size == 100_000_000
+
+
 @pytest.mark.parametrize(
     ("shape", "count"),
     [
@@ -115,7 +120,32 @@ def test_path_length_is_compared_with_its_average() -> None:
     length = metrics["path_length"]
     assert float(model.path_length) == pytest.approx(0.5 + 0.01 * (length - 0.5), abs=1e-6)
     assert metrics["path_length_penalty"] >= (length - 0.5) ** 2 > 0
-    assert any(np.abs(v.numpy()).max() > 0 for v in model.generator.trainable_variables)
+
+
+def test_path_length_is_weighed_as_in_every_step() -> None:
+    model = model_for(path_length_weight=3.0, noise="none")
+    model.compile(discriminator_optimizer="sgd", generator_optimizer="sgd")
+    model.optimizers["generator_optimizer"].learning_rate = 1.0
+    model.phase = "game + path length"
+    model.path_length.assign(0.5)
+    styles = model.random_styles(4, None, "path length")
+    seed = model.noise_seed("path length: directions")
+    directions = tf.random.stateless_normal((4, 8, 8, 1), seed) / 8.0
+    kernel = model.synthesis._constant.image
+
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            inner.watch(styles)
+            product = tf.reduce_sum(model.images(styles, "path length") * directions)
+        squares = tf.reduce_sum(inner.gradient(product, styles) ** 2, axis=2)
+        lengths = tf.sqrt(tf.reduce_mean(squares, axis=1))
+        penalty = tf.reduce_mean((lengths - 0.5) ** 2)
+    change = -4 * 3.0 * outer.gradient(penalty, kernel._value).numpy()
+    before = kernel.numpy()
+    metrics = model.update_for_path_length(image_batch(8))
+    assert float(metrics["path_length_penalty"]) == pytest.approx(float(penalty), rel=1e-4)
+    np.testing.assert_allclose(kernel.numpy() - before, change, rtol=1e-3, atol=1e-6)
+    assert np.abs(change).max() > 1e-4
 
 
 def test_gamma_auto_depends_on_the_whole_batch() -> None:

@@ -89,7 +89,7 @@ class StyleGAN2(LazyGAN):
             steps=4_000,
         )
         few = preset(flip=True, ada=0.6, **cpu | {"steps": 10_000})
-        paper = preset(up_to=32, base_channels=512, gamma=0.01, minibatch_group=32, steps=200_000)
+        paper = preset(up_to=32, base_channels=512, gamma=0.01, minibatch_group=32, steps=1_562_500)
 
         def resolve(self) -> None:
             super().resolve()
