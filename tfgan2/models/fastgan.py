@@ -28,7 +28,9 @@ class FastGAN(LatentGAN):
     -mean D(G(z)); its small feature maps excite the channels of large ones.
 
     The paper's error is perceptual, a distance of the features of a trained network. Here it is
-    that of pixels, which needs no weights. All images are augmented as in Zhao et al. 2020.
+    that of pixels, which needs no weights. All images are augmented as in Zhao et al. 2020. The
+    authors' code has more than the paper, such as spectral norm and noise; docs/flavours.md says
+    what.
     """
 
     class Config(LatentGAN.Config):
