@@ -141,3 +141,12 @@ def test_the_first_plan_fixes_the_phases() -> None:
         next(s for s in range(1000) if model.phase_at(s) == p) for p in (STAGE_ONE, STAGE_TWO)
     ]
     assert starts == [10, 55]
+
+
+def test_one_text_is_for_all_latents() -> None:
+    model = make_small("stackgan")
+    latents = model.draw_latents(3)
+    expected = model.generate(latents, ["a bright picture"] * 3)
+    np.testing.assert_array_equal(model.generate(latents, "a bright picture"), expected)
+    with pytest.raises(UserError, match="3 latents need as many texts, not 2"):
+        model.generate(latents, ["a bright picture"] * 2)

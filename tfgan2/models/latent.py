@@ -105,7 +105,7 @@ class LatentModel(GenerativeModel):
             latents: shape (N, latent_dim); `draw_latents` draws some.
             condition: labels, integers from 0 to num_labels - 1, shape (N,), or their weights, real
                 numbers, shape (N, num_labels), which mix classes; where the flavour takes sentences
-                N texts; default: all labels, or the dataset's captions, in turn.
+                N texts, or one for all; default: all labels, or the dataset's captions, in turn.
             batch_size: images per call.
             truncation: small values give more typical and less varied images, see `truncation_of`.
             standing_statistics: see `standing_generator`; 0: the statistics of training.

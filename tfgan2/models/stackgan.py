@@ -297,6 +297,8 @@ class StackGAN(LatentModel):
 
     def condition_inputs(self, condition: Any, count: int) -> dict[str, np.ndarray]:
         texts = words.in_turn(self.captions, count) if condition is None else condition
+        if isinstance(texts, str):
+            texts = [texts] * count
         if len(texts) != count:
             raise UserError(f"{count} latents need as many texts, not {len(texts)}")
         if isinstance(texts, np.ndarray) and texts.ndim == 2:  # encoded, as the data have them
