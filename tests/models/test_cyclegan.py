@@ -16,16 +16,24 @@ def test_pool_returns_earlier_fakes() -> None:
     returned = []
     for step in range(30):
         model.step.assign(step)
-        fakes = tf.fill((1, 16, 16, 1), float(step))
-        returned.append(int(model.pooled(0, fakes)[0, 0, 0, 0]))
+        fakes = tf.fill((1, 16, 16, 1), float(step + 1))
+        returned.append(int(model.pooled(0, fakes)[0, 0, 0, 0]) - 1)
     assert returned[:4] == [0, 1, 2, 3]  # unchanged while the pool fills
     later = [(step, value) for step, value in enumerate(returned) if step >= 4]
     old = [value for step, value in later if value != step]
     assert 6 <= len(old) <= 20  # half of them
     assert all(value < step for step, value in later if value != step)
     assert len(set(old)) == len(old)  # each is returned once
-    kept = {int(value) for value in model.pools[0].numpy()[:, 0, 0, 0]}
+    kept = {int(value) - 1 for value in model.pools[0].numpy()[:, 0, 0, 0]}
     assert len(kept) == 4 and not kept & set(old)
+
+
+def test_the_pool_has_no_gaps_when_the_size_of_batches_changes() -> None:
+    model = make_small("cyclegan", pool_size=8)
+    for step, count in enumerate((1, 1, 3, 2)):
+        model.step.assign(step)
+        model.pooled(0, tf.ones((count, 16, 16, 1)))
+    assert model.pools[0].numpy()[:, 0, 0, 0].tolist() == [1.0] * 7 + [0.0]
 
 
 def test_learning_rate_decays_in_the_second_half() -> None:

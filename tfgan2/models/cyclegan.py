@@ -162,7 +162,7 @@ class CycleGAN(TranslationModel):
                 "`batch`, or pool_size=0"
             )
         seed = self.noise_seed(f"pool {side}", shared=True)
-        return pool.swap(self.pools[side], fakes, self.step.value, seed)
+        return pool.swap(self.pools[side], fakes, seed)
 
     def previews(self, examples: Examples, *, about: int = 64, seed: int = 0) -> dict[str, View]:
         """Real images, their translations, and those translated back, in both directions."""
