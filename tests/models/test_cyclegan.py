@@ -36,6 +36,14 @@ def test_the_pool_has_no_gaps_when_the_size_of_batches_changes() -> None:
     assert model.pools[0].numpy()[:, 0, 0, 0].tolist() == [1.0] * 7 + [0.0]
 
 
+def test_the_least_size_is_not_too_small() -> None:
+    spec = make_small("cyclegan").exports()["a_to_b"]
+    least = spec.facts["least"]
+    assert least < 16  # that of training
+    images = tf.zeros((1, least, least, 1))
+    assert spec.resized(None, None)(images).shape == images.shape
+
+
 def test_learning_rate_decays_in_the_second_half() -> None:
     model = make_small("cyclegan")
     model.plan(100)

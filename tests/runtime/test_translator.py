@@ -50,6 +50,28 @@ def test_masks_that_are_none(translator: Translator, values: np.ndarray, message
         translator(black(2), np.stack([BOX, values])[..., None])
 
 
+def test_small_images_are_mirrored_to_the_least_size() -> None:
+    sizes = []
+
+    def backend(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        sizes.append(inputs["input"].shape[1:3])
+        return {"image": inputs["input"]}
+
+    metadata = {
+        "inputs": [{"name": "input", "shape": [None, None, None, 1]}],
+        "outputs": [{"name": "image"}],
+        "batch": None,
+        "multiple": 4,
+        "least": 8,
+    }
+    translator = Translator(Model(backend, metadata))
+    for shape in ((1, 3), (8, 9)):
+        image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        _, made = translator.translate(Image.fromarray(image))
+        np.testing.assert_array_equal(made, image)
+    assert sizes == [(8, 8), (8, 12)]
+
+
 def test_a_mask_is_used_where_the_image_is(translator: Translator) -> None:
     image, mask = Image.new("L", (24, 8)), Image.new("1", (24, 8))
     mask.paste(1, (0, 0, 6, 6))

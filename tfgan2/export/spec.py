@@ -44,8 +44,9 @@ class ExportSpec:
         facts: more fields of the metadata. `truncation` says what a truncation of the latents or
             styles means, see `tfgan2.inputs.truncation`, and which one is the default: {"of",
             "default"}. A network that takes images needs `size` (height and
-            width in training), `multiple` (what height and width must be multiples of) and `scale`
-            (size of the output divided by that of the input).
+            width in training), `multiple` (what height and width must be multiples of), `least`
+            (the smallest height and width, by default 1) and `scale` (size of the output divided
+            by that of the input).
         inputs_of: computes the inputs by name from real samples, the parts of a batch of the
             dataset; None if all inputs can be drawn, as latents and labels can.
         latent_distribution: "normal" or "uniform".

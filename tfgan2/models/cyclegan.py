@@ -54,6 +54,7 @@ class CycleGAN(TranslationModel):
     batch_size = 1
     network_count = 4
     size_multiple = 2**networks.HALVINGS
+    least_size = networks.LEAST_SIZE
 
     def build_networks(self) -> None:
         height, width, _ = self.image_shape

@@ -26,10 +26,12 @@ class TranslationModel(GenerativeModel):
 
     Attributes:
         size_multiple: height and width of the inputs must be multiples of this.
+        least_size: height and width of the inputs are at least this.
     """
 
     hold_out = PREVIEW_COUNT
     size_multiple: int = 1
+    least_size: int = 1
 
     def preview_count(self, about: int = 64) -> int:
         return min(about, PREVIEW_COUNT)
@@ -42,7 +44,8 @@ class TranslationModel(GenerativeModel):
     def export_facts(self) -> dict[str, Any]:
         """Facts for the metadata of an export; see `tfgan2.export`."""
         shape = self.sampling_generator.inputs[0].shape
-        return {"size": list(shape[1:3]), "multiple": self.size_multiple, "scale": 1}
+        multiple, least = self.size_multiple, self.least_size
+        return {"size": list(shape[1:3]), "multiple": multiple, "least": least, "scale": 1}
 
 
 class TranslationGAN(ContentGAN, TranslationModel):

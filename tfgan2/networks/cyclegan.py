@@ -8,6 +8,8 @@ from keras import KerasTensor, layers, ops
 from tfgan2.networks.layers import AnyShape, LayerMaker, output
 
 HALVINGS = 2
+LEAST_SIZE = 2 * 2**HALVINGS
+"""Smallest height and width: a single row or column cannot be mirrored."""
 
 
 def default_blocks(height: int) -> int:
@@ -21,7 +23,7 @@ def generator(
     """A 7x7 convolution, two of stride 2, residual blocks, and back.
 
     The blocks have four times the base channels, at most `max_channels`. Heights and widths are
-    multiples of 4.
+    multiples of 4, at least `LEAST_SIZE`.
 
     Returns:
         A model from "input" to "image", float32, in [-1, 1].

@@ -37,6 +37,7 @@ class Translator:
         self.ranges: Ranges = metadata.get("input_ranges", {})
         self.batch: int | None = metadata["batch"]
         self._multiple: int = metadata.get("multiple", 1)
+        self._least: int = metadata.get("least", 1)
         # One at a time where the batch is free: images may be large.
         self._model = Model(model.backend, {**metadata, "batch": self.batch or 1})
 
@@ -45,7 +46,7 @@ class Translator:
 
         Args:
             images: float32 in [-1, 1], or uint8, shape (N, H, W, C). Any H and W work where the
-                size is free: the borders are mirrored up to the multiples that the model needs.
+                size is free: the borders are mirrored up to the sizes that the model needs.
             masks: 1 where to fill and 0 elsewhere, shape (N, H, W, 1); only with `takes_mask`.
 
         Returns:
@@ -93,8 +94,10 @@ class Translator:
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
         """Returns the size at which the model runs images of a size that it takes."""
-        multiple = self._multiple if self.size is None else 1
-        return height + -height % multiple, width + -width % multiple
+        if self.size is not None:
+            return height, width
+        height, width = max(height, self._least), max(width, self._least)
+        return height + -height % self._multiple, width + -width % self._multiple
 
     def run(self, inputs: Inputs) -> np.ndarray:
         """Makes images from what `prepare` returned, or several of the same size."""

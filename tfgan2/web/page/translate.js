@@ -15,6 +15,7 @@ export async function showImages(about, engine) {
   const takesMask = "mask" in shapes;
   const scale = metadata.scale ?? 1;
   const multiple = metadata.multiple ?? 1;
+  const least = metadata.least ?? 1;
   const range = metadata.input_ranges?.["8-bit"];
   const facts = byId("image-facts");
 
@@ -25,7 +26,7 @@ export async function showImages(about, engine) {
 
   async function run(image, hidden) {
     const [rows, columns] = [image.height, image.width].map(
-      (edge) => (size ? edge : Math.ceil(edge / multiple) * multiple),
+      (edge) => (size ? edge : Math.ceil(Math.max(edge, least) / multiple) * multiple),
     );
     // With a free size, the borders are mirrored up to a multiple and cut off again; several times
     // where the image is small.
