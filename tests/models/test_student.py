@@ -86,6 +86,15 @@ def test_the_generator_sees_the_latents_and_labels_of_the_teacher() -> None:
     assert np.abs(model.logits(changed) - model.logits(real)).max() > 1e-6
 
 
+@pytest.mark.parametrize("quantize", ["none", "int8"])
+@pytest.mark.filterwarnings("error:The structure of `inputs`")
+def test_without_labels_keras_does_not_warn(quantize: str) -> None:
+    values = Student.data_hyperparameters(facts())
+    model = create("student", **values, base_channels=4, max_channels=8, quantize=quantize)
+    real = Samples(tf.zeros((2, 16, 16, 1)), latents=tf.zeros((2, model.latent_dim)))
+    assert model.fake_samples(real, "any").images.shape == real.images.shape
+
+
 def test_frozen_features_are_no_weights_of_the_model() -> None:
     model = make_small("student")
     (network,) = model.frozen_networks()

@@ -114,8 +114,8 @@ class Student(ImitatingGAN, LatentModel):
         return Samples(batch[0], labels, latents=batch[1])
 
     def fake_samples(self, real: Samples, stream: str) -> Samples:
-        given = [real.latents] if real.labels is None else [real.latents, real.labels]
-        return real._replace(images=self.trained_generator()(given, training=True))
+        inputs = real.latents if real.labels is None else [real.latents, real.labels]
+        return real._replace(images=self.trained_generator()(inputs, training=True))
 
     def logits(self, samples: Samples) -> tf.Tensor:
         if samples.labels is None:
