@@ -71,7 +71,7 @@ def test_inputs_as_the_metadata_has_them():
 
 
 def test_the_command_times_files_without_tensorflow(conditional, tmp_path):
-    figures = tmp_path / "figures.json"
+    figures = tmp_path / "new" / "figures.json"
     package = str(tmp_path / "generator.mlpackage")
     words = ["benchmark", *map(str, conditional.glob("generator.*")), package, "--count", "3"]
     code = (

@@ -216,5 +216,5 @@ def random_inputs(metadata: Mapping[str, Any], batch: int) -> dict[str, np.ndarr
 
 def _write(path: Path, timings: list[dict[str, Any]]) -> None:
     content = {"machine": platform.machine(), "system": platform.platform(), "timings": timings}
-    with written_atomically(path) as partial:
+    with written_atomically(path, parents=True) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
