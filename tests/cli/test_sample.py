@@ -72,6 +72,17 @@ def test_latents_from_a_file(conditional: Path, tmp_path: Path) -> None:
             assert cli.run(f"sample {conditional} --latents {file} {more} --out {out}".split()) == 2
 
 
+def test_the_line_says_what_was_written(
+    conditional: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for count, noun in ((1, "image"), (2, "images")):
+        out = tmp_path / f"{count}.png"
+        assert cli.run(f"sample {conditional} --count {count} --out {out}".split()) == 0
+        shown = capsys.readouterr().out
+        assert shown.startswith(f"{out}: {count} {noun} of cgan at step ")
+        assert shown.endswith(", seed 0\n")
+
+
 def test_a_walk_keeps_to_one_class(conditional: Path, tmp_path: Path) -> None:
     walk = arrays(conditional, "--interpolate --count 3 --label 0", tmp_path / "w.npz")
     assert set(walk["labels"]) == {2} and len(walk["labels"]) == 21

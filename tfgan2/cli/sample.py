@@ -89,8 +89,9 @@ def sample(
     )
     views = _save_views(out, samples, run.config) if suffix == ".png" else []
     origin = f"seed {options['seed'] or 0}" if latents is None else f"latents of {latents}"
-    noun = "points" if shape is not None and images.is_points(shape) else "images"
-    made = f"{len(samples.images)} {noun} of {run.config.flavour}"
+    noun = "point" if shape is not None and images.is_points(shape) else "image"
+    plural = "" if len(samples.images) == 1 else "s"
+    made = f"{len(samples.images)} {noun}{plural} of {run.config.flavour}"
     print(f"{out}: {made} at step {samples.step}, {origin}")
     for path in views:
         print(f"{path}: {path.stem.removeprefix(out.stem + '-')}")
