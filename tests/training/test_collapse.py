@@ -23,13 +23,14 @@ REALS = np.tanh(RNG.normal(0, 1, (40, 1, 1, 3)) + RNG.normal(0, 1, (40, 8, 8, 3)
 class Grids:
     """Calls the alarm with one grid after the other."""
 
-    def __init__(self, reals: np.ndarray | None = REALS) -> None:
+    def __init__(self, reals: np.ndarray | None = REALS, **hyperparameters: object) -> None:
         self.lines: list[str] = []
         self.figures: dict[str, float] = {}
         self.reals, self.view = reals, None
         previews = SimpleNamespace(every=10, views=lambda: {"": self.view})
         statistics = SimpleNamespace(figures=self.figures)
         self.alarm = CollapseAlarm(previews, statistics, self.lines.append)
+        self.alarm.set_model(SimpleNamespace(config=hyperparameters))
 
     def show(self, alike: float) -> float | None:
         """Shows a grid, a fraction of which has the same image; returns its diversity."""
@@ -43,7 +44,7 @@ class Grids:
 
 
 def test_one_warning_until_it_recovers() -> None:
-    grids = Grids()
+    grids = Grids(packing=1)
     # Early images are alike; then never two in a row.
     for alike in (0.9, 0.9, 0.0, 0.5, 0.5, 0.0, 0.0, 0.5, 0.0, 0.5):
         grids.show(alike)
@@ -72,6 +73,30 @@ def test_images_that_never_varied_give_a_late_warning() -> None:
     grids.show(0.9)
     grids.show(0.9)
     assert len(grids.lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("hyperparameters", "advice"),
+    [
+        (
+            {"packing": 1, "augment": "none", "discriminator_learning_rate": 2e-4},
+            "; packing=2 or augment=color,translation or a lower discriminator_learning_rate may "
+            "help",
+        ),
+        (
+            {"augment": "cutout", "discriminator_learning_rate": 2e-4},
+            "; a lower discriminator_learning_rate may help",
+        ),
+        ({"packing": 2}, ""),
+        ({"latent_dim": 8}, ""),  # vae
+    ],
+)
+def test_it_advises_what_the_run_does_not_have(hyperparameters: dict, advice: str) -> None:
+    grids = Grids(**hyperparameters)
+    for alike in (0.0, 0.0, 0.5, 0.5):
+        grids.show(alike)
+    (line,) = grids.lines
+    assert line.endswith(f"): an earlier checkpoint may be better{advice}")
 
 
 def test_its_state_continues() -> None:

@@ -20,10 +20,12 @@ _EARLY_GRIDS, _EARLY_STEPS = 10, 2000
 """Early images are alike. A warning before any were varied needs so many grids and steps."""
 _FEWEST = 32
 """Fewer samples say too little."""
-_ADVICE = (
-    "an earlier checkpoint may be better; packing=2, augment=color,translation, ada=0.6 "
-    "or a lower discriminator_learning_rate may help"
-)
+_REMEDIES = {
+    "packing": (1, "packing=2"),
+    "augment": ("none", "augment=color,translation"),
+    "discriminator_learning_rate": (None, "a lower discriminator_learning_rate"),
+}
+"""By hyperparameter: the value of runs without it, None for any; what to advise to those."""
 
 
 class CollapseAlarm(StepCallback):
@@ -73,6 +75,17 @@ class CollapseAlarm(StepCallback):
         if (collapsed or never_risen) and not state["has_warned"]:
             self.say(
                 f"warning: at step {self.step}, many samples look alike (diversity {value:.2f}, "
-                f"below {LEAST_DIVERSITY}): {_ADVICE}"
+                f"below {LEAST_DIVERSITY}): an earlier checkpoint may be better"
+                f"{_advice(dict(self.model.config))}"
             )
             state["has_warned"] = True
+
+
+def _advice(hyperparameters: Mapping[str, Any]) -> str:
+    """Returns the end of the warning: what a run with these hyperparameters may still try."""
+    found = [
+        advice
+        for name, (without, advice) in _REMEDIES.items()
+        if name in hyperparameters and without in (None, hyperparameters[name])
+    ]
+    return f"; {' or '.join(found)} may help" if found else ""
