@@ -12,7 +12,9 @@ import pytest
 from helpers import finished
 from PIL import Image
 
+import tfgan2
 from tfgan2 import cli
+from tfgan2.errors import UserError
 
 
 def exported(out: Path, words: str) -> Path:
@@ -112,6 +114,19 @@ def test_what_a_mask_marks_is_filled(
 
 
 @pytest.mark.slow
+def test_a_translator_of_a_run(enlarger: Path, pictures: Path, tmp_path: Path) -> None:
+    words = f"translate {enlarger} --input {pictures} --out {tmp_path / 'out'}"
+    assert cli.run(words.split()) == 0
+    run = tfgan2.open_run(enlarger)
+    _, made = run.translator().translate(Image.open(pictures / "deeper/b.jpg"))
+    np.testing.assert_array_equal(made, opened(tmp_path / "out/deeper/b.png"))
+    for wrong, message in (("BtoA", "srgan has one direction"), ("up", "must be AtoB or BtoA")):
+        with pytest.raises(UserError, match=message):
+            run.translator(direction=wrong)
+    with pytest.raises(UserError, match=r"use run.translator\(\)"):
+        run.sample()
+
+
 def test_compare_shows_input_and_result(enlarger: Path, pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = f"translate {enlarger} --input {pictures} --out {out} --compare"

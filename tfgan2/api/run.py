@@ -13,6 +13,7 @@ import numpy as np
 from tfgan2 import registry, remote, runs
 from tfgan2.api.sampling import SampleRequest, Samples, draw_samples
 from tfgan2.api.training import check_evaluation, check_length, train
+from tfgan2.api.translating import load_translator
 from tfgan2.distributed.cluster import find_cluster
 from tfgan2.errors import UserError
 from tfgan2.evaluation import EvaluationRequest
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from tfgan2.export import Artifact
     from tfgan2.models.base import GenerativeModel
+    from tfgan2.runtime import Translator
 
 
 _OPTIONS = {item.name for kind in (DataOptions, TrainingOptions) for item in kind.declared()}
@@ -148,10 +150,24 @@ class Run:
         """Generates samples as `sample`, and returns their latents and labels, too."""
         if not self.takes_latents:
             raise UserError(
-                f"{self.config.flavour} takes images, not latents: export it, and load the file"
+                f"{self.config.flavour} takes images, not latents: use run.translator()"
             )
         check_names(self.draw, arguments)
         return draw_samples(self.directory, SampleRequest(count, **arguments))
+
+    def translator(
+        self, *, direction: str = "AtoB", checkpoint: str | int = runs.NEWEST
+    ) -> Translator:
+        """Loads the generator of a flavour that makes images from images, for images of any size.
+
+        Args:
+            direction: "AtoB", or "BtoA" of a `cyclegan` run.
+            checkpoint: "newest", "best" or a step.
+
+        Raises:
+            UserError: the flavour takes no images, or has one direction.
+        """
+        return load_translator(self.directory, direction, str(checkpoint))
 
     def timelapse(self, out: str | Path) -> list[Path]:
         """Writes the sample grids of the training as an animation, each with its step.

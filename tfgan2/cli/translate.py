@@ -10,6 +10,7 @@ import typer
 from PIL import Image
 
 from tfgan2 import runs, runtime
+from tfgan2.api import open_run
 from tfgan2.cli.options import Checkpoint, quoted
 from tfgan2.errors import UserError, one_line
 from tfgan2.files import written_atomically
@@ -24,8 +25,6 @@ from tfgan2.runtime import Translator
 
 _Job = tuple[Path, Path | None, bool | None]
 """An image, its mask, and whether that is inverted; a mask of None is the middle."""
-
-NETWORKS = {"AtoB": ("a_to_b", "generator"), "BtoA": ("b_to_a",)}
 
 
 def translate(
@@ -139,20 +138,11 @@ def _from_file(file: Path, direction: str, checkpoint: str) -> Translator:
 
 
 def _from_run(run: Path, direction: str, checkpoint: str) -> Translator:
-    trained, about = runs.load_model(run, checkpoint)
-    specs = trained.exports()
-    name = next((name for name in NETWORKS[direction] if name in specs), None)
-    if name is None:
-        raise UserError(f"{about['flavour']} has one direction: leave --direction out")
-    spec = specs[name]
-    if spec.resized is None:
-        raise UserError(f"{about['flavour']} takes no images: use `tfgan2 sample {quoted(run)}`")
-    network = spec.resized(None, None)
-    metadata = {**spec.facts, **replace(spec, network=network).describe(None), "batch": None}
-    metadata["input_ranges"] = runs.input_ranges(about, name)
-    return Translator(
-        runtime.Model(lambda arrays: {"image": trained.run_generator(network, arrays)}, metadata)
-    )
+    opened = open_run(run)
+    if opened.takes_latents:
+        flavour = opened.config.flavour
+        raise UserError(f"{flavour} takes no images: use `tfgan2 sample {quoted(run)}`")
+    return opened.translator(direction=direction, checkpoint=checkpoint)
 
 
 def _check(
