@@ -126,6 +126,9 @@ WRONG = {
     ),
     "sample to jpg": ("sample {tmp}/full --out a.jpg", ".png, .gif or .npz"),
     "export no run": ("export {tmp}/full", "is not a run directory"),
+    "watch remote": ("watch gs://bucket/run", "gs://bucket/run is remote: copy it to"),
+    "compare remote": ("compare gs://bucket/a gs://bucket/b", "gs://bucket/a is remote: copy"),
+    "benchmark remote": ("benchmark gs://bucket/a.onnx", "gs://bucket/a.onnx is remote: copy"),
     "generate none": ("generate {tmp}/none.onnx", "{tmp}/none.onnx"),
     "command": ("fitt", "No such command"),
 }

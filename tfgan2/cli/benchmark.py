@@ -14,6 +14,7 @@ import numpy as np
 import typer
 
 from tfgan2 import runs, runtime, startup
+from tfgan2.cli.options import local
 from tfgan2.cli.tables import print_table
 from tfgan2.errors import UserError
 from tfgan2.export import model_specs, saved_model
@@ -44,7 +45,7 @@ class Timed(NamedTuple):
 
 def benchmark(
     files: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             help="Files (.tflite, .onnx), SavedModel folders, run directories (Keras).",
             show_default=False,
@@ -132,8 +133,8 @@ def refusals(operators: Sequence[Operator]) -> Iterator[str]:
             )
 
 
-def _models(file: Path, threads: Sequence[int]) -> Iterator[Timed]:
-    name, file = str(file), located(file)
+def _models(name: str, threads: Sequence[int]) -> Iterator[Timed]:
+    file = located(local(name))
     if file.suffix == ".mlpackage":  # `generator.*` names it, too
         print(f"{name}: left out, only Apple's systems run Core ML packages")
     elif not file.is_dir():

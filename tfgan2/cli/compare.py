@@ -10,7 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from tfgan2.cli import tables
-from tfgan2.cli.options import quoted, split_at_commas
+from tfgan2.cli.options import local, quoted, split_at_commas
 from tfgan2.errors import UserError, unknown
 from tfgan2.evaluation import comparison
 from tfgan2.evaluation.figures import FIGURES, RANKED
@@ -18,7 +18,7 @@ from tfgan2.evaluation.result import protocol_title
 
 
 def compare(
-    run: Annotated[list[Path], typer.Argument(help="Two or more runs.", show_default=False)],
+    run: Annotated[list[str], typer.Argument(help="Two or more runs.", show_default=False)],
     figures: Annotated[
         list[str] | None,
         typer.Option(
@@ -39,7 +39,7 @@ def compare(
             raise unknown("figure", name, FIGURES)
     if out.suffix.lower() != ".png":
         raise UserError(f"cannot write {out.name!r}: give a .png")
-    run_dirs = comparison.name_runs(run)
+    run_dirs = comparison.name_runs([local(each) for each in run])
     protocols = comparison.by_protocol(run_dirs)
     for protocol in protocols:
         _show(protocol, [name for name in protocol.figures if name in chosen])

@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
+from tfgan2.errors import UserError
 from tfgan2.options import Options, show_options
+from tfgan2.remote import is_remote
 
 Label = Annotated[
     list[str] | None, typer.Option(help="Class by name or number; repeatable, then taken in turn.")
@@ -32,6 +34,13 @@ def quoted(path: str | Path) -> str:
     """Returns a path as a shell passes it on, and no command takes it for an option."""
     text = str(path)
     return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
+def local(location: str) -> Path:
+    """Returns the path of a file or folder of this machine; a UserError for a remote one."""
+    if is_remote(location):
+        raise UserError(f"{location} is remote: copy it to this machine first")
+    return Path(location)
 
 
 def split_at_commas(values: list[str] | None) -> list[str] | None:
