@@ -322,6 +322,7 @@ WRONG_WORDS = [
     ("translate {filler} --input {pictures} --out o --mask {empty}", "has no mask called 'a'"),
     ("translate {filler} --input {pictures} --out o --direction BtoA", "has one direction"),
     ("translate {enlarger} --input {pictures} --out o --mask {small}", "takes no mask"),
+    ("translate {enlarger} --input {pictures} --out o --invert-mask", "takes no mask"),
     ("translate {speaker} --input {pictures} --out o", "takes no images"),
     ("sample {filler} --out o.png", "`tfgan2 translate"),
     ("sample {speaker} --text nonsense --out o.png", "no word of 'nonsense' is known"),

@@ -76,8 +76,8 @@ def translate(
     model = local_copy(location)
     load = _from_run if model.is_dir() else _from_file
     translator = load(model, direction, checkpoint)
-    if mask is not None and not translator.takes_mask:
-        raise UserError(f"{model} takes no mask: leave --mask out")
+    if not translator.takes_mask and (mask, invert_mask) != (None, None):
+        raise UserError(f"{model} takes no mask: leave --mask and --invert-mask out")
     found = survey(paths, translator.ranges)
     # A dark photograph alone is no reason to brighten it.
     translator.ranges = {
