@@ -25,9 +25,9 @@ class Inpainting(TranslationGAN):
     The generator sees the mask, and the image with grey where the mask is 1; outside the mask its
     output is the input. It minimizes reconstruction_weight * |x - G(x)|^2, averaged over what is
     hidden, + adversarial_weight * -log D(G(x)); the weights are those of Pathak et al. The networks
-    are those of Iizuka et al.: dilated convolutions, and a discriminator that sees the whole image
-    and the surroundings of the hole, and minimizes -log D(x) - log(1 - D(G(x))). Free-form strokes
-    may leave these surroundings, which lie around their middle.
+    are close to those of Iizuka et al.: dilated convolutions, and a discriminator that sees the
+    whole image and the surroundings of the hole, and minimizes -log D(x) - log(1 - D(G(x))).
+    Free-form strokes may leave these surroundings, which lie around their middle.
     """
 
     class Config(GeneratorNorm, Channels, TranslationGAN.Config):

@@ -15,7 +15,8 @@ DILATIONS = (2, 4, 8, 16)
 def generator(input_shape: AnyShape, make: LayerMaker) -> keras.Model:
     """Convolutions at half and a quarter of the size, dilated ones in the middle.
 
-    The middle has four times the base channels. Heights and widths are multiples of 4.
+    The middle has four times the base channels. Heights and widths are multiples of 4. The paper
+    has one convolution more before the dilated ones, and a sigmoid at the end.
 
     Returns:
         A model from "input", in [-1, 1], and "mask", shape (height, width, 1), 1 where to fill and
