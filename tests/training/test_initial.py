@@ -98,8 +98,11 @@ def test_what_does_not_fit_stays_fresh_and_is_named(finished_run: Path) -> None:
     larger = take_weights(make_model(image_shape=(32, 32, 1)), str(finished_run))
     taken, _, total = larger.removeprefix("weights: ").split()[:3]
     assert 0 < int(taken) < int(total) and " more" in larger
-    with pytest.raises(UserError, match=r"no weight of .* fits this VAE: give a run"):
+    with pytest.raises(UserError, match=r"no kernel of .* fits this VAE: give a run"):
         take_weights(make_small("vae", base_channels=5), str(finished_run))
+    # Biases fit, by chance.
+    with pytest.raises(UserError, match=r"no kernel of .* fits this StyleGAN2: give a run"):
+        take_weights(make_small("stylegan2", base_channels=32), str(finished_run))
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,8 @@ def take_weights(model: GenerativeModel, location: str) -> str:
         A line that says how many weights were taken and names the others.
 
     Raises:
-        UserError: there is no checkpoint, it is damaged, no weight fits, or one that `freeze_d`
-            keeps does not.
+        UserError: there is no checkpoint, it is damaged, no kernel fits, or a weight does not that
+            `freeze_d` keeps.
     """
     checkpoint, hyperparameters = _read(location)
     weights = {
@@ -67,9 +67,9 @@ def take_weights(model: GenerativeModel, location: str) -> str:
         raise UserError(
             f"freeze_d keeps {frozen[0]}, which {location} does not have like this: lower freeze_d"
         )
-    if not taken:
+    if all(len(shapes[name]) < 2 for name in taken):  # biases of one length are in any network
         raise UserError(
-            f"no weight of {location} fits this {type(model).__name__}: give a run whose networks "
+            f"no kernel of {location} fits this {type(model).__name__}: give a run whose networks "
             "are like these"
         )
     for name in [name for name in fresh if name.startswith("ema_")]:
