@@ -9,7 +9,7 @@ from typing import Any
 from tfgan2 import registry
 from tfgan2.data.catalogue import PIPELINES
 from tfgan2.files import public_name
-from tfgan2.options import Options
+from tfgan2.options import Options, size_text
 from tfgan2.runs import RunConfig
 
 _LEFT_OUT = (
@@ -19,8 +19,6 @@ _LEFT_OUT = (
 )
 """Options that name files or machines of this user, or change no weights."""
 _WIDTHS = ("base_channels", "max_channels")
-_WHOLE = ("images", "taught")
-"""Kinds of data of which nothing is held out by default."""
 
 
 def command_text(config: RunConfig) -> str:
@@ -36,22 +34,25 @@ def command(config: RunConfig) -> list[str]:
     flavour = config.flavour
     preset = config.training.preset
     preset_values = registry.outline(flavour).Config.presets[preset] if preset else {}
-    if "teacher" in config.dataset:
-        words = ["tfgan2", "distill", "RUN"]
+    distilled = "teacher" in config.dataset
+    if distilled:
+        height, width, _ = config.dataset["image_shape"]
+        words = ["tfgan2", "distill", "RUN", "--size", size_text(height, width)]
+        words += ["--images", str(config.dataset["num_images"])]
     else:
         words = ["tfgan2", "fit", flavour, "--dataset", public_name(config.data.name)]
-        words += ["--preset", preset] if preset else []
-    for options in (config.data, config.training):
-        for name, value in _changed(options, preset_values):
-            usual = name == "hold_out" and not value and config.dataset.get("kind") in _WHOLE
-            name = "size" if name == "image_size" and "teacher" in config.dataset else name
+        for name, value in _changed(config.data, preset_values):
+            usual = name == "hold_out" and not value and config.dataset.get("kind") == "images"
             words += [] if usual else _flag(name, value)
+    words += ["--preset", preset] if preset else []
+    for name, value in _changed(config.training, preset_values):
+        words += _flag(name, value)
     for name, option in registry.hyperparameters(flavour).items():
         value = config.hyperparameters.get(name, option.default)
         network = config.hyperparameters.get("network", "")
         default = (option.by_network or {}).get(network, option.default)
         usual = preset_values.get(name, default)
-        needed = name in _WIDTHS and "teacher" in config.dataset  # in place of a budget
+        needed = distilled and name in _WIDTHS  # in place of a budget
         if value is not None and (value != usual or needed):
             text = str(value).lower() if isinstance(value, bool) else str(value)
             words += ["--set", f"{name}={text}"]

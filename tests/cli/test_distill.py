@@ -98,8 +98,12 @@ def test_size_and_channels_and_images_drawn_before(
     assert_refused([*other, "--out", out], message, capsys)
     other = words.replace("--images 32", "--images 33").split()
     assert_refused([*other, "--out", out], "its images is 32, not 33", capsys)
-    shape = runs.RunConfig.read(tmp_path / "one").hyperparameters["image_shape"]
-    assert shape == [8, 8, 1]
+    config = runs.RunConfig.read(tmp_path / "one")
+    assert config.hyperparameters["image_shape"] == [8, 8, 1]
+    command = command_text(config)
+    assert command.startswith("tfgan2 distill RUN --size 8 --images 32 --steps 1 --batch-size 16 ")
+    config.training.preset = "cpu"
+    assert "--images 32 --preset cpu --steps 1" in command_text(config)
 
 
 def test_refused(
@@ -196,7 +200,7 @@ def test_a_student_of_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         assert checkpoints.newest(out).arrays[name].tobytes() == array.tobytes(), name
     words = command_text(config)
     assert words.startswith("tfgan2 distill RUN ") and "--set network=mobile" in words
-    config.data.image_size = "8x12"
+    config.data.image_size, config.dataset["image_shape"] = "8x12", [8, 12, 3]
     assert "--size 8x12" in command_text(config) and "--image-size" not in command_text(config)
     # Pairs that another checkpoint or count would make are refused.
     capsys.readouterr()
