@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import socket
+import subprocess
 import threading
 import urllib.error
 import urllib.request
@@ -111,6 +112,20 @@ def test_the_head_has_the_latest_value_of_each_figure(tmp_path: Path) -> None:
     ]
     (tmp_path / "stats.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert "step 6 of 5,000, 80 images/s, diversity 0.50;" in Report(tmp_path).render()
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium")
+def test_the_axes_name_zero(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(RunConfig.create("wgan", "digits").to_json())
+    for values in ((-0.3, 0.06), (-0.01, 0.2)):  # ticks from -0.3 on, or from 0 on
+        lines = [{"step": n, "images": n, "x_loss": value} for n, value in enumerate(values)]
+        (tmp_path / "stats.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        Report(tmp_path).write()
+        words = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+        words += [f"--user-data-dir={tmp_path / 'browser'}", (tmp_path / REPORT).as_uri()]
+        page = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout
+        labels = re.findall(r'text-anchor="end">([^<]*)</text>', page)
+        assert "0" in labels and all(len(label) <= 5 and label != "-0" for label in labels)
 
 
 def test_a_long_run_is_thinned_out() -> None:
