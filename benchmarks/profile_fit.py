@@ -9,6 +9,7 @@ device per step. RUN/profile holds the trace, which TensorBoard's profile plugin
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -107,9 +108,12 @@ def trace(run: Path) -> None:
 
 
 def main() -> None:
-    run, *words = sys.argv[1:]
-    threading.Thread(target=trace, args=(Path(run),), daemon=True).start()
-    sys.argv = ["tfgan2", *words]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path, help="the run that the command trains")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="words of `tfgan2 fit …`")
+    given = parser.parse_args()
+    threading.Thread(target=trace, args=(given.run,), daemon=True).start()
+    sys.argv = ["tfgan2", *given.command]
     from tfgan2.cli import main as command
 
     command()

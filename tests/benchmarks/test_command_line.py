@@ -20,6 +20,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
         ("export_table", "nope --out out", "no such run directory: nope"),
         ("gpu", "--rows a", "--rows: give A:B, two numbers, not 'a'"),
         ("points", "--rows foo", "--rows: unknown 'foo': give some of gan|gan, packing 2|"),
+        ("profile_fit", "", "the following arguments are required: run"),
         ("ship", "nope digits --license cc0-1.0", "no such run directory: nope"),
         ("study", "--seeds a --faces DIR", "--seeds: give numbers such as 1,2, not 'a'"),
         ("train_speed", "--flavours gan", "unknown 'gan': give some of dcgan,wgan-gp"),
