@@ -75,6 +75,8 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=96, help="edge of the random images")
     parser.add_argument("--steps", type=int, default=200)
     options = parser.parse_args()
+    if options.images is not None and not options.images.is_dir():
+        parser.error(f"no such folder: {options.images}")
     peaks: dict[str, list[float]] = {}
     for count in options.counts:
         with tempfile.TemporaryDirectory() as work:

@@ -42,6 +42,8 @@ def main() -> None:
     options = parser.parse_args()
     everything = sorted(path for folder in options.folder for path in folder.rglob("*"))
     files = [path for path in everything if path.is_file() and options.only in path.name]
+    if not files:
+        parser.error(f"no files in {', '.join(map(str, options.folder))}: unpack them first")
     os.environ["TFGAN2_CACHE"] = tempfile.mkdtemp()
     with tempfile.TemporaryDirectory() as folder:
         trial = Trial(Path(folder))
