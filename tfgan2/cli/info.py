@@ -123,7 +123,7 @@ def _describe(name: str) -> None:
     console.print(table)
     presets.list_all(flavour.Config.presets, console)
     example = KINDS[flavour.data_kind].example
-    console.print(f"\ntfgan2 fit {name} --dataset {example} --set KEY=VALUE --set KEY=VALUE")
+    console.print(f"\ntfgan2 fit {name} --dataset {example} --set KEY=VALUE")
 
 
 def _costs(*arguments: Any, **options: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from tfgan2.errors import UserError, unknown
 
 MAX_COLUMNS = 32
 
-_UNCONDITIONAL = "this generator takes no labels: it is unconditional"
+_UNCONDITIONAL = "this generator takes no labels: leave them out"
 
 
 def choose_labels(
