@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tfgan2.images import save_grid
 from tfgan2.training import stats
 from tfgan2.training.callbacks import Statistics
 from tfgan2.training.calls import Call
@@ -126,3 +128,19 @@ def test_tensorboard_reads_no_step_twice(again: int, is_remote: bool, tmp_path: 
     events.Reload()
     assert [event.step for event in events.Scalars("loss")] == [2, 4, 6, 8]
     assert events.Scalars("loss")[0].value == pytest.approx(0.5)
+
+
+def test_a_full_disk_is_an_error_of_the_disk(tmp_path: Path) -> None:
+    """TensorFlow's own, which TensorBoard's writer raises, would count as one of the memory."""
+    noise = np.random.default_rng(0).uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
+    save_grid(tmp_path / "grid.png", noise)
+    steps = Steps(tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            steps.callback.image(2, tmp_path / "grid.png")
+            steps.callback.state()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    steps.callback.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -11,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.summary.writer.record_writer import RecordWriter
 
-from tfgan2.files import plain, written_atomically
+from tfgan2.files import written_atomically
 from tfgan2.images.files import read_header
 from tfgan2.training import stats
 from tfgan2.training.background import Background
@@ -49,7 +50,7 @@ class Statistics(StepCallback):
         self._timed: Counter[str] = Counter()
         self._between = self._trained = self._elapsed = 0.0
         self._started: float | None = None
-        self._events: EventFileWriter | None = None
+        self._events: RecordWriter | None = None
         self.background = Background()
 
     @property
@@ -64,7 +65,6 @@ class Statistics(StepCallback):
         """Forces the lines to disk, so that no checkpoint is newer than they are."""
         if self._events is not None:
             os.fsync(self._file.fileno())
-            self._events.flush()
         averages = {"counts": self._counts, "sums": self._sums}
         return {"averages": averages, "seconds": self.seconds, "figures": self.figures}
 
@@ -84,9 +84,10 @@ class Statistics(StepCallback):
         with written_atomically(path, parents=True) as partial:
             partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self._file = path.open("a", encoding="utf-8")
-        with plain(self.run_dir) as folder:
-            self._events = EventFileWriter(str(folder))
-            self._events.flush()  # opens the file
+        # Not TensorBoard's own writer: on a full disk that fails as if the memory were exhausted.
+        name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}"
+        self._events = RecordWriter((self.run_dir / name).open("xb"))
+        self._add_event(0, file_version="brain.Event:2")
         if resumed:
             # Makes TensorBoard forget what an interrupted process wrote beyond this step.
             start = SessionLog(status=SessionLog.SessionStatus.START)
@@ -149,7 +150,9 @@ class Statistics(StepCallback):
 
     def _add_event(self, step: int, **content: Any) -> None:
         assert self._events is not None, "training has not begun"
-        self._events.add_event(Event(wall_time=time.time(), step=step, **content))
+        event = Event(wall_time=time.time(), step=step, **content)
+        self._events.write(event.SerializeToString())
+        self._events.flush()
 
     def close(self) -> None:
         self.background.wait()
