@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from helpers import SMALL
 
+from tfgan2.distributed.launcher import addresses
 from tfgan2.training import checkpoints, stats
 
 START = [sys.executable, "-c", "from tfgan2.cli import main; main()"]
@@ -125,6 +126,23 @@ def test_a_signal_to_one_ends_all_after_the_same_step(whole: Path, tmp_path: Pat
     assert f"saved at step {newest.step} of 400" in output
     finished("fit", "--resume", str(run))
     assert_same_end(run, whole)
+
+
+@pytest.mark.slow
+def test_workers_with_other_options_are_refused(tmp_path: Path) -> None:
+    cluster = {"worker": addresses(2, None)}
+    processes = []
+    for index, seed in enumerate(("1", "2")):
+        task = {"cluster": cluster, "task": {"type": "worker", "index": index}}
+        words = [*START, *FIT.split(), "--seed", seed, "--out", str(tmp_path / "run")]
+        environment = {**os.environ, "TF_CONFIG": json.dumps(task)}
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        processes.append(subprocess.Popen(words, env=environment, **pipes))
+    for process in processes:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 2
+        assert "error: the workers differ in hyperparameters, seed: start all with" in errors
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

@@ -121,17 +121,18 @@ class Worker:
                 f": give --batch-size {lower or self.replicas}, a multiple of {self.replicas}",
             )
 
-    def agree_on(self, number: int) -> bool:
-        """Returns whether all workers give this number; all must call this."""
+    def agree_on(self, *numbers: int) -> list[bool]:
+        """Returns for each number whether all workers give the same; all must call this."""
         if self.part.of == 1:
-            return True
+            return [True] * len(numbers)
 
         @tf.function(autograph=False)
-        def total(value: tf.Tensor) -> tf.Tensor:
-            each = self.strategy.run(lambda: tf.identity(value))
+        def total(values: tf.Tensor) -> tf.Tensor:
+            each = self.strategy.run(lambda: tf.identity(values))
             return self.strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
 
-        return int(total(tf.constant(float(number), tf.float64))) == number * self.replicas
+        own = tf.constant(numbers, tf.float64)
+        return (total(own) == own * self.replicas).numpy().tolist()
 
     def distribute(self, batches: Callable[[Part], tf.data.Dataset]) -> Any:
         """Returns an iterable of batches for `Strategy.run`, divided among the replicas.

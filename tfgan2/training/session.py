@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import secrets
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from tfgan2.remote import Mirror
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.ESTALE)
+
+_SHARED = ("steps", "batch_size", "accumulate", "seed", "precision", "sync_batch_norm")
+"""Options of training that workers with different values would train different weights with."""
 
 
 class Session:
@@ -78,11 +83,13 @@ class Session:
             if not worker.chief:
                 warnings.simplefilter("ignore", DataWarning)
             self.dataset = load_data(config, display, run_dir, pipeline)
+        lost = "before the first step: start all workers again"
+        with worker.detecting_lost_workers(lambda: lost):
+            self._check_same_training(epochs, is_pipeline=pipeline is not None)
         size = training.batch_size
         assert size is not None
         with _advising(resumes=not new):
             worker.check_batch_size(size)
-        lost = "before the first step: start all workers again"
         with (
             worker.detecting_lost_workers(lambda: lost),
             memory.telling_what_fits(config, worker.replicas, None, resumes=not new),
@@ -209,6 +216,26 @@ class Session:
             }
         )
 
+    def _check_same_training(self, epochs: float | None, *, is_pipeline: bool) -> None:
+        """Raises a UserError unless all workers train the same model on the same data."""
+        config, training = self.config, self.config.training
+        shared = {
+            "flavour": config.flavour,
+            "hyperparameters": config.hyperparameters,
+            "init_from": training.init_from is None,  # may lie elsewhere on another machine
+            "epochs": epochs,
+            **{name: getattr(training, name) for name in _SHARED},
+            # A pipeline may draw other samples each time.
+            "data": config.dataset | ({"fingerprint": ""} if is_pipeline else {}),
+        }
+        texts = (json.dumps(value, sort_keys=True, default=str) for value in shared.values())
+        same = self.worker.agree_on(*(zlib.crc32(text.encode()) for text in texts))
+        if different := [name for name, each in zip(shared, same, strict=True) if not each]:
+            raise UserError(
+                f"the workers differ in {', '.join(different)}: start all with the same command "
+                "and the same data"
+            )
+
     def _check_same_folder(self, step: int) -> None:
         """Raises a UserError unless all workers read and write one run directory."""
         worker, mirror = self.worker, self.mirror
@@ -221,7 +248,7 @@ class Session:
                 path.write_text(str(secrets.randbelow(2**31) + 1), encoding="ascii")
             worker.agree_on(0)  # it is written once this returns
             seen = int(path.read_text(encoding="ascii")) if path.exists() else 0
-        if not worker.agree_on(seen) or not worker.agree_on(step):
+        if not all(worker.agree_on(seen, step)):
             raise UserError(
                 f"the workers do not see the same {mirror.url if mirror else self.run_dir}: "
                 "choose a folder that all machines share"
