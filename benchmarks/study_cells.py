@@ -62,14 +62,20 @@ _CLASSIC = {
     "sngan": (8_000, 6_500),
     "vae": (15_000, 15_000),
 }
-# Twice the budget, in batches of 32, and of 16, 32, 8 and 16.
+# Twice the budget, in batches of 32, and of 16, 32, 8, 16 and 32.
 _LADDER = {
     "projection-cpu": 12_000,
     "sagan-cpu": 12_000,
     "biggan-cpu": 8_000,
     "reacgan-cpu": 12_000,
 }
-_MODERN = {"r3gan-cpu": 5_000, "stylegan2-cpu": 4_000, "fastgan-cpu": 4_500, "projected-cpu": 5_000}
+_WITHOUT_CLASSES = {
+    "r3gan-cpu": 5_000,
+    "stylegan2-cpu": 4_000,
+    "fastgan-cpu": 4_500,
+    "projected-cpu": 5_000,
+    "sngan-cpu": 12_000,
+}
 _WITH_CLASSES = {"r3gan-classes-cpu": 5_000}
 
 
@@ -93,10 +99,10 @@ _ON_STACKED = {"dcgan-plain": 7_000, "dcgan-plain-packing-2": 7_000}
 CPU = Tier(
     "study",
     {
-        "mnist": _rows(_ON_MNIST | _LADDER | _MODERN | _WITH_CLASSES),
-        "cifar10": _rows(_ON_CIFAR | _MODERN | _WITH_CLASSES),
+        "mnist": _rows(_ON_MNIST | _LADDER | _WITHOUT_CLASSES | _WITH_CLASSES),
+        "cifar10": _rows(_ON_CIFAR | _WITHOUT_CLASSES | _WITH_CLASSES),
         "stacked_mnist": _rows(_ON_STACKED),
-        "faces": _rows(_ON_FACES | _MODERN),
+        "faces": _rows(_ON_FACES | _WITHOUT_CLASSES),
     },
     # The authors of PacGAN take 26,000 of stacked MNIST.
     {"mnist": 10_000, "cifar10": 10_000, "stacked_mnist": 26_000, "faces": 5_000},

@@ -22,14 +22,6 @@ class ProjectionGAN(ConditionalGAN, SNGAN):
     """
 
     class Config(ConditionalGAN.Config, SNGAN.Config):
-        cpu = preset(
-            network="pyramid",
-            base_channels=16,
-            d_steps=1,
-            discriminator_learning_rate=4e-4,
-            batch_size=32,
-            steps=12_000,
-        )
         paper = preset(
             network="pyramid",
             base_channels=64,

@@ -34,7 +34,14 @@ class SNGAN(LatentGAN):
         beta_2: float = option(0.999, resnet=0.9, pyramid=0.9)
 
         few = preset(lecam=0.3)
-        cpu = preset(steps=16_000)
+        cpu = preset(
+            network="pyramid",
+            base_channels=16,
+            d_steps=1,
+            discriminator_learning_rate=4e-4,
+            batch_size=32,
+            steps=12_000,
+        )
         paper = preset(
             network="resnet",
             generator_channels=256,
