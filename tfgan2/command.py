@@ -37,8 +37,8 @@ def command(config: RunConfig) -> list[str]:
     distilled = "teacher" in config.dataset
     if distilled:
         height, width, _ = config.dataset["image_shape"]
-        words = ["tfgan2", "distill", "RUN", "--size", size_text(height, width)]
-        words += ["--images", str(config.dataset["num_images"])]
+        words = ["tfgan2", "distill", "RUN", *_flag("size", size_text(height, width))]
+        words += _flag("images", config.dataset["num_images"])
     else:
         words = ["tfgan2", "fit", flavour, "--dataset", public_name(config.data.name)]
         for name, value in _changed(config.data, preset_values):

@@ -27,6 +27,7 @@ OPTIONS = {
 SHOWN_BY = {
     "report/watching.py": ["watch"],
     **{f"cli/{name}.py": [name] for name in COMMANDS},
+    "api/translating.py": ["translate"],
     "cli/__init__.py": [],
     "cli/launch.py": ["fit"],  # of the command that it starts
     "cli/options.py": ["sample", "generate"],
