@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -54,6 +55,18 @@ def test_a_worker_killed_by_a_signal(capfd: pytest.CaptureFixture[str]) -> None:
     script = "os.kill(os.getpid(), 9) if me else time.sleep(0.5)"
     assert run(script) == 128 + signal.SIGKILL
     assert "worker 1 failed with SIGKILL" in capfd.readouterr().err
+
+
+def test_workers_go_on_when_nobody_reads_their_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in `tfgan2 launch … |& head`."""
+
+    class Unread(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    lines = "for _ in range(5000): print('a warning of some length', file=sys.stderr)\n"
+    monkeypatch.setattr(sys, "stderr", Unread())
+    assert run(f"{lines}sys.exit(5 if me else 0)") == 5
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -81,7 +81,13 @@ def _start(command: Sequence[str], workers: Sequence[str], index: int) -> subpro
 
 def _relay(index: int, process: subprocess.Popen[str]) -> None:
     for line in process.stderr or ():
-        print(f"[worker {index}] {line}", end="", file=sys.stderr, flush=True)
+        _say(f"[worker {index}] {line}")
+
+
+def _say(text: str) -> None:
+    # Without a reader of stderr the workers go on: their pipes must not fill up.
+    with contextlib.suppress(OSError):
+        print(text, end="", file=sys.stderr, flush=True)
 
 
 def _wait(processes: Sequence[subprocess.Popen[str]]) -> int:
@@ -102,8 +108,7 @@ def _wait(processes: Sequence[subprocess.Popen[str]]) -> int:
                 deadline = time.monotonic() + (0 if code == _USAGE_ERROR else GRACE)
                 if code != _USAGE_ERROR:
                     cause = f"exit code {code}" if code > 0 else signal.Signals(-code).name
-                    text = f"worker {index} failed with {cause}: waiting for the others"
-                    print(text, file=sys.stderr, flush=True)
+                    _say(f"worker {index} failed with {cause}: waiting for the others\n")
         if time.monotonic() >= deadline:
             for process in running.values():
                 process.kill()
