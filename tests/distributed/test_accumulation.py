@@ -41,8 +41,9 @@ def model_for(name: str, accumulate: int, policy: str = "float32", **options: An
         known = registry.hyperparameters(name)
         draws = {key: value for key, value in DRAWS.items() if key in known}
         model = make_small(name, seed=1, **{**draws, **options})
-        # Without Adam, which turns the rounding of a gradient near 0 into a whole step.
-        optimizers = {key: keras.optimizers.SGD(1e-3) for key in model.trained_by()}
+        # Without Adam, which turns the rounding of a gradient near 0 into a whole step. The momenta
+        # show gradients that are too small to change a weight visibly.
+        optimizers = {key: keras.optimizers.SGD(1e-4, 0.5) for key in model.trained_by()}
         model.compile(**optimizers, accumulate=accumulate)
     finally:
         keras.config.set_dtype_policy("float32")
@@ -72,6 +73,23 @@ def assert_equal_training(one: Any, other: Any, tolerance: float = 1e-5) -> None
     for name, array in one[1].items():
         error = f"{name} differs"
         np.testing.assert_allclose(array, other[1][name], tolerance, tolerance, err_msg=error)
+    ours, theirs = (momenta(state) for _, state in (one, other))
+    for name, array in ours.items():
+        largest = np.abs(theirs[name]).max()
+        np.testing.assert_allclose(
+            array / largest, theirs[name] / largest, 0, 100 * tolerance, err_msg=name
+        )
+
+
+def momenta(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The momenta of all weights of each optimizer, joined."""
+    found: dict[str, list[np.ndarray]] = {}
+    for name, array in state.items():
+        owner = name.partition("/")[0]
+        if "optimizer" in owner and array.ndim:
+            found.setdefault(owner, []).append(array.ravel())
+    arrays = {owner: np.concatenate(parts) for owner, parts in found.items()}
+    return {owner: array for owner, array in arrays.items() if array.any()}
 
 
 def eager(model: GenerativeModel) -> Any:
