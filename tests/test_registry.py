@@ -34,6 +34,7 @@ def test_a_package_that_is_installed_later_is_found(
     monkeypatch.syspath_prepend(tmp_path)
     try:
         assert registry.find("late") == ("late", "Late")
+        assert list(registry.flavours())[-1] == "late"  # listed after ours
     finally:
         registry.flavours.cache_clear()
 

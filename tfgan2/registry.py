@@ -65,8 +65,9 @@ _LIGHT_MODULES = (
 
 @cache
 def flavours() -> dict[str, str]:
-    """All flavours, name -> "module:Class"; ours win a clash of names with other packages."""
-    return {item.name: item.value for item in entry_points(group=ENTRY_POINT_GROUP)} | FLAVOURS
+    """All flavours, name -> "module:Class", first ours, which win a clash of names."""
+    others = {item.name: item.value for item in entry_points(group=ENTRY_POINT_GROUP)}
+    return FLAVOURS | others | FLAVOURS
 
 
 def find(name: str) -> tuple[str, str]:

@@ -6,19 +6,24 @@ import contextlib
 import gc
 import os
 import platform
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 XLA_FOLDER = "tf_xla_persistent_cache_directory"
 
 
-def load(compiled: Path | None = None) -> str:
+def load(compiled: Path | None = None, say: Callable[[str], None] | None = None) -> str:
     """Imports TensorFlow and returns its devices, for example "CPU" or "2 GPUs (NVIDIA H200)".
 
     Its messages are shown only if TFGAN2_DEBUG is set, as `--debug` does. XLA reads and writes
-    compiled functions in the folder `compiled`.
+    compiled functions in the folder `compiled`. `say` tells that this takes a while, the first
+    time.
     """
     from tfgan2.runtime.quiet import quiet
+
+    if say is not None and "tensorflow" not in sys.modules:
+        say("loading TensorFlow")
 
     debug = bool(os.environ.get("TFGAN2_DEBUG"))
     if not debug:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import pytest
 from helpers import assert_refused, fit_small
 from PIL import Image, ImageSequence
 
-from tfgan2 import cli, runs
+from tfgan2 import api, cli, runs
+from tfgan2.cli.fit import show_next_commands
 
 
 def processor_seconds(code: str) -> tuple[float, str]:
@@ -169,6 +171,21 @@ def test_what_a_resumed_run_refuses(
     before = (finished_run / "config.json").read_bytes()
     assert_refused(["fit", "--resume", str(finished_run), *words.split()], message, capsys)
     assert (finished_run / "config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(("index", "shown"), [(0, True), (1, False)])
+def test_only_the_chief_shows_the_next_commands(
+    index: int,
+    shown: bool,
+    finished_run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    task = {"type": "worker", "index": index}
+    config = {"cluster": {"worker": ["a.example:1", "b.example:1"]}, "task": task}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    show_next_commands(api.Run(finished_run))
+    assert ("next:" in capsys.readouterr().out) == shown
 
 
 def test_run_directories_are_numbered(tmp_path: Path) -> None:

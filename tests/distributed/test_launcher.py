@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,6 +92,20 @@ def test_signals_go_to_all(
     assert run(script) == 128 + number
     errors = sorted(capfd.readouterr().err.splitlines())
     assert errors == [f"[worker {index}] got {int(number)}" for index in (0, 1)]
+
+
+def test_a_signal_while_the_workers_start_goes_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = launcher._start
+
+    def interrupted(*arguments: Any) -> subprocess.Popen[str]:
+        if arguments[-1] == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return start(*arguments)
+
+    monkeypatch.setattr(launcher, "_start", interrupted)
+    started = time.monotonic()
+    assert run("time.sleep(60)") == 128 + signal.SIGTERM
+    assert time.monotonic() - started < 20
 
 
 def test_addresses() -> None:

@@ -28,6 +28,13 @@ def test_curves_are_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "losses.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("damaged", [b'{"step": 2, "gen', b"\xff\xfe", b"3", b"{}"])
+def test_lines_are_read_up_to_a_damaged_one(damaged: bytes, tmp_path: Path) -> None:
+    whole = json.dumps(line(1)).encode()
+    (tmp_path / "stats.jsonl").write_bytes(b"\n".join([whole, damaged, whole]))
+    assert stats.read(tmp_path) == [line(1)]
+
+
 def test_curves_of_a_phase_that_has_ended_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,8 +86,7 @@ def train(
     display = Display(quiet=quiet)
     if mirror is not None:
         display.alias = (str(run_dir), mirror.url)
-    display.say("loading TensorFlow")
-    devices = startup.load(folder_of_process())
+    devices = startup.load(folder_of_process(), display.say)
     chosen = checked(callbacks)
     from tfgan2.data import changes
     from tfgan2.training.description import describe, describe_fully

@@ -12,6 +12,7 @@ import typer
 
 from tfgan2 import registry, remote
 from tfgan2.cli.options import given, quoted, with_declared
+from tfgan2.distributed.cluster import find_cluster
 from tfgan2.errors import TrainingInterrupted, UserError
 from tfgan2.options import DATA, OUTPUT, DataOptions, Options, TrainingOptions, option
 
@@ -112,7 +113,10 @@ def _say(text: str) -> None:
 
 
 def show_next_commands(run: api.Run) -> None:
-    """Says what to do with a finished run."""
+    """Says what to do with a finished run; of several workers, only the chief does."""
+    cluster = find_cluster("auto")
+    if cluster is not None and cluster.index > 0:
+        return
     location = quoted(run.location)
     use = f"tfgan2 sample {location} --count 64 --out grid.png"
     if not run.takes_latents:

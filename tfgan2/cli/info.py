@@ -132,8 +132,7 @@ def _costs(*arguments: Any, **options: Any) -> dict[str, Any]:
     from tfgan2.training.progress import Display
 
     display = Display()
-    display.say("loading TensorFlow")
-    devices = startup.load()
+    devices = startup.load(say=display.say)
     with contextlib.closing(display):
         from tfgan2.costs.report import report
 

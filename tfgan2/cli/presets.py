@@ -42,8 +42,7 @@ def show(
     from tfgan2.training.progress import Display
 
     display = Display()
-    display.say("loading TensorFlow")
-    devices = startup.load()
+    devices = startup.load(say=display.say)
     from tfgan2.costs.estimate import in_words, training_seconds
     from tfgan2.costs.report import any_model
     from tfgan2.keras_model.batches import step_specs

@@ -96,8 +96,7 @@ class Lesson:
         if self.path.exists():
             self.display.say(f"images of the teacher: {self.path}, made before")
             return
-        self.display.say("loading TensorFlow")
-        startup.load(folder_of_process())
+        startup.load(folder_of_process(), self.display.say)
         with contextlib.closing(self.display):
             count = self.make()
         self.display.say(f"images of the teacher: {self.path}, {count:,}")

@@ -42,21 +42,20 @@ def run(command: Sequence[str], workers: Sequence[str]) -> int:
 
     Returns the exit code of the first worker that failed (128 + n after signal n), or 0.
     """
-    processes = [_start(command, workers, index) for index in range(len(workers))]
-    relays = [
-        threading.Thread(target=_relay, args=item, daemon=True) for item in enumerate(processes)
-    ]
-    for relay in relays:
-        relay.start()
+    received: list[int] = []
 
-    def forward(number: int, frame: object) -> None:
-        for process in processes:
-            with contextlib.suppress(ValueError):  # on Windows Ctrl-C reaches them by itself
-                process.send_signal(number)
+    def note(number: int, frame: object) -> None:
+        received.append(number)
 
-    before = {number: signal.signal(number, forward) for number in signals()}
+    before = {number: signal.signal(number, note) for number in signals()}
     try:
-        code = _wait(processes)
+        processes = [_start(command, workers, index) for index in range(len(workers))]
+        relays = [
+            threading.Thread(target=_relay, args=item, daemon=True) for item in enumerate(processes)
+        ]
+        for relay in relays:
+            relay.start()
+        code = _wait(processes, received)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -90,12 +89,20 @@ def _say(text: str) -> None:
         print(text, end="", file=sys.stderr, flush=True)
 
 
-def _wait(processes: Sequence[subprocess.Popen[str]]) -> int:
-    """Waits for all processes, as `run` describes; returns the code of the first that failed."""
+def _wait(processes: Sequence[subprocess.Popen[str]], received: list[int]) -> int:
+    """Waits for all processes, as `run` describes; returns the code of the first that failed.
+
+    Forwards the signals in `received`, to which handlers append while it waits.
+    """
     running = dict(enumerate(processes))
     stopped = failed = 0
     deadline = math.inf
     while running:
+        while received:
+            number = received.pop(0)
+            for process in running.values():
+                with contextlib.suppress(ValueError):  # on Windows Ctrl-C reaches them by itself
+                    process.send_signal(number)
         for index, process in list(running.items()):
             code = process.poll()
             if code is None:

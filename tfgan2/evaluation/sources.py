@@ -79,8 +79,7 @@ def evaluate_and_write(
     if out is not None:
         check_result_dir(out)
     request.check_source(source)
-    display.say("loading TensorFlow")
-    startup.load()
+    startup.load(say=display.say)
     from tfgan2.report import renew
     from tfgan2.training.building import make_deterministic
 

@@ -16,14 +16,17 @@ _NOT_CURVES = ("step", "images", *TIMES)
 
 
 def read(run_dir: Path) -> list[dict[str, Any]]:
-    """Reads the lines of `stats.jsonl`, without a last line that was cut off."""
+    """Reads the lines of `stats.jsonl` up to the first that is damaged or was cut off."""
     path = run_dir / "stats.jsonl"
-    lines = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    lines: list[dict[str, Any]] = []
+    for line in path.read_bytes().splitlines() if path.exists() else []:
         try:
-            lines.append(json.loads(line))
-        except ValueError:
+            content = json.loads(line)
+        except ValueError:  # of UTF-8, too
             break
+        if not isinstance(content, dict) or "step" not in content:
+            break
+        lines.append(content)
     return lines
 
 
