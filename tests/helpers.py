@@ -293,3 +293,14 @@ def export_truncating(folder: Path) -> dict[str, Path]:
         options = Options(["onnx", "tflite"], images=16)
         export_generator(network, folder / kind, options, facts=facts)
     return {kind: folder / kind / "generator.onnx" for kind in inputs}
+
+
+def momenta(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The momenta of all weights of each optimizer, joined."""
+    found: dict[str, list[np.ndarray]] = {}
+    for name, array in state.items():
+        owner = name.partition("/")[0]
+        if "optimizer" in owner and array.ndim:
+            found.setdefault(owner, []).append(array.ravel())
+    arrays = {owner: np.concatenate(parts) for owner, parts in found.items()}
+    return {owner: array for owner, array in arrays.items() if array.any()}

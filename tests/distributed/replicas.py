@@ -124,10 +124,14 @@ def _same_latents(model: Any, whole: int) -> None:
     model.random_latents = random_latents
 
 
-def accumulated(*names: str) -> dict[str, float]:
-    """Returns by how much micro-batches change each flavour's state after a step of each phase."""
+def accumulated(*names: str) -> dict[str, tuple[float, float]]:
+    """Returns by how much micro-batches change each flavour's state after a step of each phase.
+
+    Beside it the change of the momenta of each optimizer, relative to the largest of them: it shows
+    gradients that are too small to change a weight visibly.
+    """
     import keras
-    from helpers import batch_for, make_small, phases
+    from helpers import batch_for, make_small, momenta, phases
 
     worker, call = worker_for("mirrored"), keras.layers.BatchNormalization.call
     keras.layers.BatchNormalization.call = lambda self, x, training=None: call(self, x, False)
@@ -137,16 +141,23 @@ def accumulated(*names: str) -> dict[str, float]:
         for count in (1, 2):
             with worker.strategy.scope():
                 model = make_small(name, seed=1)
-                optimizers = {key: keras.optimizers.SGD(1e-3) for key in model.trained_by()}
+                optimizers = {key: keras.optimizers.SGD(1e-4, 0.5) for key in model.trained_by()}
                 model.compile(**optimizers, accumulate=count)
             model.plan(4)
             parts = batch_for(model, 8)
             for phase in phases(model):
                 model.phase = phase
                 _update(model, worker, parts)
-            states.append([np.asarray(variable) for variable in model.state().values()])
-        pairs = zip(*states, strict=True)
-        results[name] = max(float(np.abs(a - b).max()) for a, b in pairs if a.size)
+            state = model.state().items()
+            states.append({key: np.asarray(variable) for key, variable in state})
+        whole, parts = states
+        gradients, of_parts = momenta(whole), momenta(parts)
+        results[name] = (
+            max(float(np.abs(a - parts[key]).max()) for key, a in whole.items() if a.size),
+            max(
+                float(np.abs(a - of_parts[k]).max() / np.abs(a).max()) for k, a in gradients.items()
+            ),
+        )
     return results
 
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import PLAIN_SGD, assert_refused, batch_for, fit, make_small, phases
+from helpers import PLAIN_SGD, assert_refused, batch_for, fit, make_small, momenta, phases
 
 from tfgan2 import cli, registry
 from tfgan2.errors import UserError
@@ -79,17 +79,6 @@ def assert_equal_training(one: Any, other: Any, tolerance: float = 1e-5) -> None
         np.testing.assert_allclose(
             array / largest, theirs[name] / largest, 0, 100 * tolerance, err_msg=name
         )
-
-
-def momenta(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The momenta of all weights of each optimizer, joined."""
-    found: dict[str, list[np.ndarray]] = {}
-    for name, array in state.items():
-        owner = name.partition("/")[0]
-        if "optimizer" in owner and array.ndim:
-            found.setdefault(owner, []).append(array.ravel())
-    arrays = {owner: np.concatenate(parts) for owner, parts in found.items()}
-    return {owner: array for owner, array in arrays.items() if array.any()}
 
 
 def eager(model: GenerativeModel) -> Any:
