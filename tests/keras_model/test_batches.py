@@ -13,9 +13,9 @@ import pytest
 import tensorflow as tf
 from helpers import SGD, batch_for, eagerly, make_small
 
-from tfgan2 import registry
+from tfgan2 import load_dataset, registry
 from tfgan2.errors import DataWarning, UserError
-from tfgan2.keras_model.batches import whole_batches
+from tfgan2.keras_model.batches import dataset_of, whole_batches
 from tfgan2.models.base import GenerativeModel
 
 # One of each kind of step; the others have a slow test.
@@ -209,6 +209,12 @@ REFUSED = [
     ("cgan", lambda x, y: (x, y + 0.5), "takes whole numbers from 0 to 2"),
     ("cgan", lambda x, y: (x, np.zeros((len(x), 7))), r"labels have shape \(7,\)"),
     ("cgan", lambda x, y: (x, np.full((len(x), 3), 1 / 3)), "labels are not one-hot"),
+    ("cgan", lambda x, y: (x, np.eye(3)[y] + np.eye(3)[0]), "labels are not one-hot"),
+    ("cgan", lambda x, y: (x, np.eye(3)[y] * 0), "labels are not one-hot"),
+    ("cgan", lambda x, y: (x, [7, *y[1:]]), "labels run from 0 to 7"),
+    ("cgan", lambda x, y: ([*x[:-1], x[-1, 1:]], y), "samples in a list differ in shape"),
+    ("cgan", lambda x, y: ("digits", y), "x is 'digits', without batches"),
+    ("cgan", lambda x, y: (np.array("digits"), y), "arrays of 0 and 8 samples"),
     ("cgan", lambda x, y: (x, np.array(["a"] * len(x))), "labels are string, but CGAN takes whole"),
     ("pix2pix", lambda x, y: (x, None), "Pix2Pix needs inputs with targets"),
     ("cyclegan", lambda x, y: (x, None), "CycleGAN needs images A with images B"),
@@ -228,13 +234,59 @@ def test_data_that_do_not_suit_are_refused(name: str, change: Any, message: str)
     assert int(model.step) == 0
 
 
+def test_all_values_of_arrays_are_checked() -> None:
+    """Not only those of the first batch, which is another one each time."""
+    model = compiled("cgan")
+    images, labels = samples(model, 200)
+    wrong = images.copy()
+    wrong[-1, 0, 0, 0] = np.nan
+    with pytest.raises(UserError, match="images hold values that are not finite"):
+        model.fit(wrong, labels, batch_size=2, shuffle=False, verbose=0)
+    labels[-1] = 9
+    with pytest.raises(UserError, match="labels run from 0 to 9"):
+        model.fit(images, labels, batch_size=2, shuffle=False, verbose=0)
+    assert int(model.step) == 0
+
+
+def test_lists_are_arrays() -> None:
+    model, arrays = make_small("cgan"), samples(make_small("cgan"), 8)
+
+    class Column:  # as in pandas
+        def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
+            return arrays[1]
+
+    for x, y in (
+        ([*arrays[0]], arrays[1].tolist()),
+        (arrays[0].tolist(), Column()),
+        (tf.constant(arrays[0]), np.eye(3)[arrays[1]].tolist()),
+        (list(arrays), None),
+    ):
+        dataset = dataset_of(model, x, y, 4, False)
+        assert dataset is not None
+        batches = list(dataset.as_numpy_iterator())
+        found = np.concatenate([labels for _, labels in batches])
+        np.testing.assert_allclose(np.concatenate([x for x, _ in batches]), arrays[0])
+        np.testing.assert_array_equal(found if found.ndim == 1 else found.argmax(1), arrays[1])
+
+
+def test_a_loaded_dataset_has_no_batches_yet() -> None:
+    dataset = load_dataset("digits", image_size=8)
+    with pytest.raises(UserError, match=r"x is ImageDataset\('digits', .* give load_dataset"):
+        compiled("gan").fit(dataset, verbose=0)
+
+
 def test_a_part_of_the_range_is_told() -> None:
     model = compiled("gan")
     images, _ = samples(model, 8)
-    with pytest.warns(DataWarning, match="images of the first batch run from 0.00") as caught:
-        model.fit(np.abs(images), verbose=0)
-    assert len(caught) == 1
-    with warnings.catch_warnings():
+    dataset = tf.data.Dataset.from_tensors(np.abs(images))
+    for data, message in (
+        (np.abs(images), "images run"),
+        (dataset, "images of the first batch run"),
+    ):
+        with pytest.warns(DataWarning, match=f"{message} from 0.00") as caught, eagerly():
+            model.fit(data, verbose=0)
+        assert len(caught) == 1
+    with warnings.catch_warnings(), eagerly():
         warnings.simplefilter("error", DataWarning)
         model.fit(images, verbose=0)
 

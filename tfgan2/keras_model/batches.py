@@ -25,6 +25,7 @@ _FEW = 16
 """Batches that are read before training to count their samples."""
 MOST = 1.1
 """Largest value of an image; a little more than 1, because resizing overshoots."""
+_FIRST = " of the first batch"
 
 
 def parts_of(batch: Any) -> tuple[Any, ...]:
@@ -94,8 +95,11 @@ def _check_shape(what: str, found: tuple, shape: tuple, model: keras.Model) -> N
     raise UserError(f"{what} have shape {found}, but the model takes {shape}: {advice}")
 
 
-def check_values(model: keras.Model, parts: Sequence[Any]) -> None:
-    """Raises a UserError if values of a batch are out of range, and warns if they look so."""
+def check_values(model: keras.Model, parts: Sequence[Any], of: str = "") -> None:
+    """Raises a UserError if values are out of range, and warns if they look so.
+
+    `of` says of which part of the data they are, if not of all.
+    """
     for what, part in zip(model.batch_parts(), parts, strict=False):
         values = np.asarray(part)
         if not values.size or what == "words":
@@ -104,14 +108,14 @@ def check_values(model: keras.Model, parts: Sequence[Any]) -> None:
         if what == "labels":
             most = model.num_labels - 1
             one_hot = values.ndim == 2 and values.shape[1] > 1
-            if one_hot and not np.isin(values, (0, 1)).all():
+            if one_hot and not (np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all()):
                 raise UserError("labels are not one-hot: give 0 and a single 1 in each row")
             if not one_hot and (low < 0 or high > most or (values != np.floor(values)).any()):
                 raise UserError(
                     f"labels run from {low:g} to {high:g}, but num_classes={most + 1} takes whole "
                     f"numbers from 0 to {most}"
                 )
-        elif not np.isfinite(values).all():
+        elif not np.isfinite((low, high)).all():  # NaN, too
             raise UserError(f"{what} hold values that are not finite: remove them")
         elif what == "latents":
             continue  # their range is no mistake of scaling
@@ -122,10 +126,8 @@ def check_values(model: keras.Model, parts: Sequence[Any]) -> None:
                 f"{advice}"
             )
         elif not is_points(model.image_shape) and low >= 0 and high > low:
-            warn(
-                f"{what} of the first batch run from {low:.2f} to {high:.2f}, not from -1 to 1: if "
-                "all do, give 2 * x - 1"
-            )
+            advice = "if all do, give 2 * x - 1" if of else "give 2 * x - 1"
+            warn(f"{what}{of} run from {low:.2f} to {high:.2f}, not from -1 to 1: {advice}")
 
 
 # --- the data of `fit` ---------------------------------------------------------------------------
@@ -136,9 +138,11 @@ def dataset_of(
 ) -> tf.data.Dataset | None:
     """The batches of a dataset or of arrays; None for other data, which are left to Keras.
 
+    All values of arrays are checked, since another batch comes first each time.
+
     Raises:
         UserError: no data, `y` or `batch_size` with a dataset, a batch size that is not possible,
-            or arrays of different lengths.
+            or arrays of different lengths, or that do not suit the model.
     """
     if x is None:
         raise UserError("no data: give fit a dataset of batches, or arrays")
@@ -149,21 +153,43 @@ def dataset_of(
             if value is not None:
                 raise UserError(f"{name} has no effect, since x is a dataset: leave it out")
         return x
-    arrays = [part for each in (x, y) for part in parts_of(each)]
-    if not arrays or not all(isinstance(part, np.ndarray | tf.Tensor) for part in arrays):
+    if isinstance(x, str) or type(x).__module__.startswith("tfgan2.data."):
+        raise UserError(
+            f"x is {x!r}, without batches: give load_dataset(name).batches(64) and steps_per_epoch"
+        )
+    if not isinstance(x, list | tuple) and not hasattr(x, "__array__"):
         return None
+    most = max(2, len(model.batch_parts()))
+    arrays = [part for each in (x, y) for part in _arrays(each, most)]
     lengths = [int(part.shape[0]) if len(part.shape) else 0 for part in arrays]
     if len(set(lengths)) > 1 or not lengths[0]:
         found = " and ".join(map(str, lengths))
         raise UserError(f"arrays of {found} samples: give as many of each, and at least one")
     check_parts(model, arrays)
-    tensors = [tf.convert_to_tensor(part) for part in arrays]
+    check_values(model, arrays)
+    tensors = [tf.convert_to_tensor(part) for part in arrays[: len(model.batch_parts())]]
     indices = tf.data.Dataset.range(lengths[0])
     if shuffle:
         indices = indices.shuffle(lengths[0])
     size = min(lengths[0], (batch_size or model.batch_size) * model.batches_per_step)
     rows = indices.batch(size - size % _unit(model) or size, drop_remainder=True)
     return rows.map(lambda rows: tuple(tf.gather(part, rows) for part in tensors))
+
+
+def _arrays(given: Any, most: int) -> list[np.ndarray]:
+    """Returns the arrays that `x` or `y` holds: up to `most` in a list or tuple, else one.
+
+    Raises:
+        UserError: a list of samples that differ in shape.
+    """
+    if given is None:
+        return []
+    is_list = isinstance(given, list | tuple) and 0 < len(given) <= most
+    several = is_list and all(len(getattr(part, "shape", ())) for part in given)
+    try:
+        return [np.asarray(part) for part in (given if several else [given])]
+    except ValueError as error:
+        raise UserError("the samples in a list differ in shape: give all one shape") from error
 
 
 def checked(model: keras.Model, x: Any) -> Any:
@@ -183,7 +209,7 @@ def checked(model: keras.Model, x: Any) -> Any:
         return x
     parts = [part if isinstance(part, dict) else np.asarray(part) for part in parts_of(first)]
     check_parts(model, parts)
-    check_values(model, parts)
+    check_values(model, parts, _FIRST)
     return x
 
 
@@ -196,11 +222,14 @@ def _unit(model: keras.Model) -> int:
     return model.batch_multiple * model.distribute_strategy.num_replicas_in_sync
 
 
-def whole_batches(model: keras.Model, dataset: tf.data.Dataset) -> tuple[tf.data.Dataset, int, int]:
+def whole_batches(
+    model: keras.Model, dataset: tf.data.Dataset, *, in_range: bool = False
+) -> tuple[tf.data.Dataset, int, int]:
     """The dataset in batches of one size that all replicas can share, that size, and their number.
 
     The size is that of the first batch, or a little less. What an epoch has left is left out. The
     number is 0 if the dataset does not know its length, and may be one too small if it has many.
+    Values that are known to be `in_range` are not checked.
 
     Raises:
         UserError: the batches do not suit the model, or are too small.
@@ -211,7 +240,8 @@ def whole_batches(model: keras.Model, dataset: tf.data.Dataset) -> tuple[tf.data
         raise UserError("the dataset has no batches")
     parts = parts_of(first)
     check_parts(model, parts)
-    check_values(model, parts)
+    if not in_range:
+        check_values(model, parts, _FIRST)
     unit, count = _unit(model), int(parts[0].shape[0])
     size = count - count % unit
     if size < max(unit, model.fewest_samples):

@@ -115,13 +115,14 @@ class KerasModel(SavedModel):
         """Like `tf.keras.Model.fit`, with batches of one size, and calls `plan`.
 
         Before the first step the data are checked: number, shapes and types of the parts, and the
-        values of the first batch, which is read for that. float64 and float16 become float32. All
-        batches get the size of the first one, rounded down to a multiple of what a step needs
-        (`d_steps`, `packing`, the number of devices); what an epoch has left is left out.
+        values of arrays, or of the first batch of other data, which is read for that. float64 and
+        float16 become float32. All batches get the size of the first one, rounded down to a
+        multiple of what a step needs (`d_steps`, `packing`, the number of devices); what an epoch
+        has left is left out.
 
         Args:
-            x: a dataset of batches, or an array: images, float32 in [-1, 1], shape (N, height,
-                width, channels), or what the flavour makes images from.
+            x: a dataset of batches, or an array or list: images, float32 in [-1, 1], shape (N,
+                height, width, channels), or what the flavour makes images from.
             y: with arrays: labels, images or words, as the flavour needs them; labels are whole
                 numbers, shape (N,) or (N, 1), or one-hot. Flavours without labels ignore them.
             *args, **kwargs: as Keras has them, but `batch_size` is the number of samples per
@@ -145,7 +146,8 @@ class KerasModel(SavedModel):
             options["x"] = batches.checked(self, x)
         else:
             options |= {"y": None, "batch_size": None, "shuffle": False}
-            options["x"], size, length = batches.whole_batches(self, data)
+            known = data is not x  # arrays, whose values have been checked
+            options["x"], size, length = batches.whole_batches(self, data, in_range=known)
             self.share = size // self.distribute_strategy.num_replicas_in_sync
             if self.share != self.compiled_share:
                 self.train_function = None  # what Keras compiled has the old number in it
