@@ -85,12 +85,18 @@ def test_there_and_back(hub: Hub, bundle: Path, tmp_path: Path, run: Run) -> Non
     assert card["datasets"] == ["digits"] and "cgan" in card["tags"]
 
     stored["model.pkl"] = pickle.dumps("code")
+    stored["samples/generator-input.png"] = b"what the card's code reads"
+    stored["samples/other.png"] = b"of others"
     code, output = run("pull", REPO)
     assert code == 0, output
     pulled = tmp_path / "digits"
     names = {path.name for path in pulled.iterdir()}
     files = {"generator.tflite", "generator.onnx"}
-    assert names == files | {"metadata.json", "parity.json", "labels.txt", "README.md"}
+    assert names == files | {"metadata.json", "parity.json", "labels.txt", "README.md", "samples"}
+    samples = {path.name: path.read_bytes() for path in (pulled / "samples").iterdir()}
+    shown = {f"{name}.png" for name in files}
+    assert samples.keys() == shown | {"generator-input.png"}
+    assert all(samples[name] == (bundle / "samples" / name).read_bytes() for name in shown)
     metadata = json.loads((pulled / "metadata.json").read_text())
     assert {item["file"] for item in metadata["artefacts"]} == files
     for name in files:

@@ -75,7 +75,8 @@ def pull(repo: str, out: Path, *, revision: str | None = None) -> list[Path]:
     """Downloads the .tflite and .onnx files of a bundle, checks them, and returns their paths.
 
     Every file must have the sha256 in the bundle's metadata.json, and metadata of its own. Nothing
-    is run. `out` is written all or not at all, with the card and the texts beside the files.
+    is run. `out` is written all or not at all, with the card, the texts and the samples beside the
+    files.
 
     Args:
         repo: OWNER/NAME.
@@ -100,7 +101,7 @@ def pull(repo: str, out: Path, *, revision: str | None = None) -> list[Path]:
         entries = {name: entries[name] for name in entries if Path(name).suffix in LIBRARIES}
         if not entries:
             raise UserError(f"{repo} has no .tflite or .onnx file")
-        _download(repo, revision, [*entries, *TEXTS], partial)
+        _download(repo, revision, [*entries, *TEXTS, *_samples(entries)], partial)
         del metadata["artefacts"]
         folder.write_metadata(partial, metadata, entries.values())
         for name in entries:
@@ -123,12 +124,20 @@ def _listed(metadata: Mapping[str, Any], source: str | Path) -> dict[str, dict[s
     return entries
 
 
+def _samples(entries: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Returns the paths of the images that the card names; the code in it reads the inputs."""
+    networks = dict.fromkeys(Path(entry["network"]).name for entry in entries.values())
+    inputs = [f"samples/{network}-{kind}.png" for network in networks for kind in ("input", "mask")]
+    return [*(f"samples/{name}.png" for name in entries), *inputs]
+
+
 def _download(repo: str, revision: str | None, names: list[str], target: Path) -> None:
     """Downloads the files of these names that a repository has, through the hub's own cache."""
     with _hub(f"cannot download {repo}") as hub:
         found = Path(hub.snapshot_download(repo, revision=revision, allow_patterns=names))
     for name in names:
         if (found / name).is_file():
+            (target / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(found / name, target / name)
 
 
