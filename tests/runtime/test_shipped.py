@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import yaml
 
 from tfgan2 import cli, runtime, web
 from tfgan2.errors import UserError
+from tfgan2.evaluation.figures import FIGURES
 from tfgan2.runtime import shipped
 from tfgan2.runtime.container import sha256_of
 
@@ -62,12 +64,17 @@ def test_threads_share_a_generator(ending: str) -> None:
 
 def test_the_card_and_the_listing() -> None:
     folder = shipped.located("pretrained:digits").parent
-    card = yaml.safe_load((folder / "README.md").read_text(encoding="utf-8").split("---\n")[1])
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    card = yaml.safe_load(text.split("---\n")[1])
     assert card["license"] == "cc-by-sa-3.0" and card["datasets"] == ["mnist"]
     (result,) = card["model-index"][0]["results"]
     figures = {item["type"]: item["value"] for item in result["metrics"]}
     assert figures["label_accuracy"] >= 0.99 and figures["recall"] >= 0.6
     assert figures["classes_found"] == 10
+    assert figures.keys() <= FIGURES.keys()
+    (protocol,) = set(re.findall(r"protocol `?([0-9a-f]{8})", text, re.IGNORECASE))
+    page = Path(__file__).parents[2] / "docs" / "distill.md"
+    assert f"MNIST, 10,000 samples, protocol {protocol} |" in page.read_text(encoding="utf-8")
     listed = yaml.safe_load((folder / "metadata.json").read_text())["artefacts"]
     assert {item["file"]: item["sha256"] for item in listed} == {
         path.name: sha256_of(path) for path in folder.glob("generator*")
