@@ -103,8 +103,15 @@ def one_line(problem: str, *kinds: type[Exception], advice: str = "") -> Iterato
     except UserError:
         raise
     except kinds as error:
-        text = str(error) or type(error).__name__
+        text = _without_trace(str(error)) or type(error).__name__
         host = re.search(r"(?s)host='([^']+)'.*(NameResolution|NewConnection|Timeout)", text)
         text = f"{host[1]} cannot be reached" if host else text
         reason = textwrap.shorten(text, 200, placeholder="…")
         raise UserError(f"{problem}: {reason}", f"; {advice}" if advice else "") from error
+
+
+def _without_trace(message: str) -> str:
+    """Returns an error of TensorFlow without where in a graph and in Python it was raised."""
+    node = r"^(\s*\{\{.*?\}\})+\s*"
+    function = r"Error in user-defined function passed to \S+ transformation with iterator: \S+: "
+    return re.sub(f"{node}|{function}", "", message).partition("\nTraceback ")[0]

@@ -46,8 +46,10 @@ def test_is_read_in_its_own_order_from_any_start():
         tf.data.Dataset.from_tensor_slices({"image": IMAGES, "label": LABELS, "id": LABELS}),
         pipeline(labels=LABELS.astype(np.uint8)),
         pipeline(labels=LABELS[:, None]).map(lambda image, label: (image, label[0])),
+        pipeline(labels=LABELS[:, None]),
+        pipeline(labels=LABELS[:, None]).batch(5),
     ],
-    ids=["batches", "dictionaries", "small labels", "mapped"],
+    ids=["batches", "dictionaries", "small labels", "mapped", "column", "batches of columns"],
 )
 def test_forms_of_elements(samples):
     images, labels = load(samples).some(12)
@@ -126,6 +128,14 @@ def failing():
     return pipeline().map(broken)
 
 
+def raising():
+    def samples():
+        raise ZeroDivisionError("of no use")
+        yield
+
+    return tf.data.Dataset.from_generator(samples, output_signature=tf.TensorSpec((4, 4, 1)))
+
+
 @pytest.mark.parametrize(
     ("samples", "options", "message"),
     [
@@ -138,6 +148,8 @@ def failing():
         (pipeline(IMAGES[..., 0]), {}, r"have shape \(4, 4\): give them one shape"),
         (pipeline(labels=np.eye(3)[LABELS]), {}, "second part .*: let it yield"),
         (pipeline(labels=LABELS - 1), {}, "labels start at -1"),
+        (pipeline(labels=LABELS + 2**32), {}, "labels run to .*, but there are 12 samples"),
+        (pipeline(np.full((12, 1, 1, 2), np.nan)), {}, "not finite: remove them"),
         (tf.data.Dataset.from_tensor_slices({"x": IMAGES}), {}, "yields x: call the images 'im"),
         (tf.data.Dataset.from_tensor_slices((IMAGES,) * 3), {}, "yields 3 parts: let it yield"),
         (pipeline(), {"image_size": 8}, "size of its own: leave --image-size out"),
@@ -145,13 +157,19 @@ def failing():
         (pipeline(), {"classes": ["1"]}, "order of its own: leave --classes out"),
         (pipeline(), {"hold_out": 12}, "12 cannot be held out"),
         (pipeline().shuffle(12), {"hold_out": 4}, "none can be held out: give `shuffle`"),
-        (failing(), {}, "the pipeline cannot be read: "),
+        (failing(), {}, "the pipeline cannot be read: Unknown image file format"),
+        (raising(), {}, "the pipeline cannot be read: ZeroDivisionError: of no use$"),
     ],
 )
 def test_impossible_pipelines_are_refused(samples, options, message):
     with pytest.raises(UserError, match=message) as error:
         load(samples, **options)
     assert "\n" not in str(error.value)
+
+
+def test_classes_without_samples_are_noticed():
+    dataset = load(pipeline(labels=2 * LABELS + 1))
+    assert dataset.notes[0].startswith("3 of 6 classes have no samples (0, 2, 4): number")
 
 
 def test_values_from_0_to_1_are_noticed():

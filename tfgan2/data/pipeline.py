@@ -7,7 +7,7 @@ samples kept, and drawn in an order of ours.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -26,6 +26,10 @@ _COMPARED = 64
 """Samples that are read twice, to see whether they come again."""
 _MOST = 1.1
 """Largest value of an image; a little more than 1, because resizing overshoots."""
+_MOST_CLASSES = 10_000
+"""Classes of labels without names, unless there are more samples."""
+_NAMED = 8
+"""Classes that a message names."""
 _FORMS = "an image, (image, label) or, as pairs, (input, target)"
 
 
@@ -34,7 +38,7 @@ def name_of(pipeline: Any) -> str:
     if not isinstance(pipeline, tf.data.Dataset):
         raise UserError(
             f"dataset is of type {type(pipeline).__name__}: give the name of a dataset, or a "
-            "tf.data.Dataset"
+            "tf.data.Dataset, of arrays tf.data.Dataset.from_tensor_slices(images)"
         )
     return PIPELINES[_kind(_parts(pipeline.element_spec))]
 
@@ -61,6 +65,7 @@ def load(request: Request) -> ImageDataset:
         found = found.turned()
         samples = samples.map(lambda one, other: (other, one))
     known = _class_names(names, found.labels)
+    request.notes.extend(_missing(known, found.labels))
     if keep:
         return _kept(request, found, known)
     return _streamed(request, samples, found, known, repeats=again == found.digests[: len(again)])
@@ -200,7 +205,8 @@ def _kind(specs: Sequence[Any]) -> str:
         return "images"
     if ranks[1] == ranks[0] and specs[1].shape[-3:].is_fully_defined():
         return "pairs"
-    if not specs[1].dtype.is_integer or ranks[1] != is_batched:
+    is_column = ranks[1] == is_batched + 1 and specs[1].shape[-1] == 1  # as Keras' CIFAR-10 has
+    if not specs[1].dtype.is_integer or not (ranks[1] == is_batched or is_column):
         raise UserError(
             f"the second part of the pipeline is {specs[1].dtype.name} of shape {specs[1].shape}: "
             f"let it yield {_FORMS}, where a label is a whole number"
@@ -223,14 +229,22 @@ def _samples(pipeline: tf.data.Dataset) -> tf.data.Dataset:
 
     def parts(*element: Any) -> tuple[tf.Tensor, ...]:
         values = _parts(element[0] if len(element) == 1 else element)
-        dtypes = [
-            (spec.dtype if spec.dtype == tf.uint8 else tf.float32) if image else tf.int32
-            for spec, image in zip(specs, is_image, strict=False)
-        ]
-        return tuple(map(tf.cast, values, dtypes))
+        return tuple(
+            _image(value) if image else _labels(value, tf.shape(values[0])[:-3])
+            for value, image in zip(values, is_image, strict=False)
+        )
 
     samples = pipeline.map(parts, num_parallel_calls=cpu_count(), deterministic=True)
     return samples.unbatch() if specs[0].shape.rank == 4 else samples
+
+
+def _image(value: tf.Tensor) -> tf.Tensor:
+    return value if value.dtype == tf.uint8 else tf.cast(value, tf.float32)
+
+
+def _labels(value: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    """Returns labels as int32 of this shape, without the axis of a column."""
+    return tf.reshape(tf.saturate_cast(value, tf.int32), shape)
 
 
 def _read(samples: tf.data.Dataset, request: Request, *, keep: bool) -> _Found:
@@ -243,8 +257,10 @@ def _read(samples: tf.data.Dataset, request: Request, *, keep: bool) -> _Found:
     for batch in samples.batch(_BATCH):
         arrays = [part.numpy() for part in batch]
         for number, array in enumerate(arrays[: len(shapes)]):
-            if array.dtype != np.uint8 and shapes[number][:2] != (1, 1):
-                low, high = min(low, _extreme(array.min())), max(high, _extreme(array.max()))
+            if array.dtype != np.uint8:
+                extremes = _extreme(array.min()), _extreme(array.max())
+                if shapes[number][:2] != (1, 1):  # points have a range of their own
+                    low, high = min(low, extremes[0]), max(high, extremes[1])
             if keep:
                 images.append([]) if number == len(images) else None
                 images[number].append(array)
@@ -295,8 +311,23 @@ def _class_names(given: tuple[str, ...], labels: np.ndarray | None) -> tuple[str
     if labels is None:
         return ()
     count = int(labels.max()) + 1
-    if not given:
-        return tuple(map(str, range(count)))
-    if len(given) < count:
+    if given and len(given) < count:
         raise UserError(f"labels run to {count - 1}, but the pipeline names {len(given)} classes")
-    return tuple(map(str, given))
+    if not given and count > max(len(labels), _MOST_CLASSES):
+        raise UserError(
+            f"labels run to {count - 1:,}, but there are {len(labels):,} samples: number the "
+            "classes from 0 without gaps"
+        )
+    return tuple(map(str, given or range(count)))
+
+
+def _missing(names: tuple[str, ...], labels: np.ndarray | None) -> Iterator[str]:
+    """Yields a line if some classes have no samples, as with labels that begin at 1."""
+    counts = np.zeros(0) if labels is None else np.bincount(labels, minlength=len(names))
+    missing = [name for name, count in zip(names, counts, strict=True) if not count]
+    if missing:
+        some = ", ".join(missing[:_NAMED]) + (", …" if missing[_NAMED:] else "")
+        yield (
+            f"{len(missing):,} of {len(names):,} classes have no samples ({some}): number the "
+            "classes from 0 without gaps, since flavours with classes draw samples of each"
+        )
