@@ -15,12 +15,13 @@ import keras
 import numpy as np
 import pytest
 from helpers import make_small
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tfgan2 import runtime
 from tfgan2.export import ExportSpec, Options, export_networks, model_specs
-from tfgan2.export.bundle import zip_folder
+from tfgan2.export.bundle import TEMPLATES, snippets, zip_folder
 from tfgan2.inputs import words
+from tfgan2.runtime import shipped
 from tfgan2.runtime.container import sha256_of
 
 NODE = shutil.which("node")
@@ -104,6 +105,10 @@ def test_complete(bundle):
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_python_runs(bundle, tmp_path, number):
     folder = shutil.copytree(bundle, tmp_path / "elsewhere")
+    for path in (*folder.glob("samples/*-input.png"), *folder.glob("samples/*-mask.png")):
+        with Image.open(path) as square:
+            wide = ImageOps.expand(square, (6, 0, 6, 0))
+        wide.save(path)
     code = blocks(bundle, "python")[number]
     alone = "\nimport sys\nassert not {'tfgan2', 'tensorflow', 'keras'} & set(sys.modules)\n"
     subprocess.run([sys.executable, "-c", code + alone], cwd=folder, check=True, timeout=120)
@@ -257,9 +262,31 @@ def test_kotlin_and_swift_name_the_tensors(bundle):
         assert repeated == (metadata["artefacts"][0]["batch"] == 2)
         if "input_ranges" in metadata:
             assert {"kotlin": "(stretched(input)", "swift": "1 is 15"}[language] in code
+        if language == "kotlin" and "input" in [item["name"] for item in metadata["inputs"]]:
+            assert "createScaledBitmap(middle, width, height, true)" in code
         assert ("UInt8](try" in code or "readInt8" in code) == (
             metadata["outputs"][0]["dtype"] == "uint8"
         )
+
+
+def test_functions_of_several_networks_have_their_names():
+    metadata = runtime.read_metadata("pretrained:digits")
+    entry = {**metadata, "file": "a_to_b.tflite", "network": "a_to_b"}
+    for snippet in snippets([entry], {"a_to_b": metadata}):
+        code = TEMPLATES.get_template(f"{snippet['language'].lower()}.j2").render(snippet=snippet)
+        if snippet["language"] != "Python":
+            assert "aToB(" in code and "generate(" not in code
+
+
+def test_the_code_of_the_shipped_digits_is_up_to_date():
+    folder = shipped.located("pretrained:digits").parent
+    metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
+    found = list(snippets(metadata["artefacts"], {"generator": metadata}))
+    assert {snippet["language"] for snippet in found} == {"Python", "Kotlin", "Swift", "JavaScript"}
+    for snippet in found:
+        language = snippet["language"].lower()
+        code = TEMPLATES.get_template(f"{language}.j2").render(snippet=snippet)
+        assert code in blocks(folder, language)
 
 
 def test_transparency_is_kept(tmp_path):

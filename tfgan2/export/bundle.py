@@ -44,7 +44,7 @@ SNIPPETS = (
 FIXED_SIZE = ("Kotlin", "Swift")
 """Languages whose code resizes no inputs."""
 _DATE = (1980, 1, 1, 0, 0, 0)
-_TEMPLATES = jinja2.Environment(
+TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("tfgan2.export"),
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
@@ -80,7 +80,8 @@ def _fill(
     for artifact in artifacts:
         copy = shutil.copytree if artifact.path.is_dir() else shutil.copyfile
         copy(artifact.path, bundle / artifact.path.name)
-    description = next(iter(exporters.values())).description
+    descriptions = {name: exporter.description for name, exporter in exporters.items()}
+    description = next(iter(descriptions.values()))
     entries = [artifact.listing() for artifact in artifacts]
     folder.write_metadata(bundle, description, entries)
     files = {
@@ -108,7 +109,7 @@ def _fill(
     about, licence = description["about"], next(iter(exporters.values())).options.licence
     known = [about.get("flavour"), public_name(about.get("dataset") or "")]
     title = " ".join(filter(None, known)) or "Generator"
-    texts["README.md"] = _TEMPLATES.get_template("readme.md.j2").render(
+    texts["README.md"] = TEMPLATES.get_template("readme.md.j2").render(
         title=title,
         front_matter=card.front_matter(title, description, entries, training, licence),
         training=training,
@@ -117,9 +118,10 @@ def _fill(
         artefacts=entries,
         class_names=description["class_names"],
         captions=description.get("captions"),
+        takes_images=any(item["name"] == "input" for item in description["inputs"]),
         truncation=description.get("truncation", {}).get("of"),
         **_truncation(description),
-        snippets=list(_snippets(entries, description, exporters)),
+        snippets=list(snippets(entries, descriptions)),
         left_out=[] if _fixed(entries) else FIXED_SIZE,
         **example,
     )
@@ -133,9 +135,9 @@ def _fill(
             _write_samples(bundle / SAMPLES, own, exporter, encoder)
 
 
-def _byte_range(exporter: Exporter) -> tuple[float, float] | None:
+def _byte_range(description: Mapping[str, Any]) -> tuple[float, float] | None:
     """Returns the values of 8-bit files that become black and white, unless they are 0 and 255."""
-    low, high = exporter.description.get("input_ranges", {}).get(BYTES, (0, 255))
+    low, high = description.get("input_ranges", {}).get(BYTES, (0, 255))
     return None if (low, high) == (0, 255) else (low, high)
 
 
@@ -157,7 +159,7 @@ def _write_samples(
         if name in inputs:  # the README's code reads it
             image = inputs[name][0] * 2.0 - 1.0 if name == "mask" else inputs[name][0]
             image = to_uint8(image)
-            if name == "input" and (limits := _byte_range(exporter)):
+            if name == "input" and (limits := _byte_range(exporter.description)):
                 colors = image[..., :3]
                 colors[:] = np.rint(np.interp(colors, (0, 255), limits)).clip(0)
             to_pil(image).save(samples / f"{exporter.name}-{name}.png")
@@ -173,18 +175,20 @@ def _write_samples(
         save_grid(samples / f"{artifact.path.name}.png", images, columns=columns)
 
 
-def _snippets(
-    entries: Sequence[Mapping[str, Any]],
-    description: Mapping[str, Any],
-    exporters: Mapping[str, Exporter],
+def snippets(
+    entries: Sequence[Mapping[str, Any]], descriptions: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[dict[str, Any]]:
-    """Yields the values of each code template, for the most precise file of each format."""
+    """Yields the values of each code template, for the most precise file of each format.
+
+    `entries` are those of metadata.json, `descriptions` its other fields by network.
+    """
+    description = next(iter(descriptions.values()))
     files = [item for item in entries if item["outputs"][0]["name"] == "image"]
     if files and is_points(files[0]["outputs"][0]["shape"]):
         return  # points are no images to show
     size, scale = description.get("size", ()), description.get("scale", 1)
     for network in dict.fromkeys(item["network"] for item in files):
-        limits = _byte_range(exporters[network])
+        limits = _byte_range(descriptions[network])
         for language, suffix in SNIPPETS:
             own = [item for item in files if item["network"] == network]
             entry = next((item for item in own if item["file"].endswith(suffix)), None)
@@ -198,6 +202,7 @@ def _snippets(
             red, green, blue, *alpha = (f"level({first}{offset})" for offset in offsets)
             yield {
                 "language": language,
+                "function": "generate" if network == "generator" else _camel_case(network),
                 "file": entry["file"],
                 "network": network,
                 "onnx": suffix == ".onnx",
@@ -220,6 +225,11 @@ def _snippets(
                 "uint8": output["dtype"] == "uint8",
                 "encoder": f"text_encoder{suffix}",
             }
+
+
+def _camel_case(network: str) -> str:
+    first, *others = network.split("_")
+    return first + "".join(map(str.capitalize, others))
 
 
 def _fixed(entries: Sequence[Mapping[str, Any]]) -> bool:
