@@ -19,6 +19,7 @@ from tfgan2.inputs.latents import draw_latents
 from tfgan2.serve.responses import negotiate
 
 NPZ = {"Accept": "application/x-npz"}
+JSON = {"Content-Type": "application/json"}
 
 
 def arrays(answer):
@@ -146,10 +147,19 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_wishes(client, case):
     content, message = WRONG[case]
-    answer = client.post("/generate", content=content, headers={"Content-Type": "application/json"})
+    answer = client.post("/generate", content=content, headers=JSON)
     assert answer.status_code in (400, 422)
     assert message in answer.json()["detail"]
     assert "\n" not in answer.json()["detail"]
+
+
+def test_what_is_no_json_object_is_said_so(client):
+    refused(client.post("/generate", content=b"{", headers=JSON), 400, "the body is not JSON: ")
+    form = client.post("/generate", data={"count": 1})
+    for answer in (form, client.post("/generate"), client.post("/generate", json=[1])):
+        refused(answer, 422, "no JSON object: send one with Content-Type: application/json")
+    answer = client.post("/generate", json={}, headers={"Accept": "application/json"})
+    refused(answer, 406, "Accept names no type that this address returns: image/png, ")
 
 
 @pytest.mark.parametrize(
@@ -237,7 +247,7 @@ def test_a_model_without_finite_images_is_told(tmp_path_factory, serving):
 )
 def test_accept(accept, expected):
     if expected is None:
-        with pytest.raises(HTTPException, match="answers with image/png"):
+        with pytest.raises(HTTPException, match="this address returns: image/png"):
             negotiate(accept)
     else:
         assert negotiate(accept) == expected

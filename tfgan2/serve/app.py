@@ -140,12 +140,16 @@ def _add_page(app: FastAPI, service: Service, title: str, ort_web: str | Path | 
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
-    detail = str(error)
+    status, detail = 422, str(error)
     if isinstance(error, RequestValidationError):
         # Not FastAPI's own list: it repeats the input, which may be large or hold what JSON cannot.
         first = error.errors()[0]
         detail = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-    return JSONResponse({"detail": detail}, 422)
+        if first["type"] == "json_invalid":
+            status, detail = 400, f"the body is not JSON: {first['ctx']['error']}"
+        elif first["loc"] == ("body",):
+            detail = "the body is no JSON object: send one with Content-Type: application/json"
+    return JSONResponse({"detail": detail}, status)
 
 
 def limit_requests(app: ASGIApp, service: Service, known: frozenset[str]) -> ASGIApp:

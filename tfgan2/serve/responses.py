@@ -50,5 +50,6 @@ def negotiate(accept: str | None, media_types: Sequence[str] = MEDIA_TYPES) -> s
         choices[media_type] = next((qualities[p] for p in patterns if p in qualities), 0.0)
     best = max(choices, key=choices.__getitem__)  # the first of equals
     if not choices[best]:
-        raise HTTPException(406, f"this address answers with {', '.join(media_types)}")
+        allowed = ", ".join(media_types)
+        raise HTTPException(406, f"Accept names no type that this address returns: {allowed}")
     return best
