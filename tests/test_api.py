@@ -76,7 +76,7 @@ def test_a_model_of_a_run_has_float32_whatever_the_global_policy(finished_run: P
 
 
 def test_a_budget_may_be_a_text(finished_run: Path) -> None:
-    with pytest.raises(UserError, match=r"budget must be like .*, not ' 3XB'"):
+    with pytest.raises(UserError, match=r"budget must be like .*, not '3XB'"):
         tfgan2.distill(finished_run, budget="100KB, 3XB")
 
 
@@ -169,7 +169,9 @@ def test_arguments_are_those_of_the_command_line() -> None:
         ({"steps": "many"}, "steps must be a whole number, not 'many'"),
         ({"steps": 5, "epochs": 1}, "steps or epochs, not both"),
         ({"precision": "float8"}, "unknown precision 'float8'"),
-        ({"classes": "frog"}, "classes must be a list of names, not 'frog'"),
+        ({"classes": 3}, "classes must be a list of names, not 3"),
+        ({"classes": "1, frog"}, "unknown class 'frog'"),
+        ({"seed": 2**31}, "seed must be from 0 to 2147483647, not"),
         ({"hyperparameters": {"latent": 3}}, "did you mean 'latent_dim'"),
         ({"hyperparameters": ["latent_dim=3"]}, "hyperparameters must be a dictionary, such as"),
         ({"latent_dim": 3}, "latent_dim is a hyperparameter: give hyperparameters={'latent_dim'"),

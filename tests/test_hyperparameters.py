@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tfgan2 import registry
+from tfgan2 import load_dataset, registry
 from tfgan2.errors import UserError
+from tfgan2.evaluation import EvaluationRequest
 from tfgan2.hyperparameters import Hyperparameters, data_option, option, preset
+from tfgan2.options import parse_range
 from tfgan2.runs import RunConfig
 
 
@@ -74,6 +76,24 @@ def test_numbers_of_numpy_become_those_of_python() -> None:
     assert (training["seed"], training["device_share"]) == (1, 0.5)
     with pytest.raises(UserError, match=r"size must be a whole number, not np.float64\(2.5\)"):
         Own(size=np.float64(2.5))
+
+
+def test_what_python_has_in_place_of_texts_and_lists(tmp_path: Path) -> None:
+    for classes in ("1, 3", ["1", "3"], np.array(["1", "3"])):
+        config = RunConfig.create("dcgan", "digits", classes=classes)
+        assert config.data.classes == ["1", "3"]
+    for limits in ("0,4095", np.array([0, 4095]), (np.int16(0), np.int16(4095))):
+        config = RunConfig.create("dcgan", "digits", value_range=limits)
+        assert parse_range(json.loads(config.to_json())["data"]["value_range"]) == (0, 4095)
+    config = RunConfig.create("dcgan", "digits", data_dir=tmp_path, init_from=tmp_path)
+    assert (config.data.data_dir, config.training.init_from) == (str(tmp_path), str(tmp_path))
+    config = RunConfig.create("dcgan", "digits", evaluate_every=5, evaluate_metrics="fid,prdc")
+    assert config.training.evaluate_metrics == ["fid", "prdc"]
+    assert EvaluationRequest("fid,prdc", data_dir=tmp_path).metrics == ["fid", "prdc"]
+    dataset = load_dataset("digits", classes=np.arange(2), data_dir=tmp_path)
+    assert dataset.class_names == ("0", "1")
+    with pytest.raises(UserError, match="has no labels: leave --classes out"):
+        load_dataset("captions:x", classes=np.arange(2))
 
 
 def test_defaults_that_depend_on_the_network() -> None:

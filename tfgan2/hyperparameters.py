@@ -20,6 +20,7 @@ from __future__ import annotations
 import ast
 import inspect
 import numbers
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -94,9 +95,16 @@ class Option:
         return f"{default} ({', '.join(others)})" if others else default
 
     def checked(self, value: Any) -> Any:
-        """Returns a value, a NumPy number as one of Python; a UserError unless it is possible."""
+        """Returns a value as one of this type; a UserError unless it is possible.
+
+        NumPy's numbers become Python's, paths texts, and texts with commas lists of texts.
+        """
         if value is None and self.optional:
             return None
+        if self.kinds[0] == "str" and isinstance(value, os.PathLike):
+            value = os.fspath(value)
+        if self.kinds[0] == "list[str]":
+            value = _listed(value)
         kind: Any
         kind, words = _KINDS.get(self.kinds[0], (object, ""))
         if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
@@ -109,7 +117,7 @@ class Option:
         low, high = self.at_least, self.at_most
         number = self.choices is None and isinstance(value, numbers.Real)
         if number and not (value >= low and (high is None or value <= high)):
-            bounds = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
+            bounds = f"at least {low:g}" if high is None else f"from {low:g} to {high:.10g}"
             raise UserError(f"{self.name} must be {bounds}, not {value:g}")
         convert = {numbers.Integral: int, numbers.Real: float}.get(kind)
         return convert(value) if convert else value
@@ -135,6 +143,16 @@ class Option:
         except (KeyError, ValueError, SyntaxError):
             words = _KINDS.get(kind, (object, f"of type {kind}"))[1]
             raise UserError(f"{self.name} must be {words}, not {text!r}") from None
+
+
+def _listed(value: Any) -> Any:
+    """Returns a text with commas, or an array of NumPy, as a list of Python's values."""
+    if isinstance(value, str):
+        return [word.strip() for word in value.split(",") if word.strip()]
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if not isinstance(value, list | tuple):
+        return value
+    return type(value)(item.item() if hasattr(item, "item") else item for item in value)
 
 
 def option(

@@ -54,7 +54,7 @@ class Options:
         return (item for item in fields(cls) if item.metadata)  # type: ignore[arg-type]
 
     def check(self) -> None:
-        """Makes NumPy's numbers Python's; raises a UserError unless every value is possible."""
+        """Makes each value one of its type, see `Option.checked`; a UserError if it cannot be."""
         for item in self.declared():
             declared = replace(item.metadata["option"], name=item.name, type=str(item.type))
             value = declared.checked(getattr(self, item.name))
@@ -179,7 +179,7 @@ def size_text(height: int, width: int) -> str:
 def parse_range(value: Sequence[str | float]) -> tuple[float, float]:
     """Returns the two numbers of a `value_range`; a UserError unless it has two, in order."""
     try:
-        low, high = map(float, value)
+        low, high = map(float, value.split(",") if isinstance(value, str) else value)
     except (TypeError, ValueError):
         low = high = 0.0
     if not -math.inf < low < high < math.inf:

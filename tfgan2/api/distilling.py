@@ -90,8 +90,6 @@ def distill(
     """
     own = {item.name for item in DistillOptions.declared()}
     wanted = DistillOptions(**{name: options.pop(name) for name in own & options.keys()})
-    if isinstance(wanted.budget, str):
-        wanted.budget = wanted.budget.split(",")
     wanted.check()
     values = dict(hyperparameters or {})
     chosen = {"base_channels", "max_channels"} & values.keys()

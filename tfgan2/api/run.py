@@ -212,10 +212,8 @@ class Run:
         from tfgan2.training.progress import Display
 
         check_names(self.evaluate, request)
-        if isinstance(metrics, str):
-            metrics = [metrics]
-        chosen = None if metrics is None else list(metrics)
-        wanted = EvaluationRequest(metrics=chosen, **request)
+        chosen = metrics if metrics is None or isinstance(metrics, str) else list(metrics)
+        wanted = EvaluationRequest(metrics=chosen, **request)  # type: ignore[arg-type]
         folder = remote.local_out(self.location, out)
         return evaluate_and_write(self.directory, wanted, folder, Display(quiet=quiet))[0].figures
 

@@ -50,12 +50,6 @@ class Request(DataOptions):
     pipeline: tf.data.Dataset | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.classes, str):  # as on the command line
-            self.classes = [item.strip() for item in self.classes.split(",")]
-        if self.classes is not None:
-            self.classes = [str(item) for item in self.classes]
-        if self.data_dir is not None:
-            self.data_dir = remote.absolute(str(self.data_dir))
         check_name(self.name)
         entry, points = entry_of(self.name), self.name in POINTS
         images, taught = entry.kind == "images", entry.kind == "taught"
@@ -70,10 +64,14 @@ class Request(DataOptions):
             ("value_range", not own, "has a range of its own"),
             ("balance", not taught, "has its labels in turn"),
         ):
-            if not fits and getattr(self, option) != getattr(Request, option):
+            if not fits and np.any(getattr(self, option) != getattr(Request, option)):
                 flag = option.replace("_", "-")
                 raise UserError(f"dataset {self.name!r} {problem}", f": leave --{flag} out")
         self.check()
+        if self.classes is not None:
+            self.classes = [str(item) for item in self.classes]
+        if self.data_dir is not None:
+            self.data_dir = remote.absolute(self.data_dir)
         if self.value_range is not None:
             self.ranges = dict.fromkeys(FULL, parse_range(self.value_range))
         if entry.source == YOURS and remote.is_remote(self.name):

@@ -424,7 +424,7 @@ def test_the_range_tells_data_apart(tmp_path: Path) -> None:
         ((0, 0), "must be two numbers, the smaller first, such as 0,4095, not '0,0'"),
         (["5", "x"], "not '5,x'"),
         ((1, 2, 3), "not '1,2,3'"),
-        ("0,1", "not '0,1'"),
+        ("0;1", "not '0;1'"),
         ((0, float("nan")), "not '0,nan'"),
         ((-20, 30), "value_range fits no file of .*: all are of 8 bits"),
     ],
