@@ -94,6 +94,25 @@ def test_generate_soon_and_without_tensorflow(tmp_path: Path) -> None:
     assert out.exists()
 
 
+def test_pull_copies_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = shipped.located("pretrained:digits").parent
+    assert cli.run(["pull", "pretrained:digits"]) == 0
+    assert sha256_of(tmp_path / "digits") == sha256_of(source)
+    assert "tfgan2 generate digits/generator.int8.tflite" in capsys.readouterr().out
+    assert cli.run(["pull", "pretrained:digits.onnx", "--out", "app/digits"]) == 0
+    assert sha256_of(tmp_path / "app" / "digits") == sha256_of(source)
+    for words, message in (
+        ("pull pretrained:digits", "digits exists: choose another folder"),
+        ("pull pretrained:digit", "did you mean 'digits'?"),
+        ("pull pretrained:digits --out new --revision main", "has no revisions"),
+    ):
+        assert cli.run(words.split()) == 2 and message in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
 def test_without_litert_it_is_the_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shipped.located("pretrained:digits").suffix == ".tflite"
     monkeypatch.setattr(shipped, "find_spec", lambda name: None)

@@ -22,6 +22,7 @@ from tfgan2.export.options import file_names
 from tfgan2.files import written_atomically
 from tfgan2.runtime.backends import LIBRARIES
 from tfgan2.runtime.container import METADATA_FILE, sha256_of
+from tfgan2.runtime.shipped import PREFIX, located
 
 CARD = "README.md"
 TEXTS = (CARD, "parity.json", "labels.txt", "vocabulary.txt")
@@ -79,7 +80,8 @@ def pull(repo: str, out: Path, *, revision: str | None = None) -> list[Path]:
     files.
 
     Args:
-        repo: OWNER/NAME.
+        repo: OWNER/NAME, or a generator of this package such as `pretrained:digits`, whose folder
+            is copied.
         out: a folder that does not exist, or is empty.
         revision: branch, tag or commit; default: the newest.
 
@@ -89,6 +91,13 @@ def pull(repo: str, out: Path, *, revision: str | None = None) -> list[Path]:
     """
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise UserError(f"{out} exists: choose another folder")
+    if repo.startswith(PREFIX):
+        if revision is not None:
+            raise UserError(f"{repo} has no revisions: leave --revision out")
+        source = located(repo).parent
+        with written_atomically(out, parents=True) as partial:
+            shutil.copytree(source, partial)
+        return sorted(path for path in out.iterdir() if path.suffix in LIBRARIES)
     with written_atomically(out, parents=True) as partial:
         partial.mkdir()
         _download(repo, revision, [METADATA_FILE], partial)
