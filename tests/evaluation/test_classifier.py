@@ -46,6 +46,14 @@ def trained(digits: ImageDataset, tmp_path_factory: pytest.TempPathFactory) -> E
         return make(digits, tmp_path_factory.mktemp("cache"))
 
 
+@pytest.mark.usefixtures("few_steps")
+def test_images_may_have_any_number_of_channels(tmp_path: Path) -> None:
+    images = np.zeros((20, 8, 8, 2), np.uint8)
+    source = memory_source(images, np.arange(20) % 2)
+    made = make(ImageDataset(source, "two", (8, 8, 2), "", ("a", "b")), tmp_path)
+    assert made.protocol["input"] == "uint8 2 channels"
+
+
 def test_it_classifies_digits(digits: ImageDataset, trained: Extractor) -> None:
     assert (trained.name, trained.has_classes) == ("classifier", True)
     assert trained.class_names == digits.class_names

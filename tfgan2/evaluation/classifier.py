@@ -79,7 +79,8 @@ def make_classifier(dataset: ImageDataset, cache_dir: Path, progress: Progress) 
     weights = [arrays[name] for name in sorted(arrays) if name.startswith("weights_")]
     network.set_weights(weights)
     count, accuracy = dataset.num_images, float(arrays["accuracy"])
-    colour = {1: "grey", 3: "RGB", 4: "RGBA"}[dataset.image_shape[2]]
+    channels = dataset.image_shape[2]  # those of a pipeline may be any number
+    colour = {1: "grey", 3: "RGB", 4: "RGBA"}.get(channels, f"{channels} channels")
     protocol = {
         "features": "classifier: its last hidden layer before the ReLU",
         "version": VERSION,
