@@ -60,6 +60,11 @@ def test_samples_are_those_of_the_command_line(finished_run: Path, tmp_path: Pat
         run.sample(5, latents=samples.latents)
     with pytest.raises(UserError, match="number of latents must be at least 2, not 1"):
         run.sample(latents=samples.latents[:1], interpolate=True)
+    np.testing.assert_array_equal(run.sample(5, seed=7, label=None, text=None), images)
+    with pytest.raises(UserError, match="this generator takes no labels"):
+        run.sample(2, label=3.0)
+    with pytest.raises(UserError, match=r"latents must have the shape \(count, 8\), not \(\)"):
+        run.sample(latents=5)
     assert run.step == 6 and run.config.flavour == "dcgan"
     assert [line["step"] for line in run.statistics()] == [2, 4, 6]
     assert isinstance(run.model(), keras.Model)

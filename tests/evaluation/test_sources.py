@@ -46,7 +46,10 @@ def test_a_directory_of_splits_is_refused(tmp_path: Path) -> None:
         with pytest.raises(
             UserError, match=r"holds the splits Test, train: give one of them, such as .*train'"
         ):
-            evaluate_source(tmp_path / source, request)
+            evaluate_source(str(tmp_path / source), request)
+    (tmp_path / "made.npz").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"made.npz' cannot be evaluated: .* directory of images"):
+        evaluate_source(tmp_path / "made.npz", request)
 
 
 def test_texts_and_numbers_stand_for_paths_and_checkpoints(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -67,8 +67,8 @@ class SampleRequest(Options):
         "Batches of 64 latents that batch norms take their statistics from; 0: from training.",
         panel="",
     )
-    label: Sequence[str | int] | str | int = ()
-    text: Sequence[str] | str = ()
+    label: Sequence[str | int] | str | int | None = None
+    text: Sequence[str] | str | None = None
     latents: np.ndarray | None = None
     checkpoint: str | int = runs.NEWEST
     last_frame: bool = True
@@ -101,18 +101,26 @@ class Samples:
     step: int
 
 
+def _texts(given: Any) -> list[str]:
+    """Returns one value or several as texts; none of None."""
+    if given is None:
+        return []
+    return (
+        [str(given)] if isinstance(given, str) or not np.iterable(given) else list(map(str, given))
+    )
+
+
 def draw_samples(run_dir: Path, request: SampleRequest) -> Samples:
     """Generates samples; raises a UserError if a value is not possible, or without checkpoint."""
     request.check()
     count, latents, interpolate = request.count, request.latents, request.interpolate
     frames = request.frames or FRAMES
-    label, text = (
-        [str(words)] if isinstance(words, str | int | np.integer) else [str(word) for word in words]
-        for words in (request.label, request.text)
-    )
+    label, text = _texts(request.label), _texts(request.text)
     if latents is not None and count is not None:
         raise UserError("give count or latents, not both: the latents set the count")
-    number, name = (count, "count") if latents is None else (len(latents), "number of latents")
+    number, name = count, "count"
+    if latents is not None:
+        number, name = len(np.atleast_1d(latents)), "number of latents"
     between_classes = interpolate and len(label) > 1
     least = 2 if interpolate and not between_classes else 1
     if number is not None and number < least:

@@ -84,7 +84,10 @@ class EvaluationRequest(Options):
                 f"'{source}' does not exist: give a run, an exported file or a directory of images"
             )
         if not is_file and not source.is_dir():
-            raise UserError(f"'{source.name}' cannot be evaluated: give a .onnx or .tflite file")
+            raise UserError(
+                f"'{source.name}' cannot be evaluated: give a run, a .onnx or .tflite file, or a "
+                "directory of images"
+            )
         if self.real_dir is not None:
             if self.dataset is not None:
                 raise UserError("give a directory of real images or --dataset, not both")

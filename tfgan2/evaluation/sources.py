@@ -39,7 +39,7 @@ Loaded = tuple[Samples, RealSamples]
 
 
 def evaluate_source(
-    source: Path,
+    source: str | Path,
     request: EvaluationRequest | None = None,
     *,
     progress: Progress = lambda text, done, total: None,
@@ -55,7 +55,7 @@ def evaluate_source(
         UserError: the request does not fit the source, something cannot be loaded, or a metric is
             not possible.
     """
-    request = request or EvaluationRequest()
+    source, request = Path(source), request or EvaluationRequest()
     request.check_source(source)
     is_run, is_file = runs.is_run(source), is_exported(source)
     for directory in (request.real_dir, None if is_run or is_file else source):
