@@ -145,6 +145,7 @@ def raising():
         (pipeline(IMAGES.astype(np.float32)), {}, r"run from 0 to 11, .*: give x / 127.5 - 1"),
         (pipeline(FLOATS * np.nan), {}, "not finite: remove them"),
         (pipeline(IMAGES.astype(np.int32)), {}, "are int32: give uint8"),
+        (pipeline(np.zeros((12, 3, 8, 8))), {}, r"shape \(3, 8, 8\): move the channels last"),
         (pipeline(IMAGES[..., 0]), {}, r"have shape \(4, 4\): give them one shape"),
         (pipeline(labels=np.eye(3)[LABELS]), {}, "second part .*: let it yield"),
         (pipeline(labels=LABELS - 1), {}, "labels start at -1"),

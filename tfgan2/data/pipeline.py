@@ -200,6 +200,12 @@ def _kind(specs: Sequence[Any]) -> str:
             f"the images of the pipeline have shape {image.shape}: give them one shape (height, "
             "width, channels), for example by tf.ensure_shape"
         )
+    first, *rest = image.shape[-3:]
+    if first in (1, 3) and min(rest) > 4:
+        raise UserError(
+            f"the images of the pipeline have shape {tuple(image.shape[-3:])}: move the channels "
+            "last, for example by tf.transpose(image, (1, 2, 0))"
+        )
     is_batched = ranks[0] == 4
     if len(specs) == 1:
         return "images"
