@@ -92,6 +92,13 @@ class RunConfig:
     def read(cls, run_dir: Path) -> RunConfig:
         """Reads a run's `config.json`; raises a UserError unless the folder is a run."""
         if not run_dir.is_dir():
+            from tfgan2.runtime.shipped import PREFIX
+
+            if run_dir.is_file() or str(run_dir).startswith(PREFIX):
+                raise UserError(
+                    f"{run_dir} is no run directory: `tfgan2 generate`, `serve` and `evaluate` "
+                    "take exported files"
+                )
             raise UserError(f"no such run directory: {run_dir}")
         path = run_dir / "config.json"
         if not path.is_file():

@@ -122,6 +122,10 @@ WRONG = {
     ),
     "resume with options": ("fit --resume {tmp}/full --seed 3", "--resume takes all options"),
     "sample no run": ("sample {tmp}/full", "is not a run directory"),
+    "sample an exported file": (
+        "sample pretrained:digits",
+        "pretrained:digits is no run directory: `tfgan2 generate`",
+    ),
     "sample nothing": (
         "sample {tmp}/full --count 0",
         "count must be at least 1, not 0",
