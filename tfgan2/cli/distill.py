@@ -48,6 +48,8 @@ def distill(
     if settings:
         flavour = lesson_of(api.open_run(teacher).config.flavour).flavour
         hyperparameters = registry.parse_settings(flavour, settings)
+    chosen = given(options)
     with report_interruption():
-        run = api.distill(teacher, hyperparameters=hyperparameters, **given(options))
-    show_next_commands(run)
+        run = api.distill(teacher, hyperparameters=hyperparameters, **chosen)
+    is_for_int8 = "budget" in chosen or chosen.get("quantize") == "int8"
+    show_next_commands(run, " --format tflite --precision int8" if is_for_int8 else "")

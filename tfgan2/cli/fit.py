@@ -112,8 +112,11 @@ def _say(text: str) -> None:
     Display().say(text)  # goes on in silence if nobody reads stdout any more
 
 
-def show_next_commands(run: api.Run) -> None:
-    """Says what to do with a finished run; of several workers, only the chief does."""
+def show_next_commands(run: api.Run, export: str = "") -> None:
+    """Says what to do with a finished run; of several workers, only the chief does.
+
+    `export` has options of that command.
+    """
     cluster = find_cluster("auto")
     if cluster is not None and cluster.index > 0:
         return
@@ -122,4 +125,4 @@ def show_next_commands(run: api.Run) -> None:
     if not run.takes_latents:
         use = f"tfgan2 translate {location} --input IMAGES --out translated --compare"
     out = " --out export" if remote.is_remote(run.location) else ""
-    _say(f"next:\n  {use}\n  tfgan2 export {location}{out}")
+    _say(f"next:\n  {use}\n  tfgan2 export {location}{export}{out}")
