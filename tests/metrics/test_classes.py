@@ -125,6 +125,17 @@ def test_modes_in_closed_form():
         assert modes_found(np.ones(modes, int))[1] >= 0
 
 
+@pytest.mark.parametrize("counts", [[0.5, 0.5], [3, -1], np.ones((2, 2), int), 5, []])
+def test_modes_of_what_is_no_count(counts):
+    with pytest.raises(ValueError, match=r"whole numbers from 0, .*np\.bincount"):
+        modes_found(counts)
+
+
+def test_modes_of_no_samples():
+    with pytest.raises(ValueError, match="at least 1 sample"):
+        modes_found([0, 0])
+
+
 def test_what_few_samples_do_to_the_divergence():
     counts = np.bincount(np.random.default_rng(1).integers(1000, size=26_000), minlength=1000)
     assert modes_found(counts)[1] == pytest.approx(999 / 52_000, rel=0.15)

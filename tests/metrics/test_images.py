@@ -58,6 +58,24 @@ def test_the_space_is_what_its_name_says():
     np.testing.assert_allclose(features[0, [0, 40, 111]], FEATURES_OF_A_RAMP, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 8, 8, 3), np.uint8), r"not uint8: give x / 127\.5 - 1"),
+        (np.zeros((8, 8, 3)), r"shape \(N, H, W, C\), not \(8, 8, 3\)"),
+        (np.zeros((0, 8, 8, 3)), r"not \(0, 8, 8, 3\)"),
+    ],
+)
+def test_features_of_impossible_images(images, message):
+    with pytest.raises(ValueError, match=message):
+        random_convolutions(images)
+
+
+def test_features_of_lists():
+    images = shapes(2)
+    np.testing.assert_array_equal(random_convolutions(images.tolist()), random_convolutions(images))
+
+
 FEATURES_OF_A_RAMP = [0.808574, 0.700346, 0.734725]
 
 
@@ -69,10 +87,13 @@ def test_psnr():
     one_off[0, 0, 0, 0] = 1
     assert psnr(one_off, black, 255) == pytest.approx(10 * np.log10(255**2 * 32))
     assert psnr(black, black, 255) == PSNR_LIMIT
+    assert psnr([0.0, 25.5], [25.5, 0.0], 255) == pytest.approx(20)
     assert psnr(black + 1e-9, black, 2) == PSNR_LIMIT
     # uint8 must not wrap around.
     assert psnr(np.uint8([0]), np.uint8([255]), 255) == 0
     with pytest.raises(ValueError, match="shapes"):
         psnr(black, black[:1], 255)
+    with pytest.raises(ValueError, match="at least 1 value"):
+        psnr([], [], 255)
     with pytest.raises(ValueError, match="peak"):
         psnr(black, black, 0)

@@ -30,6 +30,12 @@ def test_against_scipy(cuts, offset, count):
     np.testing.assert_array_equal(found, with_scipy(queries, references, count))
 
 
+def test_an_array_is_one_block():
+    queries, references = features(3), features(40, seed=1)
+    found = nearest_neighbours(queries, references, count=2)
+    np.testing.assert_array_equal(found, with_scipy(queries, references, 2))
+
+
 def test_copies_are_nearest():
     references = features(3000, offset=1e3)
     found = nearest_neighbours(references[[7, 2999]], np.split(references, 3), count=2)
@@ -64,7 +70,7 @@ def test_impossible_arguments():
     with pytest.raises(ValueError, match="3 neighbours need at least 3 references, not 2"):
         nearest_neighbours(queries, [queries[:1], queries[1:2]], count=3)
     with pytest.raises(ValueError, match="Expected 2D"):
-        nearest_neighbours(queries, queries)
+        nearest_neighbours(queries, queries[0])
     with pytest.raises(ValueError, match="Incompatible dimension"):
         nearest_neighbours(queries, [queries[:, :5]])
     with pytest.raises(ValueError, match="NaN"):

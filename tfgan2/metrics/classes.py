@@ -87,7 +87,18 @@ def modes_found(counts: np.ndarray) -> tuple[int, float]:
     Takes the samples of each mode, integers, shape (modes,), at least one in all. Returns the
     number of modes with at least one sample, and the KL divergence of the samples' distribution
     over the modes from the uniform one, in nats: from 0 to the logarithm of the number of modes.
+
+    Raises:
+        ValueError: another shape, counts that are no whole numbers or negative, or no samples.
     """
+    counts = np.asarray(counts)
+    if counts.ndim != 1 or counts.dtype.kind not in "iu" or (counts < 0).any():
+        raise ValueError(
+            "counts must be whole numbers from 0, shape (modes,): count labels by "
+            "np.bincount(labels, minlength=modes)"
+        )
+    if not counts.any():
+        raise ValueError("at least 1 sample is needed")
     shares = counts[counts > 0] / counts.sum()
     # Rounding can push the divergence of equal shares below 0.
     return len(shares), max(0.0, float(np.sum(shares * np.log(shares * len(counts)))))

@@ -25,9 +25,20 @@ def random_convolutions(images: np.ndarray) -> np.ndarray:
     They respond to colour, contrast, edges, noise and coarse position, but know no objects, so they
     do not rank models. Fréchet distances are comparable only for equal image sizes and channels.
 
-    Takes images in [-1, 1], shape (N, H, W, C), and returns float32, shape (N, 112). Edges above 32
-    are first reduced by a whole factor, edges below 8 repeated.
+    Takes floats in [-1, 1], shape (N, H, W, C), N >= 1, and returns float32, shape (N, 112). Edges
+    above 32 are first reduced by a whole factor, edges below 8 repeated.
+
+    Raises:
+        ValueError: another shape, or values that are not floats.
     """
+    images = np.asarray(images)
+    if images.ndim != 4 or not images.size:
+        raise ValueError(f"images must be of shape (N, H, W, C), not {images.shape}")
+    if images.dtype.kind != "f":
+        raise ValueError(
+            f"images must be floats in [-1, 1], not {images.dtype}: give x / 127.5 - 1 for values "
+            "from 0 to 255"
+        )
     channels = images.shape[-1]
     rng = np.random.default_rng(_SEED)
     # The scale keeps features as large as pixels.
@@ -96,8 +107,11 @@ def psnr(images: np.ndarray, reference: np.ndarray, peak: float) -> float:
     """
     from skimage.metrics import peak_signal_noise_ratio
 
-    if images.shape != reference.shape or not images.size:
+    images, reference = np.asarray(images), np.asarray(reference)
+    if images.shape != reference.shape:
         raise ValueError(f"shapes must be equal, not {images.shape} and {reference.shape}")
+    if not images.size:
+        raise ValueError(f"at least 1 value is needed: the shape is {images.shape}")
     if not peak > 0:
         raise ValueError(f"the peak must be positive, not {peak}")
     # scikit-image would compute float32 images in float32.

@@ -21,8 +21,8 @@ def nearest_neighbours(
 
     Args:
         queries: finite, shape (N, dim), N >= 1.
-        references: finite blocks of shape (M, dim), read once. Memory grows with N times the
-            largest M. Pass a single array as [array].
+        references: a finite array of shape (M, dim), or blocks of this shape, read once. Memory
+            grows with N times the largest M.
         count: neighbours of each query.
 
     Raises:
@@ -32,6 +32,8 @@ def nearest_neighbours(
 
     if count < 1:
         raise ValueError(f"at least 1 neighbour is needed, not {count}")
+    if hasattr(references, "__array__"):
+        references = [np.asarray(references)]
     total = 0
     indices: np.ndarray = np.zeros((len(queries), 0), np.int64)
     squares: np.ndarray = np.zeros((len(queries), 0))
