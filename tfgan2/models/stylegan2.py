@@ -84,11 +84,12 @@ class StyleGAN2(LazyGAN):
             max_channels=128,
             latent_dim=128,
             noise="none",
+            augment="color,translation",
             ema_decay=0.998,
             batch_size=32,
             steps=4_000,
         )
-        few = preset(flip=True, ada=0.6, **cpu | {"steps": 10_000})
+        few = preset(flip=True, ada=0.6, **cpu | {"augment": "none", "steps": 10_000})
         paper = preset(up_to=32, base_channels=512, gamma=0.01, minibatch_group=32, steps=1_562_500)
 
         def resolve(self) -> None:
