@@ -179,6 +179,71 @@ def test_a_plugin_whose_config_needs_its_module_is_imported(
     assert registry.parse_settings("plugin", ["strength=5"]) == {"strength": 5}
 
 
+PACKAGE = {
+    "__init__.py": "from .flavours import Plugin\nraise AssertionError('imported')\n",
+    "flavours.py": '''
+import tensorflow as tf
+from tfgan2.models import DCGAN
+from .options import Strength
+
+
+class Plugin(DCGAN):
+    """A DCGAN in a package. Größe."""
+
+    class Config(Strength, DCGAN.Config):
+        pass
+''',
+    "options.py": """
+from tfgan2.hyperparameters import Hyperparameters, option
+
+
+class Strength(Hyperparameters):
+    strength: int = option(3, "strength of nothing")
+""",
+}
+
+
+@pytest.mark.parametrize("target", ["plugin_package.flavours:Plugin", "plugin_package:Plugin"])
+def test_a_plugin_in_several_files_is_read_without_importing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    folder = tmp_path / "plugin_package"
+    folder.mkdir()
+    for name, text in PACKAGE.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(registry.flavours(), "plugin", target)
+    assert registry.summary("plugin") == f"A DCGAN in a package. Größe. ({target.split(':')[0]})"
+    options = registry.hyperparameters("plugin")
+    assert next(iter(options)) == "strength" and options["strength"].default == 3
+    assert "label_smoothing" in options
+
+
+ASSIGNED = '''
+from tfgan2.hyperparameters import option
+from tfgan2.models import DCGAN
+
+
+class Settings(DCGAN.Config):
+    strength: int = option(3, "strength of nothing")
+
+
+class Plugin(DCGAN):
+    """A DCGAN."""
+
+    Config = Settings
+'''
+
+
+def test_a_plugin_whose_config_is_assigned_has_its_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plugin_assigned.py").write_text(ASSIGNED)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(registry.flavours(), "plugin", "plugin_assigned:Plugin")
+    assert "strength" in registry.hyperparameters("plugin")
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [

@@ -9,11 +9,13 @@ import __future__
 
 import ast
 import contextlib
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
+from importlib.machinery import PathFinder
 from importlib.metadata import entry_points
-from importlib.util import find_spec
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,19 +131,36 @@ def create(name: str, **hyperparameters: Any) -> GenerativeModel:
 Source = tuple[dict[str, ast.ClassDef], dict[str, tuple[str, str]], list[ast.Assign]]
 
 
+def _source_file(module: str) -> Path:
+    """The file of a module; its packages are not imported, which may import TensorFlow."""
+    name, *rest = module.split(".")
+    spec = find_spec(name)
+    for part in rest:
+        folders = (spec.submodule_search_locations if spec else None) or []
+        name = f"{name}.{part}"
+        spec = PathFinder.find_spec(name, folders)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"No module named {module!r}")
+    return Path(spec.origin)
+
+
 @cache
 def read_source(module: str) -> Source:
     """The classes of a module, what it imports, name -> (module, name there), and its constants.
 
     Constants are assignments of literals.
     """
-    spec = find_spec(module)
-    tree = ast.parse(Path(spec.origin if spec and spec.origin else module).read_text("utf-8"))
+    path = _source_file(module)
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    tree = ast.parse(path.read_bytes())
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     imports = {
-        alias.asname or alias.name: (node.module, alias.name)
+        alias.asname or alias.name: (
+            resolve_name("." * node.level + (node.module or ""), package),
+            alias.name,
+        )
         for node in tree.body
-        if isinstance(node, ast.ImportFrom) and node.module
+        if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
     constants = [node for node in tree.body if isinstance(node, ast.Assign) and _is_literal(node)]
@@ -156,18 +175,24 @@ def _is_literal(node: ast.Assign) -> bool:
     return True
 
 
+def _definition(module: str, name: str) -> tuple[str, str]:
+    """The module that defines a class, and its name there, where `module` may import it."""
+    if module == "tfgan2.models":
+        return import_module(module).MODULES[name], name
+    classes, imports, _ = read_source(module)
+    return (module, name) if name in classes else _definition(*imports[name])
+
+
 @cache
-def _outline(module: str, name: str) -> type:
+def _outline(module: str, name: str, *, whole: bool = False) -> type:
     """A class without TensorFlow: only its docstring, `data_kind` and `Config`, and its bases.
 
-    A class whose own name ends with `Config` is whole.
+    A class of options, which a `Config` derives from, is `whole`.
 
     The body of `Config` may use constants, and what the module imports from `_LIGHT_MODULES`.
     """
-    if module == "tfgan2.models":
-        module = import_module(module).MODULES[name]
     classes, imports, constants = read_source(module)
-    node = classes[name]
+    node = copy.copy(classes[name])
     nested = [item for item in node.body if isinstance(item, ast.ClassDef)]
     config = [item for item in nested if item.name == "Config"]
     names: dict[str, Any] = {"__name__": module}
@@ -175,13 +200,17 @@ def _outline(module: str, name: str) -> type:
         if source in _LIGHT_MODULES:
             names[alias] = getattr(import_module(source), original, None)
     node.bases = [base for base in node.bases if not ast.unparse(base).startswith("keras.")]
-    for base in [*node.bases, *(base for item in config for base in item.bases)]:
-        root = ast.unparse(base).partition(".")[0]
+    bases = [(base, whole) for base in node.bases]
+    bases += [(base, True) for item in config for base in item.bases]
+    for base, of_options in bases:
+        root, dot, _ = ast.unparse(base).partition(".")
         if root not in names:
-            names[root] = _outline(*((module, root) if root in classes else imports[root]))
-    kept = [item for item in node.body if ast.unparse(item).startswith(("data_kind", "'", '"'))]
-    if not name.endswith("Config"):
-        node.body = [*kept, *config] or [ast.Pass()]
+            found = _definition(*((module, root) if root in classes else imports[root]))
+            names[root] = _outline(*found, whole=of_options and not dot)
+    kept = ("data_kind", "Config", "'", '"')
+    if not whole:
+        body = [item for item in node.body if ast.unparse(item).startswith(kept)]
+        node.body = [*body, *config] or [ast.Pass()]
     flags = __future__.annotations.compiler_flag
     exec(compile(ast.Module([*constants, node], []), module, "exec", flags), names)
     return names[name]
@@ -198,7 +227,7 @@ def outline(name: str) -> Any:
     module, class_name = find(name)
     problems = (AttributeError, ImportError, KeyError, NameError, OSError, SyntaxError, TypeError)
     with contextlib.suppress(*problems):
-        found = _outline(module, class_name)
+        found = _outline(*_definition(module, class_name))
         if hasattr(found, "Config"):
             return found
     return load_class(name)
@@ -208,7 +237,8 @@ def summary(name: str) -> str:
     """The first line of the flavour's docstring, and the module of one that is not ours."""
     module, class_name = find(name)
     try:
-        text = ast.get_docstring(read_source(module)[0][class_name])
+        source, defined = _definition(module, class_name)
+        text = ast.get_docstring(read_source(source)[0][defined])
     except (ImportError, KeyError, OSError, SyntaxError):
         text = None
     line = (text or flavours()[name]).splitlines()[0]
