@@ -52,7 +52,7 @@ def test_the_card_of_a_run(run: Path) -> None:
     (evaluated,) = (run / "evaluation").glob("*/result.json")
     figures = json.loads(evaluated.read_text())["figures"]
     assert {item["type"]: item["value"] for item in result["metrics"]} == figures
-    assert "12 images, 2 steps, 0 thousand images shown" in page
+    assert "12 images, 2 steps, 16 images shown" in page
     assert f"| FID | {figures['fid']:,.3f} |" in page
     assert f"Recall {figures['recall']:.0%}" in page and "Licence of the files: cc-by-4.0." in page
     assert "secret-place" not in text

@@ -34,7 +34,7 @@ def training_facts(run: Path, config: RunConfig, model: Any, step: int) -> dict[
         "summary": registry.summary(config.flavour),
         "command": command_text(config),
         "step": step,
-        "kimg": step * batch_size * model.batches_per_step / 1000,
+        "shown": step * batch_size * model.batches_per_step,
         "images": dataset.get("num_images"),
         "teacher": dataset.get("teacher"),
         "evaluations": [_evaluation(result) for result in results],
