@@ -152,6 +152,11 @@ def raising():
         (pipeline(labels=LABELS + 2**32), {}, "labels run to .*, but there are 12 samples"),
         (pipeline(np.full((12, 1, 1, 2), np.nan)), {}, "not finite: remove them"),
         (tf.data.Dataset.from_tensor_slices({"x": IMAGES}), {}, "yields x: call the images 'im"),
+        (
+            tf.data.Dataset.from_tensor_slices({"image": IMAGES, "labels": LABELS}),
+            {},
+            "yields image, labels: call 'labels' 'label', or leave it out",
+        ),
         (tf.data.Dataset.from_tensor_slices((IMAGES,) * 3), {}, "yields 3 parts: let it yield"),
         (pipeline(), {"image_size": 8}, "size of its own: leave --image-size out"),
         (pipeline(), {"balance": True}, "order of its own: leave --balance out"),

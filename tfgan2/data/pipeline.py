@@ -30,6 +30,8 @@ _MOST_CLASSES = 10_000
 """Classes of labels without names, unless there are more samples."""
 _NAMED = 8
 """Classes that a message names."""
+_LABELS = ("labels", "class", "classes", "target", "targets", "y")
+"""Names that dictionaries have for what is to be called `label`."""
 _FORMS = "an image, (image, label) or, as pairs, (input, target)"
 
 
@@ -185,6 +187,12 @@ def _parts(spec: Any) -> tuple[Any, ...]:
     if isinstance(spec, dict):
         if "image" not in spec:
             raise UserError(f"the pipeline yields {', '.join(spec)}: call the images 'image'")
+        others = [name for name in spec if name in _LABELS]
+        if others and "label" not in spec:
+            raise UserError(
+                f"the pipeline yields {', '.join(spec)}: call {others[0]!r} 'label', or leave it "
+                "out to train without classes"
+            )
         return tuple(spec[name] for name in ("image", "label") if name in spec)
     return tuple(spec) if isinstance(spec, tuple | list) else (spec,)
 
