@@ -23,6 +23,15 @@ def test_distributions() -> None:
         draw_latents(1, 1, distribution="norml")
 
 
+@pytest.mark.parametrize(
+    ("count", "seed", "message"),
+    [(-1, 0, "count must be at least 1, not -1"), (1, -1, "seed must be 0 or more, not -1")],
+)
+def test_impossible_draws_are_refused(count: int, seed: int, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        draw_latents(count, 3, seed=seed)
+
+
 def test_slerp_follows_the_arc() -> None:
     a, b = np.array([1.0, 0.0]), np.array([0.0, 1.0])
     path = slerp(a, b, np.array([0.0, 1 / 3, 1.0]))

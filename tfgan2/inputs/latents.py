@@ -19,8 +19,15 @@ def draw_latents(
     """Draws latents, float32, shape (count, dim).
 
     Sample number 3 of a seed is always the same: the first n of a larger draw are the draw of n.
-    The distribution is "normal", N(0, 1), or "uniform", U(-1, 1); the seed is at least 0.
+    The distribution is "normal", N(0, 1), or "uniform", U(-1, 1).
+
+    Raises:
+        UserError: a count below 1, a seed below 0, or an unknown distribution.
     """
+    if count < 1:
+        raise UserError(f"count must be at least 1, not {count}")
+    if seed < 0:
+        raise UserError(f"seed must be 0 or more, not {seed}")
     rng = np.random.default_rng(seed)
     if distribution == "normal":
         return rng.standard_normal((count, dim), dtype=np.float32)

@@ -144,14 +144,9 @@ class Generator:
         self, count: int, *, seed: int = 0, label: Label | None = None, text: Text | None = None
     ) -> tuple[np.ndarray, np.ndarray | None, list[str] | None]:
         """Draws latents, labels and texts for a call; the arguments are those of `generate`."""
-        if count < 1:
-            raise UserError(f"count must be at least 1, not {count}")
-        if seed < 0:
-            raise UserError(f"seed must be 0 or more, not {seed}")
-        conditions = self.conditions(count, label, text)
         distribution = self.latent_distribution
         latents = draw_latents(count, self.latent_dim, seed=seed, distribution=distribution)
-        return latents, *conditions
+        return latents, *self.conditions(count, label, text)
 
     def conditions(
         self, count: int, label: Label | None = None, text: Text | None = None
