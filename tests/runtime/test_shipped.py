@@ -127,6 +127,11 @@ def test_others_are_refused(name: str, capsys: pytest.CaptureFixture[str]) -> No
     assert "digits" in capsys.readouterr().err
 
 
+def test_what_is_no_path_is_refused() -> None:
+    with pytest.raises(UserError, match="None is no path: give that"):
+        runtime.load(None)  # type: ignore[arg-type]
+
+
 def test_other_paths_stay() -> None:
     assert shipped.located("a/pretrained:b.onnx") == Path("a/pretrained:b.onnx")
 

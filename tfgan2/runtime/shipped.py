@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
-from tfgan2.errors import unknown
+from tfgan2.errors import UserError, unknown
 
 PREFIX = "pretrained:"
 FOLDER = Path(__file__).parents[1] / "shipped"
@@ -23,8 +24,12 @@ def located(path: str | Path) -> Path:
     and `pretrained:NAME.tflite` name one of them.
 
     Raises:
-        UserError: this package holds no generator of that name.
+        UserError: this package holds no generator of that name, or it is no path.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise UserError(
+            f"{path!r} is no path: give that of a .onnx or .tflite file, or pretrained:digits"
+        )
     if not str(path).startswith(PREFIX):
         return Path(path)
     name = str(path).removeprefix(PREFIX)
