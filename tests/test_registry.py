@@ -22,6 +22,11 @@ def test_unknown_flavours_are_refused_with_close_names() -> None:
         registry.find("zzzzzz")
 
 
+def test_a_class_in_place_of_a_name_is_refused_with_a_hint() -> None:
+    with pytest.raises(UserError, match=r"given by its name, not as <class .*: .* entry point"):
+        registry.find(RunConfig)  # type: ignore[arg-type]
+
+
 def test_a_package_that_is_installed_later_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,11 @@ def find(name: str) -> tuple[str, str]:
     Raises:
         UserError: no flavour has that name; the message offers the closest names.
     """
+    if not isinstance(name, str):
+        raise UserError(
+            f"a flavour is given by its name, not as {name!r}: give a class of your own a name by "
+            f"an entry point in the group {ENTRY_POINT_GROUP!r}"
+        )
     if name not in flavours():
         flavours.cache_clear()  # its package may have been installed since, in a notebook
     if name not in flavours():
