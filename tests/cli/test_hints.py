@@ -47,6 +47,7 @@ SHOWN_BY = {
     "data/hub.py": ["fit", "evaluate"],
     "data/prepared.py": ["prepare"],
     "evaluation/": ["evaluate"],
+    "export/hub.py": ["pull"],
     "images/": ["sample", "generate"],
     "export/": ["export"],
     "serve/": ["serve"],

@@ -52,4 +52,4 @@ def distill(
     with report_interruption():
         run = api.distill(teacher, hyperparameters=hyperparameters, **chosen)
     is_for_int8 = "budget" in chosen or chosen.get("quantize") == "int8"
-    show_next_commands(run, " --format tflite --precision int8" if is_for_int8 else "")
+    show_next_commands(run, is_for_int8=is_for_int8)

@@ -112,11 +112,8 @@ def _say(text: str) -> None:
     Display().say(text)  # goes on in silence if nobody reads stdout any more
 
 
-def show_next_commands(run: api.Run, export: str = "") -> None:
-    """Says what to do with a finished run; of several workers, only the chief does.
-
-    `export` has options of that command.
-    """
+def show_next_commands(run: api.Run, *, is_for_int8: bool = False) -> None:
+    """Says what to do with a finished run; of several workers, only the chief does."""
     cluster = find_cluster("auto")
     if cluster is not None and cluster.index > 0:
         return
@@ -125,4 +122,7 @@ def show_next_commands(run: api.Run, export: str = "") -> None:
     if not run.takes_latents:
         use = f"tfgan2 translate {location} --input IMAGES --out translated --compare"
     out = " --out export" if remote.is_remote(run.location) else ""
-    _say(f"next:\n  {use}\n  tfgan2 export {location}{export}{out}")
+    export = f"tfgan2 export {location}"
+    if is_for_int8:
+        export = f"tfgan2 export {location} --format tflite --precision int8"
+    _say(f"next:\n  {use}\n  {export}{out}")

@@ -72,9 +72,9 @@ class R3GAN(LatentGAN):
             discriminator_learning_rate=1e-3,
             ema_decay=0.995,
             batch_size=16,
-            steps=5_000,
+            steps=12_000,
         )
-        few = preset(**cpu)
+        few = preset(**cpu | {"steps": 5_000})
         paper = preset(
             up_to=32,
             base_channels=768,
