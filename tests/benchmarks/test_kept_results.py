@@ -79,19 +79,19 @@ def test_costs_table_keeps_what_was_measured(
         return {**old[name], "versions": {"tfgan2": "9.0"}, "measured": None}
 
     monkeypatch.setattr(importlib.import_module("costs_table"), "cost", cost)
-    start("costs_table", "dcgan", "--no-measure", "--out", out)
+    start("costs_table", "gan", "--no-measure", "--out", out)
     new = json.loads(out.with_suffix(".json").read_text())["flavours"]
     found = {item["flavour"]: item for item in new}
-    assert found.pop("dcgan")["measured"] == {
-        "versions": old["dcgan"]["versions"],
-        **old["dcgan"]["measured"],
+    assert found.pop("gan")["measured"] == {
+        "versions": old["gan"]["versions"],
+        **old["gan"]["measured"],
     }
-    assert found == {name: item for name, item in old.items() if name != "dcgan"}
+    assert found == {name: item for name, item in old.items() if name != "gan"}
     page = out.with_suffix(".md").read_text()
-    assert "Counted with tfgan2 0.1.0 or 9.0. Measured with tfgan2 0.1.0 on:\n" in page
+    assert "Counted with tfgan2 0.2.0 or 9.0. Measured with tfgan2 0.1.0 on:\n" in page
     capsys.readouterr()
     with pytest.raises(SystemExit):
-        start("costs_table", "dcgan", "--image-size", "16", "--out", out)
+        start("costs_table", "gan", "--image-size", "16", "--out", out)
     error = f"error: '{out}.json' is of images of another shape: give another --out\n"
     assert capsys.readouterr().err == error
     assert out.with_suffix(".md").read_text() == page
