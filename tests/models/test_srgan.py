@@ -14,6 +14,7 @@ from PIL import Image
 from tfgan2 import cli
 from tfgan2.errors import UserError
 from tfgan2.models import SRGAN
+from tfgan2.pretrained.vgg import without_download
 
 
 def test_downscaling_equals_pillow() -> None:
@@ -53,33 +54,39 @@ def test_impossible_options_are_refused() -> None:
 
 
 @pytest.mark.slow
-def test_vgg_content_and_its_failed_download(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Random weights in place of the download.
-    vgg19 = keras.applications.VGG19
-    monkeypatch.setattr(
-        keras.applications, "VGG19", lambda **kw: vgg19(include_top=False, weights=None)
-    )
-    model = SRGAN((32, 32, 3), base_channels=4, blocks=1, content="vgg")
+def test_vgg_content_trains() -> None:
+    with without_download():
+        model = SRGAN((32, 32, 3), base_channels=4, blocks=1, content="vgg")
+        model.compile()
     assert all("block5" not in variable.path for variable in model.variables)
-    model.compile()
+    assert [network.trainable_variables for network in model.frozen_networks()] == [[]]
     rng = np.random.default_rng(0)
     metrics = model.train_step(rng.uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32))
     assert np.isfinite(float(metrics["content_loss"]))
 
-    def offline(**options: object) -> None:
-        raise OSError("no network")
+
+def test_only_training_downloads_vgg(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vgg19 = keras.applications.VGG19
+
+    def offline(weights: str | None, **options: object) -> keras.Model:
+        if weights is not None:
+            raise OSError("no network")
+        return vgg19(weights=None, **options)
 
     monkeypatch.setattr(keras.applications, "VGG19", offline)
-    # Only training needs VGG19.
     model = SRGAN((32, 32, 3), base_channels=4, blocks=1, content="vgg")
     with pytest.raises(UserError, match="weights of VGG19 cannot be downloaded"):
         model.compile()
     out = tmp_path / "run"
+    settings = ["--set", "content=vgg", "--set", "base_channels=4", "--set", "blocks=1"]
     words = f"fit srgan --dataset digits --channels 3 --image-size 32 --out {out}"
-    assert cli.run([*words.split(), "--set", "content=vgg", "--set", "base_channels=4"]) == 2
+    assert cli.run([*words.split(), *settings]) == 2
     assert not out.exists()
+    capsys.readouterr()
+    assert cli.run(["info", "srgan", "--preset", "paper", *settings[2:]]) == 0
+    assert "expected time" in capsys.readouterr().out
 
 
 def test_the_first_phase_trains_on_one_batch() -> None:

@@ -16,6 +16,7 @@ from tfgan2.costs.model import count_model, planned_phases
 from tfgan2.inputs.words import FIRST
 from tfgan2.kernels import compiled_update
 from tfgan2.models.base import GenerativeModel
+from tfgan2.pretrained.vgg import without_download
 from tfgan2.training.building import build_model
 
 CLASSES, VOCABULARY, CAPTION_LENGTH, LATENT_DIM = 10, 1000, 16, 100
@@ -84,7 +85,8 @@ def any_model(
 ) -> GenerativeModel:
     """Builds, compiles and plans a flavour's model without data."""
     facts = registry.load_class(flavour).data_hyperparameters(random_data_facts(image_shape))
-    model = build_model(flavour, {**hyperparameters, **facts}, precision)
+    with without_download():
+        model = build_model(flavour, {**hyperparameters, **facts}, precision)
     model.plan(steps or model.planned_steps)
     return model
 

@@ -19,7 +19,7 @@ from tfgan2.models.translation import TranslationGAN
 from tfgan2.networks import srgan as networks
 from tfgan2.nn import losses
 from tfgan2.nn.resizing import resized_by
-from tfgan2.pretrained.vgg import vgg_features
+from tfgan2.pretrained.vgg import features, vgg19
 
 CONTENT, ADVERSARIAL = "content", "adversarial"
 VGG_MIN_SIZE = 32
@@ -70,7 +70,7 @@ class SRGAN(TranslationGAN):
 
     def build_networks(self) -> None:
         config, (height, width, _) = self.config, self.image_shape
-        self._features: Callable[[tf.Tensor], tf.Tensor] | None = None
+        self._frozen: Callable[[], list[keras.Model]] = list
         self._down = [resize_matrix(n, n // config.scale) for n in (height, width)]
         self.generator = self.build_generator(height // config.scale, width // config.scale)
         self.discriminator = networks.discriminator(self.image_shape, self.layer_maker(1))
@@ -95,8 +95,12 @@ class SRGAN(TranslationGAN):
             UserError: the weights cannot be downloaded.
         """
         super().compile(*args, **kwargs)
-        # A function, not a model: Keras would count VGG's weights as this model's.
-        self._features = vgg_features() if self.config.content == "vgg" else None
+        frozen = [vgg19()] if self.config.content == "vgg" else []
+        # In a function: Keras would count the weights as this model's, and save them.
+        self._frozen = lambda: frozen
+
+    def frozen_networks(self) -> list[keras.Model]:
+        return self._frozen()
 
     def _content_steps(self) -> int:
         steps = self.config.pretrain_steps
@@ -133,8 +137,8 @@ class SRGAN(TranslationGAN):
 
     def content_objective(self, fake: Samples, real: Samples) -> Objective:
         images = (real.images, fake.images)
-        if self._features is not None:
-            images = tuple(self._features(x) for x in images)
+        for vgg in self.frozen_networks():
+            images = tuple(features(vgg, x) for x in images)
         loss = losses.squared_error(*images)
         return self.config.content_weight * loss, {"content_loss": loss}
 

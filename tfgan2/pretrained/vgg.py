@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import sys
+from collections.abc import Iterator
+from contextvars import ContextVar
 
 import keras
 import tensorflow as tf
@@ -13,8 +16,21 @@ LAYER = "block5_conv4"
 SCALE = 1 / 12.75  # the features are scaled as in the paper
 
 
-def vgg_features() -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns a function from RGB images in [-1, 1], 32 pixels or more, to features of VGG19.
+_WEIGHTS: ContextVar[str | None] = ContextVar("weights", default="imagenet")
+
+
+@contextlib.contextmanager
+def without_download() -> Iterator[None]:
+    """Gives VGG19 random weights: what it costs does not depend on them."""
+    token = _WEIGHTS.set(None)
+    try:
+        yield
+    finally:
+        _WEIGHTS.reset(token)
+
+
+def vgg19() -> keras.Model:
+    """Returns a frozen VGG19 up to `LAYER`, in float32; `features` calls it.
 
     Raises:
         UserError: its weights cannot be downloaded.
@@ -22,7 +38,9 @@ def vgg_features() -> Callable[[tf.Tensor], tf.Tensor]:
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")  # features are too large for the precision of float16
     try:
-        vgg = keras.applications.VGG19(include_top=False, weights="imagenet")
+        # Keras announces downloads on stdout, where results are expected.
+        with contextlib.redirect_stdout(sys.stderr):
+            vgg = keras.applications.VGG19(include_top=False, weights=_WEIGHTS.get())
     except Exception as error:  # the download may raise anything
         raise UserError(
             f"the weights of VGG19 cannot be downloaded ({type(error).__name__}): copy them into "
@@ -32,9 +50,10 @@ def vgg_features() -> Callable[[tf.Tensor], tf.Tensor]:
         keras.config.set_dtype_policy(policy)
     network = keras.Model(vgg.inputs, vgg.get_layer(LAYER).output)
     network.trainable = False
+    return network
 
-    def features(images: tf.Tensor) -> tf.Tensor:
-        pixels = (tf.cast(images, tf.float32) + 1.0) * 127.5
-        return SCALE * network(keras.applications.vgg19.preprocess_input(pixels))
 
-    return features
+def features(vgg: keras.Model, images: tf.Tensor) -> tf.Tensor:
+    """Features of RGB images in [-1, 1], 32 pixels or more, by the network of `vgg19`."""
+    pixels = (tf.cast(images, tf.float32) + 1.0) * 127.5
+    return SCALE * vgg(keras.applications.vgg19.preprocess_input(pixels))

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tfgan2.costs.graph import peak_bytes
 from tfgan2.errors import UserError
 from tfgan2.keras_model.batches import step_specs
+from tfgan2.pretrained.vgg import without_download
 from tfgan2.training import checkpoints
 from tfgan2.training.building import build_model
 
@@ -57,7 +58,7 @@ class Estimator:
     def __init__(self, config: RunConfig) -> None:
         """Builds the model once more, in the memory of the CPU."""
         training = config.training
-        with tf.device("CPU"):
+        with tf.device("CPU"), without_download():
             self.model = build_model(config.flavour, config.hyperparameters, training.precision)
         self.model.plan(training.steps)
         self._tensors: dict[int, int] = {}
