@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -96,3 +97,11 @@ def test_names_are_no_paths(here: Path, name: str) -> None:
 def test_quotes_are_seen_before_a_path_becomes_absolute(here: Path) -> None:
     with pytest.raises(UserError, match="did you mean folder:my pics"):
         absolute_name('folder:"my pics"')
+
+
+@pytest.mark.parametrize("name", [None, 3, Path("pics"), ["digits"]])
+def test_a_name_is_a_text(name: Any) -> None:
+    with pytest.raises(
+        UserError, match="such as 'digits' or 'folder:PATH', not by a value of type"
+    ):
+        load_dataset(name)

@@ -44,10 +44,15 @@ def split_module(text: str) -> tuple[str, str]:
 
 
 def check_name(name: str, kind: str | None = None) -> None:
-    """Raises a UserError with the right form if a name is a path or a URL.
+    """Raises a UserError with the right form if a name is a path, a URL or no text.
 
     A mere word may be a dataset of tensorflow-datasets, even if there is a folder of that name.
     """
+    if not isinstance(name, str):
+        raise UserError(
+            "a dataset is given by its name, such as 'digits' or 'folder:PATH', not by a value "
+            f"of type {type(name).__name__}"
+        )
     check_spelling(name)
     suffix = Path(name.strip(" '\"")).suffix.lower()
     if not is_listed(name) and (_PATH.match(name) or suffix in ARCHIVES | _LISTS):
