@@ -70,13 +70,13 @@ _LADDER = {
     "reacgan-cpu": 12_000,
 }
 _WITHOUT_CLASSES = {
-    "r3gan-cpu": 12_000,
+    "r3gan-cpu": 16_000,
     "stylegan2-cpu": 4_000,
     "fastgan-cpu": 4_500,
     "projected-cpu": 5_000,
     "sngan-cpu": 12_000,
 }
-_WITH_CLASSES = {"r3gan-classes-cpu": 12_000}
+_WITH_CLASSES = {"r3gan-classes-cpu": 16_000}
 
 
 def _words(name: str) -> tuple[str, ...]:

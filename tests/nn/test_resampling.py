@@ -72,3 +72,27 @@ def test_basis_is_learned_and_saved() -> None:
     np.testing.assert_allclose(images, vector * layer.basis.numpy())
     again = Basis.from_config(layer.get_config())
     np.testing.assert_array_equal(again(vector), images)
+
+
+@pytest.mark.parametrize("function", [upsampled, downsampled, lambda x: blur(x, (2, 1))])
+def test_derivatives_are_those_of_a_linear_map_without_the_slow_op(function: object) -> None:
+    images = tf.constant(IMAGES)
+    shape = function(images).shape
+    weights, direction = tf.random.normal(shape, seed=1), tf.random.normal(IMAGES.shape, seed=2)
+
+    @tf.function
+    def derivatives(images: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        with tf.GradientTape() as outer:
+            outer.watch(weights)
+            with tf.GradientTape() as inner:
+                inner.watch(images)
+                outputs = function(images)
+            first = inner.gradient(outputs, images, weights)
+        return outputs, first, outer.gradient(first, weights, direction)
+
+    outputs, first, second = derivatives(images, weights)
+    dots = tf.reduce_sum(outputs * weights), tf.reduce_sum(images * first)
+    np.testing.assert_allclose(*dots, rtol=1e-4)
+    np.testing.assert_allclose(second, function(direction), atol=1e-5)
+    graph = derivatives.get_concrete_function(images, weights).graph
+    assert "StridedSliceGrad" not in {op.type for op in graph.get_operations()}

@@ -72,7 +72,7 @@ class R3GAN(LatentGAN):
             discriminator_learning_rate=1e-3,
             ema_decay=0.995,
             batch_size=16,
-            steps=12_000,
+            steps=16_000,
         )
         few = preset(**cpu | {"steps": 5_000})
         paper = preset(

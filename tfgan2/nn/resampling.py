@@ -58,13 +58,30 @@ def _shifted(x: tf.Tensor, axis: int, by: int) -> tf.Tensor:
 
 
 def _padded(x: tf.Tensor, axis: int, padding: tuple[int, int]) -> tf.Tensor:
-    return tf.pad(x, [padding if each == axis else (0, 0) for each in range(4)])
+    """Adds zeros before and after the rows, or along the axis 2 the columns."""
+    start, size = padding[0], x.shape[axis]
+
+    @tf.custom_gradient
+    def pad(x: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        padded = tf.pad(x, [padding if each == axis else (0, 0) for each in range(4)])
+        return padded, lambda upstream: _rows(upstream, axis, start, start + size)
+
+    return pad(x)
 
 
 def _rows(x: tf.Tensor, axis: int, start: int, end: int) -> tf.Tensor:
-    """Some of the rows, or along the axis 2 of the columns."""
-    rows = slice(start, end)
-    return x[:, rows] if axis == 1 else x[:, :, rows]
+    """Some of the rows, or along the axis 2 of the columns.
+
+    The gradient pads: TensorFlow's own for slices takes ten times as long without XLA.
+    """
+    rows, padding = slice(start, end), (start, x.shape[axis] - end)
+
+    @tf.custom_gradient
+    def cut(x: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        kept = x[:, rows] if axis == 1 else x[:, :, rows]
+        return kept, lambda upstream: _padded(upstream, axis, padding)
+
+    return cut(x)
 
 
 @keras.saving.register_keras_serializable(package="tfgan2")
