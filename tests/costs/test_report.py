@@ -14,6 +14,12 @@ def test_measured() -> None:
     assert measured["steps"] == 2 and not measured["xla"] and measured["peak_flops"] > 1e8
 
 
+def test_xla_is_named_only_where_it_compiled_the_steps() -> None:
+    sizes = {"base_channels": 4, "max_channels": 8, "group_size": 2}
+    costs = report("r3gan", (8, 8, 1), batch_size=4, hyperparameters=sizes, steps=1)
+    assert not costs["measured"]["xla"]  # its grouped convolutions are slow there
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", registry.flavours())
 def test_every_flavour(name: str) -> None:

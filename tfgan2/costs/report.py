@@ -158,5 +158,5 @@ def _measure(
         "images_per_second": len(batch[0]) / mean,
         "steps": steps,
         "peak_flops": peak_flops(),
-        "xla": xla,
+        "xla": xla and model.supports_jit,
     }
