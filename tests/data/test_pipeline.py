@@ -115,6 +115,25 @@ def test_pairs(cache):
     assert turned.image_shape == (4, 4, 3) and turned.some(12)[0].shape == (12, 4, 4, 1)
 
 
+@pytest.mark.parametrize("cache", ["auto", "memory"])
+def test_images_of_two_kinds(cache):
+    two = tf.data.Dataset.zip(
+        tf.data.Dataset.from_tensor_slices(np.repeat(IMAGES, 3, -1)),
+        tf.data.Dataset.from_tensor_slices(255 - IMAGES),
+    )
+    options = {"pipeline": two.batch(5), "cache": cache}
+    dataset = load_dataset("pipeline-unpaired", **options)
+    assert dataset.kind == "unpaired" and dataset.image_shape == (4, 4, 1)
+    assert dataset.details == {"input_shape": [4, 4, 3]}
+    one, other = dataset.some(12)
+    assert one.shape == (12, 4, 4, 3) and other.shape == (12, 4, 4, 1)
+    assert sorted(one[:, 0, 0, 0]) == sorted(-other[:, 0, 0, 0])
+    assert [side.num_images for side in dataset.sides] == [12, 12]
+    turned = load_dataset("pipeline-unpaired", **options, direction="BtoA", hold_out=4)
+    assert turned.image_shape == (4, 4, 3) and turned.details == {"input_shape": [4, 4, 1]}
+    assert turned.num_images == 8 and turned.held_out.num_images == 4
+
+
 def test_class_names_of_image_folders_are_kept():
     samples = pipeline(images=FLOATS).batch(4)
     samples.class_names = ["cat", "dog", "eel"]
@@ -208,6 +227,26 @@ def test_a_run_resumes_on_the_pipeline_to_the_same_weights(tmp_path):
     run.resume(steps=6, dataset=samples, quiet=True)
     for one, other in zip(whole.model().weights, run.model().weights, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_cyclegan_takes_images_of_two_kinds(tmp_path):
+    numbers = np.random.default_rng(0)
+    images = numbers.uniform(-1, 1, (2, 12, 16, 16, 1)).astype(np.float32)
+    two = tf.data.Dataset.zip(*map(tf.data.Dataset.from_tensor_slices, images))
+    options = {
+        "hyperparameters": {"base_channels": 4, "blocks": 1},
+        "batch_size": 2,
+        "hold_out": 0,
+        "xla": False,
+        "quiet": True,
+    }
+    with eagerly():
+        run = tfgan2.fit("cyclegan", two, steps=1, out=tmp_path / "run", **options)
+        assert run.config.data.name == "pipeline-unpaired"
+        with pytest.raises(UserError, match="not hold the data that the run began with"):
+            run.resume(steps=2, dataset=two.take(8), quiet=True)
+        run.resume(steps=2, dataset=two, quiet=True)
+    assert run.step == 2
 
 
 def test_a_run_goes_on_with_other_random_samples(tmp_path, capsys):

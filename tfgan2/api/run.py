@@ -115,7 +115,7 @@ class Run:
                 raise UserError(
                     f"{self.location} is planned for {planned} steps: give at least as many"
                 )
-            name, pipeline = _named(dataset)
+            name, pipeline = _named(dataset, config.flavour)
             config.data = relocated(config.data, name, data_dir)
             if mirror is not None and not dry_run:
                 mirror.fetch_results()
@@ -284,7 +284,8 @@ def fit(
         flavour: for example "dcgan"; `tfgan2 models` lists them.
         dataset: its name, or folder:PATH, prepared:FILE, pairs:DIR, unpaired:DIR_A,DIR_B or
             captions:FILE; `tfgan2 datasets` lists names. Or a pipeline that ends, of images,
-            (image, label) or pairs (input, target), batched or not: uint8, or float32 in [-1, 1].
+            (image, label), pairs (input, target) or, for cyclegan, (one of A, one of B), batched or
+            not: uint8, or float32 in [-1, 1].
         hyperparameters: values by name; `tfgan2 info FLAVOUR` lists them.
         epochs: passes over the data, in place of `steps`.
         out: the run directory, local or remote; default: runs/00000-FLAVOUR-DATASET.
@@ -310,7 +311,7 @@ def fit(
         raise UserError(
             f"{misplaced} is a hyperparameter: give hyperparameters={{{misplaced!r}: …}}"
         )
-    name, pipeline = _named(dataset)
+    name, pipeline = _named(dataset, flavour)
     config = runs.RunConfig.create(flavour, name or "", hyperparameters, **options)
     check_evaluation(config.training)
     cluster = find_cluster(config.training.strategy)
@@ -328,13 +329,15 @@ def fit(
         return Run(run_dir if mirror is None else location, None if dry_run else config)
 
 
-def _named(dataset: str | tf.data.Dataset | None) -> tuple[str | None, tf.data.Dataset | None]:
-    """Returns the name of a dataset, and the pipeline if it is one."""
+def _named(
+    dataset: str | tf.data.Dataset | None, flavour: str
+) -> tuple[str | None, tf.data.Dataset | None]:
+    """Returns the name of a dataset for a flavour, and the pipeline if it is one."""
     if dataset is None or isinstance(dataset, str):
         return dataset, None
     from tfgan2.data.pipeline import name_of
 
-    return name_of(dataset), dataset
+    return name_of(dataset, registry.outline(flavour).data_kind), dataset
 
 
 show_options(fit, DataOptions, TrainingOptions)

@@ -48,7 +48,8 @@ def load_dataset(name: str, *, progress: Progress | None = None, **options: Any)
             files, and in 8-bit files that hold no others. Default: one range for all files of a
             kind, see `tfgan2.images.ranges.range_of`.
         progress: called with what is being done, how much of it is done, and the total.
-        pipeline: the `tf.data.Dataset` to read where `name` is "pipeline", or "pipeline-pairs".
+        pipeline: the `tf.data.Dataset` to read where `name` is "pipeline", "pipeline-pairs" or
+            "pipeline-unpaired".
 
     Returns:
         The dataset, checked: every file of a folder was decoded once, prepared ones when packed.

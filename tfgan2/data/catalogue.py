@@ -116,7 +116,7 @@ CATALOGUE: dict[str, Entry] = {
 }
 # fmt: on
 
-PIPELINES = {"images": "pipeline", "pairs": "pipeline-pairs"}
+PIPELINES = {"images": "pipeline", "pairs": "pipeline-pairs", "unpaired": "pipeline-unpaired"}
 """The names that stand for a `tf.data.Dataset`, by the kind of its samples."""
 
 POINTS = tuple(name for name, entry in CATALOGUE.items() if entry.image_shape == (1, 1, 2))

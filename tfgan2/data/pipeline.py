@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from tfgan2.data.catalogue import PIPELINES
 from tfgan2.data.dataset import ImageDataset, Order, Source, cpu_count, whole
+from tfgan2.data.folders.unpaired import unpaired
 from tfgan2.data.request import Request, build
 from tfgan2.data.sources import as_tensor, table_source
 from tfgan2.errors import UserError, one_line, warn
@@ -32,17 +33,22 @@ _NAMED = 8
 """Classes that a message names."""
 _LABELS = ("labels", "class", "classes", "target", "targets", "y")
 """Names that dictionaries have for what is to be called `label`."""
-_FORMS = "an image, (image, label) or, as pairs, (input, target)"
+_FORMS = "an image, (image, label) or two images, such as (input, target)"
 
 
-def name_of(pipeline: Any) -> str:
-    """Returns the name of a pipeline; raises a UserError unless it is one of images or pairs."""
+def name_of(pipeline: Any, needed: str) -> str:
+    """Returns the name of a pipeline for a flavour that needs this kind of data.
+
+    Two images are a pair, or for "unpaired" one of each side. Raises a UserError unless it is a
+    pipeline of images or of two.
+    """
     if not isinstance(pipeline, tf.data.Dataset):
         raise UserError(
             f"dataset is of type {type(pipeline).__name__}: give the name of a dataset, or a "
             "tf.data.Dataset, of arrays tf.data.Dataset.from_tensor_slices(images)"
         )
-    return PIPELINES[_kind(_parts(pipeline.element_spec))]
+    kind = _kind(_parts(pipeline.element_spec))
+    return PIPELINES["unpaired" if (kind, needed) == ("pairs", "unpaired") else kind]
 
 
 def load(request: Request) -> ImageDataset:
@@ -57,6 +63,20 @@ def load(request: Request) -> ImageDataset:
         if getattr(request, option) is not None:
             flag = option.replace("_", "-")
             raise UserError(f"a pipeline has a size of its own: leave --{flag} out")
+    if request.name == PIPELINES["unpaired"]:
+        return unpaired(request, *(_side(request, pipeline, number) for number in range(2)))
+    return _loaded(request, pipeline)
+
+
+def _side(request: Request, pipeline: tf.data.Dataset, number: int) -> ImageDataset:
+    """Loads the first or the second image of each element."""
+    own = replace(request, name=PIPELINES["images"], direction="AtoB", notes=[])
+    side = _loaded(own, pipeline.map(lambda *parts: parts[number]))
+    request.notes.extend(note for note in own.notes if note not in request.notes)
+    return side
+
+
+def _loaded(request: Request, pipeline: tf.data.Dataset) -> ImageDataset:
     samples = _samples(pipeline)
     names = tuple(getattr(pipeline, "class_names", None) or ())
     keep = request.cache == "memory"
@@ -153,7 +173,7 @@ def _drawn(samples: tf.data.Dataset, count: int) -> Any:
         begun = samples.skip(order.start % count).concatenate(samples.repeat())
         batches, rows = begun.batch(order.batch_size, drop_remainder=True), order.rows
         if order.part.of == 1:
-            return batches
+            return batches.map(lambda *batch: whole(batch))
         return batches.map(lambda *batch: whole(tuple(part[rows] for part in batch)))
 
     return drawn

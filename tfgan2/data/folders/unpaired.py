@@ -27,7 +27,7 @@ DEFAULT_SIZE = 256
 SIDES = ("A", "B")
 
 
-def load_unpaired(request: Request) -> ImageDataset:
+def loadunpaired(request: Request) -> ImageDataset:
     """Loads two folders of images that are not paired, or one with trainA and trainB."""
     roots = folders_in(request.path, "unpaired:DIR_A,DIR_B")
     if len(roots) == 2:
@@ -57,7 +57,7 @@ def load_unpaired(request: Request) -> ImageDataset:
         sides = _apart(sides, request)
         request = replace(request, hold_out=0)
     a, b = (load_files(side, request, DEFAULT_SIZE, copies=False) for side in sides)
-    return _unpaired(request, a, b)
+    return unpaired(request, a, b)
 
 
 def _apart(sides: Sequence[Files], request: Request) -> list[Files]:
@@ -98,14 +98,14 @@ def load_cycle_gan(request: Request) -> ImageDataset:
     for side in SIDES:
         held_out = records.load_split(request, f"test{side}")
         sides.append(records.load_split(request, f"train{side}", held_out))
-    return _unpaired(request, *sides)
+    return unpaired(request, *sides)
 
 
-def _unpaired(request: Request, a: ImageDataset, b: ImageDataset) -> ImageDataset:
+def unpaired(request: Request, a: ImageDataset, b: ImageDataset) -> ImageDataset:
     """Joins two datasets, each shuffled on its own; an epoch is one pass over the larger."""
     held_out = None
     if a.held_out is not None and b.held_out is not None:
-        held_out = _unpaired(request, a.held_out, b.held_out)
+        held_out = unpaired(request, a.held_out, b.held_out)
     if request.direction == "BtoA":
         a, b = b, a
     sources = [
