@@ -58,8 +58,7 @@ def section(tier: Tier, dataset: str, folder: Path, to: Path) -> list[str]:
         return [f"{heading}\n", f"None of {rows} rows has been run yet.\n"]
     parts = [heading + "\n"]
     for group in by_protocol(cells, tier.rows[dataset]):
-        first = next(iter(group.values()))[0]
-        parts.append(protocol_line(first) + "\n")
+        parts.append(protocol_line([cell for row in group.values() for cell in row]) + "\n")
         parts.append("\n".join(table(group, tier, dataset)) + "\n")
     return [*parts, *details(cells, tier.rows[dataset], folder, to)]
 
@@ -67,13 +66,15 @@ def section(tier: Tier, dataset: str, folder: Path, to: Path) -> list[str]:
 def by_protocol(cells: list[Cell], rows: Any) -> list[Group]:
     """Groups cells whose figures can be compared: by the default features first, then by size.
 
-    The seed of latents distinguishes no figures; samples of others have none.
+    The seed of latents distinguishes no figures; samples of others have none. Nor does the judge of
+    classes, of which each machine trains its own, unless its version differs.
     """
     groups: dict[str, Group] = {}
     order = {name: index for index, name in enumerate(rows)}
     for cell in sorted(cells, key=lambda cell: order.get(name_of(cell), len(order))):
         images = cell["protocol"]["samples"]["images"]
-        protocol = {**cell["protocol"], "samples": {"images": images}, "judge": cell.get("judge")}
+        version = (cell.get("judge") or {}).get("version")
+        protocol = {**cell["protocol"], "samples": {"images": images}, "judge": version}
         group = groups.setdefault(json.dumps(protocol, sort_keys=True), {})
         group.setdefault(name_of(cell), []).append(cell)
 
@@ -147,9 +148,11 @@ def spread(name: str, cells: list[Cell]) -> str:
     return f"{form(median(values))} ({form(values[0])}…{form(values[-1])})"
 
 
-def protocol_line(cell: Cell) -> str:
-    """Describes the protocol of a cell's figures, and the judge of its classes."""
-    protocol, judge = cell["protocol"], cell.get("judge")
+def protocol_line(cells: list[Cell]) -> str:
+    """Describes the protocol of the figures of cells, and the judges of their classes."""
+    cell = cells[0]
+    protocol = cell["protocol"]
+    judges = {each["judge"]["weights"]: each["judge"] for each in cells if each.get("judge")}
     features, reference = protocol["features"], protocol["reference"]
     accuracy = features.get("accuracy")
     quality = f" (accuracy {accuracy:.1%} on unseen images)" if accuracy else ""
@@ -157,12 +160,10 @@ def protocol_line(cell: Cell) -> str:
     samples = protocol["samples"]
     seed = f", seed {samples['seed']}" if "seed" in samples else ""
     classes = ""
-    if judge:
-        version, weights, accuracy = judge["version"], judge["weights"], judge["accuracy"]
-        classes = (
-            f" Classes: `classifier`, version {version}, weights `{weights}`, accuracy "
-            f"{accuracy:.1%} on unseen images."
-        )
+    if judges:
+        version = next(iter(judges.values()))["version"]
+        each = [f"`{key}` (accuracy {x['accuracy']:.1%})" for key, x in judges.items()]
+        classes = f" Classes: `classifier`, version {version}, weights {' or '.join(each)}."
     return (
         f"Protocol `{cell['protocol_id']}`: features `{features['name']}`{quality}, weights "
         f"`{features.get('weights', '')}`; {reference['images']:,} real images, "

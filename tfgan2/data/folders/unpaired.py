@@ -27,7 +27,7 @@ DEFAULT_SIZE = 256
 SIDES = ("A", "B")
 
 
-def loadunpaired(request: Request) -> ImageDataset:
+def load_unpaired(request: Request) -> ImageDataset:
     """Loads two folders of images that are not paired, or one with trainA and trainB."""
     roots = folders_in(request.path, "unpaired:DIR_A,DIR_B")
     if len(roots) == 2:
